@@ -1,4 +1,4 @@
-"""Everything that a page shows of a checkpoint, by the page's subject, as values for JSON."""
+"""The content of the pages for a checkpoint, by subject, as values for JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .words import shuffle as shuffle_words
 from .words import space as space_words
 from .words import weights as weight_words
 
-#: Those that are of all levels together.
+#: The subjects that look at all levels together.
 ALL_LEVELS = ("attributes", "latents", "likelihood", "space")
 
 
@@ -35,10 +35,10 @@ class Request:
 
     Attributes:
         look: the flow and its images.
-        images: the data set that they are from.
-        level: from 1; None asks for all, or for the first where one is meant.
-        other_image: number of the test image that Space goes to.
-        path: that it takes there.
+        images: the data set of these images.
+        level: from 1; None for all, or for the first where a subject looks at a single level.
+        other_image: number of the test image at the end of Space's path.
+        path: one of ``space.PATHS``.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
     """
@@ -63,7 +63,7 @@ def analyse(
     path: str = "spherical",
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Return what the page of a subject, one of :data:`SUBJECTS`, shows of a checkpoint.
+    """Return the content of the page of a subject, one of :data:`SUBJECTS`, for a checkpoint.
 
     Arguments:
         checkpoint: to look at.
@@ -71,10 +71,10 @@ def analyse(
         what: the subject.
         record: of the checkpoint's training, where there is one.
         image: number of the test image looked at, from 0.
-        level: from 1; None for all, or for the first where one is meant.
-        seed: of the image's dequantisation and of what is drawn.
-        other_image: number of the test image that Space goes to, from 0.
-        path: that it takes there, one of ``space.PATHS``.
+        level: from 1; None for all, or for the first where a subject looks at a single level.
+        seed: of the image's dequantisation and of all draws.
+        other_image: number of the test image at the end of Space's path, from 0.
+        path: one of ``space.PATHS``.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
     Raises:
@@ -171,7 +171,7 @@ def _weights(request: Request) -> dict[str, Any]:
 
 
 def _coupling_weights(request: Request) -> dict[str, Any]:
-    """Return the weights inside couplings, what they are worth and what they tell, where that can be known."""
+    """Return the weights inside couplings, the cost of freezing them and the factors that they tell."""
     look = request.look
     measured, frozen = look.measure("coupling_weights"), look.measure("frozen")
     known = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
@@ -245,7 +245,7 @@ def _likelihood(request: Request) -> dict[str, Any]:
     }
 
 
-#: subject -> what its page shows.
+#: subject -> the content of its page.
 SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
     "trace": _trace,
     "levels": _levels,

@@ -1,11 +1,11 @@
-r"""Which level holds an attribute, as glasses or the colour of the paper.
+r"""Which level holds an attribute, for example glasses or the colour of the paper.
 
 Under a flow the latents ε of a level are close to N(0, I). So the direction along which an attribute moves them,
 
 .. math:: d = \operatorname{Cov}(\varepsilon, y) / \operatorname{Var}(y),
 
-is for a yes/no attribute the difference of class means, and ⟨d, ε⟩ is close to the best linear detector. Directions
-come from training images and are judged on test images: by the AUROC of ⟨d, ε⟩, or by R² for a number.
+is for a yes/no attribute the difference of class means, and ⟨d, ε⟩ is close to the best linear detector. Directions are
+estimated on training images and judged on test images: by the AUROC of ⟨d, ε⟩, or by R² for a number.
 
 Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 5; Haufe et al., On the interpretation of weight
 vectors of linear models, NeuroImage 87, 2014, for d.
@@ -28,7 +28,7 @@ from ..flow.bijection import generator_for
 from . import passes
 from .intervals import draws, explained, percentiles
 
-#: Training images that directions are from, and bootstrap draws.
+#: Training images for directions, and bootstrap draws.
 TRAIN_IMAGES, RESAMPLES = 8000, 400
 BATCH = 250
 #: Grey level of a colour from its red, green and blue (ITU-R BT.601).
@@ -46,7 +46,7 @@ class Reading:
         level: from 1; None for all levels together.
         metric: ``AUROC`` for a yes/no attribute (½ is chance), ``R²`` for a number (0 is chance).
         value, low, high: the figure and its 95 % bootstrap interval over test images.
-        length: of the direction in ε; for a number, that of one standard deviation of it.
+        length: of the direction in ε; for a number, the change with one standard deviation.
 
     """
 
@@ -64,7 +64,7 @@ class Attributes:
     """Where a flow holds the attributes of a data set.
 
     Attributes:
-        train_images, test_images: that directions are from, and that they are judged on.
+        train_images, test_images: numbers of images for directions, and for their scores.
         readings: per attribute and level.
         moves: the directions, by attribute: one array (C_l, H_l, W_l) a level.
 
@@ -130,11 +130,11 @@ def directions(
         flow: of the images' shape.
         images: a data set with known factors.
         seed: of the dequantisation.
-        limit: how many training images to look at, the first ones.
+        limit: use this many training images, the first ones.
 
     Returns:
         attribute -> one array (C_l, H_l, W_l) float32 a level: the change of ε from absent to present, or for a number
-        the change that goes with one unit of it.
+        the change with one unit.
 
     Raises:
         DataError: factors are not known, or images are of another shape.
@@ -151,7 +151,7 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
         flow: of the images' shape.
         images: a data set with known factors.
         seed: of the dequantisation.
-        limit: how many training images directions are from, the first ones.
+        limit: use this many training images, the first ones.
 
     Raises:
         DataError: factors are not known, or images are of another shape.
@@ -229,7 +229,7 @@ def _readings(
 
 
 def _auroc(scores: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the area under the ROC curve of scores (N,), and that of every draw (B, N) of the images."""
+    """Return the area under the ROC curve of scores (N,), for the images and for every draw (B, N) of them."""
     order = np.argsort(scores)
     positive = truth[order]
     counts = np.concatenate([np.ones((1, len(scores)), int), drawn])[:, order]

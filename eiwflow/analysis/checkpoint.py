@@ -1,8 +1,8 @@
-"""What a flow is made of and how well it inverts: parts and their parameters, conditioning, rounding, by level.
+"""The parts of a flow and how well it inverts: parameters, conditioning, rounding, by level.
 
-A level is undone part by part, so its inverse is as exact as its parts let it be: a 1×1 convolution, ActNorm folded in,
-can stretch one direction of channel space more than another (its condition number), a coupling divides by the scale
-that it multiplied by. What comes back is compared with what went in, level by level and for the whole flow.
+A level is inverted part by part. A 1×1 convolution, ActNorm folded in, can stretch one direction of channel space more
+than another (its condition number), and a coupling divides by its scale. Both make rounding grow. So the result of the
+inverse is compared with the input, level by level and for the whole flow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .levels import dequantised
 
 #: The parts of a level that have parameters, in forward order.
 PARTS = ("actnorm", "mixing", "coupling", "shuffle", "prior")
-#: How a parameter's name inside a level tells its part.
+#: A piece of a parameter's name inside a level -> its part.
 _PLACES = {
     ".actnorm.": "actnorm",
     ".mixing.": "mixing",
@@ -30,7 +30,7 @@ _PLACES = {
     "split.prior.": "prior",
     "top.prior.": "prior",
 }
-#: Test images that are sent there and back.
+#: Test images that are encoded and decoded.
 IMAGES = 64
 
 Shape = tuple[int, int, int]
@@ -41,15 +41,15 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class LevelAnatomy:
-    """What a level is made of; no data are needed to know it.
+    """The parts of a level, known without data.
 
     Attributes:
         number: the level, from 1.
-        shape_in: (C/4, 2H, 2W), what the level takes.
+        shape_in: (C/4, 2H, 2W), of the level's input.
         shape: (C, H, W), inside the level, after its squeeze.
         kept: the shape of the part passed on; None at the last level.
         emitted: the shape of the part factored out.
-        parameters: how many, for each of :data:`PARTS`.
+        parameters: their number, for each of :data:`PARTS`.
         singular_values: (K, C) of each step's 1×1 convolution with ActNorm's scale folded in, largest first.
 
     """
@@ -69,7 +69,7 @@ class LevelAnatomy:
 
     @property
     def total(self) -> int:
-        """The parameters of all parts that are in the density."""
+        """The number of parameters of all parts."""
         return sum(self.parameters.values())
 
     @property
@@ -86,7 +86,7 @@ class LevelAnatomy:
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """What a flow is made of, level by level."""
+    """The parts of a flow, level by level."""
 
     config: FlowConfig
     levels: tuple[LevelAnatomy, ...]
@@ -117,7 +117,7 @@ class Anatomy:
 
 @torch.no_grad()
 def anatomy(flow: MultiScaleFlow) -> Anatomy:
-    """Return what a flow is made of.
+    """Return the parts of a flow.
 
     Raises:
         NonFiniteError: a 1×1 convolution overflows.
@@ -128,7 +128,7 @@ def anatomy(flow: MultiScaleFlow) -> Anatomy:
 
 @torch.no_grad()
 def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
-    """Return what one level of a flow is made of.
+    """Return the parts of one level of a flow.
 
     Raises:
         NonFiniteError: a 1×1 convolution overflows.
@@ -159,7 +159,7 @@ def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
 
 @dataclass(frozen=True, eq=False)
 class LevelInversion:
-    """What a level's inverse makes of what its forward gave, and the factors seen on the way.
+    """The round-trip error of a level, and the range of its factors.
 
     Attributes:
         number: the level, from 1.
@@ -184,8 +184,8 @@ class Inversion:
     """How well a flow inverts on test images.
 
     Attributes:
-        images: how many.
-        levels: each level's own inverse, of what it was given by the level before.
+        images: their number.
+        levels: each level alone, on its own inputs.
         max_abs: the largest |decode(encode(x)) − x|, of x in [−½, ½].
         relative: the largest ‖decode(encode(x)) − x‖ / ‖x‖ over images.
 
@@ -199,7 +199,7 @@ class Inversion:
 
 @torch.no_grad()
 def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversion:
-    """Send test images there and back, through the whole flow and through each level alone.
+    """Encode and decode test images, by the whole flow and by each level alone.
 
     Arguments:
         flow: to look at.
@@ -227,7 +227,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
 
 @torch.no_grad()
 def level_inversion(level: Level, level_input: Tensor, kept: Tensor | None, noise: Tensor) -> LevelInversion:
-    """Return what a level's inverse makes of (kept, ε), which its forward gave for ``given`` (N, C/4, 2H, 2W)."""
+    """Return the round-trip error of a level, from (kept, ε), its output for ``level_input`` (N, C/4, 2H, 2W)."""
     _, max_abs, relative = round_trip_error(level.inverse(kept, noise), level_input)
     x, _ = level.squeeze(level_input)
     scales, inside = [], []

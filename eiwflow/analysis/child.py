@@ -1,6 +1,6 @@
-"""A measure in a process of its own: with bounds on memory and time, and at its end when nobody waits for it.
+"""A measure in a process of its own, with bounds on memory and time; it ends with its parent.
 
-The request comes on standard input, the answer goes to standard output. Both come from this package alone.
+The request comes on standard input, the answer goes to standard output; both are written by this package alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .subjects import MEASURES
 
 
 def main() -> None:
-    """Measure what the request names; write the result, or the exception."""
+    """Run the measure that the request names; write the result, or the exception."""
     look, name, choices, most_bytes, most_s, threads = pickle.load(sys.stdin.buffer)
     sandbox.bound(most_bytes, most_s)
     sandbox.end_with_the_asker()

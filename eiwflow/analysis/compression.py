@@ -1,4 +1,4 @@
-"""How many bytes a flow needs for pictures, beside PNG and WebP: measured on an archive that was written and read."""
+"""Bytes of pictures compressed by a flow, beside PNG and WebP, measured on a real archive."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ..data import DataError
 from ..data.picture import on_white, upright
 from ..flow import MultiScaleFlow
 
-#: The longest side of a photo that is compressed while somebody waits, and dimensions of test images.
+#: The longest side of a photo compressed on a page, and the most values of test images.
 LONGEST_SIDE, MOST_VALUES = 256, 200_000
-#: Parameters of the largest flow that compresses while somebody waits.
+#: Parameters of the largest flow that compresses on a page.
 MOST_PARAMETERS = 5_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Compressed:
-    """An archive and what it is compared with.
+    """An archive and the sizes of its competitors.
 
     Attributes:
         content: the archive, as ``decompress`` reads it.
-        summary: what it holds and costs.
+        summary: its contents and size.
         others: bytes of the same pictures as lossless "png" and "webp".
-        size: (height, width) of a single picture; None of several.
+        size: (height, width) of a single picture; None for several.
 
     """
 

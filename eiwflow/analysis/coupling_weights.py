@@ -1,8 +1,8 @@
-r"""What the weights inside couplings do for a picture, what they are worth, and what they alone tell of a picture.
+r"""The weights inside couplings for a picture, the cost of freezing them, and the factors that they tell.
 
-A coupling with weights multiplies the channels that its network reads, and those that it gives, by ω(x) for every image
-x, between −3 and 5. A factor that is the same for every image could as well stand in the network, so only the
-difference from the average over images is looked at, in units of ω.
+A coupling with weights multiplies its network's input and output channels by ω(x) for every image x, between −3 and 5.
+The network could absorb a factor that is the same for every image, so only the difference from the average over images
+is measured, in units of ω.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from ..flow.score import score
 from . import intervals, progress
 from .levels import dequantised, to_pixels, traces
 
-#: Test images that averages are over, and that the cost of freezing is over.
+#: Test images for averages and for the cost of freezing.
 IMAGES = 128
-#: Test images from which factors are read: they are regressed on ω of the first two thirds, R² is of the others.
+#: Test images for factors: a regression on ω is fitted on two thirds, R² is of the others.
 FACTOR_IMAGES = 600
-#: The fewest test images for that.
+#: The fewest test images for factors.
 LEAST_FACTOR_IMAGES = 24
-#: Ridge penalties per image, of standardised weights; the one of least leave-one-out error is taken.
+#: Ridge penalties per image, of standardised weights; the least leave-one-out error decides.
 PENALTIES = 10.0 ** np.arange(-4, 2)
 #: Draws of the images for an interval of R².
 RESAMPLES = 400
@@ -64,11 +64,11 @@ def refuse_without(flow: MultiScaleFlow) -> None:
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a picture, of an amount from ``least`` to ``most``; ``none`` leaves the picture as it is.
+    """A change of a picture, of an amount from ``least`` to ``most``; the amount ``none`` changes nothing.
 
     Attributes:
         name: of the change.
-        unit: what the amount is, in words.
+        unit: of the amount, in words.
         least, most, step, none: amounts.
 
     """
@@ -126,11 +126,11 @@ def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Omegas:
-    """The weights ω of every coupling that has some, for N images.
+    """The weights ω of all couplings with weights, for N images.
 
     Attributes:
         read: of the channels that each coupling's network reads, (N, C/2) float64.
-        given: of those that it gives, (N, C') float64: C/2 raw log-scales, then C/2 shifts, or shifts alone.
+        given: of the network's outputs, (N, C') float64: C/2 raw log-scales, then C/2 shifts, or shifts alone.
 
     """
 
@@ -144,7 +144,7 @@ class Omegas:
 
     @property
     def count(self) -> int:
-        """N, how many images."""
+        """N, the number of images."""
         return len(next(iter(self.read.values())))
 
     def of(self, place: Place) -> np.ndarray:
@@ -174,7 +174,7 @@ def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
 
     """
     refuse_without(flow)
-    # The traces are let go one by one: they are far larger than the weights.
+    # Traces are dropped one by one: they are far larger than the weights.
     parts = [omegas(trace) for trace in traces(flow, images, seed)]
     return Omegas(
         read={place: np.concatenate([part.read[place] for part in parts]) for place in parts[0].places},
@@ -224,7 +224,7 @@ class PictureWeights:
         return self.largest < NO_SPREAD and all(self.spread(place).max() < NO_SPREAD for place in self.picture.places)
 
     def rows(self, place: Place) -> list[dict[str, Any]]:
-        """Return one row a channel of a coupling: those read, then those given."""
+        """Return one row per channel of a coupling: channels read, then given."""
         read = self.picture.read[place].shape[1]
         own, difference, spread = self.picture.of(place)[0], self.difference(place), self.spread(place)
         return [
@@ -251,7 +251,7 @@ class PictureWeights:
 
 @dataclass(frozen=True, eq=False)
 class ChannelMaps:
-    """What one coupling's network reads and gives for one picture.
+    """The input and output channels of one coupling's network for one picture.
 
     Attributes:
         place: the coupling.
@@ -268,11 +268,11 @@ class ChannelMaps:
 
 
 def coupling_at(flow: MultiScaleFlow, x: Tensor, place: Place) -> tuple[AffineCoupling, Tensor]:
-    """Return the coupling of a level and step, and what reaches it (N, C, H, W) of images x.
+    """Return the coupling of a level and step, and its input (N, C, H, W) for images x.
 
     Raises:
         ConfigError: there is no such coupling.
-        NonFiniteError: what reaches it is not finite.
+        NonFiniteError: its input is not finite.
 
     """
     level, step = place
@@ -293,7 +293,7 @@ def coupling_at(flow: MultiScaleFlow, x: Tensor, place: Place) -> tuple[AffineCo
 
 @torch.no_grad()
 def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
-    """Return what one coupling's network reads and gives for one uint8 image (1, C, H, W).
+    """Return the input and output channels of one coupling's network for one uint8 image (1, C, H, W).
 
     Raises:
         ConfigError: there is no such coupling, or it has no weights.
@@ -336,7 +336,7 @@ class HeldWeights(nn.Module):
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
-    """Return a flow whose weights are all held at their means over images; it is the same otherwise: a density too."""
+    """Return the flow with all weights frozen at their means over images; this is a density too."""
     frozen = copy.deepcopy(flow)
     like = next(flow.parameters())
     for level, step in images.places:
@@ -350,10 +350,10 @@ def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
 
 @dataclass(frozen=True, eq=False)
 class Frozen:
-    """What it costs to hold all weights at their averages; the rest of the flow is as it was, not trained again.
+    """The cost of freezing all weights at their averages, without training again.
 
     Attributes:
-        costs: (N,) bits/dim more than before, per image; negative where the image is better off without.
+        costs: (N,) additional bits/dim per image; negative where the image needs fewer.
         sources: the photograph of each image, where that is known.
 
     """
@@ -381,7 +381,7 @@ class Frozen:
 def freeze(
     flow: MultiScaleFlow, test: Tensor, averages: Omegas | None = None, sources: Sequence[int] | None = None
 ) -> Frozen:
-    """Return what it costs to hold all weights at their averages over uint8 test images (N, C, H, W).
+    """Return the cost of freezing all weights at their averages over uint8 test images (N, C, H, W).
 
     Arguments:
         flow: an initialised one, with weights in its couplings.
@@ -405,12 +405,12 @@ def freeze(
 
 @dataclass(frozen=True)
 class FactorReading:
-    """How well the weights of one level alone tell a factor of pictures, by ridge regression.
+    """How well the weights of one level alone predict a factor of pictures, by ridge regression.
 
     Attributes:
         factor: its name.
         level: from 1.
-        fitted, checked: images that the regression is fitted on, and others that R² is of.
+        fitted, checked: numbers of images for the regression, and for R².
         value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less tells nothing.
 
     """
@@ -425,7 +425,7 @@ class FactorReading:
 
 
 def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the factors (N,) that are regressed on weights: log σ of the grain, and others as they are but angles.
+    """Return the factors (N,) to predict: log σ of the grain, and all others but angles.
 
     >>> regressands({"grain": np.array([1.0, np.e]), "light_direction": np.array([0.0, 1.0])})
     {'grain': array([0., 1.])}
@@ -439,7 +439,7 @@ def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.ndarray]) -> tuple[FactorReading, ...]:
-    """Return how well the weights of each level tell each factor of uint8 test images (N, C, H, W).
+    """Return how well the weights of each level predict each factor of uint8 test images (N, C, H, W).
 
     Arguments:
         flow: an initialised one, with weights in its couplings.
@@ -471,17 +471,17 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
 def ridge(features: np.ndarray, truth: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return predictions (M,) for ``others`` (M, F) of a ridge regression of ``truth`` (N,) on ``features`` (N, F).
 
-    Features are standardised. Of :data:`PENALTIES` the one of least leave-one-out error is taken.
+    Features are standardised. The least leave-one-out error chooses among :data:`PENALTIES`.
 
     Reference: Hastie et al., The Elements of Statistical Learning, 2009, sections 3.4.1 and 7.10.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale = np.where(scale > NO_SPREAD, scale, np.inf)  # a weight that does not vary tells nothing
+    scale = np.where(scale > NO_SPREAD, scale, np.inf)  # a constant weight predicts nothing
     standard, centred = (features - mean) / scale, truth - truth.mean()
     left, values, right = np.linalg.svd(standard, full_matrices=False)
     shrunk = values**2 / (values**2 + len(truth) * PENALTIES[:, None])  # (penalties, rank)
     fitted = (shrunk * (left.T @ centred)) @ left.T
-    # The mean is fitted too, which takes 1/N of every image's leverage.
+    # The fitted mean adds 1/N to every image's leverage.
     leverage = 1 / len(truth) + shrunk @ np.square(left).T
     errors = np.square((centred - fitted) / (1 - leverage).clip(1e-6)).sum(axis=1)
     penalty = len(truth) * PENALTIES[errors.argmin()]

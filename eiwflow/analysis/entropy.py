@@ -1,11 +1,12 @@
-r"""Where entropy goes in a flow: what each half of a level holds, and the account that closes from x to ε.
+r"""Entropies of the halves of each level, and the account of log-determinants from x to ε.
 
-A permutation changes no joint entropy and no sum of channel entropies; it only decides which half holds what. And since
-h(f(x)) = h(x) + E log|det|, raw entropy rises by mere scaling. So three things are looked at together: the marginal
-entropy a dimension, beside that of N(0, 1); negentropy and redundancy, which know no scale; and the log-det account.
+A permutation changes neither the joint entropy nor the sum of channel entropies; it only decides which half holds a
+channel. And since h(f(x)) = h(x) + E log|det|, raw entropy rises by mere scaling. So three measures belong together:
+the marginal entropy per dimension, beside that of N(0, 1); negentropy and redundancy, which are scale-free; and the
+log-det account.
 
 The entropies are estimates from test images. Values of one image are not independent of each other, nor are crops of
-one one photograph: intervals come from a bootstrap over whole images, or whole photographs where they are known
+one photograph: intervals come from a bootstrap over whole images, or whole photographs where they are known
 (:mod:`.intervals`), jointly for all channels of a level.
 """
 
@@ -31,8 +32,8 @@ from .intervals import Estimate
 from .levels import traces
 from .record import LevelRecord, TrainingRecord
 
-#: What is measured of a channel, all in nats a value: h, the Gaussian entropy of its variance minus h, spectral
-#: redundancy, and the entropy rate Ĥ.
+#: The measures of a channel, in nats a value: h, the Gaussian entropy of its variance minus h, spectral redundancy, and
+#: the entropy rate Ĥ.
 MEASURES = ("marginal", "negentropy", "redundancy", "rate")
 #: All channels.
 EVERY = slice(None)
@@ -42,10 +43,10 @@ ESTIMATORS = {
     "redundancy": "periodogram of each image and channel",
     "rate": "periodogram of each image and channel",
 }
-#: Test images that are looked at, values of each that a channel's marginal entropy is estimated from, and how often
-#: images are resampled: a hundred draws know a standard error to 7 %.
+#: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
+#: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
-#: Images that go through a float64 copy at once: its convolutions take 1.5 MiB each, and more images are no faster.
+#: Images a batch of the float64 copy, which takes 1.5 MiB each; larger batches are no faster.
 BATCH = 16
 #: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.02 nats.
 MIN_IMAGES, MIN_VALUES = 32, 128
@@ -72,7 +73,7 @@ class Channels:
         return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1))
 
     def difference(self, measure: str, places: Sequence[int], others: Sequence[int]) -> Estimate:
-        """Return by how much the mean over the channels at ``places`` exceeds that over the others."""
+        """Return the mean over the channels at ``places`` minus the mean over the others."""
         return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1) - rows[..., others].mean(axis=-1))
 
     def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
@@ -83,11 +84,11 @@ class Channels:
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
     """Measure every channel of x (N, C, H, W).
 
-    h and negentropy are of the same values, :data:`VALUES_PER_IMAGE` of each image drawn by the seed. Where
-    ``sources`` (N,) names the photograph of each image, the bootstrap draws photographs.
+    h and negentropy use the same values, :data:`VALUES_PER_IMAGE` of each image drawn by the seed. With ``sources``
+    (N,), the photograph of each image, the bootstrap draws photographs.
 
     Raises:
-        DataError: there are too few images or values to say anything.
+        DataError: there are too few images or values.
 
     """
     images, _, height, width = x.shape
@@ -138,7 +139,7 @@ def _marginals(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Half:
-    """The channels that are passed on, or those that are factored out.
+    """The channels passed on, or the channels factored out.
 
     Attributes:
         numbers: their numbers before the Shuffle.
@@ -172,12 +173,12 @@ class Stage:
 
     @property
     def parts(self) -> list[tuple[str, Half]]:
-        """The halves that there are, by name: ``kept`` and ``emitted``."""
+        """The halves by name: ``kept``, if there is one, and ``emitted``."""
         return [(part, half) for part, half in (("kept", self.kept), ("emitted", self.emitted)) if half is not None]
 
     @property
     def halves(self) -> tuple[Half, Half]:
-        """What is factored out and what is passed on, at a level that splits."""
+        """The parts factored out and passed on, at a level that splits."""
         assert self.kept is not None
         return self.emitted, self.kept
 
@@ -189,7 +190,7 @@ class LevelEntropies:
     Attributes:
         number: the level, from 1.
         shape: (C, H, W), inside the level.
-        stages: in the order in which they happen; the last level has one.
+        stages: in order; the last level has one.
         noise: ε, the part factored out, standardised by its prior.
 
     """
@@ -205,13 +206,13 @@ class LevelEntropies:
 
     @property
     def used(self) -> Stage:
-        """What the flow really splits: ordered, and weighted where it has channel weights."""
+        """The stage that the flow splits: ordered, and weighted where it has channel weights."""
         return self.stage("weights") or self.stage("order") or self.stages[0]
 
 
 @dataclass(frozen=True, eq=False)
 class Entropies:
-    """Where the entropy goes, level by level.
+    """The entropies of a flow, level by level.
 
     Attributes:
         split: the flow's policy.
@@ -240,7 +241,7 @@ class Entropies:
         return self.levels[number - 1]
 
     def values(self, number: int) -> int:
-        """Return how many values the marginal entropy of a channel of a level is estimated from."""
+        """Return the number of values behind the marginal entropy of a level's channel."""
         _, height, width = self.level(number).shape
         return self.images * min(VALUES_PER_IMAGE, height * width)
 
@@ -261,7 +262,7 @@ class Entropies:
         return rows
 
     def halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
-        """Yield every half of every stage and level, with what it is."""
+        """Yield every half of every stage and level, with its names."""
         for level in self.levels:
             halves = [(stage.name, part, half) for stage in level.stages for part, half in stage.parts]
             for stage, part, half in [*halves, ("standardised", "emitted", level.noise)]:
@@ -298,7 +299,7 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
     Arguments:
         flow: to look at.
         images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
-        seed: of the dequantisation, of the values that are drawn and of the bootstrap.
+        seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
 
     Raises:
@@ -360,7 +361,7 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
 
 
 def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bool = False) -> Stage:
-    """Return the halves of an order; ``moved`` says that the channels stand in it already."""
+    """Return the halves of an order; ``moved`` if the channels are in that order already."""
     places = list(range(len(order))) if moved else order
     return Stage(
         name,
@@ -393,12 +394,12 @@ class Account:
     """From x to ε: −log p(x) + Σ log|det| = −Σ log N(ε_l; 0, I), in nats a dimension, means over images, float64.
 
     Attributes:
-        images: how many.
-        coded: −log p(x): what the flow makes of the entropy of x, an upper bound on h(x).
+        images: their number.
+        coded: −log p(x), the flow's upper bound on h(x).
         postings: log|det| by level and part, in forward order: squeeze, actnorm + mixing, coupling, shuffle, split.
         noise: −log N(ε_l; 0, I) of each level's share; their sum is near ½ log 2πe if ε is standard normal.
-        gap: the largest distance from closing over images.
-        gap_float32: the largest distance of the float32 flow's own log p(x) over images.
+        gap: the largest error of the equation over images.
+        gap_float32: the same with the float32 flow's own log p(x).
 
     """
 
@@ -476,7 +477,7 @@ def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
 
 
 def _part(name: str) -> str:
-    """Return the part that a log-determinant of a trace is booked under."""
+    """Return the part of the account that a log-determinant of a trace belongs to."""
     if name.endswith(("actnorm", "mixing")):
         return "actnorm + mixing"
     return "coupling" if name.endswith("coupling") else name
@@ -491,7 +492,7 @@ class LevelGrowth:
 
     Attributes:
         number: the level, from 1.
-        kept_channels: how many are passed on; 0 at the last level.
+        kept_channels: number passed on; 0 at the last level.
         order: channel numbers by position (S, C).
         measures: ``marginal``, ``redundancy`` and ``rate`` (S, C) in nats a value; NaN where nothing was recorded.
 
@@ -511,7 +512,7 @@ class LevelGrowth:
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """How entropies grew over a training: recording steps (S,) and one :class:`LevelGrowth` a level."""
+    """Entropies over a training: recording steps (S,) and one :class:`LevelGrowth` per level."""
 
     steps: np.ndarray
     levels: tuple[LevelGrowth, ...]
@@ -532,11 +533,11 @@ class Growth:
 
 
 def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
-    """Return what a training record says of the halves of every level.
+    """Return the entropies of every level's halves from a training record.
 
     Arguments:
         record: of the training.
-        kept: how many channels each level passes on; as many as the record says where it is not given.
+        kept: channels passed on by each level; by default as in the record.
 
     """
     counts = [level.kept_channels for level in record.levels] if kept is None else kept

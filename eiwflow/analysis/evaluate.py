@@ -1,4 +1,4 @@
-"""Score a flow on a data set: bits/dim with its standard error, and how exactly the flow inverts."""
+"""Score a flow on a data set: bits/dim with its standard error, and the round-trip error."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .intervals import standard_error
 
 #: The figures of flows with labels alone.
 OF_LABELS: tuple[str, ...] = ("bits_per_dim_given_label", "label_accuracy", "label_prior", "commonest_class")
-#: Those of the importance-weighted bound alone.
+#: The figures of the importance-weighted bound alone.
 OF_BOUND: tuple[str, ...] = ("importance", "importance_bits_per_dim", "importance_bits_per_dim_stderr")
-#: What the prior of labels is.
+#: The prior of labels, in words.
 LABEL_PRIOR = "the classes' parts of the training images"
 
 
@@ -38,7 +38,7 @@ class Processes(Protocol):
         """How many there are."""
 
     def own(self, count: int) -> slice:
-        """Return which of ``count`` images are this process' own."""
+        """Return the numbers of this process' share of ``count`` images."""
 
     def gather(self, values: Tensor) -> Tensor:
         """Return the values (n, …) of all processes, in their order."""
@@ -49,24 +49,24 @@ class Evaluation:
     """Figures of a flow on test images.
 
     Attributes:
-        bits_per_dim: mean over images, one fixed-seed dequantisation. Of a flow with labels it is that of the mixture
-            p(x) = Σ p(y) p(x | y), which compares with flows without labels.
+        bits_per_dim: mean over images, one fixed-seed dequantisation. For a flow with labels it is of the mixture p(x)
+            = Σ p(y) p(x | y), comparable with flows without labels.
         bits_per_dim_stderr: its standard error, robust to clusters where the data set names sources.
         clusters: number of sources, or None where images count as independent.
         n: images.
         round_trip_max_abs: largest |decode(encode(x)) − x|, of x in [−½, ½].
         log_det_gap: largest |log-det of x − log-det of decode(encode(x))| / D over images, nats a dimension.
-        note: what a reader should know of the data set; empty where there is nothing.
-        floor_bits_per_dim: the entropy of these images' grain, which no model can beat, where it is known: mean over
-            images of the entropy of rounded Gaussian noise of each image's own σ. It holds for values that are not
-            clipped; where an image touches 0 or 255 the true floor is a little lower.
-        importance: K, draws of the noise for the importance-weighted bound; 1 where nobody asked for it.
-        importance_bits_per_dim: that bound, mean over images; None where nobody asked for it.
-        importance_bits_per_dim_stderr: its standard error, as above.
+        note: remarks on the data set; may be empty.
+        floor_bits_per_dim: the entropy of these images' grain, which no model can beat, where it is known: the mean
+            entropy of rounded Gaussian noise of each image's own σ. Where an image is clipped at 0 or 255 the true
+            floor is a little lower.
+        importance: K, draws of the noise for the importance-weighted bound; 1 without the bound.
+        importance_bits_per_dim: the bound, mean over images; None if not requested.
+        importance_bits_per_dim_stderr: the bound's standard error, as above.
         bits_per_dim_given_label: the mean of p(x | y) with the image's own label y; None for a flow without labels.
-        label_accuracy: the part of images whose label Bayes' rule reads back, the y of largest p(y) p(x | y).
-        label_prior: what p(y) is.
-        commonest_class: the part of images that are of the commonest class.
+        label_accuracy: the part of images whose label has the largest p(y) p(x | y).
+        label_prior: p(y), in words.
+        commonest_class: the part of images of the commonest class.
 
     """
 
@@ -88,7 +88,7 @@ class Evaluation:
     commonest_class: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures as values for JSON; the importance-weighted bound and labels only where they are known."""
+        """Return the figures as values for JSON; those of the bound and of labels only where known."""
         unknown = () if self.importance > 1 else OF_BOUND
         unknown += () if self.label_prior is not None else OF_LABELS
         return {name: value for name, value in asdict(self).items() if name not in unknown}
@@ -131,8 +131,8 @@ def evaluate(
 
     Raises:
         DataError: the images do not fit the flow, or are fewer than the processes.
-        ContextError: the flow has a context and no labels are given, or the reverse; or the bound is asked for too.
-        NonFiniteError: the flow gives no finite number for one of them.
+        ContextError: the flow has a context and no labels are given, or the reverse; or the bound is requested too.
+        NonFiniteError: the score of an image is not finite.
 
     """
     tensor = images_to_score(images, flow, limit)
@@ -186,7 +186,7 @@ def evaluate(
 
 
 def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels) -> tuple[Tensor, dict[str, Any]]:
-    """Return bits/dim (N,) of the mixture of all classes, from those given each class (N, K), and figures of labels."""
+    """Return bits/dim (N,) of the mixture of classes, from nats given each class (N, K), and figures of labels."""
     own = torch.from_numpy(labels.test[: len(given_label)])
     nats = flow.config.dimensions * math.log(2)
     prior = torch.from_numpy(np.bincount(labels.train, minlength=len(labels.classes)) / len(labels.train))

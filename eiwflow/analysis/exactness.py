@@ -1,7 +1,7 @@
-"""How far decode(encode(x)) is from x, and which level is to blame where it is far.
+"""How far decode(encode(x)) is from x, and which level causes a large error.
 
-A flow inverts exactly on paper. In float32 an image unlike any that it was trained on can take it to where one rounding
-becomes grey levels, though every number is finite and every level alone is off by no more than rounding.
+A flow inverts exactly on paper. In float32, for an image unlike the training images, one rounding can grow to grey
+levels, though every number is finite and every level alone is exact up to rounding.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from ..flow.context import keywords
 from ..flow.multiscale import Trace
 from ..flow.score import batch_size, pass_over
 
-#: What decode(encode(x)) may be off by, of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6. Half
-#: of the 1e-3 that is promised: in a batch of another size the same numbers may be rounded in other places.
+#: The largest allowed |decode(encode(x)) − x| of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6.
+#: Half of the promised 1e-3, since another batch size rounds the same numbers differently.
 BOUND = 5e-4
-#: Spacing of the float32 numbers near 1: half of it is what one rounding changes.
+#: Spacing of the float32 numbers near 1; one rounding changes half of it.
 EPSILON = float(torch.finfo(torch.float32).eps)
 
 
@@ -37,7 +37,7 @@ def exactness(
 ) -> tuple[float, float]:
     """Return (largest |decode(encode(x)) − x|, largest log-det gap, nats a dimension) of uint8 images, or NaN.
 
-    The images are on the CPU; ``first`` is the place of the first one, where they are a part of a set.
+    The images are on the CPU; ``first`` is the place of the first image within a larger set.
     """
     round_trips, gaps = [], []
     like, generator = next(flow.parameters()), generator_for(0, "exactness")
@@ -61,10 +61,10 @@ def exactness(
 
 @torch.no_grad()
 def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | None:
-    """Return the level, from 1, whose inverse makes the error of the levels behind it grow most; None within the bound.
+    """Return the level, from 1, whose inverse amplifies the error of later levels most; None within the bound.
 
     Arguments:
-        flow: that is inverted.
+        flow: the one inverted.
         trace: of images, from x to ε, on the CPU.
         max_abs: the largest |decode(encode(x)) − x|. A trace is made part by part: its own rounding may be a tenth of
             that.

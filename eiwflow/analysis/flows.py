@@ -1,4 +1,4 @@
-"""The flows that come with the project, in one table: what each was made with, what it needs, and what it cost."""
+"""The bundled flows in one table: training, settings, bits/dim and cost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .words.numbers import fixed
 
 
 def bundled_flows() -> list[dict[str, Any]]:
-    """Return a row for every bundled flow, by name, as its own file states it.
+    """Return a row for every bundled flow, by name, from its own file.
 
     ``bits/dim`` is over the four corner crops of every test image of ``data``; ``minutes`` are CPU minutes of the
     training, on one thread of the machine that ran it.

@@ -1,6 +1,6 @@
-"""What a checkpoint holds, in figures: its parts, how well it inverts, and by level order, weights and structure.
+"""The figures of a checkpoint: its parts, its inversion, and for each level order, weights and structure.
 
-The parts, the conditioning and the inversion are those that the app's page Checkpoint shows.
+Parts, conditioning and inversion are those of the app's page Checkpoint.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .record import TrainingCurve
 
 
 def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCurve | None = None) -> dict[str, Any]:
-    """Return the checkpoint's description; test figures are None where the data set is not there.
+    """Return the checkpoint's description; test figures are None without the data set.
 
-    ``tables`` holds the same as rows, as the app exports them, with the training's curve where there is one.
+    ``tables`` holds the rows that the app exports, with the training's curve where there is one.
     """
     flow, info = checkpoint.flow, checkpoint.info
     made = anatomy.anatomy(flow)
@@ -65,7 +65,7 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
 
 
 def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
-    """Return what a file says beside its weights, one row a field."""
+    """Return the file's document, one row per field."""
     info = checkpoint.info
     groups = {
         "flow": info.config.to_dict(),
@@ -103,7 +103,7 @@ def _stored(flow: MultiScaleFlow, level: LevelAnatomy) -> dict[str, Any]:
 
 
 def _inverted(seen: LevelInversion | None) -> dict[str, Any]:
-    """Return errors, and the smallest and largest factors: the coupling's a step, ω and the prior's σ a level."""
+    """Return errors and ranges of factors: of the coupling per step, of ω and the prior's σ per level."""
     names = ("inversion_max_abs", "inversion_relative", "coupling_scales", "weight_range", "prior_std_range")
     if seen is None:
         return dict.fromkeys(names)

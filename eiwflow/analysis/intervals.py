@@ -1,8 +1,8 @@
-"""All intervals of the project: bootstrap over images, t over seeds, and what several looks at growing data cost.
+"""All intervals of the project: bootstrap over images, t over seeds, and levels for repeated looks at growing data.
 
-Over images whole photographs are drawn where they are known, since crops of one photograph are not independent. Draws
-depend on the seed and on which images are of one photograph, and on nothing else. So two flows that look at the same
-images see the same draws, and their difference has an interval of its own, narrower than those of the two.
+The bootstrap draws whole photographs where they are known, since crops of one photograph are not independent. Draws
+depend only on the seed and on which images share a photograph. So two flows see the same draws of the same images, and
+their difference has a paired interval, narrower than those of the two.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 
 from .words.numbers import fixed
 
-#: Of fewer photographs nothing can be drawn: then images are.
+#: With fewer photographs, images are drawn instead.
 MIN_PHOTOGRAPHS = 4
 #: Two-sided level of every interval.
 ALPHA = 0.05
-#: How often images are drawn for the interval of a mean over them.
+#: Bootstrap draws for the interval of a mean over images.
 RESAMPLES = 2000
 #: Half-width of a 95 % interval in standard errors.
 NORMAL_95 = 1.96
@@ -32,7 +32,7 @@ class Estimate:
 
     Attributes:
         value, error: the figure, and its interval's half-width.
-        draws: what the figure is in every draw of the images, (B,); None where that is not kept.
+        draws: the figure in every draw of the images, (B,); None where not kept.
 
     """
 
@@ -51,7 +51,7 @@ class Estimate:
         return abs(self.value) <= self.error
 
     def minus(self, other: Estimate) -> Estimate:
-        """Return the difference from another estimate over the same images and draws; its interval is the paired one.
+        """Return the difference from another estimate over the same images and draws, with the paired interval.
 
         Raises:
             ValueError: an estimate without draws, or with others, cannot be paired.
@@ -63,12 +63,12 @@ class Estimate:
 
 
 def estimate(value: float | np.ndarray, draws: np.ndarray) -> Estimate:
-    """Return a figure with the interval that its draws (B,) give it."""
+    """Return a figure with its interval from draws (B,)."""
     return Estimate(float(value), float(NORMAL_95 * draws.std(ddof=1)), draws)
 
 
 def photographs(sources: Sequence[int] | None) -> int:
-    """Return how many photographs draws are from, given the photograph (N,) of each image; 0 where images are drawn."""
+    """Return the number of photographs to draw from, given the photograph (N,) of each image; 0 to draw images."""
     number = 0 if sources is None else len(np.unique(sources))
     return number if number >= MIN_PHOTOGRAPHS else 0
 
@@ -78,8 +78,8 @@ def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int =
 
     Arguments:
         count: of the images, N.
-        sources: the photograph (N,) that each was cut from, where that is known.
-        resamples: how often the images are resampled.
+        sources: the photograph (N,) of each image, where that is known.
+        resamples: number of draws.
         seed: of the draws.
 
     """
@@ -96,7 +96,7 @@ def means(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends (low, high) of the percentile interval of a figure's draws along an axis; NaN draws do not count.
+    """Return the ends (low, high) of the percentile interval of draws along an axis; NaN draws do not count.
 
     The interval leaves out the part ``level`` of the draws, half of it at either end.
 
@@ -108,7 +108,7 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
 
 
 def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the share R² of the variance of ``truth`` (N,) that is predicted, and that of every draw (B, N).
+    """Return the predicted share R² of the variance of ``truth`` (N,), for the images and for every draw (B, N).
 
     NaN for a draw in which the truth does not vary.
     """
@@ -145,8 +145,8 @@ def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> fl
 def widened(auroc: Estimate, count: int) -> Estimate:
     """Return an AUROC of ``count`` pictures with an interval at least as wide as Wilson's of that many trials.
 
-    The bootstrap of a few pictures that all score higher than the own images has no spread at all. Wilson's interval
-    has: the share of 3 pictures in 3 may be as low as 0.44. With fewer than 4 pictures no difference can be told.
+    If a few pictures all score higher than the own images, the bootstrap has no spread. Wilson's interval has: for 3 of
+    3 pictures the share may be as low as 0.44. With fewer than 4 pictures no difference can be told.
 
     >>> round(widened(Estimate(1.0, 0.0), 3).error, 2)
     0.56
@@ -159,7 +159,7 @@ def widened(auroc: Estimate, count: int) -> Estimate:
 
 
 def by_t(difference: Estimate, count: int) -> Estimate:
-    """Return a difference of means with the interval of Student's t, for ``count`` pictures; one has none."""
+    """Return a difference of means with the interval of Student's t, for ``count`` pictures; none for 1 picture."""
     from scipy import stats
 
     if count < 2:
@@ -170,7 +170,7 @@ def by_t(difference: Estimate, count: int) -> Estimate:
 
 @dataclass(frozen=True)
 class Interval:
-    """The ends of an interval of a mean, and the two-sided p of a mean of 0; NaN where one value has none."""
+    """The ends of an interval of a mean, and the two-sided p of a mean of 0; NaN for a single value."""
 
     low: float
     high: float
@@ -178,7 +178,7 @@ class Interval:
 
 
 def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
-    """Return the t interval of the mean of values (n,), at the two-sided level; of one value there is none.
+    """Return the t interval of the mean of values (n,), at the two-sided level; NaN for a single value.
 
     >>> round(of_mean(np.array([0.5, 1.0, 1.5])).low, 2)
     -0.24
@@ -186,7 +186,7 @@ def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
     if len(values) < 2:
         return Interval(math.nan, math.nan, math.nan)
     if np.ptp(values) == 0:
-        # The t statistic of no scatter is 0/0 or infinite.
+        # Without scatter the t statistic is 0/0 or infinite.
         return Interval(float(values[0]), float(values[0]), 0.0 if values[0] else 1.0)
     from scipy import stats
 
@@ -198,13 +198,13 @@ def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
 def level_after_looks(counts: Sequence[int], most: int, alpha: float = ALPHA) -> float:
     """Return the two-sided level of the last of several looks at growing data, so that all of them share ``alpha``.
 
-    The bound is group-sequential: at every look a part of ``alpha`` is spent that depends on how much of the data there
-    is, by the spending function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A
-    claim at any of the looks is then false with a probability of at most ``alpha``.
+    The bound is group-sequential: every look spends a part of ``alpha`` that depends on the share of the data, by the
+    spending function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A claim at any
+    of the looks is then false with a probability of at most ``alpha``.
 
     Args:
-        counts: values at each look, rising; the last one is the look that is asked about.
-        most: values at the last look that there is going to be.
+        counts: values at each look, rising; the last is the look in question.
+        most: values at the planned last look.
         alpha: of all looks together.
 
     Reference: Lan and DeMets, Discrete sequential boundaries for clinical trials, 1983.
@@ -229,8 +229,7 @@ def _level_after_looks(counts: tuple[int, ...], most: int, alpha: float) -> floa
     spent, grid, density, before = 0.0, np.zeros(1), np.ones(1), 0.0
     level = alpha
     for time in times:
-        # The sum of the values so far, in units in which its variance is the time, has this density where no earlier
-        # look made a claim.
+        # The density of the sum of the values so far, given no earlier claim; its variance is the share of the data.
         scale = math.sqrt(time - before)
         spending = alpha * math.log(1 + (math.e - 1) * min(time, 1.0)) - spent
 
@@ -245,7 +244,7 @@ def _level_after_looks(counts: tuple[int, ...], most: int, alpha: float) -> floa
 
 
 def _too_much(bound: float, grid: np.ndarray, density: np.ndarray, scale: float, spending: float) -> float:
-    """Return by how much the probability of going beyond a bound, from a density on a grid, is above what is spent."""
+    """Return the probability of exceeding a bound, from a density on a grid, minus the part of ``alpha`` spent."""
     from scipy.stats import norm
 
     tails = norm.sf((bound - grid) / scale) + norm.cdf((-bound - grid) / scale)

@@ -1,4 +1,4 @@
-"""Why a list of latents: what each ε_l holds, seen by throwing it away."""
+"""The information in each latent ε_l, measured by resampling it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..flow.bijection import generator_for
 from . import intervals, passes, progress
 from .levels import dequantised, to_pixels
 
-#: The treatments of an ε_l: it stays, it is resampled from N(0, I), or it becomes 0, the mean of its prior.
+#: The treatments of an ε_l: kept, resampled from N(0, I), or set to 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
 TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
 #: One treatment a level.
@@ -29,10 +29,10 @@ _RESAMPLE: Way = ("resample",)
 
 #: Draws of every resampled latent.
 DRAWS = 3
-#: Test images that averages are over.
+#: Test images for averages.
 SURVEY_IMAGES = 48
 CONFIDENCE = 0.95
-#: Below this mean square error (120 dB) nothing is measured but the rounding of float32.
+#: Mean square error (120 dB) of the rounding of float32.
 LEAST_ERROR = 1e-12
 
 
@@ -40,32 +40,32 @@ LEAST_ERROR = 1e-12
 
 
 def halvings(levels: int) -> tuple[Way, ...]:
-    """Return the ways that throw away half of the numbers (z₁), three quarters (z₁ and z₂), …, all of them."""
+    """Return the treatments that resample half of the values (z₁), three quarters (z₁ and z₂), …, all values."""
     return tuple(_RESAMPLE * gone + _KEEP * (levels - gone) for gone in range(1, levels + 1))
 
 
 def one_level(levels: int, treatment: Treatment) -> tuple[Way, ...]:
-    """Return the ways that treat a single level and keep the others, one a level."""
+    """Return the treatments of a single level that keep the others, one per level."""
     return tuple(_KEEP * level + (treatment,) + _KEEP * (levels - level - 1) for level in range(levels))
 
 
 def thrown_away(flow: MultiScaleFlow, ways: Sequence[Way]) -> np.ndarray:
-    """Return the share of an image's numbers that each way does not keep (K,)."""
+    """Return the share (K,) of an image's values that each way does not keep."""
     sizes = dimensions(flow)
     lost = [[treatment != "keep" for treatment in way] for way in ways]
     return np.array(lost, dtype=float).reshape(len(ways), len(sizes)) @ sizes / sizes.sum()
 
 
 def dimensions(flow: MultiScaleFlow) -> np.ndarray:
-    """Return how many numbers each ε_l is (L,)."""
+    """Return the number (L,) of values of each ε_l."""
     return np.array([np.prod(shape) for shape in flow.latent_shapes()])
 
 
 def noise_for(flow: MultiScaleFlow, n: int, seed: int, draws: int = DRAWS) -> list[Tensor]:
     """Return ε ~ N(0, I) for n images, one tensor (draws, n, C_l, H_l, W_l) a level.
 
-    It depends on the seed, the level and an image's place alone: two flows with the same latent shapes get the same,
-    so that their results are paired, and so do the first images of a longer set.
+    It depends on the seed, the level and an image's place alone. So two flows with the same latent shapes get the same
+    noise, which pairs their results, and so do the first images of a longer set.
     """
     dtype = next(flow.parameters()).dtype
     noise = []
@@ -122,8 +122,8 @@ def psnr(x: Tensor, restored: Tensor) -> Tensor:
 
     .. math:: \mathrm{PSNR} = 10 \log_{10} \frac{1}{\mathrm{MSE}(x, \mathrm{clip}(\hat x, -½, ½))}
 
-    The peak is 1, the width of [−½, ½] that x lies in; what a screen cannot show is clipped first. The mean square
-    error is over all colours and pixels, and at least :data:`LEAST_ERROR`.
+    The peak is 1, the width of [−½, ½]; values outside are clipped first. The mean square error is over all colours and
+    pixels, and at least :data:`LEAST_ERROR`.
     """
     error = (restored.clamp(-0.5, 0.5) - x).double().square().mean(dim=(1, 2, 3))
     return -10 * error.clamp_min(LEAST_ERROR).log10()
@@ -139,8 +139,8 @@ class Treated:
     Attributes:
         image: bytes (H, W, C).
         ways: K times one treatment a level.
-        shares: of the image's numbers that are not kept (K,).
-        pictures: bytes (K, H, W, C), those of the first draw.
+        shares: of the image's values that are not kept (K,).
+        pictures: bytes (K, H, W, C) of the first draw.
         psnr: in dB (K, R), by :func:`psnr`.
 
     """
@@ -179,7 +179,7 @@ def treat_image(
 ) -> Treated:
     """Decode one uint8 image (1, C, H, W) after treating its latents in several ways, with the same noise in each.
 
-    ``encoded`` is the result of :func:`encode`, where that is known; at most :data:`DRAWS` are ``draws``.
+    ``encoded`` is the result of :func:`encode`, where that is known; ``draws`` are at most :data:`DRAWS`.
 
     Raises:
         NonFiniteError: the flow gives no finite number for this image.
@@ -190,7 +190,7 @@ def treat_image(
     noise = noise_for(flow, 1, seed)
     # One draw is enough where nothing is drawn.
     counts = [draws if "resample" in way else 1 for way in ways]
-    # All ways in one batch: of so few images a decoding takes little longer than of one.
+    # All ways in one batch: a few images take little longer than a single image.
     treated = [
         treat(latents, [drawn[:count] for drawn in noise], way).levels for way, count in zip(ways, counts, strict=True)
     ]
@@ -210,13 +210,13 @@ def treat_image(
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What is left of N test images under one flow after half, three quarters, … of their values were resampled.
+    """The PSNR of N test images under one flow after half, three quarters, … of their values were resampled.
 
     Attributes:
         shares: of the values that are resampled, by stage (S,).
         psnr: in dB (N, S), the mean over draws.
         norms: ‖ε_l‖ (N, L).
-        dimensions: how many values each ε_l has (L,).
+        dimensions: values of each ε_l (L,).
         sources: the photograph of each image, where that is known.
 
     """
@@ -234,12 +234,12 @@ class Survey:
 
     @property
     def photographs(self) -> int:
-        """How many photographs the bootstrap draws from; 0 where it draws images."""
+        """Number of photographs that the bootstrap draws from; 0 where it draws images."""
         return intervals.photographs(self.sources)
 
     @cached_property
     def interval(self) -> np.ndarray:
-        """The 95 % bootstrap interval of that mean, dB (S, 2); NaN for a single image."""
+        """The 95 % bootstrap interval of the mean, dB (S, 2); NaN for a single image."""
         if len(self.psnr) < 2:
             return np.full((len(self.shares), 2), np.nan)
         return np.stack(intervals.of_mean_over_images(self.psnr, self.sources), axis=-1)
@@ -269,7 +269,7 @@ def survey(
     """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed.
 
     Raises:
-        NonFiniteError: the flow gives no finite number for one of them.
+        NonFiniteError: the flow's result for an image is not finite.
 
     """
     ways = halvings(flow.config.levels)
@@ -309,7 +309,7 @@ class Norms:
 
     @property
     def typical(self) -> np.ndarray:
-        """Where 95 % of the draws of N(0, I) lie (L, 2)."""
+        """The intervals (L, 2) of 95 % of the draws of N(0, I)."""
         return typical_norms(self.dimensions)
 
     def table(self) -> list[dict[str, Any]]:
@@ -379,9 +379,9 @@ def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | flo
     ``numpy.load`` reads it without unpickling anything.
 
     Arguments:
-        flow: whose latents they are.
-        latents: to write down.
-        about: what the document holds beside the flow's ``config``, such as the checkpoint's name.
+        flow: of the latents.
+        latents: to write.
+        about: fields of the document beside the flow's ``config``, such as the checkpoint's name.
 
     """
     arrays: dict[str, Any] = {"about": json.dumps({"config": flow.config.to_dict(), **about})}

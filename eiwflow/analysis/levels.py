@@ -1,4 +1,4 @@
-"""An image's way through the levels: what is factored out and passed on, the price of stopping, and the inverse."""
+"""An image's way through the levels: parts factored out and passed on, the cost of stopping early, and the inverse."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..flow.split import standard_normal_log_prob
 from . import passes, progress
 from .exactness import unsound_level
 
-#: Smallest standard deviation of a fitted channel: a constant one stays finite.
+#: Smallest standard deviation of a fitted channel, so that a constant channel stays finite.
 STD_FLOOR = 1e-6
-#: Test images that are looked at together.
+#: Test images for averages.
 IMAGES = 128
 #: Channel maps go from black to white over ±GREY_RANGE standard deviations.
 GREY_RANGE = 3.0
@@ -32,7 +32,7 @@ GREY_RANGE = 3.0
 
 @dataclass(frozen=True, eq=False)
 class KeptFit:
-    """One Gaussian a channel of what is passed on after each level l = 0 … L−1; l = 0 is the pixels.
+    """One Gaussian per channel for the part passed on by each level l = 0 … L−1; l = 0 is the pixels.
 
     Attributes:
         means, stds: for each l one float64 tensor (1, C_l, 1, 1), over reference images and positions.
@@ -45,18 +45,18 @@ class KeptFit:
     bits: int = 8
 
     def standardise(self, level: int, kept: Tensor) -> Tensor:
-        """Return what level ``level`` kept, (N, C_l, H_l, W_l), in standard deviations of its channels."""
+        """Return the part passed on by level ``level``, (N, C_l, H_l, W_l), in standard deviations of its channels."""
         return (kept.double() - self.means[level]) / self.stds[level]
 
     def log_prob(self, level: int, kept: Tensor) -> Tensor:
-        """Return log-densities (N,) in nats of what level ``level`` kept, (N, C_l, H_l, W_l)."""
+        """Return log-densities (N,) in nats of the part passed on by level ``level``, (N, C_l, H_l, W_l)."""
         positions = kept.shape[2] * kept.shape[3]
         log_scale = self.stds[level].log().sum()
         return standard_normal_log_prob(self.standardise(level, kept)) - positions * log_scale
 
 
 def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
-    """Fit the Gaussians that a flow would end with if it stopped early, on training images.
+    """Fit on training images the Gaussians of a flow that stops early.
 
     Arguments:
         flow: an initialised flow.
@@ -82,7 +82,7 @@ def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
 def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Tensor]:
     """Yield uint8 images (N, C, H, W) as a flow takes them, with the noise of ``flow.score``.
 
-    They are on the CPU, at most ``batch`` at a time: a large flow takes fewer.
+    A batch is on the CPU and has at most ``batch`` images, fewer for a large flow.
     """
     generator = torch.Generator().manual_seed(seed)
     dtype = next(flow.parameters()).dtype
@@ -118,7 +118,7 @@ def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
 
 
 def trace_of(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Trace:
-    """Return one trace of all these uint8 images (N, C, H, W), whose batches went through the flow one by one."""
+    """Return one trace of uint8 images (N, C, H, W), computed batch by batch."""
     parts = list(traces(flow, images, seed))
     if len(parts) == 1:
         return parts[0]
@@ -129,7 +129,7 @@ def trace_of(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Trace:
 
 
 def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Join what is of images, and take the rest, the same for all of them, from the first part."""
+    """Join the tensors of images; take all other values, which are the same, from the first part."""
     joined = dict(parts[0])
     for name, value in parts[0].items():
         if isinstance(value, dict):
@@ -146,8 +146,8 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
 class Staircase:
     """Bits/dim if the flow stopped after level l = 0 … L; l = 0 is a Gaussian on the pixels, l = L the flow.
 
-    Never a share of bits a level: that is not identified, since a scale on the kept half, undone by the next
-    level, moves log-determinants from one level to another. These figures do not change under it.
+    Shares of bits per level are not identified: a scale on the part passed on, undone by the next level, moves
+    log-determinants between levels. These figures do not change under such a scale.
 
     Attributes:
         bits_per_dim: (N, L+1), per image.
@@ -169,7 +169,7 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
         \log p_l(x) = \sum_{i \le l} [\log|\det_i| + \log N(ε_i; 0, I)]
                       + \sum_c \log N(h_{l,c}; m_{l,c}, s_{l,c}^2)
 
-    h_l is what level l kept; at the last level nothing is left for the Gaussian.
+    h_l is the part passed on by level l; the last level passes on nothing, so it has no Gaussian.
     """
     left = torch.zeros(len(trace.x), dtype=torch.double)
     log_probs = [fit.log_prob(0, trace.x)]
@@ -184,13 +184,13 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
 
 @dataclass(frozen=True, eq=False)
 class LevelFacts:
-    """What one level does with a batch of N images: C channels of H×W positions, those passed on first.
+    """The facts of one level for N images: C channels of H×W positions, channels passed on first.
 
     Attributes:
         number: the level, from 1.
         shape: (C, H, W), after the squeeze.
         steps: flow steps.
-        kept_channels: how many are passed on; 0 at the last level.
+        kept_channels: number passed on; 0 at the last level.
         order: channel numbers by position, the same for every image; None at the last level.
         redundancy: (N, C) spectral redundancy in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
@@ -233,7 +233,7 @@ class LevelFacts:
     def weight_spread(self) -> tuple[float, float] | None:
         """The least and the greatest ω over emitted channels and images, each relative to its channel's mean.
 
-        Only this relative part is identified: what follows absorbs a constant factor. None without weights.
+        Only this relative part is identified: later parts absorb a constant factor. None without weights.
         """
         if self.log_weights is None:
             return None
@@ -264,7 +264,7 @@ def _facts(level: LevelTrace) -> LevelFacts:
 
 
 def _coupling_spread(level: LevelTrace) -> float | None:
-    """Return how much the weights inside a level's couplings vary over images; None where there are none."""
+    """Return how much the weights inside a level's couplings vary over images; None without weights."""
     if not level.coupling_weights:
         return None
     variances = [weights.double().var(dim=0, correction=0) for weights in level.coupling_weights.values()]
@@ -276,12 +276,12 @@ def _coupling_spread(level: LevelTrace) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """An image, what the flow gives back from its latents, and the difference.
+    """An image, its reconstruction from the latents, and the difference.
 
     Attributes:
         image, restored: bytes (H, W, C).
         error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 1/256.
-        at_fault: the level, from 1, whose inverse makes rounding grow beyond its bound; None where none does.
+        at_fault: the level, from 1, whose inverse makes rounding grow beyond its bound, or None.
 
     """
 
@@ -297,11 +297,11 @@ class Reconstruction:
 
     @property
     def lost_bytes(self) -> int:
-        """How many bytes did not come back."""
+        """The number of bytes that differ."""
         return int((self.image != self.restored).sum())
 
 
-#: Keys of the level table in files and in JSON, which stay, and the words that its headings have instead.
+#: Key of the level table in files and in JSON -> heading on pages.
 HEADINGS = {
     "numbers that leave": "values factored out",
     "numbers that stay": "values passed on",
@@ -318,10 +318,10 @@ class Passage:
         order_rule: how the level sorts its channels, one of ``flow.config.ORDERS``.
         levels: facts of every level, with N = 1.
         maps: per level the channels as grey bytes (C, H, W) by position, from −:data:`GREY_RANGE` to
-            +:data:`GREY_RANGE`: kept ones in standard deviations of their channel over training images,
-            emitted ones as ε.
+            +:data:`GREY_RANGE`: channels passed on in standard deviations over training images, channels factored out
+            as ε.
         stairs: bits/dim if the flow stopped, with N = 1.
-        reconstruction: what the flow gives back from all latents.
+        reconstruction: of the image from all latents.
 
     """
 
@@ -333,11 +333,11 @@ class Passage:
 
     @property
     def dimensions(self) -> int:
-        """D, how many values the image has."""
+        """D, the number of values of the image."""
         return self.reconstruction.image.size
 
     def level_table(self, facts: tuple[LevelFacts, ...], average: Staircase) -> list[dict[str, Any]]:
-        """Return one row a level: of this image, or where a column says so, of those behind the others."""
+        """Return one row per level: of this image, or of the number of images that a column names."""
         images = f"{len(average.bits_per_dim)} images"
         return [
             {
@@ -374,7 +374,7 @@ def passage(flow: MultiScaleFlow, image: Tensor, fit: KeptFit, seed: int = 0) ->
     """Follow one uint8 image (1, C, H, W) through a flow and back.
 
     Raises:
-        NonFiniteError: the flow gives no finite number for this image.
+        NonFiniteError: the flow's result for this image is not finite.
 
     """
     (trace,) = traces(flow, image, seed)
@@ -399,7 +399,7 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = passes.decode(flow, passes.encode(flow, trace.x))
     error = round_trip_error(restored, trace.x)
-    # Compared before dequantisation: its noise may stand at a byte's edge, where rounding alone would lose the byte.
+    # Without dequantisation noise, which may lie at a byte's edge, where rounding alone would change the byte.
     grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()
     bytes_back = (image + grey_levels).clamp(0, 255).to(torch.uint8)
     return Reconstruction(

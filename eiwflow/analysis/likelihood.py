@@ -1,4 +1,4 @@
-"""What a likelihood knows of an image, and what it does not: scores of a flow's own test images and of strange ones.
+"""Likelihood and other scores of a flow's own test images and of strange images.
 
 The groups are the flow's own test images, the same images transformed, the test images of other data sets, and
 pictures from a folder. Every group is scored under the same dequantisation noise.
@@ -44,7 +44,7 @@ from . import intervals, progress
 from .intervals import Estimate
 from .levels import to_pixels, traces
 
-#: Images scored of each group, spread evenly over it, where nothing else is asked for.
+#: Images scored of each group by default, spread evenly over it.
 IMAGES = 256
 RESAMPLES = 1000
 #: Bars of a histogram.
@@ -60,11 +60,11 @@ class Group:
     """Images to score.
 
     Attributes:
-        name: by which a reader knows them.
+        name: of the group, for a reader.
         kind: "own", "transformed", "data set" or "folder".
         images: uint8 (N, H, W, C) of the flow's shape.
-        sources: (N,) the photograph of each image, where that is known; those of transformed images are the originals'.
-        made: what was done to the images, in one clause.
+        sources: (N,) the photograph of each image, where that is known; for a transformed image that of its original.
+        made: how the images were made, in one clause.
         of_own: (N,) for a transformed image, the place of its original among the own images; else None.
 
     """
@@ -79,16 +79,16 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class GroupScores:
-    """What a flow says of a group.
+    """A flow's scores of a group.
 
     Attributes:
         group: the images.
         scores: score -> (N,); bits/dim and its differences in bits/dim, norms of noise in √d.
         codecs: codec -> (N,) bits/dim of each image's file, header included.
         levels: (N, L) bits/dim of each level: −(log-det + log N(ε; 0, I)) / (D log 2). Their sum is bits/dim − 8.
-        auroc: score -> how often an image of the group scores higher than an own one, with its interval.
-        level_auroc: (L,) the same of the columns of ``levels``.
-        level_difference: (L,) mean of a column of ``levels`` minus that of the own images, with its interval.
+        auroc: score -> how often an image of the group scores higher than an own image, with its interval.
+        level_auroc: (L,) the AUROC of each column of ``levels``.
+        level_difference: (L,) mean of each column of ``levels`` minus that of the own images, with its interval.
 
     """
 
@@ -111,10 +111,10 @@ class Likelihood:
     """Scores of all groups, side by side.
 
     Attributes:
-        data: the data set that the own images are from.
-        photographs: how many the bootstrap draws the own images from; 0 where it draws images.
-        own: of the own test images; their AUROCs are empty.
-        groups: all others.
+        data: the data set of the own images.
+        photographs: number that the bootstrap draws the own images from; 0 where it draws images.
+        own: scores of the own test images, without AUROCs.
+        groups: scores of all other groups.
         seed: of the dequantisation, of shuffled tiles and of noise.
 
     """
@@ -137,7 +137,7 @@ class Likelihood:
         return tuple(sorted(below, key=lambda scored: scored.bits_per_dim))
 
     def told_apart(self, score: str) -> int:
-        """Return how many groups a score finds stranger than the own images: AUROC above ½ by more than its error."""
+        """Count the groups that a score finds stranger than the own images: AUROC above ½ by more than its error."""
         return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.groups)
 
     @cached_property
@@ -149,7 +149,7 @@ class Likelihood:
         return np.linspace(low, max(high, low + 0.1), BARS + 1)
 
     def histogram(self, scored: GroupScores) -> np.ndarray:
-        """Return the share (BARS,) of a group's images in every bar; the first and last hold those beyond them too."""
+        """Return the share (BARS,) of a group's images in every bar; the outer bars also count the images beyond."""
         inside = scored.scores[BITS].clip(self.edges[0], self.edges[-1])
         return np.histogram(inside, self.edges)[0] / len(inside)
 
@@ -178,7 +178,7 @@ class Likelihood:
         ]
 
     def level_table(self) -> list[dict[str, Any]]:
-        """Return a row for every group but the own one, and level."""
+        """Return a row for every level of every group but the own images."""
         return [
             {
                 "group": scored.group.name,
@@ -214,7 +214,7 @@ def sharpest_level(scored: GroupScores) -> int:
 
 
 def differs(estimate: Estimate) -> bool:
-    """Return whether an AUROC's interval leaves out ½, which is no difference."""
+    """Return whether an AUROC's interval excludes ½."""
     return abs(estimate.value - 0.5) > estimate.error
 
 
@@ -227,7 +227,7 @@ def _interval(auroc: Estimate) -> dict[str, Any]:
 
 
 def spread(count: int, most: int | None = None) -> np.ndarray:
-    """Return at most ``most`` places among ``count``, evenly spread, in order; :data:`IMAGES` if not given."""
+    """Return at most ``most`` (by default :data:`IMAGES`) of ``count`` places, evenly spread, in order."""
     most = IMAGES if most is None else most
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
 
@@ -253,7 +253,7 @@ def upside_down(images: np.ndarray) -> np.ndarray:
 
 
 def tiles_shuffled(images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return images (N, H, W, C) whose 4×4 tiles changed places, for each image in another way."""
+    """Return images (N, H, W, C) with their 4×4 tiles in a random order of each image."""
     count, height, width, channels = images.shape
     tiles = images.reshape(count, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3)
     tiles = tiles.reshape(count, 16, height // 4, width // 4, channels)
@@ -283,9 +283,9 @@ def transformed(own: Group, seed: int = 0) -> list[Group]:
 
 
 def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
-    """Return images (N, H', W', C') in a flow's shape (C, H, W), laid out (N, H, W, C), and what was done to them.
+    """Return images (N, H', W', C') in a flow's shape (C, H, W), laid out (N, H, W, C), and how, as a clause.
 
-    Larger ones are cut by fixed-seed crops; smaller ones, and those of other colours, are resized and recoloured.
+    Larger images are cut by fixed-seed crops, smaller images are resized; channels become grey or RGB.
     """
     channels, height, width = shape
     before = "×".join(map(str, images.shape[1:3]))
@@ -298,7 +298,7 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray,
 
 
 def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
-    """Return the test images of all other data sets that are bundled, as a flow of this shape takes them."""
+    """Return the test images of all other bundled data sets, in a flow's shape."""
     names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
     return [_of_data_set(load_test(name), shape, most) for name in names]
 
@@ -307,7 +307,7 @@ def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Gro
     """Return pictures of a folder, spread evenly over it, or the test images of a data set or of an ``.npz`` file.
 
     Raises:
-        DataError: there is nothing of that kind there, or a picture cannot be read.
+        DataError: there is no such folder or data set, or a picture cannot be read.
 
     """
     folder = Path(path).expanduser()
@@ -319,7 +319,7 @@ def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Gro
 
 
 def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int]) -> Group:
-    """Return pictures of one's own as a group, centre-cropped and resized to a flow's shape (C, H, W).
+    """Return a visitor's pictures as a group, centre-cropped and resized to a flow's shape (C, H, W).
 
     Raises:
         DataError: one of them cannot be read; the message names it.
@@ -342,7 +342,7 @@ def _of_data_set(data_set: ImageData, shape: tuple[int, int, int], most: int | N
 def codec_bits_per_dim(images: np.ndarray, codec: str) -> np.ndarray:
     """Return bits/dim (N,) of uint8 images (N, H, W, C) in files of a lossless codec, "PNG" or "WebP", header included.
 
-    A WebP file is always in colour, which makes it larger than it need be for grey images.
+    A WebP file is always in colour, so larger than necessary for grey images.
     """
     settings: dict[str, Any] = {"PNG": {"optimize": True}, "WebP": {"lossless": True}}[codec]
     sizes = []
@@ -355,9 +355,9 @@ def codec_bits_per_dim(images: np.ndarray, codec: str) -> np.ndarray:
 
 
 def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, seed: int = 0) -> GroupScores:
-    """Return the scores of a group, its AUROCs still empty.
+    """Return the scores of a group, without AUROCs.
 
-    Typicality is the distance from ``typical`` bits/dim; if that is not given, from the group's own mean.
+    Typicality is the distance from ``typical`` bits/dim, by default the group's own mean.
 
     Raises:
         NonFiniteError: the flow gives a value that is not finite; the message names the group.
@@ -389,7 +389,7 @@ def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, se
 def auroc(
     own: np.ndarray, other: np.ndarray, drawn_own: np.ndarray | None = None, drawn_other: np.ndarray | None = None
 ) -> Estimate:
-    """Return how often a value of ``other`` (M,) is higher than one of ``own`` (N,); of equal values one in two counts.
+    """Return how often a value of ``other`` (M,) exceeds a value of ``own`` (N,); ties count ½.
 
     ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval.
     """
@@ -403,9 +403,9 @@ def auroc(
 def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     """Return the group's scores with their AUROCs against the own images.
 
-    The photographs of the own images are drawn, and with them the transformed images of the same photographs. The
-    images of another data set are drawn apart from them, by photographs where it has any. A folder may hold a few
-    pictures, so its intervals are widened: see :func:`.intervals.widened`.
+    Draws take the own images by photograph, together with their transformed images. The images of another data set are
+    drawn independently, by photograph where it has any. A folder may hold few pictures, so its intervals are widened:
+    see :func:`.intervals.widened`.
     """
     count = len(own.group.images)
     drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
@@ -426,7 +426,7 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
 
 
 def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) -> Likelihood:
-    """Return a result with more groups, scored and compared as the others are.
+    """Return a result with additional groups, scored and compared in the same way.
 
     Raises:
         NonFiniteError: the flow gives a value that is not finite; the message names the group.
@@ -470,13 +470,13 @@ def likelihood(
     """Score a flow's own test images and strange ones.
 
     Args:
-        flow: any flow that is initialised.
-        data: name of the data set that ``test`` is from; it is left out of the other data sets.
+        flow: an initialised flow.
+        data: name of the data set of ``test``, which is left out of the other data sets.
         test: uint8 (N, C, H, W), the own images, N ≥ 2. Typicality is the distance from their mean bits/dim.
         sources: (N,) the photograph of each test image, where that is known.
         extra: folders, data sets or ``.npz`` files to score too.
         seed: of the dequantisation, of shuffled tiles and of noise.
-        most: images scored of each group at most; :data:`IMAGES` if not given.
+        most: images scored of each group at most; by default :data:`IMAGES`.
 
     Raises:
         DataError: there are fewer than 2 test images, or an extra cannot be read.

@@ -1,4 +1,4 @@
-"""How far a measure is, in images that went through the flow: a page that waits for it may look."""
+"""Progress of a measure, in images that went through the flow, for a page that waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class Progress:
-    """Images that went through the flow, of how many; both are 0 until a measure says what it has to do.
+    """Images done and in total; both are 0 until a measure states its total.
 
     Attributes:
         done, total: counts of images.
@@ -26,21 +26,21 @@ _watched: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def watch(progress: Progress) -> None:
-    """Let ``progress`` follow what this thread measures from here on."""
+    """Let ``progress`` follow all measures of this thread from here on."""
     _watched.set(progress)
 
 
 def expect(images: int) -> None:
-    """Say how many images are about to go through the flow.
+    """Announce the number of images that are going to pass through the flow.
 
-    A measure of several passes says it of all of them first; what its passes say then adds nothing.
+    A measure of several passes announces all of them first; announcements of single passes then add nothing.
     """
     if (progress := _watched.get()) is not None:
         progress.total = max(progress.total, progress.done + images)
 
 
 def advance(images: int) -> None:
-    """Say that so many more images went through the flow."""
+    """Report that so many more images went through the flow."""
     if (progress := _watched.get()) is not None:
         progress.done += images
         if progress.changed is not None:

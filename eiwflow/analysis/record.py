@@ -17,16 +17,16 @@ SMOOTHING = 0.02
 
 @dataclass(frozen=True, eq=False)
 class TrainingCurve:
-    """What a training wrote down of its steps.
+    """The curve of a training.
 
     Attributes:
-        steps: (S,), the last step that each point is of.
+        steps: (S,), the last step of each point.
         bits_per_dim: (S,), of the training batches, averaged since the point before.
-        learning_rate: (S,), at each point's step; NaN where it is not recorded.
-        seconds: (S,), that the training has taken by then; 0 where it is not recorded.
+        learning_rate: (S,), at each point's step; NaN where not recorded.
+        seconds: (S,), of training until then; 0 where not recorded.
         probe_steps: (R,), recording steps.
         probe_bits_per_dim: (R,), of the averaged weights on the probe images.
-        test_bits_per_dim: of the averaged weights on the test images at the end; None where it did not end.
+        test_bits_per_dim: of the averaged weights on the test images at the end; None before the end.
 
     """
 
@@ -62,7 +62,7 @@ class TrainingCurve:
 
 
 def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
-    """Return the curve that is in the lines of a ``metrics.jsonl``; points that are no number are left out."""
+    """Return the curve in the lines of a ``metrics.jsonl``; points without numbers are left out."""
     curve = [line for line in records if is_number(line.get("bits_per_dim"))]
     probes = [line for line in records if is_number(line.get("probe_bits_per_dim"))]
     ends = [float(line["test_bits_per_dim"]) for line in records if is_number(line.get("test_bits_per_dim"))]
@@ -83,7 +83,7 @@ def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
 
 
 def load_curve(checkpoint: Path) -> TrainingCurve | None:
-    """Return the curve of a checkpoint file's training, or None where no record of it can be read."""
+    """Return the curve of a checkpoint's training, or None without a readable record."""
     curve = training_curve(read_records(record_folder(checkpoint) / "metrics.jsonl"))
     return curve if len(curve.steps) and np.isfinite(curve.learning_rate).all() else None
 
@@ -103,9 +103,9 @@ class LevelRecord:
         entropy: marginal entropy (S, C), nats.
         log_std: log standard deviation (S, C).
         order: channel numbers in the order used (S, C), those passed on first; None at the last level.
-        entropy_order: what the order would have been at each step (S, C); None at the last level.
+        entropy_order: the order by entropy at each step (S, C); None at the last level.
         weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
-        passed_on: how many channels are passed on, 0 at the last level; half of them where that is not stated.
+        passed_on: number of channels passed on, 0 at the last level; half of them if not stated.
 
     """
 
@@ -122,7 +122,7 @@ class LevelRecord:
 
     @property
     def kept_channels(self) -> int:
-        """How many channels are passed on: the first ones of the order."""
+        """Number of channels passed on, the first of the order."""
         if self.passed_on is not None:
             return self.passed_on
         return 0 if self.order is None else self.order.shape[1] // 2
@@ -130,7 +130,7 @@ class LevelRecord:
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
-    """What a training wrote down on its way.
+    """The record of a training.
 
     Attributes:
         steps: recording steps (S,), log-spaced, 0 first.
@@ -147,14 +147,14 @@ class TrainingRecord:
 
 
 def record_folder(checkpoint: Path) -> Path:
-    """Return where the record of a checkpoint lies: its run directory, or the folder of its name beside it."""
+    """Return the folder of a checkpoint's record: its run directory, or the folder of its name beside it."""
     run = checkpoint.parent.parent
     in_a_run = checkpoint.parent.name == "checkpoints" and (run / "config.json").is_file()
     return run if in_a_run else checkpoint.with_suffix("")
 
 
 def load_record(checkpoint: Path) -> TrainingRecord | None:
-    """Return the training record of a checkpoint file, or None where there is none that can be read."""
+    """Return the training record of a checkpoint file, or None without a readable record."""
     try:
         return _read(checkpoint)
     except (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError):
@@ -174,7 +174,7 @@ def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -
     """Return a record of recording steps and of samples by step.
 
     Raises:
-        LookupError, TypeError, ValueError, OverflowError: they are not what a training writes down.
+        LookupError, TypeError, ValueError, OverflowError: they are not in the format of a training.
 
     """
     record = TrainingRecord(
@@ -192,7 +192,7 @@ def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
     """Return the levels of recording steps; a number that was not finite is NaN.
 
     Raises:
-        LookupError, TypeError, ValueError, OverflowError: they are not what a training writes down.
+        LookupError, TypeError, ValueError, OverflowError: they are not in the format of a training.
 
     """
     levels = [_level(recorded, index) for index in range(len(recorded[0]["levels"]))]
@@ -216,7 +216,7 @@ def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
 
     names = LevelRecord.__dataclass_fields__.keys() - {"number", "passed_on"}
     values: dict[str, Any] = {name: over_steps(name) for name in names}
-    # A level's squeeze makes four channels of each that it was given.
+    # A level's squeeze makes four channels of each input channel.
     later = recorded[0]["levels"][index + 1 :]
     return LevelRecord(number=index + 1, passed_on=len(later[0]["entropy"]) // 4 if later else 0, **values)
 

@@ -1,8 +1,8 @@
-"""What a Shuffle's permutation moves: against the entropy order over training and over images, and a static split.
+"""Effects of a Shuffle's permutation: against the entropy order over training and images, and against other orders.
 
-An *order* is a row of channel numbers by position, those passed on first; a *rank* is a channel's place in it, from 0.
-The split line lies between the parts passed on and factored out. The *order used* was set before the first
-training step and stands; the *entropy order* is what sorting by spectral redundancy would give now.
+An *order* is a row of channel numbers by position, channels passed on first; a *rank* is a channel's place in it, from
+0. The split line lies between the parts passed on and factored out. The *order used* is fixed before the first training
+step; the *entropy order* results from sorting by spectral redundancy at a later moment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
 from .record import TrainingRecord
 
-#: The rule that a flow follows, beside others.
+#: The name of the flow's own rule among :class:`Alternative`.
 USED = "used"
 
 
@@ -34,7 +34,7 @@ def ranks_of(orders: np.ndarray) -> np.ndarray:
 
 
 def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return by channel number (…, C) whether orders (…, C) put it on the other side of the split line than (C,).
+    """Return for every channel (…, C) whether orders (…, C) put it on the other side than ``used`` (C,) does.
 
     ``kept`` channels are passed on.
     """
@@ -42,7 +42,7 @@ def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
 
 
 def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than the one used (C,)."""
+    """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than ``used`` (C,)."""
     return crossing(orders, used, kept).mean(axis=-1)
 
 
@@ -80,7 +80,7 @@ class RankRiver(_Split):
         level: from 1.
         steps: training steps (S,), log-spaced, 0 first.
         order: the order used (C,).
-        entropy_orders: what sorting by redundancy would give at each step, (S, C).
+        entropy_orders: the order by redundancy at each step, (S, C).
         redundancy: (S, C) in nats a pixel, mean over the run's probe images.
         passed_on: how many channels are passed on.
 
@@ -100,7 +100,7 @@ class RankRiver(_Split):
 
     @cached_property
     def crossing(self) -> np.ndarray:
-        """Whether a channel would now cross the split line, (S, C)."""
+        """Whether sorting at each step would take a channel across the split line, (S, C)."""
         return crossing(self.entropy_orders, self.order, self.passed_on)
 
     @cached_property
@@ -127,7 +127,7 @@ class RankRiver(_Split):
 
 
 def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None) -> RankRiver:
-    """Return the rank river of a level that has a Shuffle; it passes on so many channels, or as the record says."""
+    """Return the rank river of a level with a Shuffle; the record gives the channels passed on by default."""
     seen = record.levels[level - 1]
     if seen.order is None or seen.entropy_order is None or seen.redundancy is None:
         raise ValueError(_no_shuffle(level, len(record.levels)))
@@ -141,7 +141,7 @@ def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None)
 
 @dataclass(frozen=True, eq=False)
 class ImageOrders:
-    """The orders that N images would each ask for; channels C by their number.
+    """The orders of N images, each by its own redundancy; channels C by their number.
 
     Attributes:
         order: the order used (C,), one for all images.
@@ -171,7 +171,7 @@ class ImageOrders:
 
     @property
     def emitted_share(self) -> np.ndarray:
-        """The part of the images, 0 to 1, whose own order would factor a channel out, (C,)."""
+        """The part of the images, 0 to 1, whose own order factors a channel out, (C,)."""
         return (ranks_of(self.own_orders) >= self.passed_on).mean(axis=0)
 
     @property
@@ -181,7 +181,7 @@ class ImageOrders:
 
 
 def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
-    """Return orders (…, C), most structure first; of equals the lower channel number stands first, as in the flow."""
+    """Return orders (…, C), most structure first; ties go by channel number, as in the flow."""
     return np.argsort(-redundancies, axis=-1, kind="stable")
 
 
@@ -190,13 +190,13 @@ def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Alternative:
-    """What one rule makes of a level's channels as they are now.
+    """The order of one rule for a level's present channels.
 
     Attributes:
         rule: :data:`USED`, or one of ``flow.config.ORDERS``; ``entropy`` sorts anew.
         order: channel numbers, those passed on first.
         kept_redundancy, emitted_redundancy: mean of the halves over channels and images, nats a pixel.
-        moved: how many channels stand on the other side than in the order used.
+        moved: number of channels on the other side than in the order used.
 
     """
 
@@ -208,7 +208,7 @@ class Alternative:
 
 
 def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -> tuple[Alternative, ...]:
-    """Return what every rule would pass on and factor out of channels of this mean redundancy (C,), by their number.
+    """Return the order of every rule for channels of this mean redundancy (C,), by their number.
 
     Arguments:
         mean: redundancy, nats a pixel.
@@ -244,7 +244,7 @@ def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -
 
 @dataclass(frozen=True, eq=False)
 class ShuffleReport(_Split):
-    """What one level's permutation does, over training, over images, and beside other rules.
+    """The effects of one level's permutation, over training, over images, and beside other rules.
 
     Attributes:
         level: from 1.
@@ -253,8 +253,8 @@ class ShuffleReport(_Split):
         passed_on: how many channels are passed on.
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
-        alternatives: what other rules would pass on and factor out of them.
-        image: the image looked at, alone; None where none was given.
+        alternatives: the orders of other rules for the traced images.
+        image: the chosen image alone, or None.
 
     """
 
@@ -289,7 +289,7 @@ class ShuffleReport(_Split):
         ]
 
     def rules_table(self) -> list[dict[str, Any]]:
-        """Return one row a rule: what it would pass on and factor out of these channels."""
+        """Return one row per rule: the channels that it passes on and factors out."""
         return [
             {
                 "rule": alternative.rule,
@@ -301,7 +301,7 @@ class ShuffleReport(_Split):
         ]
 
     def summary(self) -> dict[str, Any]:
-        """Return the level as one row beside others; NaN where a training record is needed and there is none."""
+        """Return the level as one row beside others; NaN for figures that need a missing training record."""
         used, river = self.alternatives[0], self.river
         at_ends = (math.nan, math.nan) if river is None else river.churn[[0, -1]]
         names = ("churn_at_first_step", "churn_at_last_step")
@@ -351,11 +351,11 @@ def shuffle_report(
     image: Trace | None = None,
     seed: int = 0,
 ) -> ShuffleReport:
-    """Measure what the permutation of level ``level`` moves.
+    """Measure the effects of the permutation of a level.
 
     Arguments:
         trace: of at least two test images, as :func:`.levels.trace_of_test_images` makes it.
-        level: from 1; one that has a Shuffle.
+        level: from 1, with a Shuffle.
         rule: the flow's ``config.order``.
         record: of the checkpoint's training, where there is one.
         image: trace of the image looked at.
@@ -386,7 +386,7 @@ def shuffle_report(
 
 
 def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept: int) -> RankRiver | None:
-    """Return the river, or None where the record is not there or is another flow's."""
+    """Return the river, or None where the record is missing or of another flow."""
     if record is None or level > len(record.levels) or record.levels[level - 1].order is None:
         return None
     river = rank_river(record, level, kept)
@@ -394,7 +394,7 @@ def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept
 
 
 def image_orders(trace: Trace, level: int) -> ImageOrders:
-    """Return the orders that the traced images would ask for at a level that has a Shuffle."""
+    """Return the traced images' own orders at a level with a Shuffle."""
     seen = trace.levels[level - 1]
     assert seen.order is not None and seen.kept is not None  # only the last level has no Shuffle
     return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy(), seen.kept.shape[1])

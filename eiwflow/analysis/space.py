@@ -1,4 +1,4 @@
-"""What lies between two images: paths through the latent space, level by level."""
+"""Paths between two images through the latent space, level by level."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..flow.bijection import round_trip_error
 from .latents import decode_all, encode, norms_of, typical_norms
 from .levels import to_pixels
 
-#: Pictures from A to B, both ends included; an odd number has one half-way.
+#: Pictures from A to B, both ends included; with an odd number the middle is half-way.
 FRAMES = 9
-#: Pictures from A to B that a slider walks through.
+#: Pictures from A to B on a slider.
 FINE_FRAMES = 33
-#: Points of a norm's curve: the middle is one of them.
+#: Points of a norm's curve; an odd number includes the middle.
 NORM_POINTS = 41
-#: The sine of an angle near π below which two vectors leave open in which plane an arc between them turns.
+#: Below this sine of an angle near π, two vectors do not determine the plane of an arc between them.
 SMALL_SINE = 1e-7
-#: Above this temperature a flow of bounded couplings may leave what it has seen by orders of magnitude.
+#: Above this temperature a flow of bounded couplings may leave the range of its training by orders of magnitude.
 MAX_TEMPERATURE = 1.2
 
 
@@ -45,8 +45,8 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
     .. math:: \left[(1-t) ‖a‖ + t ‖b‖\right] (\cos(tθ)\, u + \sin(tθ)\, w)
 
-    u is a's direction, w the one perpendicular to it in the plane of a and b. Where they are (nearly) parallel the
-    angle is 0 and w has no weight; where they are opposite every plane is as good as another and one is taken.
+    u is a's direction, w the direction perpendicular to u in the plane of a and b. For (nearly) parallel vectors the
+    angle is 0 and w has no weight; for opposite vectors the plane is arbitrary.
 
     Reference: Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985.
 
@@ -57,7 +57,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     sine = across.norm()
     opposite = cosine < 0 and sine < SMALL_SINE
     w = _perpendicular(u) if opposite else normalize(across, dim=0, eps=1e-300)
-    # The arc tangent is exact where the arc cosine loses half of the digits: near 0 and near π.
+    # Near 0 and π the arc cosine loses half of the digits, the arc tangent none.
     angle = torch.atan2(sine, cosine)
     t = t.double()[:, None]
     norm = (1 - t) * a.double().norm() + t * b.double().norm()
@@ -77,14 +77,14 @@ PATHS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear": linear
 
 
 def between(a: Latents, b: Latents, t: Tensor, path: str, only: int | Collection[int] | None = None) -> Latents:
-    """Return T latents on the way from those of one image to those of another.
+    """Return T latents on a path between the latents of two images.
 
     Arguments:
         a: of one image, (1, C_l, H_l, W_l) a level.
         b: of the other.
         t: (T,) in [0, 1].
         path: a name in :data:`PATHS`; each level takes its own.
-        only: the level (from 1), or the levels, that go to b while the others stay those of a; None for all.
+        only: the level (from 1), or the levels, that go to b while the others stay at a; None for all.
 
     Raises:
         ValueError: there is no such path or level.
@@ -125,7 +125,7 @@ class NormPaths:
 
     @property
     def typical_total(self) -> np.ndarray:
-        """Where the norm of all levels together lies for 95 % of the draws of N(0, I) (2,)."""
+        """The interval (2,) of the norm of all levels together for 95 % of the draws of N(0, I)."""
         return typical_norms(self.dimensions.sum()[None])[0]
 
     def total(self, path: str) -> np.ndarray:
@@ -149,7 +149,7 @@ class NormPaths:
 
 
 def norm_paths(a: Latents, b: Latents) -> NormPaths:
-    """Return the norms on the way from the latents of one image to those of another."""
+    """Return the norms on the paths between the latents of two images."""
     t = torch.linspace(0, 1, NORM_POINTS, dtype=torch.double)
     return NormPaths(
         t=t.numpy(),
@@ -163,14 +163,14 @@ def norm_paths(a: Latents, b: Latents) -> NormPaths:
 
 @dataclass(frozen=True, eq=False)
 class Interpolation:
-    """Pictures between A and B: once with all levels on their way, then with each level alone.
+    """Pictures between A and B: with all levels moving, and with each level alone.
 
     Attributes:
         a, b: bytes (H, W, C), the two images.
         path: a name in :data:`PATHS`.
         t: (T,), from 0 to 1.
         together: bytes (T, H, W, C).
-        alone: bytes (L, T, H, W, C): level l goes from A to B, the others stay those of A.
+        alone: bytes (L, T, H, W, C): level l goes from A to B, the others stay at A.
         norms: along both paths.
         end_errors: the largest |x̂ − x| at A and at B with all levels, of x in [−½, ½].
         moved: root mean square pixel change from A to the far end of each row, (L+1,): each level alone, then all;
@@ -190,12 +190,12 @@ class Interpolation:
 
     @property
     def shares(self) -> np.ndarray:
-        """How many of the values each level has (L,), of 1."""
+        """The share (L,) of the values in each level."""
         return self.norms.dimensions / self.norms.dimensions.sum()
 
     @property
     def relative(self) -> np.ndarray:
-        """What each level alone changes of the pixels, of what the whole way changes (L,); NaN where A and B agree."""
+        """The pixel change of each level alone over that of all levels (L,); NaN where A and B agree."""
         return self.moved[:-1] / self.moved[-1] if self.moved[-1] else np.full(len(self.shares), np.nan)
 
     def table(self) -> list[dict[str, Any]]:
@@ -209,11 +209,11 @@ class Interpolation:
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """Pictures from A towards B, of which some levels go and the others stay those of A.
+    """Pictures from A towards B: some levels move, the others stay at A.
 
     Attributes:
         a, b: bytes (H, W, C), the two images.
-        levels: those that go, from 1.
+        levels: the moving ones, from 1.
         images: bytes (T, H, W, C), from t = 0 to t = 1.
 
     """
@@ -234,7 +234,7 @@ def blend(
     frames: int = FINE_FRAMES,
     encoded: tuple[Tensor, Latents] | None = None,
 ) -> Blend:
-    """Return pictures on the way from one uint8 image (1, C, H, W) towards another, with only these levels moving.
+    """Return pictures from one uint8 image (1, C, H, W) towards another, with only these levels moving.
 
     ``encoded`` is the result of :func:`.latents.encode` for both, where that is known.
 
@@ -260,15 +260,15 @@ def interpolate(
     frames: int = FRAMES,
     encoded: tuple[Tensor, Latents] | None = None,
 ) -> Interpolation:
-    """Go from one uint8 image (1, C, H, W) to another through the latent space.
+    """Interpolate from one uint8 image (1, C, H, W) to another through the latent space.
 
     Arguments:
         flow: that encodes and decodes.
-        a: where the way starts.
-        b: where it ends.
+        a: the first image.
+        b: the last image.
         path: a name in :data:`PATHS`; each level takes its own.
         seed: of the dequantisation of both.
-        frames: pictures on the way, both ends included.
+        frames: number of pictures, both ends included.
         encoded: the result of :func:`.latents.encode` for both, where that is known.
 
     Raises:
@@ -281,7 +281,7 @@ def interpolate(
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     t = torch.linspace(0, 1, frames, dtype=torch.double)
     levels = range(1, len(of_a.levels) + 1)
-    # At t = 0 all ways are at A.
+    # At t = 0 all rows show A.
     ways = [between(of_a, of_b, t, path), *(between(of_a, of_b, t[1:], path, level) for level in levels)]
     decoded = decode_all(flow, Latents([torch.cat(parts) for parts in zip(*(way.levels for way in ways), strict=True)]))
     together, *rest = decoded.split([len(t), *[len(t) - 1] * len(levels)])
@@ -322,8 +322,8 @@ def draw(flow: MultiScaleFlow, n: int, temperatures: Sequence[float], seed: int 
     """Draw n images at one temperature a level; with one seed, other temperatures scale the same ε.
 
     Raises:
-        NonFiniteError: the flow gives no finite number; it may, above a temperature of 1.
-        ValueError: a temperature is below 0 or above :data:`MAX_TEMPERATURE`, or their number is not that of levels.
+        NonFiniteError: a picture is not finite, as may happen above a temperature of 1.
+        ValueError: a temperature is below 0 or above :data:`MAX_TEMPERATURE`, or there are more or fewer than levels.
 
     """
     for temperature in temperatures:

@@ -1,9 +1,9 @@
-"""What can be measured of a flow, by name: one table for the command line and for the app.
+"""The measures of a flow, by name: one table for the command line and for the app.
 
-A measure takes a :class:`Look`, asks it for other measures by :meth:`Look.measure`, and returns numbers. Its caller may
-keep results: the app does, in ``ui/sources/cache.py``.
+A measure takes a :class:`Look`, gets other measures by :meth:`Look.measure`, and returns numbers. The app caches
+results (``ui/sources/cache.py``).
 
-To add a measure, write a function of a look and enter it in :data:`MEASURES` with what it depends on.
+To add a measure, write a function of a look and enter it in :data:`MEASURES` with the fields it depends on.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from .record import TrainingRecord
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """A flow, and the images under which it is looked at.
+    """A flow, and the images to measure it with.
 
     Attributes:
-        checkpoint: the flow, and what its file says.
+        checkpoint: the flow, and the document of its file.
         data: name of the data set.
-        train, test: uint8 images (N, C, H, W) of the flow's shape; of the training images the first few.
+        train, test: uint8 images (N, C, H, W) of the flow's shape: the first few training images, and test images.
         sources: the photograph of each test image, where that is known.
         image: uint8 (1, C, H, W), the image looked at.
         level: from 1.
-        seed: of the image's dequantisation and of everything that is drawn.
+        seed: of the image's dequantisation and of all draws.
         record: of the training, where there is one.
-        factors: numbers that are known of each test image (N,), by name: grain, its σ in grey levels, light, …
+        factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …
         large: whether the flow is so large that measures take fewer images and draws.
         known: results of other measures, by name.
-        keep: called in place of a measure that is not known, to return what was measured before.
+        keep: called in place of an unknown measure, to return an earlier result.
 
     """
 
@@ -89,7 +89,7 @@ class Look:
 
         Raises:
             NonFiniteError: the flow gives a value that is not finite.
-            ConfigError: the level has no Shuffle, where one is looked at.
+            ConfigError: the level has no Shuffle, and the measure needs one.
             DataError: there are too few images.
 
         """
@@ -101,12 +101,12 @@ class Look:
 
 
 class Measure(NamedTuple):
-    """A function of a look, and what its result depends on.
+    """A function of a look, and the fields it depends on.
 
     Attributes:
         of: the function.
         depends_on: the fields of the look, beside its flow.
-        needs: measures that it asks the look for, of the same other image where it has one.
+        needs: other measures that it uses, of the same other image where it has one.
 
     """
 
@@ -116,7 +116,7 @@ class Measure(NamedTuple):
 
     @property
     def average(self) -> bool:
-        """Whether it is over many images, whichever is looked at."""
+        """Whether it is over many images, independent of the chosen image."""
         return bool({"train", "test"} & {*self.depends_on}) and "image" not in self.depends_on
 
 
@@ -124,7 +124,7 @@ class Measure(NamedTuple):
 
 
 def _kept_fit(look: Look) -> levels.KeptFit:
-    """Return the Gaussians that the flow would end with if it stopped early."""
+    """Return the Gaussians of the flow if it stops early."""
     return levels.fit_kept(look.flow, look.train)
 
 
@@ -134,7 +134,7 @@ def _passage(look: Look) -> levels.Passage:
 
 
 def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
-    """Return staircase and facts of the first test images, under the noise that ``evaluate`` gives them."""
+    """Return staircase and facts of the first test images, under the noise of ``evaluate``."""
     trace = levels.trace_of(look.flow, look.test[:SURVEY_IMAGES])
     return levels.stops(trace, look.measure("kept_fit")), levels.level_facts(trace)
 
@@ -166,7 +166,7 @@ def _draws(look: Look) -> int:
 
 
 def _latents_survey(look: Look) -> latents.Survey:
-    """Return what resampling leaves of the first test images."""
+    """Return the PSNR of the first test images after resampling."""
     sources = None if look.sources is None else look.sources[: latents.SURVEY_IMAGES]
     return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES], draws=_draws(look), sources=sources)
 
@@ -190,7 +190,7 @@ def _account(look: Look) -> entropy.Account:
 
 
 def _growth(look: Look) -> entropy.Growth | None:
-    """Return how entropies changed over the training, where that was recorded."""
+    """Return the entropies over the training, if recorded."""
     if look.record is None:
         return None
     numbers = range(1, look.flow.config.levels + 1)
@@ -201,7 +201,7 @@ def _growth(look: Look) -> entropy.Growth | None:
 
 
 def _shuffle(look: Look) -> shuffle.ShuffleReport:
-    """Return what the permutation of a level moves."""
+    """Return the effects of a level's permutation."""
     weights.shuffle_at(look.flow, look.level)  # refuses a level without one
     trace = look.measure("test_trace")
     (image,) = levels.traces(look.flow, look.image, look.seed)
@@ -209,7 +209,7 @@ def _shuffle(look: Look) -> shuffle.ShuffleReport:
 
 
 def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
-    """Return what every level does with the same test images."""
+    """Return the facts of every level for the same test images."""
     return levels.level_facts(look.measure("test_trace"))
 
 
@@ -245,18 +245,18 @@ def _coupling_weights(look: Look, change: str = "grain", amount: float = 0.0) ->
 
 
 def _channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> coupling_weights.ChannelMaps:
-    """Return what the network of a coupling reads and gives for the image, changed by an amount."""
+    """Return the input and output channels of a coupling's network for the image, changed by an amount."""
     picture = coupling_weights.changed(look.image, change, amount, look.seed)
     return coupling_weights.channel_maps(look.flow, picture, coupling_weights.Place(look.level, step), look.seed)
 
 
 def _frozen(look: Look) -> coupling_weights.Frozen:
-    """Return what it costs to hold all weights inside couplings at their averages."""
+    """Return the cost of freezing all weights inside couplings at their averages."""
     return coupling_weights.freeze(look.flow, look.test, look.measure("omegas_of_test_images"), look.sources)
 
 
 def _factor_readings(look: Look) -> tuple[coupling_weights.FactorReading, ...]:
-    """Return how well the weights inside couplings tell what is known of test images."""
+    """Return how well the weights inside couplings predict factors of test images."""
     return coupling_weights.read_factors(look.flow, look.test, look.factors)
 
 
@@ -269,7 +269,7 @@ def _ends(look: Look, other: Tensor) -> tuple[Tensor, Latents]:
 
 
 def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAMES) -> space.Interpolation:
-    """Return the way from the image to another, uint8 (1, C, H, W)."""
+    """Return the path from the image to another, uint8 (1, C, H, W)."""
     encoded = look.measure("ends", other=other)
     return space.interpolate(look.flow, look.image, other, path, look.seed, frames, encoded)
 
@@ -277,7 +277,7 @@ def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRA
 def _blend(
     look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
 ) -> space.Blend:
-    """Return pictures on the way from the image to another, with only these levels moving."""
+    """Return pictures from the image towards another, with only these levels moving."""
     encoded = look.measure("ends", other=other)
     return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, encoded)
 
@@ -288,13 +288,13 @@ def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Sampl
 
 
 def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihood:
-    """Return scores of the own test images and of strange ones, among them those of ``extra`` folders or data sets."""
+    """Return scores of the own test images and of strange images, with ``extra`` folders or data sets."""
     most = FEW_A_GROUP if look.large else None
     return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed, most)
 
 
 def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihood.Likelihood:
-    """Return the same with a group of a visitor's pictures, uint8 (N, C, H, W), and what was done to them."""
+    """Return these scores with a group of a visitor's pictures, uint8 (N, C, H, W)."""
     group = likelihood.Group(label, "folder", levels.to_pixels(pictures), None, made)
     return likelihood.beside(look.flow, look.measure("likelihood"), [group])
 

@@ -1,4 +1,4 @@
-"""What a run's directory says of a training under way, or at its end: curves, pace, and its channels now."""
+"""A training, under way or done, from its run directory: curves, pace, and its present channels."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy as np
 from ..training.run_directory import RunDirectory
 from .record import LevelRecord, TrainingCurve, is_number, level_records, training_curve
 
-#: The pace is that of the last so many points of the curve.
+#: Points at the end of the curve that give the pace.
 PACE_POINTS = 20
 
 
 @dataclass(frozen=True)
 class LevelNow:
-    """A level's channels at the newest recording step; "would" is what the entropy order of that moment says.
+    """A level's channels at the newest recording step; "would" is by the entropy order of that moment.
 
     Attributes:
         number: from 1.
         redundancy: spectral redundancy by channel number, nats a pixel; empty where maps have one pixel.
         entropy: marginal entropy by channel number, nats a dimension.
         order: channel numbers in the order used, those passed on first; None for the last level, which does not split.
-        would_stay: by channel number, whether it would be kept if channels were sorted now.
+        would_stay: by channel number, whether sorting now would pass the channel on.
         weight_spread: mean over channels of the standard deviation over images of log ω, nats; None without weights.
-        count: how many channels are passed on.
+        count: number of channels passed on.
 
     """
 
@@ -42,21 +42,21 @@ class LevelNow:
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The channels that are passed on."""
+        """The channels passed on."""
         return () if self.order is None else self.order[: self.count]
 
     @property
     def emitted(self) -> tuple[int, ...]:
-        """The channels that are factored out."""
+        """The channels factored out."""
         return tuple(range(len(self.entropy))) if self.order is None else self.order[self.count :]
 
     @property
     def crossing(self) -> int:
-        """How many channels that are passed on would be factored out if they were sorted now."""
+        """Number of channels passed on that sorting now would factor out."""
         return sum(not self.would_stay[channel] for channel in self.kept)
 
     def row(self) -> dict[str, Any]:
-        """Return what the level is like on average."""
+        """Return the level's averages as a row."""
         kept, emitted = self.kept, self.emitted
         return {
             "level": self.number,
@@ -72,17 +72,17 @@ class LevelNow:
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """A training as its records show it.
+    """A training from its records.
 
     Attributes:
         iterations: steps in all.
-        step: the newest recorded step; -1 where nothing is recorded.
-        curve: of the training batches with the parameters of the moment, of test images with averaged ones.
-        validation: whether images held out from the train part stand in for the test part.
-        seconds: that the training has taken.
-        per_second: steps a second over the last points, None where there are too few.
+        step: the newest recorded step; -1 without a record.
+        curve: of training batches with the current parameters, of test images with averaged parameters.
+        validation: whether images held out from the train part replace the test part.
+        seconds: of training so far.
+        per_second: steps a second over the last points, None with too few points.
         levels: at the newest recording step.
-        recorded: that step.
+        recorded: the newest recording step.
 
     """
 
@@ -107,18 +107,18 @@ class Progress:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds to go at the pace of the last points."""
+        """Remaining seconds at the pace of the last points."""
         return None if not self.per_second else (self.iterations - self.step) / self.per_second
 
     @property
     def bits(self) -> float | None:
-        """The newest bits/dim on test images: of the whole part at the end, of the first ones before."""
+        """The newest bits/dim on test images: on the whole part at the end, before that on its first images."""
         test = self.curve.probe_bits_per_dim
         return self.final if self.final is not None else (float(test[-1]) if len(test) else None)
 
     @property
     def gap(self) -> float | None:
-        """How far the test curve lies above the smoothed training curve where both were recorded last, in bits/dim."""
+        """The test curve minus the smoothed training curve where both were recorded last, in bits/dim."""
         curve = self.curve
         if not len(curve.probe_steps) or not len(curve.steps) or curve.probe_steps[-1] < curve.steps[0]:
             return None
@@ -170,7 +170,7 @@ def _pace(steps: np.ndarray, seconds: np.ndarray) -> float | None:
 
 
 def _newest_levels(records: list[dict[str, Any]]) -> tuple[int, tuple[LevelNow, ...]]:
-    """Return the newest recording step whose levels can be read, and these; -1 and none where there is none."""
+    """Return the newest recording step with readable levels, and the levels; -1 and no levels without one."""
     for record in reversed(records):
         with suppress(LookupError, TypeError, ValueError, OverflowError):
             return record["step"], tuple(_now(level) for level in level_records([record]))
@@ -192,5 +192,5 @@ def _now(level: LevelRecord) -> LevelNow:
 
 
 def mean_of(values: Sequence[float], channels: Sequence[int]) -> float:
-    """Return the mean of some channels' values, NaN where there are none."""
+    """Return the mean of some channels' values, NaN for no channels."""
     return float(np.mean([values[channel] for channel in channels])) if values and channels else math.nan

@@ -1,7 +1,7 @@
-"""Whether a checkpoint keeps a flow's promise: that it inverts, and that it says by how much it stretches.
+"""Checks of a checkpoint: whether its flow inverts, with the right log-determinant.
 
-Every level is judged alone, on what the level before gave it: its values, its order, its inverse, its log-determinant
-against its Jacobian, and its conditioning. So a fault has a level.
+Every level is checked alone, on its own inputs: values, order, inverse, log-determinant against the Jacobian, and
+conditioning. So a fault is located in a level.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from .checkpoint import level_anatomy, level_inversion
 from .exactness import EPSILON
 from .words.numbers import factor
 
-#: Images that are sent through, and those of them at which Jacobians are taken.
+#: Images for the inverse, and for Jacobians.
 IMAGES, JACOBIANS = 16, 2
-#: What a level's inverse may be off by, of its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3 of x.
+#: The largest error of a level's inverse, of its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3.
 ROUND_TRIP = 1e-3
-#: What a log-determinant may be off by, in nats a dimension: pages show bits/dim with three decimals.
+#: The largest error of a log-determinant, in nats a dimension: pages show bits/dim with three decimals.
 LOG_DET = 1e-4
-#: A convolution that makes one rounding larger than ``ROUND_TRIP`` leaves nothing to trust.
+#: The largest condition number: beyond it one rounding exceeds ``ROUND_TRIP``.
 CONDITION = ROUND_TRIP / (EPSILON / 2)
-#: Pixels a side, and dimensions at most, of the window of a level's input that the Jacobian is taken of. A level
-#: is made of convolutions and means over positions: its weights are the same for an image of any size.
+#: Pixels a side, and dimensions at most, of the window of a level's input for the Jacobian. A level consists of
+#: convolutions and means over positions, so a window of any size uses the same parameters.
 WINDOW, MAX_WINDOW = 4, 512
 
-#: Names of the checks, in the order in which they are made.
+#: Names of the checks, in order.
 CHECKS = ("values", "order", "round trip", "log-det", "conditioning")
 
 
@@ -47,10 +47,10 @@ class Check:
     Attributes:
         name: one of :data:`CHECKS`.
         level: from 1.
-        holds: None where it could not be made, because something before it fails.
-        measured: the figure; None where the check has none or was not made. What is not finite fails.
+        holds: None where an earlier fault makes the check impossible.
+        measured: the figure; None where the check has none or was not made. A figure that is not finite fails.
         bound: the largest figure that holds; None where the check has none.
-        finding: what was found, as the end of a sentence that begins with the level.
+        finding: the result, as the end of a sentence that begins with the level.
 
     """
 
@@ -69,7 +69,7 @@ class Verification:
     Attributes:
         checkpoint: its name.
         sha256: of its bytes.
-        images: what was sent through, in words.
+        images: those used, in words.
         checks: level by level.
 
     """
@@ -81,7 +81,7 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether no check fails and none was left out."""
+        """Whether every check was made and holds."""
         return all(check.holds for check in self.checks)
 
     @property
@@ -91,7 +91,7 @@ class Verification:
 
     @property
     def levels_at_fault(self) -> list[int]:
-        """The levels that a check fails in."""
+        """The levels with a failed check."""
         return sorted({check.level for check in self.failed})
 
     def worst(self, name: str) -> float:
@@ -103,7 +103,7 @@ class Verification:
         return [asdict(check) for check in self.checks]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of it as values for JSON, but for numbers that are not finite."""
+        """Return the result as values for JSON; numbers that are not finite stay as they are."""
         return {
             "checkpoint": self.checkpoint,
             "sha256": self.sha256,
@@ -147,7 +147,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "",
             continue
         kept, off = _there_and_back(level, level_input, batch)
         checks += [_round_trip(level, off), _log_det(level, level_input[:JACOBIANS]), conditioning]
-        # What is behind an inverse that is off, or gets no numbers, is not to blame for what comes of that.
+        # Later levels are not to blame for an earlier inverse with a large error or without numbers.
         passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
         level_input = kept if passable else None
         before, after = (len(images) * number // config.levels for number in (level.number - 1, level.number))
@@ -156,7 +156,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "",
 
 
 def _stored(level: Level) -> list[Check]:
-    """Return the checks of what the file holds: finite numbers, signs and rows, and the order."""
+    """Return the checks of the file's tensors: finite numbers, signs and rows, and the order."""
     state = {f"levels.{level.number - 1}.{key}": value.cpu() for key, value in level.state_dict().items()}
     wrong = list(wrong_values(state))
     orders = [entry for entry in wrong if entry.tensor.endswith("shuffle.order")]
@@ -202,9 +202,9 @@ def _log_det(level: Level, level_input: Tensor) -> Check:
 
 @torch.enable_grad()
 def log_det_error(level: Level, x: Tensor) -> float:
-    """Return |log-det that the level states − log|det| of its Jacobian| at x (1, C/4, 2H, 2W), in nats a dimension."""
+    """Return |level's log-det − log|det| of its Jacobian| at x (1, C/4, 2H, 2W), in nats a dimension."""
     dimensions = x.numel()
-    # One copy of x for every output: one backward pass makes all rows.
+    # One copy of x for every output, so that one backward pass gives all rows.
     copies = x.expand(dimensions, *x.shape[1:]).contiguous().requires_grad_()
     kept, noise, log_det, _ = level(copies)
     outputs = noise.flatten(1) if kept is None else torch.cat([kept.flatten(1), noise.flatten(1)], dim=1)

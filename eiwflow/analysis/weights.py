@@ -16,14 +16,14 @@ from ..flow.shuffle import Shuffle
 from . import intervals
 from .levels import kept_channels
 
-#: Test images that averages are over.
+#: Test images for averages.
 IMAGES = 128
 #: A spread of log ω below this (nats, over images) is float32 noise: the weight is the same for every image.
 NO_SPREAD = 1e-5
 
 
 def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
-    """Return the Shuffle of a level; raise ConfigError where it has none: every level has one but the last."""
+    """Return the Shuffle of a level; raise ConfigError for the last level, which has none."""
     shuffles = [each.shuffle for each in flow.levels if each.shuffle is not None]
     if not shuffles:
         raise ConfigError("This flow has one level, which has no Shuffle; weights need at least two levels.")
@@ -38,9 +38,9 @@ def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
 def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return Pearson's r and the least-squares slope of a on b, each (B, C), of the columns of a and b (N, C).
 
-    NaN where a draw holds only images that are alike in a column.
+    NaN for a draw whose images all agree in a column.
     """
-    draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no correlation to speak of
+    draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no meaningful correlation
     draws = draws / draws.sum(axis=1, keepdims=True)
     a, b = a - a.mean(axis=0), b - b.mean(axis=0)
     mean_a, mean_b = draws @ a, draws @ b
@@ -55,7 +55,7 @@ def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.nd
 
 @dataclass(frozen=True, eq=False)
 class Channels:
-    """What is measured of N images' channels before they are weighted, each (N, C) by position after the Shuffle.
+    """Channels of N images before they are weighted, each (N, C) by position after the Shuffle.
 
     Attributes:
         log_weights: log ω, nats.
@@ -71,7 +71,7 @@ class Channels:
 class Correlations:
     """Over images: how −log ω goes with the channel's log standard deviation; each (C,) by position.
 
-    NaN where the weight is the same for every image, or where fewer than three images were given.
+    NaN for a weight that is the same for every image, or for fewer than three images.
 
     Attributes:
         pearson, low, high: r and its 95 % bootstrap interval.
@@ -92,16 +92,16 @@ class Correlations:
 class ChannelWeights:
     """The weights of one level for one image, and over N other images.
 
-    Positions run from 0 to C−1 after the Shuffle, kept channels first; ``order`` gives the channel number of each.
+    Positions run from 0 to C−1 after the Shuffle, channels passed on first; ``order`` gives their numbers.
 
     Attributes:
         level: from 1.
         shape: (C, H, W) inside the level.
-        kept: how many channels are passed on: the positions before the split line.
+        kept: number of channels passed on: the positions before the split line.
         order: channel numbers by position, the same for every image.
-        image: of the image looked at, N = 1.
-        images: of the images that averages are over.
-        sources: the photograph of each of them, where that is known.
+        image: channels of the chosen image, N = 1.
+        images: channels of the test images.
+        sources: the photograph of each test image, where that is known.
 
     """
 
@@ -115,7 +115,7 @@ class ChannelWeights:
 
     @property
     def count(self) -> int:
-        """How many images averages are over."""
+        """Number of test images."""
         return len(self.images.log_weights)
 
     @property
@@ -125,7 +125,7 @@ class ChannelWeights:
 
     @property
     def photographs(self) -> int:
-        """How many photographs the images were cut from; 0 where that is not known or they are too few."""
+        """Number of photographs of the test images; 0 where unknown or too few."""
         return intervals.photographs(self.sources)
 
     @property
@@ -147,7 +147,7 @@ class ChannelWeights:
     def relative(self) -> np.ndarray:
         """Log ω of the image minus the mean over images (C,), nats.
 
-        This is what is identified: what follows absorbs a constant factor.
+        Only this relative part is identified: later parts absorb a constant factor.
         """
         return self.log_weights - self.mean
 
@@ -199,7 +199,7 @@ class ChannelWeights:
         ]
 
     def short_table(self) -> list[dict[str, Any]]:
-        """Return the columns of the table that a page has room for."""
+        """Return the table with the columns of the page."""
         names = {
             "channel": "channel",
             "part": "part",
@@ -212,7 +212,7 @@ class ChannelWeights:
         return [{head: parts.get(row[name], row[name]) for name, head in names.items()} for row in self.table()]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as values for JSON, but for numbers that are not finite."""
+        """Return all values for JSON; numbers that are not finite stay as they are."""
         return {
             "level": self.level,
             "shape": list(self.shape),
@@ -228,13 +228,13 @@ class ChannelWeights:
 def channel_weights(
     flow: MultiScaleFlow, image: Trace, averages: Channels, level: int, sources: Sequence[int] | None = None
 ) -> ChannelWeights:
-    """Return the weights of a level for one image, and over others.
+    """Return the weights of a level for one image, and over test images.
 
     Arguments:
-        flow: an initialised one.
-        image: trace of the image looked at, alone.
+        flow: an initialised flow.
+        image: trace of one image.
         averages: the result of :func:`of_trace` for test images.
-        level: from 1, one that has a Shuffle.
+        level: from 1, with a Shuffle.
         sources: the photograph (N,) of each test image, where that is known.
 
     Raises:
@@ -253,7 +253,7 @@ def channel_weights(
 
 
 def of_trace(trace: Trace, level: int) -> Channels:
-    """Return what is measured of the channels of the first :data:`IMAGES` traced images at a level with a Shuffle."""
+    """Return the channels of the first :data:`IMAGES` traced images at a level with a Shuffle."""
     seen = trace.levels[level - 1]
     if seen.log_weights is None:
         raise ConfigError("This flow does not weight its channels before the split.")

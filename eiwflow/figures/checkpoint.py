@@ -1,7 +1,7 @@
-"""Pictures of a checkpoint: what a flow is made of, how evenly its steps stretch, and how it was trained.
+"""Pictures of a checkpoint: the architecture, how evenly its steps stretch, and its training curve.
 
-The strip is plain boxes: a box's area says how many values it stands for; what is passed on is blue and solid, what is
-factored out vermillion and dashed.
+In the strip the area of a box is its number of values; the part passed on is blue and solid, the part factored out
+vermillion and dashed.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
     from ..analysis.record import TrainingCurve
 
-#: Shorter names of parts, at an axis.
+#: Short names of parts for an axis.
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
-#: What a split does, by the policy's order, and what is done to the channels before, by its weights.
+#: Sentences on a split, by order, and on weights before it, by kind.
 ORDERS = {
     "entropy": "Shuffle, order by redundancy",
     "random": "a fixed random order",
@@ -40,14 +40,14 @@ WEIGHTS = {
     "means": ", weights from means in couplings",
     "constant": ", constant weights in couplings",
 }
-#: One a level, so that levels are told apart without their shades.
+#: Patterns of levels, which distinguish them without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
-#: So many labels of steps have room at an axis.
+#: Most labels of steps at an axis.
 LABELS = 26
-#: The legend stands below, where it may wrap.
+#: The legend is below, where it may wrap.
 _LEGEND: dict[str, Any] = {"below": 94, "legend_below": True}
-#: The smallest factor that is drawn; an axis of powers has no zero.
+#: The smallest factor drawn, since an axis of powers has no zero.
 SMALLEST = 1e-9
 
 
@@ -140,7 +140,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 
 def parameters(made: Anatomy, height: int = 300) -> go.Figure:
-    """Return the parameters of each part as bars, a piece a level, with their sum and their share at the end."""
+    """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
     figure, names = go.Figure(), [SHORT.get(part, name) for part, name in PARTS.items()]
     for level, pattern in zip(made.levels, PATTERNS, strict=False):
         figure.add_bar(
@@ -184,7 +184,7 @@ def parameters(made: Anatomy, height: int = 300) -> go.Figure:
 
 
 def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure:
-    """Return, step by step, the factors between which a step stretches: its convolution, and its coupling as seen.
+    """Return the smallest and largest factor by which each step stretches: its convolution, and its coupling on images.
 
     On an axis of powers the length of a line is a condition number.
     """

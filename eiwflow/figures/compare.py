@@ -1,7 +1,7 @@
 """The Compare page's charts of one study: paired leads with their seeds, and arms in training.
 
-An arm has a colour, a dash and a symbol of its own. A clear lead is green and a diamond, a clear
-lag purple and a square; without a conclusion the mark is grey and hollow.
+Every arm has its colour, dash and symbol. A clear lead is a green diamond, a clear lag a purple square; without a
+conclusion the mark is grey and hollow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLAIMS = {
     "worse": (palette.ARMS[3], "square"),
     "no conclusion": (palette.ARMS[4], "circle-open"),
 }
-#: Colour, dash and symbol of arms, the subject first. None is that of a half.
+#: Colour, dash and symbol of arms, the subject first; all differ from the colours of the halves.
 STYLES = (
     (palette.ARMS[0], "solid", "diamond"),
     (palette.ARMS[1], "dash", "circle"),
@@ -36,9 +36,9 @@ STYLES = (
     (palette.ARMS[4], "longdash", "x"),
 )
 _ROW, _CURVES = 50, 380
-#: Letters that a line of an axis' title takes beside long names.
+#: Letters of a line of an axis' title beside long names.
 _TITLE_LETTERS = 44
-#: The width of a letter beside an axis, in pixels, amply.
+#: An upper bound on the width of a letter beside an axis, in pixels.
 _LETTER = 6.1
 
 
@@ -61,7 +61,7 @@ def forest(
 ) -> go.Figure:
     """Return leads in rows: every seed a small mark, the mean a large one with its 95 % interval.
 
-    Right of 0 the arm that an effect is named after needs fewer bits.
+    Right of 0 the first arm of an effect's name needs fewer bits.
 
     Arguments:
         effects: whose leads are drawn, in bits/dim, from top to bottom.
@@ -110,7 +110,7 @@ def forest(
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
     longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, one.lead_in_figures))
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
-    # In half a page's width every entry of the legend has a row of its own.
+    # In half a page's width every entry of the legend takes a row.
     above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
     figure.update_layout(
         **layout(above + below + _ROW * len(effects), above, below, left=_LETTER * longest),
@@ -141,11 +141,11 @@ def curves(
     """Return bits/dim, or differences of it, while arms train: a bold line each, their seeds as faint ones.
 
     Arguments:
-        arms: name -> curve; its place says how it is drawn.
+        arms: name -> curve; its place decides colour, dash and symbol.
         shared: the steps that the axis shows, at equal distances.
         title: of the y axis.
         scrubbed: whether a slider moves an upright line through ``shared``.
-        differences: whether these are differences from the first arm, which is then the line at 0.
+        differences: whether curves are differences from the first arm, which is the line at 0.
 
     """
     figure = go.Figure()
@@ -194,5 +194,5 @@ def curves(
 
 
 def _between(own: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Return where steps stand on an axis that shows others at equal distances: in between on a log scale."""
+    """Return the places of steps on an axis with other steps at equal distances, by log interpolation."""
     return np.interp(np.log1p(own), np.log1p(shared), np.arange(len(shared)))

@@ -1,4 +1,4 @@
-"""Charts of the weights inside couplings: a map of all couplings, one coupling's channels, and what weights tell."""
+"""Charts of the weights inside couplings: a map of all couplings, one coupling's channels, and R² of factors."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from ..analysis.coupling_weights import ChannelMaps, FactorReading, PictureWeights, Place
 
-#: Side of a square of the map of couplings, pixels, and the steps up to which it holds its number.
+#: Side of a square of the map of couplings, pixels, and the most steps with numbers in the squares.
 SQUARE, NUMBERED_STEPS = 38, 8
-#: Maps go from black to white over ± so many standard deviations, and are drawn so many pixels wide.
+#: Maps go from black to white over ± this many standard deviations; and their width in pixels.
 GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
 GROUPS = {"read": "reads", "log-scale": "gives: log-scales", "shift": "gives: shifts"}
@@ -34,15 +34,15 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
 
     Arguments:
         weights: of the picture.
-        chosen: the coupling that is looked at: its square has a frame.
-        most: the difference of the strongest colour; where two maps share it, that of both.
+        chosen: the coupling whose square has a frame.
+        most: the difference of the strongest colour, shared by maps side by side.
 
     """
     places = weights.picture.places
     steps, levels = max(place.step for place in places), sorted({place.level for place in places})
     values = np.array([weights.distances[place] for place in places])
     size = min(SQUARE, 340 // steps)
-    # Letters have the page's colour, which stands out from every one of these shades.
+    # Letters have the page's colour, which contrasts with all of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
     red, green, blue = bytes.fromhex(palette.SUBJECT[1:])
     figure = go.Figure()
@@ -96,9 +96,9 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
 
     Arguments:
         weights: of the picture.
-        before: of the picture before it was changed, drawn as marks; None where it is as it was.
+        before: of the picture before the change, drawn as marks; None without a change.
         maps: of the coupling, of the picture.
-        span: the axis ends at ±span; where two charts share an axis, :func:`channel_span` of both.
+        span: the axis ends at ±span, the :func:`channel_span` of all charts that share it.
 
     """
     place = maps.place
@@ -165,7 +165,7 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
 
 
 def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
-    """Return how far from 0 the bars and spreads of these couplings go, with a margin; 0.25 is in view."""
+    """Return the largest distance of bars and spreads of these couplings from 0, with a margin; at least 0.25."""
     values = [values for weights, place in shown for values in (weights.difference(place), weights.spread(place))]
     return float(1.1 * max(0.25, *(np.abs(each).max() for each in values)))
 
@@ -205,7 +205,7 @@ def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
 
 
 def _groups(maps: ChannelMaps) -> dict[str, tuple[float, np.ndarray]]:
-    """Return where each group of channels begins, and its maps."""
+    """Return the first place of each group of channels, and its maps."""
     half = 0 if maps.shifts_alone else len(maps.given) // 2
     parts = {"read": maps.read, "log-scale": maps.given[:half], "shift": maps.given[half:]}
     groups, first = {}, 0.0
@@ -230,7 +230,7 @@ def _images(groups: dict[str, tuple[float, np.ndarray]]) -> list[dict[str, Any]]
 
 
 def _grey(values: np.ndarray) -> np.ndarray:
-    """Return bytes of a map, grey at its mean, large enough that a browser does not blur its pixels."""
+    """Return a map as bytes, grey at its mean, enlarged so that a browser does not blur its pixels."""
     spread = values.std()
     standard = (values - values.mean()) / spread if spread else np.zeros_like(values)
     grey = (127.5 + 127.5 * np.clip(standard / GREY_RANGE, -1, 1)).round().astype(np.uint8)

@@ -1,8 +1,7 @@
 """Charts of entropies: by level, the log-det account, over training, and channel maps sorted by redundancy.
 
-Channels passed on are blue, a solid line, a circle; those factored out vermillion, a dotted line, a diamond. Large
-marks are means with their intervals, small ones single channels. Where two checkpoints stand side by side, an axis
-takes its limits from both.
+Channels passed on are blue, a solid line, a circle; channels factored out vermillion, a dotted line, a diamond. Large
+marks are means with their intervals, small marks single channels. Two checkpoints side by side share their axes.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
     from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
     from ..analysis.intervals import Estimate
 
-#: Which way the marks of a half are moved aside.
+#: Direction in which the marks of a half are shifted.
 _ASIDE = {"kept": -1, "emitted": 1}
 
 
 class Axis(NamedTuple):
-    """A measure's symbol and unit, and the line that it is read against: what it is of N(0, I), and its name."""
+    """A measure's symbol and unit, and a reference line: its value for N(0, I), and its name."""
 
     symbol: str
     unit: str
@@ -59,7 +58,7 @@ STAGES = {
     "fixed": "as it<br>splits",
     "last": "all<br>out",
 }
-#: Room between two levels, in stages, and what a written figure takes of the y axis.
+#: Room between two levels, in stages, and the part of the y axis for a written figure.
 BETWEEN, _LABEL = 1, 0.09
 _UP, _DOWN, _TOTAL = palette.ARMS[0], palette.ARMS[3], palette.REFERENCE
 
@@ -68,7 +67,7 @@ _UP, _DOWN, _TOTAL = palette.ARMS[0], palette.ARMS[3], palette.REFERENCE
 
 
 def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
-    """Return a range of values that holds a measure of several checkpoints: an axis that their charts share."""
+    """Return the range of a measure over several checkpoints, for an axis that their charts share."""
     values = [AXES[measured].line]
     for result in results:
         for level in result.levels:
@@ -84,7 +83,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
 
     Arguments:
         result: the entropies.
-        measured: one of ``analysis.entropy.MEASURES``. Redundancy knows no weights; only h is followed to ε.
+        measured: one of ``analysis.entropy.MEASURES``. Redundancy does not depend on weights; only h is drawn up to ε.
         limits: of the y axis, where another chart shares it.
 
     """
@@ -136,7 +135,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
 
 
 def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tuple[str, dict[str, Half]]]:
-    """Return the stages of a level that a chart shows, each with its halves by part."""
+    """Return a level's stages on a chart, each with its halves by part."""
     stages = []
     for stage in level.stages:
         if stage.name == "weights" and measured == "redundancy":
@@ -207,7 +206,7 @@ def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | No
 
 
 def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], measured: str, room: float) -> None:
-    """Write means beside their marks, ``room`` apart where two share a place, and off the line of N(0, I)."""
+    """Write means beside their marks, at least ``room`` apart and away from the line of N(0, I)."""
     heights = {(place, part): half.means[measured].value for part in points for place, half in points[part]}
     for part, of_part in points.items():
         written = []
@@ -233,12 +232,12 @@ def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], 
 
 
 def _off_the_line(height: float, line: float, least: float) -> float:
-    """Return the height, or the one at a distance ``least`` from a line that would run through what is written."""
+    """Return the height, or a height at a distance ``least`` from a line that would cross the text."""
     return line + least if abs(height - line) < abs(least) else height
 
 
 def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> None:
-    """Draw what the measure is of N(0, I)."""
+    """Draw the measure's value for N(0, I)."""
     figure.add_scatter(
         x=list(ends),
         y=[AXES[measured].line] * 2,
@@ -309,7 +308,7 @@ def account(result: Account, limits: tuple[float, float] | None = None) -> go.Fi
 
 
 def account_span(results: Iterable[Account]) -> tuple[float, float]:
-    """Return a range that holds the bars of these accounts and the figures beside them."""
+    """Return the range of these accounts' bars and the figures beside them."""
     running = [np.cumsum([result.coded, *(posting.nats for posting in result.postings)]) for result in results]
     values = np.concatenate([[0.0], *running])
     room = 0.24 * float(np.ptp(values))
@@ -328,15 +327,15 @@ def growth(
 ) -> go.Figure:
     """Return a measure of a level's channels over training, with one frame a recording step for the scrubber.
 
-    Thin lines are channels, thick ones the means of those passed on and of those factored out. A frame moves the cursor
-    and the means' marks.
+    Thin lines are channels, thick lines the means of channels passed on and factored out. A frame moves the cursor and
+    the means' marks.
 
     Arguments:
         level: its record.
         own: the recording steps (S,).
         measured: one of ``analysis.entropy.MEASURES`` that are recorded.
         limits: of the y axis, :func:`growth_span` of all levels that share it.
-        shared: the steps of the x axis, where they are not ``own``.
+        shared: the steps of the x axis, by default ``own``.
 
     """
     shared = own if shared is None else shared
@@ -375,7 +374,7 @@ def growth(
 
 
 def growth_span(levels: Iterable[LevelGrowth], measured: str) -> tuple[float, float]:
-    """Return a range of values that holds a measure of these levels over training."""
+    """Return the range of a measure of these levels over training."""
     values = np.concatenate([[AXES[measured].line], *(level.measures[measured].ravel() for level in levels)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = 0.08 * (high - low) or 0.1
@@ -391,7 +390,7 @@ def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
 def _now(
     level: LevelGrowth, measured: str, index: int, place: int, length: int, ends: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Return what the scrubber moves: a line at the step, and each mean's mark and value there."""
+    """Return the moving parts of a frame: a line at the step, and each mean's mark and value there."""
     left = place > length / 2
     marks = []
     for part, rows in _parts(level, measured).items():
@@ -435,13 +434,13 @@ def _around(plot: float, above: float, below: float, **room: float) -> dict[str,
 def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int], kept: int) -> str:
     """Return the channel maps of a level as HTML, with their redundancy as a bar beside each.
 
-    Those passed on stand above those factored out, each from structured to noise.
+    Channels passed on are above channels factored out, each part sorted from structured to noise.
 
     Arguments:
         maps: grey bytes (C, H, W) by position in the order used.
         redundancy: nats per pixel (C,), by the same positions.
         numbers: the channels' numbers, by the same positions.
-        kept: how many of the positions are passed on.
+        kept: number of positions passed on.
 
     """
     largest = max(float(redundancy.max()), 1e-9)

@@ -1,7 +1,7 @@
 """Shared by all charts: the two halves' looks, axes, the room around a plot, and no background or dragging.
 
-plotly lays a chart out again when a label does not fit into its margin, and that is half of the time it takes to draw
-one. Where the room given here is too small after all (large letters, a narrow screen) it still does.
+plotly lays a chart out twice when a label does not fit into its margin, which takes half of the drawing time. The
+margins here avoid that, except for large letters or on a narrow screen.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import palette
 
 #: The smallest letters of a chart, in pixels.
 LETTERS = 14
-#: Pixels left of the plot for numbers and a title, under it for the same, and where nothing stands.
+#: Pixels left of the plot for numbers and a title, below it for the same, and at a side without text.
 LEFT, BELOW, NOTHING = 80, 70, 8
 _ABOVE = {"x": 0, "y": 1.02, "yanchor": "bottom"}
 #: Below the axis' title, where it may wrap.
@@ -68,7 +68,7 @@ SIDES = (True, HALVES["kept"]), (False, HALVES["emitted"])
 
 
 def limits(values: Iterable[ArrayLike], below: float = 0.06, above: float = 0.06) -> tuple[float, float]:
-    """Return the ends of an axis that holds these values, those of all charts that share it, with a margin.
+    """Return the ends of an axis for these values, of all charts that share it, with a margin.
 
     Args:
         values: arrays of any shape; infinities and NaN are left out.
@@ -88,8 +88,8 @@ def finished(figure: dict[str, Any]) -> dict[str, Any]:
 
     By default an axis has no zero line, and only a vertical axis has a grid.
 
-    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs. A template always counts as
-    another, and so do numbers without a revision. A figure that changes is a new element: its revision never rises.
+    Streamlit hands a figure to plotly twice, and plotly draws it twice if anything differs; templates, and numbers
+    without a revision, always count as different. A figure that changes is a new element, so its revision is constant.
     """
     layout, family, tip = figure["layout"], '"Source Sans", sans-serif', palette.TIP
     layout.pop("template", None)
@@ -99,7 +99,7 @@ def finished(figure: dict[str, Any]) -> dict[str, Any]:
     layout.setdefault("legend", {})["font"] = {"size": LETTERS}
     axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
     if all(None not in axis.get("range", (None,)) for axis in axes):
-        layout["datarevision"] = 1  # a range that plotly finds for itself would be lost
+        layout["datarevision"] = 1  # else plotly's own range would be lost
     for axis, up in zip(axes, (False, True), strict=True):
         axis.setdefault("showgrid", up)
         for name, usual in {"zeroline": False, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():

@@ -26,9 +26,9 @@ CLAIMS = {
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
 _ROW, _TREND = 52, 380
-#: The width of a letter beside an axis, in pixels, amply.
+#: An upper bound on the width of a letter beside an axis, in pixels.
 _LETTER = 6.4
-#: How far apart studies of one length stand, as a share of their steps.
+#: Distance between studies of the same length, as a share of their steps.
 _APART = 0.07
 
 
@@ -51,7 +51,7 @@ class Lead:
 
 
 def waterfall(rungs: Sequence[Rung]) -> go.Figure:
-    """Return a ladder from below: a bar is what a rung saves over the one below, with its 95 % interval.
+    """Return a ladder from below: a bar is a rung's saving over the rung below, with its 95 % interval.
 
     Args:
         rungs: of one study, the lowest first.
@@ -60,7 +60,7 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
     figure = go.Figure()
     above = [rung for rung in rungs if rung.saved is not None and rung.step is not None]
     row = {rung.name: place for place, rung in enumerate(rungs)}
-    # Where a bar begins: what the rung below saves, over the seeds that both have.
+    # A bar begins at the saving of the rung below, over the common seeds.
     start = {rung.name: rung.saved.lead - rung.step.lead for rung in above if rung.saved and rung.step}
     figure.add_scatter(
         x=[value for rung in above for value in (round(start[rung.name], 5),) * 2 + (None,)],
@@ -124,7 +124,7 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
     """Return leads with their 95 % intervals against training steps, a colour and a symbol for each data set.
 
     Args:
-        leads: at least one; those of one length stand side by side.
+        leads: at least one; leads of the same length are side by side.
 
     """
     figure = go.Figure()
@@ -180,7 +180,7 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
 
 
 def _label(rung: Rung) -> str:
-    """Return what stands beside a rung: its name and, above the lowest, what it saves."""
+    """Return the label of a rung: its name and, above the lowest, its saving."""
     name = rung.name.replace(" + ", "<br>+ ")
     return f"<b>{name}</b>" + ("" if rung.step is None else f"<br>{signed(rung.step.lead, 3)} ({rung.step.lead_range})")
 

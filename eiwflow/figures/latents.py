@@ -1,4 +1,4 @@
-"""Images whose latents were resampled, and charts of how much of them is left."""
+"""Images with resampled latents, and charts of their PSNR and norms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .pixels import appearance, data_uri
 if TYPE_CHECKING:
     from ..analysis.latents import Norms, Survey, Treated
 
-#: Test images stand beside their level over this width, in levels.
+#: Width of the scatter of test images beside their level, in levels.
 _SPREAD = 0.5
 
 
@@ -25,17 +25,17 @@ _SPREAD = 0.5
 
 
 def halving(treated: Treated) -> str:
-    """Return the image, then what is left of it stage by stage, in a row as HTML."""
+    """Return the image and its versions, stage by stage, in a row as HTML."""
     return _row(treated, [words.stage(share) for share in treated.shares])
 
 
 def large(treated: Treated) -> str:
-    """Return the image and what one way leaves of it, as large as the first screen allows, as HTML."""
+    """Return the image and its version under one way, as large as the first screen allows, as HTML."""
     return f'<div class="eiw-large">{treatments(treated)}</div>'
 
 
 def treatments(treated: Treated) -> str:
-    """Return the image and, for each way, what it leaves, in a row as HTML."""
+    """Return the image and its version under each way, in a row as HTML."""
     return _row(treated, [words.way(way) for way in treated.ways])
 
 

@@ -1,8 +1,8 @@
 """The strip of levels, as HTML and as a PNG for slides, and the staircase of bits/dim.
 
-An image enters the strip; every level factors out a part and passes on the rest. A box's area says how many values.
-All boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they
-fill H × C·W/2^l image pixels, so areas halve from level to level and add up to the image's C colour planes.
+An image enters the strip; every level factors out a part and passes on the rest. A box's area says how many values. All
+boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they fill H × C·W/2^l
+pixels. So areas halve from level to level, and add up to the image's C colour planes.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .pixels import appearance, data_uri, montage
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
 
-#: From so many levels on they stand below each other: side by side the last is too narrow for its words.
+#: From this many levels on, levels are stacked: side by side the last would be too narrow for its words.
 STACKED_FROM = 4
-#: What an image costs before anything is known of it: a byte is eight bits.
+#: Bits/dim of uniform bytes.
 RAW_BITS = 8.0
 
 #: How a level sorts its channels, by the policy's order.
@@ -41,7 +41,7 @@ ORDER_WORDS = {
 
 @dataclass(frozen=True)
 class Box:
-    """The channel maps that a level passes on, or those that it factors out.
+    """The channel maps that a level passes on, or that it factors out.
 
     Attributes:
         part: ``kept`` or ``emitted``.
@@ -59,7 +59,7 @@ class Box:
 
 
 def boxes(passage: Passage) -> list[list[Box]]:
-    """Return per level its kept box, where something is kept, and its emitted box."""
+    """Return the boxes of each level: the part passed on, if any, and the part factored out."""
     height = passage.reconstruction.image.shape[0]
     of_levels = []
     for level, maps in zip(passage.levels, passage.maps, strict=True):
@@ -176,7 +176,7 @@ def _legend() -> str:
 
 
 def reconstruction(result: Reconstruction) -> str:
-    """Return the image, what came back and the error, brightest where it is largest, side by side as HTML."""
+    """Return the image, its reconstruction and the error (brightest where largest) side by side as HTML."""
     height, width, _ = result.image.shape
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
     panels = (
@@ -217,7 +217,7 @@ def _percent(share: float) -> str:
 # ---------------------------------------------------------------------- bits/dim if the flow stopped
 
 
-#: What the line of the floor is called.
+#: The name of the floor's line.
 GRAIN = "this image’s grain alone"
 
 
@@ -227,7 +227,7 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     Args:
         image: of one image.
         average: of others.
-        floor: bits/dim of the image's grain, where it is known: a line that no stair can fall below.
+        floor: bits/dim of the image's grain, where it is known: a line below all stairs.
 
     """
     last = image.bits_per_dim.shape[1] - 1

@@ -1,4 +1,4 @@
-"""The pictures of the Likelihood page: images of each group, histograms of bits/dim, and what each score notices."""
+"""The pictures of the Likelihood page: images of each group, histograms of bits/dim, and AUROCs of each score."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LETTERS, ROW, NAMES = 14, 44, 124
 #: Images shown of each group: 2×2.
 SHOWN = 4
 LIKELIER = palette.ARMS[2]
-#: How each score is drawn: colour and symbol.
+#: Colour and symbol of each score.
 _SCORES = {
     "bits/dim": (palette.SUBJECT, "circle"),
     "typicality": (palette.ARMS[1], "diamond"),
@@ -92,7 +92,7 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
 
 
 def aurocs(result: Likelihood) -> go.Figure:
-    """Return how often an image of a group scores higher than an own one, by group and score, with intervals."""
+    """Return the AUROCs of each group against the own images, by score, with intervals."""
     figure = go.Figure()
     figure.add_vline(0.5, line={"color": palette.REFERENCE, "dash": "dash", "width": 2})
     rows = len(result.groups)

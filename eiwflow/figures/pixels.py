@@ -12,16 +12,16 @@ from html import escape
 import numpy as np
 from PIL import Image
 
-#: What a hue in degrees up to the number is called.
+#: Name of a hue up to this angle, in degrees.
 HUES = {20: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 320: "violet", 361: "red"}
-#: Below this saturation a picture's average colour is called grey.
+#: Saturation below which an average colour is called grey.
 COLOURED = 0.12
-#: Pictures of so many bytes are encoded once for all moves that show them again; larger ones would fill the memory.
+#: Bytes of the largest pictures whose encoding is cached; larger pictures would fill the memory.
 KEPT_BYTES = 2**18
 
 
 def appearance(pixels: np.ndarray) -> str:
-    """Return how bytes (H, W, C) look on average, in words for blind readers: how bright, which colour."""
+    """Return brightness and colour of bytes (H, W, C) in words, for blind readers."""
     average = pixels.reshape(-1, pixels.shape[-1]).mean(axis=0) / 255
     hue, saturation, _ = colorsys.rgb_to_hsv(*np.broadcast_to(average, 3).tolist())
     colour = "grey" if saturation < COLOURED else next(name for end, name in HUES.items() if 360 * hue < end)
@@ -53,7 +53,7 @@ def png(image: Image.Image) -> bytes:
 
 
 def data_uri(pixels: np.ndarray) -> str:
-    """Return bytes (H, W) or (H, W, C) as a PNG inside a URI; a move shows most pictures of a page again."""
+    """Return bytes (H, W) or (H, W, C) as a PNG inside a URI; small ones are cached, since a rerun shows most again."""
     encode = _kept if pixels.nbytes <= KEPT_BYTES else _kept.__wrapped__
     return encode(pixels.tobytes(), pixels.shape)
 

@@ -1,8 +1,8 @@
-"""Charts of a permutation: the rank river over training, and what stands beside it.
+"""Charts of a permutation: the rank river over training, redundancy by rank, and other orders.
 
 Channels that the order used passes on are blue, a solid line, a circle; the others vermillion, a broken line, a
-diamond. Charts over training share one axis (:mod:`.steps`); the river and the bars carry one frame a recording step.
-Where two checkpoints stand side by side, an axis takes its limits from both.
+diamond. Charts over training share one axis (:mod:`.steps`); the river and the bars have one frame per recording step.
+Two checkpoints side by side share their axes.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from .pixels import data_uri
 if TYPE_CHECKING:
     from ..analysis.shuffle import RankRiver, ShuffleReport
 
-#: Lines of more channels than these cannot be told apart: a matrix is drawn instead.
+#: Most channels drawn as lines; more channels are drawn as a matrix.
 MOST_LINES = 24
 
-#: Dark on a pale matrix in both themes, and the pixels of one of its cells.
+#: Colour of marks on the pale matrix in both themes, and pixels of a cell.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _SMALL = 260
-#: Of the river: of few channels it stands, axis and all, on a screen of 720 pixels.
+#: Height of the river: with few channels it fits, with its axis, on a screen of 720 pixels.
 _FEW, _HEIGHTS = 12, (376, 460)
-#: Below it: with less than its axis takes plotly makes room by drawing twice.
+#: Margin below the river: with less, plotly would draw twice to make room for the axis.
 _BELOW = 90
-#: Right of the plot a step's number may stand out.
+#: Margin right of the plot, for the overhang of a step's number.
 _RIGHT = 24
 
 
 def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
     """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels.
 
-    ``shared`` are the steps of the axis, where they are not the river's own.
+    ``shared`` are the steps of the axis, by default the river's own.
     """
     shared = river.steps if shared is None else shared
     return _river(river, shared) if river.channels <= MOST_LINES else _matrix(river, shared)
@@ -120,7 +120,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     figure.add_scatter(**cursors[0])
     figure.frames = [steps.frame(step, [cursor], [1]) for step, cursor in zip(river.steps, cursors, strict=True)]
     cells = sides(by_place, river.passed_on)[:, steps.latest(river.steps, shared)]
-    # A picture, not a heat map: plotly would draw a heat map again, or lose it, with every frame.
+    # A picture, since plotly redraws or loses a heat map with every frame.
     figure.add_layout_image(
         source=data_uri(np.kron(cells, np.ones((_CELL, _CELL, 1), dtype=np.uint8))),
         xref="x",
@@ -165,7 +165,7 @@ def _rgb(colour: str) -> np.ndarray:
 
 
 def redundancy_by_rank(river: RankRiver, beside: Iterable[RankRiver] = ()) -> go.Figure:
-    """Return bars of redundancy by rank at one step, the first at first; the colour is the side in the order used.
+    """Return bars of redundancy by rank at one step, initially the first; the colour is the side in the order used.
 
     The axis also holds the bars of charts ``beside`` this one.
     """
@@ -197,7 +197,7 @@ def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
 
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
-    """Return by place how many images, each sorted alone, would factor a channel out."""
+    """Return the number of images, each sorted alone, that would factor a channel out, by place."""
     order, half = report.order, report.passed_on
     places = np.arange(1, report.channels + 1)
     share = report.images.emitted_share[order]
@@ -258,7 +258,7 @@ def halves_under(report: ShuffleReport, rule: str, beside: Iterable[ShuffleRepor
 
 
 def _used_at(last: int) -> float:
-    """Return where the order used stands on the step axis: before step 0, with room for its names."""
+    """Return the place of the order used on the step axis: before step 0, with room for its names."""
     return -max(1.0, 0.08 * last)
 
 
@@ -285,7 +285,7 @@ def _names(left: float, left_ranks: np.ndarray, right: float, right_ranks: np.nd
 
 
 def _now(river: RankRiver, i: int, place: int) -> list[dict[str, Any]]:
-    """Return what the scrubber moves on the river: a line at the step, and every channel's place on it."""
+    """Return the moving parts of the river: a line at the step, and every channel's place on it."""
     colours = np.where(river.kept, palette.KEPT, palette.EMITTED).tolist()
     symbols = np.where(river.kept, *(look.symbol for _, look in SIDES)).tolist()
     dots = {
@@ -341,7 +341,7 @@ def _side_names(figure: go.Figure, share: float) -> None:
 
 
 def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
-    """Return an axis on which channels stand in an order, by their number; many of them are written upwards."""
+    """Return an axis of channel numbers in an order; many numbers are written upwards."""
     count = len(order)
     return {
         "range": [0.4, count + 0.6],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..analysis.space import Interpolation, NormPaths, Samples
 
 _BAND = "rgba(0, 158, 115, 0.25)"
-#: How each path is drawn: name, colour, dash.
+#: Name, colour and dash of each path.
 _PATHS = {
     "linear": ("straight line", palette.REFERENCE, "dash"),
     "spherical": ("arc (norm-preserving)", palette.SUBJECT, "solid"),
@@ -112,7 +112,7 @@ def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
     Arguments:
         images: bytes (R, T, H, W, C).
         scale: screen pixels an image pixel.
-        milliseconds: a frame is shown.
+        milliseconds: per frame.
 
     A GIF holds 256 colours a frame: it is for slides, not for measuring.
 

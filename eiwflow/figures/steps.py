@@ -1,7 +1,7 @@
 """Charts over training: the axis of recorded steps, and the upright line at one of them.
 
-Recording steps stand at equal distances, since they are log-spaced. Charts of several records share one axis, on which
-all of their steps have a place.
+Recording steps are log-spaced, so they have equal distances on the axis. Charts of several records share one axis with
+all of their steps.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from . import palette
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
 SCALE, FOOT, FRAME_MS = 3, 36, 150
-#: Pixels across beyond which a film's pictures are not enlarged.
+#: Widest film whose pictures are enlarged, pixels.
 MOST_WIDE = 1024
-#: What of a trace may differ from step to step.
+#: Fields of a trace that may differ from step to step.
 MOVING = ("type", "x", "y", "text", "textposition", "error_y")
 
 
 def together(records: Iterable[np.ndarray]) -> np.ndarray:
-    """Return all steps of several records, (S,); none where there is no record."""
+    """Return all steps of several records, (S,); empty without a record."""
     return np.unique(np.concatenate([np.empty(0, dtype=int), *records]))
 
 
 def places(own: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return where a record's own steps stand on the axis of ``steps``."""
+    """Return the places of a record's own steps on the axis of ``steps``."""
     return np.searchsorted(steps, own)
 
 
@@ -66,7 +66,7 @@ def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
 
 
 def frame(step: int, traces: Sequence[dict[str, Any]], at: list[int]) -> go.Frame:
-    """Return the frame of a step: what moves of the traces at these places of a figure, and not how they look."""
+    """Return the frame of a step: the moving fields of the traces at these places of a figure, without their style."""
     moved = [{name: trace[name] for name in MOVING if name in trace} for trace in traces]
     return go.Frame(name=str(step), data=moved, traces=at)
 

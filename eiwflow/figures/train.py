@@ -1,6 +1,6 @@
 """The Train page's charts, as Vega-Lite: they are drawn anew every second, and keep zoom and hover meanwhile.
 
-A chart keeps them as long as its description stays the same word for word, so a description holds no data and depends
+A chart keeps zoom and hover as long as its description is the same text, so a description contains no data and depends
 on nothing that grows; data are rows beside it.
 """
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ..analysis.train import LevelNow, Progress
 
 _RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged parameters"
-#: Of runs that are compared, each with a colour of its own: a dash.
+#: Dashes of compared runs, which also differ in colour.
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
 MOST_RUNS = len(palette.ARMS)
-#: Bits/dim between which curves stand at least: the raw bytes have 8. No axis ends above the last.
+#: The smallest range of an axis in bits/dim, and its highest end; raw bytes have 8.
 _LOW, _HIGH, _MOST = 3.0, 8.0, 12.0
 #: A plain wheel scrolls the page.
 _ZOOM = {
@@ -40,7 +40,7 @@ _BITS = {
 
 
 def scale(progress: Progress, floor: float | None = None) -> tuple[float, float]:
-    """Return the whole bits between which a run's curves stand: the same for train and test, and while they fall."""
+    """Return an axis of whole bits for a run's curves: common to train and test, and constant while they fall."""
     train, test = progress.curve.bits_per_dim, progress.curve.probe_bits_per_dim
     values = [*train.tolist(), *test.tolist(), *([] if floor is None else [floor]), _LOW, _HIGH]
     finite = [value for value in values if math.isfinite(value)]
@@ -52,7 +52,7 @@ def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, A
 
     Args:
         ends: of the axis, see :func:`scale`.
-        floor: bits/dim that no model can beat, where that is known: a line.
+        floor: bits/dim that no model can beat, where known: a line.
 
     """
     colour = {

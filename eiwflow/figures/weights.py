@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from ..analysis.weights import ChannelWeights
 
-#: ω that are labelled on the axis of log ω; ½ and 2 are always in view.
+#: Labelled ω on the axis of log ω; ½ and 2 are always in view.
 FACTORS = {0.25: "×¼", 0.5: "×½", 1.0: "×1", 2.0: "×2", 4.0: "×4"}
-#: So many channel numbers fit under a chart; of more channels every second, third, … is named.
+#: Most channel numbers under a chart; with more channels every second, third, … is named.
 NAMED_CHANNELS = 16
 
 
 def bars(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return bars of log ω of this image minus its average over images, by position after the Shuffle.
 
-    Only this is identified: what follows absorbs a factor that is the same for every image.
+    Only this difference is identified: later parts absorb a factor that is the same for every image.
 
     Arguments:
         weights: of a level.

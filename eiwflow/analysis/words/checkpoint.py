@@ -1,4 +1,4 @@
-"""Sentences about a checkpoint: what it is, whether it is sound, what it costs and how it was trained."""
+"""Sentences about a checkpoint: origin, checks, cost and training."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PARTS = {
     "prior": "prior",
     "actnorm": "ActNorm",
 }
-#: What is added to the name of an order, by the weights.
+#: weights -> ending of an order's name.
 WEIGHTS = {
     "none": "",
     "entropy": " + entropy weights",
     "means": " + weights from means",
     "constant": " + constant weights",
 }
-#: What one rounding of a float32 changes, relative to its value.
+#: The relative change by one rounding of a float32.
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: far from any image scales may be larger."
@@ -38,7 +38,7 @@ ONLY_THE_SUM = "only the sum means something; no level and no part has a share o
 
 
 def sound(score: Evaluation, report: Verification) -> str:
-    """Return what an image costs and whether the flow passes its checks."""
+    """Return the sentence on bits/dim and the checks."""
     checks = "passes every check" if report.holds else "fails a check: see below"
     grain = "" if score.floor_bits_per_dim is None else f" (their grain alone: {fixed(score.floor_bits_per_dim, 2)})"
     images = f"{counted(score.n, 'test image')} of {score.data}"
@@ -51,7 +51,7 @@ def split(config: FlowConfig) -> str:
 
 
 def start(config: FlowConfig) -> str:
-    """Return what a flow's channels and couplings were before training: rotations, or a start with partitions."""
+    """Return the start of a flow before training: random rotations, or principal channels with partitions."""
     if config.init == "random":
         return "random rotations"
     partitions = "partitions by information" if config.partition == "information" else f"{config.partition} partitions"
@@ -59,7 +59,7 @@ def start(config: FlowConfig) -> str:
 
 
 def made(anatomy: Anatomy) -> str:
-    """Return what a flow is made of."""
+    """Return the sentence on a flow's parts."""
     config, counts = anatomy.config, anatomy.parameters
     largest = max(counts, key=counts.__getitem__)
     channels, height, width = config.shape
@@ -71,7 +71,7 @@ def made(anatomy: Anatomy) -> str:
 
 
 def origin(info: CheckpointInfo) -> str:
-    """Return where the file says that it comes from; nothing where it says nothing."""
+    """Return the origin stated by the file; empty if not stated."""
     if info.imported:
         kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
         return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
@@ -80,7 +80,7 @@ def origin(info: CheckpointInfo) -> str:
 
 
 def condition(anatomy: Anatomy) -> str:
-    """Return which step is conditioned worst."""
+    """Return the sentence on the step with the largest condition number."""
     level = anatomy.worst
     worst = level.condition.max()
     if not math.isfinite(worst):
@@ -109,7 +109,7 @@ def inversion(result: Inversion) -> str:
 
 
 def cells(anatomy: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
-    """Return the columns of the table that a page has room for, and a row for the whole flow."""
+    """Return the table's columns for a page, with a row for the whole flow."""
     rows = [
         {
             "": f"level {level.number}",
@@ -132,7 +132,7 @@ def cells(anatomy: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
 
 
 def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
-    """Return bits/dim, beside what the file says of its own test images where these are the same."""
+    """Return bits/dim, beside the file's own figure where it is of the same test images."""
     over = f"{counted(evaluation.n, 'test image')} of {evaluation.data}"
     error = (
         f" ± {evaluation.bits_per_dim_stderr:.3f} (standard error"
@@ -158,7 +158,7 @@ def badge(report: Verification) -> str:
 
 
 def verification(report: Verification) -> str:
-    """Return the worst figures where all checks hold, else what fails and in which level."""
+    """Return the worst figures where all checks hold, else the failed checks and their levels."""
     from ..verify import CONDITION, LOG_DET, ROUND_TRIP
 
     if not report.holds:

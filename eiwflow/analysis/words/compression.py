@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def takeaway(result: Compressed) -> str:
-    """Return how many bytes the flow needs, beside WebP."""
+    """Return the sentence on bytes of the flow and of WebP."""
     what = counted(result.summary.pictures, "test image")
     if result.size is not None:
         height, width = result.size
@@ -21,7 +21,7 @@ def takeaway(result: Compressed) -> str:
 
 
 def account(result: Compressed) -> str:
-    """Return what the flow stated, and where the rest goes."""
+    """Return −log₂ p under the flow in bytes, and the causes of the rest."""
     summary = result.summary
     over = summary.bytes / summary.stated_bytes - 1
     return (

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
     from ..coupling_weights import ChannelMaps, FactorReading, Frozen, PictureWeights, Place
 
-#: Of a flow without weights, and where others are.
+#: The sentence on a flow without weights.
 NONE = "No coupling of this flow has weights: every picture goes through the same maps."
 NO_FACTORS = (
     "Nothing is known of how these images were made; choose faces16 or letters32, whose grain and light are known."
 )
-#: From such a lower end of R² on weights tell a factor; from such an upper end down they do not.
+#: Weights tell a factor if the lower end of R² is at least the first; they do not if the upper end is below the second.
 TELLS, SILENT = 0.1, 0.1
 CAVEAT = "weights that tell the grain were not asked for it: they were only trained to code pictures in fewer bits."
 
 
 def takeaway(weights: PictureWeights, frozen: Frozen) -> str:
-    """Return how far a picture moves the weights, and what it costs to freeze them, in at most 20 words."""
+    """Return how far a picture moves the weights and the cost of freezing them, in at most 20 words."""
     if weights.alike:
         return "Nothing: these weights are the same for every picture."
     largest = fixed(weights.largest, 2)
@@ -30,7 +30,7 @@ def takeaway(weights: PictureWeights, frozen: Frozen) -> str:
 
 
 def cost_in_short(frozen: Frozen) -> str:
-    """Return what freezing costs, without the interval."""
+    """Return the cost of freezing, without the interval."""
     low, high = frozen.interval
     if low > 0:
         return f"Freezing them there would cost {fixed(frozen.mean, 3)} bits/dim."
@@ -40,7 +40,7 @@ def cost_in_short(frozen: Frozen) -> str:
 
 
 def cost(frozen: Frozen) -> str:
-    """Return what freezing costs, with its interval."""
+    """Return the cost of freezing, with its interval."""
     low, high = frozen.interval
     return (
         f"Cost of freezing: {signed(frozen.mean, 3)} bits/dim (95 % {signed(low, 3)} to {signed(high, 3)}, "
@@ -84,7 +84,7 @@ def couplings(weights: PictureWeights) -> str:
 
 
 def maps(channel_maps: ChannelMaps) -> str:
-    """Return what a coupling's maps are."""
+    """Return the caption of a coupling's maps."""
     (read, height, width), given = channel_maps.read.shape, len(channel_maps.given)
     return f"{read} maps that the network reads and {given} that it gives, {height}×{width} each."
 

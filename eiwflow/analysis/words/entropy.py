@@ -117,7 +117,7 @@ def shape(entropies: Entropies, number: int = 1) -> str:
 
 
 def raw(entropies: Entropies) -> str:
-    """Return how near the marginal entropy of what is factored out is to that of N(0, 1) after its prior."""
+    """Return the distance of the latents' marginal entropy from that of N(0, 1), after their prior."""
     each = [level.noise.means["marginal"].value for level in entropies.levels]
     furthest = max(abs(value - GAUSSIAN) for value in each)
     verdict = "nearly flat, as ActNorm and the prior make it" if furthest < FLAT else "not flat"
@@ -129,7 +129,7 @@ def raw(entropies: Entropies) -> str:
 
 
 def by_level(entropies: Entropies, measured: str) -> str:
-    """Return a measure at every level: what a chart of it shows."""
+    """Return a measure at every level, for its chart."""
     parts = []
     for level in entropies.levels:
         each = [f"{PARTS[part]} {half.means[measured]}" for part, half in level.used.parts]
@@ -139,7 +139,7 @@ def by_level(entropies: Entropies, measured: str) -> str:
 
 
 def cells(entropies: Entropies) -> list[dict[str, Any]]:
-    """Return one row a half, stage and level, with means and intervals as they are read."""
+    """Return one row per half, stage and level, with means and intervals as text."""
     return [
         {name: PARTS.get(value, value) for name, value in head.items()} | _cells(half.means)
         for head, half in entropies.halves()

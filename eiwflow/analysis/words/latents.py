@@ -11,7 +11,7 @@ from .numbers import counted, listed, percent
 if TYPE_CHECKING:
     from ..latents import Norms, Survey, Treated, Way
 
-#: What a PSNR in dB looks like, from this on; the last word where it is lower. Words for neighbours are no opposites.
+#: Least PSNR in dB -> how visible the change is; below all of them, :data:`CHANGES`.
 SEEN = ((30.0, "hardly shows"), (25.0, "barely shows"), (21.0, "shows a little"), (17.0, "shows"))
 CHANGES = "changes the picture"
 #: The question before the answer.
@@ -21,7 +21,7 @@ EXACT = 120.0
 
 
 def shows(psnr: float) -> str:
-    """Return what is seen of a change that leaves this PSNR.
+    """Return how visible a change with this PSNR is.
 
     >>> shows(27.8), shows(9.2)
     ('barely shows', 'changes the picture')
@@ -63,7 +63,7 @@ def way(treatments: Way) -> str:
 
 
 def decibels(psnr: float) -> str:
-    """Return a PSNR with its unit; where only rounding is measured, that the picture is the same.
+    """Return a PSNR with its unit; "the same picture" where only rounding differs.
 
     >>> decibels(24.04), decibels(120)
     ('24.0 dB', 'the same picture')
@@ -94,7 +94,7 @@ def stage(share: float) -> str:
 
 
 def answer(resampled: Treated, guessed: str | None) -> str:
-    """Return which level alone changes the picture most, and whether that was predicted."""
+    """Return the level that alone changes the picture most, and whether the guess was right."""
     most = int(resampled.mean_psnr.argmin())
     name, left = named(most + 1), resampled.mean_psnr[most]
     opening = "" if guessed is None else ("Right: " if guessed == name else "No: ")
@@ -102,7 +102,7 @@ def answer(resampled: Treated, guessed: str | None) -> str:
 
 
 def halved(treated: Treated) -> str:
-    """Return what resampling level 1 does to an image."""
+    """Return the sentence on resampling level 1."""
     first = treated.mean_psnr[0]
     return (
         f"Level 1 factors out {part(treated.shares[0])} of the values. Resampling them {shows(first)} "
@@ -111,7 +111,7 @@ def halved(treated: Treated) -> str:
 
 
 def mixed(treated: Treated) -> str:
-    """Return what a mix of one's own does to the image, and whether that is seen."""
+    """Return the sentence on a chosen mix of treatments, and how visible it is."""
     treatments, psnr = treated.ways[0], treated.mean_psnr[0]
     done = way(treatments).capitalize()
     if (left := decibels(psnr)) == decibels(EXACT):
@@ -139,7 +139,7 @@ def norms(lengths: Norms) -> str:
 
 
 def left(survey: Survey) -> str:
-    """Return what is left of test images."""
+    """Return the sentence on test images."""
     each = [
         f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {part(share)}"
         for mean, (low, high), share in zip(survey.mean, survey.interval, survey.shares, strict=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def happens(passage: Passage) -> str:
-    """Return what levels do to the image's values, and whether they give the image back."""
+    """Return the sentence on the image's values and its reconstruction."""
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
     first = f"Each level factors out {share} of its values, the last one all" if shares else "One level factors out all"
@@ -22,7 +22,7 @@ def happens(passage: Passage) -> str:
 
 
 def cost(passage: Passage) -> str:
-    """Return what the image costs with the flow and without it, and whether that is more than 8 bits."""
+    """Return the image's bits/dim with the flow and with a Gaussian, and whether they exceed 8 bits."""
     first_stop, *_, end = passage.stairs.mean
     worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
     return (
@@ -31,7 +31,7 @@ def cost(passage: Passage) -> str:
 
 
 def parts(passage: Passage) -> str:
-    """Return where the values are factored out, and that they give the image back."""
+    """Return the values factored out by each level, and the sentence on the reconstruction."""
     each = listed([f"{level.emitted:,} at level {level.number}" for level in passage.levels])
     return (
         f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}. "
@@ -48,7 +48,7 @@ def stops(staircase: Staircase) -> str:
 
 
 def level(facts: LevelFacts) -> str:
-    """Return what a level factors out, and how it weights that."""
+    """Return the part that a level factors out, and its weights."""
     if facts.order is None:
         return f"Level {facts.number} is the last: it factors out all of its {facts.shape[0]} channels."
     start = (
@@ -74,7 +74,7 @@ def came_back(result: Reconstruction) -> str:
 
 
 def reconstruction(result: Reconstruction) -> str:
-    """Return how exactly the flow gives the image back, and which level is to blame where it does not."""
+    """Return the round-trip error, and the level that causes a large error."""
     blame = "" if result.at_fault is None else f" {unsound(result.at_fault)}"
     return (
         f"Run backwards, the flow gives {came_back(result)} back; the largest error is {power(result.max_abs_error)}, "
@@ -83,7 +83,7 @@ def reconstruction(result: Reconstruction) -> str:
 
 
 def unsound(number: int) -> str:
-    """Return that the inverse of a level cannot be trusted for this image."""
+    """Return the warning that the inverse of a level is inexact for this image."""
     return (
         f"The inverse of level {number} makes rounding grow beyond what can be trusted: this image is unlike those "
         "that the flow was trained on."

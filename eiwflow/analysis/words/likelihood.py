@@ -10,7 +10,7 @@ from .numbers import counted, fixed
 if TYPE_CHECKING:
     from ..likelihood import GroupScores, Likelihood
 
-#: What must not be concluded from a level's bits.
+#: The caveat on bits per level.
 LEVELS_CAVEAT = (
     "a constant scale that one level applies and the next undoes moves bits between levels, but cancels in these "
     "differences. A scale that depends on the image does not cancel."
@@ -30,7 +30,7 @@ def takeaway(result: Likelihood) -> str:
 
 
 def sentences(result: Likelihood) -> list[str]:
-    """Return what the scores say, what each level sees, and how many images there are."""
+    """Return the sentences on the scores, the levels, and the number of images."""
     return [likelier(result), told_apart(result), levels(result), *images(result)]
 
 
@@ -67,7 +67,7 @@ def _capital(name: str) -> str:
 
 
 def images(result: Likelihood) -> list[str]:
-    """Return how many images were scored, and what the intervals are over."""
+    """Return the number of images, and the unit of the bootstrap."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
     own = counted(len(result.own.group.images), "own test image")
     sentences = [f"{own}, at most as many of each other group. Intervals of 95 % over {over}."]

@@ -1,4 +1,4 @@
-"""Numbers as text: the minus sign of print, no minus before a zero, no plural after a one."""
+"""Numbers as text: a typographic minus sign, no minus before 0, no plural after 1."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def floor_in_words(floor: float, of: str = "the") -> str:
-    """Return the floor of bits/dim as a sentence, of all test images or of those that ``of`` names.
+    """Return the floor of bits/dim as a sentence, of all test images or of ``of``.
 
     >>> floor_in_words(3.0794)
     'The grain alone takes 3.08 bits/dim; no model can need less.'
@@ -86,7 +86,7 @@ def factor(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as it is said."""
+    """Return a duration in words."""
     if seconds < 100:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""Sentences about what a permutation moves."""
+"""Sentences about the effects of a permutation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .numbers import fixed, percent
 if TYPE_CHECKING:
     from ..shuffle import Alternative, ImageOrders, RankRiver, ShuffleReport
 
-#: What an order is, by the flow's rule.
+#: rule of a flow -> its order in words.
 RULES = {
     "entropy": "Channels were sorted once, by spectral redundancy of the first batch.",
     "first": "No Shuffle: the first channels are factored out.",
@@ -22,29 +22,29 @@ RULES = {
     "released": "This flow sorts its channels by learned weights, again whenever they change.",
     "random": "This flow's order was drawn once, as a control.",
 }
-#: What another rule would factor out. Links hold these words, so they stay, also where it is not a half.
+#: rule -> the part it factors out. Links hold these words, so they do not change, also for other parts than halves.
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
-#: How the river is read.
+#: The caption of the river.
 THICK = "Thick: would change sides, if sorted anew."
 NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
-#: What must not be concluded from other rules.
+#: The caveat on other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
-#: What must not be concluded from two flows, and from two whose channels start differently.
+#: The caveats on two flows, and on two flows whose channels start differently.
 ONE_TRAINING = "one training of each is no verdict; see Compare."
 OTHER_START = "random rotations mix all channels, so a half with less structure is no better split; see Compare."
 
 
 def rule(name: str) -> str:
-    """Return what the order of a flow is."""
+    """Return the order of a flow in words."""
     return RULES.get(name, f"The order “{name}” decides.")
 
 
 def moves(rivers: Mapping[str, RankRiver]) -> str:
-    """Return how many channels start on the side of the split where entropy would not put them, and how many end there.
+    """Return the numbers of channels on the wrong side by entropy at the start and at the end.
 
-    Of several flows it is said of the one that moves most.
+    For several flows, the flow with the largest change is named.
     """
     name = max(rivers, key=lambda each: rivers[each].churn.max())
     river = rivers[name]
@@ -54,7 +54,7 @@ def moves(rivers: Mapping[str, RankRiver]) -> str:
     if start == 0:
         side = "on the side of the split where entropy would put it"
         return f"{name}: every channel starts {side}; after training {end} no longer do."
-    # As many cross from one side as from the other: there is no single channel.
+    # Channels cross in pairs, so there is never a single one.
     side = "on the other side of the split than entropy would put them"
     if start == end:
         return f"{name}: {start} channels are {side}, before and after training."
@@ -67,7 +67,7 @@ def sorted_anew(report: ShuffleReport) -> str:
 
 
 def answer(report: ShuffleReport) -> str:
-    """Return what the permutation of a level moves, and when."""
+    """Return the channels that change sides at a level, and when."""
     channels, level = report.channels, report.level
     out = channels - report.passed_on
     split = {
@@ -119,7 +119,7 @@ def by_rank(river: RankRiver) -> str:
 
 
 def images(orders: ImageOrders) -> str:
-    """Return what is the same for every image, and what is not."""
+    """Return the sentence on the common order and the images' own orders."""
     count, channels = orders.redundancy.shape
     undecided = int(np.abs(orders.emitted_share - 0.5).argmin())
     return (
@@ -138,7 +138,7 @@ def own(image: ImageOrders) -> str:
 
 
 def alternative(outcome: Alternative) -> str:
-    """Return what a rule would pass on and factor out."""
+    """Return the channels that a rule passes on and factors out."""
     return (
         f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on "
         f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} "
@@ -147,7 +147,7 @@ def alternative(outcome: Alternative) -> str:
 
 
 def report(numbers: ShuffleReport) -> dict[str, Any]:
-    """Return everything as values for JSON, with its sentence."""
+    """Return the report as values for JSON, with its sentence."""
     return numbers.to_dict() | {"in_words": answer(numbers)}
 
 

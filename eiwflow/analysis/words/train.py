@@ -14,7 +14,7 @@ TOGETHER = 0.005
 
 
 def gap(progress: Progress) -> str:
-    """Return why the test curve lies below the training curve, or above it, where it does; empty before both exist."""
+    """Explain a gap between the test curve and the training curve; empty before both exist."""
     if (apart := progress.gap) is None:
         return ""
     part = "Held-out" if progress.validation else "Test"
@@ -41,13 +41,13 @@ def answer(progress: Progress) -> str:
 
 
 def longest(progress: Progress) -> Progress:
-    """Return a training as it would stand where :func:`answer` says most: before its last scores."""
+    """Return the state of a training for which :func:`answer` is longest: before its last scores."""
     curve = replace(progress.curve, probe_bits_per_dim=np.full(2, 10.0), test_bits_per_dim=None)
     return replace(progress, step=progress.iterations, curve=curve)
 
 
 def pace(progress: Progress, alive: bool) -> str:
-    """Say how far a training is, and how fast and how long it will go on if it is at work."""
+    """Return the progress of a training, and its pace and remaining time if it is at work."""
     parts = [f"step {max(0, progress.step):,} of {progress.iterations:,}"]
     if progress.per_second is not None:
         parts.append(f"{progress.per_second:.1f} steps a second")
@@ -57,7 +57,7 @@ def pace(progress: Progress, alive: bool) -> str:
 
 
 def level(state: LevelNow) -> str:
-    """Say which part of a level's channels has the structure, and whether the order still holds."""
+    """Return which part of a level's channels has more structure, and whether the order still holds."""
     if state.order is None:
         return f"Level {state.number} is the last: all {len(state.entropy)} channels are factored out."
     if not state.redundancy:

@@ -22,8 +22,8 @@ def images(weights: ChannelWeights) -> str:
 def follow_loudness(weights: ChannelWeights) -> str:
     """Return whether a picture turns its loud channels down, and by how much.
 
-    The slope of log ω against the channel's log standard deviation is the median over channels. The shares of a full
-    compensation, which halves the weight of a channel twice as loud, are called as in the lesson's scene on weights.
+    The slope of log ω against the channel's log standard deviation is the median over channels. Its words are those of
+    the lesson's scene on weights; a full compensation halves the weight of a channel twice as loud.
     """
     slopes = weights.correlations.slope
     known = slopes[np.isfinite(slopes)]
@@ -44,7 +44,7 @@ def follow_loudness(weights: ChannelWeights) -> str:
 
 
 def answer(weights: ChannelWeights) -> str:
-    """Return which channels are turned up or down for this image, in one or two sentences."""
+    """Return the channels turned up or down for this image, in one or two sentences."""
     if weights.alike:
         return f"Level {weights.level} weights its channels alike for every image."
     ends = [
@@ -71,7 +71,7 @@ def correlations(result: Correlations) -> str:
 
 
 def slopes(weights: ChannelWeights) -> str:
-    """Return between which slopes the channels lie."""
+    """Return the range of the channels' slopes."""
     known = weights.correlations.slope[np.isfinite(weights.correlations.slope)]
     if not len(known):
         return f"Over {images(weights)}, the weights are the same for every image."

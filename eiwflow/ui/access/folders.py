@@ -17,7 +17,7 @@ def check_data_path(name: str) -> None:
     """Refuse a path of the server's that visitors may not read; the refusal does not reveal whether the path exists.
 
     Raises:
-        DataError: it is outside of the allowed folders.
+        DataError: it is outside the allowed folders.
 
     """
     if name in data.DATASETS:
@@ -27,7 +27,7 @@ def check_data_path(name: str) -> None:
         if any(path.is_relative_to(root) for root in data_roots()):
             return
     except (OSError, ValueError, RuntimeError):
-        pass  # a path that cannot be is not allowed either
+        pass  # an impossible path is not allowed either
     raise data.DataError(
         f"This server reads no images there. {settings.DATA_ROOTS_VARIABLE} names the folders that visitors may read"
     )

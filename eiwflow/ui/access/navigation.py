@@ -34,7 +34,7 @@ _STORY = (
 
 
 def pages() -> list[Entry]:
-    """Return the pages that exist; the page Class only where a class is taught."""
+    """Return the pages that exist; the page Class only in classroom mode."""
     there = [entry for entry in _STORY if (ROOT / entry.path).is_file()]
     return [entry for entry in there if entry.label != "Class" or settings().classroom]
 

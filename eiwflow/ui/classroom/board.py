@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from typing import Any
 
-#: Visitors whose votes are kept, when they are that many new ones are refused; scenes that each votes in.
+#: Most visitors with votes, beyond which new visitors are refused; most scenes per visitor.
 MOST_VISITORS, MOST_SCENES = 500, 40
-#: Seconds without a word after which a visitor is no longer counted as there.
+#: Seconds without a request after which a visitor no longer counts as present.
 ABSENT_S = 15.0
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 
@@ -65,7 +65,7 @@ class Board:
         return True
 
     def here(self, visitor: str) -> None:
-        """Note that a visitor is there."""
+        """Note that a visitor is present."""
         if not visitor:
             return
         now = time.monotonic()
@@ -76,7 +76,7 @@ class Board:
                 self._seen[visitor] = now
 
     def present(self) -> int:
-        """Return how many visitors were there a moment ago."""
+        """Return the number of visitors present."""
         with self._lock:
             return sum(time.monotonic() - when < ABSENT_S for when in self._seen.values())
 
@@ -93,5 +93,5 @@ def _is_word(text: object) -> bool:
     return isinstance(text, str) and bool(_WORD.fullmatch(text))
 
 
-#: The one of this server.
+#: The board of this server.
 BOARD = Board()

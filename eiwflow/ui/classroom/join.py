@@ -9,7 +9,7 @@ from functools import lru_cache
 from ...settings import settings, teacher_token
 from ..access.address import address
 
-#: Path below the app's address that makes a browser the teacher's, the token behind it.
+#: Path below the app's address that, with the token, makes a browser the teacher's.
 TEACHER_PATH = "_class/teacher"
 _HERE = ("127.0.0.1", "localhost", "::1")
 
@@ -32,10 +32,10 @@ def qr_code(text: str) -> str:
 
 
 def announcement() -> str:
-    """Return the text that the server prints at its start; empty where there is no class."""
+    """Return the text that the server prints at its start; empty without a class."""
     if not settings().classroom:
         return ""
-    import segno  # here, since an app without a class needs none
+    import segno  # imported here, since an app without a class does not need it
 
     drawn = io.StringIO()
     segno.make(address(), micro=False, error="m").terminal(drawn, compact=True, border=2)

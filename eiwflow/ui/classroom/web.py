@@ -1,6 +1,7 @@
-"""Addresses for a class beside the pages: the teacher's link, votes, and the scene that the class follows.
+"""Routes for a class: the teacher's link, votes, and the teacher's scene.
 
-The lesson asks here once a second, in half a millisecond, where a rerun of its page would take fifty times as long.
+The lesson asks here once a second. An answer takes half a millisecond; a rerun of the page would take fifty times as
+long.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ LASTS_S = 24 * 3600
 
 
 class Visitors:
-    """Give every browser that opens a page a cookie by which the server knows it again, in classroom mode."""
+    """Give every browser that opens a page a cookie that identifies it, in classroom mode."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        settings()  # a wrong setting ends the server at its start, in a sentence
+        settings()  # a wrong setting ends the server at its start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, and add the cookie to its answer."""
+        """Pass a request on, and add the cookie to its response."""
         if scope["type"] != "http" or not settings().classroom or not _is_new(scope):
             await self.app(scope, receive, send)
             return
@@ -58,7 +59,7 @@ def _is_new(scope: Scope) -> bool:
 
 
 def cookies_in(headers: Headers) -> dict[str, str]:
-    """Return the cookies of a request; none of those that cannot be read."""
+    """Return the readable cookies of a request."""
     cookies: dict[str, str] = {}
     for part in headers.get("cookie", "")[:8192].split(";"):
         name, _, value = part.strip().partition("=")
@@ -67,9 +68,9 @@ def cookies_in(headers: Headers) -> dict[str, str]:
 
 
 def is_from_here(headers: Headers) -> bool:
-    """Return whether a page of this app sent a request, or a program that is no browser.
+    """Return whether a request comes from a page of this app, or from a program that is no browser.
 
-    The port counts: to a browser, a page on another port of the same host is the same site, and has its cookies.
+    The port counts: for a browser, pages on other ports of the same host are the same site and share its cookies.
     """
     if (origin := headers.get("origin")) is None:
         return True
@@ -85,7 +86,7 @@ def is_from_here(headers: Headers) -> bool:
 def _cookie(kind: str, scope: Scope) -> str:
     parts = [f"{roles.cookie_name(kind)}={roles.new_cookie(kind)}", "Path=/", f"Max-Age={LASTS_S}", "HttpOnly"]
     parts.append("SameSite=Lax")
-    # Behind a proxy with TLS the browser must not send it in the clear.
+    # Behind a proxy with TLS the browser must send it encrypted.
     if scope.get("scheme") == "https" or settings().join_url.startswith("https:"):
         parts.append("Secure")
     return "; ".join(parts)
@@ -126,13 +127,13 @@ async def _state(request: Request) -> Response:
     if not teacher:
         BOARD.here(visitor)
     answer = JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
-    if not visitor:  # a page that is open since before a restart has a cookie of the server before
+    if not visitor:  # a page open since before a restart has a cookie of the earlier server
         answer.headers.append("Set-Cookie", _cookie(roles.VISITOR, request.scope))
     return answer
 
 
 def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler for a small JSON object that this app's own page has sent."""
+    """Return a handler for a small JSON object sent by this app's own page."""
 
     async def answer(request: Request) -> Response:
         if not settings().classroom or not is_from_here(request.headers):

@@ -1,4 +1,4 @@
-"""Torch, started once: neither the server nor a page's first paint waits for it."""
+"""Slow libraries, imported once: neither the server nor a page's first paint waits for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def import_what_is_slow() -> None:
 
 @st.cache_resource(show_spinner="Starting torch, once …")
 def engine() -> None:
-    """Import slow libraries, and take them out of the garbage collector's rounds."""
+    """Import slow libraries, and exempt them from garbage collection."""
     import torch
 
     import_what_is_slow()

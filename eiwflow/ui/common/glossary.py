@@ -105,8 +105,8 @@ def annotate(html: str, seen: set[str] | None = None) -> str:
 
     Args:
         html: text in which foreign strings are escaped already; for plain text, pass ``html.escape(text)``.
-        seen: names of terms that the page has explained before; those found here are added. Pass the same set for
-            all texts of a page: ids of definitions are made from the names.
+        seen: names of terms explained before on the page; new ones are added. Pass the same set for all texts of a
+            page, since the names give the ids of definitions.
 
     Returns:
         The HTML with ``<span class="eiw-term">`` around first uses.
@@ -125,7 +125,7 @@ def annotate(html: str, seen: set[str] | None = None) -> str:
             f'<span class="eiw-definition" role="tooltip" id="{identity}">{escape(term.definition)}</span></span>'
         )
 
-    # re.split returns text, markup and the markup's tag name in turns of three.
+    # re.split returns text, markup and the markup's tag name in turn.
     parts = _MARKUP.split(html)
     return "".join(
         _pattern().sub(mark, part) if place % 3 == 0 else part

@@ -1,9 +1,9 @@
-"""Choices that all pages share. They live in the URL: a copied link shows the same page to someone else.
+"""Choices that all pages share. They live in the URL, so a copied link shows the same page.
 
-Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to
-other pages. So a shared choice keeps a second key, ``"_" + key``, that survives; the URL wins only where it
-differs from our own last writing and the widget has not moved; and the URL is always written in full. Moves in quick
-succession come with the URL of an earlier run.
+Streamlit drops the key of a widget that a page does not draw, and strips keys bound to the URL from links to other
+pages. So a shared choice has a second key, ``"_" + key``, that survives. Quick moves of a widget come with the URL of
+an earlier run, so the URL wins only if it differs from our last writing and the widget has not moved. The URL is always
+written in full.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
     Arguments:
         key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
         options: the choices; a range is not walked through.
-        default: where neither the URL nor the session knows better.
+        default: without a value in the URL or the session.
         draw: draws the widget and returns its value.
-        name: of the choice in a sentence, where it is not the key.
+        name: of the choice in a sentence, by default the key.
 
     """
     _put(key, _asked(key, options, default, name), options)
@@ -41,13 +41,13 @@ def clamped_choice(key: str, options: range, visible: range, default: int, draw:
     Arguments:
         key: in the URL and of the widget that ``draw`` draws over ``visible``.
         options: the choices on any page.
-        visible: the first options, as far as there is something to show.
-        default: where neither the URL nor the session knows better.
+        visible: the first options, which this page can show.
+        default: without a value in the URL or the session.
         draw: draws the widget.
 
     """
     on_screen = f"_shown_{key}"
-    # An unmoved widget keeps the wanted value, even where the page could not show it.
+    # An unmoved widget keeps the wanted value, also where the page cannot show it.
     wanted = _asked(key, options, default, key, visible=st.session_state.get(on_screen))
     st.session_state["_" + key] = wanted
     st.session_state[on_screen] = min(wanted, visible[-1])
@@ -76,17 +76,17 @@ def forget_choice(key: str) -> None:
 
 
 def drop(key: str) -> None:
-    """Take a parameter that only one page reads out of the URL, from a callback."""
+    """Remove a single page's parameter from the URL, from a callback."""
     st.query_params.pop(key, None)
 
 
 def _answer_url(key: str) -> None:
-    """Ignore the present value of a choice in the URL."""
+    """Mark the present value of a choice in the URL as answered."""
     st.session_state["_url"] = st.session_state.get("_url", {}) | {key: st.query_params.get(key)}
 
 
 def wanted(key: str) -> str | None:
-    """Return which thing the URL or the session asks for, here or not; None where neither does."""
+    """Return the value in the URL or the session, available or not; None without either."""
     url = st.query_params.get(key)
     if url is not None and url != st.session_state.get("_url", {}).get(key):
         return url
@@ -95,7 +95,7 @@ def wanted(key: str) -> str | None:
 
 
 def note(sentence: str) -> None:
-    """Keep a sentence until :func:`notes` takes it: callbacks and choices have no place on a page."""
+    """Keep a sentence until :func:`notes` takes it, since callbacks and choices cannot draw it."""
     st.session_state.setdefault("_notes", []).append(sentence)
 
 
@@ -105,21 +105,20 @@ def notes() -> list[str]:
 
 
 def write_url(values: dict[str, str]) -> dict[str, str]:
-    """Make the URL hold these shared choices; return the parameters that links to other pages carry."""
-    # Beside what other parts of the page have written: each asks for its own at the next run. A move may end this run
-    # as soon as the URL is written.
+    """Write these shared choices to the URL; return the parameters for links to other pages."""
+    # Parameters of other parts of the page remain. A move may end this run as soon as the URL is written.
     st.session_state["_url"] = st.session_state.get("_url", {}) | values
     if any(st.query_params.get(key) != text for key, text in values.items()):
         st.query_params.update(values)
-    # Other parameters (choices that only other pages draw) are carried along.
+    # Choices that only other pages draw are carried along.
     return st.query_params.to_dict()
 
 
 def _put(key: str, value: object, *choices: Sequence[object]) -> None:
     """Make a widget of these choices show a value.
 
-    A widget that stood on this page in the run before, with the same choices and this value, is not written: that would
-    undo a move made meanwhile. On another page, or with other choices, it is a new widget that knows no value.
+    A widget of the run before, with the same choices and this value, is not written: that would undo a move made
+    meanwhile. On another page, or with other choices, the widget is new and has no value.
     """
     context = get_script_run_ctx()
     page = context.page_script_hash if context else ""
@@ -131,9 +130,9 @@ def _put(key: str, value: object, *choices: Sequence[object]) -> None:
 
 
 def _asked(key: str, options: Sequence[Option], default: Option, name: str, visible: object = None) -> Option:
-    """Return the wanted option: the widget's where it was moved, or else the URL's, or the one that survived.
+    """Return the wanted option: of the widget if it was moved, else of the URL, else the surviving value.
 
-    The surviving value is no move, nor is a ``visible`` value of the widget that differs.
+    A surviving value, or a ``visible`` value in place of a hidden one, is no move.
     """
     survived = st.session_state.get("_" + key, st.session_state.get(key, default))
     if (there := st.session_state.get(key, survived)) not in (visible, survived) and there in options:
@@ -149,7 +148,7 @@ def _asked(key: str, options: Sequence[Option], default: Option, name: str, visi
 
 def _find(options: Sequence[Option], text: str) -> Option | None:
     if isinstance(options, range):
-        # A range looks a whole number up at once, but walks through itself for anything else.
+        # A range finds an integer at once, but iterates for any other value.
         number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
         return cast("Option", number) if number in options else None
     return next((option for option in options if str(option) == text), None)

@@ -16,5 +16,5 @@ def text(name: str) -> str:
 
 
 def how_to_read(page: str) -> str:
-    """Return how a page is read, with the formulas behind it."""
+    """Return the text "How to read this page", with formulas."""
     return text(f"how-to-read-{page}")

@@ -1,4 +1,4 @@
-"""Text that a stranger may have written: a URL's parameter, the name of a run or a file, a file's own metadata."""
+"""Untrusted text: a parameter of the URL, the name of a run or a file, a file's metadata."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ...files import printable
 
-#: Complaints about unreadable files that a page shows at most.
+#: Most complaints about unreadable files on a page.
 MOST_COMPLAINTS = 5
 
-#: Keeps two characters apart and is not seen: Streamlit makes links, emoji and icons of plain text, escaped or not.
+#: An invisible separator: Streamlit makes links, emoji and icons of plain text, escaped or not.
 _JOINER = "\u2060"
 _SYNTAX = re.compile(r"([\\`*_\[\]<$~&])")
 _BLOCK = re.compile(r"^([#>+=-])|^(\d+)(?=[.)])")
@@ -20,11 +20,11 @@ _MADE_OF_TEXT = re.compile(r"(:)(?=[\w/+-])|((?<![\w])www)(?=\.)|(@)(?=\w)", re.
 
 
 def plain(text: object, most: int = 2000) -> str:
-    """Return a stranger's text so that Streamlit's Markdown shows it as it stands: no link, picture, HTML or formula.
+    """Escape an untrusted text so that Streamlit's Markdown shows it literally: no link, picture, HTML or formula.
 
     Arguments:
         text: of any kind.
-        most: characters that are kept.
+        most: characters to keep.
 
     """
     apart = _MADE_OF_TEXT.sub(lambda match: match[0] + _JOINER, printable(" ".join(str(text).split()), most))

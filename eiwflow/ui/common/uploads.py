@@ -1,4 +1,4 @@
-"""Uploads of visitors: each belongs to its sessions, and other visitors' uploads do not push it out."""
+"""Uploads of visitors. An upload belongs to its sessions; other visitors' uploads do not displace it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ...settings import settings
 
 Kept = TypeVar("Kept")
 
-#: Seconds that a value without a holder is still kept: a page that is loaded again is a new session.
+#: Seconds that a value without a holder is kept, since reloading a page starts a new session.
 GRACE_S = 120.0
-#: Files, and bytes of them, that a session may have under way to the server at any moment.
+#: Most files of a session under way to the server, and their bytes.
 MOST_FILES, MOST_BYTES = 300, 512 * 2**20
-#: Sessions of which is known whose they are.
+#: Most sessions with a known student.
 MOST_SESSIONS = 2000
 #: All shelves by their name.
 _SHELVES: dict[str, Shelf[Any]] = {}
 
 
 class Shelf(OrderedDict[str, Kept], Generic[Kept]):
-    """Values by their key, each held by the sessions that uploaded it or look at it.
+    """Values by key, each held by the sessions that uploaded or use it.
 
     Arguments:
-        name: of the shelf; a new one takes the place of an old one of the same name.
-        most: values that a session holds; its oldest go first.
-        size: returns the bytes that a value takes.
+        name: of the shelf; a new shelf replaces an old one of the same name.
+        most: values of a session; its oldest go first.
+        size: returns the bytes of a value.
         discard: called with a value that no session holds any more.
 
     """
@@ -59,7 +59,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             self.hold(key, visitor)
 
     def hold(self, key: str, visitor: str) -> Kept | None:
-        """Keep a value as long as this visitor stays, and return it; None where it is not there."""
+        """Hold a value for this visitor, and return it; None if it is not there."""
         with self._lock:
             self.sweep()
             if key not in self:
@@ -77,7 +77,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             return self.get(key)
 
     def taken(self, visitors: Collection[str] | None = None) -> int:
-        """Return the bytes of the values that these visitors hold, each once; without visitors those of all values."""
+        """Return the bytes of all values, or of those that these visitors hold; each value counts once."""
         with self._lock:
             keys = set(self) if visitors is None else {key for name in visitors for key in self._keys.get(name, [])}
             return sum(self._size(self[key]) for key in keys if key in self)
@@ -94,7 +94,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
             self._free_at[key] = time.monotonic() + after
 
     def sweep(self) -> None:
-        """Discard values without a holder whose time is over."""
+        """Discard values that had no holder for :data:`GRACE_S`."""
         with self._lock:
             in_use = {key for keys in self._keys.values() for key in keys}
             for key, when in list(self._free_at.items()):
@@ -121,7 +121,7 @@ def _sweep() -> None:
 
 @st.cache_resource(scope="session", on_release=_left, show_spinner=False)
 def _session(name: str) -> str:
-    return name  # in the cache of the session: Streamlit says when it ends
+    return name  # in the session's cache, so that Streamlit reports its end
 
 
 def visitor() -> str:
@@ -131,24 +131,24 @@ def visitor() -> str:
 
 
 class Load:
-    """Files and bytes that sessions have sent to the server or have under way, until the sessions end.
+    """Files and bytes of sessions, received or under way, until the sessions end.
 
     In classroom mode the tabs of one browser count together, against the limit of a student.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._coming: dict[str, int] = {}  # session -> bytes of files that are just being sent
+        self._coming: dict[str, int] = {}  # session -> bytes of each file under way
         self._owners: OrderedDict[str, str] = OrderedDict()  # session -> student
 
     def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
-        """Admit a file that a session sends; return a sentence instead where it is refused.
+        """Admit a file of a session, or return the sentence of a refusal.
 
         Args:
-            session: that sends it.
+            session: that sends the file.
             size: in bytes.
-            student: whose session it is, empty for all whose browser is not known; None where no class is taught.
-            teacher: whether it is the teacher's: then other visitors' files do not stand against it.
+            student: of the session, empty for all unknown browsers; None without a class.
+            teacher: whether the session is the teacher's, to whom other visitors' files do not count.
 
         """
         with self._lock:
@@ -179,7 +179,7 @@ class Load:
         return ""
 
     def allowed(self, session: str) -> tuple[set[str], int]:
-        """Return the sessions that count together with one, and the bytes that they may have."""
+        """Return the sessions that share a session's limit, and the limit in bytes."""
         with self._lock:
             student = self._owners.get(session)
             if student is None:
@@ -196,10 +196,10 @@ class Load:
 
 
 def free_ended_sessions() -> None:
-    """Free the uploads of sessions that have ended; called now and then by the server's own thread.
+    """Free the uploads of ended sessions; the server's own thread calls this regularly.
 
-    Streamlit keeps a session for two minutes after its tab is closed, but looks at the time only when another ends.
-    A file whose session ends while it is being sent would stay for good.
+    Streamlit keeps a session for two minutes after its tab is closed, but checks the time only when another ends. A
+    file whose session ends during its upload would stay for good.
     """
     from streamlit.runtime import exists, get_instance
 
@@ -211,7 +211,7 @@ def free_ended_sessions() -> None:
     if ended is not None:
         ended.expire()
     if len(getattr(ended, "_data", ())) < count:
-        gc.collect()  # a session and its parts hold each other
+        gc.collect()  # a session and its parts refer to each other
     known = {active.session.id for active in sessions.list_sessions()}
     for session in _waiting().keys() - known:
         get_instance().uploaded_file_mgr.remove_session_files(session)
@@ -229,5 +229,5 @@ def _waiting() -> dict[str, list[int]]:
     return {session: [len(file.data) for file in list(files.values())] for session, files in stored}
 
 
-#: The one of this server.
+#: The load of this server.
 LOAD = Load()

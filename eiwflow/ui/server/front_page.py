@@ -1,6 +1,6 @@
-"""The front page before the app has loaded: its words and its first scene, in the HTML that the browser asks for first.
+"""The front page before the app has loaded: its words and its first scene, in the first HTML that a browser gets.
 
-Streamlit's own scripts take most of a second before they draw anything; the scene needs none of them. Needs no torch.
+Streamlit's own scripts need most of a second before they draw; the scene does not need them, nor torch.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def routes(prefix: str) -> list[Route]:
 
 
 async def _front_page(request: Request) -> Response:
-    # A link of an older version leads on to the lesson.
+    # A link of an older version leads to the lesson.
     return HTMLResponse(_html(with_scene="lesson" not in request.query_params), headers={"Cache-Control": "no-cache"})
 
 
 @lru_cache(maxsize=2)
 def _html(with_scene: bool) -> str:
-    """Return Streamlit's page, with the scene first in its head, so that no other script comes before it, and body."""
+    """Return Streamlit's page with the scene first in its head, before all other scripts, and in its body."""
     page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8")
     if not with_scene:
         return page

@@ -1,4 +1,4 @@
-"""The server's start and end: it imports torch while the first browser is on its way, and hands freed memory back."""
+"""The server's start and end: it imports torch before the first visitor arrives, and returns freed memory."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ..common import uploads
 from ..common.engine import import_what_is_slow
 from ..own import checkpoints as own_checkpoints
 
-#: Seconds between two times that freed memory is handed back, and without any visitor until measures are forgotten: a
-#: page that is loaded again, or a telephone that sleeps for a moment, finds them.
+#: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
+#: page, or a telephone that slept for a moment, finds them.
 GIVE_BACK_S, FORGET_S = 2.0, 120.0
-#: Name of malloc.h: how many heaps there may be.
+#: M_ARENA_MAX of malloc.h, the option for the number of heaps.
 M_ARENA_MAX = -8
 
 
 def check_settings() -> None:
-    """End the server with one sentence where a setting is wrong."""
+    """End the server with one sentence if a setting is wrong."""
     try:
         settings.check()
     except ValueError as error:
@@ -34,7 +34,7 @@ def check_settings() -> None:
 
 @asynccontextmanager
 async def while_the_server_runs(_: object) -> AsyncIterator[None]:
-    """Import slow libraries while the first browser is on its way."""
+    """Import slow libraries before the first visitor arrives."""
     _share_heaps()
     join.announce()
     own_checkpoints.remove_leftovers()
@@ -42,7 +42,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     freeing = asyncio.create_task(_free_uploads_now_and_then())
     yield
     freeing.cancel()
-    own_checkpoints.end()  # the interpreter does it too, but not where a signal ends it
+    own_checkpoints.end()  # the interpreter does this too, but not when a signal ends it
 
 
 async def _free_uploads_now_and_then() -> None:
@@ -52,7 +52,7 @@ async def _free_uploads_now_and_then() -> None:
 
 
 def _share_heaps() -> None:
-    """Let all threads share two heaps: with a heap for each script, freed memory lies in many places."""
+    """Let all threads share two heaps: with a heap for each script, freed memory is scattered."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
@@ -63,10 +63,7 @@ def _import_then_give_back() -> None:
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Hand freed memory back to the system; when all visitors have left, forget flows, images and results.
-
-    Memory that pages need for a moment would else stay with the server.
-    """
+    """Return freed memory to the system regularly; without visitors, forget flows and results."""
     from ...training.memory import give_back_freed_memory
 
     alone_s = 0.0
@@ -87,7 +84,7 @@ def nobody_is_here() -> bool:
 
 
 def forget() -> None:
-    """Forget flows, images, measures and figures: all can be made again. Uploads have a time of their own."""
+    """Forget flows, images, measures and figures, which can be made again. Uploads expire separately."""
     from ..jobs import presets
     from ..shell import parts
     from ..sources import cache, checkpoints, data_sets

@@ -22,11 +22,11 @@ from ..access import roles
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import uploads
 
-#: Messages that a connection may send a second for long, and at once. A control that is moved sends about five.
+#: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
-#: Delayed messages in a row after which a connection is closed: it has sent too many for half a minute.
+#: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
-#: Seconds without a byte after which an upload is given up: other visitors have no room while it stands.
+#: Seconds without a byte after which an upload is given up, since it takes room from other visitors.
 SILENT_S = 30.0
 
 
@@ -38,8 +38,8 @@ def middleware() -> list[Middleware]:
 class AllowedHosts:
     """Refuse a request under a name that ``server.allowedHosts`` does not list, and a session of a foreign page.
 
-    Streamlit itself refuses only the WebSocket, and a visitor would see an empty page without a reason. It compares the
-    page's host without the port: another server on the same host would act with a visitor's cookies.
+    Streamlit itself refuses only the WebSocket, and the visitor sees an empty page without a reason. It compares hosts
+    without the port, so another server on the same host could act with a visitor's cookies.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -77,7 +77,7 @@ def is_allowed(host: str, allowed: Sequence[str]) -> bool:
 
 
 class UploadLimit:
-    """Refuse a file where its session has too many already: the page's own limits hold for its own uploaders alone."""
+    """Refuse a file of a session that has too many: the page's own limits bind its own uploaders alone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -90,7 +90,7 @@ class UploadLimit:
             return
         headers = Headers(scope=scope)
         length = headers.get("content-length", "")
-        # Of a request in chunks the stated length says nothing.
+        # A request in chunks states no length.
         if "transfer-encoding" in headers or not (length.isascii() and length.isdigit() and len(length) < 16):
             await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
             return
@@ -116,10 +116,10 @@ class UploadLimit:
 
 
 class Frames:
-    """Bound the messages of a connection: too many are delayed, and one in another format ends it.
+    """Bound the messages of a connection: too many are delayed, and a message in another format ends it.
 
-    Streamlit reads all messages that have arrived without a pause: a flood of them would stop the server for everybody.
-    For a message that it cannot read, it would write fifty lines into the log.
+    Streamlit reads all arrived messages without a pause, so a flood would stop the server for everybody. For each
+    unreadable message it would write fifty lines into the log.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -139,7 +139,7 @@ class Frames:
             delayed = delayed + 1 if due > now else 0
             if delayed > MOST_DELAYED or not _is_message(message.get("bytes")):
                 return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
-            await asyncio.sleep(max(0.0, due - now))  # other connections are served even where there is no delay
+            await asyncio.sleep(max(0.0, due - now))  # serve other connections even without a delay
             return message
 
         await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
@@ -158,8 +158,8 @@ def _is_message(content: bytes | None) -> bool:
 class ContentSecurity:
     """Add a Content-Security-Policy to every response.
 
-    Pictures come from the app alone: no text on a page makes a visitor's browser call another host for an image.
-    No foreign page shows the app in a frame and has its visitors press the app's buttons.
+    Pictures come from the app alone: no text on a page makes a visitor's browser call another host for an image. No
+    foreign page can show the app in a frame and make its visitors press the app's buttons.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -167,7 +167,7 @@ class ContentSecurity:
         self.policy = policy()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, and add the headers to its answer."""
+        """Pass a request on, and add the headers to its response."""
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -180,7 +180,7 @@ class ContentSecurity:
 
 
 def policy() -> str:
-    """Return the policy; settings list the origins, beside the app's own, that may show it."""
+    """Return the policy; settings list further origins that may show the app in a frame."""
     return "; ".join(
         [
             "img-src 'self' data: blob:",

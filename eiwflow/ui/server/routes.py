@@ -1,4 +1,4 @@
-"""Addresses beside the pages: the first screen, a run as one ZIP file, and those of a class."""
+"""Routes beside the pages: the first screen, a run as one ZIP file, and those of a class."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def routes() -> list[Route]:
 
 
 def _run(request: Request) -> Response:
-    # Not a coroutine: the server looks at the disk in a thread of its own.
+    # Not a coroutine, so that the server reads the disk in a thread.
     run = _known(request.path_params["name"])
     if run is None:
         return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
@@ -44,7 +44,7 @@ def _run(request: Request) -> Response:
 
 
 def _known(name: str) -> RunDirectory | None:
-    """Return the listed run of this name, so that a name is never a path."""
+    """Return the listed run of this name, so that a name is never used as a path."""
     from ...training.run_directory import all_runs, runs_root
 
     return next((run for run in all_runs(runs_root()) if run.path.name == name), None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...analysis.coupling_weights import PictureWeights, Place
     from ..sources.visit import Page
 
-#: How the names of bundled flows with weights end.
+#: Ends of the names of bundled flows with weights.
 WEIGHTED = "-entropy-weighted"
 
 
@@ -39,7 +39,7 @@ class Chosen:
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The change as measures take it; empty where the picture is as it was."""
+        """The change as an argument of measures; empty without a change."""
         from ...analysis.coupling_weights import CHANGES
 
         none = CHANGES[self.change].none
@@ -51,7 +51,7 @@ class Chosen:
         return f"with {self.change} {self.amount:g}"
 
     def place_in(self, weights: PictureWeights) -> Place:
-        """Return the coupling, or of a smaller flow the last one that is not behind it."""
+        """Return the coupling, or in a smaller flow the last coupling up to it."""
         from ...analysis.coupling_weights import Place
 
         places = weights.picture.places
@@ -60,10 +60,10 @@ class Chosen:
 
 
 def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
-    """Draw the choices over the couplings of all flows that are shown; return the choice.
+    """Draw the choices over the couplings of all shown flows; return the choice.
 
-    The first visit shows the coupling whose weights are farthest from their average, in the level that is shared with
-    other pages.
+    The first visit shows the coupling whose weights are farthest from their average, in the level shared with other
+    pages.
     """
     from ...analysis.coupling_weights import CHANGES, Place
     from ...analysis.words.coupling_weights import named
@@ -94,12 +94,12 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
 
 
 def without_weights(page: Page) -> None:
-    """Say that a flow has no weights, and link to one that has some."""
+    """Say that a flow has no weights, and link to a flow with weights."""
     from ...analysis.words.coupling_weights import NONE
 
     st.info(NONE)
     names = [key for key in checkpoints.checkpoint_files() if key.endswith(WEIGHTED)]
-    names.sort(key=lambda name: not name.startswith(page.checkpoint.info.data))  # one of the same images goes first
+    names.sort(key=lambda name: not name.startswith(page.checkpoint.info.data))  # a flow of the same images goes first
     if names:
         link = {**page.links, "ck": names[0], "vs": "none"}
         st.page_link("pages/5_weights.py", label=f"Look at {plain(names[0])}, which has weights", query_params=link)
@@ -110,7 +110,7 @@ def _take_listed() -> None:
 
 
 def take_clicked(key: str) -> None:
-    """Take the coupling whose square was clicked on the map of this key, from a callback."""
+    """Choose the coupling whose square was clicked on the map of this key, from a callback."""
     clicked: PlotlyState = st.session_state[key]
     if points := clicked["selection"]["points"]:
         _take(*points[0]["customdata"][:2])

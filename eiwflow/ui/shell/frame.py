@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
 
 STYLE = project.ROOT / "assets" / "style"
-#: Checkpoint and test image of a first visit, where they are there.
+#: Checkpoint and test image of a first visit, if available.
 FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
 MAX_SEED = 2**31 - 1
-#: As many as the flow's config allows.
+#: The most levels of a flow's config.
 MAX_LEVELS = 6
-#: Stands in the URL for a choice that was not made.
+#: The URL's word for no choice.
 NOTHING = "none"
 SIDE_BAR = "side-bar"
 #: The pages that show two flows.
@@ -64,12 +64,12 @@ def begin(
     Arguments:
         title: the question that the page answers.
         label: its name in the side bar.
-        level: whether it looks at one level, and lets it be chosen.
+        level: whether it has the choice of a level.
         compare: whether it can show a second checkpoint beside the first.
-        beside: ends of names of bundled checkpoints. The first that there is of the same data stands beside the
-            checkpoint where no other is chosen, and until the visitor puts it away.
-        image: whether it looks at one image, and lets it be chosen; else it is about all test images.
-        needs_checkpoint: a page without has neither, and a side bar of links alone.
+        beside: ends of names of bundled checkpoints. The first checkpoint of the same data with such a name is the
+            second by default, until the visitor puts it away.
+        image: whether it has the choice of an image; else it is about all test images.
+        needs_checkpoint: whether it has the choices above; else its side bar has links alone.
 
     """
     if st.query_params.get("lesson") == "1":  # a link of an older version
@@ -79,7 +79,7 @@ def begin(
     st.html(STYLE / "page.css")
     st.title(title)
     links, box = st.sidebar.container(), st.sidebar
-    above = st.container()  # complaints stand under the title, but are known later
+    above = st.container()  # complaints are under the title, but known later
     if not needs_checkpoint:
         carried = st.query_params.to_dict()
         _links(links, carried)
@@ -102,7 +102,7 @@ def _begin(
     image: bool,
     beside: Sequence[str],
 ) -> Page:
-    """Draw the side bar of a page that looks at a checkpoint; a link to something that is not here ends the page."""
+    """Draw the side bar of a page with a checkpoint; a link to a missing thing ends the page."""
     box = st.sidebar
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(box, checkpoints.complaints())
@@ -175,7 +175,7 @@ class _Stopped(Exception):
 
 @contextmanager
 def _links_where_it_stops(links: DeltaGenerator) -> Iterator[None]:
-    """Draw the links to other pages also where a page ends early."""
+    """Draw the links to other pages, also if the page ends early."""
     try:
         yield
     except _Stopped:
@@ -184,7 +184,7 @@ def _links_where_it_stops(links: DeltaGenerator) -> Iterator[None]:
 
 
 def begin_landing(title: str) -> None:
-    """Start the front page, which waits neither for torch nor for a checkpoint."""
+    """Start the front page, without torch or a checkpoint."""
     st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
     st.html(STYLE / "page.css")
     _links(st.sidebar.container(), {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"})
@@ -199,7 +199,7 @@ def begin_stage(title: str) -> None:
 
 @lru_cache
 def _icon() -> str:
-    """Return the page's icon as a URL that holds it: a file of its own may be gone before a slow browser asks."""
+    """Return the page's icon as a data URL, since a file may be gone before a slow browser requests it."""
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
 
 
@@ -225,10 +225,10 @@ def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
 
 
 def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
-    """Draw the choice of a second checkpoint, where the page has a place for one; return its key or ``none``."""
+    """Draw the choice of a second checkpoint if the page can show one; return its key or ``none``."""
     options = [NOTHING, *(key for key in files if key != chosen)]
     if not drawn:
-        # Also a missing checkpoint: the page that shows it says so.
+        # Also for a missing checkpoint, which the page that shows it reports.
         options = [*options, state.wanted("vs") or NOTHING]
         kept = state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
         if kept != NOTHING:
@@ -266,7 +266,7 @@ def _beside(
     box: DeltaGenerator,
     above: DeltaGenerator,
 ) -> Page:
-    """Return the page with the same page of another checkpoint at its side, on the same image as its flow takes it."""
+    """Return the page with the same page of another checkpoint, on the same image in that flow's shape."""
     shape = other.info.config.shape
     try:
         images = data_sets.images(page.images.name, shape, 2**other.info.config.levels, of)
@@ -290,9 +290,9 @@ def _open(
     instead: Mapping[str, str],
     box: DeltaGenerator | None = None,
 ) -> tuple[Checkpoint, tuple[str, str]]:
-    """Open a flow; where its file is broken, name it and end the page: no other flow is shown in its place.
+    """Open a flow; if its file is broken, name it and end the page.
 
-    Of a flow with labels, return the flow of the class that is chosen in ``box``, with the factor and the class.
+    For a flow with labels, return the flow of the class chosen in ``box``, with the factor and the class.
     """
     from ...checkpoint import CheckpointError
 
@@ -316,7 +316,7 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
 
 
 def _label_of(file: checkpoints.CheckpointFile) -> str:
-    """Return the class that a flow beside the first is shown for: the chosen one, or its first; empty without."""
+    """Return the class of a second flow: the chosen class, or else its first; empty without labels."""
     _, classes = checkpoints.classes_of(file)
     wanted = state.wanted("label") or ""
     return wanted if wanted in classes else next(iter(classes), "")
@@ -325,7 +325,7 @@ def _label_of(file: checkpoints.CheckpointFile) -> str:
 def _companion(
     file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
 ) -> Checkpoint | None:
-    """Open the flow that stands beside the first unless it is put away; it was not asked for, so it may be missing."""
+    """Open the default second flow unless it is put away; it may be missing without a complaint."""
     from ...checkpoint import CheckpointError
 
     if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
@@ -351,7 +351,7 @@ def _images(
         raise _Stopped
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
-    # A visitor on a flow's own data set who turns to another flow gets that flow's data set.
+    # From a flow's own data set, another flow leads to that flow's data set.
     before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
     if before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
@@ -377,7 +377,7 @@ def _images(
 def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return the visitor's photo, None for a test image, and the URL's parameters."""
     asked = state.wanted("photo") or NOTHING
-    content = PHOTOS.kept(asked)  # once: the server may forget it meanwhile
+    content = PHOTOS.kept(asked)  # read once: the server may forget it meanwhile
     PHOTOS.say_refusal("photo", above)
     if asked != NOTHING and content is None:
         above.error(missing.upload(PHOTOS.name, asked))
@@ -402,7 +402,7 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
 
 
 def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tuple[int, int, int]) -> Tensor:
-    """Return a photo, or else the test image of this number, as a flow of this shape takes it."""
+    """Return a photo, or else the test image of this number, in a flow's shape."""
     if photo is not None:
         return photo_of_shape(photo, shape)
     number = min(int(image), len(images.test) - 1)

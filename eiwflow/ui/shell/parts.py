@@ -1,4 +1,4 @@
-"""The parts that pages are made of, so that every page has them in the same shape."""
+"""The common parts of pages."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 Pair = TypeVar("Pair")
-#: Results by view: the flows that a page shows side by side.
+#: Results by view, for the flows side by side.
 Results = dict[Page, Any]
 
-#: Figures that are kept; one with a frame a training step takes about a megabyte.
+#: Figures kept; a figure with a frame per recording step takes about a megabyte.
 FIGURES = 128
-#: Cells of a table wrap from so many letters on.
+#: Letters from which a table's cell wraps.
 LONG_CELL = 40
-#: The key of the folded part of a page, by which a test unfolds it.
+#: The key of the folded part of a page, for tests.
 MORE_EVIDENCE = "more-evidence"
-#: Notes in place of command lines, where the page shows a photo, or images that were made to fit.
+#: Notes in place of command lines, for a photo, and for images that were made to fit.
 OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
 OF_REMADE = (
     "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
@@ -54,15 +54,14 @@ OF_LARGE = "The command line reduces nothing: it averages over more images, with
 #: Media types of exported files.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
-#: Taken around every use of plotly, which looks for pandas among the imported modules and fails while a thread is
-#: half-way through importing it.
+#: A lock around every use of plotly, which fails while another thread is importing pandas.
 _PLOTLY = Lock()
 
 
 def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
-    """Draw a page or, side by side, the two that are compared, each by the same function; return the results.
+    """Draw a page, or two compared pages side by side, by the same function; return the results.
 
-    A flow that gives no finite number on the way is a sentence in its column, and not among the results.
+    A failure of a flow is a sentence in its column, without a result.
     """
     results: dict[Page, Result] = {}
     for column, place in side_by_side(page):
@@ -74,12 +73,12 @@ def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
 def draw_columns(
     page: Page, load: Callable[[Page], Result | None], draw: Callable[[Page, dict[Page, Result]], None]
 ) -> dict[Page, Result]:
-    """Draw a page or, side by side, the two that are compared, on common axes; return the loaded results.
+    """Draw a page, or two compared pages side by side, on common axes; return the loaded results.
 
     Arguments:
-        page: with the one that it is compared with.
-        load: called for each in its column; None where there is nothing to draw.
-        draw: called for each with a result, and given all results.
+        page: with its compared page, if any.
+        load: called for each page in its column; returns None if there is nothing to draw.
+        draw: called for each page with a result, with all results.
 
     """
     places, results = side_by_side(page), {}
@@ -97,7 +96,7 @@ def draw_columns(
 def draw_level(page: Page, name: str, draw: Callable[[Page, Results], None], otherwise: str, end: str) -> Results:
     """Draw a measure of the level wanted, as :func:`draw_columns` does.
 
-    A flow that splits nothing gets the sentence ``otherwise``; where no flow splits, the page ends with ``end``.
+    A flow without a split gets the sentence ``otherwise``; if no flow splits, the page ends with ``end``.
     """
     results = draw_columns(page, lambda column: _of_level(column, name, otherwise), draw)
     if not results:
@@ -117,7 +116,7 @@ def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as
 def folds(
     page: Page, results: Mapping[Page, Result], drawn: Mapping[str, Callable[[Page, dict[Page, Result]], None]]
 ) -> None:
-    """Draw folds by their labels; the content of an open fold is drawn as :func:`draw_columns` does.
+    """Draw folds by their labels, the open ones with :func:`draw_columns`.
 
     The key of a fold is the name of its function.
     """
@@ -130,7 +129,7 @@ def folds(
 def paired(
     results: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]
 ) -> Pair | None:
-    """Return a statement on two checkpoints together, or None where there is one."""
+    """Return a statement on two checkpoints together, or None for a single checkpoint."""
     if len(results) != 2:
         return None
     (page, first), (second_page, second) = results.items()
@@ -138,18 +137,18 @@ def paired(
 
 
 def takeaway(sentence: str, longest: str = "") -> None:
-    """Show the takeaway of a page, made from its data; a term of the glossary is explained on hover.
+    """Show the takeaway of a page; terms of the glossary are explained on hover.
 
-    Elements below do not move while the sentence grows to the ``longest`` that it may become.
+    There is room for the ``longest`` sentence, so elements below do not move while it grows.
     """
     explained = glossary.annotate(escape(sentence))
     st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>')
 
 
 def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
-    """Return the page and its place; where checkpoints are compared both, in two columns under name and split.
+    """Return the page and its place, or both compared pages in columns under name and split.
 
-    A page draws into each place by the same functions, on axes of the same range.
+    Both are drawn by the same functions, on common axes.
     """
     if page.other is None:
         return [(page, st.container())]
@@ -163,7 +162,7 @@ def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
 
 
 def shuffle_level(page: Page) -> int | None:
-    """Return the level that is wanted, or the nearest that has a Shuffle, which is said; None where none has."""
+    """Return the wanted level, or the nearest with a Shuffle and say so; None without a Shuffle."""
     levels = page.checkpoint.info.config.levels
     if levels == 1:
         return None
@@ -174,11 +173,11 @@ def shuffle_level(page: Page) -> int | None:
 
 
 def drawn(draw: Callable[..., go.Figure], *arguments: object, **named: object) -> go.Figure:
-    """Return ``draw(*arguments, **named)``, drawn once for all visitors: plotly checks every number of a figure.
+    """Return ``draw(*arguments, **named)``, cached for all visitors, since plotly checks every number of a figure.
 
-    The figure is shared: it must not be changed.
+    The figure is shared: do not change it.
     """
-    # Pickled, since Streamlit cannot tell all results apart; nothing is unpickled.
+    # A pickle as a key, since Streamlit cannot hash all results; nothing is unpickled.
     return _drawn(pickle.dumps((draw, arguments, named)), lambda: draw(*arguments, **named))
 
 
@@ -188,12 +187,12 @@ def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
     with _PLOTLY:
         figure = _draw()
         finished = kit.finished(figure.to_dict())
-    figure.to_dict = lambda: finished  # Streamlit neither copies nor checks it again
+    figure.to_dict = lambda: finished  # Streamlit then neither copies nor checks it again
     return figure
 
 
 def forget() -> None:
-    """Forget the figures that were drawn, and the pictures in them."""
+    """Forget cached figures, and the pictures in them."""
     _drawn.clear()
     pixels.forget()
 
@@ -201,7 +200,7 @@ def forget() -> None:
 def chart(figure: go.Figure, page: Visit, what: str, alt: str, clicked: Callable[[str], None] | None = None) -> None:
     """Show a figure; its camera button saves it under that name.
 
-    ``clicked`` is called when a point is clicked, with the chart's key, under which the session state has it.
+    ``clicked`` is called when a point is clicked, with the chart's key in the session state.
     """
     suffix = "svg" if page.for_print else "png"
     config: dict[str, Any] = {
@@ -231,9 +230,9 @@ def _for_print(figure: go.Figure) -> go.Figure:
 
 
 def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: str, alt: str, **more: Any) -> None:  # noqa: ANN401
-    """Show rows as a description of Vega-Lite says, which takes new rows every second.
+    """Show rows by a description of Vega-Lite, which accepts new rows every second.
 
-    Streamlit makes a data frame of them. Pandas takes 66 MiB, so nothing else imports it.
+    Streamlit makes a data frame of them. Pandas takes 66 MiB, so no other function imports it.
     """
     with _PLOTLY:
         import pandas  # noqa: F401
@@ -241,7 +240,7 @@ def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: 
 
 
 def how_to_read(page_name: str) -> None:
-    """Show, folded, how a page is read and the formula behind it; beside it the words of all pages."""
+    """Show the fold "How to read this page", with formulas and the glossary."""
     wide, narrow = st.columns([5, 1])
     with wide.expander("How to read this"):
         st.markdown(texts.how_to_read(page_name))
@@ -250,12 +249,12 @@ def how_to_read(page_name: str) -> None:
 
 
 def more_evidence() -> ExpanderContainer:
-    """Draw the fold for more evidence; its content is worth making only where ``open``."""
+    """Draw the fold for more evidence; make its content only if ``open``."""
     return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
 
 
 def fold(label: str, key: str) -> ExpanderContainer:
-    """Draw a fold of a page; its content is worth making only where ``open``."""
+    """Draw a fold of a page; make its content only if ``open``."""
     return st.expander(label, key=f"fold-{key}", on_change="rerun")
 
 
@@ -267,7 +266,7 @@ def caveat(sentence: str) -> None:
 def table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
-    Words stand at the left, all else at the right. Where it is narrow the table is scrolled, by keys too.
+    Words are aligned left, all else right. A narrow table scrolls, also by keys.
     """
     worded = {name for name in rows[0] if all(str(row[name])[:1].isalpha() for row in rows)}
     head = "".join(_heading(name, "eiw-words" * (name in worded)) for name in rows[0])
@@ -298,12 +297,12 @@ def _cell(value: object) -> str:
 
 
 def exports(page: Visit, tables: Mapping[str, Sequence[dict[str, Any]]]) -> None:
-    """Offer tables as CSV, by their names; a file is made on a click."""
+    """Offer tables by name as CSV; a file is made on a click."""
     offer(page, {f"{what}.csv": partial(_csv, rows) for what, rows in tables.items()})
 
 
 def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
-    """Offer files by their names; a file is made on a click."""
+    """Offer files by name; a file is made on a click."""
     with st.container(horizontal=True):
         for file, make in files.items():
             what, suffix = file.rsplit(".", 1)
@@ -313,7 +312,7 @@ def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
 
 
 def offer_film(page: Page) -> None:
-    """Offer the samples that a training drew on its way as a GIF, where there are some."""
+    """Offer the samples of a training, if any, as a GIF."""
     from ...figures import steps
 
     if samples := cache.samples_in_training(page):
@@ -329,7 +328,7 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _csv_cell(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula: such a text begins with an apostrophe."""
+    """Return a cell that no spreadsheet takes for a formula, with an apostrophe if need be."""
     if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
         return value
     try:
@@ -340,14 +339,14 @@ def _csv_cell(value: object) -> object:
 
 
 def reproduce(page: Visit, *commands: str, photo: bool | None = None) -> None:
-    """Show, folded, the command lines that print the same numbers without the app, and the same in Python.
+    """Show the fold with command lines that print the same numbers, and the same in Python.
 
-    Where they would print other numbers, the fold says why.
+    If they would print other numbers, the fold says why.
 
     Arguments:
         page: where the numbers are shown.
         commands: the words after ``python -m eiwflow``.
-        photo: whether the numbers are those of a photo; by default whether the page looks at a photo.
+        photo: whether the numbers are of a photo; by default whether the page shows a photo.
 
     """
     with st.expander("Reproduce this"):
@@ -368,7 +367,7 @@ def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
 
 
 def _given_label(command: str, page: Page) -> str:
-    """Return a command, of a flow with labels with the class that the page shows it for."""
+    """Return a command, with the page's class for a flow with labels."""
     for view in filter(None, (page, page.other)):
         if view.given_label and f" {view.argument} " in f"{command} ":
             return f"{command} --label {shlex.quote(view.given_label)}"
@@ -376,14 +375,14 @@ def _given_label(command: str, page: Page) -> str:
 
 
 def same_in_python(script: str) -> None:
-    """Show what a command does as lines of Python, where there are some."""
+    """Show a command's lines of Python, if there are any."""
     if script:
         st.caption("The same in Python:")
         st.code(script, language="python", wrap_lines=True)
 
 
 def _instead_of_commands(page: Page, photo: bool | None) -> str:
-    """Return a sentence where command lines would print other numbers or none, and nothing where they print these."""
+    """Return a note if command lines would print other numbers or none, else an empty text."""
     if page.images.remade or (page.other is not None and page.other.images.remade):
         return OF_REMADE
     of_photo = page.photo is not None if photo is None else photo
@@ -391,7 +390,7 @@ def _instead_of_commands(page: Page, photo: bool | None) -> str:
 
 
 def closing(page: Visit, sentence: str) -> None:
-    """End the page with one sentence and the way on."""
+    """End the page with one sentence and a link to the next page."""
     _, after = navigation.neighbours(page.label)
     st.markdown(sentence)
     if after is not None:
@@ -400,7 +399,7 @@ def closing(page: Visit, sentence: str) -> None:
 
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
-    """Show a flow's failure on this image as a sentence and go on with the page."""
+    """Show a flow's failure on this image as a sentence, and continue the page."""
     from ...flow import NonFiniteError
 
     try:
@@ -410,7 +409,7 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def frozen(seconds: float) -> str:
-    """Say that a process gives no sign of life, and how to go on."""
+    """Say that a process shows no sign of life, and how to continue."""
     return (
         f"No word for {seconds:.0f} s: the process hangs, was stopped, or its machine is asleep. "
         "Wait, or kill it: the last save stays."

@@ -1,4 +1,4 @@
-"""What the page Weights draws of flows with ``pooled`` weights, which stand before the split of a level."""
+"""The page Weights for flows with ``pooled`` weights, which come before the split of a level."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def main(view: Page, results: Mapping[Page, ChannelWeights]) -> None:
-    """Draw how far the weights follow loudness, and those of this picture."""
+    """Draw how far the weights follow loudness, and the weights of this picture."""
     left, right = places(view, [1, 1])
     with left:
         slopes = parts.drawn(figures.slopes, results[view], list(results.values()))

@@ -1,4 +1,4 @@
-"""The lines of Python that do what command lines do: those that a page shows under "Reproduce this"."""
+"""Lines of Python equivalent to command lines, shown on pages under "Reproduce this"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Options of ``analyse`` that its function takes under the same name.
+#: Options of ``analyse`` with the same name as arguments of its function.
 CHOICES = ("image", "level", "seed", "other_image", "path", "also")
 
 
@@ -20,18 +20,18 @@ class Command:
     options: dict[str, list[str]]
 
     def value(self, option: str, otherwise: str = "") -> str:
-        """Return the one value of an option."""
+        """Return the value of an option."""
         return next(iter(self.options.get(option, [])), otherwise)
 
 
 @dataclass
 class Script:
-    """Lines of Python, and what they import; a flow and its images are opened where the last command had others.
+    """Lines of Python and their imports; a flow and its images are opened once for consecutive commands.
 
     Attributes:
-        imports: the names that are imported from each module; none where the module itself is.
+        imports: the names imported from each module; empty for the module itself.
         lines: of the script.
-        flow, label, data: that were opened last.
+        flow, label, data: the last ones opened.
 
     """
 
@@ -46,7 +46,7 @@ class Script:
         self.imports.setdefault(module, set()).add(what)
 
     def open(self, command: Command, images: bool = True) -> None:
-        """Open the flow that a command names, and the data set where it looks at one."""
+        """Open the flow of a command, and its data set if it has one."""
         flow, data, label = command.words[0], command.value("data"), command.value("label")
         if (flow, label) != (self.flow, self.label):
             self.take("checkpoint", "eiwflow")
@@ -65,13 +65,13 @@ class Script:
             self.data = data
 
     def assign(self, name: str, value: str) -> None:
-        """Name a result; a second one of the same name is numbered."""
+        """Name a result; a second result of the same name is numbered."""
         count = sum(line.split(" = ")[0].rstrip("_0123456789") == name for line in self.lines)
         self.lines.append(f"{name}_{count + 1} = {value}" if count else f"{name} = {value}")
 
 
 def python(commands: Sequence[str]) -> str:
-    """Return a script that does what these commands do; what only the command line does is left out.
+    """Return a script equivalent to these commands; parts that only the command line has are left out.
 
     Args:
         commands: the words after ``python -m eiwflow``.
@@ -191,7 +191,7 @@ _WRITERS: dict[str, Callable[[Script, Command], None]] = {
 
 
 def training(run: str) -> str:
-    """Return a script that trains what a run directory trained, into a new one."""
+    """Return a script that repeats the training of a run directory in a new one."""
     return "\n".join(
         [
             "from pathlib import Path",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Words of a heading that are not written as in a file.
+#: Spelling of a heading's words that differ from a file's.
 SPELT = {"psnr": "PSNR", "db": "dB", "rms": "RMS"}
 
 

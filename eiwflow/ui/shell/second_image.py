@@ -25,7 +25,7 @@ class OtherEnd:
 
     Attributes:
         number: of the test image; None for a photo.
-        images: uint8 (1, C, H, W) as the flow takes it, for the page and for the one it is compared with.
+        images: uint8 (1, C, H, W) in the flow's shape, for the page and its compared page.
 
     """
 

@@ -19,12 +19,12 @@ def compared(page: Page) -> bool:
 
 
 def places(page: Page, widths: Sequence[float]) -> list[DeltaGenerator]:
-    """Return a place for each of ``widths``: columns in proportion to them, or, in a compared page's column, rows."""
+    """Return a place for each of ``widths``: columns of these proportions, or rows inside a compared page's column."""
     return [st.container() for _ in widths] if compared(page) else st.columns(widths, gap="large")
 
 
 def predicted(page: Page, question: str, options: Sequence[str]) -> str | None:
-    """Ask for a prediction; return it once the answer is to be revealed, until then None."""
+    """Ask for a prediction; return None until the answer may be shown."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         guessed = st.segmented_control(question, options, key=page.key("guess"))
         revealed = st.toggle("Reveal", key=page.key("reveal"), disabled=guessed is None)

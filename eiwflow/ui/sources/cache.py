@@ -1,4 +1,4 @@
-"""Measures for pages, made once for every flow, image, level, seed and study: the only cached entry to ``analysis``."""
+"""Cached measures for pages, by flow, image, level, seed and study: the only cached entry to ``analysis``."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from .data_sets import Images
     from .visit import Page
 
-#: Images drawn from a flow to be shown.
+#: Samples drawn from a flow.
 SAMPLES = 8
 
 
 def measure(page: Page, *level: int, **choices: Any) -> Measured:  # noqa: ANN401 (each measure has choices of its own)
-    """Return the measures of a page's flow and images: ``measure(page).passage`` is one, made when it is first read.
+    """Return the measures of a page's flow and images: ``measure(page).passage`` is made when it is first read.
 
     Arguments:
-        page: whose flow, images, image and seed are looked at.
-        level: one number from 1, where the measure is of one level.
+        page: with flow, images, image and seed.
+        level: from 1, for measures of a single level.
         choices: further arguments of the measure.
 
     """
@@ -44,7 +44,7 @@ def measure(page: Page, *level: int, **choices: Any) -> Measured:  # noqa: ANN40
 
 
 def look(page: Page, level: int = 1) -> Look:
-    """Return a page's flow and images, as measures take them."""
+    """Return a page's flow and images as a look."""
     from ...analysis.subjects import Look
 
     images = page.images
@@ -65,7 +65,7 @@ def look(page: Page, level: int = 1) -> Look:
 
 
 def record(page: Page) -> TrainingRecord | None:
-    """Return the training record of the page's checkpoint, or None where there is none."""
+    """Return the training record of the page's checkpoint, or None without one."""
     from ...analysis.record import record_folder
 
     lines = record_folder(page.file.path) / "metrics.jsonl"
@@ -74,14 +74,14 @@ def record(page: Page) -> TrainingRecord | None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the training record …")
 def _record(path: Path, changed: int, size: int) -> TrainingRecord | None:
-    del changed, size  # a record that goes on is a new key
+    del changed, size  # a longer record has a new key
     from ...analysis.record import load_record
 
     return load_record(path)
 
 
 def curve(page: Page) -> TrainingCurve | None:
-    """Return the curve of the checkpoint's training, or None where there is no record."""
+    """Return the curve of the checkpoint's training, or None without a record."""
     from ...analysis.record import record_folder
 
     lines = record_folder(page.file.path) / "metrics.jsonl"
@@ -97,7 +97,7 @@ def _curve(path: Path, time: int, size: int) -> TrainingCurve | None:
 
 
 def samples_in_training(page: Page) -> dict[int, bytes]:
-    """Return the samples that the training drew on its way, by step."""
+    """Return the samples of the training, by step."""
     training = record(page)
     return {} if training is None else training.samples
 
@@ -108,7 +108,7 @@ def samples_in_training(page: Page) -> dict[int, bytes]:
     show_spinner=False,
 )
 def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
-    """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, as ``sample`` draws them.
+    """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, the same as the command ``sample``.
 
     Raises:
         NonFiniteError: with one sentence.
@@ -153,7 +153,7 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
     """Return a measure of ``study.measures.MEASURES`` of a study.
 
     Args:
-        study: that is looked at.
+        study: to measure.
         name: of the measure.
         choices: further arguments of the measure.
 
@@ -166,7 +166,7 @@ def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN4
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _study(path: Path, changed: int, size: int) -> Study:
-    del changed, size  # a file that was written again is a new key
+    del changed, size  # a rewritten file has a new key
     from ...study.file import read_study
 
     return read_study(path)
@@ -188,7 +188,7 @@ def forget() -> None:
 
 
 def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure from the store of results, made where it is not there.
+    """Return a measure from the store of results, or make it.
 
     Averages of a large flow have seed 0.
     """
@@ -201,8 +201,8 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
     known = {need: kept(look, images, need, shared) for need in measure.needs}
     look = replace(look, seed=0 if measure.average else look.seed, known=known, keep=None)
-    # Where strangers come, long work is done in a child that ends with the tab. To start a child
-    # takes longer than a move of most large flows.
+    # With other visitors, long work is done in a child that ends with the tab. Starting a child takes longer than a
+    # move of most large flows.
     long = measure.average or checkpoints.is_slow(look.checkpoint.info.config)
     session, in_child = child.session(), long and bool(access.settings().mode)
 
@@ -219,7 +219,7 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
 
 
 def _key(look: Look, images: Images, name: str, choices: dict[str, Any]) -> tuple[Hashable, ...]:
-    """Return all that a result depends on."""
+    """Return the key of a result: all values that it depends on."""
     from ...analysis.subjects import MEASURES
 
     fields: dict[str, Hashable] = {

@@ -1,4 +1,4 @@
-"""The checkpoints that can be chosen: bundled ones, those of runs, and uploaded ones."""
+"""The checkpoints to choose from: bundled, of runs, and uploaded."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from ...flow import FlowConfig
 
 BUNDLED = project.CHECKPOINTS
-#: The most memory and seconds of a core that looking at a flow may take, by an estimate.
+#: Estimated memory and seconds of a core for a flow's pages, at most.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
-#: A flow is large where one pass of the first test images takes longer, by an estimate.
+#: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
-#: Seconds of one image beyond which a move, too, is long work.
+#: Estimated seconds of one image beyond which a move is long work too.
 SLOW_S = 0.5
-#: Of a large flow: images of an average; on Space pictures on the way, those with one level moving alone, and samples.
+#: For a large flow: images of an average; on Space, frames, frames with one level moving alone, and samples.
 FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
 
 
@@ -36,12 +36,12 @@ class CheckpointFile:
     """A checkpoint that can be chosen.
 
     Attributes:
-        key: stands in the URL: the name of a bundled checkpoint, or the content hash of others, with the
-            run's name behind it where a newer run has the same content.
+        key: in the URL: the name of a bundled checkpoint, or the content hash of others, followed by the run's name if
+            a newer run has the same content.
         label: in the side bar.
         path: the file.
         argument: its name on the command line; the file's name for an upload.
-        run: the run's directory, None where it is of none.
+        run: the run's directory, or None.
         size: bytes of an upload.
 
     """
@@ -55,13 +55,13 @@ class CheckpointFile:
 
 
 def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:
-    """Return the checkpoints that are bundled, saved among the runs, of runs at rest, and uploaded, by their key."""
+    """Return all checkpoints by key: bundled, saved among the runs, of runs at rest, and uploaded."""
     bundled = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
     return {file.key: file for file in (*bundled, *_saved(), *_runs_at_rest()[0], *uploaded)}
 
 
 def complaints() -> list[str]:
-    """Return a sentence for everything in the folder of runs that cannot be read."""
+    """Return a sentence for every unreadable entry of the folder of runs."""
     return _runs_at_rest()[1]
 
 
@@ -78,13 +78,13 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
                 if any(file.key == other.key for other in checkpoints):  # a run's folder was copied
                     file = replace(file, key=f"{file.key}-{run.path.name}")
                 checkpoints.append(file)
-        except OSError:  # it was deleted meanwhile, or is complained of
+        except OSError:  # deleted meanwhile, or complained about elsewhere
             continue
     return checkpoints, complaints
 
 
 def _saved() -> list[CheckpointFile]:
-    """Return the checkpoints in the folder of runs that no run wrote: files, and folders of pretrained flows."""
+    """Return the other checkpoints in the folder of runs: files, and folders of pretrained flows."""
     from ... import files
     from ...checkpoint import PRETRAINED
     from ...training.run_directory import runs_root
@@ -93,7 +93,7 @@ def _saved() -> list[CheckpointFile]:
     for entry in reversed(files.entries(runs_root())):
         path = entry if entry.suffix == ".safetensors" else entry / PRETRAINED
         if files.is_text(entry.name) and os.path.isfile(path):
-            with suppress(OSError):  # it was deleted meanwhile, or is larger than any checkpoint
+            with suppress(OSError):  # deleted meanwhile, or larger than any checkpoint
                 checkpoints.append(_of_file(entry, path, *stamp(path)))
     return checkpoints
 
@@ -110,7 +110,7 @@ def _of_file(entry: Path, path: Path, time: int, size: int) -> CheckpointFile:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
-    del time, size  # they are the file's stamp: a new file is a new key
+    del time, size  # the file's stamp, so that a new file has a new key
     from ... import files
     from ...checkpoint import MAX_FILE_BYTES
     from ...training.run_directory import RunDirectory
@@ -121,11 +121,11 @@ def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
 
 
 def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
-    """Read a checkpoint, once for every state of its file; of a flow with labels the flow of one class.
+    """Read a checkpoint, once for every state of its file; for a flow with labels, the flow of one class.
 
     Args:
-        file: that is read.
-        label: the class; the first where the flow does not know it.
+        file: to read.
+        label: the class; an unknown one gives the first.
 
     Raises:
         CheckpointError: with one sentence.
@@ -137,7 +137,7 @@ def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
 
 
 def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
-    """Return the factor that a flow is conditional on, and the names of its classes; nothing for other flows.
+    """Return the factor that a flow is conditional on, and the names of its classes; empty for other flows.
 
     Raises:
         CheckpointError: with one sentence.
@@ -177,15 +177,15 @@ def _open(path: Path, time: int, size: int) -> Checkpoint:
 
 
 def forget() -> None:
-    """Forget the flows that were opened."""
+    """Forget open flows."""
     _open.clear()
     _given_label.clear()
 
 
 def admit(checkpoint: Checkpoint) -> None:
-    """Refuse a flow that is too costly to be looked at, by an estimate from its config and before any memory is taken.
+    """Refuse a flow that is too costly for the pages, by an estimate from its config, before it takes memory.
 
-    A flow whose context has no names is refused too: no page can tell what to give it.
+    A flow whose context has no names is refused too, since no page can offer a choice.
 
     Raises:
         CheckpointError: with the estimate and the bound.
@@ -212,14 +212,14 @@ def admit(checkpoint: Checkpoint) -> None:
 
 
 def is_large(config: FlowConfig) -> bool:
-    """Return whether a flow is so large that averages over many images take long, by an estimate from its config."""
+    """Return whether averages over many images take long, by an estimate from the flow's config."""
     from ...training.cost import look
 
     return look(config, SURVEY_IMAGES)[1] > LARGE_S
 
 
 def is_slow(config: FlowConfig) -> bool:
-    """Return whether a flow is so large that one image takes long, by an estimate from its config."""
+    """Return whether one image takes long, by an estimate from the flow's config."""
     from ...training.cost import look
 
     return look(config, 1)[1] > SLOW_S

@@ -1,4 +1,4 @@
-"""Long measures run in a child of the server: bounded, and ended when the tab that waits for them is closed."""
+"""Long measures in a child process of the server, which is bounded and ends with the waiting tab."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ...analysis.progress import Progress
     from ...analysis.subjects import Look
 
-#: Bounds of a child; seconds between two looks at the waiting tab, and after which a closed tab counts as closed.
+#: Bounds of a child; seconds between two checks of the tab, and after which a disconnected tab counts as closed.
 MOST_BYTES, MOST_S, LOOK_S, GONE_S = 2 * 2**30, 120, 0.25, 3.0
 
 
@@ -41,8 +41,8 @@ def measure(
         look: the flow and its images.
         name: of the measure.
         choices: further arguments of the measure.
-        progress: is kept up to date.
-        session: that waits for it; None outside a server.
+        progress: updated meanwhile.
+        session: that waits; None outside a server.
 
     Raises:
         CheckpointError: the child went beyond its bounds.
@@ -65,7 +65,7 @@ def measure(
     assert child.stdin is not None and child.stdout is not None
     try:
         child.stdin.writelines([asked])
-        child.stdin.flush()  # and stays open: its end tells the child to stop
+        child.stdin.flush()  # stays open: its end tells the child to stop
         answer = _answer(child, progress, session)
     except BrokenPipeError:
         answer = b""
@@ -82,7 +82,7 @@ def measure(
             f"at most {MOST_BYTES / 2**30:.0f} GiB and {MOST_S} s of a processor core",
             "more",
         )
-    done, result = pickle.loads(answer)  # of our own process
+    done, result = pickle.loads(answer)  # pickled by our own process
     if done:
         return result
     raise result

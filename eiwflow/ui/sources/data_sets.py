@@ -1,4 +1,4 @@
-"""The data sets that are here, as flows take them."""
+"""The available data sets, in a flow's shape."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A data set as a flow takes it: uint8 tensors (N, C, H, W) of its shape.
+    """A data set in a flow's shape: uint8 tensors (N, C, H, W).
 
     Attributes:
         name: the data set's.
         reference: the first training images.
         test: all test images.
-        note: how they were padded or resized, in sentences; empty where they are as they were.
+        note: sentences on padding or resizing; empty for unchanged images.
         remade: whether they were resized and recoloured, which the command line does not do.
-        sources: the photograph that each test image was cut from, where that is known.
-        factors: numbers that are known of each test image (N,), by name: grain, its σ in grey levels, light, …
+        sources: the photograph of each test image, where that is known.
+        factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …
 
     """
 
@@ -44,7 +44,7 @@ class Images:
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def floor_bits_per_dim(self, part: slice) -> float | None:
-        """Return the mean floor of some test images, which no model can beat; None where grain is not known."""
+        """Return the mean floor of some test images, which no model can beat; None for unknown grain."""
         from ...data.camera import floor_bits_per_dim
 
         return floor_bits_per_dim(self.factors["grain"][part]) if "grain" in self.factors else None
@@ -56,7 +56,7 @@ class Images:
 
 
 def names() -> list[str]:
-    """Return the names of the data sets that are here without a network."""
+    """Return the names of the data sets that need no network."""
     return [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
 
 
@@ -64,9 +64,9 @@ def names() -> list[str]:
 def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:
     """Return a data set in the shape (C, H, W) of a flow.
 
-    With ``of`` (factor, class) it is the images of the class alone, where the data set has the factor.
+    With ``of`` (factor, class) these are the images of the class alone, if the data set has the factor.
 
-    Larger images are cut; those that are too small or have other colours are resized and recoloured.
+    Larger images are cropped, smaller images are resized; channels become grey or RGB.
 
     Raises:
         DataError: with one sentence.
@@ -87,7 +87,7 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
         note = f"{note} {remark}".lstrip()
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
-        # The photographs, where they are known; a selection of images that were made to fit has none.
+        # A selection of images that were made to fit has no known photographs.
         sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
         return Images(name, reference, test, note, remade=False, sources=sources, factors=loaded.measured)
     test_images = loaded.test[:: max(1, len(loaded.test) // 500)]
@@ -98,7 +98,7 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
 
 
 def forget() -> None:
-    """Forget the images that were read."""
+    """Forget cached images."""
     images.clear()
 
 
@@ -108,8 +108,8 @@ def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
 
     Args:
         name: of the data set.
-        validation: whether images held out from the train part stand in for the test part.
-        multiple: the sides must be divisible by it; padded images have no floor.
+        validation: whether images held out from the train part replace the test part.
+        multiple: divisor of both sides; padded images have no floor.
 
     """
     if name not in names():
@@ -119,13 +119,13 @@ def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
 
 
 def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
-    """Return the same as a sentence; empty where it is not known."""
+    """Return the floor as a sentence; empty where it is not known."""
     lowest = floor(name, validation, multiple)
     return "" if lowest is None else numbers.floor_in_words(lowest)
 
 
 def few(images: Images, config: FlowConfig) -> Images:
-    """Return images as they are, or for a large flow the first of them, with a note that says so."""
+    """Return the images, or for a large flow the first of them, with a note."""
     if not checkpoints.is_large(config) or len(images.test) <= checkpoints.FEW_IMAGES:
         return images
     count = checkpoints.FEW_IMAGES

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 class Measured:
-    """Measures of a look, each made, or taken from the store, when it is read.
+    """Measures of a look, each made or taken from the store when it is read.
 
-    A measure that is not listed here is an error for the type checker alone: add its name and the type of its result.
+    The type checker refuses a measure that is not listed here: add its name and the type of its result.
 
     Raises:
         NonFiniteError: the flow gives a value that is not finite.

@@ -1,4 +1,4 @@
-"""Missing things that a link or a visitor asks for: each is named, and nothing else is shown in its place."""
+"""Sentences on missing things that a link asks for; nothing else is shown in their place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stop(
     instead: Mapping[str, str],
     choose: Callable[[str], None] | None = None,
 ) -> NoReturn:
-    """Do as :func:`say`, and end the page."""
+    """Name a missing thing as :func:`say` does, and end the page."""
     say(place, key, sentence, instead, choose)
     st.stop()
 
@@ -36,11 +36,11 @@ def say(
     """Name a missing thing and offer to choose another; the URL stays as it is.
 
     Arguments:
-        place: where the sentence stands.
+        place: of the sentence.
         key: of the shared choice.
         sentence: names the missing thing.
         instead: the choices and their labels.
-        choose: called with the choice; if not given, the shared choice is set.
+        choose: called with the choice; by default the shared choice is set.
 
     """
     place.error(sentence)
@@ -58,7 +58,7 @@ def say(
 
 
 def flow(key: str) -> str:
-    """Say that a flow is gone, and why where that is known."""
+    """Say that a flow is gone, and why if known."""
     file = st.session_state.get("_seen", {}).get(key)
     if file is None:
         return (
@@ -81,7 +81,7 @@ def _what_became_of(file: checkpoints.CheckpointFile) -> str:
 
 
 def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> None:
-    """Remember the shown flows: their names are needed when a flow is gone."""
+    """Remember the shown flows, whose names are needed when a flow is gone."""
     st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
 
 
@@ -95,7 +95,7 @@ def upload(kind: str, key: str) -> str:
 
 
 def data_set(key: str, names: Sequence[str]) -> str:
-    """Say that there is no such data set, and which there are."""
+    """Say that there is no such data set, and list the available ones."""
     return f"The data set {quoted(key)} is not here; choose one of {', '.join(names)}."
 
 
@@ -110,5 +110,5 @@ def study(key: str) -> str:
 
 
 def quoted(text: str, most: int = 60) -> str:
-    """Return a text of a stranger's in quotes."""
+    """Return an untrusted text in quotes."""
     return f"“{plain(text, most)}”"

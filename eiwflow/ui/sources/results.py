@@ -1,4 +1,4 @@
-"""The one store of results: each is made once for all visitors, at once or beside the scripts."""
+"""The store of results, each made once for all visitors, in the script's thread or beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...analysis.progress import Progress
 
 Key = tuple[Hashable, ...]
-#: Results that are kept of each kind; a trace of all test images is large, and so are results of large flows.
+#: Results kept of each kind; traces of all test images, and results of large flows, are large.
 MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512}
 #: Seconds between two signs of life.
 SIGN_OF_LIFE_S = 0.5
@@ -29,32 +29,32 @@ SIGN_OF_LIFE_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """A result that is being made or is there, and its progress."""
+    """A result, finished or under way, and its progress."""
 
     progress: Progress
     result: Future[Any]
 
 
 class Results:
-    """Results by kind and key; of each kind the least recently used go first."""
+    """Results by kind and key; the least recently used of a kind go first."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, OrderedDict[Key, _Job]] = {kind: OrderedDict() for kind in MOST}
         self._lock = Lock()
-        # Averages wait for one another; a visitor's move does not wait for them.
+        # Averages are made one at a time; a visitor's move does not wait for them.
         self._lanes = {average: ThreadPoolExecutor(1) for average in (True, False)}
 
     def at_once(self, kind: str, key: Key, make: Callable[[], Any], sentence: str = "Measuring …") -> Any:  # noqa: ANN401
-        """Return the result of a key; where it is not there, make it in this thread, under a sentence."""
+        """Return the result of a key; make a missing one in this thread, under a sentence."""
         while True:
             job, new = self._job(kind, key)
             if new:
                 self._finish(kind, key, job, lambda: _under(sentence, make), keep_error=False)
-            with suppress(child.LeftError):  # the visitor that made it was interrupted
+            with suppress(child.LeftError):  # its visitor was interrupted
                 return job.result.result()
 
     def beside(self, kind: str, key: Key, make: Callable[[Progress], Any], average: bool, line: DeltaGenerator) -> Any:  # noqa: ANN401
-        """Return the result of a key; where it is not there, make it beside the scripts, and show how far it is.
+        """Return the result of a key; make a missing one beside the scripts, and show its progress.
 
         A visitor's move does not lose the work.
         """
@@ -73,7 +73,7 @@ class Results:
                 wait([job.result], timeout=SIGN_OF_LIFE_S)
                 if not job.result.done():
                     _show(line, job.progress)
-            with suppress(child.LeftError):  # another visitor's tab, which was closed
+            with suppress(child.LeftError):  # the waiting tab of another visitor was closed
                 return job.result.result()
 
     def clear(self) -> None:
@@ -114,7 +114,7 @@ def _under(sentence: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401
 
 
 def _show(line: DeltaGenerator, progress: Progress) -> None:
-    """Show how far a measure is: a move of a few images needs no bar."""
+    """Show the progress of a measure; a few images need no bar."""
     done, total = progress.done, progress.total
     if total >= FEW_A_GROUP:
         line.progress(min(1.0, done / total), f"This flow is large. Measuring, once: {done} of {total} images.")

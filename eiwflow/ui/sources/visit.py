@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """The choices of every page, also of a page without a checkpoint.
+    """The choices of every page, with or without a checkpoint.
 
     Attributes:
         label: the page's name in the side bar.
-        links: the URL's parameters that links to other pages carry.
-        for_print: whether figures are drawn in light colours, to be saved as SVG.
+        links: the URL's parameters for links to other pages.
+        for_print: whether figures are drawn in light colours, for SVG.
 
     """
 
@@ -34,7 +34,7 @@ class Visit:
         return f"eiwflow-{self.label.lower()}-{what}.{suffix}"
 
     def key(self, what: str) -> str:
-        """Return the key of an element, apart from those of the same name in another column."""
+        """Return the key of an element, unique among columns."""
         return what
 
 
@@ -46,13 +46,13 @@ class Page(Visit):
         file: of the checkpoint.
         checkpoint: the flow and its file's metadata.
         images: the data set in the flow's shape.
-        image: uint8 (1, C, H, W), the image looked at.
+        image: uint8 (1, C, H, W), the chosen image.
         photo: the file of the visitor's photo, None for a test image.
         seed: of its dequantisation and of samples.
-        level: the level that is wanted, from 1; a flow may have fewer.
-        given_label: the class that a flow with labels is shown for; empty for any other.
+        level: the wanted level, from 1; a flow may have fewer.
+        given_label: the class of a flow with labels; empty for other flows.
         other: the same page of the compared checkpoint, or None.
-        second: whether this page stands second.
+        second: whether this is the second page.
 
     """
 
@@ -68,7 +68,7 @@ class Page(Visit):
     second: bool = False
 
     def floor_bits_per_dim(self) -> float | None:
-        """Return the bits/dim of the grain of the image looked at; None of a photo, and where grain is not known."""
+        """Return the bits/dim of the chosen image's grain; None for a photo or unknown grain."""
         number = min(int(self.links["image"]), len(self.images.test) - 1)
         return None if self.photo is not None else self.images.floor_bits_per_dim(slice(number, number + 1))
 
@@ -78,7 +78,7 @@ class Page(Visit):
         return shlex.quote(self.file.argument)
 
     def file_name(self, what: str, suffix: str) -> str:
-        """Return the name of an exported file: it says from which checkpoint and seed it is."""
+        """Return the name of an exported file, with checkpoint and seed."""
         return super().file_name(f"{what}-{self.checkpoint.sha256[:8]}-seed{self.seed}", suffix)
 
     def key(self, what: str) -> str:

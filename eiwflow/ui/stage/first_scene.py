@@ -1,4 +1,4 @@
-"""The words of the front page, and the addresses from which a browser asks for its first scene. Needs no torch."""
+"""The words of the front page, and the addresses of its first scene. Needs no torch."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ FOLDER, SCRIPT = "_lesson", "home.js"
 
 
 def script() -> str:
-    """Return the address of the scene's script, seen from any page; another version has another address."""
+    """Return the relative address of the scene's script, which differs between versions."""
     return f"{FOLDER}/{SCRIPT}?{_version()}"
 
 
 def pack() -> str:
-    """Return the address of the bundled lesson's pack, seen from any page."""
+    """Return the relative address of the bundled lesson's pack."""
     return f"{FOLDER}/{default.PACK.name}?{_version()}"
 
 

@@ -1,4 +1,4 @@
-"""The lesson's page: which flow its pack is of, and the way to the other pages."""
+"""The lesson's page: its flow, its requests, and links to other pages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from . import first_scene
 TITLE = "The lesson: multi-scale flows in ten minutes"
 #: The link to the questions, on the last scene of the bundled lesson.
 HOMEWORK = {"scene": "15", "choice": "homework"}
-#: Characters of a photo that the stage sends: a PNG of 512×512 pixels in base64 has at most 1.4 million.
+#: Most characters of a photo from the stage: a PNG of 512×512 pixels in base64 has at most 1.4 million.
 MAX_PHOTO_TEXT = 4_000_000
 _ROOT = '<div class="lesson-root"></div>'
 _stage = st.components.v2.component("eiwflow_lesson", html=_ROOT, css=bundle.style(), js=bundle.script("component.js"))
@@ -60,10 +60,10 @@ def page() -> None:
     frame.begin_stage(TITLE)
     answer = _stage(
         key="lesson",
-        # The bundled pack comes by an address that the browser keeps; a visitor's own pack is sent to that visitor.
+        # The bundled pack has an address that the browser caches; another pack is sent to its visitor.
         data=[first_scene.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
-        # In callbacks, which no other rerun can break off.
+        # In callbacks, which no other rerun interrupts.
         on_photo_change=partial(_take_photo, shape),
         on_train_change=_train,
         on_cancel_change=_cancel,
@@ -82,7 +82,7 @@ def animation() -> None:
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:
     """Send facts to the stage."""
-    _live(key=key, data=[known])  # of a mapping alone, Streamlit asks pandas about its values
+    _live(key=key, data=[known])  # for a mapping, Streamlit asks pandas about its values
 
 
 def _rest() -> None:
@@ -90,7 +90,7 @@ def _rest() -> None:
 
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
-    """Return a photo that the server remembers, in a flow's shape (C, H, W); None where it is not here."""
+    """Return a remembered photo in a flow's shape (C, H, W), or None."""
     content = PHOTOS.kept(key)
     if content is None:
         return None
@@ -99,7 +99,7 @@ def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
 
 
 def _take_photo(shape: tuple[int, int, int]) -> None:
-    """Remember a photo as other pages do; the stage is told its key and how the flow sees it, or why it cannot be."""
+    """Remember a photo as other pages do; send the stage its key and its pixels for the flow, or the error."""
     taken: dict[str, Any]
     sent = st.session_state["lesson"]["photo"]
     if not isinstance(sent, dict):
@@ -110,7 +110,7 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
     except (ValueError, data.DataError):
         name = printable(str(sent.get("name", "")), 40)
         taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
-    # The same photo twice is two answers.
+    # The same photo sent twice gets two answers.
     taken["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
     st.session_state["_lesson_photo"] = taken
 
@@ -125,13 +125,13 @@ def _train() -> None:
     if (refusal := control.refusal(control.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
-        st.session_state["_lesson_waits"] = not runs.started()  # the page Train would say it again
+        st.session_state["_lesson_waits"] = not runs.started()  # else the page Train would repeat it
         if not st.session_state["_lesson_waits"]:
             st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
 
 
 def _cancel() -> None:
-    """Stop the training that was started from the stage, or take it out of the class's queue."""
+    """Stop the stage's training, or take it out of the class's queue."""
     from ...training import worker
     from ...training.run_directory import RunDirectory
     from ..jobs import control
@@ -143,7 +143,7 @@ def _cancel() -> None:
 
 
 def _watch() -> None:
-    """Tell the stage, once a second while it runs, how the training goes that was started from it."""
+    """Send the stage the state of its training, once a second while it runs."""
     path = st.session_state.get("_lesson_run")
     if refusal := st.session_state.get("_lesson_refusal"):
         _tell_stage("lesson-live", {"training": {"error": refusal[0], "at": refusal[1]}})
@@ -157,7 +157,7 @@ def _watch() -> None:
 
 
 def _wait() -> None:
-    """Tell the stage how many trainings of the class come first."""
+    """Send the stage the number of the class's trainings before its own."""
     ticket = queue.own()
     if ticket is not None and ticket.state == queue.WAITING:
         _tell_stage("lesson-live", {"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
@@ -181,14 +181,14 @@ def _tell(path: Path) -> None:
 
 
 def _training(path: Path, alive: bool) -> dict[str, Any]:
-    """Return how a training goes, as the stage reads it."""
+    """Return the state of a training for the stage."""
     from ...training.run_directory import RunDirectory, RunError
     from ..jobs import runs
 
     run = RunDirectory(path)
     try:
         progress = runs.progress(run)
-    except RunError as error:  # it was deleted meanwhile
+    except RunError as error:  # deleted meanwhile
         return {"error": str(error), "ended": True}
     samples, test = runs.newest_samples(run), progress.curve.probe_bits_per_dim
     facts: dict[str, Any] = {
@@ -213,7 +213,7 @@ def _name(entry: navigation.Entry) -> str:
 
 
 def _leave(leave: dict[str, Any], chosen: str) -> None:
-    """Open the page that the stage asks for, with the same flow and image."""
+    """Open the page requested by the stage, with the same flow and image."""
     entries = {_name(entry): entry for entry in navigation.pages()}
     entry = entries.get(str(leave.get("page")))
     if entry is None:
@@ -224,7 +224,7 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
-    """Return the pack of a flow, by its key in a link, and the flow's name; a missing flow ends the page."""
+    """Return the pack and the name of a flow, by its key in a link; a missing flow ends the page."""
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
@@ -238,14 +238,14 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     file = files[chosen]
     missing.remember(files, chosen)
     try:
-        whole = "scenes" not in st.query_params  # a few scenes of a flow just trained are wanted at once
+        whole = "scenes" not in st.query_params  # a few scenes of a new flow are wanted at once
         return _built(file.key, *stamp(file.path), whole, file), file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)
 
 
 def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
-    """Name the thing that is not here or cannot be shown, and end the page; nothing is shown in its place."""
+    """Name a thing that is missing or cannot be shown, and end the page."""
     frame.begin_landing(TITLE)
     st.title("The lesson")
     missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
@@ -264,6 +264,6 @@ def _built(key: str, time: int, size: int, whole: bool, _file: checkpoints.Check
 
 @st.cache_data(max_entries=2, show_spinner=False)
 def offline_page(key: str) -> bytes:
-    """Return the lesson as one file, of the bundled flow."""
+    """Return the lesson of the bundled flow as one file."""
     del key
     return lesson.one_file(default.pack())

@@ -1,7 +1,7 @@
-"""One big picture on the way from A to B: a slider, or a drag over the picture, moves t at once, in the browser.
+"""One big picture between A and B: a slider, or a drag over the picture, moves t at once, in the browser.
 
-The server decodes all frames ahead. Pictures side by side move together. At rest one message is sent, and t stands in
-the URL.
+The server decodes all frames in advance. Pictures side by side move together. When the slider rests, one message is
+sent and t is written to the URL.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HTML = """
 """
 
 _component = declare("blend", _HTML)
-#: The parameter of the URL, and where t stands unless it says otherwise.
+#: The parameter of the URL, and t without it.
 PARAMETER, HALF_WAY = "t", 0.5
 
 
@@ -65,7 +65,7 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str
 
 
 def _start() -> float:
-    """Return t as the URL says it, or half-way where it says nothing that can be."""
+    """Return t from the URL, or half-way where the URL has no valid t."""
     try:
         t = float(st.query_params.get(PARAMETER, HALF_WAY))
     except ValueError:

@@ -1,9 +1,9 @@
 """One slider through the training steps that moves every chart and every sample on a page, in the browser.
 
-Charts take part whose key starts with ``scrub-`` and whose figure has one frame a step, named after it (plotly's own
-slider over them cannot be reached by keyboard). Charts of several records move in lock-step, each to its latest step up
-to the slider's. Slider and films of samples stand under the axis of a chart that counts all steps along x. While the
-slider moves nothing is sent to the server; when it rests, one message, and the step stands in the URL.
+The slider moves charts whose key starts with ``scrub-`` and whose figure has one frame per step, named after it
+(plotly's own slider cannot be reached by keyboard). Charts of several records move together, each to its latest step up
+to the slider's. Slider and films of samples lie under the axis of a chart with all steps along x. When the slider
+rests, one message is sent and the step is written to the URL.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _range = declare("scrubber", _HTML)
 
 
 class _AsItIs(str):
-    """HTML in which Streamlit looks for no indentation: in the half megabyte of a film that takes 4 ms a move."""
+    """HTML whose indentation Streamlit does not strip, which takes 4 ms a rerun for the half megabyte of a film."""
 
     def _repr_html_(self) -> str:
         return self
@@ -44,11 +44,11 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
 
     Arguments:
         steps: the recorded training steps, at least two: those of all charts on the page.
-        start: where it stands unless the URL names a recorded step; the last step where None.
-        under: the key of the chart under whose axis it stands; where None it takes the whole width.
+        start: the first step shown unless the URL names a recorded step; None for the last.
+        under: the key of the chart under whose axis the slider lies; None for the whole width.
 
     """
-    recorded = tuple(int(step) for step in steps)  # Streamlit asks pandas about a list
+    recorded = tuple(int(step) for step in steps)  # Streamlit imports pandas for a list
     asked = st.query_params.get("step")
     step = next((option for option in recorded if str(option) == asked), recorded[-1] if start is None else int(start))
     _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
@@ -58,7 +58,7 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
 
 
 def say_where_steps_differ(steps: np.ndarray, records: Sequence[np.ndarray]) -> None:
-    """Say which recorded step a chart shows where it has none at the slider's step."""
+    """Explain which recorded step a chart shows if it has none at the slider's step."""
     if any(len(own) < len(steps) for own in records):
         st.caption(
             "The two trainings were recorded at other steps: a column shows its latest record up to the slider's step, "
@@ -69,7 +69,7 @@ def say_where_steps_differ(steps: np.ndarray, records: Sequence[np.ndarray]) -> 
 def _rest() -> None:
     """Write the step at which the slider rests into the URL before the script runs.
 
-    The script then starts the slider there. A step that lags behind would look like a new one and move it back.
+    The script then starts the slider there; an outdated step would move it back.
     """
     st.query_params["step"] = str(st.session_state["scrubber"].moved)
 
@@ -85,8 +85,8 @@ def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str 
     Arguments:
         steps: those of the slider.
         samples: step -> WEBP of samples, four in a row.
-        under: the key of the chart under whose axis it stands.
-        name: tells apart films under one chart; the chart's key where there is one film.
+        under: the key of the chart under whose axis it lies.
+        name: distinguishes films under one chart; by default the chart's key.
 
     """
     step_at = {place: int(step) for place, step in enumerate(steps) if int(step) in samples}
@@ -103,8 +103,8 @@ def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str 
 
 
 def sample_view(caption: str, of: str, rows: int = 4) -> None:
-    """Draw the place where all samples of the slider's step are shown, four in a row, of the film of that name."""
-    words = f"{4 * rows} samples drawn from the flow at training step "  # which step, the slider adds
+    """Draw the place for all samples of a film at the slider's step, four in a row."""
+    words = f"{4 * rows} samples drawn from the flow at training step "  # the slider adds the step
     image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words}of the slider">'
     st.html(
         f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'

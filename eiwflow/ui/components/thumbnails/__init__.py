@@ -14,7 +14,7 @@ from .. import declare
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Images that are shown at once.
+#: Images shown at once.
 AT_ONCE = 16
 
 _component = declare("thumbnails", '<div class="thumbnails"></div>')
@@ -25,15 +25,15 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
 
     Arguments:
         images: uint8 (N, C, H, W).
-        chosen: number of the image that is chosen, from 0.
+        chosen: number of the chosen image, from 0.
         choose: called with the number of an image when the visitor chooses it.
         key: of the element.
         label: names the choice for screen readers.
-        live: whether the page looks at the chosen image; else no image is marked.
+        live: whether the page uses the chosen image; else no image is marked.
 
     """
     page_key = f"_{key}_page"
-    if st.session_state.get(f"_{key}_chosen") != chosen:  # chosen elsewhere: show where it stands
+    if st.session_state.get(f"_{key}_chosen") != chosen:  # chosen elsewhere: bring it into view
         st.session_state[page_key] = chosen // AT_ONCE
         st.session_state[f"_{key}_chosen"] = chosen
     pages = -(-len(images) // AT_ONCE)
