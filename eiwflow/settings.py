@@ -178,7 +178,7 @@ def teacher_token() -> str:
     """Return the secret that makes a browser the teacher's; a new one for every server unless one is set.
 
     Raises:
-        ValueError: the one that is set is too short.
+        ValueError: the token that is set is too short.
 
     """
     # Removed, so that child processes do not inherit it.

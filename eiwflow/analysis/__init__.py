@@ -1,4 +1,4 @@
-"""What can be said of a flow: scores, traces, entropies, comparisons. Knows neither Streamlit nor plotly."""
+"""Measures of a flow: scores, traces, entropies, comparisons. Imports neither Streamlit nor plotly."""
 
 #: Training images that the Gaussians of a stopped flow are fitted on, and test images that its averages are over.
 REFERENCE_IMAGES, SURVEY_IMAGES = 128, 64

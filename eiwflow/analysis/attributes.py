@@ -66,7 +66,7 @@ class Attributes:
     Attributes:
         train_images, test_images: numbers of images for directions, and for their scores.
         readings: per attribute and level.
-        moves: the directions, by attribute: one array (C_l, H_l, W_l) a level.
+        moves: the directions, by attribute: an array (C_l, H_l, W_l) per level.
 
     """
 

@@ -219,7 +219,7 @@ class Entropies:
         rule: its order, one of ``flow.config.ORDERS``.
         images: N.
         sources: how many photographs the bootstrap draws from; 0 where it draws images.
-        levels: one a level.
+        levels: entropies of each level.
 
     """
 

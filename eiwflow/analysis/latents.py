@@ -22,7 +22,7 @@ from .levels import dequantised, to_pixels
 #: The treatments of an ε_l: kept, resampled from N(0, I), or set to 0, the mean of its prior.
 Treatment = Literal["keep", "resample", "zero"]
 TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
-#: One treatment a level.
+#: The treatments of all levels.
 Way = tuple[Treatment, ...]
 _KEEP: Way = ("keep",)
 _RESAMPLE: Way = ("resample",)
@@ -82,7 +82,7 @@ def treat(latents: Latents, noise: Sequence[Tensor], way: Way) -> Latents:
     Arguments:
         latents: of N images.
         noise: of :func:`noise_for`, (R, N, C_l, H_l, W_l) a level.
-        way: one treatment a level.
+        way: a treatment per level.
 
     Raises:
         ValueError: there are more or fewer treatments than levels, or one is unknown.

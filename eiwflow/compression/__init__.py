@@ -2,4 +2,4 @@
 
 
 class CompressionError(ValueError):
-    """Pictures cannot be compressed, or an archive cannot be read; the message is one sentence for a person."""
+    """Pictures cannot be compressed, or an archive cannot be read; the message is one sentence."""

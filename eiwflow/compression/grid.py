@@ -353,7 +353,7 @@ class GridFlow:
             raise CompressionError("This flow needs a context; compress with flow.given(label), as --label does.")
         if flow.config.bits != 8:
             raise CompressionError(
-                f"This flow sees {2**flow.config.bits} grey levels; only one that sees all 256 can give pictures back."
+                f"This flow sees {2**flow.config.bits} grey levels; a flow of all 256 levels can give pictures back."
             )
         self.flow = flow.eval()
         self.levels = [_moves(level) for level in flow.levels]

@@ -137,7 +137,7 @@ def picture_names(folder: Path) -> list[str]:
     """Return the paths of the pictures in a folder and below it, sorted.
 
     Raises:
-        DataError: there is none.
+        DataError: there are no pictures.
 
     """
     names = sorted(_picture_names(folder))

@@ -88,7 +88,7 @@ def is_batch_folder(folder: Path) -> bool:
 def read_batches(folder: Path, cache: Path) -> ImageData:
     """Return the archives ``train_data_batch_*.npz`` and ``val_data.npz``; without the latter the parts are by number.
 
-    They are unpacked once into one file of the cache, from which the train part is read.
+    The archives are unpacked once into a file of the cache, from which the train part is read.
     """
     archives = sorted(folder.glob(BATCHES), key=lambda path: (len(path.name), path.name))
     train, labels = _unpacked(archives, folder.name, cache)

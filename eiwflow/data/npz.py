@@ -28,7 +28,7 @@ HEADER_READERS = {
 }
 #: Pictures compress a few times, one-coloured pictures some dozens: a large array that exceeds this is a bomb.
 MAX_EXPANSION, MAX_SMALL_BYTES = 100, 64 * 1024**2
-# What numpy writes. The other methods of zip can ask for gigabytes of window in a header of a few bytes.
+# numpy's methods. The other methods of zip can demand gigabytes of window in a header of a few bytes.
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 

@@ -47,7 +47,7 @@ def _thumbnail(scored: GroupScores) -> str:
 
 
 def histograms(result: Likelihood, image: float) -> go.Figure:
-    """Return a histogram of bits/dim for every group, one below the other; groups that are likelier stand out.
+    """Return histograms of bits/dim, one row per group; likelier groups stand out.
 
     A triangle marks the bits/dim of one ``image``.
     """

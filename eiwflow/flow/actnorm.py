@@ -1,4 +1,4 @@
-"""ActNorm: one affine map a channel."""
+"""ActNorm: an affine map of every channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channel weights: one a channel and image, computed from channels that the inverse knows by then."""
+"""Channel weights: a factor per channel and image, computed from channels that the inverse has restored before."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     for name, setting in {"channels": CHANNELS, "size": SIZE, **FLOW}.items()
     if setting.bounds is not None
 }
-#: Words that are rows of a table: one more row is one more word.
+#: The allowed words are the rows of a table.
 _ROWS: dict[str, Iterable[str]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS, "coupling": COUPLINGS}
 MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.

@@ -12,7 +12,7 @@ from .bijection import starts_at_zero
 
 
 class ContextError(ValueError):
-    """A flow was called without its context, or with one that it does not take.
+    """A flow was called without its context, or with a wrong context.
 
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, context=3))
     >>> flow.initialise(torch.rand(16, 1, 8, 8) - 0.5)

@@ -101,7 +101,7 @@ class ArmCurve:
 
 
 def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
-    """Return the curve of an arm over the seeds whose curves have the same steps, or None where there is none."""
+    """Return the curve of an arm over the seeds whose curves have the same steps, or None without a curve."""
     runs = [run for run in study.of(arm) if len(run.curve)]
     runs = [run for run in runs if np.array_equal(run.curve[:, 0], runs[0].curve[:, 0])]
     if not runs:

@@ -283,7 +283,7 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     """Return the record of an arm's run of seed 0, step by step, in the form of a packed study.
 
     Raises:
-        StudyError, OSError, LookupError, ValueError: there is none, or it cannot be read.
+        StudyError, OSError, LookupError, ValueError: the record is missing or unreadable.
 
     """
     if study.path.is_dir():

@@ -42,7 +42,7 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
 
 @dataclass(frozen=True)
 class Question:
-    """One choice, asked of every study that has both arms.
+    """A question about one choice, for every study with both arms.
 
     Attributes:
         ours, theirs: the two sides, in words.

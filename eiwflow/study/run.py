@@ -389,7 +389,7 @@ def _fingerprint(images: ImageData) -> str:
 # ---------------------------------------------------------------------- one run
 
 
-#: What :func:`run_job` returns where the run was stopped.
+#: The result of :func:`run_job` for a stopped run.
 STOPPED = "stopped"
 
 

@@ -105,7 +105,7 @@ def _otherwise(entropies: Entropies, level: LevelEntropies) -> str:
 
 
 def shape(entropies: Entropies, number: int = 1) -> str:
-    """Return how far both parts of a level are from a Gaussian, and what the channel weights did to that."""
+    """Return how far both parts of a level are from a Gaussian, and the effect of the channel weights."""
     level = entropies.level(number)
     each = [f"{PARTS[part]} {half.means['negentropy']}" for part, half in level.used.parts]
     sentence = f"Negentropy at level {number}, in nats a value: {', '.join(each)}"
@@ -123,7 +123,7 @@ def raw(entropies: Entropies) -> str:
     verdict = "nearly flat, as ActNorm and the prior make it" if furthest < FLAT else "not flat"
     values = ", ".join(fixed(value, 2) for value in each)
     return (
-        f"Standardised by its prior, what is factored out has h = {values} nats a value, level by level. That is at "
+        f"Standardised by the prior, the values factored out have h = {values} nats, level by level. That is at "
         f"most {furthest:.2f} from the {GAUSSIAN:.4f} of N(0, 1): {verdict}."
     )
 

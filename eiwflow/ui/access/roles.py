@@ -54,7 +54,7 @@ def _signature(kind: str, token: str) -> str:
 
 
 def _token(kind: str, cookies: Mapping[str, str]) -> str:
-    """Return the token of a cookie that this server has signed; empty where there is none."""
+    """Return the token of a cookie signed by this server; empty for other cookies."""
     token, _, signature = cookies.get(cookie_name(kind), "").partition(".")
     right = hmac.compare_digest(_signature(kind, token).encode(), signature.encode(errors="replace"))
     return token if token and right else ""
