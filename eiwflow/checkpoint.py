@@ -273,11 +273,11 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
     if not classes:
         size = info.config.context
         raise LabelError(f"{name} is conditional on {size} values that it has no names for: use it from Python.")
-    shown = ", ".join(classes[:30]) + (f" and {len(classes) - 30} more" if len(classes) > 30 else "")
+    names = ", ".join(classes[:30]) + (f" and {len(classes) - 30} more" if len(classes) > 30 else "")
     if label is None:
-        raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {shown}, as --label does.")
+        raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {names}, as --label does.")
     if label not in classes:
-        raise LabelError(f"{info.labels} is {label[:MAX_NAME]!r}; {name} knows {shown}.")
+        raise LabelError(f"{info.labels} is {label[:MAX_NAME]!r}; {name} knows {names}.")
     flow = loaded.flow.given(classes.index(label))
     return Checkpoint(
         name=f"{loaded.name}, {info.labels} {label}",

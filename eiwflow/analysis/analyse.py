@@ -174,8 +174,8 @@ def _coupling_weights(request: Request) -> dict[str, Any]:
     """Return the weights inside couplings, the cost of freezing them and the factors that they tell."""
     look = request.look
     measured, frozen = look.measure("coupling_weights"), look.measure("frozen")
-    known = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
-    readings = look.measure("factor_readings") if known else ()
+    has_factors = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
+    readings = look.measure("factor_readings") if has_factors else ()
     return {
         "weights": look.flow.config.weights,
         "images": measured.images.count,

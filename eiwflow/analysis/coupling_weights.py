@@ -113,12 +113,12 @@ def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
     pixels = to_pixels(image).astype(np.float32)
     if change == "contrast":
         mean = pixels.mean()
-        made = np.rint(mean + amount * (pixels - mean)).clip(0, 255).astype(np.uint8)
+        changed_pixels = np.rint(mean + amount * (pixels - mean)).clip(0, 255).astype(np.uint8)
     else:
         factors = {name: np.zeros(1, np.float32) for name in ("grain", "light", "light_direction")}
         factors[change][:] = amount
-        made = photograph(pixels, factors, np.random.default_rng(seed))
-    return torch.from_numpy(made).permute(0, 3, 1, 2).contiguous()
+        changed_pixels = photograph(pixels, factors, np.random.default_rng(seed))
+    return torch.from_numpy(changed_pixels).permute(0, 3, 1, 2).contiguous()
 
 
 # ---------------------------------------------------------------------- the weights

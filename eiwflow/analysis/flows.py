@@ -28,10 +28,10 @@ def bundled_flows() -> list[dict[str, Any]]:
 def markdown() -> str:
     """Return the table of the bundled flows as Markdown."""
     rows = bundled_flows()
-    shown = [
+    cells = [
         {**row, "flow": f"`{row['flow']}`", "bits/dim": fixed(row["bits/dim"], 3), "steps": f"{row['steps']:,}",
          "CPU minutes": fixed(row["CPU minutes"], 1)}
         for row in rows
     ]  # fmt: skip
-    lines = [list(shown[0]), ["---"] * len(shown[0]), *([str(value) for value in row.values()] for row in shown)]
+    lines = [list(cells[0]), ["---"] * len(cells[0]), *([str(value) for value in row.values()] for row in cells)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

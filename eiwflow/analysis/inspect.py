@@ -27,16 +27,16 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
     ``tables`` holds the rows that the app exports, with the training's curve where there is one.
     """
     flow, info = checkpoint.flow, checkpoint.info
-    made = anatomy.anatomy(flow)
-    seen = None if images is None else trace_of_test_images(flow, images_to_score(images, flow, IMAGES)).levels
-    back = None if images is None else anatomy.inversion(flow, images_to_score(images, flow, anatomy.IMAGES))
+    parts = anatomy.anatomy(flow)
+    levels = None if images is None else trace_of_test_images(flow, images_to_score(images, flow, IMAGES)).levels
+    inversion = None if images is None else anatomy.inversion(flow, images_to_score(images, flow, anatomy.IMAGES))
     return {
         "config": info.config.to_dict(),
         "parameters": flow.parameter_count(),
-        "parts": made.parameters,
+        "parts": parts.parameters,
         "inversion": None
-        if back is None
-        else {"images": back.images, "max_abs": back.max_abs, "relative": back.relative},
+        if inversion is None
+        else {"images": inversion.images, "max_abs": inversion.max_abs, "relative": inversion.relative},
         "step": info.step,
         "seed": info.seed,
         "data": info.data,
@@ -49,16 +49,16 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
         "levels": [
             {
                 **_stored(flow, level),
-                **_measured(None if seen is None else seen[level.number - 1]),
-                **_inverted(None if back is None else back.levels[level.number - 1]),
+                **_measured(None if levels is None else levels[level.number - 1]),
+                **_inverted(None if inversion is None else inversion.levels[level.number - 1]),
             }
-            for level in made.levels
+            for level in parts.levels
         ],
         "tables": {
             "file": file_table(checkpoint),
-            "parts": made.part_table(),
-            "levels": None if back is None else anatomy.level_table(made, back),
-            "steps": None if back is None else anatomy.step_table(made, back),
+            "parts": parts.part_table(),
+            "levels": None if inversion is None else anatomy.level_table(parts, inversion),
+            "steps": None if inversion is None else anatomy.step_table(parts, inversion),
             "training": None if curve is None else curve.table(),
         },
     }

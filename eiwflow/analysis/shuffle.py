@@ -128,12 +128,12 @@ class RankRiver(_Split):
 
 def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None) -> RankRiver:
     """Return the rank river of a level with a Shuffle; the record gives the channels passed on by default."""
-    seen = record.levels[level - 1]
-    if seen.order is None or seen.entropy_order is None or seen.redundancy is None:
+    stored = record.levels[level - 1]
+    if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
         raise ValueError(_no_shuffle(level, len(record.levels)))
-    order = seen.order[-1]
-    passed_on = seen.kept_channels if passed_on is None else passed_on
-    return RankRiver(level, record.steps, order, seen.entropy_order, seen.redundancy.astype(float), passed_on)
+    order = stored.order[-1]
+    passed_on = stored.kept_channels if passed_on is None else passed_on
+    return RankRiver(level, record.steps, order, stored.entropy_order, stored.redundancy.astype(float), passed_on)
 
 
 # ---------------------------------------------------------------------- over images
@@ -395,9 +395,9 @@ def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept
 
 def image_orders(trace: Trace, level: int) -> ImageOrders:
     """Return the traced images' own orders at a level with a Shuffle."""
-    seen = trace.levels[level - 1]
-    assert seen.order is not None and seen.kept is not None  # only the last level has no Shuffle
-    return ImageOrders(seen.order.numpy(), redundancy(seen.features).numpy(), seen.kept.shape[1])
+    level_trace = trace.levels[level - 1]
+    assert level_trace.order is not None and level_trace.kept is not None  # only the last level has no Shuffle
+    return ImageOrders(level_trace.order.numpy(), redundancy(level_trace.features).numpy(), level_trace.kept.shape[1])
 
 
 def _side(kept: bool) -> str:

@@ -254,8 +254,8 @@ def channel_weights(
 
 def of_trace(trace: Trace, level: int) -> Channels:
     """Return the channels of the first :data:`IMAGES` traced images at a level with a Shuffle."""
-    seen = trace.levels[level - 1]
-    if seen.log_weights is None:
+    level_trace = trace.levels[level - 1]
+    if level_trace.log_weights is None:
         raise ConfigError("This flow does not weight its channels before the split.")
-    log_std = gaussian_entropy(seen.features[:IMAGES, seen.order].double()) - GAUSSIAN_ENTROPY
-    return Channels(seen.log_weights[:IMAGES].double().numpy(), log_std.numpy())
+    log_std = gaussian_entropy(level_trace.features[:IMAGES, level_trace.order].double()) - GAUSSIAN_ENTROPY
+    return Channels(level_trace.log_weights[:IMAGES].double().numpy(), log_std.numpy())

@@ -161,14 +161,14 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     if folder.exists() or folder.is_symlink():
         raise CompressionError(f"{folder} exists; choose a folder that does not.")
     paths: list[Path] = []
-    taken: set[str] = set()
+    used_names: set[str] = set()
     for number, picture in enumerate(pictures):
         # Names in an archive are untrusted: only the last part is used, and only if it is plain.
         stem = Path(picture.name).stem
         name = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
-        while name in taken:
+        while name in used_names:
             name = f"{name}-{number}"
-        taken.add(name)
+        used_names.add(name)
         paths.append(folder / f"{name}.png")
     folder.mkdir(parents=True)
     for picture, path in zip(pictures, paths, strict=True):

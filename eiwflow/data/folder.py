@@ -121,9 +121,9 @@ def _in_words(classes: Sequence[str]) -> str:
     """Return the numbers of the class folders, as a part of a note."""
     if not classes:
         return ""
-    shown = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN]))
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN]))
     more = "" if len(classes) <= SHOWN else f" … {len(classes) - 1} {classes[-1]}"
-    return f"; label is the number of the folder: {shown}{more}"
+    return f"; label is the number of the folder: {names}{more}"
 
 
 def _left_out(folder: Path) -> str:

@@ -54,9 +54,9 @@ def _chosen_sources(train_source: np.ndarray, names: tuple[str, ...]) -> list[in
         key=lambda pair: sha256(names[pair[0]].encode(errors="surrogatepass")).digest(),
     )
     chosen: list[int] = []
-    held = 0
+    held_out = 0
     for source, count in by_hash:
-        if held < HELD_OUT_SHARE * len(train_source) and held + count <= len(train_source) / 2:
+        if held_out < HELD_OUT_SHARE * len(train_source) and held_out + count <= len(train_source) / 2:
             chosen.append(source)
-            held += count
+            held_out += count
     return chosen

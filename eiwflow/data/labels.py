@@ -48,10 +48,10 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
         DataError: there is no such factor, its values cannot be classes, or an image has another value.
 
     """
-    known = class_factors(images)
-    if factor not in known:
+    factors = class_factors(images)
+    if factor not in factors:
         kind = "has real numbers in" if factor in images.factors else "has no factor"
-        has = f"choose one of {', '.join(known)}" if known else "it has no labels at all"
+        has = f"choose one of {', '.join(factors)}" if factors else "it has no labels at all"
         raise DataError(f"{images.name} {kind} {factor[:40]!r}; {has}")
     names = [_names(images, factor, values) for values in images.factors[factor]]
     order = np.unique(images.factors[factor].train)

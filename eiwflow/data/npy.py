@@ -48,8 +48,8 @@ def read_npy_folder(folder: Path) -> ImageData:
     if train.shape[1:] != test.shape[1:]:
         raise DataError(f"the parts of {folder.name!r} have shapes {train.shape} and {test.shape}; one is needed")
     labels = [_labels_beside(path, source.shape[0]) for path, source in zip(paths, (train, test), strict=True)]
-    known = [part for part in labels if part is not None]
-    factors = {"label": Factor(*known)} if len(known) == 2 else {}
+    labelled = [part for part in labels if part is not None]
+    factors = {"label": Factor(*labelled)} if len(labelled) == 2 else {}
     return ImageData(folder.name, OnDisk(train), _in_memory(OnDisk(test), paths[1].name), factors=factors)
 
 

@@ -146,8 +146,8 @@ def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
 def _listing(members: dict[str, Member]) -> str:
     if not members:
         return "no readable array"
-    shown = [f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})" for name, member in islice(members.items(), 5)]
-    return ", ".join(shown) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
+    arrays = [f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})" for name, member in islice(members.items(), 5)]
+    return ", ".join(arrays) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
 
 
 def _check(what: str, member: Member) -> None:

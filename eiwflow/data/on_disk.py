@@ -170,9 +170,9 @@ def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tu
     readable = np.array([failure is None for failure in failures], dtype=bool)
     if not unreadable:
         return images, readable, ""
-    shown = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
+    reasons = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
     more = f" and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else ""
-    return images, readable, f"; {len(unreadable):,} left out: {', '.join(shown)}{more}"
+    return images, readable, f"; {len(unreadable):,} left out: {', '.join(reasons)}{more}"
 
 
 def _decode(album: Album, size: int, number: int, image: np.ndarray) -> DataError | None:

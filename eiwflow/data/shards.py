@@ -79,11 +79,11 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
     test, readable, complaints = decoded(album, chosen, size, strict)
-    known = labels != MISSING
-    factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if known.all() else {}
+    has_label = labels != MISSING
+    factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if has_label.all() else {}
     note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
-    if not known.all() and known.any():
-        note += f"; {(~known).sum():,} of {len(known):,} pictures have no .cls, so there are no labels"
+    if not has_label.all() and has_label.any():
+        note += f"; {(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
     train = OnDisk(Pictures(album, size, strict)).select(~in_test)
     return ImageData(name, train, test[readable], note=note + complaints, factors=factors)
 

@@ -239,16 +239,16 @@ def _add_ranges(
     dash: str,
 ) -> None:
     """Add a line from the smallest to the largest factor of every step, with marks at both ends."""
-    x, y, said = [], [], []
+    x, y, labels = [], [], []
     for number, (at, ends) in enumerate(zip(places, ranges, strict=True), start=1):
         for step, (place, (low, high)) in enumerate(zip(at, ends.clip(SMALLEST).tolist(), strict=True), start=1):
             x += [float(place) + shift] * 2 + [None]
             y += [low, high, None]
-            said += [f"level {number}, step {step}: ×{low:.3g} to ×{high:.3g}, {high / low:.3g} apart"] * 3
+            labels += [f"level {number}, step {step}: ×{low:.3g} to ×{high:.3g}, {high / low:.3g} apart"] * 3
     figure.add_scatter(
         x=x,
         y=y,
-        text=said,
+        text=labels,
         mode="lines+markers",
         line={"color": colour, "width": 2, "dash": dash},
         marker={"color": colour, "symbol": symbol, "size": 6},
@@ -261,8 +261,8 @@ def _factors(low: float, high: float) -> dict[str, Any]:
     """Return ticks of an axis of powers between two logarithms to base 10: 1, 2, 5 of each power, or powers alone."""
     digits = (1, 2, 5) if high - low < 3 else (1,)
     values = [digit * 10.0**power for power in range(int(low) - 1, int(high) + 2) for digit in digits]
-    shown = [value for value in values if low <= np.log10(value) <= high]
-    return {"tickvals": shown, "ticktext": [f"×{value:g}" for value in shown]}
+    ticks = [value for value in values if low <= np.log10(value) <= high]
+    return {"tickvals": ticks, "ticktext": [f"×{value:g}" for value in ticks]}
 
 
 # ---------------------------------------------------------------------- the training

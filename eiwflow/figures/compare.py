@@ -47,7 +47,7 @@ _LETTER = 6.1
 
 def span(effects: Iterable[Effect]) -> tuple[float, float]:
     """Return a range of bits/dim that holds 0, every seed's lead and every interval: an axis that charts share."""
-    ends = [0.0, *(value for one in effects for value in (*-one.values, *one.lead_interval))]
+    ends = [0.0, *(value for effect in effects for value in (*-effect.values, *effect.lead_interval))]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     room = 0.06 * (high - low) or 0.01
     return low - room, high + room
@@ -73,12 +73,12 @@ def forest(
     figure = go.Figure()
     rows = range(len(effects))
     figure.add_scatter(
-        x=[round(-float(value), 5) for one in effects for value in one.values],
-        y=[row + 0.22 for row, one in zip(rows, effects, strict=True) for _ in one.values],
+        x=[round(-float(value), 5) for effect in effects for value in effect.values],
+        y=[row + 0.22 for row, effect in zip(rows, effects, strict=True) for _ in effect.values],
         text=[
             f"seed {seed}: lead {signed(-value, 4)} bits/dim"
-            for one in effects
-            for seed, value in zip(one.seeds, one.values, strict=True)
+            for effect in effects
+            for seed, value in zip(effect.seeds, effect.values, strict=True)
         ],
         mode="markers",
         marker={"color": palette.REFERENCE, "size": 6, "opacity": 0.75},
@@ -86,29 +86,31 @@ def forest(
         hovertemplate="%{text}<extra></extra>",
     )
     for claim, (colour, symbol) in CLAIMS.items():
-        of_claim = [(row, one) for row, one in zip(rows, effects, strict=True) if one.claim == claim]
+        of_claim = [(row, effect) for row, effect in zip(rows, effects, strict=True) if effect.claim == claim]
         if not of_claim:
             continue
         figure.add_scatter(
-            x=[round(one.lead, 5) for _, one in of_claim],
+            x=[round(effect.lead, 5) for _, effect in of_claim],
             y=[row - 0.1 for row, _ in of_claim],
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": [_length(one.mean - one.low) for _, one in of_claim],
-                "arrayminus": [_length(one.high - one.mean) for _, one in of_claim],
+                "array": [_length(effect.mean - effect.low) for _, effect in of_claim],
+                "arrayminus": [_length(effect.high - effect.mean) for _, effect in of_claim],
                 "color": colour,
                 "thickness": 2.5,
                 "width": 6,
             },
-            text=[one.in_words() for _, one in of_claim],
+            text=[effect.in_words() for _, effect in of_claim],
             mode="markers",
             marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
             name=f"mean: {claim}",
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
-    longest = max(len(line) for name, one in zip(names, effects, strict=True) for line in (name, one.lead_in_figures))
+    longest = max(
+        len(line) for name, effect in zip(names, effects, strict=True) for line in (name, effect.lead_in_figures)
+    )
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
     # In half a page's width every entry of the legend takes a row.
     above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
@@ -121,7 +123,9 @@ def forest(
         yaxis={
             "range": [len(effects) - 0.4, -0.6],
             "tickvals": list(rows),
-            "ticktext": [f"<b>{name}</b><br>{one.lead_in_figures}" for name, one in zip(names, effects, strict=True)],
+            "ticktext": [
+                f"<b>{name}</b><br>{effect.lead_in_figures}" for name, effect in zip(names, effects, strict=True)
+            ],
             "showgrid": False,
         },
     )

@@ -94,8 +94,8 @@ def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
     """
     figure, roots = go.Figure(), np.sqrt(norms.dimensions)
     levels = len(roots)
-    shown = (
-        part / np.sqrt(one.dimensions) for one in (norms, *beside) for part in (one.test, one.image, one.typical.T)
+    ratios = (
+        part / np.sqrt(each.dimensions) for each in (norms, *beside) for part in (each.test, each.image, each.typical.T)
     )
     for level, (low, high) in enumerate(norms.typical / roots[:, None], start=1):
         figure.add_shape(
@@ -127,6 +127,6 @@ def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
             "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
             "range": [0.4, levels + 0.6],
         },
-        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits(shown)},
+        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits(ratios)},
     )
     return figure

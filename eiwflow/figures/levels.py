@@ -143,8 +143,8 @@ def _box(level: LevelFacts, box: Box) -> str:
     cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
     fate = "are passed on" if box.part == "kept" else "are factored out"
     structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    said = f", spectral redundancy {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
-    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{said}"
+    words = f", spectral redundancy {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
+    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{words}"
     return (
         f'<div class="eiw-box eiw-{box.part}">'
         f'<img alt="{alt}" src="{data_uri(box.pixels)}" style="{_size(box.pixels)}">'

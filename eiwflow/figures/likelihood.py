@@ -51,18 +51,18 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
 
     A triangle marks the bits/dim of one ``image``.
     """
-    shown = (result.own, *result.groups)
+    groups = (result.own, *result.groups)
     likelier = {id(scored) for scored in result.likelier}
     figure = go.Figure()
     figure.add_vline(result.own.bits_per_dim, line={"color": palette.SUBJECT, "dash": "dash", "width": 2})
     edges = result.edges.round(4).repeat(2)
     names = []
-    for row, scored in enumerate(shown):
+    for row, scored in enumerate(groups):
         stands_out = id(scored) in likelier
         colour = palette.SUBJECT if scored is result.own else LIKELIER if stands_out else palette.REFERENCE
         shares = result.histogram(scored)
         heights = np.concatenate([[0], shares.repeat(2), [0]]) * 0.86 / shares.max()
-        base = len(shown) - 1 - row
+        base = len(groups) - 1 - row
         figure.add_scatter(
             x=[edges[0]], y=[base], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip",
         )  # fmt: skip
@@ -75,18 +75,18 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
     at = float(np.clip(image, result.edges[0], result.edges[-1]))
     right = at > result.edges.mean()
     figure.add_scatter(
-        x=[round(at, 4)], y=[len(shown) + 0.15], mode="markers+text", text=["this image"],
+        x=[round(at, 4)], y=[len(groups) + 0.15], mode="markers+text", text=["this image"],
         textposition="middle left" if right else "middle right", textfont_size=LETTERS,
         marker={"symbol": "triangle-down", "size": 14, "color": palette.KEPT}, showlegend=False,
         hovertemplate=f"{image:.2f} bits/dim<extra>this image</extra>",
     )  # fmt: skip
-    figure.update_layout(layout(ROW * len(shown) + 90, above=8, left=NAMES, right=12), font_size=LETTERS)
+    figure.update_layout(layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12), font_size=LETTERS)
     figure.update_xaxes(
         title_text="bits/dim: left is likelier", tickfont_size=LETTERS, title_font_size=LETTERS,
     )  # fmt: skip
     figure.update_yaxes(
-        tickvals=[len(shown) - 0.6 - row for row in range(len(shown))], ticktext=names, tickfont_size=LETTERS,
-        showgrid=False, range=[-0.1, len(shown) + 0.4],
+        tickvals=[len(groups) - 0.6 - row for row in range(len(groups))], ticktext=names, tickfont_size=LETTERS,
+        showgrid=False, range=[-0.1, len(groups) + 0.4],
     )  # fmt: skip
     return figure
 

@@ -86,14 +86,14 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
             line={"color": colour, "dash": dash, "width": 4}, name=name,
             hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
         )  # fmt: skip
-    shown = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
-    shown += [norms / np.sqrt(each.dimensions) for each in (paths, *beside) for norms in each.norms.values()]
+    bands = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
+    bands += [norms / np.sqrt(each.dimensions) for each in (paths, *beside) for norms in each.norms.values()]
     figure.update_layout(
         layout(320, legend_room(2), right=16),
         xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1]},
         yaxis={
             "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
-            "range": limits(shown),
+            "range": limits(bands),
             "rangemode": "normal",
         },
     )

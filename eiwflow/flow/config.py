@@ -257,12 +257,12 @@ class FlowConfig:
             raise ConfigError(f"config is a {type(fields).__name__}; it must be an object of named fields.")
         # A config of 0.2 states order and weights once more in the field split.
         stated = {name: value for name, value in fields.items() if name != "split"}
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(stated) - known, key=str):
+        field_names = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(stated) - field_names, key=str):
             raise ConfigError(
-                f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(known))}."
+                f"config has the unknown field {str(unknown[0])[:40]!r}; known are {', '.join(sorted(field_names))}."
             )
-        missing = sorted(known - set(OPTIONAL) - set(stated))
+        missing = sorted(field_names - set(OPTIONAL) - set(stated))
         if "split" in fields and {"order", "weights", "partition"} <= set(missing):
             raise ConfigError(OLDER)
         if missing:

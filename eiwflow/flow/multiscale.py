@@ -263,11 +263,11 @@ class MultiScaleFlow(nn.Module):
         later = [1] * (self.config.levels - 1 - number)
         self.config = dataclasses.replace(self.config, kept=(*self.config.kept[: number - 1], count, *later))
         place = next(self.parameters())
-        made = [Level(self.config, each).to(place.device, place.dtype) for each in (number, number + 1)]
-        for each in made:
+        rebuilt = [Level(self.config, each).to(place.device, place.dtype) for each in (number, number + 1)]
+        for each in rebuilt:
             reset_parameters(each, self.seed, f"levels.{each.number - 1}")
-        level, self.levels[number] = self.levels[number - 1], made[1]
-        level.shuffle, level.split = made[0].shuffle, made[0].split
+        level, self.levels[number] = self.levels[number - 1], rebuilt[1]
+        level.shuffle, level.split = rebuilt[0].shuffle, rebuilt[0].split
 
     def resolve(self, kept: Sequence[int]) -> None:
         """Build a flow of ``keep="auto"`` anew, so that every level but the last passes on as many channels."""
@@ -486,10 +486,10 @@ class MultiScaleFlow(nn.Module):
         kept: Tensor | None = x
         for level in self.levels:
             assert kept is not None  # only the last level keeps nothing
-            seen = trace_level(level, kept, context)
-            levels.append(seen)
-            log_prob = log_prob + seen.log_det + standard_normal_log_prob(seen.noise)
-            kept = seen.kept
+            level_trace = trace_level(level, kept, context)
+            levels.append(level_trace)
+            log_prob = log_prob + level_trace.log_det + standard_normal_log_prob(level_trace.noise)
+            kept = level_trace.kept
         return Trace(x, levels, log_prob)
 
     # ------------------------------------------------------------------ parameters

@@ -57,8 +57,8 @@ class Answer:
     @property
     def close(self) -> list[Arm]:
         """The rivals, and the arm without its weights, that are too close to call; the nearest first."""
-        asked = {*self.rivals, replace(self.arm, weights="none")}
-        close = [other for other, effect in self.effects.items() if other in asked and effect.claim == "no conclusion"]
+        near = {*self.rivals, replace(self.arm, weights="none")}
+        close = [other for other, effect in self.effects.items() if other in near and effect.claim == "no conclusion"]
         return sorted(close, key=lambda other: -self.effects[other].mean)
 
     @property

@@ -271,12 +271,12 @@ def counts(studies: Iterable[Study]) -> dict[str, Count]:
 
     Studies at equal CPU seconds answer another question and are left out, as are A/A controls.
     """
-    asked: dict[str, dict[str, Effect]] = {}
+    answers: dict[str, dict[str, Effect]] = {}
     for title, made in ladders(studies).items():
         if not made.study.recipe.equal_cpu:
             for key, effect in made.answers.items():
-                asked.setdefault(key, {})[title] = effect
-    return {key: Count(question, asked[key]) for key, question in QUESTIONS.items() if key in asked}
+                answers.setdefault(key, {})[title] = effect
+    return {key: Count(question, answers[key]) for key, question in QUESTIONS.items() if key in answers}
 
 
 def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:

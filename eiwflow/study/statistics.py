@@ -267,12 +267,12 @@ def comparisons(study: Study, subject: str | None = None) -> Comparisons:
         ConfigError: the subject is no arm.
 
     """
-    known = subjects(study)
-    if not known:
+    choices = subjects(study)
+    if not choices:
         raise StudyError(f"{study.name} has no run yet.")
-    chosen = known[0] if subject is None else Arm.parse(subject, prior="standard").choice
-    if chosen not in known:
-        raise StudyError(f"{study.name} has no arm {chosen[:60]}; it has {', '.join(known)}.")
+    chosen = choices[0] if subject is None else Arm.parse(subject, prior="standard").choice
+    if chosen not in choices:
+        raise StudyError(f"{study.name} has no arm {chosen[:60]}; it has {', '.join(choices)}.")
     effects = []
     for ours in (arm for arm in study.arms if arm.choice == chosen):
         for other in study.arms:

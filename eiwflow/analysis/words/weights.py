@@ -26,10 +26,10 @@ def follow_loudness(weights: ChannelWeights) -> str:
     the lesson's scene on weights; a full compensation halves the weight of a channel twice as loud.
     """
     slopes = weights.correlations.slope
-    known = slopes[np.isfinite(slopes)]
-    if not len(known):
+    finite_slopes = slopes[np.isfinite(slopes)]
+    if not len(finite_slopes):
         return "No: these channel weights are the same for every picture."
-    change = 2 ** float(np.median(known)) - 1
+    change = 2 ** float(np.median(finite_slopes)) - 1
     if abs(change) < 0.005:
         return "No: a channel twice as loud keeps its weight."
     share = change / -0.5
@@ -59,23 +59,23 @@ def answer(weights: ChannelWeights) -> str:
 
 def correlations(result: Correlations) -> str:
     """Return in how many channels the weight falls with loudness, and by how much."""
-    known = np.isfinite(result.pearson)
-    if not known.any():
+    is_known = np.isfinite(result.pearson)
+    if not is_known.any():
         return "The weights are the same for every image: there is nothing to correlate."
     return (
-        f"Over images, ω falls with the loudness of its channel in {int((result.low > 0).sum())} of {known.sum()} "
+        f"Over images, ω falls with the loudness of its channel in {int((result.low > 0).sum())} of {is_known.sum()} "
         f"channels and rises in {int((result.high < 0).sum())} (95 % intervals; median r of −log ω with log σ "
-        f"{signed(float(np.median(result.pearson[known])), 2)}). Where a channel is twice as loud, its weight is "
-        f"×{2 ** np.median(result.slope[known]):.2f} (median over channels); ×0.50 would make up for it."
+        f"{signed(float(np.median(result.pearson[is_known])), 2)}). Where a channel is twice as loud, its weight is "
+        f"×{2 ** np.median(result.slope[is_known]):.2f} (median over channels); ×0.50 would make up for it."
     )
 
 
 def slopes(weights: ChannelWeights) -> str:
     """Return the range of the channels' slopes."""
-    known = weights.correlations.slope[np.isfinite(weights.correlations.slope)]
-    if not len(known):
+    finite = weights.correlations.slope[np.isfinite(weights.correlations.slope)]
+    if not len(finite):
         return f"Over {images(weights)}, the weights are the same for every image."
     return (
-        f"Slope of log ω on log σ by channel over {images(weights)}: {fixed(known.min(), 2)} to {fixed(known.max(), 2)}"
-        f", median {fixed(float(np.median(known)), 2)}. −1 would compensate for loudness."
+        f"Slope of log ω on log σ by channel over {images(weights)}: {fixed(finite.min(), 2)} to "
+        f"{fixed(finite.max(), 2)}, median {fixed(float(np.median(finite)), 2)}. −1 would compensate for loudness."
     )

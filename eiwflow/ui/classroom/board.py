@@ -83,10 +83,10 @@ class Board:
     def of(self, visitor: str, teacher: bool) -> dict[str, Any]:
         """Return the state of the class for a visitor's lesson."""
         with self._lock:
-            known: dict[str, Any] = {"scene": self.scene, "votes": dict(self._votes.get(visitor, {}))}
+            state: dict[str, Any] = {"scene": self.scene, "votes": dict(self._votes.get(visitor, {}))}
         if teacher:
-            known |= {"present": self.present(), "tally": self.tally(self.scene)}
-        return known
+            state |= {"present": self.present(), "tally": self.tally(self.scene)}
+        return state
 
 
 def _is_word(text: object) -> bool:

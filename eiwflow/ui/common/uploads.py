@@ -162,17 +162,17 @@ class Load:
         with self._lock:
             waiting = _waiting()
             sizes = [length for tab in tabs for length in waiting.get(tab, [])]
-            taken = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
-            if len(sizes) >= MOST_FILES or taken + size > most:
+            used = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
+            if len(sizes) >= MOST_FILES or used + size > most:
                 return (
                     f"{'This session has' if student is None else 'You have'} {len(sizes)} files of "
-                    f"{taken / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
+                    f"{used / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
                     "taken."
                 )
-            taken = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
-            if not teacher and taken + size > everything:
+            used = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
+            if not teacher and used + size > everything:
                 return (
-                    f"The server holds {taken / 2**20:.0f} MiB of uploads of all visitors; at most "
+                    f"The server holds {used / 2**20:.0f} MiB of uploads of all visitors; at most "
                     f"{everything / 2**20:.0f} MiB are taken. Try again in some minutes."
                 )
             self._coming[session] = self._coming.get(session, 0) + size
@@ -212,8 +212,8 @@ def free_ended_sessions() -> None:
         ended.expire()
     if len(getattr(ended, "_data", ())) < count:
         gc.collect()  # a session and its parts refer to each other
-    known = {active.session.id for active in sessions.list_sessions()}
-    for session in _waiting().keys() - known:
+    session_ids = {active.session.id for active in sessions.list_sessions()}
+    for session in _waiting().keys() - session_ids:
         get_instance().uploaded_file_mgr.remove_session_files(session)
 
 

@@ -68,13 +68,13 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     from ...analysis.coupling_weights import CHANGES, Place
     from ...analysis.words.coupling_weights import named
 
-    shown = list(of_flows)
-    places = sorted({place for weights in shown for place in weights.picture.places})
+    all_weights = list(of_flows)
+    places = sorted({place for weights in all_weights for place in weights.picture.places})
     level = min(page.level, places[-1].level)
     if page.level > level:
         st.info(f"Level {page.level} has no weights: showing level {level}.")
     steps = [place.step for place in places if place.level == level]
-    distances = shown[0].distances
+    distances = all_weights[0].distances
     farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
     step = state.hidden_choice("step", steps, farthest)
     place = Place(level, step)

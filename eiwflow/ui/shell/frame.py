@@ -318,8 +318,8 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
 def _label_of(file: checkpoints.CheckpointFile) -> str:
     """Return the class of a second flow: the chosen class, or else its first; empty without labels."""
     _, classes = checkpoints.classes_of(file)
-    wanted = state.wanted("label") or ""
-    return wanted if wanted in classes else next(iter(classes), "")
+    label = state.wanted("label") or ""
+    return label if label in classes else next(iter(classes), "")
 
 
 def _companion(
@@ -376,16 +376,16 @@ def _images(
 
 def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return the visitor's photo, None for a test image, and the URL's parameters."""
-    asked = state.wanted("photo") or NOTHING
-    content = PHOTOS.kept(asked)  # read once: the server may forget it meanwhile
+    key = state.wanted("photo") or NOTHING
+    content = PHOTOS.kept(key)  # read once: the server may forget it meanwhile
     PHOTOS.say_refusal("photo", above)
-    if asked != NOTHING and content is None:
-        above.error(missing.upload(PHOTOS.name, asked))
+    if key != NOTHING and content is None:
+        above.error(missing.upload(PHOTOS.name, key))
         with above:
             st.button("Show a test image", on_click=_drop_photo)
             PHOTOS.draw("photo", show=_take_photo)
         raise _Stopped
-    photo = state.hidden_choice("photo", [NOTHING, asked], NOTHING, name="the photo")
+    photo = state.hidden_choice("photo", [NOTHING, key], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.hidden_choice("image", numbers, min(FIRST_IMAGE, numbers[-1]), name="test image")

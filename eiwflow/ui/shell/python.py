@@ -98,15 +98,15 @@ def python(commands: Sequence[str]) -> str:
 
 def _taken_apart(text: str) -> Command:
     name, *words = shlex.split(text)
-    taken: list[str] = []
+    positional: list[str] = []
     options: dict[str, list[str]] = {}
-    values = taken
+    values = positional
     for word in words:
         if word.startswith("--"):
             values = options.setdefault(word.removeprefix("--").replace("-", "_"), [])
         else:
             values.append(word)
-    return Command(name, taken, options)
+    return Command(name, positional, options)
 
 
 def _analyse(script: Script, command: Command) -> None:

@@ -199,8 +199,8 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
         kind = "test_trace" if name == "test_trace" else "flow"
         return results().at_once(kind, _key(look, images, name, choices), lambda: measure.of(look, **choices))
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
-    known = {need: kept(look, images, need, shared) for need in measure.needs}
-    look = replace(look, seed=0 if measure.average else look.seed, known=known, keep=None)
+    needed_results = {need: kept(look, images, need, shared) for need in measure.needs}
+    look = replace(look, seed=0 if measure.average else look.seed, known=needed_results, keep=None)
     # With other visitors, long work is done in a child that ends with the tab. Starting a child takes longer than a
     # move of most large flows.
     long = measure.average or checkpoints.is_slow(look.checkpoint.info.config)

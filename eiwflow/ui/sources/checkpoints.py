@@ -197,8 +197,8 @@ def admit(checkpoint: Checkpoint) -> None:
     config = checkpoint.info.config
     if config.context and not checkpoint.info.classes:
         expected = "labels with names, as `train --labels` writes them"
-        found = f"{config.context} values without names; look at it from Python, by flow.given(values)"
-        raise CheckpointError(checkpoint.name, "the context", expected, found)
+        context_kind = f"{config.context} values without names; look at it from Python, by flow.given(values)"
+        raise CheckpointError(checkpoint.name, "the context", expected, context_kind)
     size, _ = look(config, SURVEY_IMAGES)
     images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
     _, seconds = look(config, images)

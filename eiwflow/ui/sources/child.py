@@ -54,7 +54,7 @@ def measure(
     from ...checkpoint import CheckpointError
     from ...training.detached import environment
 
-    asked = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
+    request = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
     child = subprocess.Popen(
         [sys.executable, "-m", "eiwflow.analysis.child"],
         stdin=subprocess.PIPE,
@@ -64,7 +64,7 @@ def measure(
     )
     assert child.stdin is not None and child.stdout is not None
     try:
-        child.stdin.writelines([asked])
+        child.stdin.writelines([request])
         child.stdin.flush()  # stays open: its end tells the child to stop
         answer = _answer(child, progress, session)
     except BrokenPipeError:

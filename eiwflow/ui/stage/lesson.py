@@ -100,19 +100,19 @@ def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
 
 def _take_photo(shape: tuple[int, int, int]) -> None:
     """Remember a photo as other pages do; send the stage its key and its pixels for the flow, or the error."""
-    taken: dict[str, Any]
+    answer: dict[str, Any]
     sent = st.session_state["lesson"]["photo"]
     if not isinstance(sent, dict):
         return
     try:
         content = base64.b64decode(str(sent.get("content", ""))[:MAX_PHOTO_TEXT], validate=True)
-        taken = {**(_photo(PHOTOS.keep({"": content}), shape) or {})}
+        answer = {**(_photo(PHOTOS.keep({"": content}), shape) or {})}
     except (ValueError, data.DataError):
         name = printable(str(sent.get("name", "")), 40)
-        taken = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
+        answer = {"error": f"“{name}” cannot be read as a picture; choose a PNG, JPEG or WebP."}
     # The same photo sent twice gets two answers.
-    taken["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
-    st.session_state["_lesson_photo"] = taken
+    answer["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
+    st.session_state["_lesson_photo"] = answer
 
 
 def _train() -> None:

@@ -49,10 +49,10 @@ def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = No
 
     """
     recorded = tuple(int(step) for step in steps)  # Streamlit imports pandas for a list
-    asked = st.query_params.get("step")
-    step = next((option for option in recorded if str(option) == asked), recorded[-1] if start is None else int(start))
+    in_url = st.query_params.get("step")
+    step = next((option for option in recorded if str(option) == in_url), recorded[-1] if start is None else int(start))
     _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
-    if asked != str(step):
+    if in_url != str(step):
         st.query_params["step"] = str(step)
     return step
 
