@@ -65,7 +65,7 @@ def eiwflow(x: Tensor, order: str, weights: str, memory: str = "store", optimise
     flow = channels_last(MultiScaleFlow(config))
     flow.initialise(x)
     steppers = optimisers(flow, optimiser, lr=1e-4)
-    return side(list(flow.density_parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7), steppers)
+    return side(list(flow.parameters()), lambda: flow.log_prob(x), lambda: flow.sample(BATCH, 0.7), steppers)
 
 
 def floors(x: Tensor) -> tuple[Side, Side]:

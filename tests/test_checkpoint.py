@@ -672,4 +672,4 @@ def test_a_flow_is_loaded_frozen_or_to_be_trained(tmp_path):
     assert not any(p.requires_grad for p in frozen.parameters()) and not frozen.training
     assert all(p.requires_grad for p in trainable.parameters()) and trainable.training
     trainable.log_prob(tiny_x(2, flow.config)).sum().backward()
-    assert all(p.grad is not None for p in trainable.density_parameters())
+    assert all(p.grad is not None for p in trainable.parameters())

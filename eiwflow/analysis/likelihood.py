@@ -52,7 +52,6 @@ BARS = 40
 OWN = "own test images"
 #: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
 BITS, TYPICALITY, PNG, WEBP = "bits/dim", "typicality", "minus PNG", "minus WebP"
-SCORES = (BITS, TYPICALITY, PNG, WEBP)
 
 
 @dataclass(frozen=True, eq=False)

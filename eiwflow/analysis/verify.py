@@ -36,16 +36,13 @@ CONDITION = ROUND_TRIP / (EPSILON / 2)
 #: convolutions and means over positions, so a window of any size uses the same parameters.
 WINDOW, MAX_WINDOW = 4, 512
 
-#: Names of the checks, in order.
-CHECKS = ("values", "order", "round trip", "log-det", "conditioning")
-
 
 @dataclass(frozen=True)
 class Check:
     """One check of one level.
 
     Attributes:
-        name: one of :data:`CHECKS`.
+        name: ``values``, ``order``, ``round trip``, ``log-det`` or ``conditioning``, in this order.
         level: from 1.
         holds: None where an earlier fault makes the check impossible.
         measured: the figure; None where the check has none or was not made. A figure that is not finite fails.

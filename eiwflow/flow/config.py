@@ -17,8 +17,6 @@ from .policies import WEIGHTS as WEIGHTS
 
 PRIORS: tuple[str, ...] = FLOW["prior"].words
 INITS: tuple[str, ...] = FLOW["init"].words
-MEMORIES: tuple[str, ...] = FLOW["memory"].words
-KEEPS: tuple[float | str, ...] = FLOW["keep"].words
 #: Initialisations that start from principal channels, so that variances and partitions have a meaning.
 ROTATED = ("principal", "linear")
 #: Hard bounds of every number in a config; they hold before any memory is taken.

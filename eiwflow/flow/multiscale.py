@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -497,10 +497,6 @@ class MultiScaleFlow(nn.Module):
     def couplings(self) -> list[AffineCoupling]:
         """Return the couplings of all steps, level by level."""
         return [step.coupling for level in self.levels for step in level.steps]
-
-    def density_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that the density depends on: all of them."""
-        return self.parameters()
 
     def parameter_count(self) -> int:
         """Return the number of parameters."""

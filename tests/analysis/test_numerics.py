@@ -19,7 +19,8 @@ from eiwflow.analysis.exactness import unsound_level
 from eiwflow.checkpoint import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.bijection import round_trip_error
-from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, ROTATED, WEIGHTS
+from eiwflow.flow.config import INITS, ORDERS, PRIORS, ROTATED, WEIGHTS
+from eiwflow.options import FLOW
 
 from .. import LONG
 
@@ -55,7 +56,7 @@ def random_config(chance: Generator) -> FlowConfig:
         weights=pick(chance, WEIGHTS),
         prior=pick(chance, PRIORS),
         init=pick(chance, inits),
-        keep=pick(chance, KEEPS),
+        keep=pick(chance, FLOW["keep"].words),
         network=pick(chance, ("1-1", "3-3", "3-1-3", "5-1-3", "1-1-1-1-1")),
         scale_bound=pick(chance, (0.1, 0.5, 1.0, 1.0, 2.0, 4.0)),
         permutation_seed=int(chance.integers(100)),

@@ -37,8 +37,9 @@ def test_every_histogram_is_drawn_on_its_own_line_and_likelier_groups_are_named_
 
 def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likelihood) -> None:
     figure = figures.aurocs(result)
-    assert [trace.name for trace in figure.data] == list(likelihood.SCORES)
-    assert len({trace.marker.symbol for trace in figure.data}) == len(likelihood.SCORES)
+    scores = [likelihood.BITS, likelihood.TYPICALITY, likelihood.PNG, likelihood.WEBP]
+    assert [trace.name for trace in figure.data] == scores
+    assert len({trace.marker.symbol for trace in figure.data}) == len(scores)
     for trace in figure.data:
         values = [scored.auroc[trace.name].value for scored in result.groups]
         assert list(trace.x) == pytest.approx(values, abs=1e-4)

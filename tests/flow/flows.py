@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
-from eiwflow.flow.config import INITS, KEEPS, ORDERS, PRIORS, WEIGHTS
+from eiwflow.flow.config import INITS, ORDERS, PRIORS, WEIGHTS
+from eiwflow.options import FLOW
 
 from .. import LONG
 from ..words import spelled_out
@@ -39,13 +40,13 @@ ARMS |= {
     }
     for split in POLICIES
     for prior in PRIORS
-    for keep in KEEPS
+    for keep in FLOW["keep"].words
     if keep != 0.5
 }  # fmt: skip
 ARMS |= {
     f"released, {init}, keep {keep}": {"split": "released", "prior": "standard", "init": init, "keep": keep}
     for init in ("random", "principal")
-    for keep in KEEPS
+    for keep in FLOW["keep"].words
 }
 
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.flow import Latents
-from eiwflow.flow.config import INITS, KEEPS, PRIORS, ROTATED
+from eiwflow.flow.config import INITS, PRIORS, ROTATED
+from eiwflow.options import FLOW
 from tests.words import SPLITS
 
 from .flows import images_for, ready_flow
@@ -28,7 +29,7 @@ def descriptions(draw):
         "prior": "standard" if split == "released" else draw(st.sampled_from(PRIORS)),
         "init": draw(st.sampled_from(allowed.get(order, INITS))),
         "network": draw(st.sampled_from(["1-1", "3-1-3", "3-5"])),
-        "keep": draw(st.sampled_from(KEEPS)),
+        "keep": draw(st.sampled_from(FLOW["keep"].words)),
         "scale_bound": draw(st.floats(0.1, 4.0)),
         "permutation_seed": draw(st.integers(0, 2**31 - 1)),
     }

@@ -16,11 +16,11 @@ def test_a_parametrized_weight_is_left_to_adamw():
     flow = ready_flow(dtype=torch.float32)
     torch.nn.utils.parametrizations.weight_norm(flow.couplings()[0].network[0])
     steppers = optimisers(flow, "muon", lr=1e-3)
-    before = [parameter.detach().clone() for parameter in flow.density_parameters()]
+    before = [parameter.detach().clone() for parameter in flow.parameters()]
     flow.log_prob(images_for(flow, 4)).mean().backward()
     for stepper in steppers:
         stepper.step()
-    assert not any(torch.equal(a, b) for a, b in zip(before, flow.density_parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(before, flow.parameters(), strict=True))
 
 
 def test_muon_takes_the_steps_of_torch_for_convolutions_seen_as_matrices():

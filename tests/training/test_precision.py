@@ -68,7 +68,7 @@ def test_only_convolutions_of_networks_run_in_bfloat16(split):
 def test_gradients_through_bfloat16_networks_are_float32_and_finite(split):
     flow = halved(float_flow(split))
     flow.log_prob(images_for(flow, 4)).mean().backward()
-    for parameter in flow.density_parameters():
+    for parameter in flow.parameters():
         assert parameter.grad.dtype == torch.float32
         assert torch.isfinite(parameter.grad).all()
 

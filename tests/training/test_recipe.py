@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eiwflow.flow import ConfigError, FlowConfig
-from eiwflow.flow.config import MEMORIES, WEIGHTS
-from eiwflow.options import TRAINING
+from eiwflow.flow.config import WEIGHTS
+from eiwflow.options import FLOW, TRAINING
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import BOUNDS, Recipe, recording_steps
 
@@ -100,7 +100,7 @@ recipes = st.builds(
         order=st.sampled_from(["entropy", "variance-reversed", "random"]),
         weights=st.sampled_from(list(WEIGHTS)),
         scale_bound=st.floats(0.1, 4.0),
-        memory=st.sampled_from(MEMORIES),
+        memory=st.sampled_from(FLOW["memory"].words),
     ),
     data=st.text(st.characters(exclude_characters="\0"), min_size=1),
     batch=st.integers(1, 4096),

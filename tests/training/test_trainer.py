@@ -205,7 +205,7 @@ def test_every_step_is_taken_at_the_recipes_learning_rate_and_muons_at_five_time
 
 
 def gradient_norm(trainer):
-    return torch.cat([p.grad.flatten() for p in trainer.flow.density_parameters() if p.grad is not None]).norm().item()
+    return torch.cat([p.grad.flatten() for p in trainer.flow.parameters() if p.grad is not None]).norm().item()
 
 
 def test_a_gradient_beyond_the_bound_is_cut_to_it_and_its_own_norm_is_recorded():
