@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "options": set(),
     "flow": {"options"},
     "project": set(),
-    "settings": set(),
+    "server_settings": set(),
     "data": {"files", "flow", "project"},
     "checkpoint": {"files", "flow", "project"},
     "training": {"files", "options", "flow", "data", "checkpoint"},
@@ -47,7 +47,7 @@ MAY_IMPORT = {
         "importing",
         "lesson",
         "project",
-        "settings",
+        "server_settings",
     },
     "__main__": {"cli"},
     "ui": {
@@ -62,7 +62,7 @@ MAY_IMPORT = {
         "figures",
         "lesson",
         "project",
-        "settings",
+        "server_settings",
     },
     "__init__": set(),
 }

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from .. import project, settings
+from .. import project, server_settings
 
 PORT = 8501
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -36,7 +36,7 @@ def app_command(options: argparse.Namespace) -> NoReturn:
     command, environment = server(options)
     os.environ |= environment
     try:
-        settings.check(options.address or os.environ.get("STREAMLIT_SERVER_ADDRESS"))
+        server_settings.check(options.address or os.environ.get("STREAMLIT_SERVER_ADDRESS"))
     except ValueError as error:
         raise ConfigError(str(error)) from None
     os.execve(command[0], command, os.environ)

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import cli
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
-from eiwflow.settings import Settings, settings, teacher_token
+from eiwflow.server_settings import Settings, settings, teacher_token
 from eiwflow.training import worker
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import DeviceTaken, RunDirectory, RunError

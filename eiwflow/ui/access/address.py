@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ...settings import settings
+from ...server_settings import settings
 
 
 def address() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ... import data, settings
+from ... import data, server_settings
 
 #: Addresses that only this machine can reach.
 OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
@@ -29,7 +29,8 @@ def check_data_path(name: str) -> None:
     except (OSError, ValueError, RuntimeError):
         pass  # an impossible path is not allowed either
     raise data.DataError(
-        f"This server reads no images there. {settings.DATA_ROOTS_VARIABLE} names the folders that visitors may read"
+        f"This server reads no images there. {server_settings.DATA_ROOTS_VARIABLE} names the folders that visitors may "
+        "read"
     )
 
 
@@ -38,6 +39,6 @@ def data_roots() -> list[Path]:
 
     Without the environment variable that is the home folder where the app answers this machine alone, else none.
     """
-    if (named := settings.data_roots()) is not None:
+    if (named := server_settings.data_roots()) is not None:
         return named
     return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []

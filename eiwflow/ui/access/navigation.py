@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...project import ROOT
-from ...settings import settings
+from ...server_settings import settings
 
 
 class Entry(NamedTuple):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from ...settings import CLASSROOM, READ_ONLY, settings
+from ...server_settings import CLASSROOM, READ_ONLY, settings
 
 #: Signs the cookies of this server; after a restart no browser is known.
 _KEY = secrets.token_bytes(32)

@@ -6,7 +6,7 @@ import io
 import sys
 from functools import lru_cache
 
-from ...settings import settings, teacher_token
+from ...server_settings import settings, teacher_token
 from ..access.address import address
 
 #: Path below the app's address that, with the token, makes a browser the teacher's.

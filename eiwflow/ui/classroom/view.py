@@ -6,7 +6,7 @@ import base64
 
 import streamlit as st
 
-from ...settings import settings
+from ...server_settings import settings
 from ..access import roles
 from ..access.address import address
 from ..common.untrusted import plain

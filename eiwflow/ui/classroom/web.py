@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ...settings import settings, teacher_token
+from ...server_settings import settings, teacher_token
 from ..access import roles
 from ..access.address import base_path
 from .board import BOARD

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ...settings import settings
+from ...server_settings import settings
 
 Kept = TypeVar("Kept")
 

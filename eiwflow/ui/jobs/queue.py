@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ... import files
-from ...settings import Settings, settings
+from ...server_settings import Settings, settings
 from ..access import roles
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ... import settings
+from ... import server_settings
 from ..classroom import join
 from ..common import uploads
 from ..common.engine import import_what_is_slow
@@ -27,7 +27,7 @@ M_ARENA_MAX = -8
 def check_settings() -> None:
     """End the server with one sentence if a setting is wrong."""
     try:
-        settings.check()
+        server_settings.check()
     except ValueError as error:
         raise SystemExit(f"eiwflow app: {error}") from None
 

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from ...settings import ancestors, settings
+from ...server_settings import ancestors, settings
 from ..access import roles
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import uploads
