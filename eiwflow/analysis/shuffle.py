@@ -34,7 +34,7 @@ def ranks_of(orders: np.ndarray) -> np.ndarray:
 
 
 def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return for every channel (…, C) whether orders (…, C) put it on the other side than ``used`` (C,) does.
+    """Return for every channel (…, C) whether orders (…, C) and ``used`` (C,) put it on different sides.
 
     ``kept`` channels are passed on.
     """
@@ -42,7 +42,7 @@ def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
 
 
 def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return the part of the channels, 0 to 1, that orders (…, C) put on the other side than ``used`` (C,)."""
+    """Return the part of the channels, 0 to 1, that orders (…, C) and ``used`` (C,) put on different sides."""
     return crossing(orders, used, kept).mean(axis=-1)
 
 

@@ -323,7 +323,7 @@ def draw(flow: MultiScaleFlow, n: int, temperatures: Sequence[float], seed: int 
 
     Raises:
         NonFiniteError: a picture is not finite, as may happen above a temperature of 1.
-        ValueError: a temperature is below 0 or above :data:`MAX_TEMPERATURE`, or there are more or fewer than levels.
+        ValueError: a temperature is below 0 or above :data:`MAX_TEMPERATURE`, or their number is wrong.
 
     """
     for temperature in temperatures:

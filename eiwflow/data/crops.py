@@ -54,7 +54,7 @@ def fixed_crops(images: torch.Tensor, size: int | tuple[int, int], seed: int = 0
     import torch
 
     room = _room(images, size)
-    # Row by row, two numbers an image: the stream's beginning does not depend on how many follow.
+    # Two numbers an image, row by row, so that the first images' numbers do not depend on the number of images.
     drawn = np.random.default_rng(seed).random((len(images), 2))
     positions = torch.from_numpy((drawn * (np.array(room) + 1)).astype(np.int64)).to(images.device)
     return _cut(images, room, positions[:, 0], positions[:, 1])

@@ -49,7 +49,7 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images in two parts that share no content; of an archive with parts of its own the note counts shared images.
+    """Images in two parts that share no content, unless the note counts images that an archive has in both.
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
@@ -109,7 +109,7 @@ class ImageData:
 
 
 def check_images(what: str, count: int, height: int, width: int, channels: int) -> None:
-    """Raise DataError unless so many images of that shape may be held; asked before memory is taken."""
+    """Raise DataError if so many images of that shape are out of bounds; call this before memory is taken."""
     if channels not in (1, 3):
         raise DataError(f"{what} has {channels} channels; images are N×H×W or N×H×W×C with C = 1 or 3")
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):

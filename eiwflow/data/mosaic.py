@@ -2,7 +2,7 @@
 
 It takes about half the bytes of an ordinary ``.npz``, and fewer where images overlap: crops of one photograph are
 stitched together again. An array ``x`` of images is four arrays of the archive: ``x_webp`` (the bytes of all sheets,
-one behind the other), ``x_ends`` (where each ends), ``x_place`` (sheet, row and column of every image, in pixels) and
+one after the other), ``x_ends`` (the end of each), ``x_place`` (sheet, row and column of every image, in pixels) and
 ``x_shape``. Other arrays are stored unchanged. ``benchmarks/mosaic.py`` writes such archives.
 """
 
@@ -17,7 +17,7 @@ PARTS = ("_webp", "_ends", "_place", "_shape")
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of a bundled archive by name, images as images."""
+    """Return the arrays of a bundled archive by name, images decoded."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     for name in [name.removesuffix(PARTS[0]) for name in arrays if name.endswith(PARTS[0])]:

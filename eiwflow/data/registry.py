@@ -99,12 +99,12 @@ def load(
 
     Arguments:
         name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), of a ``.npy`` file or
-            of a ``.tar`` shard, or that of a folder of pictures, of ``train.npy`` and ``test.npy``, of shards, or of
+            of a ``.tar`` shard, or of a folder that holds pictures, ``train.npy`` and ``test.npy``, shards, or
             ImageNet's archives ``train_data_batch_*.npz``. Data that stay on disk may be larger than memory. A name
             goes before a path: a folder called mnist is ``./mnist``.
         multiple: divisor of both sides, 2**levels for a flow; images are zero-padded to it.
-        download: whether a data set of torchvision's may be fetched. They are kept in the folder that the
-            environment variable ``EIWFLOW_DATA`` names, else in ``~/.cache/eiwflow``.
+        download: whether a data set of torchvision's may be downloaded, into the folder ``EIWFLOW_DATA`` (an
+            environment variable) or else ``~/.cache/eiwflow``.
         size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; other data
             ignore it.
         strict: raise for an unreadable picture of a folder, instead of leaving it out.

@@ -23,7 +23,7 @@ def tenth_by_hash(keys: Iterable[bytes]) -> np.ndarray:
     """Choose a tenth of the keys by their SHA-256: (N,) bool.
 
     The choice of a key depends on the key alone: equal keys go the same way, and a set that grows keeps its split. If
-    no key is chosen, as in a very small set, the key of the lowest hash is.
+    no key is chosen, as in a very small set, the key of the lowest hash is taken.
     """
     hashes = [int.from_bytes(sha256(key).digest(), "big") for key in keys]
     bound = max(TENTH, min(hashes, default=0))
