@@ -1,4 +1,4 @@
-"""What a likelihood knows of an image: strange images beside the flow's own, by four scores."""
+"""Likelihood: strange images beside the flow's own, by four scores."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What each level's latent holds, seen by resampling it."""
+"""Latents: the information in each level's latent, measured by resampling it."""
 
 import streamlit as st
 
@@ -41,9 +41,9 @@ def mix(view: ui.Page) -> None:
 
 
 def predict(view: ui.Page) -> None:
-    """Ask which level holds the picture; show each resampled alone where that was predicted."""
+    """Ask which level holds the picture; after the prediction, show each level resampled alone."""
     if view not in mixed:
-        return  # the mix said why there is nothing
+        return  # the mix has explained why there is nothing
     resampled = cache.measure(view, treatment="resample").one_level
     if (guessed := predicted(view, words.QUESTION, names_of_levels(view))) is None:
         return

@@ -1,4 +1,4 @@
-"""Which channels still have structure: maps sorted by spectral redundancy, and entropies of both halves."""
+"""Entropy: channel maps sorted by spectral redundancy, and entropies of both halves."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def all_levels(view: ui.Page, results: ui.Results) -> None:
 
 
 def raw(view: ui.Page, results: ui.Results) -> None:
-    """Draw what rises by mere scaling."""
+    """Draw the raw entropy, which rises by mere scaling."""
     draw(view, results, "marginal", "rate")
     st.caption(words.raw(results[view]))
 
@@ -128,7 +128,7 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
     command = f"--what entropy --data {page.images.name} --seed {page.seed} --json"
-    # Over test images, also where the page looks at a photo.
+    # Over test images, also for a photo.
     ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)
 
 ui.closing(page, "The order decides which channels are factored out. What it moves, and when, is the next question.")

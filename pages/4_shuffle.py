@@ -1,4 +1,4 @@
-"""What the permutation before a split moves: over training, over images, and beside what other rules would move."""
+"""Shuffle: effects of the permutation before a split, over training, over images, and beside other rules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def together(reports: ui.Results) -> np.ndarray:
 
 
 def halves(view: ui.Page, reports: ui.Results, rule: str, what: str) -> str:
-    """Draw what a rule would pass on and factor out of this flow's channels; return it in words."""
+    """Draw the halves of this flow's channels under a rule; return them in words."""
     chosen = next(each for each in reports[view].alternatives if each.rule == rule)
     chart = ui.drawn(figures.halves_under, reports[view], rule, list(reports.values()))
     ui.chart(chart, view, what, alt=words.alternative(chosen))
@@ -34,7 +34,7 @@ def halves(view: ui.Page, reports: ui.Results, rule: str, what: str) -> str:
 
 
 def main(view: ui.Page, reports: ui.Results) -> None:
-    """Draw the ranks over training; without a training record the halves as they are."""
+    """Draw the ranks over training, or without a training record the present halves."""
     river = reports[view].river
     if river is None:
         st.info(words.NO_RECORD)
@@ -68,7 +68,7 @@ def order(view: ui.Page, reports: ui.Results) -> None:
 
 
 def other_rules(view: ui.Page, reports: ui.Results) -> None:
-    """Draw what this flow would have passed on under another rule."""
+    """Draw the halves of this flow under another rule."""
     if view is next(iter(reports)):
         rules = words.OTHERS
         st.segmented_control(

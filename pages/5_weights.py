@@ -1,4 +1,4 @@
-"""What the weights do for a picture: inside couplings, or before a split; and what they are worth."""
+"""Weights: their values for a picture, inside couplings or before a split, and the cost of freezing them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ asked: list[Chosen] = []
 
 
 def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
-    """Return the weights of the picture, of the kind that the flow has; where it has none, say so and return None."""
+    """Return the picture's weights, of the flow's kind; for a flow without weights say so and return None."""
     if has_coupling_weights(view.checkpoint.flow):
         return cache.measure(view).coupling_weights
     if view.checkpoint.info.config.weights == "pooled" and (level := ui.shuffle_level(view)) is not None:
@@ -34,12 +34,12 @@ def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
 
 
 def of_kind(results: ui.Results, kind: type) -> ui.Results:
-    """Return what was loaded of the flows with weights of one kind."""
+    """Return the loaded weights of one kind, by flow."""
     return {view: weights for view, weights in results.items() if isinstance(weights, kind)}
 
 
 def main(view: ui.Page, results: ui.Results) -> None:
-    """Draw the map of couplings and the channels of one; or how far weights before a split follow loudness."""
+    """Draw the map of couplings and the channels of one coupling; or how far weights before a split follow loudness."""
     if isinstance(results[view], ChannelWeights):
         pooled_weights.main(view, of_kind(results, ChannelWeights))
         return
@@ -67,14 +67,14 @@ def main(view: ui.Page, results: ui.Results) -> None:
 
 
 def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
-    """Return what the weights of a flow do for the picture, in one or two sentences."""
+    """Return one or two sentences on a flow's weights for the picture."""
     if isinstance(weights, ChannelWeights):
         return pooled_words.follow_loudness(weights)
     return words.takeaway(cache.measure(view, **asked[0].choices).coupling_weights, cache.measure(view).frozen)
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:
-    """Draw how well the weights of each level tell what is known of test images."""
+    """Draw how well the weights of each level predict factors of test images."""
     if not view.images.factors:
         st.markdown(words.NO_FACTORS)
         return

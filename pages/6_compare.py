@@ -1,4 +1,4 @@
-"""What a split that looks at the data buys: the ladder and its leads over studies, then one study."""
+"""Compare: the gain of a split that looks at the data, over studies, and then in one study."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What lies between two images: the way through the latent space, with a slider, level by level."""
+"""Space: paths between two images through the latent space, with a slider, level by level."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ from eiwflow.analysis import latents, space  # noqa: E402 (the title does not wa
 from eiwflow.analysis.words import space as words  # noqa: E402
 
 PATHS = {"line": "linear", "arc": "spherical"}
-#: Frames of the GIF, one way; images that are drawn from the flow, fewer from a large one.
+#: Frames of the GIF in one direction; samples, of which a large flow draws fewer.
 GIF_FRAMES = 25
 large = any(checkpoints.is_large(view.checkpoint.info.config) for view in (page, page.other) if view is not None)
 FRAMES, ALONE, SAMPLES = (
@@ -71,7 +71,7 @@ if ways:
 
 
 def strips(view: ui.Page, _: ui.Results) -> None:
-    """Draw the way of each level alone."""
+    """Draw the path of each level alone."""
     st.html(figures.strips(cache.measure(view, other=other.images[view], path=path, frames=ALONE).interpolation))
 
 
@@ -86,7 +86,7 @@ ui.folds(page, ways, {"One level at a time": strips, "Why an arc?": norms})
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 temperatures: tuple[float, ...] = (own,) * levels
 if any(f"t{level}" in st.query_params for level in range(1, levels + 1)):
-    st.session_state.setdefault("fold-samples", True)  # a link that names a temperature shows what it makes
+    st.session_state.setdefault("fold-samples", True)  # a link with a temperature opens the samples
 with ui.fold("Samples, a temperature a level", "samples") as fold:
     if fold.open:
         temperatures = tuple(
@@ -108,7 +108,7 @@ ui.how_to_read("space")
 
 
 def evidence(view: ui.Page, _: ui.Results) -> None:
-    """Show the numbers of the way, and offer its files."""
+    """Show the numbers of the path, and offer its files."""
     b = other.images[view]
     way = cache.measure(view, other=b, path=path, frames=ALONE).interpolation
     ui.table(readable(way.table()))
@@ -129,7 +129,7 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
 
 
 def commands(view: ui.Page) -> list[str]:
-    """Return the command lines that print the way's numbers, and draw the samples."""
+    """Return the command lines for the path's numbers and the samples."""
     scales = ",".join(map(str, temperatures[: view.checkpoint.info.config.levels]))
     return [
         f"analyse {view.argument} --what space --data {page.images.name} --image {page.links['image']} "

@@ -1,4 +1,4 @@
-"""What is in a checkpoint file: its make, what it costs, how well it inverts, and how it came about."""
+"""Checkpoint: parts, bits/dim, inversion, and training of a file."""
 
 import shlex
 from dataclasses import replace
@@ -114,7 +114,7 @@ if (more := ui.more_evidence()).open:
             f"inspect {page.argument} {data} --json",
             f"evaluate {page.argument} --data {shlex.quote(scored_on.images.name)} --limit {limit} --json",
             f"analyse {page.argument} --what entropy {data} --seed {page.seed} --json",
-            photo=False,  # it is over test images, or one's own archive
+            photo=False,  # over test images, or the visitor's own archive
         )
 
 ui.closing(page, "Every image has one list of ε, and every list one image. Here stands how well this file keeps that.")

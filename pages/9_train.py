@@ -1,4 +1,4 @@
-"""Training beside the app: start a run, watch it, stop it, go on with it, and keep what came of it."""
+"""Train: start, watch, stop and continue a run beside the app, and keep its result."""
 
 import streamlit as st
 
@@ -60,4 +60,4 @@ if listed and (more := ui.more_evidence()).open:
 
 ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
 if access.may_start() and not (listed and listed[name].state.alive):
-    say_times()  # at the end: everything else stands meanwhile, but what moves would have to wait
+    say_times()  # at the end, so that the rest of the page is drawn before

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...study.recipe import Arm
     from .studies import StudyVisit
 
-#: The chart under which the slider stands.
+#: The chart above the slider.
 CURVES = "scrub-curves"
 
 
@@ -64,7 +64,7 @@ def _film_of(arm: Arm) -> str:
 
 
 def _choose_curves(first: str) -> bool:
-    """Draw the choice between curves and their differences from the first; return whether it is differences."""
+    """Draw the choice between curves and their differences from the first; return True for differences."""
     note = f"*minus* shows the lead of {first} over each other arm, seed by seed: above 0 {first} needs fewer bits."
     options = ["bits/dim", "minus"]
     chosen = st.segmented_control(
@@ -74,7 +74,7 @@ def _choose_curves(first: str) -> bool:
 
 
 def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: bool) -> None:
-    """Draw the curves, or the bits that the others need more than the first, over the recorded steps."""
+    """Draw the curves, or their differences from the first, over the recorded steps."""
     part = "test" if page.study.recipe.evaluate_on == "test" else "held-out"
     title = f"bits/dim on {part} crops"
     (base, first), *rest = curves.items()

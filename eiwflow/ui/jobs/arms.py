@@ -10,14 +10,14 @@ import streamlit as st
 if TYPE_CHECKING:
     from ...study.file import Study
 
-#: Arms beside the first, of which each has a colour of its own.
+#: Most arms beside the first, limited by the colours.
 MOST_OTHERS = 4
 
 
 def choose(study: Study) -> list[str]:
-    """Draw the choice of an arm and of those it is compared with; return the first, then the others.
+    """Draw the choice of an arm and of its competitors; return the first, then the others.
 
-    Each is an arm without its prior (:attr:`.Arm.choice`): the prior is chosen apart.
+    Arms are without their prior (:attr:`.Arm.choice`), which is a separate choice.
     """
     from ...study.statistics import subjects
 
@@ -29,7 +29,7 @@ def choose(study: Study) -> list[str]:
         return name(study, option)
 
     chosen = subject_column.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
-    # The session's value is never written: a widget that has a default too would complain of it.
+    # The session's value is never written: Streamlit complains about a widget that also has a default.
     against = others.multiselect(
         f"with (up to {MOST_OTHERS})",
         options,
@@ -43,7 +43,7 @@ def choose(study: Study) -> list[str]:
 
 
 def choose_prior(study: Study) -> str:
-    """Draw the choice of a prior where there are several."""
+    """Draw the choice of a prior if there are several."""
     from ...study.answer import usual_prior
 
     if len(study.priors) == 1:
@@ -61,7 +61,7 @@ def name(study: Study, choice: str) -> str:
 
 
 def _usual(study: Study) -> list[str]:
-    """Return the default choice: of each order the arm with the fewest bits that passes on as much as the first."""
+    """Return the default choice: for each order the best arm that passes on the same fraction as the first."""
     from ...study.arms import arm_table
     from ...study.recipe import AGAIN, Arm
     from ...study.statistics import subjects

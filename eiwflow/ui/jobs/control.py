@@ -16,19 +16,19 @@ from .. import access
 if TYPE_CHECKING:
     from ...training.run_directory import WorkFolder
 
-#: Seconds that a refusal stands, however often the page is drawn meanwhile.
+#: Seconds that a refusal is shown, over all reruns of the page.
 FRESH_S = 20.0
 #: Places of a refusal on a page: at the run that is shown, at the controls of a new one, at the studies.
 SHOWN, NEW, STUDIES = "shown", "new", "studies"
 
 
 def click(act: Callable[[], object], place: str = SHOWN, changes: Path | None = None) -> None:
-    """Act on a click, where this visitor may; a refusal is kept for :func:`refusal`.
+    """Act on a click if this visitor has the right; a refusal is kept for :func:`refusal`.
 
     Args:
-        act: does it.
+        act: the action.
         place: of the refusal.
-        changes: the directory of the run that is changed; None where a study is changed or a run begins.
+        changes: the directory of the changed run; None for a study or a new run.
 
     """
     from ...flow import ConfigError
@@ -54,7 +54,7 @@ def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> 
 
     Args:
         work: the directory of its process.
-        resume: goes on with it.
+        resume: continues the work.
         study: the key of a study; empty for a run. A study cannot pause.
 
     """

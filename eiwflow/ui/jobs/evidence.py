@@ -1,4 +1,4 @@
-"""What the bundled studies say together: the headline, the ladder of a data set, and the lead against training."""
+"""The evidence of all bundled studies: the headline, the ladder of a data set, and the lead against training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ...study.ladder import Count, Ladder
     from ..sources.visit import Visit
 
-#: What is asked on the first screen, each in a line, and what it is called; of a pair the first that studies ask.
+#: Questions of the first screen, one per line, with a name; of a pair, the first with an answer.
 ALONE = (
     ("Principal start alone", ("start",)),
     ("Entropy, not variance", ("order",)),
@@ -26,12 +26,12 @@ ALONE = (
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What studies say together.
+    """The evidence of several studies.
 
     Attributes:
         ladders: title -> ladder.
         counts: key of a question -> its count.
-        by_set: data set -> the ladder that is shown of it.
+        by_set: data set -> its shown ladder.
 
     """
 
@@ -41,14 +41,14 @@ class Evidence:
 
     @property
     def headline(self) -> str:
-        """What a split that looks at the data buys, in a sentence."""
+        """The gain of a split that looks at the data, in a sentence."""
         if "data" not in self.counts:
             return "No study here compares a split that looks at the data with Glow's fixed half yet."
         return self.counts["data"].in_words()
 
     @property
     def leads(self) -> list[figures.Lead]:
-        """The lead of a split that looks at the data, of every study at equal steps that asks."""
+        """The leads of a split that looks at the data, of all studies at equal steps with this question."""
         asked = self.counts["data"].effects if "data" in self.counts else {}
         recipes = {title: self.ladders[title].study.recipe for title in asked}
         held_out = {title: ", held out" * (recipe.evaluate_on == "validation") for title, recipe in recipes.items()}
@@ -59,7 +59,7 @@ class Evidence:
 
 
 def of(studies: Iterable[Study]) -> Evidence:
-    """Return what studies say together, counted once for every state of their files."""
+    """Return the evidence of studies, counted once for every state of their files."""
     listed = list(studies)
     return _evidence(tuple((study.path, study.sha256) for study in listed), listed)
 
@@ -94,7 +94,7 @@ def draw(page: Visit, evidence: Evidence) -> None:
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:
-    """Draw a ladder, where its study has one."""
+    """Draw a ladder, if its study has one."""
     if ladder.rungs:
         chart(drawn(figures.waterfall, ladder.rungs), page, f"ladder-{ladder.study.name}", alt=ladder.in_words())
 

@@ -1,4 +1,4 @@
-"""A run as the page Train shows it: while it trains, and how it ended."""
+"""A run on the page Train, during its training and after its end."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the queue of a class.
 QUEUE_LOOK_S = 2
-#: A chart whose description changes is drawn anew and forgets its zoom: the numbers stand in sentences beside it.
+#: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
 CURVES = (
     "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
 )
 
 
 def choice(known: dict[str, runs.Listed], device: str) -> str:
-    """Draw the choice of a run, the living one first, with the buttons that its state allows; return its name."""
+    """Draw the choice of a run, a running one first, with the buttons that its state allows; return its name."""
     called = labels(known)
     if (asked := state.wanted("run")) is not None and asked not in known:
         missing.stop(st.container(), "run", missing.run(asked), called)
@@ -61,7 +61,7 @@ def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
 
 
 def show(listed: runs.Listed, page: Visit) -> None:
-    """Draw a run: how it ended, if it has; its curves, samples and channels, every second while it lives."""
+    """Draw a run: its end, if it has ended; its curves, samples and channels, every second during training."""
     run, now = listed.run, listed.state
     if now.name in ("failed", "crashed"):
         st.error(f"{plain(now.message)} {plain(now.advice)}")
@@ -91,7 +91,7 @@ def _draw(listed: runs.Listed) -> None:
         return
     now, progress = look.state, look.progress
     if listed.state.alive and (now.name, now.frozen) != (listed.state.name, listed.state.frozen):
-        st.rerun()  # other buttons, and no more seconds to count where it has ended
+        st.rerun()  # a run that has ended has other buttons and no timer
     if now.frozen:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
@@ -154,7 +154,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
         key="compared",
     )
     if others:
-        # Two runs may have been given one name.
+        # Two runs may have the same name.
         together = {f"{known[key].run.title} ({key[-6:]})": known[key].progress for key in [name, *others]}
         parts.chart_of_rows(
             figures.compared_rows(together),
@@ -192,7 +192,7 @@ def _change(listed: runs.Listed, name: str) -> None:
 
 
 def waiting() -> None:
-    """Draw where this visitor's training stands in the queue; nothing where there is none."""
+    """Draw the place of this visitor's training in the queue, if there is one."""
     if not access.settings().classroom:
         return
     ticket = queue.own()

@@ -1,4 +1,4 @@
-"""The ways to a new run on the page Train: presets by the time they take here, and the visitor's own settings.
+"""Forms for a new run on the page Train: presets with their time on this machine, and the visitor's own settings.
 
 To add a control, add a row to :data:`CONTROLS`: its key is a setting of :mod:`eiwflow.options`.
 """
@@ -31,15 +31,15 @@ from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
-#: Words that are rows of a table: one more row is one more word.
+#: The allowed words are the rows of a table.
 _ROWS: dict[str, Mapping[str, Any]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS}
-#: Seconds between two looks at whether the device has been timed.
+#: Seconds between two checks whether the device has been timed.
 WAIT_S = 0.25
 
 
 @dataclass(frozen=True)
 class Number:
-    """A number between the bounds that its setting has, unless the page has others."""
+    """A number between the bounds of its setting, unless the page has others."""
 
     value: float
     step: float
@@ -58,7 +58,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of the words that a setting has, its default first, or of some of them."""
+    """A choice among the words of a setting, or some of them, its default first."""
 
     words: tuple[Any, ...] = ()
 
@@ -90,7 +90,7 @@ def _help(name: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-#: Columns of controls: setting -> its control. Order and channel weights stand above, since presets take them too.
+#: Columns of controls: setting -> its control. Order and channel weights are above, since presets use them too.
 CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
     {"size": Number(16, 8, bounds=(8, 256)), "levels": Number(2, 1), "steps": Number(4, 1), "width": Number(32, 8)},
     {"init": Choice(), "partition": Choice(), "keep": Choice(), "prior": Choice(("conditional", "standard"))},
@@ -109,9 +109,9 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
 
 
 def draw(above: DeltaGenerator | None) -> Callable[[], None]:
-    """Draw all controls; return a function that waits until the device is timed, then shows how long each takes.
+    """Draw all controls; return a function that waits until the device is timed, then shows the time of each preset.
 
-    ``above`` takes the page's sentence where there is no run that has one.
+    ``above`` takes the page's sentence if there is no run.
     """
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
@@ -163,7 +163,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
         pulse = st.empty()
         while (timings := presets.timings(device)) is None:
             time.sleep(WAIT_S)
-            pulse.empty()  # any message lets Streamlit see whether the visitor clicked meanwhile
+            pulse.empty()  # any message lets Streamlit notice a click
         say(timings)
 
     say(known)
@@ -171,7 +171,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
 
 
 def _title(preset: str, timings: dict[str, presets.PresetTime] | None) -> str:
-    """Return the title of a preset: how long it takes, where that is known."""
+    """Return the title of a preset: its time, if known."""
     named = preset.replace("-", " ").capitalize()
     return f"#### {f'About {duration(timings[preset].seconds)}' if timings else named}"
 
@@ -204,13 +204,13 @@ def _own_recipe() -> Recipe:
 
 
 def _data_name() -> str | None:
-    """Return the data set that was chosen; None for a preset's own."""
+    """Return the chosen data set; None for a preset's own."""
     chosen: str = st.session_state["train-data"]
     return None if chosen == PRESETS_OWN else chosen
 
 
 def _start(preset: str | None = None) -> None:
-    """Start with the values of the widgets at the click: text typed just before has not been drawn since."""
+    """Start with the values of the widgets at the click, since text typed just before is not drawn yet."""
     chosen = st.session_state
     choices = {name: chosen[name] for name in ("order", "weights")}
     runs.start(
@@ -220,7 +220,7 @@ def _start(preset: str | None = None) -> None:
 
 
 def _say_estimate(device: str) -> None:
-    """Show the time and memory that the settings need, or the error in them."""
+    """Show the estimated time and memory of the settings, or their error."""
     from ...flow import ConfigError
 
     try:

@@ -1,4 +1,4 @@
-"""Start a small study from the page, watch it, end it, go on with it."""
+"""Start, watch, end and continue a small study from the page."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ INIT_WORDS = {
     "random initialisation (Glow)": ("random", "alternating"),
     "partitions by information, linear start": ("linear", "information"),
 }
-#: Fraction passed on -> how it is written.
+#: Fraction passed on -> its text.
 KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
 #: The arms of a new study: those of the ladder, or all combinations of lists.
 LADDER, CHOSEN = "the ladder", "my own choice"
 MOST_SEEDS, MOST_ITERATIONS = 8, 500
-#: Seconds between two looks at a study that is under way.
+#: Seconds between two looks at a study under way.
 LOOK_S = 2
 
 
 def draw(known: dict[str, Path], watched: str | None = None) -> None:
-    """Draw the studies under way, but the one watched elsewhere, and the form for a new study."""
+    """Draw the studies under way, except the one watched elsewhere, and the form for a new study."""
     if refused := control.refusal(control.STUDIES):
         st.error(plain(refused))
     if (ended := st.session_state.get("_study_ended")) in known:
@@ -91,7 +91,7 @@ def _choices() -> tuple[list[str], ...]:
 def _recipe(
     data: str, choices: tuple[list[str], ...] | None, null: bool, seeds: int, iterations: int
 ) -> tuple[StudyRecipe | None, list[str]]:
-    """Return the recipe of the choices, None without any arm, and a sentence for every arm that is left out."""
+    """Return the recipe of the choices, None without any arm, and a sentence for every arm left out."""
     from ...flow import ConfigError
     from ...study.recipe import DEFAULT_ARMS, StudyRecipe, control, crossed
 
@@ -112,12 +112,12 @@ def _recipe(
 
 
 def _new_folder() -> Path:
-    """Return the folder of a study that is to be started; its name is generated."""
+    """Return the folder of a new study, with a generated name."""
     return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
-    """Return the CPU minutes that a recipe takes, from the time of an image in a bundled study of its size."""
+    """Estimate the CPU minutes of a recipe from the time of an image in a bundled study of its size."""
     size = ("size", "levels", "steps", "width", "network")
     bundled = {key: path for key, path in known.items() if path.parent == studies.BUNDLED}
     for study in studies.readable(bundled).values():
@@ -163,7 +163,7 @@ def _progress(key: str, path: Path) -> None:
     if not alive and state.message:
         st.error(plain(state.message))
     if st.session_state.get(f"_alive-{key}") and not alive:
-        # It has just ended: the page is drawn once more, and the look at it comes to an end.
+        # It has just ended: draw the page once more and stop watching.
         st.session_state[f"_alive-{key}"] = False
         if study.is_done:
             st.session_state["_study_ended"] = key

@@ -1,4 +1,4 @@
-"""Devices, presets and recipes of the page Train, and the time and memory that they take."""
+"""Devices, presets and recipes of the page Train, with their time and memory."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
 
 PICTURES = project.ROOT / "assets" / "presets"
-#: Which preset's timing stands for other settings: the larger preset comes nearer to long trainings.
+#: The preset whose timing is used for other settings: the larger preset is closer to long trainings.
 TIMED_FOR_CUSTOM = "five-minutes"
-#: Files of a folder that are checked for changes.
+#: Most files of a folder that are checked for changes.
 MAX_LISTED = 100_000
-#: The longest training that a visitor may start here.
+#: Most steps of a training from the page.
 MOST_ITERATIONS = 200_000
 _FLOW_FIELDS = ("levels", "steps", "width")
 
@@ -53,10 +53,10 @@ def devices() -> dict[str, str]:
 
 
 def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have: a browser may send words that the menu does not offer.
+    """Refuse a device that this machine does not have, since a browser may send any word.
 
     Raises:
-        RunError: with the devices that are here.
+        RunError: the device is missing; the message lists the others.
 
     """
     from ...training.run_directory import RunError
@@ -66,13 +66,13 @@ def check_device(name: str) -> None:
 
 
 def threads() -> int:
-    """Return the CPU threads of a training: those of the app, which leaves half of the cores to the rest."""
+    """Return the CPU threads of a training: as many as the app has, half of the cores."""
     import torch
 
     return torch.get_num_threads()
 
 
-#: Bytes that a child needs to time the presets, and its program.
+#: Memory of the child that times the presets, and its program.
 TIMING_BYTES = 2**30
 _TIME = """
 import pickle, sys
@@ -99,24 +99,24 @@ class PresetTime:
 
 @st.cache_resource(show_spinner=False)
 def _timer(device: str) -> Future[dict[str, PresetTime]]:
-    """Begin to time the presets on a device, beside the page: it is usable meanwhile."""
+    """Begin to time the presets on a device in a thread, so that the page remains usable."""
     timer: Future[dict[str, PresetTime]] = Future()
 
     def measure() -> None:
         try:
             timer.set_result(timed_apart(device))
         except Exception:  # the page waits for an answer, also after an error
-            timer.set_result({})  # without the photographs, or without memory for them, no time is said
+            timer.set_result({})  # no times without the photographs, or without memory for them
 
-    # A daemon, unlike a pool's thread: a server that is told to end does not wait for it.
+    # A daemon, unlike a pool's thread, so that the server can end at once.
     threading.Thread(target=measure, daemon=True).start()
     return timer
 
 
 def timed_apart(device: str) -> dict[str, PresetTime]:
-    """Return :func:`time_presets`, measured in a child: the memory of a training would else stay with the server.
+    """Return :func:`time_presets`, measured in a child, since the server would keep the memory of a training.
 
-    Empty where there is no room for a child.
+    Empty if there is no memory for a child.
     """
     import torch
 
@@ -136,7 +136,7 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
         answer = child.stdout.read()
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, child.args)
-    times: dict[str, PresetTime] = pickle.loads(answer)  # of our own process
+    times: dict[str, PresetTime] = pickle.loads(answer)  # pickled by our own process
     return times
 
 
@@ -159,13 +159,13 @@ def time_presets(device: str) -> dict[str, PresetTime]:
 
 
 def timings(device: str) -> dict[str, PresetTime] | None:
-    """Return the times of the presets on a device, None while they are being measured; empty where they cannot be."""
+    """Return the times of the presets on a device; None during the measurement, empty if it is impossible."""
     timer = _timer(device)
     return timer.result() if timer.done() else None
 
 
 def seconds(chosen: Recipe, device: str) -> float | None:
-    """Return the seconds that any recipe takes, by the rate of multiplications of a timed preset."""
+    """Estimate the seconds of any recipe by the rate of multiplications of a timed preset."""
     if not (timed := timings(device)):
         return None
     return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, len(_read(chosen.data, chosen.flow).test))
@@ -177,13 +177,13 @@ def _read(name: str, flow: FlowConfig) -> ImageData:
 
 @lru_cache(maxsize=2)  # a set may have 2 GiB
 def _read_once(name: str, multiple: int, size: int, stamp: object) -> ImageData:
-    # Not Streamlit's cache: the timer reads too, outside of any page.
-    del stamp  # a file or a folder that was changed is a new key
+    # Not Streamlit's cache, since the timer reads outside of any page.
+    del stamp  # a changed file or folder has a new key
     return data.load(name, multiple=multiple, size=size, download=False)
 
 
 def forget() -> None:
-    """Forget the images that were read."""
+    """Forget cached images."""
     _read_once.cache_clear()
 
 
@@ -203,10 +203,10 @@ def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 
 def memory(chosen: Recipe, device: str) -> int:
-    """Return the bytes that a recipe is estimated to take.
+    """Estimate the bytes of memory of a recipe.
 
     Raises:
-        ConfigError: a device has not so much.
+        ConfigError: the device has too little memory.
 
     """
     import torch
@@ -221,7 +221,7 @@ def memory(chosen: Recipe, device: str) -> int:
 
 @st.cache_resource(show_spinner=False)
 def result(preset: str) -> tuple[bytes, str] | None:
-    """Return the result of a preset that was trained for this project: samples, and words; None without them."""
+    """Return the bundled result of a preset: samples, and words; None without one."""
     try:
         facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
         picture = (PICTURES / f"{preset}.webp").read_bytes()
@@ -234,16 +234,16 @@ def result(preset: str) -> tuple[bytes, str] | None:
 
 
 def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
-    """Return the recipe of a preset on a data set, its own if None is named, with ``choices`` of the flow.
+    """Return the recipe of a preset on a data set (None for its own), with ``choices`` of the flow.
 
     Raises:
-        ConfigError, DataError: it does not go with these images.
+        ConfigError, DataError: it does not fit these images.
 
     """
     settings = preset_settings(preset, data_name)
     size, data_name = settings.pop("size"), settings.pop("data")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
-    if choices.get("order") in ("first", "last"):  # halves by number go with random rotations alone
+    if choices.get("order") in ("first", "last"):  # halves by number need random rotations
         flow["init"] = "random"
     return recipe(data_name, size, {**flow, **choices}, settings)
 
@@ -260,7 +260,7 @@ def settings_in_words(preset: str) -> str:
 
 
 def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, Any]) -> Recipe:
-    """Return a recipe for the images of a data set, which are read for it.
+    """Return a recipe for a data set, whose images are read.
 
     Raises:
         ConfigError: a setting is out of its bounds.
@@ -286,6 +286,6 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
 
 
 def command(chosen: Recipe, device: str) -> str:
-    """Return the command line that trains the same."""
+    """Return the command line of the same training."""
     words = ["python", "-m", "eiwflow", *chosen.arguments(), "--device", device, "--threads", str(threads())]
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""The queue of students' trainings: one at a time on a device, one for each student, each short."""
+"""The queue of students' trainings: short, one at a time on a device, and one for each student."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
     from ...training.run_directory import RunDirectory
 
-#: Trainings that wait at most, and that are remembered after they have ended.
+#: Most waiting trainings, and most ended trainings that are remembered.
 MOST_WAITING, MOST_ENDED = 60, 200
-#: Seconds between two looks at whether the next training can start.
+#: Seconds between two checks whether the next training can start.
 LOOK_S = 0.5
-#: Seconds that a training has to stop in when it is asked to; then its process is ended, and its last save stays.
+#: Seconds for a training to stop on request; then its process is ended, and its last save remains.
 PATIENCE_S = 30.0
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
 
 @dataclass(eq=False)
 class Ticket:
-    """A training that a student asked for.
+    """A student's request for a training.
 
     Attributes:
         visitor: the name of the student's browser.
@@ -38,8 +38,8 @@ class Ticket:
         start: starts it, and returns its run.
         teacher: whether the teacher asked: then it is the next training, and has no limits.
         state: waiting, running or ended.
-        run: its run, once it is started.
-        refusal: why it was not started, as a sentence; empty where nothing stood against it.
+        run: its run, once started.
+        refusal: a sentence if it was not started, else empty.
 
     """
 
@@ -56,7 +56,7 @@ class Ticket:
 
 
 class Queue:
-    """Tickets in the order in which they were asked for; a thread starts the next training when the device is free."""
+    """Tickets in order; a thread starts the next training when the device is free."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -67,7 +67,7 @@ class Queue:
         """Put a training into the queue.
 
         Raises:
-            RunError: it is too long, or its visitor or the queue has no room for it. The teacher's always has.
+            RunError: it is too long, or its visitor or the queue has no room; never for the teacher.
 
         """
         from ...training.run_directory import RunError
@@ -101,7 +101,7 @@ class Queue:
         return ""
 
     def of(self, visitor: str) -> Ticket | None:
-        """Return a visitor's training that waits or runs."""
+        """Return a visitor's waiting or running training."""
         with self._lock:
             return next(
                 (ticket for ticket in self._tickets if ticket.visitor == visitor and ticket.state != ENDED), None
@@ -118,12 +118,12 @@ class Queue:
             return [ticket for ticket in self._tickets if ticket.state == WAITING]
 
     def running(self) -> Ticket | None:
-        """Return the ticket whose training is under way."""
+        """Return the ticket of the running training."""
         with self._lock:
             return next((ticket for ticket in self._tickets if ticket.state == RUNNING), None)
 
     def leave(self, ticket: Ticket) -> None:
-        """Take a waiting training out of the queue; a training that is just being started is asked to stop."""
+        """Take a waiting training out of the queue; ask one that is just starting to stop."""
         with self._lock:
             ticket.has_left = ticket.state == WAITING
             if ticket.has_left and not ticket.is_being_started:
@@ -170,7 +170,7 @@ class Queue:
             ticket.is_being_started = True
         try:
             run = ticket.start()
-        except DeviceTaken:  # by the teacher's or another's training: it waits
+        except DeviceTaken:  # the device is taken by another training: wait
             with self._lock:
                 ticket.is_being_started = False
                 if ticket.has_left:
@@ -205,17 +205,17 @@ def _size(path: Path) -> int:
     return 0
 
 
-#: The one of this server.
+#: The queue of this server.
 QUEUE = Queue()
 
 
 def own() -> Ticket | None:
-    """Return the newest training that this session's visitor asked for, ended or not."""
+    """Return the newest ticket of this session's visitor, ended or not."""
     return QUEUE.last_of(roles.TEACHER if roles.role() is roles.Role.TEACHER else roles.visitor_id())
 
 
 def place_in_words(ticket: Ticket) -> str:
-    """Say how many trainings come before a waiting one."""
+    """Return the number of trainings before a waiting one, as a sentence."""
     waiting = QUEUE.waiting()
     ahead = waiting.index(ticket) + (QUEUE.running() is not None) if ticket in waiting else 0
     if not ahead:

@@ -1,4 +1,4 @@
-"""Runs on disk as the page Train lists them, and clicks that start, resume, rename or delete a run."""
+"""Runs on disk for the page Train, and clicks that start, resume, rename or delete a run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _progress(path: Path, time: int, size: int) -> Progress:
     from ...analysis import train as progress
     from ...training.run_directory import RunDirectory
 
-    del time, size  # they are the records' stamp
+    del time, size  # the records' stamp
     return progress.progress(RunDirectory(path))
 
 
@@ -61,9 +61,9 @@ class Listed:
 
     Attributes:
         run: its directory.
-        state: where it stands.
+        state: of its training.
         recipe: of its training.
-        command: the command line that trains the same.
+        command: the command line of the same training.
         progress: of its training so far.
 
     """
@@ -83,14 +83,14 @@ class Listed:
         return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {words.answer(self.progress)}"
 
     def longest_words(self) -> str:
-        """Return words as long as any of :meth:`in_words` before the end of the run."""
+        """Return a text at least as long as any of :meth:`in_words` before the end of the run."""
         from ...analysis.words import train as words
 
         longest = replace(self, state=replace(self.state, name="starting"), progress=words.longest(self.progress))
         return longest.in_words()
 
     def row(self) -> dict[str, Any]:
-        """Return its line in the list."""
+        """Return the run as a row of the list."""
         bits, flow = self.progress.bits, self.recipe.flow
         part = " (held out)" if self.recipe.validation else ""
         whole = part if self.progress.final is not None else f" (first {'held-out' if part else 'test'} images)"
@@ -114,7 +114,7 @@ def listed() -> dict[str, Listed]:
 
 
 def complaints() -> list[str]:
-    """Return a sentence for everything in the folder of runs that cannot be read."""
+    """Return a sentence for every unreadable entry of the folder of runs."""
     from ...training.run_directory import RunError, list_runs, runs_root
 
     runs, complaints = list_runs(runs_root())
@@ -127,7 +127,7 @@ def complaints() -> list[str]:
 
 
 def look_at(run: RunDirectory) -> Listed | None:
-    """Return a run's state at this moment, None where its config cannot be read."""
+    """Return a run's present state, None if its config cannot be read."""
     from ...training.run_directory import RunError
 
     try:
@@ -138,12 +138,12 @@ def look_at(run: RunDirectory) -> Listed | None:
 
 
 def export_link(run: Path) -> str:
-    """Return the link, seen from any page, that saves a run as one ZIP file."""
+    """Return the relative link that saves a run as one ZIP file."""
     return f"{EXPORT}/{quote(run.name, safe='')}.zip"
 
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
-    """Return the step and the WEBP of the newest samples, None where there are none."""
+    """Return the step and the WEBP of the newest samples, None without samples."""
     from ...training.history import MAX_MONTAGE_PIXELS, MAX_SAMPLES
 
     samples = list(run.sample_files().items())
@@ -155,7 +155,7 @@ def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
-    """Draw the ways to every page that can show the run's flow; while it trains, as it was saved last."""
+    """Draw links to every page that can show the run's flow, during training its last save."""
     from ..access import navigation
 
     entries = [entry for entry in navigation.pages() if entry.group in ("Learn", "Look inside")]
@@ -177,7 +177,7 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
 
 
 def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
-    """Open a page on a copy of the run's last save: the next save would replace the file under the visitor."""
+    """Open a page on a copy of the run's last save, since the next save replaces the file."""
     from ...checkpoint import MAX_FILE_BYTES, CheckpointError
 
     try:
@@ -208,7 +208,7 @@ def start(make: Callable[[], Recipe], device: str) -> None:
 
 
 def begin(chosen: Recipe, device: str) -> RunDirectory | None:
-    """Start a run and return it; None where it has been put into the class's queue.
+    """Start a run and return it; None if it was put into the class's queue.
 
     Raises:
         RunError, ConfigError: it is refused; nothing is changed.
@@ -245,10 +245,10 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
 
 
 def _check_time(chosen: Recipe, device: str) -> None:
-    """Refuse a student's training that is known to take too long.
+    """Refuse a student's training whose estimated time is too long.
 
     Raises:
-        RunError: with the estimate and the limit.
+        RunError: the message has the estimate and the limit.
 
     """
     from ...training.run_directory import RunError
@@ -259,7 +259,7 @@ def _check_time(chosen: Recipe, device: str) -> None:
 
 
 def resume(run: RunDirectory, device: str) -> None:
-    """Resume a run where it was started or, if this machine has no such device, on the device that is chosen now.
+    """Resume a run on its device or, if this machine has no such device, on the chosen one.
 
     Raises:
         RunError, ConfigError: it is refused; nothing is changed.
@@ -277,7 +277,7 @@ def resume(run: RunDirectory, device: str) -> None:
 
 
 def rename(run: RunDirectory, key: str) -> None:
-    """Give a run the name that stands in the text field ``key``, from a click."""
+    """Give a run the name in the text field ``key``, from a click."""
     control.click(lambda: run.rename(st.session_state[key]), changes=run.path)
 
 
@@ -292,5 +292,5 @@ def delete(run: RunDirectory) -> None:
 
 
 def started() -> str | None:
-    """Return the name of the run that the last click started, once."""
+    """Return, once, the name of the run that the last click started."""
     return st.session_state.pop("_started_run", None)

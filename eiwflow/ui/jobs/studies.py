@@ -1,4 +1,4 @@
-"""Studies on disk, those that come with the project and those that were run here, and which of them a page shows."""
+"""Studies on disk, bundled and run here, and the choice among them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...study.file import Study
 
 BUNDLED = project.ROOT / "assets" / "studies"
-#: Choices that a study brings: another study need not have them.
+#: Choices that depend on the study: another study may lack them.
 OF_A_STUDY = ("subject", "against", "prior")
 
 
@@ -39,21 +39,21 @@ class StudyVisit(Visit):
 
 
 def own_folder() -> Path:
-    """Return the folder of studies that were run here."""
+    """Return the folder of studies run here."""
     from ...training.run_directory import runs_root
 
     return runs_root() / "studies"
 
 
 def files() -> dict[str, Path]:
-    """Return the studies that there are by their key: the bundled ones, then those that were run here, newest first."""
+    """Return the available studies by key: the bundled ones, then the ones run here, newest first."""
     bundled = {path.stem: path for path in sorted(_studies_in(BUNDLED), key=lambda path: path.stem)}
     own = sorted(_studies_in(own_folder()), key=_when, reverse=True)
     return bundled | {(path.stem if path.stem not in bundled else f"own-{path.stem}"): path for path in own}
 
 
 def complaints() -> list[str]:
-    """Return a sentence for every entry among the studies that cannot be read."""
+    """Return a sentence for every unreadable entry among the studies."""
     return [
         f"The study {printable(path.name)} is left out: {why}."
         for folder in (BUNDLED, own_folder())
@@ -63,7 +63,7 @@ def complaints() -> list[str]:
 
 
 def readable(known: Mapping[str, Path]) -> dict[str, Study]:
-    """Return those studies whose file can be read, by their key."""
+    """Return the studies with a readable file, by key."""
     from ...study.file import StudyError
 
     studies = {}
@@ -76,7 +76,7 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
 
 
 def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
-    """Return the key of the study that a first visit looks at: the ladder with the most rungs and the most seeds."""
+    """Return the key of a first visit's study: the ladder with the most rungs and the most seeds."""
     from ...study.ladder import ladder
 
     ladders = {key: ladder(study) for key, study in bundled.items() if study.runs and not study.recipe.is_control}
@@ -86,7 +86,7 @@ def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
 
 
 def state_in_words(study: Study) -> str:
-    """Return whether a study is done, and which of its arms have no run yet."""
+    """Return whether a study is done, and its arms without a run."""
     total = len(study.recipe.arms) * study.recipe.seeds
     if study.is_done:
         return f"Done: {total} runs."
@@ -125,7 +125,7 @@ def show(key: str) -> None:
 
 
 def argument(path: Path) -> str:
-    """Return a study's file as the command line takes it, from the project's folder where it lies in there."""
+    """Return a study's file for the command line, relative to the project's folder if inside."""
     inside = path.is_relative_to(project.ROOT)
     return shlex.quote(str(path.relative_to(project.ROOT) if inside else path))
 
@@ -137,7 +137,7 @@ def commands(study: Study) -> list[str]:
 
 
 def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> str:
-    """Return the title of a study, or its file's name where the file cannot be read."""
+    """Return the title of a study, or its file's name if the file cannot be read."""
     own = " (yours)" if key in known and known[key].parent == own_folder() else ""
     return f"{plain(titles.get(key, key))}{own}"
 
@@ -148,7 +148,7 @@ def _forget_choices() -> None:
 
 
 def _studies_in(folder: Path) -> list[Path]:
-    """Return the files of studies in a folder that can be read as files."""
+    """Return the studies' files in a folder that can be opened."""
     return [path for path in _named_as_studies(folder) if not _complaint(path)]
 
 
@@ -159,7 +159,7 @@ def _named_as_studies(folder: Path) -> list[Path]:
 
 
 def _without_study(folder: Path) -> list[Path]:
-    """Return folders that hold no study, such as a half-deleted one, and links that lead nowhere."""
+    """Return folders without a study, such as half-deleted ones, and dangling links."""
     named = _named_as_studies(folder)
     return [
         path
