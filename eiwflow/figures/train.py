@@ -21,7 +21,7 @@ _RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, average
 #: Dashes of compared runs, which also differ in colour.
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
 MOST_RUNS = len(palette.ARMS)
-#: The smallest range of an axis in bits/dim, and its highest end; raw bytes have 8.
+#: Two values within every axis of bits/dim (raw bytes have 8), and the highest end of an axis.
 _LOW, _HIGH, _MOST = 3.0, 8.0, 12.0
 #: A plain wheel scrolls the page.
 _ZOOM = {

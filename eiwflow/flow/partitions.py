@@ -28,7 +28,7 @@ REACH = 1
 NEIGHBOURS = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
 #: The factor on mutual information that a pair of couplings has used already.
 SEEN_ONCE = 0.3
-#: Random starts of the search, of which the best end counts; and the number of channels from which it has fewer.
+#: Random starts of the search, of which the best result counts; fewer starts, and the channels from which they apply.
 STARTS, FEWER_STARTS, MANY = 16, 4, 192
 #: Every channel counts with at least this part of the mean channel's power: a far weaker channel predicts little.
 FAINT = 1e-3
