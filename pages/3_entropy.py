@@ -131,4 +131,4 @@ if (more := ui.more_evidence()).open:
     # Over test images, also for a photo.
     ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)
 
-ui.closing(page, "The order decides which channels are factored out. What it moves, and when, is the next question.")
+ui.closing(page, "The order decides which channels are factored out. Next: which channels change sides, and when?")

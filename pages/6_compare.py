@@ -137,4 +137,4 @@ if (more := ui.more_evidence()).open:
         *studies.commands(study),
     )
 
-ui.closing(page, "A study says which split is better here. What a flow has learnt lies in its latents.")
+ui.closing(page, "A study says which split is better here. The latents show what a flow has learnt.")

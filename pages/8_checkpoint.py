@@ -29,7 +29,7 @@ with uploaders:
     with st.popover("Score your own images", width="stretch"):
         own = own_images.own_images()
 if refused := own_checkpoints.upload().refusal("page"):
-    st.error("That file was refused. What is shown below is still the checkpoint in the side bar.")
+    st.error("That file was refused. The page still shows the checkpoint in the side bar.")
     ui.table(words.refused(refused))
     st.button("Put this away", on_click=own_checkpoints.upload().put_away, args=("page",))
 with left:

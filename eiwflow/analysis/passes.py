@@ -1,4 +1,4 @@
-"""Passes through a flow on any device: what goes in and what comes out is on the CPU, where it is measured."""
+"""Passes through a flow on any device: inputs and results are on the CPU, where they are measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def set_batch(most: int | None) -> None:
 
 
 def images_at_once(flow: MultiScaleFlow, usual: int = 64) -> int:
-    """Return how many images go through a flow at once, where it is: ``usual``, or what :func:`set_batch` was given."""
+    """Return how many images go through a flow at once on its device: ``usual``, or the number of :func:`set_batch`."""
     return batch_size(flow, _most.get() or usual)
 
 

@@ -172,7 +172,7 @@ def _possible(name: str, level: Level, wrong: list[WrongValue], good: str) -> Ch
 
 
 def _there_and_back(level: Level, level_input: Tensor, batch: int) -> tuple[Tensor | None, float]:
-    """Return what a level passes on, and what its inverse is off by, of its input's norm."""
+    """Return the part that a level passes on, and the error of its inverse, of its input's norm."""
     passed_on: list[Tensor] = []
     off: list[float] = []
     for part in level_input.split(batch):

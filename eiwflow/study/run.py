@@ -483,7 +483,7 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise TrainingFailed(
-                "A worker process was ended from outside, as the system does where memory runs out; what is done is "
+                "A worker process was ended from outside, as the system does where memory runs out; finished runs are "
                 "kept, and the same command with fewer --jobs goes on."
             ) from None
         finally:
