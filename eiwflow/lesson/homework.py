@@ -153,7 +153,7 @@ def normals(seed: int, count: int) -> np.ndarray:
 
 def _resampled(facts: Facts) -> str:
     flow, image = facts.flow, facts.images[:1]
-    decibels = []
+    off = []
     with torch.inference_mode():
         own = flow.encode(at_bin_centres(image)).levels
         for levels in (1, 2):
@@ -163,13 +163,13 @@ def _resampled(facts: Facts) -> str:
                 drawn = normals(101 + number, level.numel()).reshape(1, height, width, channels)
                 noise.append(torch.from_numpy(drawn).float().permute(0, 3, 1, 2) if number < levels else level)
             decoded = ((flow.decode(Latents(noise)) + 0.5) * 256 - 0.5).clamp(0, 255)
-            decibels.append(float(10 * (255**2 / (decoded - image.float()).square().mean()).log10()))
-    half, most = (255 * 10 ** (-value / 20) for value in decibels)
+            off.append(float((decoded - image.float()).square().mean().sqrt()))
+    half, most = off
     others = (facts.images[1:].double() - image.double()).square().mean(dim=(1, 2, 3)).sqrt()
     return (
-        f"With half of the values resampled the picture is {half:.0f} grey levels off ({decibels[0]:.1f} dB), with "
-        f"three quarters {most:.0f} ({decibels[1]:.1f} dB); another face is {others.mean():.0f} off. What moves the "
-        "picture little is detail, and leaves first; the values that are left hold what makes it this face."
+        f"With half of the values resampled the picture is {half:.0f} grey levels off, with three quarters {most:.0f}; "
+        f"another face is {others.mean():.0f} off. What moves the picture little is detail, and leaves first; the "
+        "values that are left hold what makes it this face."
     )
 
 
@@ -189,17 +189,14 @@ def five_pictures(image: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _likeliest(facts: Facts) -> str:
-    flow, image = facts.flow, facts.images[0].permute(1, 2, 0).numpy()
-    within = uniforms(SEED + 1, image.size).reshape(image.shape)  # of a bin, as in training
-    each = {}
-    with torch.inference_mode():
-        for name, picture in five_pictures(image).items():
-            x = torch.from_numpy((picture + within) / 256 - 0.5).float().permute(2, 0, 1)[None]
-            each[name] = float(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions))
+    pictures = five_pictures(facts.images[0].permute(1, 2, 0).numpy())
+    shown = torch.from_numpy(np.stack(list(pictures.values()))).permute(0, 3, 1, 2)
+    each = dict(zip(pictures, bits(facts.flow, shown).tolist(), strict=True))
     ranked = sorted(each, key=lambda name: each[name])
+    real = "" if ranked[0] == "this picture" else " It is no real picture: likely need not be real."
     return (
         ", ".join(f"{name} {each[name]:.1f}" for name in ranked)
-        + f" bits per value. The likeliest is {ranked[0]}. Likely means few bits, not real: grain costs bits."
+        + f" bits per value. The likeliest is {ranked[0]}.{real} Likely means few bits."
     )
 
 

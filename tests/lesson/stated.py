@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.pack import own_rank
+from benchmarks.pack import decoded, own_rank
 from eiwflow import checkpoint, data, project
+from eiwflow.analysis.attributes import measure_attributes
 from eiwflow.analysis.coupling_weights import HeldWeights
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
@@ -83,6 +84,18 @@ def rank() -> list[float]:
     return [own_rank(bundled().flow, face()[0], average)]
 
 
+def half_off() -> float:
+    """Return by how many grey levels the picture is off with the flow's own half at its averages, for scene 5."""
+    flow, gone = bundled().flow, bundled().flow.latent_shapes()[0][0]
+    average, features = (flow.trace(x).levels[0].features for x in (many(), at_bin_centres(face())))
+    shuffle = flow.levels[0].shuffle
+    assert shuffle is not None
+    thrown, mixed = shuffle.order[-gone:], features.clone()
+    mixed[:, thrown] = average.mean(dim=0)[thrown]
+    grey = ((decoded(flow, mixed) + 0.5) * 256 - 0.5).clamp(0, 255)
+    return float((grey - face()).square().mean().sqrt())
+
+
 def passed_on() -> list[float]:
     """Return the share of structure, in per cent, that is passed on after and before training, for scene 6."""
     flow, images = bundled().flow, data.load(default.DATA, download=False)
@@ -131,6 +144,19 @@ def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
                 read, given = (seen[f"step {number} {side}"].mean(dim=0) for side in ("read", "given"))
                 step.coupling.weights = HeldWeights(read, given)
     return frozen
+
+
+def readings() -> list[float]:
+    """Return the level that tells an attribute best, of all, and in how many of 100 pairs; then the least and most
+    pairs in which the levels tell the attribute that they tell most alike: for scene 10."""
+    measured = measure_attributes(bundled().flow, data.load(default.DATA, download=False), limit=build.ATTRIBUTE_IMAGES)
+    told: dict[str, list[float]] = {}
+    for one in measured.readings:
+        if one.metric == "AUROC" and one.level is not None:  # one is of all levels together
+            told.setdefault(one.attribute, []).append(100 * one.value)
+    best = max(told.values(), key=max)
+    even = min((each for each in told.values() if each is not best), key=np.ptp)
+    return [1.0 + best.index(max(best)), max(best), 100, min(even), max(even)]
 
 
 def variety(temperature: float) -> list[float]:

@@ -1,4 +1,4 @@
-// Scene 10: two attributes as directions in the latents, each level edited alone.
+// Scene 10: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
 import { animate, cap, el, minus, percent, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
@@ -15,15 +15,18 @@ const pairs = (auroc) => String(Math.round(100 * auroc));
 /** The level that tells an attribute best, from 0. */
 const bestOf = (one) => one.readings.indexOf(Math.max(...one.readings));
 
-/**
- * Two attributes of different levels where there are such: that told best at the highest, then that of the lowest
- * level.
- */
+/** How far the levels lie apart in what they tell of an attribute. */
+const apart = ({ readings }) => Math.max(...readings) - Math.min(...readings);
+
+/** Whether all levels tell an attribute alike: they lie no further apart than a reading may err. */
+const alike = (one) => apart(one) <= one.error;
+
+/** Two attributes: that which some level tells best, and of the others that which the levels tell most alike. */
 function twoOf(list) {
-  const best = (one) => one.readings[bestOf(one)],
-    sorted = [...list].sort((a, b) => bestOf(a) - bestOf(b) || best(b) - best(a));
-  const top = bestOf(sorted.at(-1));
-  return [sorted.find((one) => bestOf(one) === top && one !== sorted[0]) ?? sorted[0], sorted[0]];
+  const yesOrNo = list.filter(({ metric }) => metric === "AUROC"),
+    known = yesOrNo.length > 1 ? yesOrNo : list,
+    [first, ...others] = [...known].sort((a, b) => b.readings[bestOf(b)] - a.readings[bestOf(a)]);
+  return [first, others.sort((a, b) => apart(a) - apart(b))[0] ?? first];
 }
 
 export const attributes = {
@@ -38,7 +41,7 @@ export const attributes = {
   asked:
     "A pair is told by where the two faces’ latents lie along that difference, which comes from other pictures than " +
     "those tested; 50 is a coin, 100 is never wrong (the number is the AUROC). Level 1 has twice the values of the " +
-    "others. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
+    "others. “Every level”: their numbers lie no further apart than they may err. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
     "level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) =>
@@ -134,17 +137,19 @@ export const attributes = {
             part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
           value.textContent = one.metric === "AUROC" ? pairs(reading) : percent(Math.max(0, reading));
           bar.style.setProperty("--part", part);
-          cell.classList.toggle("best", l === best);
+          cell.classList.toggle("best", l === best || alike(one));
         });
       }
       const said = rows.map(({ one }, r) => {
         const best = bestOf(one),
-          reading = one.readings[best],
-          level = `level ${best + 1}`,
-          name = one.name.toLowerCase();
-        if (one.metric !== "AUROC") return `${level} explains ${percent(reading)} of ${name}`;
-        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${name} in ${pairs(reading)} pairs`;
-        return r ? `${level} ${name} in ${pairs(reading)}` : `${level} tells ${name} in ${pairs(reading)} of 100 pairs`;
+          level = alike(one) ? "every level" : `level ${best + 1}`,
+          name = one.name.toLowerCase(),
+          written = one.metric === "AUROC" ? pairs : percent,
+          [low, high] = [alike(one) ? Math.min(...one.readings) : one.readings[best], one.readings[best]].map(written),
+          reading = low === high ? high : `${low}–${high}`;
+        if (one.metric !== "AUROC") return `${level} explains ${reading} of ${name}`;
+        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${name} in ${reading} pairs`;
+        return r ? `${level} ${name} in ${reading}` : `${level} tells ${name} in ${reading} of 100 pairs`;
       });
       stage.say(`${cap(said.join(", "))}.`);
       const kinds = new Set(rows.map(({ one }) => one.metric));

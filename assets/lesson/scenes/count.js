@@ -1,20 +1,7 @@
 // Scene 4: how a flow counts bits, in three beats: noise is stretched, one value is counted, then all values of a
 // picture.
 import { addedUp, area, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
-import {
-  animate,
-  choices,
-  colours,
-  ease,
-  el,
-  featurePicture,
-  minus,
-  mixed,
-  picture,
-  slider,
-  surface,
-} from "../draw.js";
-import { unsqueeze } from "../flow.js";
+import { animate, choices, colours, ease, el, maps, minus, mixed, own, picture, slider, surface } from "../draw.js";
 
 /** Bits of a byte under a guess that takes all 256 values as equally likely. */
 const BLIND = 8;
@@ -29,38 +16,46 @@ const BEATS = [
 ];
 
 /**
- * The values of the flow after each level, as a picture: those factored out are noise, in the places they came from.
+ * What the flow holds after each level, as scene 1 shows it: the values passed on to the left, noise to the right.
+ * @returns {HTMLCanvasElement[]}
  */
 export function states(flow, traces) {
+  const rows = flow.shape[0] === 3 ? 3 : 2; // of maps in level 1; their sides halve with every level
   return traces.map((_, last) => {
-    let x = null;
-    for (let l = last; l >= 0; l--) {
-      const level = flow.levels[l],
-        trace = traces[l],
-        n = level.channels,
-        { order, kept } = level,
-        y = new Float64Array(trace.features.length);
-      const inner = x ?? trace.kept;
-      for (let p = 0; p < y.length / n; p++)
-        for (let j = 0; j < n; j++)
-          y[p * n + (order ? order[j] : j)] = j < kept ? inner[p * kept + j] : trace.noise[p * level.gone + j - kept];
-      x = unsqueeze(y, 2 * level.height, 2 * level.width, n / 4);
+    const blocks = traces.slice(0, last + 1).map((trace, l) => ({ ...flow.levels[l], l, x: trace.noise }));
+    const { kept: x } = traces[last],
+      { kept } = flow.levels[last];
+    if (x) blocks.push({ ...blocks[last], gone: kept, x });
+    const columns = ({ gone, l }) => Math.ceil(gone / (rows * 2 ** l)),
+      canvas = el("canvas", {
+        width: blocks.reduce((sum, one) => sum + columns(one) * one.width, 0),
+        height: rows * flow.levels[0].height,
+      }),
+      context = canvas.getContext("2d");
+    let left = 0;
+    for (const one of blocks.reverse()) {
+      const { middle, spread } = one.x === x ? own(x, kept) : {};
+      maps(one.x, one.gone, one.height, one.width, middle, spread).forEach((map, i) => {
+        const row = Math.floor(i / columns(one));
+        context.drawImage(map, left + (i % columns(one)) * one.width, row * one.height);
+      });
+      left += columns(one) * one.width;
     }
-    return x;
+    return canvas;
   });
 }
 
 export const counting = {
   number: 4,
   short: "Counting bits",
-  title: "Stretching costs bits, squeezing pays.",
+  title: "Stretching costs bits, shrinking pays.",
   notes:
     "A likely picture needs few bits. Beat 1: stretch the noise, and its old curve no longer fits the dots; divided " +
     "by the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual " +
     "noise and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
   asked:
-    "The bits of a picture are −log₂ of its probability, here shared out over its values. Stretching is seen on the way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to " +
-    "the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
+    "The bits of a picture are −log₂ of its probability, here shared out over its values. Stretching is seen on the " +
+    "way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
     "values, where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
     "total has a meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± " +
@@ -99,10 +94,7 @@ export const counting = {
 
     const running = [{ noise: 0, stretch: BLIND, count: 0 }, ...flow.running(traces, pack.head.flow.rest)];
     const total = (one) => one.noise + one.stretch;
-    const pictures = [
-      picture(images[image].bytes, pack.head.shape),
-      ...states(flow, traces).map((x) => featurePicture(x, pack.head.shape)),
-    ];
+    const pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
 
     const view = surface(
       stage.host,
@@ -339,7 +331,7 @@ export const counting = {
       const ink = colours(stage.stage),
         small = width < 640,
         cell = width / running.length,
-        side = Math.min(0.72 * cell, 0.32 * height),
+        side = Math.min(0.66 * cell, 0.32 * height), // a picture of halves is wider than high
         foot = height - side - 1.6 * ink.size,
         top = 1.5 * ink.size,
         most = Math.max(9, ...running.map(total)) + 0.4;
@@ -348,7 +340,7 @@ export const counting = {
         if (l > shownLevels) return;
         const x = l * cell,
           bar = (small ? 0.44 : 0.36) * cell;
-        context.drawImage(pictures[l], x, foot + 8, side, side);
+        context.drawImage(pictures[l], x, foot + 8, (side * pictures[l].width) / pictures[l].height, side);
         context.fillStyle = ink.quiet;
         context.fillText(l ? `${small ? "" : "after "}level ${l}` : small ? "start" : "the picture", x, height - 2);
         const terms = l
@@ -370,7 +362,7 @@ export const counting = {
           return stage.say("Each dot is one picture’s noise. Stretch the axis: does its curve still fit?");
         if (!counted)
           return stage.say(
-            `${bits > 0 ? "Stretched" : "Squeezed"} to ×${stretch.toFixed(1)}: the old curve has area ${size}, so it counts wrong.`,
+            `${bits > 0 ? "Stretched" : "Shrunk"} to ×${stretch.toFixed(1)}: the old curve has area ${size}, so it counts wrong.`,
           );
         return stage.say(
           `Divided by ${stretch.toFixed(1)} it fits: every value costs ${Math.abs(bits).toFixed(1)} bits ${bits > 0 ? "more" : "less"}.`,
@@ -387,7 +379,7 @@ export const counting = {
         [bits, first, second] = addedUp([noise, stretched]);
       if (!shownLevels) return stage.say("A blind guess: all 256 values of a byte are equally likely, 8 bits.");
       if (shownLevels < flow.levels.length)
-        return stage.say(`Stopped after level ${shownLevels}: ${bits} bits per value.`);
+        return stage.say(`After level ${shownLevels}, counting what is passed on as noise: ${bits} bits per value.`);
       return stage.say(`${whose}: noise ${first} + stretching ${second} = ${bits} bits per value; blind guess 8.`);
     };
     const redraw = () => {

@@ -1,8 +1,8 @@
 // Scene 15: four things to take home, each with a small live picture, one's own choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
-import { colours, el, featurePicture, picture, surface } from "../draw.js";
-import { normals } from "../flow.js";
+import { colours, el, picture, surface } from "../draw.js";
+import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
 import { ladders } from "./worth.js";
 
@@ -39,7 +39,7 @@ export const ending = {
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
-      shown(featurePicture(states(flow, traces).at(-1), shape), "Its noise"),
+      shown(states(flow, traces).at(-1), "Its noise"),
       arrow(),
       shown(picture(Uint8Array.from(decoded), shape), "The picture again"),
     );
@@ -52,7 +52,7 @@ export const ending = {
         (context, width, height) => {
           const ink = colours(stage.stage),
             unit = width / Math.max(8.4, noise + stretch + 0.4),
-            tall = Math.min(60, height - 2.8 * ink.size),
+            tall = Math.min(60, height - 3.6 * ink.size),
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
           let x = 0;
@@ -83,13 +83,15 @@ export const ending = {
       );
 
     const fresh = noises.map((values, l) => (l ? values : normals(101, values.length))),
-      renewed = flow.quantise(flow.decode(fresh));
+      values = flow.decode(fresh),
+      renewed = flow.quantise(values),
+      off = 255 * 10 ** (-psnr(values, bytes) / 20);
     const scales = el(
       "div",
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
-      shown(picture(Uint8Array.from(renewed), shape), "With half of its values resampled"),
+      shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 resampled"),
     );
 
     const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
@@ -117,17 +119,17 @@ export const ending = {
         "The structure of the channels in the flow’s order",
       );
 
-    // What the half by entropy saved above Glow's fixed half in the study that scene 13 opens with.
+    // What a split that looks at the data saved above Glow's fixed half in the study that scene 13 opens with.
     const half = ladders(pack.head.studies ?? [])[0]?.rungs.find(({ name }) => name === "half by entropy")?.saved,
-      bought = half?.low > 0 ? `: ${half.lead.toFixed(2)} bits saved` : "";
+      bought = half?.low > 0 ? `: ${half.lead.toFixed(2)} bits saved over a fixed half` : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",
       { className: "home-cards" },
-      card(there, "A flow turns a picture into noise, and can undo it."),
+      card(there, "A flow turns a picture into noise, and back."),
       card(bars, "It counts bits by noise and stretching."),
-      card(scales, "Several scales let detail leave early."),
-      card(sorted, `Look at the data before you choose the half${bought}.`),
+      card(scales, `Several scales let detail leave early: level 1 anew, ${off.toFixed(0)} grey levels off.`),
+      card(sorted, `Look at the data before you split${bought}.`),
     );
     const questions = el(
       "ol",

@@ -8,7 +8,7 @@ const TILES = 4,
 /** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
 const MOST = 2.4;
 const BLIND = 8,
-  SHORT = `Short bar = few bits = likely. Dashed: blind guess, ${BLIND} bits.`;
+  SHORT = `Bits per value: few bits = likely. Dashed: blind guess, ${BLIND}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -54,18 +54,13 @@ function shuffled(bytes, [height, width, channels]) {
 }
 
 /**
- * What the flow scores: a word for the link, a name, how it is made of the picture, and why it may need few bits.
- * @type {[string, string, (bytes: Uint8Array, shape: number[]) => Uint8Array, string?][]}
+ * What the flow scores: a word for the link, a name, and how it is made of the picture.
+ * @type {[string, string, (bytes: Uint8Array, shape: number[]) => Uint8Array][]}
  */
 const KINDS = [
   ["own", "this picture", (bytes) => bytes],
-  ["blurred", "blurred", blurred, "likely need not be real"],
-  [
-    "flat",
-    "flat grey",
-    (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length)),
-    "likely need not be real",
-  ],
+  ["blurred", "blurred", blurred],
+  ["flat", "flat grey", (bytes) => bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))],
   ["tiles", "shuffled", shuffled],
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
@@ -78,8 +73,7 @@ export const likely = {
   keepsChoice: true, // a vote is not about one picture
   notes:
     "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the " +
-    "five, then look at the bars. Likely does not mean real: grain cannot be predicted and costs bits, and flat grey " +
-    "has none. Bits are noise and stretching, as in scene 4.",
+    "five, then look at the bars. Ask whether the likeliest is a face. Bits are noise and stretching, as in scene 4.",
   asked:
     "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not, " +
     "probably because a blurred face has soft edges, which no face in training had. A guess that takes all 256 " +
@@ -91,12 +85,7 @@ export const likely = {
       shape = stage.pack.head.shape,
       all = images.map((one) => KINDS.map(([, , make]) => make(one.bytes, shape)));
     const bits = images.map(() => []),
-      noise = uniforms(SEED + 1, flow.dimensions);
-    // Bytes become values as in training: with uniform noise as wide as their bin.
-    const score = (bytes) => {
-      const x = Float64Array.from(bytes, (v, i) => (v + noise[i]) / 256 - 0.5);
-      return flow.bitsPerDim(flow.encode(x));
-    };
+      score = (bytes) => flow.bitsPerDim(flow.encode(flow.dequantise(bytes)));
     let voted = KINDS.some(([key]) => key === stage.choice) ? stage.choice : "",
       timer;
     const caption = el("p", { className: "caption" }, SHORT);
@@ -151,13 +140,14 @@ export const likely = {
       const rival = best || here.indexOf(Math.min(...here.slice(1))),
         scored = bits.filter((one) => one.length === KINDS.length);
       const wins = scored.filter((one) => one[rival] < one[0]).length,
-        [, name, , why] = KINDS[rival];
+        [, name] = KINDS[rival];
       const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
-        [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits));
+        [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
+        verdict = voted === KINDS[best][0] ? "Yes" : "No";
       stage.say(
         best
-          ? `${cap(name)} needs ${other} bits per value, this picture ${own}${why ? `: ${why}` : ""}.`
-          : `This picture is likeliest: ${own} bits per value, ${name} needs ${other}.`,
+          ? `${verdict}: ${name} needs ${other} bits, this picture ${own}: likely need not be real.`
+          : `${verdict}: this picture is likeliest, at ${own} bits; ${name} needs ${other}.`,
       );
       if (scored.length > 1)
         caption.textContent = `${SHORT} ${cap(name)} is likelier than ${wins} of the ${scored.length} pictures below.`;

@@ -11,14 +11,14 @@ export const resampling = {
   title: "Resample half, three quarters, everything.",
   notes:
     "Press half: all of level 1 is drawn anew by the prior, to fit what is passed on; ask whether it is still the same " +
-    "face. Then three quarters, then everything: which values hold whose face it is? Detail can leave early, as noise " +
-    "that is cheap to guess, and the later levels work on few values at a smaller size: that is why a flow has several " +
-    "scales.",
+    "face. Then three quarters, then everything: which values hold whose face it is? Detail can leave early, and the " +
+    "later levels work on few values at a smaller size: that is why a flow has several scales.",
   asked:
     "Off by: root mean square, in grey levels of 255; the other faces are those below. Even with everything resampled a " +
     "complete picture comes out. In scene 5 thrown channels became averages. The " +
-    "switch shows another flow, a Glow whose half goes by position. It is one picture and one draw, no verdict on " +
-    "splits: scene 13 compares.",
+    "switch shows another flow, built like Glow, a well-known one: its half goes by position. One picture and one " +
+    "draw do not tell which half is better: scene 13 compares. The prior is a network that makes values of noise, " +
+    "to fit the values passed on.",
   more: { page: "latents" },
 
   build(stage) {
@@ -38,7 +38,11 @@ export const resampling = {
     let name = "flow",
       thrown = 0,
       stop = () => {};
-    const caption = el("p", { className: "caption" });
+    const caption = el(
+      "p",
+      { className: "caption" },
+      "Resampled: fresh noise takes their place, and the flow fits it to the values passed on.",
+    );
     const before = picture(image.bytes, shape),
       after = el("canvas", {});
     before.setAttribute("role", "img");
@@ -82,17 +86,13 @@ export const resampling = {
         return y;
       });
       const x = flow.decode(latents),
-        db = psnr(x, image.bytes);
+        off = 255 * 10 ** (-psnr(x, image.bytes) / 20); // root mean square, in grey levels
       picture(Uint8Array.from(flow.quantise(x)), shape, after);
-      const off = 255 * 10 ** (-db / 20); // root mean square, in grey levels
       stage.say(
         thrown === 0
           ? "Nothing is resampled: the picture is exact."
           : `${what(thrown, off)}: ${off.toFixed(0)} grey levels off, another ${noun} ${another.toFixed(0)}.`,
       );
-      caption.textContent =
-        "Resampled: drawn by the prior, a network, to fit the values passed on. One draw, no verdict" +
-        (thrown ? `; PSNR ${db.toFixed(1)} dB.` : ".");
       stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };
     const control = slider({
@@ -129,7 +129,7 @@ export const resampling = {
         "Flow",
         [
           ["flow", stage.flow.sortsByEntropy ? "half by entropy" : "this flow"],
-          ["fixed", "Glow: half by position"],
+          ["fixed", "half by position"],
         ],
         (key) => {
           name = key;

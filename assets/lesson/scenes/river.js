@@ -1,5 +1,5 @@
 // Scene 7: the rank of every channel over a training whose half was fixed in advance.
-import { animate, choices, colours, el, number, slider, surface, word } from "../draw.js";
+import { animate, choices, colours, el, minus, number, slider, surface, word } from "../draw.js";
 
 /** How many channels that go on are among the structured ones, at a recording step. */
 const good = ({ kept, ranks }, i) => {
@@ -29,9 +29,11 @@ function priceOf(cost) {
   if (!cost) return ".";
   if (cost.low <= 0 && cost.high >= 0) return "; its price in bits is too close to call.";
   return cost.bits > 0
-    ? `; still it costs ${cost.bits.toFixed(2)} bits more.`
+    ? `; this half still costs ${cost.bits.toFixed(2)} bits.`
     : `; it saves ${(-cost.bits).toFixed(2)} bits.`;
 }
+
+const signed = (bits) => minus(bits.toFixed(2));
 
 /** Which recording is shown: the one that was chosen, or else the first, where the order is rebuilt most. */
 const shownAt = (rivers, choice) => Math.min(rivers.length - 1, +(/^r(\d+)/.exec(choice)?.[1] ?? 0));
@@ -45,16 +47,19 @@ export const river = {
   short: "Fixed in advance",
   title: "Choose the half badly, and training moves structure across.",
   titleOf: ({ pack }) =>
-    pack.head.rivers?.every((one) => one.lifts === "yes")
-      ? undefined
-      : "Choose the half badly: does training move structure across?",
+    !pack.head.rivers?.every((one) => one.lifts === "yes")
+      ? "Fix the half in advance: does training move structure across?"
+      : pack.head.rivers.every((one) => one.cost?.low > 0)
+        ? undefined
+        : "Fix the half in advance, and training moves structure across.",
   notes:
-    "Here another flow passes on a half that was fixed beforehand: the channels of least variance. Press space: lines " +
-    "are channels, and blue ones are passed on from first to last. While training changes what they hold, count the " +
-    "blue lines above the dashed one. At the end ask whether that makes up for the choice: the sentence has its price.",
+    "Here another flow passes on a half that was fixed beforehand; the line below the picture says which. Press space: " +
+    "lines are channels, and blue ones are passed on from first to last. While training changes what they hold, count " +
+    "the blue lines above the dashed one. At the end ask whether that makes up for the choice: the sentence has its " +
+    "price.",
   asked:
     "One run is drawn; the sentence at the end is the mean over all runs, which differ by their seed alone. What the " +
-    "half costs is from a study: bits per value above the half by entropy, with the interval in the caption. " +
+    "half costs is from a study: bits per value above the half by entropy, with the 95 % interval below the picture. " +
     "“Training lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to " +
     "chance needs no cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on " +
     "a log scale: most of the width is the first few hundred.",
@@ -193,7 +198,7 @@ export const river = {
         ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}); the sentence: mean of ${word(runs)}. `
         : "One run. ") +
       (cost
-        ? `Cost: above the half by entropy, ${number(cost.steps)} steps, ${cost.low.toFixed(2)} to ${cost.high.toFixed(2)}.`
+        ? `The cost is against the half by entropy, after ${number(cost.steps)} steps (95 % sure: ${signed(cost.low)} to ${signed(cost.high)}).`
         : "");
     stage.host.append(
       control.row,

@@ -25,12 +25,16 @@ const bestShare = (structure, count) =>
 export const sorting = {
   number: 6,
   short: "Sorting",
-  title: "Sort by entropy: structure left, noise right.",
-  titleOf: (stage) => {
-    if (!stage.flow.sortsByEntropy)
-      return stage.flow.spec.split === "released"
+  title: "Sort by entropy: most structure goes left.",
+  titleOf: ({ flow, pack }) => {
+    if (!flow.sortsByEntropy)
+      return flow.spec.split === "released"
         ? "The flow sorts channels by its learned weights."
         : "This flow’s half was fixed in advance.";
+    const { order, kept } = flow.levels[0],
+      structures = [pack.head.before?.redundancy, pack.head.flow.redundancy].filter(Boolean);
+    if (structures.some((each) => shareOf(each, order.slice(0, kept)) <= 0.5))
+      return "Sort by entropy: where is structure?";
   },
   notes:
     "Look at two cards: on one, neighbours are alike and the next value is easy to guess; on the other it is hard to " +
@@ -39,7 +43,8 @@ export const sorting = {
   asked:
     "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean " +
     "over test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was " +
-    "measured on the first batch of pictures and is one for all of them. The cards on the right are not noise yet: " +
+    "measured on the first batch of pictures and is one for all of them, so a bar to the right may be a little taller " +
+    "than one to the left. The cards on the right are not noise yet: " +
     "the prior predicts them from the left, and what it misses leaves as noise. Training shapes the channels around " +
     "the split, so a large share on the left after training does not show that sorting is the better choice: scene " +
     "13 compares.",
@@ -201,11 +206,7 @@ export const sorting = {
       if (t < 0.98) return stage.say("The flow’s order slides the cards into place …");
       if (state === "before" && flow.sortsByEntropy) {
         const most = bestShare(structures.before, kept);
-        return stage.say(
-          most - share < 0.005
-            ? `Sorted by entropy, ${percent(share)} of structure is passed on: no half holds more.`
-            : `Sorted by entropy, ${percent(share)} of structure is passed on; the best half holds ${percent(most)}.`,
-        );
+        return stage.say(`Sorted by entropy, ${percent(share)} of structure is passed on; at best ${percent(most)}.`);
       }
       if (!start) return stage.say(`${percent(share)} of structure is passed on.`);
       if (state === "before") return stage.say(`Before training, ${percent(share)} of structure is passed on.`);

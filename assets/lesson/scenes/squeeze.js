@@ -119,7 +119,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `${before} became ${after}: the same ${number(flow.dimensions)} values, in ${word(4 * channels)} channels that can be halved.`
+              ? `${before} became ${after}: the same ${number(flow.dimensions)} values, in ${word(4 * channels)} channels.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

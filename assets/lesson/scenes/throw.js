@@ -3,6 +3,9 @@ import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from ".
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
+/** How far a picture is from the original, of its PSNR in dB: root mean square, in grey levels. */
+const off = (db) => (255 * 10 ** (-db / 20)).toFixed(1);
+
 /** A choice in the link: the thrown channels as bits. */
 const CHOICE = /^m([0-9a-f]{1,3})$/;
 
@@ -23,7 +26,7 @@ export const throwing = {
     "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
     "picture and looked at the result, the flow chose once, before training, for all pictures, by entropy (scene 6). " +
     "What a flow factors out is first predicted from what is passed on, so scene 9 does better with the same half. " +
-    "PSNR adds up squared errors, and is not what the eye judges. Training shapes the channels around their split, " +
+    "Off by: the root mean square, in grey levels of 255, which is not what the eye judges. Training shapes the channels around their split, " +
     "so a good rank does not show that entropy chooses well: scene 13 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
@@ -120,7 +123,7 @@ export const throwing = {
               { className: "ranks" },
               marks,
               strip,
-              el("div", { className: "ends" }, first, el("span", {}, ordinal(total))),
+              el("div", { className: "ends" }, first, el("span", {}, `last of ${number(total)}`)),
             ),
           ),
           el("div", { className: "buttons" }, showFlow, again, beside),
@@ -229,15 +232,16 @@ export const throwing = {
             ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.`
             : `What is thrown is set to its average. ${cap(word(more))} more must go.`,
         );
-      else if (!scores) stage.say(`Ranking all ${number(total)} ${nouns} by PSNR: ${percent(part)} done.`);
+      else if (!scores)
+        stage.say(`Ranking all ${number(total)} ${nouns}, the closest to the original first: ${percent(part)} done.`);
       else {
         const rank = rankOf(scores, level, thrown),
-          best = +Math.max(...scores).toFixed(1); // as the strip rounds it
+          best = Math.max(...scores);
         if (shown === "mine")
           stage.say(
             rank === 1
               ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
-              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}, ${(best - +db.toFixed(1)).toFixed(1)} dB below the best.`,
+              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: ${off(db)} grey levels off, the best ${off(best)}.`,
           );
         else {
           const own = rankOf(scores, level, mine);
@@ -254,7 +258,7 @@ export const throwing = {
     const drawStrip = (done) => {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
-      first.textContent = `1st: ${sorted ? `${sorted[0].toFixed(1)} dB` : "highest"} PSNR, closest to the original`;
+      first.textContent = `1st: closest to the original${sorted ? `, ${off(sorted[0])} grey levels off` : ""}`;
       pixels(
         total,
         1,
@@ -267,17 +271,17 @@ export const throwing = {
       );
       strip.setAttribute(
         "aria-label",
-        sorted ? `All ${total} choices from ${sorted[0].toFixed(1)} to ${sorted.at(-1).toFixed(1)} dB` : "All choices",
+        sorted ? `All ${total} ${nouns}: ${off(sorted[0])} to ${off(sorted.at(-1))} grey levels off` : `All ${nouns}`,
       );
       if (!sorted || !done) return;
       const mark = (who, rank, above) => {
         const at = (100 * (rank - 0.5)) / total,
-          value = sorted[rank - 1].toFixed(1);
+          value = off(sorted[rank - 1]);
         marks.append(
           el(
             "span",
             { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` },
-            `${who}: ${value} dB, ${ordinal(rank)}`,
+            `${who}: ${ordinal(rank)}, ${value} off`,
           ),
         );
       };

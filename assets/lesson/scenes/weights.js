@@ -10,6 +10,8 @@ const REST = 60;
 /** A mean change of the weights below this is no answer. */
 const LEAST = 0.01;
 
+const BARS = "A weight, computed from this picture, multiplies each channel. Bar: its change in % when grain is added.";
+
 const GUESSES = [
   ["more", "it listens to them more"],
   ["same", "it does not care"],
@@ -31,7 +33,7 @@ export const weighting = {
     "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +
     "differs from that of the picture without added grain. Left: the channels that the network reads. Right: what it " +
     "gives, a scale and a shift for each channel of the other half. This is the coupling whose weights answer grain " +
-    "most; others move less. The cost is for this picture: all weights of the flow are replaced by their averages " +
+    "most; others move less. Noise that is stronger costs bits, as in scene 4. The cost is for this picture: all weights of the flow are replaced by their averages " +
     "over pictures.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
@@ -63,10 +65,17 @@ export const weighting = {
       const weights = level.couplingWeights(level.steps[k], seen.a);
       return { ...seen, all: [...weights.read, ...weights.given] };
     };
-    /** What the picture costs more, in bits a value, where all weights of the flow are their averages. */
-    const costAt = (sigma) => {
-      const values = grained(sigma);
-      return frozen.bitsPerDim(frozen.encode(values)) - flow.bitsPerDim(flow.encode(values));
+    /**
+     * Where all weights of the flow are their averages: what the picture costs more, in bits a value, and by what
+     * factor its noise is stronger.
+     */
+    const frozenAt = (sigma) => {
+      const [theirs, own] = [frozen, flow].map((one) => one.encode(grained(sigma)));
+      const power = (traces) => traces.reduce((sum, { noise }) => sum + noise.reduce((all, v) => all + v * v, 0), 0);
+      return {
+        cost: frozen.bitsPerDim(theirs) - flow.bitsPerDim(own),
+        stronger: Math.sqrt(power(theirs) / power(own)) - 1,
+      };
     };
     const base = lookAt(FROM),
       count = base.all.length;
@@ -76,6 +85,7 @@ export const weighting = {
       voted = stage.choice !== "";
     const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }),
       caption = el("figcaption", {}),
+      told = el("p", { className: "caption" }),
       room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
     const change = (j) => now.all[j] / base.all[j] - 1;
@@ -142,6 +152,7 @@ export const weighting = {
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma))), pack.head.shape, shown);
       caption.textContent = `${loudness(sigma).toFixed(1)} grey levels of fine noise (grain)${grain ? "" : " added"}`;
+      told.textContent = BARS;
       if (!voted) return stage.say("Guess: we add grain. What does the network do with grainy channels?");
       now = sigma === FROM ? base : lookAt(sigma);
       view.redraw();
@@ -154,9 +165,11 @@ export const weighting = {
       stage.say(`${answer}.`);
       clearTimeout(rest);
       rest = setTimeout(() => {
-        const cost = costAt(sigma);
+        const { cost, stronger } = frozenAt(sigma);
         const price = cost < 0 ? `save ${(-cost).toFixed(2)} bits` : `cost ${cost.toFixed(2)} bits more`;
         stage.say(`${answer}; weights frozen for all pictures ${price}.`);
+        const much = `${Math.round(100 * Math.abs(stronger))} % ${stronger < 0 ? "weaker" : "stronger"}`;
+        told.textContent = `Why? The weights tell the network how grainy this picture is. Frozen, they leave its noise ${much}.`;
       }, REST);
     };
     const control = slider({
@@ -189,15 +202,7 @@ export const weighting = {
       stage.choice,
     );
     control.input.disabled = true;
-    stage.host.append(
-      el(
-        "p",
-        { className: "caption" },
-        "A weight, computed from this picture, multiplies each channel. Bar: its change in % when grain is added.",
-      ),
-      vote.row,
-      control.row,
-    );
+    stage.host.append(told, vote.row, control.row);
     if (voted) reveal();
     draw();
     return {

@@ -10,8 +10,23 @@ const RUNGS = [
   ["partitions", "partitions by information"],
 ];
 
+/** What is new in a rung, told before the vote; other rungs have the words of their study. */
+const NEW = {
+  "Glow's half": "as in Glow: the last half leaves",
+  "principal start": "channels turned to main directions",
+  "half by variance": "pass on the channels that vary most",
+  "half by entropy": "pass on those with most structure",
+  "entropy weights": "each picture sets its weights",
+  "partitions by information": "couplings pair related channels",
+};
+
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
+
+/** How opaque a step is whose interval reaches zero. */
+const PALE = 0.4;
+
+const savedBits = (bits) => `${Math.abs(bits).toFixed(2)} bits ${bits < 0 ? "lost" : "saved"}`;
 
 /**
  * Of every data set the study with most rungs, and of those the longest: of studies whose ladder has every rung from
@@ -38,11 +53,11 @@ export const worth = {
   keepsChoice: true,
   notes:
     "Vote first: which rung buys most? The lowest rung is Glow’s fixed half, chosen by position, blind to the data; " +
-    "each rung above it changes one thing. A bar says how many bits per value a flow needs less than the lowest one. " +
-    "Look for the long steps, and for the one between variance and entropy.",
+    "each rung above it changes one thing, named in the picture. A bar says how many bits per value a flow saves " +
+    "against the lowest one. Look for the long steps, and for the one between variance and entropy.",
   asked:
-    "The principal start turns the channels towards their directions of largest variance before training, with a " +
-    "random half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung " +
+    "Glow is a well-known flow. The principal start turns the channels towards their directions of largest variance " +
+    "before training, with a random half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung " +
     "was trained with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. " +
     "These are short trainings of small flows; “See more” has every study, also the longer ones. Partitions by " +
     "information pair the channels that tell most of each other in a coupling. “Too close to call”: the interval of " +
@@ -68,7 +83,7 @@ export const worth = {
           row = height / rungs.length;
         context.font = `${ink.size}px ${ink.sans}`;
         const left = small ? 0 : Math.max(...rungs.map(({ name }) => context.measureText(name).width)) + 24,
-          right = context.measureText("−0.00 bits").width + 16;
+          right = context.measureText(savedBits(0)).width + 16;
         const x = (bits) => left + ((width - left - right) * bits) / most;
         rungs.forEach((rung, i) => {
           // The lowest rung stands at the foot.
@@ -79,25 +94,31 @@ export const worth = {
             step = rung.step?.lead ?? 0;
           context.fillStyle = ink.ink;
           context.textAlign = small ? "left" : "right";
-          context.fillText(rung.name, small ? 0 : left - 16, small ? y - 8 : y + tall / 2 + 0.35 * ink.size);
+          context.fillText(
+            rung.name.replace("'", "’"),
+            small ? 0 : left - 16,
+            small ? y - 8 : y + tall / 2 + 0.35 * ink.size,
+          );
           context.fillStyle = ink.line;
           context.fillRect(x(0) - 2, y, 3, tall);
-          if (!voted && i) return;
           context.textAlign = "left";
+          if (!voted) {
+            context.fillStyle = ink.quiet;
+            const at = x(0) + 10;
+            return context.fillText(NEW[rung.name] ?? rung.detail, at, y + tall / 2 + 0.35 * ink.size, width - at);
+          }
           context.fillStyle = ink.quiet;
           const before = Math.max(0, Math.min(saved, saved - step));
           context.fillRect(x(0), y, x(before) - x(0), tall);
           context.fillStyle = step < 0 ? ink.warm : ink.accent;
+          context.globalAlpha = rung.step?.low <= 0 && rung.step.high >= 0 ? PALE : 1;
           context.fillRect(x(before), y, x(Math.max(saved, saved - step)) - x(before), tall);
+          context.globalAlpha = 1;
           context.fillStyle = ink.ink;
           const end = rung.saved ? Math.max(x(rung.saved.high), x(saved)) : x(0);
           if (rung.saved)
             context.fillRect(x(rung.saved.low), y + tall / 2 - 1, x(rung.saved.high) - x(rung.saved.low), 2);
-          context.fillText(
-            i ? `−${saved.toFixed(2)} bits` : "fixed by position",
-            end + 10,
-            y + tall / 2 + 0.35 * ink.size,
-          );
+          context.fillText(i ? savedBits(saved) : "fixed by position", end + 10, y + tall / 2 + 0.35 * ink.size);
         });
       },
       "The bits that each rung saves above Glow's fixed half",
@@ -142,8 +163,8 @@ export const worth = {
     const caption = el("p", { className: "caption" });
     const told = () => {
       caption.textContent =
-        `Blue: what a rung adds, orange: what it loses; line: 95 % interval. ${number(here.iterations)} training steps, ` +
-        `${here.rungs[1].saved.seeds} seeds each.`;
+        `Blue: a rung saves; orange: it loses; pale: too close to call; line: 95 % interval. ` +
+        `${number(here.iterations)} steps, ${here.rungs[1].saved.seeds} seeds.`;
     };
     told();
     stage.host.append(caption, el("div", { className: "ballots" }, vote.row, sets ? sets.row : null));
