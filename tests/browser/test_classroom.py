@@ -72,6 +72,14 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     ).wait_for()
     teacher.get_by_text("1 here").wait_for()
 
+    for _ in range(7):
+        teacher.keyboard.press("PageDown")
+    teacher.locator("h1", has_text="to take home").wait_for()  # the last scene names the class's favourites
+    assert "Weights by picture: it does not care (1 of 1)" in teacher.locator(".caption").inner_text()
+    for _ in range(7):
+        teacher.keyboard.press("PageUp")
+    student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
+
     student.get_by_role("button", name="← Back").click()
     student.get_by_role("button", name="Follow the lecturer").wait_for()
     alone = scene(student)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,29 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     page.get_by_role("button", name="All scenes").click()
     page.locator(".stage header b", has_text="11 of 15").wait_for()
     assert "scenes=" not in page.url
+
+
+def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
+    windows: Callable[..., BrowserContext], tmp_path: Path
+) -> None:
+    with start_server(tmp_path, ITERATIONS="200000") as address:
+        watched = Watched(windows((1280, 720)).new_page(), address.removeprefix("http://"))
+        page = watched.page
+        page.goto(f"{address}/lesson?scene=14")
+        stop = page.get_by_role("button", name="Stop it")
+        page.get_by_role("button", name="Start the training").click()
+        page.locator("[data-lesson=sentence]", has_text=re.compile(r"Step [\d,]+ of 200,000.*to go")).wait_for()
+        stop.click()
+        stopped = page.locator("[data-lesson=sentence]", has_text="Stopped after")
+        stopped.wait_for()
+        steps = int(re.findall(r"Stopped after ([\d,]+) steps", stopped.inner_text())[0].replace(",", ""))
+        assert 0 < steps < 200_000 and stop.is_hidden()
+        page.get_by_role("button", name="Train another").wait_for()
+        page.get_by_role("button", name="Open it in the lesson").click()  # what it has learned stays
+        page.wait_for_url("**scenes=1,6,11**")
+        page.locator(".stage header b", has_text="1 of 3").wait_for()
+        page.close()
+        assert watched.complaints == []
 
 
 def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_refused(

@@ -13,10 +13,10 @@ from .. import LONG
 from ..few import use_few_images
 
 #: For the child, too, in which the server times the presets.
-SHORT_PRESETS = """
+SHORT_PRESETS = f"""
 from eiwflow.training.presets import PRESETS
 for preset in PRESETS.values():
-    preset.update(PRESETS["minute"], steps=1, width=8, iterations=6, batch=4)
+    preset.update(PRESETS["minute"], steps=1, width=8, iterations={os.environ.get("ITERATIONS", 6)}, batch=4)
 """
 
 if __name__ == "__main__":
