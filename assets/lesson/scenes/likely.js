@@ -75,7 +75,7 @@ export const likely = {
     "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the " +
     "five, then look at the bars. Ask whether the likeliest is a face. Bits are noise and stretching, as in scene 4.",
   asked:
-    "So flat grey may need fewer bits than the pictures that the flow was trained on. A blurred picture need not, " +
+    "Flat grey may need fewer bits than the pictures that the flow was trained on: likely means few bits. A blurred picture need not, " +
     "probably because a blurred face has soft edges, which no face in training had. A guess that takes all 256 " +
     "values of a byte as equally likely costs 8 bits: noise costs more, since the flow bets on pictures.",
   more: { page: "likelihood" },
