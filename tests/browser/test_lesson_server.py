@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from .. import LONG
+from ..made.server import start_server
 from . import accessibility
 from .conftest import Watched
 
@@ -68,6 +69,7 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     assert "scenes=" not in page.url
 
 
+@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
     windows: Callable[..., BrowserContext], tmp_path: Path
 ) -> None:
