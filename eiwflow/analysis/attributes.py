@@ -65,6 +65,8 @@ class Attributes:
 
     Attributes:
         train_images, test_images: numbers of images for directions, and for their scores.
+        constant: names of attributes that do not vary in one of the two parts. Nothing can be told apart by them, so
+            they have neither readings nor directions.
         readings: per attribute and level.
         moves: the directions, by attribute: an array (C_l, H_l, W_l) per level.
 
@@ -72,6 +74,7 @@ class Attributes:
 
     train_images: int
     test_images: int
+    constant: tuple[str, ...]
     readings: tuple[Reading, ...]
     moves: dict[str, list[np.ndarray]]
 
@@ -159,6 +162,11 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
     """
     train_values = {name: value[:limit] for name, value in attribute_values(images, "train").items()}
     test_values = attribute_values(images, "test")
+    constant = tuple(
+        name for name in train_values if any((part[name] == part[name][0]).all() for part in (train_values, test_values))
+    )
+    for name in constant:
+        del train_values[name], test_values[name]
     latents = _latents(flow, images, "train", limit, seed)
     moves = _directions(latents, train_values)
     test_latents = _latents(flow, images, "test", len(images.test), seed)
@@ -166,6 +174,7 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
     return Attributes(
         train_images=min(limit, len(images.train)),
         test_images=len(images.test),
+        constant=constant,
         readings=readings,
         moves=moves,
     )
@@ -188,6 +197,8 @@ def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, see
 
 
 def _directions(latents: Sequence[Tensor], values: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    if not values:
+        return {}
     centred = np.stack([value - value.mean() for value in values.values()]).astype(np.float64)
     # A yes/no attribute that no image has, or all have, has no direction: it is 0.
     variances = np.maximum(np.square(centred).sum(axis=1, keepdims=True), 1e-12)

@@ -83,6 +83,24 @@ def test_what_is_in_the_images_is_found_and_what_is_not_is_chance(flow: MultiSca
         assert reading.low <= reading.value <= reading.high
 
 
+def test_an_attribute_that_does_not_vary_is_named_and_has_no_readings(flow: MultiScaleFlow, marked: ImageData) -> None:
+    hat, skin = (marked.factors[name] for name in ("hat", "skin_color"))
+    factors = {
+        **marked.factors,
+        "hat": Factor(np.full_like(hat.train, "variant02"), hat.test),
+        "skin_color": Factor(skin.train, np.full_like(skin.test, "#8d5524")),
+    }
+    found = attributes.measure_attributes(flow, replace(marked, factors=factors)).to_dict()
+    assert found["constant"] == ("hat", "skin")
+    names = [name for name in FACES if name not in found["constant"]]
+    assert list(found["directions"]) == names and {row["attribute"] for row in found["readings"]} == set(names)
+    assert np.isfinite([row[key] for row in found["readings"] for key in ("value", "low", "high", "length")]).all()
+    # Where nothing varies there is nothing to read.
+    alike = {name: Factor(*(np.full_like(part, part[0]) for part in factor)) for name, factor in factors.items()}
+    nothing = attributes.measure_attributes(flow, replace(marked, factors=alike))
+    assert set(nothing.constant) == set(FACES) and nothing.readings == () and nothing.moves == {}
+
+
 def test_auroc_counts_pairs_and_draws_weigh_them() -> None:
     scores = np.array([0.1, 0.4, 0.35, 0.8, 0.2])
     truth = np.array([False, False, True, True, True])
