@@ -162,9 +162,8 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
     """
     train_values = {name: value[:limit] for name, value in attribute_values(images, "train").items()}
     test_values = attribute_values(images, "test")
-    constant = tuple(
-        name for name in train_values if any((part[name] == part[name][0]).all() for part in (train_values, test_values))
-    )
+    parts = train_values, test_values
+    constant = tuple(name for name in train_values if any((part[name] == part[name][0]).all() for part in parts))
     for name in constant:
         del train_values[name], test_values[name]
     latents = _latents(flow, images, "train", limit, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -117,41 +117,58 @@ class Files:
 class Pictures:
     """Pictures that are decoded on demand, centre-cropped and resized.
 
-    The next readable picture replaces an unreadable one, whose name is printed once.
+    The next readable picture of its group replaces an unreadable one, whose name is printed once.
 
     Arguments:
         album: the pictures by their numbers.
         size: of the images, in pixels a side.
+        groups: the group (N,) of every picture, as its part and class: no other group's picture has its label.
         strict: raise DataError instead.
 
     """
 
-    def __init__(self, album: Album, size: int, strict: bool = False) -> None:
+    def __init__(self, album: Album, size: int, groups: np.ndarray, strict: bool = False) -> None:
         self._album, self._size, self._strict = album, size, strict
+        self._groups = groups.astype(np.int32)
         self._unreadable: set[int] = set()
         self.shape = (len(album), size, size, 3)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
         """Return the images of these numbers."""
-        shape = (3, self._size, self._size)
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
         for image, number in zip(images, numbers.tolist(), strict=True):
-            for place in range(number, number + TRIES):
-                picture = self._album(place % len(self._album))
-                try:
-                    image[:] = from_picture(picture, shape)
-                    break
-                except DataError as error:
-                    if self._strict or place == number + TRIES - 1:
-                        raise
-                    self._report(place, error)
+            image[:] = self._readable(number)
         return images
+
+    def _readable(self, number: int) -> np.ndarray:
+        """Return an image, or that of the next picture of its group that can be read."""
+        errors: dict[int, DataError] = {}
+        for place in self._places(number):
+            picture = self._album(place)
+            try:
+                image = from_picture(picture, (3, self._size, self._size))
+            except DataError as error:
+                errors[place] = error
+                if self._strict:
+                    break
+            else:
+                for unreadable, why in errors.items():
+                    self._report(unreadable, why)
+                return image
+        raise errors[number]
+
+    def _places(self, number: int) -> Iterator[int]:
+        """Yield a picture's number, then those of the pictures that may stand in its place."""
+        yield number
+        group = np.flatnonzero(self._groups == self._groups[number])
+        yield from np.roll(group, -int(np.searchsorted(group, number)))[1:TRIES].tolist()
 
     def _report(self, place: int, error: DataError) -> None:
         if place not in self._unreadable:
             self._unreadable.add(place)
             count = len(self._unreadable)
-            print(f"{error} The next picture stands in its place ({count:,} so far).", file=sys.stderr, flush=True)
+            remark = f"The next picture of its class stands in its place ({count:,} so far)."
+            print(f"{error} {remark}", file=sys.stderr, flush=True)
 
 
 def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:

@@ -47,8 +47,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
     ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
     tenth, at most about 10,000, for test. Where every picture has a ``.cls`` of its name, those whole numbers are the
-    factor ``label``. An unreadable picture is left out of the test part; in the train part the next picture replaces
-    it.
+    factor ``label``. An unreadable picture is left out of the test part; in the train part the next picture of its
+    class replaces it.
 
     Arguments:
         root: the shard, or the folder.
@@ -84,7 +84,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
     if not has_label.all() and has_label.any():
         note += f"; {(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
-    train = OnDisk(Pictures(album, size, strict)).select(~in_test)
+    groups = in_test + 2 * (np.unique(labels, return_inverse=True)[1] if has_label.all() else 0)
+    train = OnDisk(Pictures(album, size, groups, strict)).select(~in_test)
     return ImageData(name, train, test[readable], note=note + complaints, factors=factors)
 
 

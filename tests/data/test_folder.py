@@ -142,6 +142,26 @@ def test_a_folder_that_is_too_large_for_memory_is_decoded_when_it_is_asked_for(
         load(tmp_path, size=8, strict=True).train[np.array([3])]
 
 
+def test_a_picture_that_breaks_is_replaced_by_one_of_its_class_and_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, place in enumerate(["train/cats", "train/dogs", "val/cats", "val/dogs"]):
+        (tmp_path / place).mkdir(parents=True)
+        fill(tmp_path / place, 6, start=10 * number)
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 1000)
+    data = load(tmp_path, size=8)
+    before = data.train[:]
+    assert data.factors["label"].train.tolist() == [0] * 6 + [1] * 6
+    for last in ("train/cats/005.png", "train/dogs/015.png"):  # behind them come dogs, and cats of the test part
+        (tmp_path / last).write_bytes(b"")
+    after = data.train[:]
+    assert (after[5] == before[0]).all() and (after[11] == before[6]).all()
+    for cat in (tmp_path / "train/cats").iterdir():
+        cat.write_bytes(b"")
+    with pytest.raises(DataError, match=r"003\.png' cannot be read"):
+        data.train[np.array([3])]
+
+
 def test_the_picture_with_too_many_pixels_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, 9)
     (tmp_path / "huge.png").write_bytes(encoded(np.zeros((100, 100), np.uint8)))
