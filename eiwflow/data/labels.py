@@ -14,6 +14,8 @@ from .images import DataError, Factor, ImageData, check_parts
 MAX_CLASSES = 1024
 #: Letters of a class' name, and names that a sentence lists.
 MAX_NAME, SHOWN = 60, 30
+#: What a label in a file may be, in words.
+LABEL = f"whole number or text of at most {MAX_NAME} letters"
 #: The name of the class whose value is an empty text: no hat, no glasses.
 NONE = "none"
 
@@ -42,7 +44,8 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
     Args:
         images: a data set.
         factor: name of a factor that has a text, a whole number or a truth value for every image.
-        classes: names of the classes, where they are known already: of a checkpoint.
+        classes: names of the classes, where they are known already: of a checkpoint. Where none of the data's whole
+            numbers is such a name, k is the number of the class classes[k].
 
     Raises:
         DataError: there is no such factor, its values cannot be classes, or an image has another value.
@@ -53,6 +56,7 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
         kind = "has real numbers in" if factor in images.factors else "has no factor"
         has = f"choose one of {', '.join(factors)}" if factors else "it has no labels at all"
         raise DataError(f"{images.name} {kind} {factor[:40]!r}; {has}")
+    images = images if classes is None else _by_number(images, factor, classes)
     names = [_names(images, factor, values) for values in images.factors[factor]]
     order = np.unique(images.factors[factor].train)
     own = tuple(_names(images, factor, order).tolist()) if classes is None else tuple(classes)
@@ -65,6 +69,11 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
             other = str(values[numbers < 0][0])[:40]
             raise DataError(f"{factor} of a {part} image of {images.name} is {other!r}, which is {none_of(own)}")
     return Labels(own, train, test)
+
+
+def is_label(dtype: np.dtype) -> bool:
+    """Return whether an array of a file may hold labels: whole numbers, or names."""
+    return dtype.kind in "iu" or (dtype.kind == "U" and dtype.itemsize <= 4 * MAX_NAME)
 
 
 def none_of(classes: Sequence[str]) -> str:
@@ -82,24 +91,43 @@ def class_factors(images: ImageData) -> list[str]:
     ]
 
 
+def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageData:
+    """Return images whose numbers of classes have the names of a checkpoint, where one of the two has no names."""
+    values, named = images.factors[factor].train, images.class_names.get(factor)
+    if values.dtype.kind not in "iu":
+        return images
+    if named is None:
+        unknown = set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
+        return replace(images, class_names={**images.class_names, factor: tuple(classes)}) if unknown else images
+    if tuple(classes) == tuple(map(str, range(len(named)))) and set(named).isdisjoint(classes):
+        return replace(images, class_names={key: names for key, names in images.class_names.items() if key != factor})
+    return images
+
+
 def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
     """Return the class names (N,) of values (N,)."""
-    named = images.class_names.get(factor)
-    if named is not None and values.dtype.kind in "iu" and (not len(values) or int(values.max()) < len(named)):
-        values = np.array(named)[values]
-    texts = values.astype(str)
+    texts: list[str] = values.astype(str).tolist()
+    if (named := images.class_names.get(factor)) is not None and values.dtype.kind in "iu":
+        texts = [named[n] if 0 <= n < len(named) else str(n) for n in values.tolist()]
     # A folder's name may hold bytes that are no text.
-    readable = (text.encode(errors="replace").decode()[:MAX_NAME] for text in texts.tolist())
+    readable = (text.encode(errors="replace").decode()[:MAX_NAME] for text in texts)
     return np.array([text or NONE for text in readable])
 
 
-def only_class(images: ImageData, factor: str, name: str) -> ImageData:
+def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str] | None = None) -> ImageData:
     """Return the images of one class of a factor alone.
+
+    Args:
+        images: a data set.
+        factor: name of a factor that has classes.
+        name: of the class.
+        classes: a checkpoint's names of classes, for data with numbers. The images may have classes beyond them.
 
     Raises:
         DataError: there is no such factor, or there are too few images of the class.
 
     """
+    images = images if classes is None or factor not in images.factors else _by_number(images, factor, classes)
     labels = labels_of(images, factor)
     if name not in labels.classes:
         raise DataError(

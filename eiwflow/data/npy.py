@@ -13,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from .images import DataError, Factor, ImageData, check_images, reason
+from .labels import LABEL, is_label
 from .on_disk import NpyFile
 from .split import tenth_by_number
 from .views import OnDisk
@@ -54,7 +55,7 @@ def read_npy_folder(folder: Path) -> ImageData:
 
 
 def _labels_beside(path: Path, count: int) -> np.ndarray | None:
-    """Return the whole numbers (N,) of ``…_labels.npy``, None where there are none."""
+    """Return the whole numbers or names (N,) of ``…_labels.npy``, None where there are none."""
     beside = path.with_name(f"{path.stem}_labels.npy")
     if not beside.is_file():
         return None
@@ -62,8 +63,10 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
         labels = np.load(beside, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError) as error:
         raise DataError(f"{beside.name!r} cannot be read as labels: {reason(error)}") from error
-    if labels.shape != (count,) or labels.dtype.kind not in "iu":
-        raise DataError(f"{beside.name!r} is {labels.dtype.name} {labels.shape}; whole numbers ({count},) are needed")
+    if labels.shape != (count,) or not is_label(labels.dtype):
+        raise DataError(
+            f"{beside.name!r} is {labels.dtype.name} {labels.shape}; {count:,} labels are needed, each a {LABEL}"
+        )
     return np.array(labels)
 
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .images import DataError, Factor, ImageData, check_images, reason
+from .labels import LABEL, is_label
 from .split import tenth_by_hash
 
 MAX_ARRAYS = 100
@@ -64,8 +65,8 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
     bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are read where all three are
-    there and fit. ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``.
-    Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share
+    there and fit. ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``:
+    whole numbers or names. The note says where they do not fit. Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share
     images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
@@ -102,25 +103,28 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
     arrays = [_array(archive, member).reshape(-1, *_image_shape(member)) for member in parts.values()]
     if len(arrays) == 2:
         train, test = arrays
-        factors = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
-        sources = _sources(archive, members)
-        return ImageData(file_name, train, test, *sources, note=_shared(train, test), factors=factors)
+        factors, remark = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
+        note = "; ".join(filter(None, (_shared(train, test), remark)))
+        return ImageData(file_name, train, test, *_sources(archive, members), note=note, factors=factors)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
-    labels = _labels(archive, members, {"labels": len(images)}, in_test)
-    return ImageData(file_name, images[~in_test], images[in_test], factors=labels)
+    factors, remark = _labels(archive, members, {"labels": len(images)}, in_test)
+    return ImageData(file_name, images[~in_test], images[in_test], note=remark, factors=factors)
 
 
 def _labels(
     archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int], in_test: np.ndarray | None = None
-) -> dict[str, Factor]:
-    """Return the factor ``label`` where the archive has whole numbers for every image, else nothing."""
+) -> tuple[dict[str, Factor], str]:
+    """Return the factor ``label``, and a remark where arrays do not fit; both empty without such arrays."""
+    chosen = {name: members[name] for name in counts if name in members}
     for name, count in counts.items():
-        member = members.get(name)
-        if member is None or member.shape != (count,) or member.dtype.kind not in "iu" or not member.is_whole:
-            return {}
-    labels = [_array(archive, members[name]) for name in counts]
-    return {"label": Factor(labels[0][~in_test], labels[0][in_test]) if in_test is not None else Factor(*labels)}
+        member = chosen.get(name)
+        if member is None or member.shape != (count,) or not is_label(member.dtype) or not member.is_whole:
+            return {}, f"{', '.join(chosen)} left out: one {LABEL} an image is needed in each part" if chosen else ""
+    if sum(member.data_bytes for member in chosen.values()) > MAX_BESIDE:
+        return {}, f"{', '.join(chosen)} left out: they take more than {MAX_BESIDE:,} bytes"
+    labels = [_array(archive, member) for member in chosen.values()]
+    return {"label": Factor(labels[0][~in_test], labels[0][in_test]) if in_test is not None else Factor(*labels)}, ""
 
 
 def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:

@@ -66,8 +66,10 @@ def test_the_parts_of_a_folder_are_kept_with_their_labels(tmp_path: Path) -> Non
     data = load(tmp_path)
     assert (data.train[:] == train).all() and (data.test == test).all()
     assert data.factors["label"].train.tolist() == [*range(12)] and data.factors["label"].test.tolist() == [*range(4)]
+    saved(tmp_path / "train_labels.npy", np.full(12, "ring")), saved(tmp_path / "val_labels.npy", np.full(4, "dot"))
+    assert load(tmp_path).factors["label"].test.tolist() == ["dot"] * 4
     saved(tmp_path / "val_labels.npy", np.arange(5))
-    with pytest.raises(DataError, match=r"'val_labels.npy' is int64 \(5,\); whole numbers \(4,\) are needed"):
+    with pytest.raises(DataError, match=r"'val_labels.npy' is int64 \(5,\); 4 labels are needed, each a whole"):
         load(tmp_path)
 
 

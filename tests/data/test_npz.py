@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eiwflow.data import DataError, load
+from eiwflow.data import DataError, labels_of, load
 from eiwflow.data import images as bounds
 from eiwflow.data.npz import read_npz
 
@@ -184,8 +184,25 @@ def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
     assert (data.factors["label"].train == data.train[:, 0, 0, 0]).all()
     assert (data.factors["label"].test == data.test[:, 0, 0, 0]).all()
     parts = {"train": images[:30], "test": images[30:], "train_labels": np.arange(30)}
-    assert not load(write_npz(tmp_path, **parts, test_labels=np.arange(9))).factors
     assert load(write_npz(tmp_path, **parts, test_labels=np.arange(10))).factors["label"].test[9] == 9
+    names = np.array(["ring", "cross"])[np.arange(40) % 2]
+    named = load(write_npz(tmp_path, images=images, labels=names))
+    assert (labels_of(named, "label").classes, len(labels_of(named, "label").train)) == (
+        ("cross", "ring"),
+        len(named.train),
+    )
+
+
+@pytest.mark.parametrize(
+    "labels", [np.arange(39), np.zeros((40, 1), int), np.zeros(40), np.full(40, "é" * 61), np.zeros(40, object)]
+)
+def test_labels_that_do_not_fit_are_left_out_and_the_note_says_so(tmp_path: Path, labels: np.ndarray) -> None:
+    images = noise(40, 8, 8)
+    data = load(write_npz(tmp_path, images=images, labels=labels))
+    words = "labels left out: one whole number or text of at most 60 letters an image is needed in each part"
+    assert not data.factors and data.note == words
+    alone = load(write_npz(tmp_path, train=images[:30], test=images[30:], train_labels=np.arange(30)))
+    assert not alone.factors and alone.note == f"train_{words}"
 
 
 class Exploit:
