@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .flow import ContextError, MultiScaleFlow
+from .flow import ConfigError, ContextError, MultiScaleFlow
 from .flow.step import inverse_affine_maps
 
 
@@ -83,6 +83,7 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
 
     Raises:
         ContextError: the flow has a context.
+        ConfigError: there is no such method.
 
     >>> from eiwflow.flow import FlowConfig
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
@@ -94,6 +95,8 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
     """
     if flow.config.context:
         raise ContextError("This flow needs a context; export flow.given(label), as --label does.")
+    if name not in EXPORTS:
+        raise ConfigError(f"name is {name!r}; choose one of {', '.join(EXPORTS)}.")
     module = EXPORTS[name](flow).eval()
     latents = flow.sample_latents(2)
     arguments = tuple(latents.levels) if name == "decode" else (flow.decode(latents).clamp(-0.5, 0.5),)

@@ -6,6 +6,7 @@ import torch
 
 from eiwflow import cli
 from eiwflow.export import EXPORTS, export
+from eiwflow.flow import ConfigError
 
 from .flow.flows import images_for, ready_flow
 from .test_cli import json_of, refused
@@ -64,6 +65,11 @@ def test_torch_export_takes_batches_of_any_size(name, order):
         got, expected = program(x), latents.levels if name == "encode" else flow.log_prob(x)
     pairs = zip(got, expected, strict=True) if name == "encode" else [(got, expected)]
     assert all(torch.allclose(ours, theirs, atol=1e-8) for ours, theirs in pairs)
+
+
+def test_another_method_is_refused_with_those_that_there_are():
+    with pytest.raises(ConfigError, match=r"name is 'sample'; choose one of log_prob, encode, decode\."):
+        export(tiny_flow(), "sample")
 
 
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch, tmp_path):

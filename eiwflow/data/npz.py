@@ -66,8 +66,8 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
     bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are read where all three are
     there and fit. ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``:
-    whole numbers or names. The note says where they do not fit. Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share
-    images: the note says how many.
+    whole numbers or names. The note says where they do not fit. Other arrays are ignored. Raises DataError where the
+    archive cannot be used. The archive's own parts may share images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:

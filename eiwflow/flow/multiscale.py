@@ -319,7 +319,7 @@ class MultiScaleFlow(nn.Module):
             if context is not None:
                 raise ContextError("This flow takes no context; leave it out, or build one with FlowConfig(context=K).")
             return None
-        takes = f"{n} labels from 0 to {size - 1}, or values ({n}, {size})"
+        takes = f"{n} {'label' if n == 1 else 'labels'} from 0 to {size - 1}, or values ({n}, {size})"
         if context is None:
             raise ContextError(f"This flow needs a context: pass {takes}.")
         like = next(self.parameters())
@@ -334,12 +334,24 @@ class MultiScaleFlow(nn.Module):
             raise ContextError(f"The labels go from {int(context.min())} to {int(context.max())}; pass {takes}.")
         return one_hot(context.to(like.device), size, like.dtype)
 
+    def _one_context(self, context: Tensor | int | None) -> Tensor | None:
+        """Return one context as a row (1, K), None for a flow that takes none."""
+        try:
+            row = None if context is None else torch.as_tensor(context)[None]
+        except (TypeError, ValueError, RuntimeError):  # a text, say
+            row = None
+        if row is None and (size := self.config.context):
+            has = "is missing" if context is None else f"is {str(context)[:40]!r}"
+            raise ContextError(f"The context {has}; pass one label from 0 to {size - 1}, or values ({size},).")
+        return self.checked_context(row, 1)
+
     @torch.no_grad()
     def given(self, context: Tensor | int) -> MultiScaleFlow:
         """Return p(x | context) for one context, as a flow of its own that takes none.
 
         Its values are those of this flow up to rounding: biases and priors absorb the context. So traces, exports and
         compression work as for a flow without a context.
+        Call it outside of ``torch.func``'s transforms, which do not copy parameters.
 
         Args:
             context: values (K,), or a label.
@@ -354,7 +366,7 @@ class MultiScaleFlow(nn.Module):
         True
 
         """
-        row = self.checked_context(torch.as_tensor(context)[None], 1)
+        row = self._one_context(context)
         flow = copy.deepcopy(self)
         flow.config = dataclasses.replace(self.config, context=0, top_prior="constant")
         for module in flow.modules():
@@ -464,7 +476,7 @@ class MultiScaleFlow(nn.Module):
 
         """
         self._check_initialised()
-        row = self.checked_context(None if context is None else torch.as_tensor(context)[None], 1)
+        row = self._one_context(context)
 
         def rows(n: int) -> Tensor | None:
             return None if row is None else row.expand(n, -1)

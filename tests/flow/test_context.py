@@ -158,6 +158,23 @@ def test_a_context_that_does_not_fit_is_refused_by_every_method(context, sentenc
         assert sentence in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("context", "sentence"),
+    [
+        (None, "The context is missing; pass one label from 0 to 2, or values (3,)."),
+        ("ring", "The context is 'ring'; pass one label from 0 to 2, or values (3,)."),
+        (9, "The labels go from 9 to 9; pass 1 label from 0 to 2, or values (1, 3)."),
+        (torch.zeros(2), "The context is torch.float32 of shape (1, 2); pass 1 label from 0 to 2, or values (1, 3)."),
+    ],
+)
+def test_one_context_that_does_not_fit_is_refused(context, sentence):
+    flow = ready_flow(context=3)
+    for call in (flow.given, flow.as_distribution):
+        with pytest.raises(ContextError) as refusal:
+            call(context)
+        assert str(refusal.value) == sentence
+
+
 def test_a_flow_without_context_refuses_one():
     flow = ready_flow()
     x = images_for(flow, 2)
