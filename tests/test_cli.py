@@ -594,8 +594,12 @@ def test_samples_that_cannot_be_finished_leave_no_array(place, tmp_path, monkeyp
 def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
     run, _ = trained
     monkeypatch.setenv("EIWFLOW_RUNS", str(run.parent))
+    (run.parent / "own.safetensors").write_bytes((run / "checkpoints" / "last.safetensors").read_bytes())
     listed = json_of("list")
-    assert [row["name"] for row in listed["flows"]] == sorted(path.stem for path in BUNDLED)
+    assert [row["name"] for row in listed["flows"]] == [
+        *sorted(path.stem for path in BUNDLED),
+        str(run.parent / "own.safetensors"),
+    ]
     assert {"name": str(run), "about": "finished at step 3"} in listed["runs"]
     data = {row["name"]: row["about"] for row in listed["data"]}
     assert (data["photos32"], data["cifar10"]) == ("bundled", "downloaded when used")
@@ -969,6 +973,19 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert np.abs(first.astype(int) - quantise(x)[0].numpy()).max() <= 1
     printed("verify", run, "--label", 1)
     assert json_of("analyse", run, "--what", "levels", "--label", 1)
+
+
+def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
+    run, data = labelled / "run", labelled / "planes.npz"
+    loaded = load(run / "checkpoints/last.safetensors")
+    own = labelled / "own.safetensors"
+    info = CheckpointInfo(loaded.flow.config, "planes", labels="label", classes=("left", "middle", "right"))
+    save(own, loaded.flow, info)
+    assert "; own.safetensors was trained on it; name other images with --data." in refused("evaluate", own)
+    # Its file has names where the data have numbers.
+    named, numbered = json_of("evaluate", own, "--data", data), json_of("evaluate", run)
+    assert named["label_accuracy"] == numbered["label_accuracy"]
+    assert json_of("evaluate", own, "--data", data, "--label", "right")["n"] < numbered["n"]
 
 
 def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from eiwflow import hub
 from eiwflow.checkpoint import CheckpointError, save
 from eiwflow.hub import PretrainedFlow
-from eiwflow.training.run_directory import list_runs
+from eiwflow.training.run_directory import list_runs, saved_flows
 
 from .test_cli import json_of
 from .training.tiny import same_tensors, tiny_flow, tiny_info, tiny_x
@@ -62,9 +62,9 @@ def test_the_card_has_bits_recipe_and_samples_and_nothing_of_the_file_is_markup(
     assert "| Data | faces ? ?rm? |" in card.text
 
 
-def test_commands_and_the_list_of_runs_know_such_a_folder(folder, flow):
+def test_commands_and_the_list_of_flows_know_such_a_folder(folder, flow):
     assert json_of("inspect", folder)["parameters"] == flow.parameter_count()
-    assert list_runs(folder.parent) == ([], [])
+    assert list_runs(folder.parent) == ([], []) and saved_flows(folder.parent) == [folder]
 
 
 def test_the_app_opens_it_and_a_lone_file_among_the_runs(folder, flow, monkeypatch):

@@ -318,13 +318,14 @@ def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.flows import bundled_flows
     from ..data import DATASETS
     from ..study.file import studies_in
-    from ..training.run_directory import STUDIES, list_runs, runs_root
+    from ..training.run_directory import STUDIES, list_runs, runs_root, saved_flows
 
     del options
     flows = [
         {"name": row["flow"], "about": f"bundled, {fixed(row['bits/dim'], 3)} bits/dim on {row['data']}"}
         for row in bundled_flows()
     ]
+    flows += [{"name": str(path), "about": "yours"} for path in saved_flows(runs_root())]
     runs, complaints = list_runs(runs_root())
     states = [(run.path, run.state()) for run in runs]
     trained = [{"name": str(path), "about": f"{state.name} at step {state.step:,}"} for path, state in states]
@@ -365,12 +366,19 @@ def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
     return given_label(loaded, options.label)
 
 
-def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True, labels: str = "") -> ImageData:
-    """Return the data set that was asked for, or the checkpoint's own; with labels the images of the class alone."""
+def _images(
+    options: argparse.Namespace, loaded: Checkpoint, download: bool = True, whole: Checkpoint | None = None
+) -> ImageData:
+    """Return the data set that was asked for, or the checkpoint's own.
+
+    Of ``whole``, a flow with labels, it is the images of the class that is asked for alone, where they have labels.
+    """
     from .. import data
 
     images = _all_images(options, loaded, download)
-    return data.only_class(images, labels, options.label) if labels and labels in images.factors else images
+    if whole is None or whole.info.labels not in images.factors:
+        return images
+    return data.only_class(images, whole.info.labels, options.label, whole.info.classes)
 
 
 def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
@@ -379,7 +387,13 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
     config = loaded.info.config
     # A file of other code does not say what it was trained on.
     name = (loaded.info.data or "photos32") if options.data is None else options.data
-    return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
+    try:
+        return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
+    except data.DataError as error:
+        if options.data is not None or not loaded.info.data:
+            raise
+        advice = f"{loaded.name} was trained on it; name other images with --data"
+        raise data.DataError(f"{str(error).rstrip('.')}; {advice}") from error
 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -401,11 +415,11 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
     from ..checkpoint import given_label
     from ..data import labels_of
 
-    loaded = _whole(options, local_rank=team.local_rank)
+    loaded = whole = _whole(options, local_rank=team.local_rank)
     info, labels = loaded.info, None
     if options.label is not None:
         loaded = given_label(loaded, options.label)
-        images = _images(options, loaded, labels=info.labels)
+        images = _images(options, loaded, whole=whole)
     else:
         images = _all_images(options, loaded)
         if info.labels:
@@ -476,7 +490,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     loaded = _any_label(options, whole)
     try:
         # Describing a file is no reason to fetch a data set; asking for one by name is.
-        images = _images(options, loaded, options.data is not None, whole.info.labels)
+        images = _images(options, loaded, options.data is not None, whole)
     except DataError:
         if options.data is not None:
             raise
@@ -514,7 +528,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     loaded = _any_label(options, whole)
     pixels, name = None, ""
     try:
-        images = _images(options, loaded, options.data is not None, whole.info.labels)
+        images = _images(options, loaded, options.data is not None, whole)
         pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
     except DataError:
         # Without the images of its training noise will do: a flow inverts on any input.
@@ -544,7 +558,7 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     whole = dataclasses.replace(_whole(options), name=options.checkpoint)
     loaded = given_label(whole, options.label)
     record = load_record(find_checkpoint(options.checkpoint))
-    images = _images(options, loaded, labels=whole.info.labels)
+    images = _images(options, loaded, whole=whole)
     choices = _given(options, "image", "level", "seed", "other_image", "path", "also")
     passes.set_batch(options.batch)
     result = analyse(loaded, images, options.what, record, **choices)

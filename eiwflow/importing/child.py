@@ -108,9 +108,9 @@ def _save(flow: MultiScaleFlow, config: FlowConfig, request: dict[str, Any], ass
     }
     stated = {key: value for key, value in request["options"].items() if value is not None}
     facts["stated"] = ", ".join(f"{key} {value}" for key, value in stated.items())
-    # The file has no names of its classes.
+    # The file has no names of its classes. Of data with such classes they are the factor "label".
     names = tuple(map(str, range(config.context)))
-    info = CheckpointInfo(config=config, imported=facts, labels="class" if names else "", classes=names)
+    info = CheckpointInfo(config=config, imported=facts, labels="label" if names else "", classes=names)
     if wrong := next(checkpoint.wrong_values(flow.state_dict()), None):
         raise GlowError(f"it makes a flow whose {wrong.tensor} is {wrong.found}; expected {wrong.expected}.")
     checkpoint.save(request["out"], flow, info)

@@ -601,6 +601,15 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
     return runs, complaints
 
 
+def saved_flows(root: Path) -> list[Path]:
+    """Return the flows in a folder that no run wrote, the newest first: checkpoints and folders of pretrained flows."""
+    return [
+        path
+        for path in reversed(files.entries(root))
+        if files.is_text(path.name) and os.path.isfile(path if path.suffix == ".safetensors" else path / PRETRAINED)
+    ]
+
+
 def peak_memory_mib() -> float:
     """Return the most memory that this process has taken: on the GPU if it uses one, else in all."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eiwflow import cli
+from eiwflow import cli, project
 from eiwflow.cli.parser import SUBJECTS
 from eiwflow.data import load as load_data
 
@@ -21,7 +21,9 @@ from .test_every_page import FACTS, FLOWS, every_other, flow_of
 OPTIONS = {"labelled": ("--label", "none")}
 
 
-def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(bundle: Path) -> None:
+def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flow = flow_of("labelled")
     write_checkpoint(bundle / "one.safetensors", flow, data="faces16", **FACTS["labelled"])
     at = visit_page("pages/1_levels.py", ck="one", label="variant01")
@@ -30,6 +32,9 @@ def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(bundle: Pa
     assert "Only images whose hat is variant01." in sentences(at)
     assert at.session_state["image"] < (values == "variant01").sum()
     lines = "\n".join(block.value for block in at.code)
+    monkeypatch.setattr(project, "CHECKPOINTS", bundle)
+    exec(compile(at.code[1].value, "levels", "exec"), names := {})
+    assert names["loaded"].name == "one, hat variant01" and names["images"].name == "faces16, hat variant01"
     assert "evaluate one --data faces16 --limit 64 --json --label variant01" in lines
     assert "loaded = checkpoint.given_label(loaded, 'variant01')" in lines
     hat.set_value("none").run()

@@ -1,5 +1,7 @@
 """Classes of a factor: their names and numbers, and factors that have none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,19 @@ def test_names_of_numbers_are_the_data_sets_own():
     assert labels_of(named, "label").classes == ("b", "a", "c")
     # Those of a checkpoint may stand in another order.
     assert labels_of(named, "label", ("a", "b", "c", "d")).test.tolist() == [2, 0, 1]
+
+
+def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
+    numbers = images_with(label=([0, 1, 2] * 3, [2, 1, 0]))
+    assert labels_of(numbers, "label", ("ring", "cross", "dot")).test.tolist() == [2, 1, 0]
+    rings = only_class(images_with(label=([0] * 8 + [9], [9, 9, 0])), "label", "ring", ("ring", "dot"))
+    assert (len(rings.train), len(rings.test)) == (8, 1)
+    # Numbers that are names of classes stay what they are.
+    assert labels_of(images_with(label=([1, 2, 3] * 3, [3, 2, 1])), "label", ("1", "2", "3")).test.tolist() == [2, 1, 0]
+    named = replace(numbers, class_names={"label": ("plane", "car", "bird")})
+    assert labels_of(named, "label", ("0", "1", "2")).test.tolist() == [2, 1, 0]
+    with pytest.raises(DataError, match="label of a test image of ours is '3', which is none of the 3 classes ring, "):
+        labels_of(images_with(label=([0, 1, 2] * 3, [2, 1, 3])), "label", ("ring", "cross", "dot"))
 
 
 def test_images_of_one_class_keep_what_is_known_of_them():

@@ -184,6 +184,29 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
     assert code == 2 and "holds no array that numpy.save wrote" in err
 
 
+def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_have_them(tmp_path, capsys):
+    model = Normflows(**SMALL, classes=3)
+    x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    torch.save(model.state, tmp_path / "theirs.pt")
+    values = {"x": x.numpy(), "log_prob": model.log_prob(x.double())[0].numpy(), "labels": np.full(5, model.LABEL)}
+    command = ["import", tmp_path / "theirs.pt", "--out", tmp_path / "ours.safetensors", "--scale-map", "sigmoid"]
+    for name, array in values.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        command += [f"--check-{name.replace('x', 'images').replace('_', '-')}", tmp_path / f"{name}.npy"]
+    assert main([str(word) for word in command]) == 0
+    assert "log p of 5 images is off by at most" in capsys.readouterr().out
+    images = (np.arange(40 * 64) % 251).astype(np.uint8).reshape(40, 8, 8)
+    np.savez(
+        tmp_path / "digits.npz", train=images[:30], test=images[30:],
+        train_labels=np.arange(30) % 3, test_labels=np.arange(10) % 3,
+    )  # fmt: skip
+    ours, digits = str(tmp_path / "ours.safetensors"), str(tmp_path / "digits.npz")
+    assert main(["evaluate", ours, "--data", digits, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["label_accuracy"] >= 0
+    assert main(["evaluate", ours, "--data", digits, "--label", "2", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 3
+
+
 def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):
     torch.save({"state": Trap(tmp_path / "sprung")}, tmp_path / "theirs.pt")
     out = tmp_path / "ours.safetensors"

@@ -52,7 +52,7 @@ class Script:
             self.take("checkpoint", "eiwflow")
             self.lines += [f"path = checkpoint.find({flow!r})", f"loaded = checkpoint.load(path, {flow!r})"]
             if label:
-                self.lines.append("factor = loaded.info.labels")
+                self.lines.append("factor, classes = loaded.info.labels, loaded.info.classes")
                 self.lines.append(f"loaded = checkpoint.given_label(loaded, {label!r})")
             self.flow, self.label, self.data = flow, label, ""
         if images and data != self.data:
@@ -60,7 +60,7 @@ class Script:
             self.lines.append("config = loaded.flow.config")
             self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=config.shape[1])")
             if label:
-                chosen = f"data.only_class(images, factor, {label!r})"
+                chosen = f"data.only_class(images, factor, {label!r}, classes)"
                 self.lines.append(f"images = {chosen} if factor in images.factors else images")
             self.data = data
 

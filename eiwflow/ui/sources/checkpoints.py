@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -85,16 +84,14 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
 
 def _saved() -> list[CheckpointFile]:
     """Return the other checkpoints in the folder of runs: files, and folders of pretrained flows."""
-    from ... import files
-    from ...checkpoint import PRETRAINED
-    from ...training.run_directory import runs_root
+    from ...checkpoint import find
+    from ...training.run_directory import runs_root, saved_flows
 
     checkpoints = []
-    for entry in reversed(files.entries(runs_root())):
-        path = entry if entry.suffix == ".safetensors" else entry / PRETRAINED
-        if files.is_text(entry.name) and os.path.isfile(path):
-            with suppress(OSError):  # deleted meanwhile, or larger than any checkpoint
-                checkpoints.append(_of_file(entry, path, *stamp(path)))
+    for entry in saved_flows(runs_root()):
+        path = find(str(entry))
+        with suppress(OSError):  # deleted meanwhile, or larger than any checkpoint
+            checkpoints.append(_of_file(entry, path, *stamp(path)))
     return checkpoints
 
 
