@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 import tomllib
@@ -15,8 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime import runtime_util
 
-from eiwflow.ui.server import protection
+from eiwflow.ui.server import lifespan, protection
 from eiwflow.ui.server.protection import is_allowed, policy
 
 from ..conftest import ROOT
@@ -164,6 +167,61 @@ def test_messages_above_the_pace_are_delayed_and_end_their_connection(monkeypatc
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, protection.Frames(app)({"type": "websocket"}, receive, None)).result()
     assert last["type"] == f"websocket.{end}" and now[0] - 1000 == pytest.approx(seconds, abs=0.1)
+
+
+def handed_on(*messages: BackMsg) -> list[str]:
+    """Return the kinds of messages that Streamlit gets of a connection; ``disconnect`` where it was ended."""
+    waiting = [message.SerializeToString() for message in messages]
+
+    async def receive() -> dict[str, object]:
+        return {"type": "websocket.receive", "bytes": waiting.pop(0)}
+
+    async def app(scope: object, receive: Callable[[], Awaitable[dict[str, object]]], send: object) -> None:
+        while waiting:
+            message = await receive()
+            content = message.get("bytes")
+            kinds.append(str(BackMsg.FromString(content).WhichOneof("type")) if content else "disconnect")
+
+    kinds: list[str] = []
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, protection.Frames(app)({"type": "websocket"}, receive, None)).result()
+    return kinds
+
+
+def test_no_visitor_clears_what_the_server_keeps_for_everybody():
+    """Streamlit's message ``clear_cache``, sent from a console, took away the uploads of all visitors."""
+    rerun, stop = BackMsg(rerun_script={"query_string": ""}), BackMsg(stop_script=True)
+    foreign = [BackMsg(clear_cache=True), BackMsg(set_run_on_save=True), BackMsg(debug_shutdown_runtime=True)]
+    assert handed_on(rerun, *foreign, stop) == ["rerun_script", "stop_script"]
+
+
+@pytest.mark.parametrize(("files", "kind"), [(300, "file_urls_request"), (301, "disconnect")])
+def test_a_message_that_asks_for_more_addresses_than_files_are_taken_ends_its_connection(files, kind):
+    """The server makes an address for every name: for a million it answered nobody for 43 s."""
+    asked = BackMsg(file_urls_request={"request_id": "x", "file_names": ["a.png"] * files})
+    assert handed_on(asked) == [kind]
+
+
+def test_a_message_larger_than_any_pages_is_refused_before_it_has_come(address):
+    """Of a half-sent message the server holds what has come: 8 connections with 190 MB each took 1.3 GiB."""
+    parts = urlsplit(address)
+    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        headers |= {"Host": parts.netloc, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        lines = ["GET /_stcore/stream HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
+        line.sendall("\r\n".join(lines).encode())
+        answer = line.makefile("rb")
+        while answer.readline() != b"\r\n":
+            pass
+        line.sendall(b"\x82\xff" + (9_000_000).to_bytes(8) + bytes(4))  # the head of a frame
+        assert answer.read(4)[2:] == (1009).to_bytes(2)
+
+
+def test_what_the_server_sends_may_be_larger(monkeypatch):
+    monkeypatch.setattr(runtime_util, "_max_message_size_bytes", 8_000_000)
+    message = ForwardMsg(delta={"new_element": {"html": {"body": "x" * 9_000_000}}})
+    lifespan._bound_only_what_browsers_send()
+    assert len(runtime_util.serialize_forward_msg(message)) > 9_000_000
 
 
 # ---------------------------------------------------------------------- content security

@@ -11,6 +11,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from streamlit.runtime import runtime_util
+
 from ... import server_settings
 from ..classroom import join
 from ..common import uploads
@@ -20,6 +22,8 @@ from ..own import checkpoints as own_checkpoints
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
 #: page, or a telephone that slept for a moment, finds them.
 GIVE_BACK_S, FORGET_S = 2.0, 120.0
+#: Bytes of a message to a browser, such as the film of a long training.
+MOST_ANSWERED = 200_000_000
 #: M_ARENA_MAX of malloc.h, the option for the number of heaps.
 M_ARENA_MAX = -8
 
@@ -36,6 +40,7 @@ def check_settings() -> None:
 async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import slow libraries before the first visitor arrives."""
     _share_heaps()
+    _bound_only_what_browsers_send()
     join.announce()
     own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
@@ -55,6 +60,11 @@ def _share_heaps() -> None:
     """Let all threads share two heaps: with a heap for each script, freed memory is scattered."""
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
+def _bound_only_what_browsers_send() -> None:
+    """Let messages to browsers be larger than those from them: Streamlit has one bound, which its sockets have read."""
+    runtime_util._max_message_size_bytes = MOST_ANSWERED
 
 
 def _import_then_give_back() -> None:

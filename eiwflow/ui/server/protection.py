@@ -26,6 +26,8 @@ from ..common import uploads
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
+#: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
+KNOWN_MESSAGES = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "backend_operation_request"}
 #: Seconds without a byte after which an upload is given up, since it takes room from other visitors.
 SILENT_S = 30.0
 
@@ -116,10 +118,11 @@ class UploadLimit:
 
 
 class Frames:
-    """Bound the messages of a connection: too many are delayed, and a message in another format ends it.
+    """Bound the messages of a connection: too many are delayed, one in another format ends it, some are not obeyed.
 
     Streamlit reads all arrived messages without a pause, so a flood would stop the server for everybody. For each
-    unreadable message it would write fifty lines into the log.
+    unreadable message it would write fifty lines into the log. It makes an address for every file that a message
+    names; for a million names it answered nobody for 43 s.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -131,28 +134,31 @@ class Frames:
 
         async def receive_at_pace() -> Message:
             nonlocal due, delayed
-            message = await receive()
-            if message["type"] != "websocket.receive":
-                return message
-            now = time.monotonic()
-            due = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
-            delayed = delayed + 1 if due > now else 0
-            if delayed > MOST_DELAYED or not _is_message(message.get("bytes")):
-                return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
-            await asyncio.sleep(max(0.0, due - now))  # serve other connections even without a delay
-            return message
+            while True:
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    return message
+                now = time.monotonic()
+                due = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
+                delayed = delayed + 1 if due > now else 0
+                kind = _kind(message.get("bytes"))
+                if delayed > MOST_DELAYED or not kind:
+                    return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
+                await asyncio.sleep(max(0.0, due - now))  # serve other connections even without a delay
+                if kind in KNOWN_MESSAGES:
+                    return message
 
         await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
 
 
-def _is_message(content: bytes | None) -> bool:
-    """Return whether a frame holds one of Streamlit's messages to the server."""
-    if not content:
-        return False
+def _kind(content: bytes | None) -> str:
+    """Return the kind of message to the server that a frame holds; empty where it holds none that a page could send."""
     try:
-        return BackMsg.FromString(content).WhichOneof("type") is not None
+        message = BackMsg.FromString(content or b"")
     except DecodeError:
-        return False
+        return ""
+    is_small = len(message.file_urls_request.file_names) <= uploads.MOST_FILES
+    return (message.WhichOneof("type") or "") if is_small else ""
 
 
 class ContentSecurity:
