@@ -4,7 +4,7 @@ from .crops import corner_crops, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
 from .labels import Labels, labels_of, only_class
-from .picture import as_picture, from_picture, png_file, resized
+from .picture import as_picture, from_picture, pixels, png_file, resized
 from .registry import DATASETS, flips, load, load_test
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "load",
     "load_test",
     "only_class",
+    "pixels",
     "png_file",
     "random_crops",
     "resized",

@@ -70,6 +70,17 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
 
 
+def pixels(picture: bytes) -> int:
+    """Return how many pixels a picture's header states; 0 where it is no picture that :func:`from_picture` reads."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
+            return image.width * image.height
+    except Exception:  # a decoder fed with damaged bytes may raise anything
+        return 0
+
+
 def _check_jpeg(picture: Path | BinaryIO, what: str) -> None:
     """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
 

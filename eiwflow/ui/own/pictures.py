@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
-#: Pictures of one upload, and their bytes together.
-MOST_PICTURES, MOST_BYTES = 256, 64 * 2**20
+#: Pictures of one upload, their bytes together, and their pixels: small files may hold very many.
+MOST_PICTURES, MOST_BYTES, MOST_PIXELS = 256, 64 * 2**20, 512_000_000
 #: Seconds that the pictures of a folder are kept.
 FOLDER_S = 60
 
@@ -56,6 +56,11 @@ def _checked(_: str, files: Files) -> Pictures:
         raise data.DataError(
             f"These are {len(files):,} pictures of {size / 2**20:.1f} MiB; choose at most {MOST_PICTURES} of "
             f"{MOST_BYTES // 2**20} MiB together"
+        )
+    if (pixels := sum(map(data.pixels, files.values()))) > MOST_PIXELS:
+        raise data.DataError(
+            f"These pictures have {pixels / 1e6:,.0f} million pixels together; choose at most {MOST_PIXELS / 1e6:,.0f} "
+            "million"
         )
     for name, content in files.items():
         data.from_picture(named(name, content), (3, 8, 8))
