@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from http.client import HTTPConnection, HTTPResponse
 from urllib.parse import urlsplit
 
 import pytest
+import streamlit.logger
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
@@ -222,6 +224,16 @@ def test_what_the_server_sends_may_be_larger(monkeypatch):
     message = ForwardMsg(delta={"new_element": {"html": {"body": "x" * 9_000_000}}})
     lifespan._bound_only_what_browsers_send()
     assert len(runtime_util.serialize_forward_msg(message)) > 9_000_000
+
+
+def test_the_teachers_link_is_in_no_log_after_a_change_of_settings(monkeypatch):
+    """Streamlit reads its settings file again where it changes, and sets the levels of all loggers."""
+    access = logging.getLogger("uvicorn.access")
+    monkeypatch.setattr(access, "disabled", False)
+    lifespan._log_no_addresses()
+    streamlit.logger.init_uvicorn_logs()
+    streamlit.logger.set_log_level("INFO")
+    assert not access.isEnabledFor(logging.INFO)
 
 
 # ---------------------------------------------------------------------- content security

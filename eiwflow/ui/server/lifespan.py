@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import logging
 import platform
 import threading
 import time
@@ -41,6 +42,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     """Import slow libraries before the first visitor arrives."""
     _share_heaps()
     _bound_only_what_browsers_send()
+    _log_no_addresses()
     join.announce()
     own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
@@ -65,6 +67,14 @@ def _share_heaps() -> None:
 def _bound_only_what_browsers_send() -> None:
     """Let messages to browsers be larger than those from them: Streamlit has one bound, which its sockets have read."""
     runtime_util._max_message_size_bytes = MOST_ANSWERED
+
+
+def _log_no_addresses() -> None:
+    """Keep requests, such as the teacher's link, out of the log, also after a change of Streamlit's settings file.
+
+    Streamlit then sets the level of this logger anew.
+    """
+    logging.getLogger("uvicorn.access").disabled = True
 
 
 def _import_then_give_back() -> None:
