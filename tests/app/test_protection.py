@@ -194,7 +194,10 @@ def test_no_visitor_clears_what_the_server_keeps_for_everybody():
     """Streamlit's message ``clear_cache``, sent from a console, took away the uploads of all visitors."""
     rerun, stop = BackMsg(rerun_script={"query_string": ""}), BackMsg(stop_script=True)
     foreign = [BackMsg(clear_cache=True), BackMsg(set_run_on_save=True), BackMsg(debug_shutdown_runtime=True)]
-    assert handed_on(rerun, *foreign, stop) == ["rerun_script", "stop_script"]
+    foreign.append(BackMsg(backend_operation_request={"install_skills": {}}))  # would write files beside the app
+    download = BackMsg(backend_operation_request={"deferred_file": {"file_id": "x"}})
+    kinds = ["rerun_script", "backend_operation_request", "stop_script"]
+    assert handed_on(rerun, download, *foreign, stop) == kinds
 
 
 @pytest.mark.parametrize(("files", "kind"), [(300, "file_urls_request"), (301, "disconnect")])

@@ -27,7 +27,7 @@ MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
 #: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
-KNOWN_MESSAGES = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "backend_operation_request"}
+KNOWN_MESSAGES = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "deferred_file"}
 #: Seconds without a byte after which an upload is given up, since it takes room from other visitors.
 SILENT_S = 30.0
 
@@ -157,8 +157,11 @@ def _kind(content: bytes | None) -> str:
         message = BackMsg.FromString(content or b"")
     except DecodeError:
         return ""
+    kind = message.WhichOneof("type") or ""
+    if kind == "backend_operation_request":  # of several kinds, of which one installs files beside the app
+        kind = message.backend_operation_request.WhichOneof("payload") or kind
     is_small = len(message.file_urls_request.file_names) <= uploads.MOST_FILES
-    return (message.WhichOneof("type") or "") if is_small else ""
+    return kind if is_small else ""
 
 
 class ContentSecurity:
