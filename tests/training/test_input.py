@@ -51,6 +51,16 @@ def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held,
             one.close()
 
 
+def test_a_process_of_a_team_reads_its_own_part_alone(held, monkeypatch):
+    recipe, read, work = tiny_recipe(iterations=20), [], NpyFile.read
+    monkeypatch.setattr(
+        NpyFile, "read", lambda self, numbers: (read.append(set(numbers.tolist())), work(self, numbers))[1]
+    )
+    for rank in range(4):
+        Batches(held[1], recipe, (rank, 4))[0]
+    assert [len(numbers) for numbers in read] == [2] * 4 and len(set.union(*read)) == 8
+
+
 def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_resumed(tmp_path):
     images = tiny_data(size=12)
     np.save(tmp_path / "train.npy", images.train)

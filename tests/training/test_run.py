@@ -13,7 +13,7 @@ import torch
 from torch.distributions import Normal
 
 from eiwflow import checkpoint, data
-from eiwflow.checkpoint import load
+from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import to_tensor
 from eiwflow.flow import dequantise
 from eiwflow.flow.bijection import generator_for
@@ -22,11 +22,12 @@ from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.loggers import check_logger
-from eiwflow.training.recipe import Recording
+from eiwflow.training.recipe import Recipe, Recording
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
+from ..importing.test_exactness import MODELS, imported
 from .tiny import numbers, same_tensors, tiny_config, tiny_data, tiny_recipe, tiny_run, trained, write_npz
 
 
@@ -243,6 +244,21 @@ def test_a_run_starts_from_a_checkpoint(tmp_path):
         Trainer(tiny_recipe(init_from=str(source.last_checkpoint), width=12), tiny_data())
     with pytest.raises(RunError, match=r"^--init-from: none.safetensors is not a usable checkpoint"):
         Trainer(tiny_recipe(init_from=str(tmp_path / "none.safetensors")), tiny_data())
+
+
+@pytest.mark.parametrize("name", ["y0ast", "rosinality", "normflows, exp"])
+def test_an_imported_glow_is_trained_further(tmp_path, name):
+    make, options = MODELS[name]
+    flow = imported(make(), options)
+    save(tmp_path / "glow.safetensors", flow, CheckpointInfo(flow.config))
+    recipe = Recipe(
+        flow.config, "planes", batch=8, iterations=4, warmup=0, init_from=str(tmp_path / "glow.safetensors")
+    )
+    trainer = Trainer(recipe, tiny_data(size=flow.config.shape[1], channels=flow.config.shape[0]))
+    assert same_tensors(trainer.flow.state_dict(), flow.state_dict())
+    first, norm = trainer.advance()
+    assert norm > 0 and not same_tensors(trainer.flow.state_dict(), flow.state_dict())
+    assert [trainer.advance()[0] for _ in range(3)][-1] < first
 
 
 def test_records_reach_tensorboard(tmp_path):
