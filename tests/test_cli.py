@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import inspect
 import io
 import json
@@ -22,7 +23,7 @@ import torch
 from PIL import Image
 
 import eiwflow
-from eiwflow import cli, data
+from eiwflow import cli, data, files
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
@@ -586,6 +587,17 @@ def test_samples_that_cannot_be_finished_leave_no_array(place, tmp_path, monkeyp
     monkeypatch.setattr(MultiScaleFlow, "decode", fails_later)
     code, _, _ = run_main("sample", place / "good.safetensors", "--n", 50, "--batch", 8, "--out", tmp_path / "a.npy")
     assert (code, calls, list(tmp_path.iterdir())) == (1, [8, 8, 8], [])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a"])
+def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, name):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
+    line = refused("sample", place / "good.safetensors", "--n", 3, "--out", tmp_path / name)
+    assert line == "eiwflow sample: No space left on device.\n"
 
 
 # ---------------------------------------------------------------------- list

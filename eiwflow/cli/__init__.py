@@ -115,6 +115,6 @@ def _visible(text: str) -> str:
 
 def _sentence(error: Exception) -> str:
     """Return what an error says; of the system's errors the file and the reason, without the number."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.filename}: {error.strerror}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     return str(error)
