@@ -110,6 +110,14 @@ def move(page: Page, label: str, value: float) -> None:
     )
 
 
+#: Notes what a canvas writes and how wide and high the pictures are that it draws, from now on.
+WATCHED = """() => { const drawn = CanvasRenderingContext2D.prototype, { fillText, drawImage } = drawn;
+    window.written = []; window.pictures = [];
+    drawn.fillText = function (text, ...at) { written.push(String(text)); return fillText.call(this, text, ...at); };
+    drawn.drawImage = function (image, ...box) {
+        pictures.push(`${image.width}×${image.height}`); return drawImage.call(this, image, ...box); }; }"""
+
+
 def test_the_file_is_small_enough(lesson_file: Path) -> None:
     assert lesson_file.stat().st_size <= MAX_BYTES
 
@@ -184,7 +192,10 @@ def test_bits_are_counted_in_three_beats(scene: Open) -> None:
     page.mouse.down()
     assert canvas(page, ".fill") != before and not sentence(page).startswith("Blue 255")
     page.mouse.up()
+    page.evaluate(WATCHED)
     page.get_by_role("button", name="3 All values").click()
+    # After a level the halves stand as scene 1 shows them: six of twelve maps of 8×8 to the left, six to the right.
+    assert page.evaluate("pictures.slice(-4)") == ["16×16", *["32×24"] * 3]
     totals = []
     for level in range(4):
         move(page, "Levels", level)
@@ -346,6 +357,9 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     said = r"No: it listens (\d+) % (more|less); weights frozen for all pictures cost (\d\.\d\d) bits more\."
     found = re.fullmatch(said, sentence(page))
     assert found and int(found[1]) >= 1
+    grown = stated.noise_grown()
+    why = f"Frozen, they leave its noise {abs(grown):.0f} % {'weaker' if grown < 0 else 'stronger'}."
+    assert page.locator(".caption").inner_text().endswith(why)
     # Averages of other pictures cost this one bits, and no more than a tenth of what it takes.
     assert 0 < float(found[3]) < 0.5
     page.get_by_role("button", name=f"it listens to them {found[2]}").click()
@@ -402,12 +416,22 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
 def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: Open) -> None:
     page = scene(13)
     before = canvas(page, ".room canvas")
+    page.evaluate(WATCHED)
+    page.set_viewport_size({"width": 1281, "height": 720})  # it is drawn anew: every rung is told before the vote
+    page.wait_for_function("written.length > 0")
+    told = page.evaluate("written")
+    assert {"channels turned to main directions", "couplings pair related channels"} <= set(told)
+    assert not any("saved" in text for text in told)
+    page.evaluate("written.length = 0")
     page.get_by_role("button", name="half by variance").click()
     page.locator("[data-lesson=sentence]", has_text=re.compile("buys? most")).wait_for()
     assert canvas(page, ".room canvas") != before
+    labels = [text for text in page.evaluate("written") if re.fullmatch(r"\d\.\d\d bits saved", text)]
     longest = sorted(ladders(bundled()).values(), key=lambda made: (len(made.rungs), made.study.recipe.iterations))
     whole = [made for made in longest if any(rung.name == "principal start" for rung in made.rungs)]
     ours = {made.study.recipe.data_name: made for made in whole}
+    first = [rung.saved.lead for rung in ours[min(ours)].rungs if rung.saved]
+    assert labels[-len(first) :] == [f"{lead:.2f} bits saved" for lead in first]
     for name, made in ours.items():
         page.get_by_role("button", name=re.sub(r"\d+$", "", name), exact=True).click()
         steps = {rung.name: rung.step for rung in made.rungs if rung.step is not None}
@@ -518,11 +542,12 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     page.keyboard.press("PageDown")
     wait_for(page, f"There and back: 0 of 768 values differ, at {own} bits per value.")
     assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
+    alone = re.findall(r"level 1 anew, (\d+ grey levels off)", page.locator(".home-cards").inner_text())[0]
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == 8 and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()
     wait_for(page, "grey levels off, another face")
-    assert re.findall(r"(\d+ grey levels off)", sentence(page))[0] in answers["9"]
+    assert alone == re.findall(r"(\d+ grey levels off)", sentence(page))[0] and alone in answers["9"]
 
 
 def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:

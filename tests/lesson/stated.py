@@ -120,15 +120,29 @@ def moved() -> list[float]:
 def weights_answer() -> list[float]:
     """Return by how many per cent the weights of scene 8 rise where grain is added, and what frozen weights cost."""
     flow, x = bundled().flow, at_bin_centres(face())
-    facts = build.weight_facts(flow, many())
+    facts, grained = build.weight_facts(flow, many()), grainy(x)
     assert facts is not None
-    drawn = homework.normals(SEED, x.numel()).reshape(1, *x.shape[2:], x.shape[1])
-    grained = x + GRAIN / 256 * torch.from_numpy(drawn).float().permute(0, 3, 1, 2)
     clean, loud = (
         flow.trace(each).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
         for each in (x, grained)
     )
     return [100 * float((loud / clean - 1).mean()), float(_bits(_frozen(flow), grained) - _bits(flow, grained))]
+
+
+def grainy(x: Tensor) -> Tensor:
+    """Return values (1, C, H, W) with the grain of scene 8."""
+    drawn = homework.normals(SEED, x.numel()).reshape(1, *x.shape[2:], x.shape[1])
+    return x + GRAIN / 256 * torch.from_numpy(drawn).float().permute(0, 3, 1, 2)
+
+
+def noise_grown() -> float:
+    """Return by how many per cent the noise of the grainy picture is stronger with frozen weights, for scene 8."""
+    x = grainy(at_bin_centres(face()))
+    own, frozen = (
+        torch.cat([level.noise.flatten() for level in flow.trace(x).levels]).square().mean().sqrt()
+        for flow in (bundled().flow, _frozen(bundled().flow))
+    )
+    return 100 * float(frozen / own - 1)
 
 
 def _bits(flow: MultiScaleFlow, x: Tensor) -> Tensor:
