@@ -198,7 +198,7 @@ export const river = {
         ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}); the sentence: mean of ${word(runs)}. `
         : "One run. ") +
       (cost
-        ? `The cost is against the half by entropy, after ${number(cost.steps)} steps (95 % sure: ${signed(cost.low)} to ${signed(cost.high)}).`
+        ? `The cost is against the half by entropy, after ${number(cost.steps)} steps (95 % interval ${signed(cost.low)} to ${signed(cost.high)}).`
         : "");
     stage.host.append(
       control.row,
