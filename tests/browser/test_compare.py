@@ -29,7 +29,7 @@ IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState ==
 @pytest.fixture(scope="module")
 def own(server_runs: Path) -> Iterator[Path]:
     """Return the folder of studies that were run here, with one in it; whatever still runs is asked to stop."""
-    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 30, "seeds": 1}
+    tiny = {"levels": 2, "steps": 1, "width": 8, "size": 8, "batch": 8, "iterations": 8, "seeds": 1}
     data = write_npz(server_runs / "planes.npz")
     run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), server_runs / "studies" / "recorded")
     yield server_runs / "studies"
