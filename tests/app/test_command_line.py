@@ -158,7 +158,8 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
             assert cli.main(arguments) == 0
             printed += tables_in(json.loads(capsys.readouterr().out))
     of_commands = Counter(asked)
-    exec(compile(at.code[1].value, page, "exec"), {})
+    for script in (block.value for block in at.code if block.language == "python"):
+        exec(compile(script, page, "exec"), {})
     # Whatever the commands asked for, the lines of Python asked for too, and for nothing else.
     assert of_commands and asked == of_commands + of_commands
     missing = [name for name, rows in exported.items() if not printed_somewhere(rows, printed)]

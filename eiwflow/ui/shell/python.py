@@ -160,7 +160,7 @@ def _sample(script: Script, command: Command) -> None:
 def _compress(script: Script, command: Command) -> None:
     script.open(command, images=False)
     script.take("archive", "eiwflow.compression")
-    script.lines.append(f"pictures = archive.gather({command.words[1:]!r})")
+    script.lines.append(f"pictures, left_out = archive.gather({command.words[1:]!r})")
     script.lines.append("content, summary = archive.compress(loaded.flow, archive.flow_digest(loaded.flow), pictures)")
 
 
