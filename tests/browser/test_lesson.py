@@ -301,7 +301,8 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
         before, after, cost = (float(number) for number in re.findall(said, sentence(page))[0])
         assert before < after < 6 and 0 < cost < 1
         low, high = (
-            float(end) for end in re.findall(r"95 % interval (\d\.\d+) to (\d\.\d+)", page.locator(".caption").inner_text())[0]
+            float(end)
+            for end in re.findall(r"95 % interval (\d\.\d+) to (\d\.\d+)", page.locator(".caption").inner_text())[0]
         )
         assert low <= cost <= high
         assert page.locator(".caption", has_text="least variance").is_visible()
