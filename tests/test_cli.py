@@ -21,6 +21,7 @@ import pytest
 import safetensors.torch
 import torch
 from PIL import Image
+from tqdm import tqdm
 
 import eiwflow
 from eiwflow import cli, data, files
@@ -183,6 +184,18 @@ def test_train_with_json_prints_one_object(place):
     scores = {"bits_per_dim", "test_bits_per_dim", "train_bits_per_dim"}
     assert result["metrics"].keys() >= scores | {"cpu_seconds"}
     assert (Path(result["run"]) / "checkpoints" / "last.safetensors").is_file()
+
+
+def test_the_bar_of_a_resumed_run_counts_no_steps_before_it(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with progress.training_progress(900, 1000, batch=8, quiet=False) as move:
+        (bar,) = tqdm._instances
+        move(950, 3.25)
+        stands = bar.format_dict
+    assert (stands["n"], stands["total"], stands["initial"]) == (950, 1000, 900)
+    assert "950/1000" in terminal.getvalue()
 
 
 def test_a_line_of_a_log_counts_no_time_before_the_first_step(monkeypatch, capsys):

@@ -52,7 +52,8 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Return the device called ``auto``, ``cpu`` or ``cuda``; one that is not there is refused.
 
     Apple's MPS is none of them: it has no float64, which initialisation and inverses are computed in. With several CUDA
-    devices ``auto`` and ``cuda`` are the one of this process' number on its machine.
+    devices ``auto`` and ``cuda`` are the one of this process' number on its machine. It becomes torch's current one:
+    pinned memory would else take room on the first GPU for every process.
     """
     here = {"cuda": torch.cuda.is_available(), "cpu": True}
     devices = [kind for kind, there in here.items() if there]
@@ -63,7 +64,10 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     if name not in devices:
         raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 class Trainer:

@@ -5,7 +5,10 @@ import json
 import math
 import os
 import signal
+import sys
 import threading
+from importlib.machinery import ModuleSpec
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -270,6 +273,23 @@ def test_records_reach_tensorboard(tmp_path):
     curve = {event.step: event.value for event in shown.Scalars("bits_per_dim")}
     assert curve == {r["step"]: pytest.approx(r["bits_per_dim"]) for r in run.records() if "bits_per_dim" in r}
     assert "level 1/noise_square" in shown.Tags()["scalars"]
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_records_reach_a_tracker(tmp_path, monkeypatch, name):
+    """Of a stand-in with the calls that both packages document: init, run.log, and an end."""
+    calls, tracker = [], mock.Mock()
+    tracker.init.return_value.log = lambda values, step: calls.append((step, values))
+    tracker.__spec__ = ModuleSpec(name, None)
+    monkeypatch.setitem(sys.modules, name, tracker)
+    run = tiny_run(tmp_path, iterations=3)
+    train(run, images=tiny_data(), execution=Execution(log=name))
+    assert tracker.init.call_args.kwargs["name"] == run.path.name
+    assert tracker.init.call_args.kwargs["config"]["iterations"] == 3
+    ended = tracker.finish if name == "trackio" else tracker.init.return_value.finish
+    ended.assert_called_once_with()
+    assert [step for step, _ in calls] == [record["step"] for record in run.records()]
+    assert calls[1][1]["bits_per_dim"] == run.records()[1]["bits_per_dim"] and "level 1/noise_square" in calls[0][1]
 
 
 def test_a_logger_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch):

@@ -123,6 +123,19 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(name):
         choose_device(name)
 
 
+@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:2"])
+def test_every_process_of_a_machine_takes_its_own_gpu_and_makes_it_the_current_one(monkeypatch, name):
+    current = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    taken = [choose_device(name, local_rank) for local_rank in range(5)]
+    numbers = [2] * 5 if name == "cuda:2" else [0, 1, 2, 3, 0]
+    assert taken == current == [torch.device(f"cuda:{number}") for number in numbers]
+    choose_device("cpu")
+    assert len(current) == 5
+
+
 def test_bfloat16_on_a_cpu_is_refused():
     with pytest.raises(ConfigError, match=r"^precision is bfloat16; on cpu only float32 is trained\. .*float32"):
         trained(0, precision="bfloat16")
