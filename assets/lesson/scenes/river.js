@@ -27,7 +27,7 @@ const overRuns = ({ seeds }, when) => (seeds.reduce((sum, one) => sum + one[when
 /** What the half costs above the half by entropy, as the end of a sentence; nothing where that is not known. */
 function priceOf(cost) {
   if (!cost) return ".";
-  if (cost.low <= 0 && cost.high >= 0) return "; its price in bits is too close to call.";
+  if (cost.low <= 0 && cost.high >= 0) return "; its price is unclear.";
   return cost.bits > 0
     ? `; this half still costs ${cost.bits.toFixed(2)} bits.`
     : `; it saves ${(-cost.bits).toFixed(2)} bits.`;
