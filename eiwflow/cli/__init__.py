@@ -27,6 +27,8 @@ def run() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):  # nothing where a program has no terminal
             # A terminal of few letters is told \u2212 for a minus.
             stream.reconfigure(errors="backslashreplace")
+    # Processes that this one starts run no module of the working folder: a download may lie there.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code = main()
     except KeyboardInterrupt:

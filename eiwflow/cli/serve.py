@@ -44,7 +44,8 @@ def app_command(options: argparse.Namespace) -> NoReturn:
 
 def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     """Return the server's command line and what its environment holds beside this one's."""
-    command = [sys.executable, "-m", "streamlit", "run", str(project.ROOT / "app.py")]
+    # -P: modules of the working folder are not run.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(project.ROOT / "app.py")]
     environment = {}
     shared = options.classroom or options.read_only
     join_url = options.join_url or os.environ.get("EIWFLOW_JOIN_URL")

@@ -75,7 +75,7 @@ def _run_child(request: dict[str, object], name: str) -> None:
     }
     late = threading.Event()
     with subprocess.Popen(
-        [sys.executable, "-m", _CHILD],
+        [sys.executable, "-P", "-m", _CHILD],  # -P: modules of the working folder are not run
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -35,7 +35,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO, content: byte
 
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-P", "-m", module, *arguments],  # -P: modules of the working folder are not run
         stdin=subprocess.PIPE if content else subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,

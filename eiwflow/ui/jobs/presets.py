@@ -126,7 +126,7 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
     with subprocess.Popen(
-        [sys.executable, "-c", _TIME, device],
+        [sys.executable, "-P", "-c", _TIME, device],  # -P: modules of the working folder are not run
         stdin=subprocess.PIPE,  # stays open: it ends with this process
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -56,7 +56,7 @@ def measure(
 
     request = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
     child = subprocess.Popen(
-        [sys.executable, "-m", "eiwflow.analysis.child"],
+        [sys.executable, "-P", "-m", "eiwflow.analysis.child"],  # -P: modules of the working folder are not run
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
