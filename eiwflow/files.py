@@ -13,6 +13,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,35 @@ MAX_DOCUMENT = 2**20
 MAX_ENTRIES = 10_000
 
 
-def open_regular(path: Path, most: int | None = None, follow: bool = True) -> int:
-    """Open a regular file to be read, and return its descriptor.
+def open_regular(path: Path, most: int | None = None, follow: bool = True, access: int = os.O_RDONLY) -> int:
+    """Open a regular file, to be read by default, and return its descriptor.
 
     Arguments:
         path: of the file.
         most: its largest size in bytes, None for any.
         follow: follow a link instead of refusing it.
+        access: flags of ``os.open`` that say what for.
 
     Raises:
-        OSError: it cannot be read, is no regular file, or is larger.
+        OSError: it cannot be opened, is no regular file, or is larger.
 
     """
     try:
         # Without the flag, opening a FIFO waits; on a regular file it does nothing.
         flags = ("O_NONBLOCK", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
-        descriptor = os.open(path, sum(getattr(os, flag, 0) for flag in flags))  # and O_RDONLY, which is 0
+        descriptor = os.open(path, access | sum(getattr(os, flag, 0) for flag in flags), 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP and not follow:
+            raise OSError(errno.ELOOP, "it is a link, not a file", str(path)) from None
+        raise
     except ValueError as error:  # a zero byte in the name
         raise OSError(errno.EINVAL, str(error)) from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, f"it is {_kind(status.st_mode)}, not a file")
+            raise OSError(errno.EINVAL, f"it is {_kind(status.st_mode)}, not a file", str(path))
         if most is not None and status.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes; at most {most:,} are read")
+            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes; at most {most:,} are read", str(path))
     except BaseException:
         os.close(descriptor)
         raise
@@ -55,6 +61,18 @@ def open_regular(path: Path, most: int | None = None, follow: bool = True) -> in
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
     return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def open_to_append(path: Path) -> int:
+    """Open a regular file to be written at its end, made where it is not there, and return its descriptor.
+
+    A link is refused: in the folder of a stranger's run it may lead to any file of this user.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+
+    """
+    return open_regular(path, follow=False, access=os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 def read_bytes(path: Path, most: int) -> bytes:
@@ -207,7 +225,17 @@ def printable(name: str, most: int = 80) -> str:
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
-    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first."""
+    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first.
+
+    Raises:
+        OSError: it cannot be written, or is there and is no regular file, as a folder or a device.
+
+    """
+    if not path.name:
+        raise OSError(errno.EISDIR, "it is a folder, not a file", str(path))
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(mode := path.stat().st_mode):
+            raise OSError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
     # tempfile's files are readable by their owner alone, but the app may run as another user than the training.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -216,8 +244,11 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(temporary):
+            error.filename = str(path)
         raise
 
 

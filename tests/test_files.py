@@ -85,3 +85,51 @@ def test_a_walk_follows_no_link_and_survives_what_vanishes(tmp_path, monkeypatch
     (tmp_path / "in" / "b").unlink()
     assert list(found) == []
     assert files.entries(tmp_path / "not there") == []
+
+
+# ---------------------------------------------------------------------- writing
+
+
+NO_FILES = {
+    "a pipe": (os.mkfifo, "it is a pipe, not a file"),
+    "a folder": (Path.mkdir, "it is a folder, not a file"),
+    "a device": (lambda path: path.symlink_to("/dev/null"), "it is a device, not a file"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_file_is_never_replaced(tmp_path, kind):
+    make, reason = NO_FILES[kind]
+    path = tmp_path / "entry"
+    make(path)
+    before = path.lstat()
+    with pytest.raises(OSError, match=reason) as refused:
+        files.write_atomically(path, b"x")
+    assert refused.value.filename == str(path)
+    assert path.lstat().st_ino == before.st_ino and [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.parametrize("path", ["/", ".", ""])
+def test_a_path_without_a_name_is_a_folder(path):
+    with pytest.raises(OSError, match="it is a folder"):
+        files.write_atomically(Path(path), b"x")
+
+
+def test_an_error_of_writing_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(OSError) as refused:
+        files.write_atomically(tmp_path / "nowhere" / "file", b"x")
+    assert refused.value.filename == str(tmp_path / "nowhere" / "file")
+
+
+def test_what_is_appended_never_goes_through_a_link_or_waits_for_a_pipe(tmp_path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to("mine")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(OSError):
+            files.open_to_append(tmp_path / name)
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    for _ in range(2):
+        with open(files.open_to_append(tmp_path / "log"), "ab") as file:
+            file.write(b"x")
+    assert (tmp_path / "log").read_bytes() == b"xx"

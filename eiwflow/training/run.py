@@ -83,6 +83,7 @@ def train(
     recipe, command = run.config()
     trainer: Trainer | None = None
     with run.held():
+        run.check_folders()
         if team.size == 1 and (ended := _ended(run, recipe)) is not None:
             return ended
         status = run.status()

@@ -267,8 +267,8 @@ class WorkFolder:
 
     def log(self, message: str) -> None:
         """Add one line to ``log.txt``; one that finds no room is left out."""
-        with contextlib.suppress(OSError), open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%H:%M:%S')} {message}\n")
+        with contextlib.suppress(OSError), open(files.open_to_append(self.path / "log.txt"), "ab") as file:
+            file.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode())
 
     def bound_log(self) -> None:
         """Keep the end of a ``log.txt`` that has grown too long, whichever process writes it."""
@@ -276,7 +276,7 @@ class WorkFolder:
         with contextlib.suppress(OSError):
             if log.stat().st_size > MAX_LOG:
                 end = files.read_end(log, MAX_LOG // 2).partition(b"\n")[2]
-                with open(log, "r+b") as file:
+                with open(files.open_regular(log, follow=False, access=os.O_RDWR), "r+b") as file:
                     file.write(end)
                     file.truncate()
 
@@ -471,6 +471,18 @@ class RunDirectory(WorkFolder):
                         yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
         yield sink.taken()
 
+    def check_folders(self) -> None:
+        """Refuse a run whose samples or checkpoints would be written elsewhere.
+
+        Raises:
+            RunError: one of the two folders is a link.
+
+        """
+        for folder in (self.samples, self.checkpoints):
+            if folder.is_symlink():
+                name = files.printable(self.path.name)
+                raise RunError(f"{folder.name} of the run {name} is a link; put the folder itself there.")
+
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left half written."""
         for folder in (self.path, self.checkpoints, self.samples):
@@ -480,12 +492,12 @@ class RunDirectory(WorkFolder):
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
-        with open(self.path / "metrics.jsonl", "ab") as file:
+        with open(files.open_to_append(self.path / "metrics.jsonl"), "ab") as file:
             file.write(_json_bytes(record) + b"\n")
 
     def flush_records(self) -> None:
         """Have the records on disk, before a state that stands after them."""
-        with open(self.path / "metrics.jsonl", "ab") as file:
+        with open(files.open_to_append(self.path / "metrics.jsonl"), "ab") as file:
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:

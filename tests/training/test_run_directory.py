@@ -147,6 +147,31 @@ def test_a_log_that_finds_no_room_does_not_make_a_finished_run_a_failed_one(tmp_
     assert run.state().name == "finished"
 
 
+@pytest.mark.parametrize("kind", ["a link", "a pipe"])
+def test_a_strangers_log_leads_to_no_file_of_mine_and_holds_nothing_up(tmp_path, kind):
+    run = tiny_run(tmp_path / "runs", iterations=2)
+    (tmp_path / "mine").write_text("mine")
+    if kind == "a link":
+        (run.path / "log.txt").symlink_to(tmp_path / "mine")
+    else:
+        os.mkfifo(run.path / "log.txt")
+    train(run, images=tiny_data())
+    run.bound_log()
+    assert run.state().name == "finished" and (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["samples", "checkpoints"])
+def test_a_strangers_run_overwrites_nothing_of_another(tmp_path, folder):
+    mine, theirs = (tiny_run(tmp_path / name, iterations=1) for name in ("mine", "theirs"))
+    train(mine, images=tiny_data())
+    before = {path: path.read_bytes() for path in mine.path.rglob("*") if path.is_file()}
+    (theirs.path / folder).rmdir()
+    (theirs.path / folder).symlink_to(mine.path / folder)
+    with pytest.raises(RunError, match=f"{folder} of the run .* is a link"):
+        train(theirs, images=tiny_data())
+    assert {path: path.read_bytes() for path in mine.path.rglob("*") if path.is_file()} == before
+
+
 def test_a_record_is_json_that_every_reader_knows(tmp_path):
     run = tiny_run(tmp_path)
     with pytest.raises(ValueError, match="JSON"):
