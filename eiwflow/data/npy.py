@@ -8,12 +8,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
+from .. import files
 from .images import DataError, Factor, ImageData, check_images, reason
 from .labels import LABEL, is_label
+from .npz import HEADER_BYTES, check_size, members_of, npy_header
 from .on_disk import NpyFile
 from .split import tenth_by_number
 from .views import OnDisk
@@ -60,14 +61,19 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
     if not beside.is_file():
         return None
     try:
-        labels = np.load(beside, allow_pickle=False, mmap_mode="r")
+        shape, _, dtype, start = npy_header(files.read_start(beside, HEADER_BYTES))
+        if shape != (count,) or not is_label(dtype):
+            raise DataError(
+                f"{beside.name!r} is {dtype.name[:40]} {shape}; {count:,} labels are needed, each a {LABEL}"
+            )
+        labels = np.fromfile(beside, dtype, count, offset=start)
     except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
         raise DataError(f"{beside.name!r} cannot be read as labels: {reason(error)}") from error
-    if labels.shape != (count,) or not is_label(labels.dtype):
-        raise DataError(
-            f"{beside.name!r} is {labels.dtype.name} {labels.shape}; {count:,} labels are needed, each a {LABEL}"
-        )
-    return np.array(labels)
+    if len(labels) != count:
+        raise DataError(f"{beside.name!r} ends after {len(labels):,} of {count:,} labels: it was cut short")
+    return labels
 
 
 def _checked(source: NpyFile, name: str) -> NpyFile:
@@ -119,7 +125,7 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
         def parts() -> Iterator[bytes]:
             for path in archives:
                 with zipfile.ZipFile(path) as archive, archive.open("data.npy") as file:
-                    _header(file)
+                    file.read(members_of(archive, path.name)["data"].header_bytes)
                     while content := file.read(PART):
                         yield content
 
@@ -142,25 +148,25 @@ def _batch(path: Path) -> tuple[int, int, np.ndarray]:
 
 
 def _opened_batch(path: Path) -> tuple[int, int, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        with archive.open("data.npy") as file:
-            shape, dtype = _header(file)
+    with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
+        members = members_of(archive, path.name)
+        for name in ("data", "labels"):
+            if name not in members:
+                raise DataError(f"{path.name!r} holds no array {name!r} that can be read")
+        data, labels = members["data"], members["labels"]
+        shape, dtype = data.shape, data.dtype
         if dtype != np.uint8 or len(shape) != 2 or not shape[1]:
             raise DataError(f"'data' of {path.name!r} is {dtype.name[:40]} {shape}; uint8 N×D is needed")
-        with archive.open("labels.npy") as file:
-            labels = np.lib.format.read_array(file, allow_pickle=False)
-    if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
-        raise DataError(f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed")
-    return shape[0], shape[1], labels
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise DataError("an array of another version of numpy's format than 1.0 is not read")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    if fortran:
-        raise DataError("an array in Fortran order is not read")
-    return shape, dtype
+        if data.fortran:
+            raise DataError(f"'data' of {path.name!r} is in Fortran order, which is not read")
+        if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
+            raise DataError(
+                f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed"
+            )
+        for name in ("data", "labels"):
+            check_size(f"{name!r} of {path.name!r}", members[name])
+        with archive.open(labels.info) as file:
+            return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False)
 
 
 # ---------------------------------------------------------------------- the cache

@@ -38,8 +38,11 @@ class Member(NamedTuple):
 
     info: zipfile.ZipInfo
     shape: tuple[int, ...]
+    fortran: bool
     dtype: np.dtype
     header_bytes: int
+    #: That it is packed into: no more than the archive has, whatever its directory states.
+    packed_bytes: int
 
     @property
     def data_bytes(self) -> int:
@@ -50,6 +53,11 @@ class Member(NamedTuple):
     def is_whole(self) -> bool:
         """Whether the archive holds exactly the bytes that the header states."""
         return self.header_bytes + self.data_bytes == self.info.file_size
+
+    @property
+    def is_bomb(self) -> bool:
+        """Whether it would take far more memory than images pack into so few bytes."""
+        return self.data_bytes > max(MAX_SMALL_BYTES, MAX_EXPANSION * self.packed_bytes)
 
     @property
     def is_image_like(self) -> bool:
@@ -80,7 +88,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
 
 
 def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageData:
-    members = _members(archive, file_name)
+    members = members_of(archive, file_name)
     if "train" in members and "test" in members:
         parts = {name: members[name] for name in ("train", "test")}
     else:
@@ -127,23 +135,44 @@ def _labels(
     return {"label": Factor(labels[0][~in_test], labels[0][in_test]) if in_test is not None else Factor(*labels)}, ""
 
 
-def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
+def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+    """Return shape, whether in Fortran order, type and bytes of the header of an array in numpy's format.
+
+    Args:
+        start: its first :data:`HEADER_BYTES`. A header may claim 4 GiB for itself; what lies beyond is never read.
+
+    Raises:
+        ValueError: it is in another version of the format, or in another format.
+
+    """
+    file = io.BytesIO(start)
+    try:
+        shape, fortran, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
+    except KeyError:
+        raise ValueError("another version of numpy's format than 1.0 and 2.0 is not read") from None
+    if any(type(side) is not int or side < 0 for side in shape):
+        raise ValueError(f"the shape {shape} is none")
+    return shape, fortran, dtype, file.tell()
+
+
+def members_of(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
     """Return the arrays by name; members of other formats are left out."""
     infos = archive.NameToInfo
     if len(infos) > MAX_ARRAYS:
         raise DataError(f"{file_name!r} holds {len(infos):,} arrays; at most {MAX_ARRAYS} are looked at")
+    assert archive.fp is not None  # it is open
+    whole = archive.fp.seek(0, io.SEEK_END)
     members = {}
     for name, info in infos.items():
         if not name.endswith(".npy") or info.compress_type not in COMPRESSIONS:
             continue
         with archive.open(info) as file:
-            # A header may claim 4 GiB for itself: only its first few kilobytes are inflated.
-            start = io.BytesIO(file.read(HEADER_BYTES))
+            start = file.read(HEADER_BYTES)
         try:
-            shape, _, dtype = HEADER_READERS[np.lib.format.read_magic(start)](start)
-        except (KeyError, ValueError):  # another version of the format, or not the format
+            header = npy_header(start)
+        except ValueError:
             continue
-        members[name.removesuffix(".npy")] = Member(info, shape, dtype, start.tell())
+        members[name.removesuffix(".npy")] = Member(info, *header, min(info.compress_size, whole))
     return members
 
 
@@ -160,14 +189,24 @@ def _check(what: str, member: Member) -> None:
     if len(member.shape) not in (3, 4):
         raise DataError(f"{what} has shape {member.shape}; N×H×W or N×H×W×C is needed")
     check_images(what, member.shape[0], *_image_shape(member))
+    check_size(what, member)
+
+
+def check_size(what: str, member: Member) -> None:
+    """Refuse an array that is not as long as it states, or packs better than images do.
+
+    Raises:
+        DataError: with its bytes.
+
+    """
     if not member.is_whole:
         raise DataError(
             f"{what} states {member.data_bytes:,} bytes of images; "
             f"the archive holds {member.info.file_size - member.header_bytes:,}"
         )
-    if member.data_bytes > max(MAX_SMALL_BYTES, MAX_EXPANSION * member.info.compress_size):
+    if member.is_bomb:
         raise DataError(
-            f"{what} has {member.data_bytes:,} bytes packed into {member.info.compress_size:,}; beyond "
+            f"{what} has {member.data_bytes:,} bytes packed into {member.packed_bytes:,}; beyond "
             f"{MAX_SMALL_BYTES:,} bytes at most {MAX_EXPANSION} times as many are unpacked"
         )
 

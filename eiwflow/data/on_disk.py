@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import files
 from .images import DataError, reason
+from .npz import HEADER_BYTES, npy_header
 from .picture import Source, from_picture
 
 #: Pictures tried in the place of an unreadable picture, one after the other.
@@ -48,12 +51,9 @@ class NpyFile:
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, -1
         try:
-            with open(path, "rb") as file:
-                version = np.lib.format.read_magic(file)
-                read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-                shape, fortran, dtype = read[version](file)
-                self._start, size = file.tell(), os.fstat(file.fileno()).st_size
-        except (OSError, ValueError, KeyError) as error:
+            shape, fortran, dtype, self._start = npy_header(files.read_start(path, HEADER_BYTES))
+            size = path.stat().st_size
+        except (OSError, ValueError) as error:
             raise DataError(f"{path.name!r} cannot be read as a .npy file: {reason(error)}") from error
         if dtype != np.uint8 or fortran or len(shape) not in (3, 4):
             order = "Fortran" if fortran else "C"
@@ -68,7 +68,7 @@ class NpyFile:
         self.shape: tuple[int, int, int, int] = (
             (count, second, third, first) if self._channels_first else (count, first, second, third)
         )
-        self._bytes = int(np.prod(rest))
+        self._bytes = math.prod(rest)
         if (held := size - self._start) < count * self._bytes:
             raise DataError(f"{path.name!r} states {count * self._bytes:,} bytes of images and holds {held:,}")
 

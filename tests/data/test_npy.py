@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pickle
+import tracemalloc
+import zipfile
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -155,3 +159,83 @@ def test_one_of_several_processes_fills_the_cache(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'set' has 60 bytes of images; 61 were expected"):
         cached(tmp_path / "cache", "set", "key", (61,), lambda: iter([bytes(60)]))
     assert not list((tmp_path / "cache").glob("*.part"))
+
+
+# ---------------------------------------------------------------------- files of strangers
+
+
+def zipped(path: Path, **members: bytes) -> Path:
+    """Write an archive of arrays that are given as their files' bytes."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return path
+
+
+def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def peak_of_refusal(path: Path, words: str) -> int:
+    """Return the bytes of memory that a refusal takes at its peak."""
+    tracemalloc.start()
+    with pytest.raises(DataError, match=words):
+        load(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.parametrize("name", ["a.npy", "train_labels.npy"])
+def test_a_header_that_claims_gigabytes_for_itself_is_not_read(tmp_path: Path, name: str) -> None:
+    for part in ("train", "test"):
+        saved(tmp_path / f"{part}.npy", noise(20, 8, 8, 3))
+    saved(tmp_path / "test_labels.npy", np.zeros(20, int))
+    with open(tmp_path / name, "wb") as file:
+        file.write(np.lib.format.magic(2, 0) + (2**32 - 1).to_bytes(4, "little"))
+        file.truncate(2**32)
+    assert peak_of_refusal(tmp_path / name if name == "a.npy" else tmp_path, "cannot be read") < 2**20
+
+
+@pytest.mark.parametrize("shape", ["(-1, 8, 8, 3)", "(True, 8, 8, 3)"])
+def test_a_shape_that_is_none_is_refused(tmp_path: Path, shape: str) -> None:
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    (tmp_path / "a.npy").write_bytes(np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text + bytes(5000))
+    with pytest.raises(DataError, match="the shape .* is none"):
+        load(tmp_path / "a.npy")
+
+
+def test_labels_that_are_cut_short_are_refused(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        saved(tmp_path / f"{part}.npy", noise(20, 8, 8, 3))
+        saved(tmp_path / f"{part}_labels.npy", np.arange(20))
+    assert (load(tmp_path).factors["label"].train == np.arange(20)).all()
+    whole = (tmp_path / "train_labels.npy").read_bytes()
+    (tmp_path / "train_labels.npy").write_bytes(whole[:-9])
+    with pytest.raises(DataError, match="ends after 18 of 20 labels"):
+        load(tmp_path)
+
+
+def test_a_pipe_among_the_archives_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "train_data_batch_1.npz")
+    with pytest.raises(DataError, match=r"train_data_batch_1.npz.*it is a pipe, not a file"):
+        load(tmp_path)
+
+
+def test_an_archive_that_unpacks_to_more_than_it_states_fills_neither_disk_nor_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    bomb, labels = bytes(70 * 2**20), header((20,), "<i8") + bytes(160)
+    path = tmp_path / "set" / "train_data_batch_1.npz"
+    zipped(path, data=header((20, 192)) + bomb, labels=labels)
+    assert peak_of_refusal(tmp_path / "set", "'data' .* states 3,840 bytes of images") < 2**22
+    zipped(path, data=header((20, 192)) + bytes(3840), labels=header((20,), "<i8") + bomb)
+    assert peak_of_refusal(tmp_path / "set", "'labels' .* states 160 bytes") < 2**22
+    count = len(bomb) // 192
+    zipped(path, data=header((count, 192)) + bomb[: 192 * count], labels=header((count,), "<i8") + bytes(8 * count))
+    assert peak_of_refusal(tmp_path / "set", "at most 100 times as many are unpacked") < 2**22
+    assert not [*(tmp_path / "cache").rglob("*.npy")]

@@ -259,6 +259,19 @@ def test_a_directory_that_claims_more_than_the_archive_holds_is_refused(tmp_path
     assert peak_of_refusal(path, "cannot be read") < 2**20
 
 
+def test_a_directory_that_states_more_packed_bytes_than_the_file_has_hides_no_bomb(tmp_path: Path) -> None:
+    images = {
+        "train.npy": header((1100, 256, 256)) + bytes(1100 * 2**16),
+        "test.npy": header((1, 256, 256)) + bytes(2**16),
+    }
+    path = zipped(tmp_path / "bomb.npz", images)
+    content = path.read_bytes()
+    entry = content.index(b"PK\x01\x02")
+    path.write_bytes(content[: entry + 20] + (2**31).to_bytes(4, "little") + content[entry + 24 :])
+    del images
+    assert peak_of_refusal(path, "at most 100 times as many are unpacked") < 2**20
+
+
 def test_a_bomb_in_a_header_is_never_inflated(tmp_path: Path) -> None:
     length = 20 * 2**20
     header_alone = np.lib.format.magic(2, 0) + length.to_bytes(4, "little") + b" " * length
