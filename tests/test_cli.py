@@ -616,6 +616,50 @@ def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, 
 # ---------------------------------------------------------------------- list
 
 
+@pytest.mark.parametrize("out", ["/", ".", "there.npy"])
+def test_an_output_that_is_no_file_is_a_sentence(place, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.npy").mkdir()
+    assert "folder" in refused("lesson", "--homework", out)
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_one_before(place, tmp_path, monkeypatch):
+    out = tmp_path / "samples.png"
+    out.write_bytes(b"before")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    assert "No space left" in refused("sample", place / "good.safetensors", "--n", 1, "--out", out)
+    assert out.read_bytes() == b"before" and [*tmp_path.iterdir()] == [out]
+
+
+#: Modules that a process of Python imports early; in a folder of downloads they may be a stranger's.
+PLANTED = ("json", "socket", "struct", "random", "zipfile", "torch", "eiwflow")
+COMMANDS_WITH_CHILDREN = {
+    "import": ("import", "glow.pt", "--out", "flow.safetensors"),
+    "study": (
+        "study", "--data", "faces16", "--size", 8, "--levels", 2, "--steps-per-level", 1, "--width", 4, "--batch", 8,
+        "--iterations", 1, "--seeds", 1, "--order", "random,variance", "--jobs", 2, "--out", "study",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS_WITH_CHILDREN)
+def test_no_child_runs_modules_of_the_folder_that_the_command_is_given_in(tmp_path, command):
+    # As a shell finds it: a script in another folder. `python -m` has the working folder on its path by itself.
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "eiwflow").write_text("from eiwflow.cli import run\nif __name__ == '__main__':\n    run()\n")
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "glow.pt").write_bytes(b"no pickle")
+    for name in PLANTED:
+        (tmp_path / "downloads" / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write({name!r})")
+    ended = subprocess.run(
+        [sys.executable, tmp_path / "bin" / "eiwflow", *map(str, COMMANDS_WITH_CHILDREN[command])],
+        cwd=tmp_path / "downloads", env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=300, check=False,
+    )  # fmt: skip
+    assert not (tmp_path / "mark").exists()
+    assert "cannot be read as weights" in ended.stderr if command == "import" else ended.returncode == 0, ended.stderr
+
+
 def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
     run, _ = trained
     monkeypatch.setenv("EIWFLOW_RUNS", str(run.parent))

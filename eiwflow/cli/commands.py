@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import json
 import logging
 import math
@@ -592,6 +593,7 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
 
     from ..analysis.samples import draw, write_array, write_pictures
     from ..checkpoint import MAX_TEMPERATURE
+    from ..files import write_atomically
     from ..flow import ConfigError, Latents, quantise
     from ..flow.score import batch_size
 
@@ -625,7 +627,9 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
             images = torch.cat([quantise(flow.decode(Latents([*part])), config.bits).cpu() for part in parts])
         grid = make_grid(images, nrow=math.ceil(math.sqrt(n)), padding=2, pad_value=255)
         file_format = _PICTURES[suffix]
-        to_pil_image(grid).save(out, format=file_format, **_SAVING.get(file_format, {}))
+        file = io.BytesIO()
+        to_pil_image(grid).save(file, format=file_format, **_SAVING.get(file_format, {}))
+        write_atomically(out, file.getvalue())
     else:
         with tqdm(total=n, unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
             arrays = draw(flow, n, temperature, options.seed, options.batch, bar.update, team)

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import platform
+import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..data import DATASETS, as_picture, load
+from ..data import DATASETS, DataError, as_picture, load
 from ..data.folder import SUFFIXES
-from ..data.picture import FORMATS
+from ..data.picture import FORMATS, check_jpeg
 from ..files import printable, read_bytes, reason, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
@@ -78,6 +79,7 @@ def read_picture(content: bytes, name: str) -> Picture:
 
     """
     try:
+        check_jpeg(io.BytesIO(content), name)
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise CompressionError(
@@ -97,6 +99,8 @@ def read_picture(content: bytes, name: str) -> Picture:
             pixels = np.array(image)
     except CompressionError:
         raise
+    except DataError as error:
+        raise CompressionError(str(error)) from None
     except Exception:  # a decoder fed with damaged bytes may raise anything
         raise CompressionError(f"{name} cannot be read as {', '.join(FORMATS)}.") from None
     return Picture(name[-_NAME:], pixels.reshape(*pixels.shape[:2], -1))
@@ -124,38 +128,47 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     pictures: list[Picture] = []
     left_out: list[str] = []
     values = 0
+
+    def add(picture: Picture) -> None:
+        nonlocal values
+        pictures.append(picture)
+        values += picture.pixels.size
+        if len(pictures) > MAX_PICTURES or values > 3 * MAX_PIXELS:
+            raise CompressionError(
+                f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
+            )
+
     for name in names:
         path, begin = Path(name), len(pictures)
         if name in DATASETS and not path.exists():
             test = load(name).test
             digits = len(str(len(test) - 1))
-            pictures += [Picture(f"{name}-{i:0{digits}}.png", image) for i, image in enumerate(test)]
+            for i, image in enumerate(test):
+                add(Picture(f"{name}-{i:0{digits}}.png", image))
         elif path.is_dir():
             files = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
             if not files:
                 raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
             for file in files:
                 try:
-                    pictures.append(_read(file, file.relative_to(path).as_posix()))
+                    picture = _read(file, file.relative_to(path).as_posix())
                 except CompressionError as error:
                     left_out.append(str(error))
+                else:
+                    add(picture)
             if len(pictures) == begin:
                 raise CompressionError(f"None of the pictures in {name[:_NAME]} can be compressed. {left_out[-1]}")
         else:
-            pictures.append(_read(path, path.name))
-        values += sum(picture.pixels.size for picture in pictures[begin:])
-        if len(pictures) > MAX_PICTURES or values > 3 * MAX_PIXELS:
-            raise CompressionError(
-                f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
-            )
+            add(_read(path, path.name))
     return pictures, left_out
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Write pictures into a new folder as PNG files, and return their paths.
+    """Write pictures into a new folder as PNG files, and return their paths; a failure leaves no folder.
 
     Raises:
-        CompressionError: the folder exists, or a name in the archive leads out of it.
+        CompressionError: the folder exists.
+        OSError: it cannot be written.
 
     """
     if folder.exists() or folder.is_symlink():
@@ -165,14 +178,21 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     for number, picture in enumerate(pictures):
         # Names in an archive are untrusted: only the last part is used, and only if it is plain.
         stem = Path(picture.name).stem
-        name = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem) else "picture"
+        plain = 0 < len(stem.encode(errors="replace")) <= _NAME and all(
+            letter.isalnum() or letter in "-_ " for letter in stem
+        )
+        name = stem if plain else "picture"
         while name in used_names:
             name = f"{name}-{number}"
         used_names.add(name)
         paths.append(folder / f"{name}.png")
     folder.mkdir(parents=True)
-    for picture, path in zip(pictures, paths, strict=True):
-        as_picture(picture.pixels).save(path, "PNG", optimize=True)
+    try:
+        for picture, path in zip(pictures, paths, strict=True):
+            as_picture(picture.pixels).save(path, "PNG", optimize=True)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return paths
 
 

@@ -49,7 +49,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        _check_jpeg(picture, what)
+        check_jpeg(picture, what)
         with Image.open(picture, formats=FORMATS) as image:
             most = MAX_PIXELS if image.format == "JPEG" else min(MAX_PIXELS, MAX_WHOLE_PIXELS)
             if image.width * image.height > most:
@@ -81,7 +81,7 @@ def pixels(picture: bytes) -> int:
         return 0
 
 
-def _check_jpeg(picture: Path | BinaryIO, what: str) -> None:
+def check_jpeg(picture: Path | BinaryIO, what: str) -> None:
     """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
 
     Raises:

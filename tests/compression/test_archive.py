@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from eiwflow import checkpoint, cli
-from eiwflow.compression import CompressionError
+from eiwflow.compression import CompressionError, archive
 from eiwflow.compression.archive import (
     MAGIC,
     Picture,
@@ -212,6 +212,45 @@ def test_names_in_an_archive_never_leave_the_folder(tmp_path):
     assert {path.parent for path in paths} == {tmp_path / "out"}
     assert len(set(paths)) == len(hostile)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in paths)
+
+
+def test_a_name_that_no_disk_takes_gives_way_to_another(tmp_path):
+    given = [Picture("漢" * 200, np.zeros((2, 2, 3), np.uint8)), Picture("\ud800.png", np.zeros((2, 2, 3), np.uint8))]
+    assert [path.name for path in write_pictures(given, tmp_path / "out")] == ["picture.png", "picture-1.png"]
+
+
+def test_pictures_that_cannot_all_be_written_leave_no_folder(tmp_path, monkeypatch):
+    def full(pixels):
+        if pixels.any():
+            raise OSError(28, "No space left on device")
+        return Image.fromarray(pixels)
+
+    monkeypatch.setattr(archive, "as_picture", full)
+    given = [Picture(f"{value}.png", np.full((2, 2, 3), value, np.uint8)) for value in (0, 1)]
+    with pytest.raises(OSError, match="No space"):
+        write_pictures(given, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_read_no_further_than_its_pictures_may_have_pixels(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(archive, "MAX_PIXELS", 300)
+    monkeypatch.setattr(archive, "_read", lambda path, name: read.append(name) or pictures((16, 16, 3))[0])
+    for number in range(9):
+        (tmp_path / f"{number}.png").touch()
+    with pytest.raises(CompressionError, match="compress them in parts"):
+        gather([str(tmp_path)])
+    assert read == ["0.png", "1.png"]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(monkeypatch):
+    file = io.BytesIO()
+    Image.new("L", (64, 64)).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    monkeypatch.setattr(Image, "open", None)
+    with pytest.raises(CompressionError, match="more than 100 scans"):
+        read_picture(content[:-2] + scan * 200 + b"\xff\xd9", "slow.jpg")
 
 
 def test_what_cannot_be_compressed_of_a_folder_is_left_out_and_named(tmp_path, capsys):
