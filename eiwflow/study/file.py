@@ -222,7 +222,11 @@ def _of_folder(folder: Path) -> tuple[Any, str]:
         if path.exists():
             content = _bytes(path, files.MAX_DOCUMENT)
             digest.update(content)
-            results.append(_json(f"{RESULT} of {arm.name}, seed {seed}", content))
+            where = f"{RESULT} of {arm.name}, seed {seed}"
+            result = _json(where, content)
+            if ((run := _run(where, result)).arm, run.seed) != (arm, seed):
+                raise StudyError(f"{where} is of another run, {run.arm.text} with seed {run.seed}.")
+            results.append(result)
     return {**document, "results": results}, digest.hexdigest()
 
 

@@ -297,7 +297,18 @@ def test_a_result_of_another_run_in_a_study_s_folder_is_refused(real, tmp_path):
     result = run_folder(tmp_path / "s", Arm("entropy"), 0) / file.RESULT
     result.parent.mkdir(parents=True)
     result.write_bytes((run_folder(real, read_study(real).arms[0], 0) / file.RESULT).read_bytes())
-    with pytest.raises(StudyError, match="is not in its recipe"):
+    with pytest.raises(StudyError, match="is of another run"):
+        read_study(tmp_path / "s")
+
+
+def test_a_result_in_the_folder_of_another_seed_is_refused(tmp_path):
+    recipe = StudyRecipe(arms=("entropy/principal-random",), seeds=2)
+    run.StudyFolder.begin(tmp_path / "s", recipe)
+    (result,) = document(arms({"entropy/principal-random": 4.0}, seeds=1))["results"]
+    path = run_folder(tmp_path / "s", recipe.arms[0], 1) / file.RESULT
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(result))
+    with pytest.raises(StudyError, match="seed 1 is of another run, .* with seed 0"):
         read_study(tmp_path / "s")
 
 
