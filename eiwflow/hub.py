@@ -47,6 +47,23 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W), given their context if it has one."""
         return self.flow.log_prob(x, context)
 
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # noqa: ANN401
+        """Return the flow in a folder, or of a name on the hub.
+
+        Args:
+            pretrained_model_name_or_path: of the folder, or the name.
+            options: of ``PyTorchModelHubMixin.from_pretrained``, for the hub.
+
+        Raises:
+            CheckpointError: the folder's ``model.safetensors`` is no checkpoint.
+
+        """
+        if os.path.isdir(pretrained_model_name_or_path):
+            # The mixin would read config.json unchecked, which says nothing that the checkpoint does not.
+            return cls._from_pretrained(model_id=str(pretrained_model_name_or_path))
+        return super().from_pretrained(pretrained_model_name_or_path, **options)
+
     def _save_pretrained(self, save_directory: Path) -> None:
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)

@@ -105,10 +105,10 @@ def check(address: str | None = None) -> None:
     ancestors()
     for variable in (RUNS_VARIABLE, DATA_VARIABLE):
         folder = Path(os.environ.get(variable, ""))
-        if folder.exists() and not folder.is_dir():
+        if os.path.exists(folder) and not os.path.isdir(folder):
             raise ValueError(f"{variable} is {str(folder)[:200]!r}, which is no folder; name one, or leave it out.")
     for root in data_roots() or []:
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise ValueError(f"{DATA_ROOTS_VARIABLE} names {str(root)[:200]!r}, which is no folder; leave it out.")
     if address:
         _check_address(address)

@@ -616,6 +616,12 @@ def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, 
 # ---------------------------------------------------------------------- list
 
 
+@pytest.mark.parametrize("words", ["", " , "])
+def test_a_list_of_no_words_starts_no_study(tmp_path, words):
+    assert "argument --order: " in refused("study", "--out", tmp_path / "s", "--order", words)
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize("out", ["/", ".", "there.npy"])
 def test_an_output_that_is_no_file_is_a_sentence(place, tmp_path, monkeypatch, out):
     monkeypatch.chdir(tmp_path)

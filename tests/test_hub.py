@@ -1,6 +1,7 @@
 """A flow as a folder of Hugging Face's hub: what is saved comes back, without a network, for commands and the app."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -35,6 +36,17 @@ def test_a_local_folder_gives_the_flow_back_and_asks_no_network(folder, flow, mo
     assert torch.equal(loaded(x), flow.log_prob(x))
     assert (loaded.info.temperature, loaded.info.metrics) == (0.8, {"test_bits_per_dim": 4.321})
     assert json.loads((folder / "config.json").read_text()) == {"model_type": "eiwflow", **flow.config.to_dict()}
+
+
+@pytest.mark.parametrize("content", [b"[]", b"\xff", b"[" * 100_000, None])
+def test_a_strangers_config_json_is_not_read(folder, flow, tmp_path, content):
+    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    if content is None:
+        os.mkfifo(tmp_path / "config.json")
+    else:
+        (tmp_path / "config.json").write_bytes(content)
+    again = PretrainedFlow.from_pretrained(tmp_path)
+    assert same_tensors(again.flow.state_dict(), flow.state_dict())
 
 
 def test_a_name_is_fetched_from_the_hub_and_checked_as_any_file(folder, monkeypatch, tmp_path):

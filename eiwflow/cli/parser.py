@@ -428,5 +428,7 @@ def _keep(text: str) -> float | str:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words that commas separate."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
+    """Return the words that commas separate; none is refused, as a shell's variable may be empty."""
+    if not (words := tuple(word.strip() for word in text.split(",") if word.strip())):
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} holds no word")
+    return words

@@ -432,6 +432,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         ("EIWFLOW_TEACHER_TOKEN", "short", "EIWFLOW_TEACHER_TOKEN must have at least 16 letters"),
         ("EIWFLOW_FRAME_ANCESTORS", "x", "EIWFLOW_FRAME_ANCESTORS holds 'x'; it must be origins"),
         ("EIWFLOW_DATA_ROOTS", "/no/such/folder", "names '/no/such/folder', which is no folder"),
+        ("EIWFLOW_DATA_ROOTS", "/" + "a" * 5000, "which is no folder; leave it out."),
         ("EIWFLOW_RUNS", __file__, "EIWFLOW_RUNS is"),
         ("EIWFLOW_DATA", __file__, "EIWFLOW_DATA is"),
         ("STREAMLIT_SERVER_ADDRESS", "192.0.2.1", "The address is '192.0.2.1', which this machine does not have"),
