@@ -101,7 +101,8 @@ def test_streamlit_says_when_a_session_has_ended(monkeypatch: pytest.MonkeyPatch
 def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
     manager = MemoryUploadedFileManager("/upload")
     monkeypatch.setattr(streamlit.runtime, "exists", lambda: True)
-    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
+    server = SimpleNamespace(uploaded_file_mgr=manager, is_active_session=lambda name: not name.startswith("invented"))
+    monkeypatch.setattr(streamlit.runtime, "get_instance", lambda: server)
     return manager
 
 
@@ -206,6 +207,25 @@ def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: p
     assert [put(f"nameless {number}") for number in range(3)] == [204, 413, 413]
     assert [put(f"student {number}", roles.VISITOR) for number in range(3)] == [204, 204, 204]
     assert [put("teacher", roles.TEACHER) for _ in range(2)] == [204, 204]
+
+
+def test_sessions_that_a_browser_invents_push_out_no_tab_of_a_student(
+    put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2,000 of them made the server forget whose the tabs were, and each new tab sent another 64 MiB."""
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    cookie = {"cookie": f"{roles.cookie_name(roles.VISITOR)}={roles.new_cookie(roles.VISITOR)}"}
+    assert put("tab 1", **cookie) == 204
+    assert {put(f"invented {number}") for number in range(2001)} == {400}
+    assert put("tab 2", **cookie) == 413
+
+
+def test_the_owners_of_ended_sessions_are_forgotten() -> None:
+    load = uploads.Load()
+    for tab in ("open", "ended"):
+        load.come(tab, 1, "ada")
+    load.forget_all_but({"open", "new"})
+    assert load.allowed("ended")[0] == {"ended"} and load.allowed("open")[0] == {"open"}
 
 
 def test_an_upload_that_fails_makes_room(

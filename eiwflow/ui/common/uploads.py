@@ -20,8 +20,6 @@ Kept = TypeVar("Kept")
 GRACE_S = 120.0
 #: Most files of a session under way to the server, and their bytes.
 MOST_FILES, MOST_BYTES = 300, 512 * 2**20
-#: Most sessions with a known student.
-MOST_SESSIONS = 2000
 #: All shelves by their name.
 _SHELVES: dict[str, Shelf[Any]] = {}
 
@@ -139,7 +137,7 @@ class Load:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._coming: dict[str, int] = {}  # session -> bytes of each file under way
-        self._owners: OrderedDict[str, str] = OrderedDict()  # session -> student
+        self._owners: dict[str, str] = {}  # session -> student
 
     def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
         """Admit a file of a session, or return the sentence of a refusal.
@@ -154,8 +152,6 @@ class Load:
         with self._lock:
             if student is not None:
                 self._owners[session] = student
-                while len(self._owners) > MOST_SESSIONS:
-                    self._owners.popitem(last=False)
         tabs, most = self.allowed(session)
         everything = settings().all_uploads_mib * 2**20
         kept = sum(shelf.taken() for shelf in _SHELVES.values())
@@ -187,12 +183,24 @@ class Load:
             tabs = {other for other, owner in self._owners.items() if owner == student}
         return tabs, settings().uploads_mib * 2**20
 
+    def forget_all_but(self, sessions: Collection[str]) -> None:
+        """Forget the owners of all other sessions, which have ended."""
+        with self._lock:
+            self._owners = {session: owner for session, owner in self._owners.items() if session in sessions}
+
     def arrived(self, session: str, size: int) -> None:
         """Note that an admitted file has arrived, or was given up."""
         with self._lock:
             left = self._coming.pop(session, 0) - size
             if left > 0:
                 self._coming[session] = left
+
+
+def is_open(session: str) -> bool:
+    """Return whether a session's tab is open; True outside a server."""
+    from streamlit.runtime import exists, get_instance
+
+    return not exists() or get_instance().is_active_session(session)
 
 
 def free_ended_sessions() -> None:

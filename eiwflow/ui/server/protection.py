@@ -97,6 +97,9 @@ class UploadLimit:
             await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
             return
         cookies, session, size = cookies_in(headers), parts[-2], int(length)
+        if not uploads.is_open(session):
+            await PlainTextResponse("This page is closed: load it again.", status_code=400)(scope, receive, send)
+            return
         teacher = roles.is_teacher(cookies)
         # All browsers without a cookie count as one student.
         student = roles.visitor_of(cookies) if settings().classroom and not teacher else None

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ..common.uploads import is_open
+
 if TYPE_CHECKING:
     from ...analysis.progress import Progress
     from ...analysis.subjects import Look
@@ -105,14 +107,7 @@ def _answer(child: subprocess.Popen[bytes], progress: Progress | None, session: 
                     lines = line != b""
                     if lines and progress is not None:
                         progress.done, progress.total = map(int, line.split())
-            if session is None or _is_open(session):
+            if session is None or is_open(session):
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > GONE_S:
                 raise LeftError
-
-
-def _is_open(session: str) -> bool:
-    """Return whether a session's tab is open."""
-    from streamlit.runtime import exists, get_instance
-
-    return not exists() or get_instance().is_active_session(session)
