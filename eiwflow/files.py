@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 #: The default bound of a JSON document, in bytes: more than any of the project's has.
 MAX_DOCUMENT = 2**20
@@ -63,8 +63,8 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def open_to_append(path: Path) -> int:
-    """Open a regular file to be written at its end, made where it is not there, and return its descriptor.
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a regular file to be written at its end, made where it is not there.
 
     A link is refused: in the folder of a stranger's run it may lead to any file of this user.
 
@@ -72,7 +72,8 @@ def open_to_append(path: Path) -> int:
         OSError: it cannot be opened, or is no regular file.
 
     """
-    return open_regular(path, follow=False, access=os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    access = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    return open(path, "ab", opener=lambda *_: open_regular(path, follow=False, access=access))
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -130,6 +130,6 @@ def test_what_is_appended_never_goes_through_a_link_or_waits_for_a_pipe(tmp_path
             files.open_to_append(tmp_path / name)
     assert (tmp_path / "mine").read_bytes() == b"mine"
     for _ in range(2):
-        with open(files.open_to_append(tmp_path / "log"), "ab") as file:
+        with files.open_to_append(tmp_path / "log") as file:
             file.write(b"x")
     assert (tmp_path / "log").read_bytes() == b"xx"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import re
-from pathlib import Path
 
 import torch
 
@@ -53,10 +52,7 @@ def of_another_process(error: BaseException) -> str:
 
 def sentence(error: Exception, step: int) -> str:
     """Return the reason that stopped a run after ``step`` steps."""
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        what = f"{Path(error.filename).name}: {error.strerror}."
-    else:
-        what = of_another_process(error) or " ".join(str(error).split())
+    what = of_another_process(error) or " ".join(str(error).split())
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
         what = f"memory ran out{f' on an attempt to take {tried[1]}' if tried else ''}."

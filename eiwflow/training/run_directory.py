@@ -267,7 +267,7 @@ class WorkFolder:
 
     def log(self, message: str) -> None:
         """Add one line to ``log.txt``; one that finds no room is left out."""
-        with contextlib.suppress(OSError), open(files.open_to_append(self.path / "log.txt"), "ab") as file:
+        with contextlib.suppress(OSError), files.open_to_append(self.path / "log.txt") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode())
 
     def bound_log(self) -> None:
@@ -492,12 +492,12 @@ class RunDirectory(WorkFolder):
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to ``metrics.jsonl``."""
-        with open(files.open_to_append(self.path / "metrics.jsonl"), "ab") as file:
+        with files.open_to_append(self.path / "metrics.jsonl") as file:
             file.write(_json_bytes(record) + b"\n")
 
     def flush_records(self) -> None:
         """Have the records on disk, before a state that stands after them."""
-        with open(files.open_to_append(self.path / "metrics.jsonl"), "ab") as file:
+        with files.open_to_append(self.path / "metrics.jsonl") as file:
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:

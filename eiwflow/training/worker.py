@@ -170,7 +170,7 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
         run.forget_asked()
         step = run.state().step
         try:
-            with open(files.open_to_append(run.path / "log.txt"), "ab") as log:
+            with files.open_to_append(run.path / "log.txt") as log:
                 started = detached.start(run.WORKER, arguments, log)
             files.write_atomically(
                 run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()

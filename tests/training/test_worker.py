@@ -158,7 +158,7 @@ def test_two_visitors_who_start_at_once_start_one_run(tmp_path, data, monkeypatc
             begun_workers.append(self)
             self.locks = [lock.of_device(tmp_path, "cpu")]
             assert lock.take(self.locks[0])
-            run = Path(command[3])
+            run = Path(command[command.index("-m") + 2])
             threading.Thread(target=lambda: self.locks.append(lock.of_run(run)) or lock.take(self.locks[1], 9)).start()
 
         def wait(self):
@@ -412,7 +412,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_pa
     before = run.last_checkpoint.read_bytes()
     assert ended(begun(work_on_a_small_disk, str(run.path), len(before) // 2)) == 1
     state = run.state()
-    assert state.name == "failed" and "File too large" in state.message and "space" in state.advice
+    assert state.name == "failed" and "file too large" in state.message and "space" in state.advice
     assert run.last_checkpoint.read_bytes() == before and not list(run.path.rglob(".*"))
     assert ended(begun(work, str(run.path))) == 0
     assert run.state().name == "finished"
