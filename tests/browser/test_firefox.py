@@ -116,7 +116,7 @@ def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_p
     firefox.value(f"{entries}[{OF_GROUPS}].click()")
     first = firefox.wait(f"{SENTENCE}?.textContent")
     firefox.value("[...document.getElementById('lesson').shadowRoot.querySelectorAll('.kind')][2].click()")
-    assert firefox.wait(f"{SENTENCE}.textContent.includes('bits per value')") and first not in ("", None)
+    assert firefox.wait(f"{SENTENCE}.textContent.includes(' needs ')") and first not in ("", None)
     assert firefox.errors == []
 
 
