@@ -215,7 +215,7 @@ def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_los
             writing.set()
 
     monkeypatch.setattr(checkpoint, "save_state", slow_then_full)
-    with pytest.raises(TrainingFailed, match="No space left on device") as caught:
+    with pytest.raises(TrainingFailed, match="no space left on device") as caught:
         train(run, images=tiny_data(), progress=progress)
     assert steps[:4] == [1, 2, 3, 4] and "Free some space" in caught.value.advice
     assert load(run.last_checkpoint).info.step == run.saved_step() == 0
