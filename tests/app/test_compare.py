@@ -377,7 +377,7 @@ STUDIES = sorted(path.stem for path in studies_in(shown.BUNDLED))
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
     assert not at.exception and not at.error
-    assert re.search(r"(Yes|No|No conclusion): .* seeds on ", sentences(at))
+    assert re.search(r"(Yes|No|No conclusion): .* seeds (with another split )?on ", sentences(at))
 
 
 def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> None:
