@@ -185,7 +185,7 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(run, monkeyp
     before = metrics.read_bytes()
 
     unreadable(monkeypatch, history, "strict_records")
-    with pytest.raises(TrainingFailed, match="Too many open files"):
+    with pytest.raises(TrainingFailed, match="too many open files"):
         train(run, images=tiny_data())
     assert metrics.read_bytes() == before
 
@@ -194,7 +194,7 @@ def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_ch
     whole, run = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
     unreadable(monkeypatch, history, "strict_records", lambda path: b"test_bits_per_dim" in path.read_bytes())
-    with pytest.raises(TrainingFailed, match="Too many open files"):
+    with pytest.raises(TrainingFailed, match="too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()
     assert run.status()["state"] == "failed"
@@ -204,7 +204,7 @@ def test_last_scores_that_cannot_be_read_for_a_moment_are_not_left_out_of_the_ch
 
 def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_another_s(run, monkeypatch):
     unreadable(monkeypatch, files, "read_bytes", lambda path: path == run.resume_file)
-    with pytest.raises(TrainingFailed, match="Too many open files"):
+    with pytest.raises(TrainingFailed, match="too many open files"):
         train(run, images=tiny_data())
     monkeypatch.undo()
     assert train(run, images=tiny_data()).step == 4
