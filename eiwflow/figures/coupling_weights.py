@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from ..analysis.coupling_weights import ChannelMaps, FactorReading, PictureWeights, Place
 
-#: Side of a square of the map of couplings, pixels, and the most steps with numbers in the squares.
-SQUARE, NUMBERED_STEPS = 38, 8
+#: Side of a square of the map of couplings, of all of a level's in the narrowest window of a lecture room, in pixels;
+#: and the most steps with numbers in the squares.
+SQUARE, SIDE_BY_SIDE, NUMBERED_STEPS = 38, 164, 4
 #: Maps go from black to white over ± this many standard deviations; and their width in pixels.
 GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
@@ -41,7 +42,7 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     places = weights.picture.places
     steps, levels = max(place.step for place in places), sorted({place.level for place in places})
     values = np.array([weights.distances[place] for place in places])
-    size = min(SQUARE, 340 // steps)
+    size = min(SQUARE, SIDE_BY_SIDE // steps)
     # Letters have the page's colour, which contrasts with all of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
     red, green, blue = bytes.fromhex(palette.SUBJECT[1:])
@@ -71,7 +72,7 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
         layout((size + 12) * len(levels) + 66, 4, 58, left=56),
         xaxis={
             "range": [0.5, steps + 0.5], "dtick": 1, "showgrid": False, "zeroline": False, "fixedrange": True,
-            "title": {"text": "step", "standoff": 4},
+            "title": {"text": "step", "standoff": 10},
         },
         yaxis={
             "range": [levels[-1] + 0.55, levels[0] - 0.55], "tickvals": levels, "showgrid": False, "zeroline": False,

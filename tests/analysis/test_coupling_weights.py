@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -44,9 +45,9 @@ def weighted_flow(**fields: object) -> MultiScaleFlow:
     return ready_flow(dtype=torch.float32, weights="entropy", levels=3, **fields).requires_grad_(False)
 
 
-def made_up(seed: int = 0) -> PictureWeights:
-    """Return weights of three couplings that read two channels and give four, of a picture and of 20 images."""
-    places, rng = [Place(1, 1), Place(1, 2), Place(2, 1)], np.random.default_rng(seed)
+def made_up(seed: int = 0, places: Sequence[Place] = (Place(1, 1), Place(1, 2), Place(2, 1))) -> PictureWeights:
+    """Return weights of couplings that read two channels and give four, of a picture and of 20 images."""
+    rng = np.random.default_rng(seed)
 
     def drawn(n: int, channels: int) -> dict[Place, np.ndarray]:
         return {place: 1 + 0.1 * place.step * rng.normal(size=(n, channels)) for place in places}

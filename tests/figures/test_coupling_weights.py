@@ -42,6 +42,15 @@ def test_the_map_has_a_square_a_coupling_that_says_which_it_is() -> None:
     assert max(shades) == pytest.approx(0.08 + 0.57 / 2, abs=1e-3)  # half of the largest that is drawn beside it
 
 
+@pytest.mark.parametrize(("steps", "numbered"), [(4, True), (5, False), (8, False), (32, False)])
+def test_squares_of_a_level_fit_side_by_side_and_are_numbered_where_numbers_fit(steps: int, numbered: bool) -> None:
+    found = made_up(places=[Place(1, step) for step in range(1, steps + 1)])
+    (squares,) = figures.couplings(found, PLACE, figures.most_distant(found)).data
+    room = 1280 * 0.134  # what the page leaves the squares in a window of 1280 pixels
+    assert squares.marker.size * steps <= room
+    assert squares.mode == ("markers+text" if numbered else "markers")
+
+
 def test_bars_are_differences_from_the_average_group_by_group() -> None:
     found, before = made_up(0), made_up(1)
     figure = figures.channels(found, before, maps(), 1.0)
