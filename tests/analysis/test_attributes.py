@@ -83,6 +83,25 @@ def test_what_is_in_the_images_is_found_and_what_is_not_is_chance(flow: MultiSca
         assert reading.low <= reading.value <= reading.high
 
 
+def test_a_number_is_predicted_by_the_line_through_the_training_images(flow: MultiScaleFlow, marked: ImageData) -> None:
+    found = attributes.measure_attributes(flow, marked, seed=3, limit=60)
+    assert (found.train_images, found.test_images) == (60, 120)
+    assert attributes.measure_attributes(flow, marked, limit=1000).train_images == 400
+    along = attributes.directions(flow, marked, seed=3, limit=60)["skin"][0].ravel()
+    scores, skins = {}, {}
+    for part, pixels in (("train", marked.train[:60]), ("test", marked.test)):
+        x = dequantise(to_tensor(pixels), generator_for(3, f"attributes of {part}"))
+        scores[part] = flow.encode(x).levels[0].flatten(1).double().numpy() @ along
+        skins[part] = attributes.attribute_values(marked, part)["skin"][: len(pixels)]
+    covariance = np.cov(scores["train"], skins["train"])
+    predicted = skins["train"].mean() + covariance[0, 1] / covariance[0, 0] * (scores["test"] - scores["train"].mean())
+    error, total = (np.mean((skins["test"] - guess) ** 2) for guess in (predicted, skins["test"].mean()))
+    (reading,) = (row for row in found.readings if (row.attribute, row.level) == ("skin", 1))
+    assert reading.value == pytest.approx(1 - error / total, abs=1e-4)
+    # A line through the test images themselves would fit them better.
+    assert reading.value < np.corrcoef(scores["test"], skins["test"])[0, 1] ** 2 - 0.001
+
+
 def test_an_attribute_that_does_not_vary_is_named_and_has_no_readings(flow: MultiScaleFlow, marked: ImageData) -> None:
     hat, skin = (marked.factors[name] for name in ("hat", "skin_color"))
     factors = {
