@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eiwflow.analysis.evaluate import OF_BOUND, OF_LABELS, Evaluation, evaluate, images_to_score
 from eiwflow.analysis.exactness import exactness
 from eiwflow.analysis.intervals import standard_error
-from eiwflow.data import DataError, fixed_crops, to_tensor
+from eiwflow.data import DataError, Factor, fixed_crops, to_tensor
 from eiwflow.flow import NonFiniteError
 from eiwflow.flow.score import score
 from eiwflow.training.trainer import Trainer
@@ -78,6 +78,24 @@ def test_where_sources_are_known_the_error_is_robust_over_them():
     result = evaluate(flow, images)
     assert result.clusters == 4
     assert result.bits_per_dim_stderr == pytest.approx(by_hand(scores, sources), rel=1e-6)
+
+
+def test_the_error_of_the_importance_bound_is_robust_over_sources_too():
+    flow, sources = tiny_flow(), np.repeat([0, 2, 5, 6], 4)
+    images = tiny_data(test_source=sources)
+    bounds = score(flow, to_tensor(images.test), importance=3).double().numpy()
+    result = evaluate(flow, images, importance=3)
+    assert result.importance_bits_per_dim == pytest.approx(bounds.mean(), rel=1e-6)
+    assert result.importance_bits_per_dim_stderr == pytest.approx(by_hand(bounds, sources), rel=1e-6)
+
+
+def test_the_floor_is_that_of_the_images_that_are_scored():
+    # In grey levels. Rounding adds 1/12 to the variance σ², and a Gaussian's entropy is log2(σ √(2πe)) bits.
+    grain = np.repeat([2.0, 8.0], 8)
+    images = tiny_data(factors={"grain": Factor(np.ones(64), grain)})
+    fine, coarse = (math.log2(2 * math.pi * math.e * (sigma**2 + 1 / 12)) / 2 for sigma in (2, 8))
+    assert evaluate(tiny_flow(), images, 8).floor_bits_per_dim == pytest.approx(fine, abs=0.001)
+    assert evaluate(tiny_flow(), images).floor_bits_per_dim == pytest.approx((fine + coarse) / 2, abs=0.001)
 
 
 @pytest.mark.parametrize("limit", [1, 5, 70])
