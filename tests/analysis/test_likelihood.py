@@ -113,6 +113,40 @@ def test_scores_are_what_they_are_said_to_be(alone):
     assert flat.scores["noise norm 2"] == pytest.approx(lengths.numpy(), abs=1e-5)
 
 
+def test_the_blur_is_as_wide_as_is_said():
+    edge = np.zeros((1, 40, 40, 1), np.uint8)
+    edge[:, 20:] = 255
+    group = likelihood.transformed(likelihood.Group("own", "own", edge, None, ""))[0]
+    assert group.name == "blurred" and "σ = 2 pixels" in group.made
+    normal = [255 * (1 + math.erf((row - 19.5) / 2 / math.sqrt(2))) / 2 for row in range(40)]
+    assert group.images[0, :, 20, 0] == pytest.approx(normal, abs=3)
+
+
+def test_typicality_of_the_own_images_is_measured_from_their_mean(alone):
+    bits = measured(count=9).own.scores["bits/dim"]
+    assert abs(sum(bits) / 9 - sorted(bits)[4]) > 1e-3  # the median is another
+    assert measured(count=9).own.scores["typicality"] == pytest.approx([abs(value - sum(bits) / 9) for value in bits])
+
+
+def test_bars_hold_the_middle_99_percent_of_every_group(alone):
+    result = measured()
+    own = replace(result.own, scores={"bits/dim": np.arange(201.0)[::-1]})
+    other = replace(result.groups[0], scores={"bits/dim": np.arange(401.0) / 2 + 10})
+    edges = replace(result, own=own, groups=(other,)).edges
+    assert (edges[0], edges[-1]) == pytest.approx((1, 209))  # 1 of 201 images is below 1, 2 of 401 are above 209
+
+
+def test_changed_images_are_drawn_together_with_the_images_they_are_made_from():
+    flow, images = tiny_flow(), planes(32, seed=2)
+    own = likelihood.measure(flow, likelihood.Group("own", "own", images, None, ""))
+    for places in (np.arange(32), np.arange(32)[::-1]):  # which change nothing, so that they tell nothing apart
+        group = likelihood.Group("as they were", "transformed", images[places], None, "", places)
+        same = replace(own, group=group, levels=own.levels[places])
+        same = replace(same, scores={name: values[places] for name, values in own.scores.items()})
+        for estimate in likelihood.compare(own, same).auroc.values():
+            assert (estimate.value, estimate.error) == pytest.approx((0.5, 0), abs=1e-9)
+
+
 def test_scores_tell_two_halves_of_one_set_apart_no_more_often_than_chance_does(alone):
     sources = np.repeat(np.arange(8), 8)
     result = measured(tiny_flow(weights="pooled"), count=64, sources=sources.tolist())
@@ -162,6 +196,13 @@ def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
     assert "resized to 8×8" in mine.group.made
     for estimate in (*mine.auroc.values(), *mine.level_auroc):
         assert not likelihood.differs(estimate) and estimate.error > 0.35  # three pictures tell nothing
+
+
+def test_pictures_of_a_large_folder_are_spread_over_it(tmp_path):
+    for number in range(9):
+        Image.new("RGB", (8, 8), (20 * number,) * 3).save(tmp_path / f"{number}.png")
+    group = likelihood.also(str(tmp_path), (3, 8, 8), most=3)
+    assert (group.images[:, 0, 0, 0] // 20).tolist() == [0, 4, 8]
 
 
 def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):
