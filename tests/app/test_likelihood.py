@@ -96,6 +96,19 @@ def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_comma
             assert row["high"] - row["low"] > 0.4  # three pictures tell little
 
 
+def test_another_seed_shows_the_numbers_of_that_seed(one: Path) -> None:
+    opened, at = checkpoint.load(one / "one.safetensors"), open_likelihood(guess="blurred")
+    for seed in (0, 4):
+        if seed:
+            at.number_input(key="seed").set_value(seed).run()
+        assert_answered(at)
+        said = analyse(opened, load("photos32"), "likelihood", seed=seed)
+        rates = {row["group"]: round(row["auroc"], 4) for row in said["auroc"] if row["score"] == "bits/dim"}
+        aurocs = json.loads(at.get("plotly_chart")[1].proto.spec)
+        trace = next(trace for trace in aurocs["data"] if trace.get("error_x"))
+        assert dict(zip(trace["text"], trace["x"], strict=True)) == rates
+
+
 def test_own_pictures_that_are_gone_or_refused_are_named_and_the_others_stay(
     one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
