@@ -69,6 +69,9 @@ def test_the_axis_holds_0_every_seed_and_every_interval():
     assert high > max(-BETTER.low, *-BETTER.values)
     low, high = compare.span([OPEN])
     assert low < -OPEN.high < -OPEN.low < high
+    # Eleven seeds of a small lead and one of a lag far beyond the interval of the mean.
+    low, high = compare.span([an_effect([-0.03] * 11 + [0.2])])
+    assert low < -0.2 and 0.03 < high < 0.1
 
 
 # ---------------------------------------------------------------------- in lock-step

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from eiwflow.analysis.verify import verify
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.importing import Options
+from eiwflow.importing.check import compare
 from eiwflow.importing.formats import convert, recognise
 
 from .models import Normflows, Rosinality, Y0ast
@@ -79,3 +81,20 @@ def test_an_imported_flow_passes_the_checks_of_ours(name):
     images = torch.randint(0, 256, (2, *flow.config.shape), dtype=torch.uint8)
     found = verify(Checkpoint("theirs", flow, CheckpointInfo(flow.config), ""), images, "noise")
     assert found.holds, found
+
+
+@pytest.mark.parametrize(("bits", "holds"), [(0.02, False), (-0.004, False), (0.0005, True)])
+@torch.no_grad()
+def test_a_check_states_the_largest_difference_in_bits_per_dim(tmp_path, bits, holds):
+    make, options = MODELS["rosinality"]
+    model = make()
+    flow = imported(model, options)
+    x = torch.rand(4, *flow.config.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+    nats = model.log_prob(x.double() + 0.5 + model.low)[0].numpy().copy()
+    # A probability 2^(bits · D) times as large is that many bits/dim shorter.
+    nats[2] -= np.log(np.exp2(bits)) * x[0].numel()
+    np.save(tmp_path / "x.npy", x.numpy())
+    np.save(tmp_path / "log_prob.npy", nats)
+    found = compare(flow, "rosinality/glow-pytorch", tmp_path / "x.npy", tmp_path / "log_prob.npy")
+    assert (found.images, found.worst, found.holds) == (4, 2, holds)
+    assert found.bits_per_dim == pytest.approx(bits, abs=2e-5)

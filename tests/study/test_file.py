@@ -15,6 +15,7 @@ from PIL import Image
 from eiwflow.flow.config import OLDER
 from eiwflow.study import file, run
 from eiwflow.study.answer import answer
+from eiwflow.study.arms import arm_curve
 from eiwflow.study.file import (
     SETTINGS,
     StudyError,
@@ -355,3 +356,18 @@ def test_a_bundled_study_has_the_records_of_its_arms_and_the_command_that_made_i
 
 def test_bundled_studies_take_a_few_mb():
     assert sum(path.stat().st_size for path in BUNDLED) < 8 * 2**20
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_the_curve_of_an_arm_is_of_evaluation_images_where_those_were_scored(tmp_path, kept):
+    arm = Arm("entropy", "pooled")
+    made = document({arm: [4.0, 4.2]})
+    for result, share in zip(made["results"], (1.0, 3.0), strict=True):
+        # A step, bits/dim of training batches, then of evaluation images; the last run may lack the latter.
+        result["curve"] = [[1, 5 + share, 7 + share], [50, 4 + share, 6.5 + share]]
+        if share == 3 and not kept:
+            result["curve"] = [point[:2] for point in result["curve"]]
+    curve = arm_curve(read_study(write_packed(tmp_path / "made-up.zip", made)), arm)
+    assert curve.bits_per_dim.tolist() == ([[8, 7.5], [10, 9.5]] if kept else [[6, 5], [8, 7]])
+    first, last = ("9.000", "8.500") if kept else ("7.000", "6.000")
+    assert curve.in_words() == f"from {first} at step 1 to {last} at step 50"

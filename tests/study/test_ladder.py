@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from eiwflow.study.file import bundled, read_study
-from eiwflow.study.ladder import QUESTIONS, counts, ladder
+from eiwflow.study.ladder import QUESTIONS, by_set, counts, ladder
 from eiwflow.study.recipe import DEFAULT_ARMS, Arm
 from eiwflow.study.report import report, report_in_words
 
@@ -104,6 +104,19 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
     assert only.in_words().startswith(
         "The half by entropy leads the half by variance in the one study that asks, by 0."
     )
+
+
+def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_path):
+    def one(name, means, iterations, **fields):
+        return read_study(write_study(tmp_path / f"{name}.zip", arms(means), iterations=iterations, **fields))
+
+    few = {name: MEANS[name] for name in ("last/random", f"random/{P}", f"entropy/{P}")}
+    studies = [
+        one("long", few, 9000), one("short", MEANS, 500), one("middle", MEANS, 700),
+        one("other", few, 300, data="faces16"), one("cpu", MEANS, 20000, equal_cpu=True),
+    ]  # fmt: skip
+    shown = {name: (made.study.name, made.study.recipe.iterations) for name, made in by_set(studies).items()}
+    assert shown == {studies[0].recipe.data_name: ("middle", 700), "faces16": ("other", 300)}
 
 
 def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
