@@ -64,3 +64,10 @@ def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
     assert curve_of(line).smoothed[inner] == pytest.approx(line[inner], abs=1e-6)
     assert (smooth - line)[inner].std() < 0.3 * noise.std()
     assert abs((smooth - line)[inner].mean()) < 0.02
+
+
+def test_words_on_training_state_what_the_second_half_gained() -> None:
+    """Three plateaus: the running mean is level at both ends and in the middle."""
+    assert words.training(curve_of(np.repeat([6.0, 5.0, 4.75], [100, 200, 100]))) == (
+        "In 400 steps the training batches went from 6.00 to 4.75 bits/dim, 0.25 of it in the second half."
+    )

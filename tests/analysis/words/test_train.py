@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eiwflow.analysis.train import progress
-from eiwflow.analysis.words.train import answer, gap
+from eiwflow.analysis.train import LevelNow, progress
+from eiwflow.analysis.words.train import answer, gap, level
 from eiwflow.training.run import train
 
 from ...training.tiny import tiny_data, tiny_run
@@ -44,3 +44,13 @@ def test_nothing_is_said_before_both_curves_exist(now):
 def test_the_answer_names_the_first_score_as_that_of_the_start(now):
     curve = replace(now.curve, probe_bits_per_dim=np.array([7.25, 5.5, 4.75]))
     assert "bits/dim" in answer(now) and answer(replace(now, curve=curve)).endswith(", from 7.25 at the start.")
+
+
+def test_channels_that_would_move_are_counted_among_those_passed_on():
+    """Channels 5 and 0 are passed on, with 0.7 and 0.3; sorted again, 1 would take the place of 0."""
+    stays = tuple(channel in (5, 1) for channel in range(6))
+    redundancy = (0.3, 0.9, 0.2, 0.1, 0.4, 0.7)
+    assert level(LevelNow(1, redundancy, (1.0,) * 6, (5, 0, 1, 2, 3, 4), stays, None, count=2)) == (
+        "Level 1 passes on a redundancy of 0.50 and factors out 0.40 nats/pixel. "
+        "Sorting again would move 1 of 2 across."
+    )
