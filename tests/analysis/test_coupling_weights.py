@@ -317,3 +317,9 @@ def test_what_the_weights_tell_goes_by_both_ends_of_the_interval() -> None:
     assert words.factors(rows) == "The weights alone tell grain (R² 0.70 at level 1), and nothing of light."
     assert words.factors(rows[2:4]) == "The weights alone tell no known factor clearly, and nothing of light."
     assert "fitted on 60 test images, R² of 30 others" in words.regression(rows)
+
+
+def test_a_high_r_squared_with_a_low_lower_end_tells_nothing_clearly() -> None:
+    unsure, sure = FactorReading("size", 1, 60, 30, 0.4, 0.05, 0.7), FactorReading("size", 1, 60, 30, 0.4, 0.11, 0.7)
+    assert words.factors([unsure]) == "The weights alone tell no known factor clearly."
+    assert words.factors([sure]) == "The weights alone tell size (R² 0.40 at level 1)."

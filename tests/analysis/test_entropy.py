@@ -417,6 +417,19 @@ def test_words_and_table_of_the_account_go_from_x_to_noise() -> None:
     assert json.loads(json.dumps(account.to_dict()))["postings"][0]["part"] == "squeeze"
 
 
+def test_words_of_the_account_say_which_precision_closes_to_what() -> None:
+    postings = (
+        entropy.Posting(1, "squeeze", 0.0),
+        entropy.Posting(1, "coupling", 0.5),
+        entropy.Posting(2, "split", -0.25),
+    )
+    account = entropy.Account(4, 1.25, postings, noise=(0.9, 0.6), gap=1.5e-15, gap_float32=2.5e-7)
+    assert words.account(account) == (
+        "From 1.25 nats/dim at x, +0.25 of log|det| make 1.50 at ε, where standard normal noise has 1.42; "
+        "the account closes to 1.5·10⁻¹⁵ in float64, to 2.5·10⁻⁷ in float32."
+    )
+
+
 # ---------------------------------------------------------------------- over training
 
 

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from eiwflow import checkpoint, cli
+from eiwflow.analysis.compression import Compressed
+from eiwflow.analysis.words import compression as words
 from eiwflow.compression import CompressionError, archive
 from eiwflow.compression.archive import (
     MAGIC,
@@ -350,3 +352,11 @@ def test_a_picture_costs_as_much_as_with_its_border_repeated_to_whole_tiles():
     whole = Picture(given.name, given.pixels[rows][:, columns])
     ours, theirs = (compress(small_flow(), "flow", [picture])[1] for picture in (given, whole))
     assert ours.stated_bytes == pytest.approx(theirs.stated_bytes, rel=1e-6)
+
+
+def test_words_state_what_the_archive_has_more_as_a_share_of_the_bytes_that_the_flow_states():
+    summary = archive.Summary(pictures=1, tiles=4, values=3072, bytes=1500, start_bytes=64, stated_bytes=1200.0)
+    assert words.account(Compressed(b"", summary, {"png": 2345, "webp": 1800}, (32, 32))) == (
+        "The flow states 1200 bytes. The archive has 25 % more: 64 bytes that the first tile starts from, names, and "
+        "rounding. PNG takes 2,345 bytes. Every pixel was compared after decoding."
+    )
