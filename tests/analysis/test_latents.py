@@ -278,6 +278,23 @@ def test_words_of_one_flow_give_mean_interval_and_number_of_images() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("psnr", "said"),
+    [
+        (30.0, "hardly shows"),
+        (29.9, "barely shows"),
+        (25.0, "barely shows"),
+        (24.9, "shows a little"),
+        (24.0, "shows a little"),
+        (20.9, "shows"),
+        (17.0, "shows"),
+        (16.9, "changes the picture"),
+    ],
+)
+def test_a_change_is_called_by_the_psnr_that_it_reaches(psnr: float, said: str) -> None:
+    assert words.shows(psnr) == said
+
+
 def test_a_flow_of_one_level_resamples_all_at_once() -> None:
     result = survey(ready_flow(levels=1), images(3))
     assert result.shares.tolist() == [1.0] and "with all of its values resampled" in words.left(result)

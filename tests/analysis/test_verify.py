@@ -171,6 +171,23 @@ def test_two_levels_at_fault_are_both_named() -> None:
     assert words.badge(found) == "Levels 1 and 3 at fault"
 
 
+def test_a_log_determinant_that_lies_of_a_single_image_is_found() -> None:
+    """The others' log-determinants are right: the check goes by the worst image."""
+    flow, lies = three_levels(), iter([0.0, 0.02, 0.0, 0.0])
+    of_class = type(flow.levels[1])
+
+    class Lying(of_class):
+        def forward(self, x: torch.Tensor, divergence: bool = False) -> tuple:
+            kept, noise, log_det, of_shuffle = super().forward(x, divergence)
+            lie = next(lies, 0.0) if x.dtype == torch.double else 0.0
+            return kept, noise, log_det + lie * x[0].numel(), of_shuffle
+
+    flow.levels[1].__class__ = Lying
+    found = verified(flow, images())
+    assert [(check.level, check.name) for check in found.failed] == [(2, "log-det")]
+    assert found.failed[0].measured == pytest.approx(0.02, rel=1e-3)
+
+
 # ---------------------------------------------------------------------- the bounds
 
 
