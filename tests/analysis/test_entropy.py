@@ -246,6 +246,11 @@ def test_noise_is_measured_after_its_prior() -> None:
 # ---------------------------------------------------------------------- words and tables
 
 
+def test_a_channel_of_few_positions_has_no_more_values_than_it_has() -> None:
+    """Of forty 8×8 images level 1 has 4×4 positions a channel, and level 2 has 2×2."""
+    assert found().to_dict()["values_per_channel"] == [40 * 16, 40 * 4]
+
+
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
     sentence = words.answer(found("entropy+pooled"), 1)
     assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")

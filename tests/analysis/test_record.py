@@ -37,6 +37,17 @@ def test_curve_holds_batches_probes_and_the_end(tmp_path: Path) -> None:
     assert [row["train_bits_per_dim"] for row in curve.table()] == [5.5, 5.0, 4.0]
 
 
+def test_a_continued_training_is_scored_at_its_last_end(tmp_path: Path) -> None:
+    curve = load_curve(
+        write(
+            tmp_path,
+            [*ROWS, {"step": 40, "bits_per_dim": 3.5, "lr": 0.0}, ROWS[-1] | {"step": 40, "test_bits_per_dim": 3.75}],
+        )
+    )
+    assert words.training(curve).startswith("In 40 steps")
+    assert words.training(curve).endswith("scored on at the end cost 3.750.")
+
+
 def test_a_training_that_did_not_end_has_no_test_figure(tmp_path: Path) -> None:
     curve = load_curve(write(tmp_path, ROWS[:-1]))
     assert curve.test_bits_per_dim is None and "test images" not in words.training(curve)

@@ -96,6 +96,13 @@ def test_the_smoothed_curve_is_a_mean_that_does_not_lag(tmp_path):
     assert abs((smoothed - line)[middle].mean()) < 0.01
 
 
+def test_the_gap_is_to_the_running_mean_and_not_to_a_single_batch(tmp_path):
+    """Batches lie 0.5 above and below 5.0 by turns; the newest score is 4.9, halfway."""
+    batches = [{"step": s, "bits_per_dim": 5.5 if s % 2 else 4.5} for s in range(1, 101)]
+    now = progress(written(tmp_path, *batches, {"step": 50, "probe_bits_per_dim": 4.9}))
+    assert now.gap == pytest.approx(-0.1, abs=0.02)
+
+
 def test_the_table_has_a_row_a_step_with_what_is_known_of_it(tmp_path):
     records = {"step": 0, "probe_bits_per_dim": 6.0}, {"step": 1, "bits_per_dim": 5.5}
     rows = progress(written(tmp_path, *records)).table()
