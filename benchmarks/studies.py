@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", ROOT / "assets" / "ladder.svg"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
-#: The questions that README answers in two sentences: whether to look at the data and how, and what weights buy.
-IN_README = (("data", "order"), ("weights",))
+#: The questions that README answers in two sentences: whether to look at the data, what of that is the start and does
+#: it matter how; and what weights buy.
+IN_README = (("data", "start", "order"), ("weights",))
 #: What every arm is compared with.
 BASE = Arm("entropy")
 
