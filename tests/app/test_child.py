@@ -18,8 +18,8 @@ import torch
 from eiwflow.analysis.progress import Progress
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
-from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.ui.sources import cache, checkpoints, child, data_sets
+from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
+from eiwflow.ui.sources import cache, checkpoints, child, data_sets, results
 
 from .conftest import small_flow
 
@@ -148,3 +148,26 @@ def test_averages_of_a_large_flow_are_made_once_whatever_the_seed(monkeypatch: p
     moved = [cache.kept(replace(look, seed=seed), images, "bits_per_dim", {}) for seed in (0, 1)]
     assert moved == [replace(look, seed=seed).measure("bits_per_dim") for seed in (0, 1)]
     cache.clear()
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.6])
+def test_samples_on_a_page_are_drawn_at_the_temperature_that_the_file_states(temperature: float) -> None:
+    flow = small_flow()
+    checkpoint = Checkpoint("own", flow, CheckpointInfo(flow.config, temperature=temperature), sha256=f"{temperature}")
+    cache.samples.clear()
+    found = cache.samples(checkpoint, 3)
+    # The noise of temperature 1, scaled by hand, is what the flow turns into pictures.
+    noise = flow.sample_latents(len(found), 1.0, torch.Generator().manual_seed(3)).levels
+    with torch.no_grad():
+        x = flow.decode(Latents([temperature * level for level in noise]))
+    levels = ((x + 0.5) * 256).floor().clamp(0, 255).permute(0, 2, 3, 1)
+    assert np.abs(found.astype(int) - levels.numpy()).max() <= 1
+    cache.samples.clear()
+
+
+def test_the_least_recently_used_result_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(results.MOST, "flow", 2)
+    held, made = results.Results(), []
+    for key in ("first", "second", "first", "third", "first", "second"):
+        held.at_once("flow", key, lambda key=key: made.append(key))
+    assert made == ["first", "second", "third", "second"]

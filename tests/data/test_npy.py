@@ -56,6 +56,19 @@ def test_a_file_is_divided_by_number_and_its_train_part_stays_on_disk(tmp_path: 
     assert as_set(validation.train[:]) | as_set(validation.test) == as_set(data.train[:])
 
 
+def test_validation_holds_out_of_a_file_as_many_as_a_tenth_and_not_at_the_places_of_the_test_part(
+    tmp_path: Path,
+) -> None:
+    images = noise(1000, 8, 8, 1)
+    data = load(saved(tmp_path / "a.npy", images))
+    kept, held = data.train[:], as_set(hold_out(data).test)
+    assert 50 < len(held) < 150
+    test_places = {place for place, image in enumerate(images) if image.tobytes() in as_set(data.test)}
+    held_places = {place for place, image in enumerate(kept) if image.tobytes() in held}
+    # Lots drawn apart: of some 90 places held out, about a tenth falls on a place of the test part.
+    assert len(test_places & held_places) < 0.4 * len(held_places)
+
+
 def test_the_lot_of_an_image_does_not_depend_on_how_many_follow() -> None:
     small, large = tenth_by_number(2000), tenth_by_number(4000)
     assert (small == large[:2000]).all() and 150 < small.sum() < 250

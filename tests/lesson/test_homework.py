@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from eiwflow.cli import main
+from eiwflow.flow import Latents
 from eiwflow.lesson import default, homework
 from eiwflow.lesson.pack import opened
 
@@ -71,3 +73,34 @@ def test_what_the_lesson_draws_from_a_seed_is_drawn_alike() -> None:
     command = [NODE or "node", "--input-type=module", "--eval", script]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
     np.testing.assert_allclose(found, [homework.uniforms(4049, 9), homework.normals(101, 9)], atol=1e-12)
+
+
+@needs_node
+def test_what_is_resampled_is_resampled_by_the_draws_of_its_scene() -> None:
+    scene = (SCRIPT.parent / "scenes" / "resample.js").read_text(encoding="utf-8")
+    (seed,) = re.findall(r"normals\((\d+) \+ l,", scene)
+    image = KNOWN.images[0].double().numpy()
+    with torch.inference_mode():
+        own = KNOWN.flow.encode((KNOWN.images[:1].float() + 0.5) / 256 - 0.5).levels
+    counts = [level.numel() for level in own[:2]]
+    script = (
+        f'import {{ normals }} from "{SCRIPT.as_uri()}";'
+        f"console.log(JSON.stringify({counts}.map((count, l) => [...normals({seed} + l, count)])))"
+    )
+    command = [NODE or "node", "--input-type=module", "--eval", script]
+    drawn = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
+    off = []
+    for levels in (1, 2):
+        noise = [level.clone() for level in own]
+        for level, values in zip(noise[:levels], drawn, strict=False):
+            # The lesson keeps the channels of a pixel together.
+            _, channels, height, width = level.shape
+            pixels = np.array(values, dtype=np.float32).reshape(height, width, channels)
+            level[0] = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, 2, 0)))
+        with torch.inference_mode():
+            picture = KNOWN.flow.decode(Latents(noise))[0].double().numpy() * 256 + 127.5
+        off.append(np.sqrt(np.mean((np.clip(picture, 0, 255) - image) ** 2)))
+    others = [np.linalg.norm(other.double().numpy() - image) / np.sqrt(image.size) for other in KNOWN.images[1:]]
+    text = answer("9", "384")
+    assert f"is {off[0]:.0f} grey levels off" in text
+    assert f"with three quarters {off[1]:.0f}; another face is {sum(others) / len(others):.0f} off." in text

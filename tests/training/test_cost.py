@@ -104,3 +104,11 @@ def test_recomputing_takes_memory_that_grows_with_the_steps_by_their_inputs_and_
     stored = memory_bytes(Recipe(flow=FlowConfig(steps=32, width=16), batch=256))
     assert few < many < 2 * few
     assert many < stored / 2
+
+
+def test_the_test_images_and_as_many_training_images_are_scored_at_the_end():
+    recipe = tiny_recipe(iterations=100)
+    timing = Timing(recipe, step_s=0.1, recording_s=1.0)
+    batches = 30
+    twice = timing.seconds(recipe, batches * recipe.batch) - timing.seconds(recipe, 0)
+    assert twice == pytest.approx(2 * batches * cost.FORWARD * 0.1)
