@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from benchmarks import pack
 from eiwflow import checkpoint, data, project
@@ -19,8 +20,11 @@ from eiwflow.flow import FlowConfig
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
+from eiwflow.study.file import read_study
+from eiwflow.study.recipe import Arm
 
 from ..analysis.test_shuffle import level_record, record_of
+from ..studies import arms, write_study
 from .test_flow_js import random_flow
 
 AGAIN = "build it again: python benchmarks/pack.py"
@@ -178,3 +182,24 @@ def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
     checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
     head, _ = opened(build.build_for(checkpoint.load(path)).to_bytes())
     assert head["shape"] == [16, 16, 1] and len(head["images"]) == 8 and head["flow"]["usual"] is None
+
+
+def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set(tmp_path: Path) -> None:
+    order = "principal-alternating"
+    for name, iterations, lag, of_set in (
+        ("a", 500, 0.3, "faces16"), ("b", 4000, 0.1, "faces16"), ("c", 2000, 0.2, "faces16"),
+        ("d", 9000, 0.4, "photos32"),
+    ):  # fmt: skip
+        means = {f"entropy/{order}": 4.0, f"variance/{order}": 4.0 + lag, f"random/{order}": 4.5}
+        write_study(tmp_path / f"{name}.zip", arms(means), data=of_set, iterations=iterations)
+    cost = build.half_cost(tmp_path, "faces16", "variance")
+    runs = read_study(tmp_path / "b.zip")
+    ours, theirs = (
+        [run.bits_per_dim for run in runs.of(Arm.parse(f"{half}/{order}"))] for half in ("entropy", "variance")
+    )
+    low, high = stats.ttest_rel(theirs, ours).confidence_interval(0.95)
+    assert cost is not None and cost["steps"] == 4000
+    assert [cost[name] for name in ("bits", "low", "high")] == pytest.approx(
+        [np.mean(theirs) - np.mean(ours), low, high], abs=1e-4
+    )
+    assert build.half_cost(tmp_path, "letters32", "variance") is None

@@ -3,6 +3,7 @@
 import pytest
 
 from eiwflow.flow import ConfigError, FlowConfig
+from eiwflow.training import bench as timing
 from eiwflow.training.bench import bench
 
 TINY = FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=4)
@@ -12,6 +13,16 @@ def test_a_split_is_timed_against_a_static_one_with_the_null_beside_it():
     result = bench(TINY, 4)
     assert 0 < result["split_ratio"] < 20
     assert 0 < result["null_ratio"] < 20
+
+
+def test_the_ratios_are_medians_over_turns_and_over_the_static_split(monkeypatch):
+    def timed(works):
+        times = {name: [1.0, 1.0, 1.0] for name in works}
+        return {**times, "train_step": [3.0, 6.0, 9.0], "static_step": [2.0, 2.0, 2.0], "null_step": [8.0, 2.0, 4.0]}
+
+    monkeypatch.setattr(timing, "_timed", timed)
+    result = bench(TINY, 4)
+    assert (result["split_ratio"], result["null_ratio"]) == (3.0, 2.0)
 
 
 def test_a_flow_too_large_for_a_checkpoint_is_refused():
