@@ -419,7 +419,7 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     before = canvas(page, ".room canvas")
     page.evaluate(WATCHED)
     page.set_viewport_size({"width": 1281, "height": 720})  # it is drawn anew: every rung is told before the vote
-    page.wait_for_function("written.length > 0")
+    page.wait_for_function("() => written.length > 0")
     told = page.evaluate("written")
     assert {"channels turned to main directions", "couplings pair related channels"} <= set(told)
     assert not any("saved" in text for text in told)
