@@ -917,6 +917,7 @@ def test_a_terminal_of_few_letters_is_answered(place, monkeypatch):
     plain = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", plain)
     monkeypatch.setattr(sys, "argv", ["eiwflow", "inspect", str(place / "good.safetensors")])
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # the command sets it, and other tests' processes must not inherit it
     with pytest.raises(SystemExit) as end:
         cli.run()
     shown = plain.buffer.getvalue().decode("ascii")
