@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_INPUT
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
-        return 1
+        return _failed()
     except (MemoryError, RuntimeError) as error:
         what = of_another_process(error)
         if of_memory(error):
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not what:
             raise
         print(f"eiwflow {options.name}: {what}", file=sys.stderr)
-        return 1
+        return _failed()
     try:
         print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)
     except OSError as error:
@@ -106,6 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
             return 1
     return int(result.get("holds") is False)
+
+
+def _failed() -> int:
+    """Return 1; end a process of a team here, since the error holds gloo's threads, which may wait for a lost one."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        from ..training.distributed import leave
+
+        leave(1)
+    return 1
 
 
 def _visible(text: str) -> str:
