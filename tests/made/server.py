@@ -17,6 +17,8 @@ from ..conftest import ROOT
 
 #: A busy machine may take its time.
 PATIENCE_S = 120
+#: Seconds that a server may take to end before it is killed.
+ENDS_S = 30
 #: What Streamlit says, and ends, where another process has taken its port meanwhile; then another port is tried.
 TAKEN, TRIES = "is not available", 3
 
@@ -52,7 +54,11 @@ def start_server(runs: Path, *, timed: bool = False, **environment: str) -> Iter
                 return
         finally:
             process.terminate()
-            process.wait(timeout=PATIENCE_S)
+            try:
+                process.wait(timeout=ENDS_S)
+            except subprocess.TimeoutExpired:  # a connection that a test left open; that a server ends is tested alone
+                process.kill()
+                process.wait()
         if TAKEN not in log.read_text():
             break
     raise RuntimeError(f"The app did not start:\n{log.read_text()}")
