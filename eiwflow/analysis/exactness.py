@@ -18,6 +18,7 @@ from ..flow.bijection import generator_for, round_trip_error
 from ..flow.context import keywords
 from ..flow.multiscale import Trace
 from ..flow.score import batch_size, pass_over
+from .passes import device_of
 
 #: The largest allowed |decode(encode(x)) − x| of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6.
 #: Half of the promised 1e-3, since another batch size rounds the same numbers differently.
@@ -75,7 +76,7 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
     """
     if max_abs <= BOUND:
         return None
-    device = next(flow.parameters()).device
+    device = device_of(flow)
     back: Tensor | None = None
     before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):

@@ -19,7 +19,7 @@ from ..checkpoint import Checkpoint, WrongValue, wrong_values
 from ..flow import FlowConfig, NonFiniteError, dequantise
 from ..flow.bijection import generator_for
 from ..flow.level import Level
-from . import progress
+from . import passes, progress
 from .checkpoint import level_anatomy, level_inversion
 from .exactness import EPSILON
 from .words.numbers import factor
@@ -130,7 +130,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "",
     else:
         images = images[:IMAGES]
         name_of_images = f"{len(images)} test image{'s' * (len(images) != 1)}{f' of {name}' if name else ''}"
-    device = next(flow.parameters()).device
+    device = passes.device_of(flow)
     level_input: Tensor | None = dequantise(images, generator, bits=flow.config.bits).to(device)
     checks: list[Check] = []
     progress.expect(len(images))

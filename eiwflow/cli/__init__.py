@@ -36,11 +36,7 @@ def run() -> NoReturn:
         code = INTERRUPTED
     except SystemExit as end:  # of a parser, and of a process that trains beside another
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        from ..training.distributed import leave
-
-        leave(code)
-    sys.exit(code)
+    sys.exit(_left(code))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_INPUT
     except TrainingFailed as error:
         print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
-        return _failed()
+        return _left(1)
     except (MemoryError, RuntimeError) as error:
         what = of_another_process(error)
         if of_memory(error):
@@ -96,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not what:
             raise
         print(f"eiwflow {options.name}: {what}", file=sys.stderr)
-        return _failed()
+        return _left(1)
     try:
         print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)
     except OSError as error:
@@ -108,13 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(result.get("holds") is False)
 
 
-def _failed() -> int:
-    """Return 1; end a process of a team here, since the error holds gloo's threads, which may wait for a lost one."""
+def _left(code: int) -> int:
+    """Return the exit code; a process of a team ends here with it.
+
+    It ends before an error is freed, too: the error holds gloo's threads, which may wait for a process that is lost.
+    """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from ..training.distributed import leave
 
-        leave(1)
-    return 1
+        leave(code)
+    return code
 
 
 def _visible(text: str) -> str:

@@ -47,20 +47,33 @@ def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Train, with a progress bar on a terminal and lines elsewhere."""
-    from ..training.distributed import gathered
-
     if options.threads is None:
         import torch
 
         from ..training.execution import default_threads
 
         torch.set_num_threads(default_threads())
+    return _by_team(options, _train)
+
+
+def _by_team(
+    options: argparse.Namespace, work: Callable[[argparse.Namespace, Team], tuple[dict[str, Any], str] | None]
+) -> tuple[dict[str, Any], str]:
+    """Have all processes that torchrun started do the work; end all but the first, whose result is returned."""
+    from ..training.distributed import gathered
+
     with gathered() as team:
-        if team.first:
-            return _train_first(options, team)
-        _train_beside(options, team)
-    # The first process has printed what there is to print.
+        result = work(options, team)
+        if team.first and result is not None:
+            return result
     sys.exit(0)
+
+
+def _train(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str] | None:
+    if team.first:
+        return _train_first(options, team)
+    _train_beside(options, team)
+    return None
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
@@ -399,14 +412,7 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Score a checkpoint, with a progress bar on a terminal, also by several processes of torchrun's."""
-    from ..training.distributed import gathered
-
-    with gathered() as team:
-        figures = _evaluate(options, team)
-        if team.first:
-            return figures
-    # The first process prints what all of them return.
-    sys.exit(0)
+    return _by_team(options, _evaluate)
 
 
 def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
@@ -575,14 +581,7 @@ def _check_seed(seed: int) -> None:
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Draw images into one picture, one array, or a folder of pictures, also by several processes of torchrun's."""
-    from ..training.distributed import gathered
-
-    with gathered() as team:
-        drawn = _sample(options, team)
-        if team.first:
-            return drawn
-    # The first process writes and prints what all of them draw.
-    sys.exit(0)
+    return _by_team(options, _sample)
 
 
 def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
