@@ -248,8 +248,12 @@ def read_info(path: Path) -> CheckpointInfo:
 
     """
     name = _short(path.name)
-    content = _read(path, name)
-    return _info(_header(content, name), name)
+    try:
+        start = files.read_start(path, 8)
+        start = files.read_start(path, 8 + min(MAX_HEADER_BYTES, int.from_bytes(start, "little")))
+    except OSError as error:
+        raise CheckpointError(name, "file", "a readable file", f"unreadable ({files.reason(error)})") from None
+    return _info(_header(start, name), name)
 
 
 def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
