@@ -1,4 +1,4 @@
-"""The Train page's charts, as Vega-Lite: they are drawn anew every second, and keep zoom and hover meanwhile.
+"""The Train page's charts, as Vega-Lite: they are redrawn every second, and keep zoom and hover.
 
 A chart keeps zoom and hover as long as its description is the same text, so a description contains no data and depends
 on nothing that grows; data are rows beside it.

@@ -107,7 +107,7 @@ def look(flow: FlowConfig, images: int) -> tuple[int, float]:
 def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
     """Return an estimate, good to about a fifth, of the memory that a training takes at its peak.
 
-    What a step keeps for the way back (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
+    What a step keeps for its gradients (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
     its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
     look at, and the process. Of several ``processes`` each has its part of the batch, and of that one part at a time
     where the recipe accumulates. With ``memory="recompute"`` a step keeps its input, and one step of a level the rest.
