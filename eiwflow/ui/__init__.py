@@ -19,14 +19,12 @@ from .shell.parts import (
     offer,
     offer_film,
     paired,
-    reproduce,
-    same_in_python,
     shuffle_level,
     side_by_side,
     table,
     takeaway,
 )
-from .shell.python import training
+from .shell.reproduce import reproduce, same_in_python, training
 from .sources.visit import Page, Visit
 
 __all__ = [

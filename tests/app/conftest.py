@@ -26,7 +26,7 @@ from eiwflow.data import drawn, registry
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
-from eiwflow.ui.common import uploads
+from eiwflow.ui.common import shelves
 from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints
@@ -129,7 +129,7 @@ def address(server_runs: Path) -> Iterator[str]:
 def nothing_kept() -> None:
     """Forget what the app has kept: another file's tests may have made it on fewer images."""
     st.cache_resource.clear()
-    uploads._SHELVES.clear()
+    shelves._SHELVES.clear()
 
 
 @pytest.fixture(autouse=True)

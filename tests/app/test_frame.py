@@ -12,7 +12,7 @@ from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Upload
-from eiwflow.ui.shell import parts
+from eiwflow.ui.shell import reproduce
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -184,10 +184,10 @@ def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
 def test_no_page_names_a_command_for_images_that_were_made_to_fit(bundle: Path, path: str) -> None:
     write_checkpoint(bundle / "grey.safetensors", small_flow(shape=(1, 16, 16)))
     at = visit_page(path)
-    assert not at.exception and not at.error and not at.code and parts.OF_REMADE in sentences(at)
+    assert not at.exception and not at.error and not at.code and reproduce.OF_REMADE in sentences(at)
 
 
 def test_no_command_is_named_where_the_second_flow_takes_other_images(three: Path) -> None:
     write_checkpoint(three / "grey.safetensors", small_flow(shape=(1, 16, 16)))
     at = visit_page(SHUFFLE, ck="one", vs="grey")
-    assert not at.exception and not at.error and not at.code and parts.OF_REMADE in sentences(at)
+    assert not at.exception and not at.error and not at.code and reproduce.OF_REMADE in sentences(at)

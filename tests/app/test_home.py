@@ -19,7 +19,7 @@ from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.own.photos import PHOTOS
-from eiwflow.ui.shell import parts
+from eiwflow.ui.shell import reproduce
 from eiwflow.ui.sources import checkpoints, data_sets
 
 from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
@@ -115,7 +115,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
     assert url(at)["photo"] == key and sentences(at) != before
-    assert not at.code and parts.OF_A_PHOTO in sentences(at)
+    assert not at.code and reproduce.OF_A_PHOTO in sentences(at)
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
     at.button[0].click().run()
     assert url(at)["photo"] == "none" and sentences(at) == before
@@ -186,7 +186,7 @@ def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundl
     at = run_app()
     assert_healthy(at)
     assert "resized and recoloured" in sentences(at) and "trained on /home/someone/photos" in sentences(at)
-    assert not at.code and parts.OF_REMADE in sentences(at)
+    assert not at.code and reproduce.OF_REMADE in sentences(at)
 
 
 def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle: Path) -> None:

@@ -22,7 +22,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
-from eiwflow.ui.common.uploads import MOST_FILES
+from eiwflow.ui.common.shelves import MOST_FILES
 
 from ..conftest import ROOT
 from ..made.server import start_server

@@ -22,8 +22,8 @@ from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
 from eiwflow.ui.access import roles
-from eiwflow.ui.common import uploads
-from eiwflow.ui.common.uploads import Shelf
+from eiwflow.ui.common import shelves
+from eiwflow.ui.common.shelves import Shelf
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Limits, Upload
@@ -56,41 +56,41 @@ def test_a_visitor_keeps_the_newest_of_his_own() -> None:
 
 def test_what_two_look_at_stays_until_both_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(uploads.time, "monotonic", lambda: now)
+    monkeypatch.setattr(shelves.time, "monotonic", lambda: now)
     gone: list[int] = []
     shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
     shelf.keep("a", 1, "owner")
     shelf.hold("a", "guest")
     shelf.leave("owner")
-    now += 10 * uploads.GRACE_S
+    now += 10 * shelves.GRACE_S
     shelf.sweep()
     assert [*shelf] == ["a"]
     shelf.leave("guest")
-    now += uploads.GRACE_S / 2
+    now += shelves.GRACE_S / 2
     shelf.hold("a", "guest again")  # the page was loaded again
-    now += uploads.GRACE_S
+    now += shelves.GRACE_S
     shelf.sweep()
     assert [*shelf] == ["a"] and not gone
     shelf.leave("guest again")
-    now += uploads.GRACE_S + 1
+    now += shelves.GRACE_S + 1
     shelf.sweep()
     assert not shelf and gone == [1]
 
 
 def test_the_end_of_a_session_frees_what_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "GRACE_S", -1.0)
+    monkeypatch.setattr(shelves, "GRACE_S", -1.0)
     shelf: Shelf[int] = Shelf("test", 2, abs)
     shelf.keep("a", 1, "me")
-    uploads._left("me")
+    shelves._left("me")
     assert not shelf
 
 
 def test_streamlit_says_when_a_session_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "GRACE_S", -1.0)
+    monkeypatch.setattr(shelves, "GRACE_S", -1.0)
     monkeypatch.setattr(cache_resource_api, "get_session_id_or_throw", lambda: "a session")
-    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: SimpleNamespace(session_id="a session"))
+    monkeypatch.setattr(shelves, "get_script_run_ctx", lambda: SimpleNamespace(session_id="a session"))
     shelf: Shelf[int] = Shelf("test", 2, abs)
-    shelf.keep("a", 1, uploads.visitor())
+    shelf.keep("a", 1, shelves.visitor())
     cache_resource_api.clear_session_cache("another")
     assert [*shelf] == ["a"]
     cache_resource_api.clear_session_cache("a session")
@@ -107,19 +107,19 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
 
 
 def test_a_session_may_send_so_many_files_and_no_more(manager: MemoryUploadedFileManager) -> None:
-    load = uploads.Load()
-    for number in range(uploads.MOST_FILES):
+    load = shelves.Load()
+    for number in range(shelves.MOST_FILES):
         assert load.come("mine", 1) == ""
         load.arrived("mine", 1)
         manager.add_file("mine", UploadedFileRec(str(number), "a.png", "image/png", b"x"))
-    assert load.come("mine", 1).startswith(f"This session has {uploads.MOST_FILES} files")
+    assert load.come("mine", 1).startswith(f"This session has {shelves.MOST_FILES} files")
     assert load.come("another", 1) == ""
     manager.remove_session_files("mine")  # as Streamlit does when the session ends
     assert load.come("mine", 1) == ""
 
 
 def test_files_that_are_sent_at_once_count_together(manager: MemoryUploadedFileManager) -> None:
-    load, half = uploads.Load(), uploads.MOST_BYTES // 2
+    load, half = shelves.Load(), shelves.MOST_BYTES // 2
     assert load.come("mine", half) == "" and load.come("mine", half) == ""
     assert "512 MiB under way" in load.come("mine", 1)
     load.arrived("mine", half)
@@ -130,7 +130,7 @@ def test_the_tabs_of_a_student_count_together(
     manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "10")
-    load = uploads.Load()
+    load = shelves.Load()
     assert load.come("tab 1", 6 * 2**20, "ada") == ""
     assert "You have 0 files of 6 MiB under way; at most 300 files and 10 MiB" in load.come("tab 2", 6 * 2**20, "ada")
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
@@ -167,7 +167,7 @@ Asked = Callable[[], Awaitable[dict[str, Any]]]
 def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> Put:
     """Return a function that sends 0.6 MiB to a session and returns the status; a student may have 1 MiB."""
     monkeypatch.setenv("EIWFLOW_STUDENT_UPLOADS_MIB", "1")
-    monkeypatch.setattr(uploads, "LOAD", uploads.Load())
+    monkeypatch.setattr(shelves, "LOAD", shelves.Load())
 
     async def streamlit(scope: dict[str, Any], receive: Asked, send: Callable[..., Awaitable[None]]) -> None:
         session, file = scope["path"].split("/")[-2:]
@@ -221,7 +221,7 @@ def test_sessions_that_a_browser_invents_push_out_no_tab_of_a_student(
 
 
 def test_the_owners_of_ended_sessions_are_forgotten() -> None:
-    load = uploads.Load()
+    load = shelves.Load()
     for tab in ("open", "ended"):
         load.come(tab, 1, "ada")
     load.forget_all_but({"open", "new"})

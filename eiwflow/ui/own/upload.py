@@ -12,8 +12,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ...data import DataError
+from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
-from ..common.uploads import Shelf, visitor
 
 Kept = TypeVar("Kept")
 #: Uploaded files: name -> content.

@@ -16,7 +16,7 @@ from streamlit.runtime import runtime_util
 
 from ... import server_settings
 from ..classroom import join
-from ..common import uploads
+from ..common import shelves
 from ..common.engine import import_what_is_slow
 from ..own import checkpoints as own_checkpoints
 
@@ -55,7 +55,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
 async def _free_uploads_now_and_then() -> None:
     while True:
         await asyncio.sleep(GIVE_BACK_S)
-        uploads.free_ended_sessions()
+        shelves.free_ended_sessions()
 
 
 def _share_heaps() -> None:

@@ -20,7 +20,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from ...server_settings import ancestors, settings
 from ..access import roles
 from ..classroom.web import Visitors, cookies_in, is_from_here
-from ..common import uploads
+from ..common import shelves
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
@@ -97,13 +97,13 @@ class UploadLimit:
             await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
             return
         cookies, session, size = cookies_in(headers), parts[-2], int(length)
-        if not uploads.is_open(session):
+        if not shelves.is_open(session):
             await PlainTextResponse("This page is closed: load it again.", status_code=400)(scope, receive, send)
             return
         teacher = roles.is_teacher(cookies)
         # All browsers without a cookie count as one student.
         student = roles.visitor_of(cookies) if settings().classroom and not teacher else None
-        if sentence := uploads.LOAD.come(session, size, student, teacher):
+        if sentence := shelves.LOAD.come(session, size, student, teacher):
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
 
@@ -117,7 +117,7 @@ class UploadLimit:
             with suppress(ClientDisconnect):
                 await self.app(scope, receive_in_time, send)
         finally:
-            uploads.LOAD.arrived(session, size)
+            shelves.LOAD.arrived(session, size)
 
 
 class Frames:
@@ -163,7 +163,7 @@ def _kind(content: bytes | None) -> str:
     kind = message.WhichOneof("type") or ""
     if kind == "backend_operation_request":  # of several kinds, of which one installs files beside the app
         kind = message.backend_operation_request.WhichOneof("payload") or kind
-    is_small = len(message.file_urls_request.file_names) <= uploads.MOST_FILES
+    is_small = len(message.file_urls_request.file_names) <= shelves.MOST_FILES
     return kind if is_small else ""
 
 

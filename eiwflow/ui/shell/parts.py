@@ -1,4 +1,4 @@
-"""The common parts of pages."""
+"""The common parts of pages: columns, folds, takeaways, charts, tables, exports, and the closing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import pickle
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,9 +22,8 @@ from ...figures import kit, pixels
 from ..access import navigation
 from ..common import glossary, texts
 from ..common.untrusted import plain
-from ..sources import cache, checkpoints
+from ..sources import cache
 from ..sources.visit import Page
-from . import python
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -44,13 +42,6 @@ FIGURES = 128
 LONG_CELL = 40
 #: The key of the folded part of a page, for tests.
 MORE_EVIDENCE = "more-evidence"
-#: Notes in place of command lines, for a photo, and for images that were made to fit.
-OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
-OF_REMADE = (
-    "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
-    "numbers there."
-)
-OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
 #: Media types of exported files.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
@@ -336,57 +327,6 @@ def _csv_cell(value: object) -> object:
     except ValueError:
         return f"'{value}"
     return value
-
-
-def reproduce(page: Visit, *commands: str, photo: bool | None = None) -> None:
-    """Show the fold with command lines that print the same numbers, and the same in Python.
-
-    If they would print other numbers, the fold says why.
-
-    Arguments:
-        page: where the numbers are shown.
-        commands: the words after ``python -m eiwflow``.
-        photo: whether the numbers are of a photo; by default whether the page shows a photo.
-
-    """
-    with st.expander("Reproduce this"):
-        _commands(page, commands, photo)
-
-
-def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
-    if isinstance(page, Page) and (instead := _instead_of_commands(page, photo)):
-        st.markdown(instead)
-        return
-    if isinstance(page, Page):
-        commands = [_given_label(command, page) for command in commands]
-    lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
-    st.code(lines, language="bash", wrap_lines=True)
-    same_in_python(python.python(commands))
-    if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
-        st.caption(OF_LARGE)
-
-
-def _given_label(command: str, page: Page) -> str:
-    """Return a command, with the page's class for a flow with labels."""
-    for view in filter(None, (page, page.other)):
-        if view.given_label and f" {view.argument} " in f"{command} ":
-            return f"{command} --label {shlex.quote(view.given_label)}"
-    return command
-
-
-def same_in_python(script: str) -> None:
-    """Show a command's lines of Python, if there are any."""
-    if script:
-        st.caption("The same in Python:")
-        st.code(script, language="python", wrap_lines=True)
-
-
-def _instead_of_commands(page: Page, photo: bool | None) -> str:
-    """Return a note if command lines would print other numbers or none, else an empty text."""
-    if page.images.remade or (page.other is not None and page.other.images.remade):
-        return OF_REMADE
-    of_photo = page.photo is not None if photo is None else photo
-    return OF_A_PHOTO if of_photo else ""
 
 
 def closing(page: Visit, sentence: str) -> None:

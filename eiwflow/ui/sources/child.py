@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from ..common.uploads import is_open
+from ..common.shelves import is_open
 
 if TYPE_CHECKING:
     from ...analysis.progress import Progress

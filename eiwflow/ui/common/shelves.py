@@ -1,4 +1,4 @@
-"""Uploads of visitors. An upload belongs to its sessions; other visitors' uploads do not displace it."""
+"""Shelves of uploads: the sessions that hold a file, how long it stays, and the limits of a session and of all."""
 
 from __future__ import annotations
 
