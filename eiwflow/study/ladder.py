@@ -1,4 +1,4 @@
-"""The gain of each choice of a split: a ladder from Glow's fixed half to the best flow, and questions over studies.
+"""The gain of each choice of a split: a ladder from Glow's fixed half to entropy weights, and questions over studies.
 
 Every statement on a page, in the lesson, in the README and in documents about this gain comes from here. A lead is the
 second arm's bits/dim minus the first's: above 0, the first is better.
@@ -32,11 +32,6 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
     ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
     ("entropy weights", "couplings weight channels by their entropies", WEIGHTED),
-    (
-        "partitions by information",
-        "couplings see pairs that inform each other",
-        {**WEIGHTED, "partition": "information"},
-    ),
 )
 
 
@@ -75,6 +70,20 @@ QUESTIONS: dict[str, Question] = {
     ),
     "pooled": Question(
         "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY, many=True
+    ),
+    "partitions": Question(
+        "Random partitions",
+        "alternating ones",
+        {**WEIGHTED, "partition": "random"},
+        {**WEIGHTED, "partition": "alternating"},
+        many=True,
+    ),
+    "information": Question(
+        "Partitions by information",
+        "random partitions",
+        {**WEIGHTED, "partition": "information"},
+        {**WEIGHTED, "partition": "random"},
+        many=True,
     ),
     "released": Question(
         "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, prior="standard"
@@ -160,7 +169,7 @@ def lead_row(effect: Effect | None) -> dict[str, Any] | None:
 def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     """Return the gain of each choice in a study, under a prior.
 
-    Arms with principal channels have the study's usual partition, unless a rung is about partitions.
+    Arms with principal channels have the study's usual partition, unless a question is about partitions.
     """
     arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
     present: list[Rung] = []

@@ -190,7 +190,6 @@ DEFAULT_ARMS = (
         Arm(order, weights, partition="alternating")
         for order, weights in (("random", "none"), ("variance", "none"), ("entropy", "none"), ("entropy", "entropy"))
     ),
-    Arm("entropy", "entropy", partition="information"),
 )
 CONTROL = (Arm("random"), Arm(AGAIN))
 

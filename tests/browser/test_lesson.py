@@ -421,12 +421,14 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     page.set_viewport_size({"width": 1281, "height": 720})  # it is drawn anew: every rung is told before the vote
     page.wait_for_function("() => written.length > 0")
     told = page.evaluate("written")
-    assert {"channels turned to main directions", "couplings pair related channels"} <= set(told)
+    new = {"the last half leaves, as in the flow Glow", "channels begin as principal components"}
+    assert new <= set(told)
     assert not any("saved" in text for text in told)
     page.evaluate("written.length = 0")
     page.get_by_role("button", name="half by variance").click()
     page.locator("[data-lesson=sentence]", has_text=re.compile("buys? most")).wait_for()
     assert canvas(page, ".room canvas") != before
+    assert new <= set(page.evaluate("written"))  # a rung is explained beside its answer, too
     labels = [text for text in page.evaluate("written") if re.fullmatch(r"\d\.\d\d bits saved", text)]
     longest = sorted(ladders(bundled()).values(), key=lambda made: (len(made.rungs), made.study.recipe.iterations))
     whole = [made for made in longest if any(rung.name == "principal start" for rung in made.rungs)]

@@ -415,9 +415,9 @@ def asked(monkeypatch, *words):
 
 
 WORDS = {
-    "nothing": ((), 6),
+    "nothing": ((), 5),
     "the control alone": (("--null",), 2),
-    "both priors": (("--priors", "standard,conditional"), 12),
+    "both priors": (("--priors", "standard,conditional"), 10),
     "weights of every order": (("--weights", "none,pooled"), 8),
 }
 

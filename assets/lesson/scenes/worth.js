@@ -7,17 +7,15 @@ const RUNGS = [
   ["variance", "half by variance"],
   ["entropy", "half by entropy"],
   ["weights", "entropy weights"],
-  ["partitions", "partitions by information"],
 ];
 
-/** What is new in a rung, told before the vote; other rungs have the words of their study. */
+/** What is new in a rung; other rungs have the words of their study. */
 const NEW = {
-  "Glow's half": "as in Glow: the last half leaves",
-  "principal start": "channels turned to main directions",
-  "half by variance": "pass on the channels that vary most",
-  "half by entropy": "pass on those with most structure",
+  "Glow's half": "the last half leaves, as in the flow Glow",
+  "principal start": "channels begin as principal components",
+  "half by variance": "the half that varies least leaves",
+  "half by entropy": "the half with least structure leaves",
   "entropy weights": "each picture sets its weights",
-  "partitions by information": "couplings pair related channels",
 };
 
 /** The data of a study, as a word: faces, letters. */
@@ -52,16 +50,16 @@ export const worth = {
   title: "What does looking at the data buy?",
   keepsChoice: true,
   notes:
-    "Vote first: which rung buys most? The lowest rung is Glow’s fixed half, chosen by position, blind to the data; " +
+    "Vote first: which rung buys most? The lowest rung is Glow’s half, chosen by position, blind to the data; " +
     "each rung above it changes one thing, named in the picture. A bar says how many bits per value a flow saves " +
     "against the lowest one. Look for the long steps, and for the one between variance and entropy.",
   asked:
-    "Glow is a well-known flow. The principal start turns the channels towards their directions of largest variance " +
-    "before training, with a random half passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung " +
-    "was trained with several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. " +
-    "These are short trainings of small flows; “See more” has every study, also the longer ones. Partitions by " +
-    "information pair the channels that tell most of each other in a coupling. “Too close to call”: the interval of " +
-    "the vote reaches that of the best.",
+    "Glow is a well-known flow: its channels are mixed at random, and the last half is factored out. The principal " +
+    "start turns the channels towards their directions of largest variance before training (PCA), with a random half " +
+    "passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung was trained with " +
+    "several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
+    "trainings of small flows; “See more” has every study, also the longer ones. “Too close to call”: the interval " +
+    "of the vote reaches that of the best.",
   more: { page: "compare" },
   cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
@@ -81,32 +79,37 @@ export const worth = {
           small = width < 640,
           { rungs } = here,
           row = height / rungs.length;
-        context.font = `${ink.size}px ${ink.sans}`;
-        const left = small ? 0 : Math.max(...rungs.map(({ name }) => context.measureText(name).width)) + 24,
-          right = context.measureText(savedBits(0)).width + 16;
+        const bold = `600 ${ink.size}px ${ink.sans}`,
+          plain = `${ink.size}px ${ink.sans}`,
+          wide = (text, font) => {
+            context.font = font;
+            return context.measureText(text).width;
+          };
+        const newIn = (rung) => NEW[rung.name] ?? rung.detail,
+          nameOf = (rung) => rung.name.replace("'", "’");
+        const texts = rungs.flatMap((rung) => [wide(newIn(rung), plain), wide(nameOf(rung), bold)]),
+          left = small ? 0 : Math.min(0.4 * width, Math.max(...texts)) + 24,
+          right = wide(savedBits(0), plain) + 16;
         const x = (bits) => left + ((width - left - right) * bits) / most;
         rungs.forEach((rung, i) => {
-          // The lowest rung stands at the foot.
+          // The lowest rung stands at the foot. On a telephone its words stand above its bar, else beside it.
           const top = height - row * (i + 1),
-            tall = Math.min(56, (small ? 0.42 : 0.56) * row),
-            y = top + (row - tall) / 2 + (small ? 0.24 * row : 0),
+            line = 1.15 * ink.size,
+            tall = small ? Math.min(30, row - 2 * line - 10) : Math.min(56, 0.56 * row),
+            y = small ? top + 2 * line + 6 : top + (row - tall) / 2,
+            words = small ? top + line : y + tall / 2 - 0.2 * ink.size,
             saved = rung.saved?.lead ?? 0,
             step = rung.step?.lead ?? 0;
+          context.textAlign = "left";
           context.fillStyle = ink.ink;
-          context.textAlign = small ? "left" : "right";
-          context.fillText(
-            rung.name.replace("'", "’"),
-            small ? 0 : left - 16,
-            small ? y - 8 : y + tall / 2 + 0.35 * ink.size,
-          );
+          context.font = bold;
+          context.fillText(nameOf(rung), 0, words, width);
+          context.fillStyle = ink.quiet;
+          context.font = plain;
+          context.fillText(newIn(rung), 0, words + line, small ? width : left - 20);
           context.fillStyle = ink.line;
           context.fillRect(x(0) - 2, y, 3, tall);
-          context.textAlign = "left";
-          if (!voted) {
-            context.fillStyle = ink.quiet;
-            const at = x(0) + 10;
-            return context.fillText(NEW[rung.name] ?? rung.detail, at, y + tall / 2 + 0.35 * ink.size, width - at);
-          }
+          if (!voted) return;
           context.fillStyle = ink.quiet;
           const before = Math.max(0, Math.min(saved, saved - step));
           context.fillRect(x(0), y, x(before) - x(0), tall);
@@ -118,14 +121,18 @@ export const worth = {
           const end = rung.saved ? Math.max(x(rung.saved.high), x(saved)) : x(0);
           if (rung.saved)
             context.fillRect(x(rung.saved.low), y + tall / 2 - 1, x(rung.saved.high) - x(rung.saved.low), 2);
-          context.fillText(i ? savedBits(saved) : "fixed by position", end + 10, y + tall / 2 + 0.35 * ink.size);
+          context.fillText(
+            i ? savedBits(saved) : "the others are compared with this",
+            end + 10,
+            y + tall / 2 + 0.35 * ink.size,
+          );
         });
       },
       "The bits that each rung saves above Glow's fixed half",
     );
     const draw = () => {
       view.redraw();
-      if (!voted) return stage.say("Vote: above Glow’s fixed half, which of these rungs buys most?");
+      if (!voted) return stage.say("Vote: which rung saves most bits over the one below?");
       const best = here.rungs.slice(1).reduce((a, b) => ((b.step?.lead ?? 0) > (a.step?.lead ?? 0) ? b : a)),
         own = here.rungs.find(({ name }) => name.includes(RUNGS.find(([key]) => key === voted)[1])),
         near = (own?.step?.high ?? Number.NEGATIVE_INFINITY) >= best.step.low, // the intervals meet
@@ -133,7 +140,7 @@ export const worth = {
       const verdict = own === best ? "Right" : near ? "Too close to call" : "Not quite";
       stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[1];
       stage.say(
-        `${verdict}: on ${dataOf(here)}, ${best.name} ${/weights$|^partitions/.test(best.name) ? "buy" : "buys"} most, ${minus(best.step.lead.toFixed(2))} of ${minus(whole.toFixed(2))} bits.`,
+        `${verdict}: on ${dataOf(here)}, ${best.name} ${/weights$/.test(best.name) ? "buy" : "buys"} most, ${minus(best.step.lead.toFixed(2))} of ${minus(whole.toFixed(2))} bits.`,
       );
     };
     const publish = () => stage.choose(here === all[0] ? voted : `${voted}.${here.data}`);
@@ -163,8 +170,8 @@ export const worth = {
     const caption = el("p", { className: "caption" });
     const told = () => {
       caption.textContent =
-        `Blue: a rung saves; orange: it loses; pale: too close to call; line: 95 % interval. ` +
-        `${number(here.iterations)} steps, ${here.rungs[1].saved.seeds} seeds.`;
+        `Bits per value saved over the lowest rung. Grey: by the rungs below; blue: by this one; orange: lost by it; ` +
+        `pale: too close to call. Line: 95 % interval, of ${here.rungs[1].saved.seeds} trainings, ${number(here.iterations)} steps each.`;
     };
     told();
     stage.host.append(caption, el("div", { className: "ballots" }, vote.row, sets ? sets.row : null));
