@@ -10,6 +10,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,7 +127,7 @@ def place(tmp_path_factory):
     write_npz(folder / "grey.npz", channels=1)
     write_npz(folder / "large.npz", size=12)
     flow = tiny_flow(weights="pooled")
-    save(folder / "good.safetensors", flow, tiny_info(flow, data=str(folder / "planes.npz")))
+    save(folder / "good.safetensors", flow, tiny_info(flow, data="planes"))
     save(folder / "gone.safetensors", flow, tiny_info(flow, data=str(folder / "gone.npz")))
     grey = tiny_flow(shape=(1, 8, 8), split="variance-reversed")
     save(folder / "grey.safetensors", grey, tiny_info(grey, data=str(folder / "grey.npz")))
@@ -134,7 +135,11 @@ def place(tmp_path_factory):
     (folder / "garbage.safetensors").write_bytes(bytes(range(256)))
     (folder / "empty").mkdir()
     (folder / "file").write_text("")
-    return folder
+    # A checkpoint's data are found by the name of a data set alone.
+    planes = data.registry.DataSet(lambda _: data.load(folder / "planes.npz"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(data.DATASETS, "planes", planes)
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -353,7 +358,8 @@ def test_a_shell_completes_commands_and_options(tmp_path):
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(place):
-    command = f"{shlex.quote(sys.executable)} -m eiwflow evaluate {shlex.quote(str(place / 'good.safetensors'))} --json"
+    words = [sys.executable, "-m", "eiwflow", "evaluate", place / "good.safetensors", "--data", place / "planes.npz"]
+    command = shlex.join(map(str, [*words, "--json"]))
     closed = f"exec 3< <({command}); exec 3<&-; wait $!; echo $?"
     result = subprocess.run(["bash", "-c", closed], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert (result.stdout, result.stderr) == ("0\n", "")
@@ -367,10 +373,11 @@ def test_evaluate_gives_the_figures_of_the_issue(place):
     assert all(isinstance(result[name], (int, float)) for name in names)
 
 
-def test_evaluate_agrees_with_the_score_that_training_gave(trained):
+def test_evaluate_agrees_with_the_score_that_training_gave(trained, place):
     run, _ = trained
     metrics = load(run / "checkpoints" / "last.safetensors").info.metrics
-    assert json_of("evaluate", run)["bits_per_dim"] == pytest.approx(metrics["test_bits_per_dim"], abs=1e-5)
+    found = json_of("evaluate", run, "--data", place / "planes.npz")
+    assert found["bits_per_dim"] == pytest.approx(metrics["test_bits_per_dim"], abs=1e-5)
 
 
 def test_evaluate_takes_other_data_and_a_limit(place):
@@ -415,6 +422,26 @@ def test_evaluate_in_words_names_checkpoint_data_and_error(place):
     assert out.startswith("good.safetensors on planes.npz: ")
     assert " ± " in out
     assert " bits/dim (16 images)\n" in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate",), ("analyse", "--what", "levels"), ("train", "--iterations", 1, "--init-from")],
+    ids=["evaluate", "analyse", "train"],
+)
+@pytest.mark.parametrize("stated", ["planes.npz", "pictures", "~/planes.npz", "\x1b[31m", "/"])
+def test_a_path_in_a_checkpoint_is_not_followed(place, tmp_path, monkeypatch, command, stated):
+    # Whatever is there is neither read nor told of: a checkpoint may come from a stranger.
+    flow = tiny_flow()
+    save(tmp_path / "foreign.safetensors", flow, tiny_info(flow, data=stated))
+    shutil.copy(place / "planes.npz", tmp_path)
+    (tmp_path / "pictures").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    line = refused(*command, "foreign.safetensors")
+    stated = stated.replace("\x1b", "�")
+    assert f"foreign.safetensors was trained on '{stated}', which is not the name of a data set" in line
+    assert line.endswith("is not followed: name the images with --data.\n")
 
 
 # ---------------------------------------------------------------------- inspect
@@ -1027,12 +1054,12 @@ def labelled(tmp_path_factory):
 
 
 def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
-    run = labelled / "run"
-    found = json_of("evaluate", run)
+    run, planes = labelled / "run", ("--data", labelled / "planes.npz")
+    found = json_of("evaluate", run, *planes)
     assert found["bits_per_dim_given_label"] == pytest.approx(load(run / "checkpoints/last.safetensors").info.metrics[
         "test_bits_per_dim_given_label"], abs=1e-4)  # fmt: skip
     assert found["label_accuracy"] * 24 == pytest.approx(round(found["label_accuracy"] * 24))
-    text = printed("evaluate", run, "--limit", 10)
+    text = printed("evaluate", run, *planes, "--limit", 10)
     assert re.search(
         r"\n\d\.\d{4} bits/dim given the label, label; .* a mixture over 3 classes, whose prior is the ", text
     )
@@ -1048,7 +1075,7 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     first = np.asarray(Image.open(pictures[1]))[2:10, 2:10].transpose(2, 0, 1)
     assert np.abs(first.astype(int) - quantise(x)[0].numpy()).max() <= 1
     printed("verify", run, "--label", 1)
-    assert json_of("analyse", run, "--what", "levels", "--label", 1)
+    assert json_of("analyse", run, *planes, "--what", "levels", "--label", 1)
 
 
 def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
@@ -1057,9 +1084,9 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     own = labelled / "own.safetensors"
     info = CheckpointInfo(loaded.flow.config, "planes", labels="label", classes=("left", "middle", "right"))
     save(own, loaded.flow, info)
-    assert "; own.safetensors was trained on it; name other images with --data." in refused("evaluate", own)
+    assert "own.safetensors was trained on 'planes', which is not the name of a data set" in refused("evaluate", own)
     # Its file has names where the data have numbers.
-    named, numbered = json_of("evaluate", own, "--data", data), json_of("evaluate", run)
+    named, numbered = json_of("evaluate", own, "--data", data), json_of("evaluate", run, "--data", data)
     assert named["label_accuracy"] == numbered["label_accuracy"]
     assert json_of("evaluate", own, "--data", data, "--label", "right")["n"] < numbered["n"]
 

@@ -187,8 +187,8 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
     path = find_checkpoint(options.init_from)
     loaded = checkpoint.load(path)
     settings["init_from"] = os.path.abspath(path)
-    if loaded.info.data:
-        settings.setdefault("data", loaded.info.data)
+    if "data" not in settings and loaded.info.data:
+        settings["data"] = _named_by(loaded, "")
     if loaded.info.config.context:
         if not loaded.info.labels or options.labels not in (None, loaded.info.labels):
             own = loaded.info.labels or "another context"
@@ -400,7 +400,7 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
 
     config = loaded.info.config
     # A file of other code does not say what it was trained on.
-    name = (loaded.info.data or "photos32") if options.data is None else options.data
+    name = _named_by(loaded, "photos32") if options.data is None else options.data
     try:
         return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
     except data.DataError as error:
@@ -408,6 +408,28 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
             raise
         advice = f"{loaded.name} was trained on it; name other images with --data"
         raise data.DataError(f"{str(error).rstrip('.')}; {advice}") from error
+
+
+def _named_by(loaded: Checkpoint, default: str) -> str:
+    """Return the data set that a checkpoint says it was trained on, or the default where it says nothing.
+
+    A file may come from a stranger: a path in it is not followed.
+
+    Raises:
+        DataError: it is not the name of a data set.
+
+    """
+    from .. import data
+    from ..data.registry import NO_LONGER_BUNDLED
+    from ..files import printable
+
+    name = loaded.info.data or default
+    if name not in data.DATASETS and name not in NO_LONGER_BUNDLED:
+        raise data.DataError(
+            f"{loaded.name} was trained on {printable(name)!r}, which is not the name of a data set; a path in a "
+            "checkpoint is not followed: name the images with --data"
+        )
+    return name
 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
