@@ -1082,9 +1082,9 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     run, data = labelled / "run", labelled / "planes.npz"
     loaded = load(run / "checkpoints/last.safetensors")
     own = labelled / "own.safetensors"
-    info = CheckpointInfo(loaded.flow.config, "planes", labels="label", classes=("left", "middle", "right"))
+    info = CheckpointInfo(loaded.flow.config, "flats", labels="label", classes=("left", "middle", "right"))
     save(own, loaded.flow, info)
-    assert "own.safetensors was trained on 'planes', which is not the name of a data set" in refused("evaluate", own)
+    assert "own.safetensors was trained on 'flats', which is not the name of a data set" in refused("evaluate", own)
     # Its file has names where the data have numbers.
     named, numbered = json_of("evaluate", own, "--data", data), json_of("evaluate", run, "--data", data)
     assert named["label_accuracy"] == numbered["label_accuracy"]
