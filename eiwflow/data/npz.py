@@ -7,6 +7,7 @@ size are within bounds and agree with the archive's own directory. Nothing is ev
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from itertools import islice
 from math import prod
@@ -147,9 +148,17 @@ def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """
     file = io.BytesIO(start)
     try:
-        shape, fortran, dtype = HEADER_READERS[np.lib.format.read_magic(file)](file)
+        read = HEADER_READERS[np.lib.format.read_magic(file)]
     except KeyError:
         raise ValueError("another version of numpy's format than 1.0 and 2.0 is not read") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, fortran, dtype = read(file)
+    except ValueError:
+        raise
+    except Exception:  # its parsers of Python raise a dozen kinds: of tokens, indentation, memory, indices
+        raise ValueError("its header is damaged") from None
     if any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"the shape {shape} is none")
     return shape, fortran, dtype, file.tell()

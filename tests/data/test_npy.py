@@ -90,9 +90,24 @@ def test_the_parts_of_a_folder_are_kept_with_their_labels(tmp_path: Path) -> Non
         load(tmp_path)
 
 
+def with_header(text: bytes) -> bytes:
+    return np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text
+
+
 WRONG = {
     "no .npy": (lambda path: path.write_bytes(b"not an array"), "cannot be read as a .npy file"),
     "floats": (lambda path: np.save(path, np.zeros((9, 8, 8, 3))), "has dtype float64"),
+    "a header of nonsense": (lambda path: path.write_bytes(with_header(b"{[]: 1}")), "its header is damaged"),
+    "a header cut short": (lambda path: path.write_bytes(with_header(b"{'shape': (3,\n")), "its header is damaged"),
+    "a header of minus signs": (
+        lambda path: path.write_bytes(with_header(b"-" * 9000 + b"1")),
+        "its header is damaged",
+    ),
+    "a header with holes": (lambda path: path.write_bytes(with_header(b"{\n 1}\n}")), "cannot be read as a .npy file"),
+    "a type of nothing": (
+        lambda path: path.write_bytes(with_header(b"{'descr': ('u1',), 'fortran_order': False, 'shape': (1,)}")),
+        "its header is damaged",
+    ),
     "one axis": (lambda path: np.save(path, np.zeros(9, np.uint8)), r"shape \(9,\)"),
     "another order": (lambda path: np.save(path, np.asfortranarray(noise(9, 8, 8, 3))), "Fortran order"),
     "four channels": (lambda path: np.save(path, noise(9, 8, 8, 4)), "4 channels"),
@@ -109,6 +124,14 @@ def test_a_file_that_holds_no_images_is_refused(tmp_path: Path, write, words: st
     with pytest.raises(DataError, match=words) as refusal:
         load(tmp_path / "a.npy")
     assert "a.npy" in str(refusal.value)
+
+
+def test_labels_with_a_damaged_header_are_a_sentence(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        saved(tmp_path / f"{part}.npy", noise(9, 8, 8, 3))
+    (tmp_path / "train_labels.npy").write_bytes(with_header(b"{'shape': (9,\n"))
+    with pytest.raises(DataError, match="'train_labels.npy' cannot be read as labels: its header is damaged"):
+        load(tmp_path)
 
 
 def test_a_file_that_is_cut_short_while_it_is_read_is_a_sentence(tmp_path: Path) -> None:
