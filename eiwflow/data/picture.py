@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from .. import files
 from .images import DataError, check_images, reason
 
 if TYPE_CHECKING:
@@ -20,10 +22,15 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 #: A JPEG is decoded at a fraction of its size. Other pictures are decoded whole, with up to 20 bytes a pixel.
 MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
-#: Most scans of a JPEG, each over all pixels, and most segments: a progressive JPEG has about 10 and 40.
-MAX_SCANS, MAX_SEGMENTS = 100, 2000
+#: Bytes of the largest file: decoders read a chunk whole, and search a file for what they know.
+MAX_BYTES = 2**28
+#: Most scans of a JPEG, pixels of all of them together, and segments: a progressive JPEG has about 10 scans, each over
+#: all pixels, and 40 segments.
+MAX_SCANS, MAX_SCANNED, MAX_SEGMENTS = 100, 20 * MAX_PIXELS, 2000
 #: The bytes that begin a segment: neither an escaped 255 in a scan nor a restart marker.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
+#: Of the segments that state height and width.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 Source = bytes | str | os.PathLike[str] | BinaryIO
 
@@ -39,9 +46,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         DataError: it cannot be read or has more than 64 million pixels (24 million for other kinds than JPEG).
 
     """
-    if isinstance(picture, bytes):
-        picture = io.BytesIO(picture)
-    elif isinstance(picture, (str, os.PathLike)):
+    if isinstance(picture, (str, os.PathLike)):
         picture = Path(picture)
     name = getattr(picture, "name", "")
     what = f"picture {name!r}" if name else "the picture"
@@ -49,8 +54,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        check_jpeg(picture, what)
-        with Image.open(picture, formats=FORMATS) as image:
+        with _opened(picture, what) as file, Image.open(file, formats=FORMATS) as image:
             most = MAX_PIXELS if image.format == "JPEG" else min(MAX_PIXELS, MAX_WHOLE_PIXELS)
             if image.width * image.height > most:
                 raise DataError(
@@ -70,6 +74,15 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
 
 
+@contextmanager
+def _opened(picture: bytes | Path | BinaryIO, what: str) -> Iterator[BinaryIO]:
+    """Give a picture as a file open for reading, if it may be decoded; one that was open stays so."""
+    given = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+    with open(files.open_regular(given, MAX_BYTES), "rb") if isinstance(given, Path) else nullcontext(given) as file:
+        check_jpeg(file, what)
+        yield file
+
+
 def pixels(picture: bytes) -> int:
     """Return how many pixels a picture's header states; 0 where it is no picture that :func:`from_picture` reads."""
     from PIL import Image
@@ -81,29 +94,37 @@ def pixels(picture: bytes) -> int:
         return 0
 
 
-def check_jpeg(picture: Path | BinaryIO, what: str) -> None:
+def check_jpeg(file: BinaryIO, what: str) -> None:
     """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
 
+    Args:
+        file: open for reading; what is not a JPEG passes.
+        what: the file is called in an error.
+
     Raises:
-        DataError: there are more than :data:`MAX_SCANS` or :data:`MAX_SEGMENTS`.
+        DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, or :data:`MAX_SEGMENTS`.
 
     """
-    with picture.open("rb") if isinstance(picture, Path) else nullcontext(picture) as file:
-        start = file.tell()
-        content = file.read(2)
-        if content == b"\xff\xd8":
-            content += file.read()
-        file.seek(start)
+    start = file.tell()
+    content = file.read(2)
+    if content == b"\xff\xd8":
+        content += file.read()
+    file.seek(start)
     if content[:2] != b"\xff\xd8":
         return
-    scans, place = 0, 2
+    scans, area, place = 0, 0, 2
     for _ in range(MAX_SEGMENTS):
         marker = _MARKER.search(content, place)
         if marker is None or marker[1] == b"\xd9":  # the end: a telephone may put a film behind it
             return
+        if marker[1][0] in _FRAMES:
+            sides = content[marker.end() + 3 : marker.end() + 7]
+            area = max(area, int.from_bytes(sides[:2]) * int.from_bytes(sides[2:]))
         scans += marker[1] == b"\xda"
         if scans > MAX_SCANS:
             raise DataError(f"{what} is a JPEG of more than {MAX_SCANS} scans; save it anew")
+        if scans * area > MAX_SCANNED:
+            raise DataError(f"{what} is a JPEG of {scans} or more scans of {area:,} pixels each; save it anew")
         place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
     raise DataError(f"{what} is a JPEG of more than {MAX_SEGMENTS:,} segments; save it anew")
 

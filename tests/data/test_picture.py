@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -113,6 +114,29 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(tmp_path: Pat
     most = picture[:last] + (MAX_SCANS - scans) * picture[last:-2] + picture[last:]
     for fine in (picture, most, picture + film):
         assert from_picture(fine, (3, 16, 16)).shape == (16, 16, 3)
+
+
+def test_a_jpeg_of_many_pixels_in_many_scans_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 scans of the largest picture took 12 seconds: scans count by their pixels."""
+    picture = encoded(noise(70, 50, 3), "JPEG", progressive=True)
+    last, scans = picture.rindex(b"\xff\xda"), picture.count(b"\xff\xda")
+    assert scans < 20
+    most = picture[:last] + (20 - scans) * picture[last:-2] + picture[last:]
+    monkeypatch.setattr("eiwflow.data.picture.MAX_SCANNED", 20 * 70 * 50)
+    assert from_picture(most, (3, 16, 16)).shape == (16, 16, 3)
+    with pytest.raises(DataError, match="JPEG of 21 or more scans of 3,500 pixels each; save it anew"):
+        from_picture(most[:-2] + picture[last:], (3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "start", [b"\xff\xd8", b"GIF89a\x08\0\x08\0\0\0\0", encoded(noise(8, 8, 3))[:33] + b"\x7f\xff\xff\xffabCd"]
+)
+def test_a_file_beyond_all_bounds_is_refused_unread(tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "huge.jpg"
+    path.write_bytes(start)
+    os.truncate(path, 2**36)
+    with pytest.raises(DataError, match="'huge.jpg' .*: it has 68,719,476,736 bytes; at most 268,435,456 are read"):
+        from_picture(path, (3, 16, 16))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
