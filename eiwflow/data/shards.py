@@ -12,20 +12,24 @@ import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from .folder import SUFFIXES, TEST_FOLDERS
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
 from .on_disk import Pictures, decoded
+from .picture import MAX_BYTES
 from .split import tenth_by_number
 from .views import OnDisk
 
 #: Ends of names of shards; the compressed ones are refused in a sentence.
 SHARDS = (".tar", ".tar.gz", ".tgz")
 BLOCK = tarfile.BLOCKSIZE
-#: Bytes of a picture, and of a label.
-MAX_PICTURE, MAX_LABEL = 2**28, 20
+#: Bytes of a label.
+MAX_LABEL = 20
+#: Most bytes of a header's long name or attributes, which tarfile reads whole.
+MAX_ATTRIBUTES = 2**20
 #: Stands for a missing label.
 MISSING = np.iinfo(np.int64).min
 
@@ -102,9 +106,13 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     key, label, pictures = "", MISSING, 0
     try:
         # Without compression, so that a picture can be read without the pictures before it.
-        with tarfile.open(path, "r:") as shard:
+        with tarfile.open(path, "r:", tarinfo=_Header) as shard:
+            end = 0
             while (member := shard.next()) is not None:
                 shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
+                if shard.offset <= end:  # or one file would be read again and again
+                    raise ValueError(f"a file of {member.size:,} bytes")
+                end = shard.offset
                 sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name)
                 if sample is None or not member.isreg() or member.issparse():
                     continue
@@ -113,10 +121,10 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
                 if f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES:
                     if pictures:
                         raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}; one is needed")
-                    if member.size > MAX_PICTURE:
+                    if member.size > MAX_BYTES:
                         raise DataError(
                             f"{member.name[:80]!r} in {path.name!r} has {member.size:,} bytes; "
-                            f"at most {MAX_PICTURE:,} are read"
+                            f"at most {MAX_BYTES:,} are read"
                         )
                     places.append((member.offset_data, member.size))
                     labels.append(label)
@@ -130,6 +138,27 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # tarfile raises a dozen kinds on damaged files
         raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
     return np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64)
+
+
+class _Header(tarfile.TarInfo):
+    """A header that is refused where it states a negative size, or attributes that would fill the memory."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        most = MAX_ATTRIBUTES if header.type in _ATTRIBUTES else header.size
+        if not 0 <= header.size <= most:
+            raise ValueError(f"a header of {header.size:,} bytes")
+        return header
+
+
+_ATTRIBUTES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 
 
 def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -115,6 +116,32 @@ def overwrite_a_header(path: Path) -> None:
     path.write_bytes(content)
 
 
+def header(name: str, size: bytes, kind: bytes) -> bytes:
+    """Return a header with any 12 bytes as its size."""
+    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
+    block[124:136], block[148:156], block[156:157] = size, b" " * 8, kind
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def negative(kind: bytes):
+    """Write a header whose file ends where the header begins, which tarfile reads for ever."""
+    return lambda path: path.write_bytes(path.read_bytes()[:1024] + header("a", b"\xff" * 10 + b"\xfe\0", kind))
+
+
+def long_attributes(path: Path) -> None:
+    """Write attributes of 2 GiB, which take no room on the disk."""
+    path.write_bytes(header("a", b"%011o\0" % 2**31, b"x"))
+    os.truncate(path, 2**32)
+
+
+def back(path: Path) -> None:
+    """Have an attribute, not a header, say that a file is of negative size."""
+    whole = tarfile.TarInfo("a.txt")
+    whole.pax_headers = {"size": "-2048"}
+    path.write_bytes(path.read_bytes()[:1024] + whole.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
+
+
 def swap(name: str, content: bytes):
     def change(path: Path) -> None:
         write_shard(path, {**samples(IMAGES), name: content})
@@ -137,6 +164,10 @@ BROKEN = {
     ),
     "two pictures": (swap("part/000059.jpg", b""), r"'a\.tar' has two pictures of the sample 'part/000059'"),
     "a link to nothing": (link_to_nothing, r"'a\.tar' cannot be read as a \.tar file: No such file or directory\.$"),
+    "a negative size": (negative(b"0"), r"'a\.tar' cannot be read as a \.tar file: a header of -512 bytes\.$"),
+    "a negative size of holes": (negative(b"S"), r"'a\.tar' cannot be read as a \.tar file: a header of -512 bytes\.$"),
+    "a negative size by an attribute": (back, r"'a\.tar' cannot be read as a \.tar file: a file of -2,048 bytes\.$"),
+    "attributes of 2 GiB": (long_attributes, r"'a\.tar' cannot be .*: a header of 2,147,483,648 bytes\.$"),
     "no pictures": (lambda path: write_shard(path, {"a.txt": b"b"}), r"'a\.tar' holds 0 pictures"),
 }
 
