@@ -144,12 +144,13 @@ def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (wha
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger.
-        ValueError: it is not JSON, is nested too deeply, or holds half of a surrogate pair.
+        ValueError: it is not JSON that can be written again: it is nested too deeply, or holds half of a surrogate
+            pair or a number that is not finite.
 
     """
     try:
         document = json.loads(read_bytes(path, most))
-        if not is_text(json.dumps(document, ensure_ascii=False)):
+        if not is_text(json.dumps(document, ensure_ascii=False, allow_nan=False)):
             raise ValueError("not a text, though JSON")
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -65,7 +65,7 @@ def test_the_ends_of_a_sparse_file_are_read_without_the_rest(tmp_path):
     assert files.read_start(tmp_path / "large", 10) == files.read_end(tmp_path / "large", 10) == bytes(10)
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b'"\\ud800"', b"NaN" * 2])
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b'"\\ud800"', b"NaN" * 2, b"[NaN]", b"-1e999"])
 def test_what_is_no_document_is_a_value_error(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(ValueError):

@@ -210,8 +210,8 @@ def _of_folder(folder: Path) -> tuple[Any, str]:
     content = _bytes(folder / SETTINGS, MAX_BYTES)
     document = _json(f"{folder.name}/{SETTINGS}", content)
     digest = sha256(content)
-    if not isinstance(document, dict):
-        raise StudyError(f"{folder.name} is not a study's folder: its {SETTINGS} has no recipe.")
+    if not isinstance(document, dict) or not isinstance(document.get("results") or [], list):
+        raise StudyError(f"{folder.name} is not a study's folder: its {SETTINGS} has no recipe and results.")
     try:
         recipe = StudyRecipe.from_dict(document.get("recipe"))
     except ConfigError as error:
@@ -467,8 +467,12 @@ def _entry(name: str, content: bytes, entry: str) -> bytes:
         # Counted before zipfile makes an object of each.
         if content.count(b"PK\x01\x02") > MAX_ENTRIES:
             raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
-        with zipfile.ZipFile(io.BytesIO(content)) as file, file.open(entry) as part:
-            inner = part.read(MAX_RECORD_BYTES + 1)
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            # As pack writes it. The other methods demand gigabytes of window, and raise errors of their own.
+            if file.getinfo(entry).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile
+            with file.open(entry) as part:
+                inner = part.read(MAX_RECORD_BYTES + 1)
     except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error):
         raise StudyError(f"{files.printable(name)} is not a packed study: it has no {entry}.") from None
     if len(inner) > MAX_RECORD_BYTES:

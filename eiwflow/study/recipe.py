@@ -14,7 +14,7 @@ from ..analysis.words.numbers import counted
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, OLDER, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
-from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, option
+from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, option, short
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
@@ -251,7 +251,7 @@ class StudyRecipe:
                 f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
             )
         if not 1 <= self.seeds <= MAX_SEEDS:
-            raise ConfigError(f"seeds is {self.seeds}; it must be between 1 and {MAX_SEEDS}.")
+            raise ConfigError(f"seeds is {short(self.seeds)}; it must be between 1 and {MAX_SEEDS}.")
         if not 1 <= len(self.arms) <= MAX_ARMS:
             raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
         if len(self.arms) * self.seeds > MAX_RUNS:
@@ -289,7 +289,7 @@ class StudyRecipe:
         return Recipe(
             flow=flow,
             seed=seed,
-            iterations=max(min(1, self.iterations), round(self.iterations / cost)),
+            iterations=self.iterations if cost == 1 else max(1, round(self.iterations / cost)),
             validation=self.evaluate_on == "validation",
             data=self.data,
             **{name: value for name, value in shared.items() if name in TRAINING},

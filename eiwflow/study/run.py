@@ -169,8 +169,8 @@ class StudyFolder(WorkFolder):
         return costs
 
     def look(self, seeds: int) -> None:
-        """Record that the study was reported with so many seeds."""
-        with suppress(OSError, Timeout), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
+        """Record that the study was reported with so many seeds; nothing of one that cannot be continued."""
+        with suppress(OSError, Timeout, RunError), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
             document = self.document()
             if seeds not in (looks := document.get("looks") or []):
                 self.write({**document, "looks": [*looks, seeds]})

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import shlex
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -105,6 +106,31 @@ def test_what_is_not_json_is_refused(tmp_path, content):
     write_packed(tmp_path / "s.zip", content)
     with pytest.raises(StudyError, match=r"^s\.zip is not a study's file"):
         read_study(tmp_path / "s.zip")
+
+
+def test_a_folder_whose_document_cannot_be_written_again_is_reported_and_left_as_it_is(real, tmp_path):
+    shutil.copytree(real, tmp_path / "s")
+    settings = tmp_path / "s" / SETTINGS
+    made = json.loads(settings.read_text()) | {"versions": {"torch": math.inf}}
+    made["recipe"]["seeds"] += 1  # under way, so that the look would be recorded
+    settings.write_text(json.dumps(made))
+    before = settings.read_bytes()
+    printed("study", "--out", tmp_path / "s", "--report")
+    assert settings.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "words"),
+    [
+        ({"results": 5}, "its study.json has no recipe and results"),
+        ({"recipe": {"iterations": 10**400}}, "iterations is a number of more than 12 digits; it must be between"),
+        ({"recipe": {"seeds": 10**400}}, "seeds is a number of more than 12 digits; it must be between"),
+    ],
+)
+def test_the_report_of_a_folder_that_is_no_study_is_refused_in_one_sentence(tmp_path, spoilt, words):
+    (tmp_path / SETTINGS).write_text(json.dumps({"recipe": {}, "results": [], **spoilt}))
+    line = refused("study", "--out", tmp_path, "--report")
+    assert words in line and len(line) < 300
 
 
 def test_a_file_that_is_too_large_or_not_there_is_refused(tmp_path, monkeypatch):
@@ -280,6 +306,10 @@ BAD_ZIPS = {
     "cut short": lambda path: path.write_bytes(zip_with(path, {SETTINGS: "{}"}).read_bytes()[:-30]),
     "broken bytes": lambda path: path.write_bytes(
         zip_with(path, {SETTINGS: json.dumps(list(range(999)))}).read_bytes().replace(b"0", b"1", 3)
+    ),
+    "another method": lambda path: zip_with(path, {SETTINGS: "{}"}, zipfile.ZIP_LZMA),
+    "another method, damaged": lambda path: path.write_bytes(
+        zip_with(path, {SETTINGS: json.dumps(list(range(999)))}, zipfile.ZIP_LZMA).read_bytes().replace(b"\0", b"1", 9)
     ),
     "no JSON": lambda path: zip_with(path, {SETTINGS: "{"}),
     "a list": lambda path: zip_with(path, {SETTINGS: "[]"}),
