@@ -19,9 +19,9 @@ from ..data import DataError, ImageData, to_tensor
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
-from ..study.answer import answer
 from ..study.file import read_study, studies_in
 from ..study.ladder import ladders
+from ..study.statistics import Effect
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from . import default
@@ -38,6 +38,8 @@ ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 LEAST_SPREAD = 1e-3
 #: Grain, in grey levels, by whose answer a coupling is chosen.
 GRAIN = 4.0
+#: An order -> the question of the ladder that compares its half with the half by entropy.
+ASKED = {"variance-reversed": "worst", "variance": "order", "random": "half"}
 #: Moments of a training with a fixed half that the lesson stops at.
 STOPS = 12
 
@@ -78,6 +80,8 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
 def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
     """Return the average weights ω of every coupling, and the coupling whose weights answer grain most.
 
+    ``risen`` counts the ``images`` in which grain raises the mean of the weights that this coupling's network reads.
+
     Args:
         flow: whose couplings weight their channels; None is returned where none does.
         x: values (N, C, H, W), one picture a row. Grain of :data:`GRAIN` grey levels is added, from a fixed seed.
@@ -101,7 +105,9 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
             change = [(other.coupling_weights[key] - level.coupling_weights[key]).mean(0) for key in sides.values()]
             answers[place, step] = float(torch.cat(change).abs().mean())
     place, step = max(answers, key=lambda key: answers[key])
-    return {"averages": averages, "level": place + 1, "step": step}
+    before, after = (levels[place].coupling_weights[f"step {step + 1} read"] for levels in (clean, grained))
+    risen = int(((after / before).mean(dim=1) > 1).sum())
+    return {"averages": averages, "level": place + 1, "step": step, "risen": risen, "images": len(x)}
 
 
 def parameters_hash(flow: MultiScaleFlow) -> str:
@@ -196,7 +202,7 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
     return {
         "name": path.stem,
         "order": info.config.order,
-        "cost": half_cost(project.ASSETS / "studies", info.data, info.config.order),
+        "cost": half_cost(project.ASSETS / "studies", info.data, info.config.order, info.config.partition),
         "steps": steps,
         "ranks": river.ranks.tolist(),
         "kept": river.kept.tolist(),
@@ -206,22 +212,24 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
     }
 
 
-def half_cost(folder: Path, data_name: str, order: str) -> dict[str, Any] | None:
-    """Return what a half chosen by an order costs above the half by entropy, in bits/dim.
+def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[str, Any] | None:
+    """Return what a half chosen by an order costs above the half by entropy, all else the same, in bits/dim.
 
-    It is of the study in a folder with the longest training on a data set that has both; None without one.
+    It is of a study in a folder on a data set that has both: of those with this partition of couplings where there are
+    some, that with the longest training. None without one.
     """
-    costs: dict[int, dict[str, Any]] = {}
-    for study in map(read_study, studies_in(folder)):
-        entropy = answer(study) if study.runs and study.recipe.data_name == data_name else None
-        if entropy is None or not entropy.arm.looks_at_entropy:
-            continue
-        for other, effect in entropy.effects.items():
-            if (other.order, other.init, other.keep) == (order, entropy.arm.init, entropy.arm.keep):
-                low, high = (round(end, 4) for end in effect.lead_interval)
-                steps = study.recipe.budget // study.recipe.batch
-                costs[steps] = {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
-    return costs[max(costs)] if costs else None
+    costs: list[tuple[bool, int, Effect]] = []
+    for made in ladders(read_study(path) for path in studies_in(folder)).values():
+        recipe = made.study.recipe
+        effect = made.answers.get(ASKED.get(order, ""))
+        if effect is not None and recipe.data_name == data_name and not recipe.equal_cpu:
+            same = all(arm.partition == partition for arm in effect.arms)
+            costs.append((same, recipe.budget // recipe.batch, effect))
+    if not costs:
+        return None
+    _, steps, effect = max(costs, key=lambda one: one[:2])
+    low, high = (round(end, 4) for end in effect.lead_interval)
+    return {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
 
 
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -70,12 +70,19 @@ def predicted() -> list[float]:
 def one_value() -> list[float]:
     """Return a value of the middle pixel, its bits of noise, stretching and both, and a blind guess's, for scene 4."""
     values = tests()[: build.AVERAGED, 2, 8, 8]
-    value = values.sort().values[len(values) // 4].double()[None]
+    value = values.sort().values[len(values) // 2].double()[None]
     noise, log_slope = homework.Curve(values.double().numpy())(value)
     unusual, stretch = -torch.distributions.Normal(0, 1).log_prob(noise) / np.log(2), -log_slope / np.log(2)
     first, both = round(float(unusual), 1), round(float(unusual + stretch), 1)
     assert abs(both - first - float(stretch)) < 0.1  # what is written adds up
     return [float(value), first, both - first, both, 8]
+
+
+def usual_bits() -> float:
+    """Return the mean bits of the middle pixel's values, for scene 4."""
+    values = tests()[: build.AVERAGED, 2, 8, 8].double()
+    noise, log_slope = homework.Curve(values.numpy())(values)
+    return float((-torch.distributions.Normal(0, 1).log_prob(noise) - log_slope).mean() / np.log(2))
 
 
 def rank() -> list[float]:
@@ -113,7 +120,7 @@ def moved() -> list[float]:
     path = project.CHECKPOINTS / f"{recording['name']}.safetensors"
     info = checkpoint.load(path).info
     before, after = np.mean(counts(path), axis=0)
-    cost = build.half_cost(project.ASSETS / "studies", info.data, info.config.order)
+    cost = build.half_cost(project.ASSETS / "studies", info.data, info.config.order, info.config.partition)
     return [float(before), float(after), sum(recording["kept"]), *([cost["bits"]] if cost else [])]
 
 
@@ -127,6 +134,18 @@ def weights_answer() -> list[float]:
         for each in (x, grained)
     )
     return [100 * float((loud / clean - 1).mean()), float(_bits(_frozen(flow), grained) - _bits(flow, grained))]
+
+
+def risen() -> int:
+    """Return in how many pictures the weights of scene 8 rise in the mean, with the grain of the pack."""
+    flow, facts = bundled().flow, build.weight_facts(bundled().flow, many())
+    assert facts is not None
+    drawn = torch.randn(many().shape, generator=torch.Generator().manual_seed(0))
+    weights = [
+        flow.trace(x).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
+        for x in (many(), many() + build.GRAIN / 256 * drawn)
+    ]
+    return int(((weights[1] / weights[0]).mean(dim=1) > 1).sum())
 
 
 def grainy(x: Tensor) -> Tensor:

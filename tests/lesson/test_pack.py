@@ -184,15 +184,18 @@ def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
     assert head["shape"] == [16, 16, 1] and len(head["images"]) == 8 and head["flow"]["usual"] is None
 
 
-def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set(tmp_path: Path) -> None:
-    order = "principal-alternating"
-    for name, iterations, lag, of_set in (
-        ("a", 500, 0.3, "faces16"), ("b", 4000, 0.1, "faces16"), ("c", 2000, 0.2, "faces16"),
-        ("d", 9000, 0.4, "photos32"),
+def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set_with_the_same_partition(tmp_path: Path) -> None:
+    for name, iterations, lag, of_set, partition in (
+        ("a", 500, 0.3, "faces16", "alternating"), ("b", 4000, 0.1, "faces16", "alternating"),
+        ("c", 2000, 0.2, "faces16", "alternating"), ("d", 9000, 0.4, "photos32", "alternating"),
+        ("e", 9000, 0.5, "faces16", "random"),
     ):  # fmt: skip
+        order = f"principal-{partition}"
         means = {f"entropy/{order}": 4.0, f"variance/{order}": 4.0 + lag, f"random/{order}": 4.5}
+        means |= {f"entropy+pooled/{order}": 3.8}  # a half with weights is not what a half alone is compared with
         write_study(tmp_path / f"{name}.zip", arms(means), data=of_set, iterations=iterations)
-    cost = build.half_cost(tmp_path, "faces16", "variance")
+    order = "principal-alternating"
+    cost = build.half_cost(tmp_path, "faces16", "variance", "alternating")
     runs = read_study(tmp_path / "b.zip")
     ours, theirs = (
         [run.bits_per_dim for run in runs.of(Arm.parse(f"{half}/{order}"))] for half in ("entropy", "variance")
@@ -202,4 +205,6 @@ def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set(tmp_path: Pa
     assert [cost[name] for name in ("bits", "low", "high")] == pytest.approx(
         [np.mean(theirs) - np.mean(ours), low, high], abs=1e-4
     )
-    assert build.half_cost(tmp_path, "letters32", "variance") is None
+    assert build.half_cost(tmp_path, "letters32", "variance", "alternating") is None
+    other = build.half_cost(tmp_path, "faces16", "variance", "information")  # none is like it: the longest of all
+    assert other is not None and other["steps"] == 9000

@@ -27,10 +27,8 @@ const overRuns = ({ seeds }, when) => (seeds.reduce((sum, one) => sum + one[when
 /** What the half costs above the half by entropy, as the end of a sentence; nothing where that is not known. */
 function priceOf(cost) {
   if (!cost) return ".";
-  if (cost.low <= 0 && cost.high >= 0) return "; its price is unclear.";
-  return cost.bits > 0
-    ? `; this half still costs ${cost.bits.toFixed(2)} bits.`
-    : `; it saves ${(-cost.bits).toFixed(2)} bits.`;
+  if (cost.low <= 0 && cost.high >= 0) return "; cost: unclear.";
+  return `; ${cost.bits > 0 ? "cost" : "gain"}: ${Math.abs(cost.bits).toFixed(2)} bits per value.`;
 }
 
 const signed = (bits) => minus(bits.toFixed(2));
@@ -58,8 +56,9 @@ export const river = {
     "the blue lines above the dashed one. At the end ask whether that makes up for the choice: the sentence has its " +
     "price.",
   asked:
-    "One run is drawn; the sentence at the end is the mean over all runs, which differ by their seed alone. What the " +
-    "half costs is from a study: bits per value above the half by entropy, with the 95 % interval below the picture. " +
+    "One training is drawn; the sentence at the end is the mean over all, which differ by their seed alone. What the " +
+    "half costs is from a study: bits per value above the half by entropy, all else the same, with the 95 % interval " +
+    "below the picture. Scene 13 compares with another half, Glow’s, and so has other numbers. " +
     "“Training lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to " +
     "chance needs no cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on " +
     "a log scale: most of the width is the first few hundred.",
@@ -156,7 +155,7 @@ export const river = {
       if (now === last && runs > 1)
         stage.say(
           (here.lifts === "yes"
-            ? `Training lifts blue from ${overRuns(here, 0)} to ${overRuns(here, 1)} of ${half}`
+            ? `Training lifts blue from ${overRuns(here, 0)} to ${overRuns(here, 1)} of ${half} channels`
             : `Blue above the line: ${overRuns(here, 0)} of ${half}, then ${overRuns(here, 1)}`) + priceOf(here.cost),
         );
       else
@@ -193,12 +192,12 @@ export const river = {
     const { cost } = here,
       [chosen] = [HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`];
     const fixed =
-      `Blue: passed on, chosen beforehand: ${chosen}. ` +
+      `Lines: channels. Blue: the half passed on, chosen beforehand: ${chosen}. ` +
       (runs > 1
-        ? `Drawn: one run (${good(here, 0)} → ${good(here, steps.length - 1)}); the sentence: mean of ${word(runs)}. `
-        : "One run. ") +
+        ? `Counted: blue lines in the upper half, mean of ${word(runs)} trainings; drawn: one. `
+        : "One training. ") +
       (cost
-        ? `The cost is against the half by entropy, after ${number(cost.steps)} steps (95 % interval ${signed(cost.low)} to ${signed(cost.high)}).`
+        ? `Cost: this half needs so much more than the half by entropy (${number(cost.steps)} steps, 95 % interval ${signed(cost.low)} to ${signed(cost.high)}).`
         : "");
     stage.host.append(
       control.row,
