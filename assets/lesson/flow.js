@@ -324,6 +324,9 @@ export class Level {
     this.order = spec.order; // channel numbers, those that go on first; null at the last level
     const weights = (w) => w && { of: w.of, hidden: layer(w.hidden), out: layer(w.out) };
     this.steps = spec.steps.map((s) => ({ ...map(s), network: s.network.map(layer), weights: weights(s.weights) }));
+    /** How many multiplications the networks of all couplings take for one picture. */
+    this.multiplications =
+      spec.height * spec.width * total(this.steps.flatMap(({ network }) => network.map(({ weight }) => weight.length)));
     this.logDetOfMaps = spec.height * spec.width * total(this.steps.map((step) => logDeterminant(step.forward.matrix)));
     const solver = (s) => ({ hidden: layer(s.hidden), out: layer(s.out) });
     this.weights = spec.weights && { kept: solver(spec.weights.kept), emitted: solver(spec.weights.emitted) };

@@ -41,7 +41,7 @@ export const attributes = {
   asked:
     "A pair is told by where the two faces’ latents lie along that difference, which comes from other pictures than " +
     "those tested; 50 is a coin, 100 is never wrong (the number is the AUROC). Level 1 has twice the values of the " +
-    "others. “Every level”: their numbers lie no further apart than they may err. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
+    "others. “Every level”, a tie: their numbers lie no further apart than they may err. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
     "level 1 tells the smile, it holds more than grain.",
   more: { page: "latents" },
   cannot: ({ pack }) =>
@@ -137,7 +137,7 @@ export const attributes = {
             part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
           value.textContent = one.metric === "AUROC" ? pairs(reading) : percent(Math.max(0, reading));
           bar.style.setProperty("--part", part);
-          cell.classList.toggle("best", l === best || alike(one));
+          cell.classList.toggle("best", l === best && !alike(one));
         });
       }
       const said = rows.map(({ one }, r) => {
@@ -154,9 +154,9 @@ export const attributes = {
       stage.say(`${cap(said.join(", "))}.`);
       const kinds = new Set(rows.map(({ one }) => one.metric));
       caption.textContent = [
-        kinds.has("AUROC") &&
-          "Number: pairs, of 100, in which this level alone tells the face with it from one without; chance 50.",
+        kinds.has("AUROC") && "Number: in so many of 100 pairs this level tells the face with it; chance 50.",
         kinds.has("R²") && "Percent: how much of it the level explains; chance 0.",
+        "Frame: the best, unless they tie.",
       ]
         .filter(Boolean)
         .join(" ");

@@ -54,8 +54,8 @@ export const counting = {
     "by the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual " +
     "noise and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
   asked:
-    "The bits of a picture are −log₂ of its probability, here shared out over its values. Stretching is seen on the " +
-    "way from noise to values. In beat 2 the curve is a flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
+    "The bits of a picture are −log₂ of its probability, here shared out over its values. All three beats go from noise to " +
+    "values; beat 3 goes back from the noise of no, one or more levels. In beat 2 the curve is a flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
     "values, where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
     "total has a meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± " +
@@ -87,6 +87,11 @@ export const counting = {
     }));
     const density = (x) => normal(noiseOf(curve, x)) / stretchAt(curve, x);
     const tallest = Math.max(...grid.map(({ x }) => density(x)));
+    /** A value in the middle of all; the mean of what all cost. */
+    const usual = sorted[Math.floor(sorted.length / 2)],
+      bitsOf = ({ noise, stretch }) => noise + stretch,
+      average = (sorted.reduce((sum, x) => sum + bitsOf(termsOf(curve, x)), 0) / sorted.length).toFixed(1);
+    const levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level");
     const inSlice = (z) => EDGES.findIndex((edge, k) => k > 0 && z <= edge) - 1;
     const counts = EDGES.slice(1).map((_, k) =>
       dots.filter(({ z }) => inSlice(Math.max(-REACH, Math.min(REACH, z))) === k),
@@ -207,7 +212,7 @@ export const counting = {
         context.stroke();
       }
       context.fillStyle = ink.quiet;
-      context.fillText("noise", 0, top - 8);
+      context.fillText(width >= 640 ? "from noise" : "noise", 0, top - 8);
       context.textAlign = "center";
       counts.forEach((slice, k) => {
         const [from, to] = [EDGES[k], EDGES[k + 1]].map((z) => onNoise(Math.max(-2.1, Math.min(2.1, z)), right));
@@ -216,11 +221,11 @@ export const counting = {
       context.textAlign = "left";
       if (width >= 640) context.fillText("dots", 0, top + ink.size);
       if (beat === "1") {
-        context.fillText("stretched", 0, foot - room + 6);
+        context.fillText("↓ stretched", 0, foot - room + 6);
         context.textAlign = "center";
         for (let z = -6; z <= 6; z += 2) context.fillText(minus(z), onNoise(z, right), foot + ink.size + 2);
       } else {
-        context.fillText("values", 0, foot - room + 6);
+        context.fillText("↓ to values", 0, foot - room + 6);
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
           context.fillText(String(x), pixelOf(x, right), foot + ink.size + 2);
@@ -342,7 +347,7 @@ export const counting = {
           bar = (small ? 0.44 : 0.36) * cell;
         context.drawImage(pictures[l], x, foot + 8, (side * pictures[l].width) / pictures[l].height, side);
         context.fillStyle = ink.quiet;
-        context.fillText(l ? `${small ? "" : "after "}level ${l}` : small ? "start" : "the picture", x, height - 2);
+        context.fillText(levelsOf(l), x, height - 2);
         const terms = l
           ? [
               ["noise", one.noise, ink.accent],
@@ -372,14 +377,15 @@ export const counting = {
         const { noise, stretch: stretched } = termsOf(curve, value),
           [sum, first, second] = addedUp([noise, stretched]);
         return stage.say(
-          `${name} ${value}: noise ${first} + stretching ${second} = ${sum} bits; a blind guess needs 8.`,
+          `${name} ${value}: noise ${first} + stretching ${second} = ${sum} bits; ` +
+            (+sum > BLIND ? "rare values need over 8." : "a blind guess needs 8."),
         );
       }
       const { noise, stretch: stretched } = running[shownLevels],
         [bits, first, second] = addedUp([noise, stretched]);
       if (!shownLevels) return stage.say("A blind guess: all 256 values of a byte are equally likely, 8 bits.");
       if (shownLevels < flow.levels.length)
-        return stage.say(`After level ${shownLevels}, counting what is passed on as noise: ${bits} bits per value.`);
+        return stage.say(`With ${levelsOf(shownLevels)}, the rest counted as noise: ${bits} bits per value.`);
       return stage.say(`${whose}: noise ${first} + stretching ${second} = ${bits} bits per value; blind guess 8.`);
     };
     const redraw = () => {
@@ -433,7 +439,7 @@ export const counting = {
       max: flow.levels.length,
       step: 1,
       value: flow.levels.length,
-      text: (v) => (v ? `after level ${v}` : "none yet"),
+      text: levelsOf,
       onmove: (v) => {
         stop();
         shownLevels = v;
@@ -460,7 +466,7 @@ export const counting = {
       else if (beat === "2")
         stop = animate((s) => {
           blend = Math.min(1, s / 1.2);
-          if (s > 1.2) probe(mixed(sorted[Math.floor(sorted.length / 4)], sorted.at(-1), ease((s - 1.2) / 2)));
+          if (s > 1.2) probe(mixed(sorted[0], usual, ease((s - 1.2) / 2)));
           redraw();
           return s < 3.2;
         });
@@ -480,8 +486,8 @@ export const counting = {
       controls.replaceChildren(...{ 1: [stretching.row, count], 2: [probing.row], 3: [levels.row] }[to]);
       caption.textContent = {
         1: `Dots: one pixel’s ${name.toLowerCase()} in ${values.length} pictures, as noise. A density has area 1.`,
-        2: `Dots: the ${name.toLowerCase()} of the middle pixel in ${values.length} pictures. The curve is a small flow fitted to them.`,
-        3: "Blue: how unusual the noise is. Orange: its stretching, on the way back to values. Both add up.",
+        2: `Dots: the ${name.toLowerCase()} of the middle pixel in ${values.length} pictures, on average ${average} bits. The curve is a small flow fitted to them.`,
+        3: "Again from noise to values. Blue: how unusual the noise is; orange: how far it is stretched to become the picture.",
       }[to];
       canvas.style.cursor = to === "2" ? "ew-resize" : "";
       blend = to === "2" ? 1 : 0;
@@ -490,7 +496,7 @@ export const counting = {
         stretching.input.value = String(Math.log2(stretch));
         stretching.show();
       }
-      if (to === "2") probe(sorted[Math.floor(sorted.length / 4)]);
+      if (to === "2") probe(moving ? sorted[0] : usual);
       shownLevels = to === "3" && moving ? 0 : flow.levels.length;
       levels.input.value = String(shownLevels);
       levels.show();

@@ -1,7 +1,7 @@
 // Scene 15: four things to take home, each with a small live picture, one's own choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
-import { colours, el, picture, surface } from "../draw.js";
+import { colours, el, percent, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
 import { ladders } from "./worth.js";
@@ -18,7 +18,9 @@ export const ending = {
     "what to look at before half is factored out? Then look back at the votes, and open one of the three doors.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half " +
-    "of its values, is resampled; its channels stand in the order by entropy, with their structure.",
+    "of its values, is resampled, and the work is the multiplications of the couplings’ networks; its channels stand " +
+    "in the order by entropy, with their structure. Glow is a well-known flow whose half is fixed by position: scene " +
+    "13 compares with it, scene 7 with a half that was chosen badly.",
   more: { page: "levels" },
 
   build(stage) {
@@ -52,7 +54,7 @@ export const ending = {
         (context, width, height) => {
           const ink = colours(stage.stage),
             unit = width / Math.max(8.4, noise + stretch + 0.4),
-            tall = Math.min(60, height - 3.6 * ink.size),
+            tall = Math.max(12, Math.min(60, height - 3.6 * ink.size)),
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
           let x = 0;
@@ -86,12 +88,15 @@ export const ending = {
       values = flow.decode(fresh),
       renewed = flow.quantise(values),
       off = 255 * 10 ** (-psnr(values, bytes) / 20);
+    const works = flow.levels.map((level) => level.multiplications),
+      later = 1 - works[0] / works.reduce((all, work) => all + work, 0);
     const scales = el(
       "div",
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
       shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 resampled"),
+      el("span", {}, `level 1 anew: ${off.toFixed(0)} grey levels off`),
     );
 
     const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
@@ -121,14 +126,15 @@ export const ending = {
 
     // What a split that looks at the data saved above Glow's fixed half in the study that scene 13 opens with.
     const half = ladders(pack.head.studies ?? [])[0]?.rungs.find(({ name }) => name === "half by entropy")?.saved,
-      bought = half?.low > 0 ? `: ${half.lead.toFixed(2)} bits saved over a fixed half` : "";
+      set = ladders(pack.head.studies ?? [])[0]?.data.replace(/\d+$/, ""),
+      bought = half?.low > 0 ? `: on ${set} ${half.lead.toFixed(2)} bits per value less than Glow’s half` : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",
       { className: "home-cards" },
       card(there, "A flow turns a picture into noise, and back."),
       card(bars, "It counts bits by noise and stretching."),
-      card(scales, `Several scales let detail leave early: level 1 anew, ${off.toFixed(0)} grey levels off.`),
+      card(scales, `Several scales: detail leaves early, and the other levels take ${percent(later)} of the work.`),
       card(sorted, `Look at the data before you split${bought}.`),
     );
     const questions = el(

@@ -1,5 +1,5 @@
 // Scene 9: throw away latents from the first level on; the picture is decoded with the rest resampled.
-import { animate, choices, el, number, picture, slider } from "../draw.js";
+import { animate, choices, el, number, percent, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 /** How far two pictures are apart: root mean square, in grey levels. */
@@ -38,11 +38,7 @@ export const resampling = {
     let name = "flow",
       thrown = 0,
       stop = () => {};
-    const caption = el(
-      "p",
-      { className: "caption" },
-      "Resampled: fresh noise takes their place, and the flow fits it to the values passed on.",
-    );
+    const why = el("p", { className: "caption" });
     const before = picture(image.bytes, shape),
       after = el("canvas", {});
     before.setAttribute("role", "img");
@@ -54,23 +50,24 @@ export const resampling = {
         "div",
         { className: "pair" },
         el("figure", {}, before, el("figcaption", {}, "the picture")),
-        el("figure", {}, after, el("figcaption", {}, "with values resampled")),
+        el(
+          "figure",
+          {},
+          after,
+          el(
+            "figcaption",
+            {},
+            "values resampled",
+            el("span", { className: "wide" }, ": fresh noise, fitted to the rest"),
+          ),
+        ),
       ),
     );
     const [first, second] = noise("flow").map((e) => e.length);
-    /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
-    const what = (count, off) => {
-      const near = off < another / 2;
-      if (count === total)
-        return off > 0.75 * another ? `Everything is new, and so is the ${noun}` : "Everything resampled";
-      if (count === first) return near ? "Level 1, half of the values, holds detail" : "Level 1 resampled";
-      if (count === first + second)
-        return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 resampled";
-      return `${number(count)} of ${number(total)} values resampled`;
-    };
-    const draw = () => {
+    /** The picture's values with so many latents resampled, and how far they are off in grey levels (root mean square). */
+    const resampled = (count) => {
       const flow = flows[name];
-      let rest = thrown;
+      let rest = count;
       const latents = noise(name).map((e, l) => {
         const y = e.slice(),
           n = y.length / (flow.levels[l].height * flow.levels[l].width),
@@ -85,9 +82,34 @@ export const resampling = {
         rest -= gone;
         return y;
       });
-      const x = flow.decode(latents),
-        off = 255 * 10 ** (-psnr(x, image.bytes) / 20); // root mean square, in grey levels
-      picture(Uint8Array.from(flow.quantise(x)), shape, after);
+      const x = flow.decode(latents);
+      return { x, off: 255 * 10 ** (-psnr(x, image.bytes) / 20) };
+    };
+    /** Why a flow has several scales: what leaves first, and what the later levels do at which cost. */
+    const tellWhy = () => {
+      const { levels } = flows[name],
+        [steps, count] = [levels[0].steps.length, levels.length],
+        work = levels.reduce((sum, level) => sum + level.multiplications, 0),
+        side = 2 ** count;
+      why.textContent =
+        `Why several scales? ${resampled(first).off < another / 2 ? "Detail" : "Half of the values"} leaves first. ` +
+        `The later levels have ${(count - 1) * steps} of ${count * steps} couplings but need ` +
+        `${percent(1 - levels[0].multiplications / work)} of the multiplications, and see up to ${side}×${side} pixels ` +
+        "at each place.";
+    };
+    /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
+    const what = (count, off) => {
+      const near = off < another / 2;
+      if (count === total)
+        return off > 0.75 * another ? `Everything is new, and so is the ${noun}` : "Everything resampled";
+      if (count === first) return near ? "Level 1, half of the values, holds detail" : "Level 1 resampled";
+      if (count === first + second)
+        return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 resampled";
+      return `${number(count)} of ${number(total)} values resampled`;
+    };
+    const draw = () => {
+      const { x, off } = resampled(thrown);
+      picture(Uint8Array.from(flows[name].quantise(x)), shape, after);
       stage.say(
         thrown === 0
           ? "Nothing is resampled: the picture is exact."
@@ -133,12 +155,13 @@ export const resampling = {
         ],
         (key) => {
           name = key;
+          tellWhy();
           draw();
         },
         "flow",
       );
     stage.host.append(
-      caption,
+      why,
       control.row,
       el(
         "div",
@@ -151,6 +174,7 @@ export const resampling = {
         compare?.row,
       ),
     );
+    tellWhy();
     const play = () => {
       stop();
       stop = animate((s) => {

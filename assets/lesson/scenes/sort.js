@@ -8,6 +8,9 @@ const STATES = [
   ["after", "after training"],
 ];
 
+/** A bar is at least so many pixels high: a channel like noise has one, too. */
+const LEAST_BAR = 4;
+
 /** The share of all structure that some channels hold, from 0 to 1. */
 function shareOf(structure, channels) {
   const positive = structure.map((v) => Math.max(0, v)),
@@ -81,6 +84,7 @@ export const sorting = {
       t = 0,
       turned = state === "after" ? 1 : 0, // from before to after training
       stopMotion = () => {};
+    const shareIn = (when) => shareOf(structures[when] ?? structures.after, passedOn);
     const barOf = (c) =>
       mixed(Math.max(0, (structures.before ?? structures.after)[c]), Math.max(0, structures.after[c]), ease(turned));
 
@@ -142,8 +146,16 @@ export const sorting = {
             py = mixed(base + 6, lane * to[c] + 1, up);
           context.drawImage(cards[state][c], px, py, size, size);
           context.fillStyle = !fall ? ink.quiet : to[c] < kept ? ink.accent : ink.warm;
-          const high = Math.max(2, (barOf(c) / largest) * bar) * tall;
+          const high = Math.max(LEAST_BAR, (barOf(c) / largest) * bar) * tall;
           context.fillRect(px, base - high, size, high);
+          // On its way a card carries its bar beside it, in its lane.
+          const long = (barOf(c) / largest) * Math.min(0.24 * width, bar) * up;
+          context.fillRect(
+            px + size / 2 > width / 2 ? px - 4 - long : px + size + 4,
+            py + 0.2 * size,
+            long,
+            0.6 * size,
+          );
         }
         // Two cards to look at: that of most structure and that of least.
         const order = [...Array(n).keys()].sort((a, b) => barOf(b) - barOf(a)),
@@ -186,9 +198,10 @@ export const sorting = {
           context.fillText(text, at, floor(row) - bar - 14);
         };
         context.textAlign = "left";
-        name("passed on", ink.accent, left, 0);
+        const share = Math.round(100 * mixed(shareIn("before"), shareIn("after"), ease(turned)));
+        name(`passed on: ${share} % of structure`, ink.accent, left, 0);
         context.textAlign = small ? "left" : "right";
-        name("factored out: leaves as noise", ink.warm, small ? left : width, rows - 1);
+        name(`factored out: ${100 - share} %, leaves as noise`, ink.warm, small ? left : width, rows - 1);
         context.globalAlpha = 1;
       },
       "The channels of level 1 with their structure as bars",

@@ -12,15 +12,17 @@ const CHOICE = /^m([0-9a-f]{1,3})$/;
 export const throwing = {
   number: 5,
   short: "Throw half away",
-  title: "Half must go. Which half would you throw away?",
+  title: "Half leaves early. Which half is missed least?",
   titleOf: ({ flow }) => {
     const { channels, gone } = flow.levels[0];
-    return 2 * gone === channels ? undefined : `${cap(word(gone))} of ${word(channels)} channels must go. Which?`;
+    return 2 * gone === channels
+      ? undefined
+      : `${cap(word(gone))} of ${word(channels)} channels leave early. Which are missed least?`;
   },
   notes:
-    "Let the class throw cards; the numbers on the cards grow. All 924 halves (six of twelve) are ranked by how " +
-    "close the picture stays to the original. Then show the flow’s choice. Throwing away is a test of ours: the flow " +
-    "itself loses nothing, it turns this half into noise.",
+    "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
+    "be, we throw six channels away and look at what is missed: let the class throw cards, the numbers on them grow. " +
+    "All 924 halves (six of twelve) are ranked by how close the picture stays. Then show the flow’s choice.",
   asked:
     "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
     "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
@@ -110,7 +112,7 @@ export const throwing = {
           el(
             "div",
             { className: "bin-head" },
-            el("span", {}, el("b", {}, "Thrown away"), " in our test; the flow loses nothing"),
+            el("span", {}, el("b", {}, "Thrown away"), " in our test; noise in the flow"),
             left,
           ),
           bin,
@@ -229,7 +231,7 @@ export const throwing = {
       if (!done)
         stage.say(
           gone === 0
-            ? `These ${word(n)} channels hold the picture. Throw away the ${word(half)} it needs least.`
+            ? `A test: throw ${word(half)} of the ${word(n)} channels away. What does the picture lose?`
             : `What is thrown is set to its average. ${cap(word(more))} more must go.`,
         );
       else if (!scores)
@@ -258,7 +260,11 @@ export const throwing = {
     const drawStrip = (done) => {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
-      first.textContent = `1st: closest to the original${sorted ? `, ${off(sorted[0])} grey levels off` : ""}`;
+      first.replaceChildren(
+        "1st: closest",
+        el("span", { className: "wide" }, " to the original"),
+        sorted ? `, ${off(sorted[0])} grey levels off` : "",
+      );
       pixels(
         total,
         1,

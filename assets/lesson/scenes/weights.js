@@ -10,12 +10,16 @@ const REST = 60;
 /** A mean change of the weights below this is no answer. */
 const LEAST = 0.01;
 
-const BARS = "A weight, computed from this picture, multiplies each channel. Bar: its change in % when grain is added.";
+const NETWORK = "A coupling’s network reads one half and gives a scale and a shift for each channel of the other. ",
+  BARS = "A weight, computed from this picture, multiplies each of these. Bar: its change in % when grain is added.";
+
+/** How opaque the bar of one weight is; the line of their mean is not. */
+const BAR_ALPHA = 0.75;
 
 const GUESSES = [
-  ["more", "it listens to them more"],
-  ["same", "it does not care"],
-  ["less", "it listens to them less"],
+  ["more", "listens more"],
+  ["same", "does not care"],
+  ["less", "listens less"],
 ];
 
 export const weighting = {
@@ -32,16 +36,17 @@ export const weighting = {
     "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels " +
     "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +
     "differs from that of the picture without added grain. Left: the channels that the network reads. Right: what it " +
-    "gives, a scale and a shift for each channel of the other half. This is the coupling whose weights answer grain " +
-    "most; others move less. Noise that is stronger costs bits, as in scene 4. The cost is for this picture: all weights of the flow are replaced by their averages " +
-    "over pictures.",
+    "gives, a scale and a shift for each channel of the other half, which explains twelve from six. This is the " +
+    "coupling whose weights answer grain most; others move less, and some fall. Nothing but training told it to " +
+    "listen more. Noise that is stronger costs bits, as in scene 4. The cost is for this picture: all weights of the " +
+    "flow are replaced by their averages over pictures.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
     pack.head.flow.weights ? null : "The couplings of this flow weight nothing; the bundled flow's do.",
 
   build(stage) {
     const { flow, pack } = stage,
-      { averages, level: place, step: k } = pack.head.flow.weights,
+      { averages, level: place, step: k, risen: pictures, images } = pack.head.flow.weights,
       level = flow.levels[place - 1],
       half = level.channels / 2,
       frozen = flow.frozen(averages),
@@ -89,6 +94,20 @@ export const weighting = {
       room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
     const change = (j) => now.all[j] / base.all[j] - 1;
+    /** The bars stand in groups, with a gap between: what is read, and of what is given the scales and the shifts. */
+    const outputs = count - half,
+      groups = [
+        { from: 0, to: half, name: `it reads ${half} channels`, short: `reads ${half}` },
+        ...(outputs === 2 * half
+          ? [
+              { from: half, to: 2 * half, name: `it gives ${half} scales`, short: `${half} scales` },
+              { from: 2 * half, to: count, name: `and ${half} shifts`, short: `${half} shifts` },
+            ]
+          : [{ from: half, to: count, name: `it gives ${outputs} shifts`, short: `${outputs} shifts` }]),
+      ];
+    const risen = `With grain the mean of what it reads rises in ${pictures} of ${images} test pictures. `;
+    /** The mean change of the weights of what is read. */
+    const heard = () => read.reduce((sum, _, j) => sum + change(j), 0) / half;
     const cardsOf = (values) => {
       const of = own(values, half);
       return Array.from({ length: half }, (_, c) =>
@@ -102,8 +121,8 @@ export const weighting = {
       room,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          gap = 0.5,
-          cell = width / (count + gap),
+          gap = 0.6,
+          cell = width / (count + gap * (groups.length - 1)),
           line = 1.25 * ink.size,
           side = Math.max(8, cell - 4),
           top = 2 * line,
@@ -111,24 +130,29 @@ export const weighting = {
           middle = (top + foot) / 2,
           most = Math.max(0.1, ...now.all.map((_, j) => Math.abs(change(j)))),
           scale = (foot - top - 2 * line) / 2 / most;
-        const at = (j) => (j + (j >= half ? gap : 0)) * cell;
+        const at = (j) => (j + gap * groups.findIndex(({ to }) => j < to)) * cell;
         const loudest = (from, to) => {
           const places = Array.from({ length: to - from }, (_, i) => from + i);
           return places.reduce((a, b) => (Math.abs(change(b)) > Math.abs(change(a)) ? b : a));
         };
-        const named = new Set(cell > 2 * ink.size ? now.all.keys() : [loudest(0, half), loudest(half, count)]);
+        const named = new Set(
+          cell > 2 * ink.size ? now.all.keys() : groups.slice(1).map(({ from, to }) => loudest(from, to)),
+        );
         context.font = `${ink.size}px ${ink.sans}`;
         context.textAlign = "left";
-        context.fillStyle = ink.accent;
-        context.fillText("what it reads", at(0), ink.size);
-        context.fillStyle = ink.warm;
-        context.fillText("what it gives", at(half), ink.size);
+        for (const { from, to, name, short } of groups) {
+          context.fillStyle = from ? ink.warm : ink.accent;
+          const room = (to - from) * cell;
+          context.fillText(context.measureText(name).width < room ? name : short, at(from), ink.size, room);
+        }
         context.textAlign = "center";
         for (let j = 0; j < count; j++) {
           const h = voted ? change(j) * scale : 0,
             middleOf = at(j) + side / 2;
           context.fillStyle = j < half ? ink.accent : ink.warm;
+          context.globalAlpha = BAR_ALPHA;
           context.fillRect(at(j), Math.min(middle, middle - h), side, Math.max(3, Math.abs(h)));
+          context.globalAlpha = 1;
           context.drawImage(cards[j], at(j), foot + 4, side, side);
           if (!voted || !named.has(j) || sigma === FROM) continue;
           context.fillStyle = ink.ink;
@@ -146,30 +170,52 @@ export const weighting = {
         context.moveTo(0, middle);
         context.lineTo(width, middle);
         context.stroke();
+        if (!voted || sigma === FROM) return;
+        // The answer: the mean of what is read.
+        const mean = heard(),
+          y = middle - mean * scale,
+          end = at(half - 1) + side;
+        context.strokeStyle = ink.accent;
+        context.setLineDash([8, 5]);
+        context.lineWidth = 3;
+        context.beginPath();
+        context.moveTo(0, y);
+        context.lineTo(end, y);
+        context.stroke();
+        context.setLineDash([]);
+        context.font = `600 ${ink.size}px ${ink.sans}`;
+        context.textAlign = "left";
+        context.fillStyle = ink.ink;
+        const words = `mean ${minus(`${mean > 0 ? "+" : ""}${Math.round(100 * mean)}`)} %`;
+        context.fillText(words, 0, mean > 0 ? middle + ink.size + 6 : middle - 8, end);
       },
       "The change of every weight of one coupling against the picture without added grain",
     );
     const draw = () => {
       picture(Uint8Array.from(flow.quantise(grained(sigma))), pack.head.shape, shown);
       caption.textContent = `${loudness(sigma).toFixed(1)} grey levels of fine noise (grain)${grain ? "" : " added"}`;
-      told.textContent = BARS;
+      told.replaceChildren(el("span", { className: "wide" }, NETWORK), BARS);
       if (!voted) return stage.say("Guess: we add grain. What does the network do with grainy channels?");
       now = sigma === FROM ? base : lookAt(sigma);
       view.redraw();
       if (sigma === FROM) return stage.say("Slide to add grain; the weights answer at once.");
-      const mean = now.all.slice(0, half).reduce((sum, w, j) => sum + w / base.all[j] - 1, 0) / half,
+      const mean = heard(),
         percent = Math.round(100 * Math.abs(mean)),
         right = Math.abs(mean) < LEAST ? "same" : mean > 0 ? "more" : "less",
-        what = right === "same" ? "it does not care" : `it listens ${percent} % ${right}`,
+        what = right === "same" ? "with grain it does not care" : `with grain it listens ${percent} % ${right}`,
         answer = `${stage.choice === right ? "Yes" : "No"}: ${what}`;
       stage.say(`${answer}.`);
       clearTimeout(rest);
       rest = setTimeout(() => {
         const { cost, stronger } = frozenAt(sigma);
-        const price = cost < 0 ? `save ${(-cost).toFixed(2)} bits` : `cost ${cost.toFixed(2)} bits more`;
-        stage.say(`${answer}; weights frozen for all pictures ${price}.`);
+        stage.say(
+          `${answer}; frozen weights ${cost < 0 ? "save" : "cost"} ${Math.abs(cost).toFixed(2)} bits per value.`,
+        );
         const much = `${Math.round(100 * Math.abs(stronger))} % ${stronger < 0 ? "weaker" : "stronger"}`;
-        told.textContent = `Why? The weights tell the network how grainy this picture is. Frozen, they leave its noise ${much}.`;
+        told.replaceChildren(
+          `${risen}Why? The weights tell the network how grainy this picture is. `,
+          el("span", { className: "wide" }, `Frozen at their averages over pictures, they leave its noise ${much}.`),
+        );
       }, REST);
     };
     const control = slider({
