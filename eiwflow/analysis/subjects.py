@@ -304,10 +304,10 @@ def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> l
 
 def _score(look: Look, limit: int) -> Evaluation:
     """Return bits/dim of at most so many test images."""
-    train, test = (part.permute(0, 2, 3, 1).numpy() for part in (look.train, look.test))
+    test = look.test.permute(0, 2, 3, 1).numpy()
     sources = None if look.sources is None else np.array(look.sources)
     factors = {name: Factor(values[:0], values) for name, values in look.factors.items()}
-    images = ImageData(look.data, train, test, test_source=sources, factors=factors)
+    images = ImageData(look.data, test[:0], test, test_source=sources, factors=factors)
     progress.expect(2 * min(limit, len(test)))
     return evaluate(look.flow, images, limit, progress=lambda done, _: progress.advance(done))
 

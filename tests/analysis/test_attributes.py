@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from eiwflow import checkpoint
 from eiwflow.analysis import attributes
@@ -140,6 +141,22 @@ def test_letters_and_faces_have_the_attributes_that_are_promised() -> None:
     letters = attributes.attribute_values(load("letters32"), "test")
     assert [name for name in letters if not name.startswith("letter")] == ["ink", "paper", "light", "rotation", "grain"]
     assert sum(letters[f"letter {letter}"].sum() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 1000
+
+
+def test_lightness_is_the_grey_level_that_pillow_makes_of_a_colour(marked: ImageData) -> None:
+    inks = np.array([[200, 30, 40], [20, 180, 60], [10, 40, 220]], np.float32)
+    letters = {"letter": np.array(list("ABA")), "ink": inks, "paper": 255 - inks, "rotation": np.zeros(3)}
+    letters |= {name: np.ones(3, np.float32) for name in ("light", "light_direction", "grain")}
+    written = replace(marked, factors={name: Factor(values, values) for name, values in letters.items()})
+
+    def grey(colour: tuple[int, ...] | str) -> int:
+        return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
+
+    skins = [grey(colour) for colour in marked.factors["skin_color"].test.tolist()]
+    assert len(set(skins)) == 2 and attributes.attribute_values(marked, "test")["skin"] == pytest.approx(skins, abs=1)
+    for name in ("ink", "paper"):
+        expected = [grey(tuple(colour)) for colour in letters[name].astype(int).tolist()]
+        assert attributes.attribute_values(written, "test")[name] == pytest.approx(expected, abs=1)
 
 
 def test_images_of_another_size_are_refused(flow: MultiScaleFlow) -> None:

@@ -307,6 +307,29 @@ def test_bits_are_said_with_their_error_and_its_kind(
     assert sentence.startswith(expected) and ("The file says 3.500" in sentence) == (said is not None)
 
 
+@pytest.mark.parametrize(
+    ("data", "recipe", "beside"),
+    [("faces", {}, True), ("letters", {}, False), ("faces", {"validation": True}, False)],
+)
+def test_the_figure_of_the_file_stands_beside_that_of_the_same_images_alone(
+    data: str, recipe: dict[str, bool], beside: bool
+) -> None:
+    info = tiny_info(tiny_flow(), data=data, recipe=recipe, metrics={"test_bits_per_dim": 3.5})
+    assert ("The file says" in words.score(Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6), info)) is beside
+
+
+def test_the_level_that_is_off_most_is_so_relative_to_its_input() -> None:
+    """Level 1 has the larger error of large inputs."""
+    of_levels = tuple(
+        module.LevelInversion(number, largest, relative, np.ones((1, 2)), None, None)
+        for number, largest, relative in ((1, 5e-5, 1e-6), (2, 2e-5, 3e-6))
+    )
+    assert words.inversion(module.Inversion(64, of_levels, 7e-5, 2e-6)) == (
+        "Over 64 test images, the round-trip error is at most 7.0·10⁻⁵; a grey level is 3.9·10⁻³. Level by level, the "
+        "inverse of level 2 is off most, by 3.0·10⁻⁶ of its input's norm."
+    )
+
+
 def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
     found = Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6, "3 of the 20 test images are also in the train part")
     assert words.score(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")

@@ -178,10 +178,11 @@ def test_given_averages_are_taken_and_the_flow_stays_as_it_was() -> None:
 # ---------------------------------------------------------------------- what they tell
 
 
-def test_ridge_is_that_of_the_penalty_with_the_least_leave_one_out_error() -> None:
-    rng = np.random.default_rng(0)
-    features, others = rng.normal(size=(30, 4)), rng.normal(size=(7, 4))
-    truth = features @ np.array([1.0, -2.0, 0.0, 0.5]) + rng.normal(size=30)
+@pytest.mark.parametrize(("count", "seed"), [(30, 0), (8, 2), (8, 3)])
+def test_ridge_is_that_of_the_penalty_with_the_least_leave_one_out_error(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, others = rng.normal(size=(count, 4)), rng.normal(size=(7, 4))
+    truth = features @ np.array([1.0, -2.0, 0.0, 0.5]) + rng.normal(size=count)
 
     def predict(fit: np.ndarray, target: np.ndarray, at: np.ndarray, penalty: float) -> np.ndarray:
         centre = target.mean()
@@ -191,16 +192,16 @@ def test_ridge_is_that_of_the_penalty_with_the_least_leave_one_out_error() -> No
     mean, scale = features.mean(axis=0), features.std(axis=0)
     standard = (features - mean) / scale
     errors = []
-    for penalty in 30 * module.PENALTIES:
+    for penalty in count * module.PENALTIES:
         # One image left out, with its intercept: a column of ones that is not penalised.
-        full, target = np.column_stack([np.ones(30), standard]), truth
+        full, target = np.column_stack([np.ones(count), standard]), truth
         error = 0.0
-        for out in range(30):
-            rest = np.arange(30) != out
+        for out in range(count):
+            rest = np.arange(count) != out
             gram = full[rest].T @ full[rest] + np.diag([0.0, *[penalty] * 4])
             error += (target[out] - full[out] @ np.linalg.solve(gram, full[rest].T @ target[rest])) ** 2
         errors.append(error)
-    best = 30 * module.PENALTIES[int(np.argmin(errors))]
+    best = count * module.PENALTIES[int(np.argmin(errors))]
     np.testing.assert_allclose(ridge(features, truth, others), predict(standard, truth, (others - mean) / scale, best))
 
 

@@ -163,6 +163,19 @@ def test_crops_of_one_photograph_are_drawn_together() -> None:
 
 
 @pytest.mark.usefixtures("all_draws")
+def test_every_interval_of_a_flow_is_over_photographs_where_they_are_known() -> None:
+    """Nine photographs that differ much, each five times."""
+    shades = torch.arange(9).repeat_interleave(5).view(-1, 1, 1, 1) / 9
+    copies = (images(45) * shades).to(torch.uint8)
+    flow, sources = ready_flow(weights="pooled"), [number // 5 for number in range(45)]
+    blind, known = (list(entropy.entropies(flow, copies, 0, given).halves()) for given in (None, sources))
+    assert {head["stage"] for head, _ in known} == {"number", "order", "weights", "standardised"}
+    for (_, half), (_, own) in zip(blind, known, strict=True):
+        for measured in ("marginal", "rate"):  # by which photographs of another brightness differ most
+            assert own.means[measured].value == half.means[measured].value
+            assert own.means[measured].error > 1.3 * half.means[measured].error
+
+
 def test_a_difference_is_narrower_than_its_parts_where_images_move_them_together() -> None:
     x = noise(64, 1, 1, 1).exp() * noise(64, 2, 8, 8)
     measured = measure(x)
@@ -262,6 +275,30 @@ def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_woul
 def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
     sentence = words.answer(found("variance-reversed"), 1)
     assert "The split variance-reversed does not look at redundancy" in sentence and "would factor out" in sentence
+
+
+@pytest.mark.parametrize(
+    ("sent_out", "said"),
+    [
+        ((0, 1, 2), "and yet the entropy order would factor out the same channels."),
+        (
+            (0, 1, 5),
+            "the entropy order would factor out 1 other channel, of 0.30 ± 0.01 against 0.40 ± 0.01 passed on.",
+        ),
+        ((0, 4, 5), "the entropy order would factor out 2 other channels, of 0.30 ± 0.01 against 0.40 ± 0.01 passed"),
+    ],
+)
+def test_words_of_a_static_split_count_the_channels_that_would_be_others(sent_out: tuple[int, ...], said: str) -> None:
+    def stage(name: str, emitted: tuple[int, ...], out: float, on: float) -> entropy.Stage:
+        halves = [
+            entropy.Half(numbers, {}, {"redundancy": Estimate(value, 0.01)})
+            for numbers, value in ((tuple({*range(6)} - {*emitted}), on), (emitted, out))
+        ]
+        return entropy.Stage(name, *halves, {"redundancy": Estimate(on - out, 0.01)})
+
+    stages = stage("order", (0, 1, 2), 0.1, 0.2), stage("entropy", sent_out, 0.3, 0.4)
+    level = entropy.LevelEntropies(1, (6, 8, 8), stages, stages[0].emitted)
+    assert said in words.answer(entropy.Entropies("variance", "variance", 64, 16, (level,)), 1)
 
 
 def test_halves_that_do_not_differ_are_said_not_to() -> None:

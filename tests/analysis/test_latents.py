@@ -173,8 +173,12 @@ def test_pictures_are_those_of_the_first_draw_and_psnr_that_of_each() -> None:
     assert treated.pictures.shape == (3, 8, 8, 1) and treated.psnr.shape == (3, DRAWS)
     x = dequantise(images(1), torch.Generator().manual_seed(2))
     latents = flow.encode(x)
-    latents.levels[0] = noise_for(flow, 1, seed=2)[0][1]
-    assert treated.psnr[0, 1] == pytest.approx(psnr(x, flow.decode(latents)).item(), abs=1e-3)
+    for draw in range(DRAWS):
+        latents.levels[0] = noise_for(flow, 1, seed=2)[0][draw]
+        decoded = flow.decode(latents)
+        assert treated.psnr[0, draw] == pytest.approx(psnr(x, decoded).item(), abs=1e-3)
+        is_shown = np.array_equal(treated.pictures[0], quantise(decoded)[0].permute(1, 2, 0).numpy())
+        assert is_shown == (draw == 0)
 
 
 def test_one_seed_gives_one_result_and_the_same_noise_in_every_way() -> None:
@@ -199,6 +203,14 @@ def test_the_answer_to_the_prediction_is_the_level_that_leaves_least() -> None:
     )
     assert words.answer(treated, words.named(1)).startswith("No: Level 3 (z₃)")
     assert words.answer(treated, None).startswith("Level 3 (z₃)")
+
+
+def test_words_of_a_resampled_level_are_of_the_mean_over_draws() -> None:
+    treated = treat_image(ready_flow(), images(1), halvings(2))
+    treated = dataclasses.replace(treated, psnr=np.array([[16.0, 30.0, 35.0], [5.0, 6.0, 8.0]]))
+    assert words.halved(treated) == "Level 1 factors out half of the values. Resampling them barely shows (27.0 dB)."
+    assert words.mixed(treated) == "Level 1 resampled, the rest kept: this barely shows (PSNR 27.0 dB)."
+    assert words.answer(treated, None).endswith(": 6.3 dB are left without it.")
 
 
 # ---------------------------------------------------------------------- many images

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 
@@ -91,6 +92,14 @@ def test_words_on_the_cost_give_the_gaussian_on_the_pixels_and_the_whole_flow() 
     assert words.cost(way).startswith(
         f"The flow needs {whole:.1f} bits per value for this image. A Gaussian per colour needs {gaussian:.1f}"
     )
+
+
+@pytest.mark.parametrize(("pixels", "whole"), [(7.9, 8.4), (8.0, 3.9), (8.1, 3.9)])
+def test_more_than_the_raw_bytes_is_said_of_the_gaussian_on_the_pixels_alone(pixels: float, whole: float) -> None:
+    stairs = Staircase(np.array([[pixels, 5.0, whole]]))
+    way = dataclasses.replace(passage(ready_flow(), images(1), fit_kept(ready_flow(), images(20))), stairs=stairs)
+    assert ("more than its raw bytes: 8" in words.cost(way)) == (pixels > 8)
+    assert ("More than 8 is worse than storing the raw bytes" in words.stops(stairs)) == (pixels > 8)
 
 
 def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
@@ -187,6 +196,13 @@ def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> No
     assert "does not weight" in words.level(facts(log_weights=None))
     assert "the same for every image." in words.level(facts(log_weights=np.zeros((2, 4))))
     assert "is the last" in words.level(facts(order=None, kept_channels=0))
+
+
+def test_the_range_of_weights_is_that_of_the_channels_factored_out_each_over_its_geometric_mean() -> None:
+    """Kept channels vary more; of those factored out one is always large, and one is large once: 1, 1, 8 and so 2."""
+    weights = np.log([[1, 50, 30, 1], [20, 1, 30, 1], [1, 1, 30, 8]])
+    spread = facts(redundancy=np.zeros((3, 4)), log_weights=weights).weight_spread
+    assert spread == pytest.approx((1 / 2, 8 / 2))
 
 
 def test_mean_redundancy_of_kept_and_emitted() -> None:

@@ -145,6 +145,10 @@ def test_changed_images_are_drawn_together_with_the_images_they_are_made_from():
         same = replace(same, scores={name: values[places] for name, values in own.scores.items()})
         for estimate in likelihood.compare(own, same).auroc.values():
             assert (estimate.value, estimate.error) == pytest.approx((0.5, 0), abs=1e-9)
+    # Those of another set are drawn on their own, even where they are the same: the error is that of Mann and Whitney.
+    group = likelihood.Group("another set", "data set", images, None, "")
+    estimate = likelihood.compare(own, replace(own, group=group)).auroc["bits/dim"]
+    assert estimate.error == pytest.approx(1.96 * math.sqrt(65 / (12 * 32 * 32)), rel=0.1)
 
 
 def test_scores_tell_two_halves_of_one_set_apart_no_more_often_than_chance_does(alone):
@@ -196,6 +200,24 @@ def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
     assert "resized to 8×8" in mine.group.made
     for estimate in (*mine.auroc.values(), *mine.level_auroc):
         assert not likelihood.differs(estimate) and estimate.error > 0.35  # three pictures tell nothing
+
+
+@pytest.mark.parametrize(("count", "few"), [(3, True), (4, False)])
+def test_too_few_pictures_are_those_that_no_score_could_tell_apart(alone, count, few):
+    result = measured(count=8)
+    group = replace(result.groups[0].group, name="mine", kind="folder", images=planes(count))
+    (*_, said) = words.images(replace(result, groups=(replace(result.groups[0], group=group),)))
+    end = " With fewer than 4 no score can tell a difference." if few else ""
+    assert said == f"Mine: {count} pictures.{end}"
+    assert likelihood.differs(intervals.widened(intervals.Estimate(1.0, 0.0), count)) is not few
+
+
+def test_photographs_are_counted_among_the_images_that_are_scored(alone):
+    result = measured(count=32, sources=list(range(32)), most=8)
+    assert result.photographs == 8 and result.to_dict()["photographs"] == 8
+    assert words.images(result)[0] == (
+        "8 own test images, at most as many of each other group. Intervals of 95 % over 8 source photographs."
+    )
 
 
 def test_pictures_of_a_large_folder_are_spread_over_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -191,6 +192,21 @@ def test_moved_is_the_pixel_change_from_a_and_all_of_it_is_the_distance_to_b() -
     assert way.moved[0] == pytest.approx(alone, abs=2 / 256)
 
 
+@pytest.mark.parametrize("far", [1.0, 8.0])
+def test_what_cannot_be_shown_is_no_change(far: float) -> None:
+    """Where level 2 goes further, the picture leaves the range of bytes: what lies beyond is clipped."""
+    flow = ready_flow().requires_grad_(False)
+    one, other = images(2).split(1)
+    x, encoded = encode(flow, torch.cat([one, other]))
+    encoded.levels[1][1] *= far
+    way = interpolate(flow, one, other, encoded=(x, encoded))
+    mixed = Latents([encoded.levels[0][:1], encoded.levels[1][1:]])
+    raw = flow.decode(mixed)
+    shown = raw.clamp(-0.5, 0.5)
+    assert (float((raw - shown).abs().max()) > 0.1) == (far > 1)
+    assert way.moved[1] == pytest.approx(float((shown - x[:1]).square().mean().sqrt()), rel=1e-6)
+
+
 def test_words_name_the_level_that_moves_most() -> None:
     one, other = images(2).split(1)
     way = interpolate(ready_flow(levels=3), one, other)
@@ -199,6 +215,15 @@ def test_words_name_the_level_that_moves_most() -> None:
     assert [row["share_of_numbers"] for row in way.table()] == [0.5, 0.25, 0.25, 1.0]
     assert "a grey level is 3.9·10⁻³" in words.ends(way)
     json.dumps(words.report(way), allow_nan=False)
+
+
+def test_words_give_the_change_and_the_values_of_the_level_that_moves_most() -> None:
+    one, other = images(2).split(1)
+    way = interpolate(ready_flow(levels=3), one, other)
+    way = dataclasses.replace(way, moved=np.array([0.1, 0.3, 0.2, 0.4]))
+    assert words.answer(way) == (
+        "Level 2 moves the picture most: alone it makes 75 % of the change from A to B, with 25 % of the values."
+    )
 
 
 def test_words_of_an_image_and_itself_and_of_one_level() -> None:

@@ -188,6 +188,18 @@ def test_a_log_determinant_that_lies_of_a_single_image_is_found() -> None:
     assert found.failed[0].measured == pytest.approx(0.02, rel=1e-3)
 
 
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_the_worst_image_decides_whatever_its_batch(batch: int) -> None:
+    """The inverse of level 1 is off for one image of eight, by its mean in every value."""
+    flow, lies = three_levels(), torch.zeros(8, 1, 1, 1)
+    lies[4] = 3 * ROUND_TRIP
+    inverse, parts = flow.levels[0].inverse, iter(lies.split(batch))
+    flow.levels[0].inverse = lambda kept, noise: inverse(kept, noise) * (1 + next(parts))
+    found = verify(Checkpoint("flow.safetensors", flow, tiny_info(flow), "0" * 64), images(), batch=batch)
+    assert [(check.level, check.name) for check in found.failed] == [(1, "round trip")]
+    assert found.failed[0].measured == pytest.approx(3 * ROUND_TRIP, rel=0.01)
+
+
 # ---------------------------------------------------------------------- the bounds
 
 

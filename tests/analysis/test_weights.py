@@ -107,6 +107,21 @@ def test_an_image_among_itself_is_not_turned_at_all() -> None:
     assert "alike for every image" in words.answer(alone)
 
 
+@pytest.mark.parametrize(("of_image", "of_images", "alike"), [(0, 0, True), (0.1, 0, False), (0, 0.1, False)])
+def test_weights_are_alike_where_neither_the_images_nor_the_image_differ(
+    of_image: float, of_images: float, alike: bool
+) -> None:
+    """The images' weights are symmetric, so that their mean stays where it was."""
+    found = made_up(n=3)
+    images = 0.7 + of_images * np.array([[-1.0], [0.0], [1.0]]) * np.array([[0, 0, 0, 1]])
+    image = 0.7 + of_image * np.array([[0, 0, 1.0, 0]])
+    parts = {"image": (found.image, image), "images": (found.images, images)}
+    found = dataclasses.replace(found, **{k: dataclasses.replace(v, log_weights=w) for k, (v, w) in parts.items()})
+    assert found.alike is alike
+    assert found.relative == pytest.approx([0, 0, of_image, 0]) and found.std == pytest.approx([0, 0, 0, of_images])
+    assert (words.answer(found) == "Level 1 weights its channels alike for every image.") is alike
+
+
 def test_a_constant_factor_on_every_weight_leaves_what_is_identified() -> None:
     before = made_up()
     shifted = [dataclasses.replace(part, log_weights=part.log_weights + 0.7) for part in (before.image, before.images)]
@@ -226,6 +241,17 @@ def test_the_headline_says_how_far_loud_channels_are_turned_down(slope: float, s
     weighted = dataclasses.replace(found.images, log_weights=slope * found.images.log_std)
     followed = dataclasses.replace(found, images=weighted)
     assert words.follow_loudness(followed) == said
+
+
+def test_the_headline_and_the_slopes_are_of_the_median_channel() -> None:
+    found = made_up(n=400, channels=5)
+    slopes = np.array([-2.0, -0.08, -0.1, -0.08, 0.0])  # their mean is −0.45
+    weighted = dataclasses.replace(found.images, log_weights=slopes * found.images.log_std)
+    followed = dataclasses.replace(found, images=weighted)
+    assert words.follow_loudness(followed) == "Only a little: a channel twice as loud is turned down by 6 %."
+    said = "Slope of log ω on log σ by channel over 400 test images: −2.00 to −0.08, median −0.09."
+    assert words.slopes(followed).startswith(said)
+    assert "its weight is ×0.94 (median over channels)" in words.correlations(followed.correlations)
 
 
 def test_interval_of_a_mean_covers_its_standard_error() -> None:

@@ -67,6 +67,15 @@ def test_a_rewritten_checkpoint_and_a_record_that_has_grown_are_measured_anew() 
     assert [river and river.steps.tolist() for river in rivers] == [[0, 1], [0, 1, 2], None]
 
 
+def test_a_rewritten_study_is_measured_anew(tmp_path: Path) -> None:
+    leads = []
+    for of_last in (4.1, 4.1, 4.3):
+        path = write_study(tmp_path / "study.zip", arms({"first/random": 3.9, "last/random": of_last}))
+        (effect,) = cache.of_study(cache.study(path), "comparisons", subject="first/random").effects
+        leads.append(effect.lead)
+    assert leads == [leads[0], leads[0], pytest.approx(leads[0] + 0.2)]
+
+
 @pytest.mark.parametrize(
     ("somebody", "expected"),
     [([], [120]), ([30, 60, 90], [210]), ([90, 210, 330, 450, 570], []), ([270], [120, 390])],

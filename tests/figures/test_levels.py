@@ -69,6 +69,20 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
         assert f"channel maps of {level.shape[1]}×{level.shape[2]} {said}" in html
 
 
+def test_a_map_is_pointed_out_by_its_channel_its_side_and_its_place_from_1() -> None:
+    passed = way(levels=3)
+    told = re.findall(r"channel (\d+), (passed on|factored out), place (\d+) of (\d+)", figures.strip(passed))
+    expected = []
+    for level in passed.levels:
+        order = level.order or range(level.shape[0])  # the last level sorts nothing
+        sides = ["passed on"] * level.kept_channels + ["factored out"] * level.emitted_channels
+        expected += [
+            (str(channel), side, str(place), str(level.shape[0]))
+            for place, (channel, side) in enumerate(zip(order, sides, strict=True), start=1)
+        ]
+    assert told == expected
+
+
 @pytest.mark.parametrize(
     ("colour", "words"),
     [

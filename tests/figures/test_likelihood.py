@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,15 @@ def test_every_histogram_is_drawn_on_its_own_line_and_likelier_groups_are_named_
     assert marked == {f"<b>◀ {scored.group.name}</b>" for scored in result.likelier}
     (mark,) = [trace for trace in figure.data if trace.text == ("this image",)]
     assert mark.x[0] == pytest.approx(np.clip(3.0, result.edges[0], result.edges[-1]), abs=1e-3)
+
+
+def test_the_dashed_line_is_the_mean_of_the_own_images_and_that_of_aurocs_is_chance(result: Likelihood) -> None:
+    bits = np.repeat([2.0, 8.0], [20, 4])  # the median is 2
+    own = replace(result.own, scores={"bits/dim": bits})
+    (line,) = figures.histograms(replace(result, own=own), image=3.0).layout.shapes
+    assert line.x0 == line.x1 == pytest.approx((20 * 2 + 4 * 8) / 24)
+    (line,) = figures.aurocs(result).layout.shapes
+    assert line.x0 == line.x1 == 0.5
 
 
 def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likelihood) -> None:

@@ -38,6 +38,12 @@ def test_train_and_test_share_a_scale_that_stays_while_they_fall(now):
     assert domains == {str(list(ends))}
 
 
+@pytest.mark.parametrize(("floor", "low"), [(1.4, 1), (2.6, 2), (3.08, 3)])
+def test_the_axis_begins_below_the_floor(now, floor, low):
+    high = replace(now, curve=replace(now.curve, bits_per_dim=np.full(6, 4.2), probe_bits_per_dim=np.full(7, 4.2)))
+    assert train.scale(high, floor) == (low, 8) and train.scale(high) == (3, 8)
+
+
 def test_a_diverging_run_keeps_its_scale(now):
     diverged = replace(now.curve, probe_bits_per_dim=np.array([1e9, np.inf]))
     assert train.scale(replace(now, curve=diverged))[1] == 12

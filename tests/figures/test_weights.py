@@ -88,6 +88,10 @@ def test_bars_are_the_images_log_weights_without_their_average_over_images() -> 
     heights = [*of_part(figure, "passed on").y, *of_part(figure, "factored out").y]
     np.testing.assert_allclose(heights, found.relative, rtol=1e-4)
     np.testing.assert_allclose(named(figure, "sd over").error_y.array, found.std, rtol=1e-4)
+    for draw, kind in ((figures.bars, "bar"), (figures.slopes, "scatter")):
+        names = [*of_part(draw(found), "passed on", kind).text, *of_part(draw(found), "factored out", kind).text]
+        places = [f"channel {3 - number}, place {number + 1} of 4" for number in range(4)]
+        assert [name.split("<br>")[0] for name in names] == places
 
 
 def test_half_one_and_double_are_always_on_the_axis() -> None:
@@ -109,10 +113,9 @@ def test_large_weights_stay_inside_the_axis() -> None:
 
 
 def louder(found: ChannelWeights, factor: float) -> ChannelWeights:
-    """Return weights whose every number is larger, those of the image looked at most of all."""
-    fields = [field.name for field in dataclasses.fields(found.images)]
+    """Return weights that vary more with loudness, those of the image looked at most of all."""
     parts = {
-        part: dataclasses.replace(old, **{name: by * getattr(old, name) for name in fields})
+        part: dataclasses.replace(old, log_weights=by * old.log_weights)
         for part, old, by in (("image", found.image, 2 * factor), ("images", found.images, factor))
     }
     return dataclasses.replace(found, **parts)
@@ -122,16 +125,17 @@ def ends(figure: go.Figure) -> tuple[float, float]:
     return figure.layout.yaxis.range
 
 
-def test_axis_that_two_charts_share_holds_everything_in_both() -> None:
+@every_chart
+def test_axis_that_two_charts_share_holds_everything_in_both(draw) -> None:
     quiet, loud = made_up(), louder(made_up(seed=1), 3)
-    low, high = ends(figures.bars(quiet, beside=[loud]))
+    low, high = ends(draw(quiet, beside=[loud]))
     for one in (quiet, loud):
-        figure = figures.bars(one, beside=[quiet, loud])
+        figure = draw(one, beside=[quiet, loud])
         assert ends(figure) == (low, high)
         for trace in figure.data:
-            up = np.array(trace.error_y.array if trace.error_y.array else 0.0)
-            assert (np.array(trace.y) + up <= high + 1e-4).all() and (np.array(trace.y) >= low - 1e-4).all()
-    alone = ends(figures.bars(quiet))
+            up, down = (np.array(bar if bar else 0.0) for bar in (trace.error_y.array, trace.error_y.arrayminus))
+            assert (np.array(trace.y) + up <= high + 1e-4).all() and (np.array(trace.y) - down >= low - 1e-4).all()
+    alone = ends(draw(quiet))
     assert low <= alone[0] and high >= alone[1] and (low, high) != alone
 
 

@@ -32,6 +32,7 @@ from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
 from .. import LONG
+from ..studies import arms, write_begun
 from ..test_cli import json_of, printed, refused, run_main
 from ..training.processes import CONTEXT
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
@@ -110,6 +111,12 @@ def test_a_study_scores_the_averaged_parameters_on_four_corners_with_the_noise_o
     assert json.loads((run / RESULT).read_bytes())["bits_per_dim"] == pytest.approx(average, abs=1e-4)
     opened = load(run / "checkpoints" / "last.safetensors").flow
     assert score(opened, trainer.crops, 3).mean().item() == pytest.approx(average, abs=1e-4)
+
+
+def test_the_cost_of_a_run_is_that_of_its_steps_without_recording_and_scoring(whole):
+    for run in whole.runs.values():
+        end = RunDirectory.open(run_folder(whole.path, run.arm, run.seed)).own_records()[-1]
+        assert run.cpu_s == round(end["step_cpu_seconds"], 2) < end["cpu_seconds"] - 0.02
 
 
 def test_arms_of_one_seed_share_parameters_and_batches(monkeypatch, tmp_path):
@@ -471,6 +478,14 @@ def test_a_report_of_a_study_under_way_is_kept_as_a_look(tmp_path, data):
     assert json_of("study", "--out", out, "--report")["looks"] == [2]
     assert run_study(tiny_study(data, seeds=3), out).looks == (2,)
     assert json.loads((out / SETTINGS).read_bytes())["looks"] == [2]
+
+
+@pytest.mark.parametrize(("done", "looks"), [(4, [1]), (5, [2]), (6, [])])
+def test_a_look_counts_the_seeds_that_every_arm_has_and_a_study_that_is_done_needs_none(tmp_path, done, looks):
+    """Of two arms and three seeds the first arm's runs are done first."""
+    out = write_begun(tmp_path / "study", arms({"entropy/random": 3.8, "last/random": 3.9}, seeds=3), done)
+    assert json_of("study", "--out", out, "--report")["looks"] == looks
+    assert list(read_study(out).looks) == looks
 
 
 def test_of_more_looks_than_a_study_may_hold_the_latest_are_kept(tmp_path, data):

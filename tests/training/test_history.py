@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import differential_entropy
 
 from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
@@ -68,12 +69,15 @@ def test_weights_begin_at_one_and_move(run):
 
 def test_the_figures_are_those_of_the_trace():
     flow = tiny_flow(weights="pooled")
-    probe = tiny_x(16, flow.config)
+    probe = tiny_x(24, flow.config)
     level = flow.trace(probe).levels[0]
     record = level_records(flow, probe)[0]
     assert record["redundancy"] == pytest.approx(redundancy(level.features).mean(0).tolist(), abs=1e-4)
     assert record["entropy_rate"] == pytest.approx(entropy_rate(level.features).mean(0).tolist(), abs=1e-4)
     assert record["log_std"] == pytest.approx(level.features.std(dim=(0, 2, 3)).log().tolist(), abs=1e-4)
+    of_channels = level.features.double().transpose(0, 1).flatten(1).numpy()
+    assert record["entropy"] == pytest.approx(differential_entropy(of_channels, axis=1).tolist(), abs=1e-4)
+    assert record["noise_square"] == pytest.approx(float((level.noise**2).mean()), abs=1e-4)
     assert record["weights_mean"] == pytest.approx(level.log_weights.mean(0).tolist(), abs=1e-4)
     assert record["weights_std"] == pytest.approx(level.log_weights.std(0).tolist(), abs=1e-4)
     assert record["order"] == level.order.tolist()
