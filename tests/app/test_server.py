@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import pytest
+import streamlit as st
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
@@ -25,8 +27,7 @@ from websockets.sync.client import ClientConnection, connect
 from eiwflow.ui.common.shelves import MOST_FILES
 
 from ..conftest import ROOT
-from ..made.server import start_server
-from .conftest import PATIENCE_S, SETTINGS
+from .conftest import PATIENCE_S
 
 BOUNDARY = "eiwflow-test"
 
@@ -70,46 +71,34 @@ def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> N
     other.close()
 
 
-def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(tmp_path: Path) -> None:
-    with start_server(tmp_path, **SETTINGS) as address:
-        assert_uploads_are_freed(address)
-
-
-def assert_uploads_are_freed(address: str) -> None:
+def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(address: str) -> None:
+    """Also of a file that comes only after the end of its session."""
     line, name = session(address)
+    other, another = session(address)
     assert send_file(address, name, 0, 3_000_000).status == 204
-    assert held_bytes(address) == 3_000_000
+    assert held_bytes(address) >= 3_000_000
+    parts, size = urlsplit(address), 3_000_000
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
+    tail = f"\r\n--{BOUNDARY}--\r\n".encode()
+    sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
+    sender.putrequest("PUT", f"/_stcore/upload_file/{another}/late")
+    sender.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
+    sender.putheader("Content-Length", str(len(head) + size + len(tail)))
+    sender.endheaders(head)
+    time.sleep(1)  # the server has seen that the session is there
+    other.close()
+    time.sleep(2)
+    sender.send(bytes(size) + tail)
+    assert sender.getresponse().status == 204
     line.close()
-    wait_until_nothing_is_held(address)
-
-
-def wait_until_nothing_is_held(address: str) -> None:
     end = time.monotonic() + PATIENCE_S
     while held_bytes(address) > 0:
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
-def test_a_file_that_comes_after_its_session_has_ended_is_not_kept(address: str) -> None:
-    line, name = session(address)
-    parts, size = urlsplit(address), 3_000_000
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
-    tail = f"\r\n--{BOUNDARY}--\r\n".encode()
-    sender = HTTPConnection(parts.hostname, parts.port, timeout=60)
-    sender.putrequest("PUT", f"/_stcore/upload_file/{name}/late")
-    sender.putheader("Content-Type", f"multipart/form-data; boundary={BOUNDARY}")
-    sender.putheader("Content-Length", str(len(head) + size + len(tail)))
-    sender.endheaders(head)
-    time.sleep(1)  # the server has seen that the session is there
-    line.close()
-    time.sleep(2)
-    sender.send(bytes(size) + tail)
-    assert sender.getresponse().status == 204
-    wait_until_nothing_is_held(address)
-
-
 def held_bytes(address: str) -> int:
-    """Return the bytes of uploads that the server says it holds."""
+    """Return the bytes of uploads that the server says it holds; it counts them at most every five seconds."""
     with urlopen(f"{address}/_stcore/metrics?families=cache_memory_bytes") as answer:
         said = re.findall(rb'cache_memory_bytes\{cache_type="UploadedFileManager"[^}]*\} (\d+)', answer.read())
     return sum(map(int, said))
@@ -175,7 +164,9 @@ def test_a_wrong_setting_ends_the_server_with_one_sentence(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
-def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path: Path) -> None:
+def test_a_server_that_is_told_to_end_does_so_though_a_browser_reads_no_more_and_takes_its_temporary_files_with_it(
+    tmp_path: Path,
+) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     script = tmp_path / "app"
@@ -204,8 +195,16 @@ def test_a_server_that_is_told_to_end_takes_its_temporary_files_with_it(tmp_path
             assert time.monotonic() < end and process.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.1)
         assert tempfile.gettempdir() != str(temporary)
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_S)
+        port = int(re.findall(r"URL: http://\S+:(\d+)", (tmp_path / "log").read_text())[0])
+        scripts = (Path(st.__file__).parent / "static" / "static" / "js").glob("*.js")
+        largest = max(scripts, key=lambda path: path.stat().st_size)
+        with socket.socket() as line:
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            line.connect(("127.0.0.1", port))
+            line.sendall(f"GET /static/js/{largest.name} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            assert line.recv(5) == b"HTTP/"  # the rest is more than the system's buffers hold
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE_S)
     finally:
         process.kill()
     assert [*temporary.glob("eiwflow-*")] == []

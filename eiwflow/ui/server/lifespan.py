@@ -7,11 +7,13 @@ import ctypes
 import gc
 import logging
 import platform
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import uvicorn
 from streamlit.runtime import runtime_util
 
 from ... import server_settings
@@ -23,6 +25,8 @@ from ..own import checkpoints as own_checkpoints
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
 #: page, or a telephone that slept for a moment, finds them.
 GIVE_BACK_S, FORGET_S = 2.0, 120.0
+#: Seconds for answers under way when the server is told to end; then their connections are cut.
+GRACE_S = 3
 #: Bytes of a message to a browser, such as the film of a long training.
 MOST_ANSWERED = 200_000_000
 #: M_ARENA_MAX of malloc.h, the option for the number of heaps.
@@ -43,6 +47,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     _share_heaps()
     _bound_only_what_browsers_send()
     _log_no_addresses()
+    _end_in_time()
     join.announce()
     own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
@@ -75,6 +80,16 @@ def _log_no_addresses() -> None:
     Streamlit then sets the level of this logger anew.
     """
     logging.getLogger("uvicorn.access").disabled = True
+
+
+def _end_in_time() -> None:
+    """Bound how long the server waits for open connections when it is told to end.
+
+    Streamlit sets no bound, and a browser that no longer reads, such as a sleeping telephone's, would keep the server.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(server, uvicorn.Server):
+        server.config.timeout_graceful_shutdown = GRACE_S
 
 
 def _import_then_give_back() -> None:
