@@ -24,9 +24,15 @@ LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
 
 def begun(function: Callable[..., Any], *arguments: Any) -> BaseProcess:
     """Return a process that has begun to run the function."""
-    process = CONTEXT.Process(target=function, args=arguments)
+    process = CONTEXT.Process(target=_be, args=(function, *arguments))
     process.start()
     return process
+
+
+def _be(function: Callable[..., Any], *arguments: Any) -> None:
+    """Run the function where processes start as usual: by a fork server of its own each would import torch anew."""
+    multiprocessing.set_start_method(None, force=True)
+    function(*arguments)
 
 
 def ended(process: BaseProcess) -> int:
