@@ -20,7 +20,7 @@ from ..app.test_shuffle import write_record
 from ..made.server import start_server
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, Page
 
     from eiwflow.flow import MultiScaleFlow
 
@@ -28,6 +28,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--process-per-site",  # a process of its own would compile the app's scripts anew for every tab
 )  # fmt: skip
 #: The recording steps of the small flow's training.
 STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
@@ -112,7 +113,7 @@ def server_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(server_runs: Path) -> Iterator[str]:
     """Start the app; yield the address of the page Levels on a small flow of a finished run with a record."""
     key = write_run(server_runs)
-    with start_server(server_runs, timed=True) as address:
+    with start_server(server_runs) as address:
         yield f"{address}/levels?ck={key}"
 
 
@@ -146,19 +147,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def windows(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Return a function that gives one window a size and theme: it keeps what it has loaded of the app's scripts."""
-    opened: dict[tuple[object, ...], BrowserContext] = {}
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a tab of a size and theme; tabs share what they have loaded of the app's scripts."""
+    context = browser.new_context(reduced_motion=STILL)
+    context.set_default_timeout(PATIENCE_MS)
 
-    def window(size: tuple[int, int] = (1400, 900), theme: str = "light") -> BrowserContext:
-        if (size, theme) not in opened:
-            context = browser.new_context(
-                viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion=STILL
-            )
-            context.set_default_timeout(PATIENCE_MS)
-            opened[size, theme] = context
-        return opened[size, theme]
+    def tab(size: tuple[int, int] = (1400, 900), theme: str = "light") -> Page:
+        page = context.new_page()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(color_scheme=theme)
+        return page
 
-    yield window
-    for context in opened.values():
-        context.close()
+    yield tab
+    context.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .. import LONG
-from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, tabs
+from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, tabs, unfold
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -101,6 +101,7 @@ def test_a_page_on_a_bundled_flow_is_for_everyone(
 ) -> None:
     url = f"{address}/{path_of(entry)}?ck=photos32-entropy-weighted&vs={other}"
     found = look("", size=size, theme=theme, url=url)
+    unfold(found)
     assert_it_is_for_everyone(found)
     if theme == "light":
         assert walk(found.page) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,10 +15,10 @@ from eiwflow.study.run import run_study
 from eiwflow.study.worker import folder
 
 from ..training.tiny import write_npz
-from .conftest import PATIENCE_MS, SCRUBBED, STILL, Watched
+from .conftest import PATIENCE_MS, SCRUBBED, Watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 ARMS = (Arm("variance-reversed"), Arm("entropy", "pooled"), Arm("entropy"))
 VIEWS = "[...document.querySelectorAll('.scrub-view img')].map((image) => image.src)"
@@ -38,11 +38,9 @@ def own(server_runs: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def watched(browser: Browser, address: str, own: Path) -> Iterator[Watched]:
+def watched(open_tab: Callable[..., Page], address: str, own: Path) -> Iterator[Watched]:
     """Open the page on the study that was run, until its samples stand."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion=STILL)
-    context.set_default_timeout(PATIENCE_MS)
-    watched = Watched(context.new_page(), urlsplit(address).netloc)
+    watched = Watched(open_tab((1400, 1000)), urlsplit(address).netloc)
     watched.page.goto(f"{address}/compare?study=recorded")
     watched.page.locator("[data-testid=stMain] summary", has_text="Side by side in training").click()
     watched.page.wait_for_selector(".scrub-view img[src]")
@@ -50,7 +48,7 @@ def watched(browser: Browser, address: str, own: Path) -> Iterator[Watched]:
         f"{IDLE} && {PLACES}.length === 1 && {PLACES}.every((at) => at.some((place) => place > 0))"
     )
     yield watched
-    context.close()
+    watched.page.close()
 
 
 def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Watched) -> None:

@@ -688,7 +688,7 @@ def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
     assert page.get_by_role("button", name="Next").is_disabled()
 
 
-def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, address: str) -> None:
+def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, address: str) -> None:
     def measured(page: Page) -> list[str]:
         said = []
         for name, choice in (
@@ -704,8 +704,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, browser: Browser, 
             said.append(measure.inner_text())
         return said
 
-    page = browser.new_page(reduced_motion="reduce")
-    page.set_default_timeout(PATIENCE_MS)
+    page = open_tab()
     page.goto(f"{address}/?lesson=1")  # a link of an older version
     page.wait_for_url("**/lesson**")
     page.wait_for_selector("[data-lesson=stage]")

@@ -17,13 +17,13 @@ from . import accessibility
 from .conftest import Watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import Page
 
 
 @pytest.fixture
-def lesson(windows: Callable[..., BrowserContext], address: str) -> Iterator[Page]:
+def lesson(open_tab: Callable[..., Page], address: str) -> Iterator[Page]:
     """Return a page; what went wrong in it fails the test."""
-    watched = Watched(windows((1280, 720)).new_page(), address.removeprefix("http://"))
+    watched = Watched(open_tab((1280, 720)), address.removeprefix("http://"))
     yield watched.page
     watched.page.close()
     assert watched.complaints == []
@@ -71,10 +71,10 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
 
 @pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
 def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
-    windows: Callable[..., BrowserContext], tmp_path: Path
+    open_tab: Callable[..., Page], tmp_path: Path
 ) -> None:
     with start_server(tmp_path, ITERATIONS="200000") as address:
-        watched = Watched(windows((1280, 720)).new_page(), address.removeprefix("http://"))
+        watched = Watched(open_tab((1280, 720)), address.removeprefix("http://"))
         page = watched.page
         page.goto(f"{address}/lesson?scene=14")
         stop = page.get_by_role("button", name="Stop it")

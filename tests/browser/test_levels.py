@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from .conftest import Watched
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 
 @pytest.fixture(scope="module")
-def levels(windows: Callable[..., object], server: str) -> Iterator[Watched]:
+def levels(open_tab: Callable[..., Page], server: str) -> Iterator[Watched]:
     """Open the page once for all tests: to load it takes longer than any of them."""
-    watched = Watched(windows().new_page(), urlsplit(server).netloc)
+    watched = Watched(open_tab(), urlsplit(server).netloc)
     watched.page.goto(f"{server}&seed=4&image=20")
     watched.settle()
     yield watched

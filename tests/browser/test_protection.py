@@ -36,9 +36,9 @@ def foreign_site() -> Iterator[HTTPServer]:
 
 
 def test_our_own_parts_work_under_the_policy_and_a_page_calls_no_foreign_host_for_a_picture(
-    windows, server, foreign_site
+    open_tab, server, foreign_site
 ):
-    watched = Watched(windows().new_page(), urlsplit(server).netloc)
+    watched = Watched(open_tab(), urlsplit(server).netloc)
     watched.page.goto(server)
     watched.settle()
     watched.page.get_by_text("Your own photo").click()

@@ -12,10 +12,10 @@ import pytest
 
 from .. import LONG
 from ..app.conftest import small_flow
-from .conftest import PATIENCE_MS, SCRUBBED, STEPS, STILL, Watched, write_run
+from .conftest import SCRUBBED, STEPS, Watched, write_run
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Locator, Page
 
 MAX_PAYLOAD = 1_500_000
 
@@ -72,7 +72,9 @@ OTHERS = (0, 2, 4, 21, 55)
 
 
 @pytest.fixture(scope="module")
-def scrub(browser: Browser, address: str, key: str, server_runs: Path) -> Iterator[Callable[..., Scrubbed]]:
+def scrub(
+    open_tab: Callable[..., Page], address: str, key: str, server_runs: Path
+) -> Iterator[Callable[..., Scrubbed]]:
     """Return a function that opens the page Shuffle, or another, alone or beside the second flow, once for all tests.
 
     A test begins at the step that the last one left.
@@ -82,10 +84,8 @@ def scrub(browser: Browser, address: str, key: str, server_runs: Path) -> Iterat
 
     def open_page(page: str = "shuffle", compared: bool = False) -> Scrubbed:
         if (page, compared) not in tabs:
-            context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion=STILL)
-            context.add_init_script(LATE)
-            context.set_default_timeout(PATIENCE_MS)
-            watched = tabs[page, compared] = Scrubbed(context.new_page(), urlsplit(address).netloc)
+            watched = tabs[page, compared] = Scrubbed(open_tab(), urlsplit(address).netloc)
+            watched.page.add_init_script(LATE)
             # Shuffle stands beside another flow of its own accord, until that is put away.
             versus = f"&vs={other}" if compared else "&beside=false"
             watched.page.goto(f"{address}/{page}?ck={key}{versus}")
@@ -95,7 +95,7 @@ def scrub(browser: Browser, address: str, key: str, server_runs: Path) -> Iterat
 
     yield open_page
     for tab in tabs.values():
-        tab.page.context.close()
+        tab.page.close()
 
 
 def go_to(watched: Scrubbed, step: int) -> None:
