@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -35,6 +34,7 @@ from eiwflow.ui.access import folders
 from eiwflow.ui.jobs import control, new_run, presets, runs
 from eiwflow.ui.sources import data_sets
 
+from ..made.serve import SHORT_PRESETS
 from ..training.tiny import tiny_data
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
@@ -151,10 +151,12 @@ def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.Mon
 
 
 def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(subprocess.CalledProcessError):  # the child knows no such device
-        presets.timed_apart("nowhere")
+    monkeypatch.setattr(presets, "_TIME", SHORT_PRESETS + presets._TIME)
+    times = presets.timed_apart("cpu")
+    assert list(times) == list(PRESETS)
+    assert all(0 < preset.timing.step_s < preset.seconds for preset in times.values())
     monkeypatch.setattr(presets, "TIMING_BYTES", 2**60)
-    assert presets.timed_apart("nowhere") == {}
+    assert presets.timed_apart("cpu") == {}
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

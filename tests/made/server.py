@@ -24,12 +24,11 @@ TAKEN, TRIES = "is not available", 3
 
 
 @contextmanager
-def start_server(runs: Path, *, timed: bool = False, **environment: str) -> Iterator[str]:
-    """Run the app on a free port, with these runs and presets of seconds, timed or not; yield its address.
+def start_server(runs: Path, **environment: str) -> Iterator[str]:
+    """Run the app on a free port, with these runs and presets of seconds; yield its address.
 
     Arguments:
         runs: the folder of runs, in which the server's log is written.
-        timed: whether the server times the presets.
         environment: variables beside this process's own.
 
     """
@@ -43,7 +42,7 @@ def start_server(runs: Path, *, timed: bool = False, **environment: str) -> Iter
             process = subprocess.Popen(
                 [*command, "--server.port", str(port), "--server.headless", "true"],
                 cwd=ROOT,
-                env={**os.environ, "EIWFLOW_RUNS": str(runs), "TIMED": str(timed), **environment},
+                env={**os.environ, "EIWFLOW_RUNS": str(runs), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
