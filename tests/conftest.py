@@ -36,6 +36,16 @@ def pytest_addoption(parser, pluginmanager):
         parser.addoption("--no-loadscope-reorder", action="store_true", help="has no effect without pytest-xdist")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers ``-n auto`` starts: one more than there are cores, for tests wait a third of their time.
+
+    Each takes up to 1.5 GB with its browser and its server.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, cores + 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take seconds last; the order is otherwise kept."""
     items.sort(key=lambda item: item.path.parent.name in QUICK)
