@@ -347,6 +347,7 @@ class Stage {
     }
     this.showTraining();
     this.publish();
+    this.coverTitle();
   }
 
   /** The scene's sentence. */
@@ -462,6 +463,13 @@ class Stage {
   toggleNotes() {
     this.notesOpen = !this.notesOpen;
     this.notes.hidden = !this.notesOpen;
+    this.coverTitle();
+  }
+
+  /** Let short notes cover the whole title, and not cut through its letters. */
+  coverTitle() {
+    const { bottom } = this.title.getBoundingClientRect();
+    this.notes.style.minHeight = `${bottom - this.stage.getBoundingClientRect().top}px`;
   }
 
   openNotes() {

@@ -671,11 +671,13 @@ def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
                 page.keyboard.press("n")  # its notes lie over it: the picture keeps its place and size
                 notes.wait_for()
                 after = room.bounding_box()
+                ends = [each.evaluate("e => e.getBoundingClientRect().bottom") for each in (notes, page.locator("h1"))]
                 page.keyboard.press("Escape")
                 notes.wait_for(state="hidden")
                 if sentence(page) == stated:
                     break
             assert after == before and before and before["height"] > SMALLEST
+            assert ends[0] >= ends[1]  # the title is covered whole, or not at all
         if number == 1:
             page.keyboard.press("n")
         assert accessibility.violations(page) == [], page.locator("h1").inner_text()

@@ -140,10 +140,10 @@ export const weighting = {
         );
         context.font = `${ink.size}px ${ink.sans}`;
         context.textAlign = "left";
+        const tight = groups.some(({ from, to, name }) => context.measureText(name).width > (to - from) * cell);
         for (const { from, to, name, short } of groups) {
           context.fillStyle = from ? ink.warm : ink.accent;
-          const room = (to - from) * cell;
-          context.fillText(context.measureText(name).width < room ? name : short, at(from), ink.size, room);
+          context.fillText(tight ? short : name, at(from), ink.size, (to - from) * cell);
         }
         context.textAlign = "center";
         for (let j = 0; j < count; j++) {
