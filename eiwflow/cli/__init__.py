@@ -15,26 +15,26 @@ from .parser import WRONG_INPUT, build_parser
 
 __all__ = ["INTERRUPTED", "WRONG_INPUT", "build_parser", "find_checkpoint", "main", "run"]
 
-#: As a shell says it: 128 and the number of SIGINT.
+#: The exit code of a shell for an interrupted program: 128 plus the number of SIGINT.
 INTERRUPTED = 130
-#: The commands that all processes of torchrun's share; any other is for the first one alone.
+#: The commands that all processes of torchrun run together; any other command runs in the first process alone.
 SHARED = ("train", "evaluate", "sample")
 
 
 def run() -> NoReturn:
     """Run the command of this process and end it with its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # nothing where a program has no terminal
-            # A terminal of few letters is told \u2212 for a minus.
+        if isinstance(stream, io.TextIOWrapper):  # None in a program without a terminal
+            # A terminal that cannot show a character gets its code instead, such as \u2212 for a minus sign.
             stream.reconfigure(errors="backslashreplace")
-    # Processes that this one starts run no module of the working folder: a download may lie there.
+    # Child processes must not import modules from the working folder, which may hold downloads.
     os.environ["PYTHONSAFEPATH"] = "1"
     try:
         code = main()
     except KeyboardInterrupt:
         print("eiwflow: interrupted.", file=sys.stderr)
         code = INTERRUPTED
-    except SystemExit as end:  # of a parser, and of a process that trains beside another
+    except SystemExit as end:  # from the parser, or from a process of a group that trains
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     sys.exit(_left(code))
 
@@ -96,18 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)
     except OSError as error:
-        # Python's own flush at exit must not say it again.
+        # Python's own flush at exit must not print the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # of a reader that, as `head`, has seen enough
+        if not isinstance(error, BrokenPipeError):  # a reader such as `head` has closed the pipe
             print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
             return 1
     return int(result.get("holds") is False)
 
 
 def _left(code: int) -> int:
-    """Return the exit code; a process of a team ends here with it.
+    """Return the exit code; a process of a process group ends here, with this code.
 
-    It ends before an error is freed, too: the error holds gloo's threads, which may wait for a process that is lost.
+    It ends before Python frees an error: the error holds gloo's threads, which may wait for a lost process.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         from ..training.distributed import leave
@@ -117,14 +117,14 @@ def _left(code: int) -> int:
 
 
 def _visible(text: str) -> str:
-    """Return a text as it may stand on a terminal: a name in a foreign file may hold commands to it."""
+    """Return a text without control characters: a name in an untrusted file may hold commands to the terminal."""
     return "".join(
         "�" if unicodedata.category(letter) in ("Cc", "Cf") and letter not in "\n\t" else letter for letter in text
     )
 
 
 def _sentence(error: Exception) -> str:
-    """Return what an error says; of the system's errors the file and the reason, without the number."""
+    """Return the message of an error; for a system error its file and reason, without the error number."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     return str(error)

@@ -1,4 +1,4 @@
-"""What every command does: each returns what --json prints and the text that is printed without it."""
+"""The work of every command: each function returns the object that --json prints, and the text printed without it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RECIPE_OPTIONS = ("data", *TRAINING)
 
 
 def null_for_nan(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Return the value with null for every number that JSON has no word for, as the standard error of one image."""
+    """Return the value with null for every number that JSON cannot write, such as the standard error of one image."""
     if isinstance(value, dict):
         return {key: null_for_nan(entry) for key, entry in value.items()}
     if isinstance(value, list):
@@ -59,7 +59,7 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def _by_team(
     options: argparse.Namespace, work: Callable[[argparse.Namespace, Team], tuple[dict[str, Any], str] | None]
 ) -> tuple[dict[str, Any], str]:
-    """Have all processes that torchrun started do the work; end all but the first, whose result is returned."""
+    """Run the work in all processes of torchrun; return the first one's result, and end the others."""
     from ..training.distributed import gathered
 
     with gathered() as team:
@@ -119,7 +119,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
 
 def _stored_command(arguments: Sequence[str]) -> str:
-    """Return the command that a checkpoint states: without --out, which says nothing of the flow and names a folder."""
+    """Return the command that a checkpoint states: without --out, which names a folder and does not shape the flow."""
     places = {at + along for at, word in enumerate(arguments) if word == "--out" for along in (0, 1)}
     kept = [word for at, word in enumerate(arguments) if at not in places and not word.startswith("--out=")]
     return shlex.join(["python", "-m", "eiwflow", *kept])
@@ -156,7 +156,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
 
     settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
-    # A wrong setting is refused before data are read or downloaded; how many channels they have is seen then.
+    # A wrong setting is refused before data are read or downloaded; only the number of channels comes from the data.
     if options.init_from is None:
         flow = _flow_config(options, settings, 3, size)
     else:
@@ -194,13 +194,13 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
             own = loaded.info.labels or "another context"
             raise ConfigError(f"--init-from: {loaded.name} is conditional on {own}; start from a flow without labels.")
         settings["labels"] = loaded.info.labels
-    # How many classes there are is seen in the data.
+    # The number of classes comes from the data.
     flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
     return flow, min(flow.shape[1:])
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Run a study, with a progress bar on a terminal, or say what there is in one."""
+    """Run a study, with a progress bar on a terminal, or report on a study."""
     if options.out is None and options.report:
         return _study_summary()
     if options.out is None:
@@ -235,7 +235,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the arms that were asked for, as a field of a study's recipe; empty where none were."""
+    """Return the arms named by options, as a field of a study's recipe; empty without such options."""
     from ..study.recipe import HALF, arms_of, control, crossed
 
     priors = options.priors or ["conditional"]
@@ -293,7 +293,7 @@ def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _error(value: float) -> str:
-    """Return a standard deviation or error behind its mean; nothing where one value has none."""
+    """Return a standard deviation or error as text after its mean; empty if it is NaN, as for a single value."""
     return f" ± {value:.4f}" if math.isfinite(value) else ""
 
 
@@ -312,7 +312,7 @@ def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels
 
 
 def find_checkpoint(text: str) -> Path:
-    """Return the file of a checkpoint, as :func:`eiwflow.checkpoint.find` does; a name of none is refused here."""
+    """Return the file of a checkpoint, as :func:`eiwflow.checkpoint.find` does; refuse a name without a file."""
     from ..checkpoint import CheckpointError, find
 
     path = find(text)
@@ -354,7 +354,7 @@ def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _whole(options: argparse.Namespace, trust: bool = True, local_rank: int = 0) -> Checkpoint:
-    """Return the checkpoint that was asked for, its flow on the device that was asked for."""
+    """Return the checkpoint that the options name, with its flow on their device."""
     from .. import checkpoint
     from ..training.trainer import choose_device
 
@@ -366,14 +366,14 @@ def _whole(options: argparse.Namespace, trust: bool = True, local_rank: int = 0)
 
 
 def _load(options: argparse.Namespace, local_rank: int = 0) -> Checkpoint:
-    """Return the checkpoint that was asked for; of a flow with labels that of the class that is asked for."""
+    """Return the checkpoint that the options name; a flow with labels is conditioned on the class of --label."""
     from ..checkpoint import given_label
 
     return given_label(_whole(options, local_rank=local_rank), options.label)
 
 
 def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
-    """Return a checkpoint, of a flow with labels that of the class that is asked for, or else of the first."""
+    """Return a checkpoint; a flow with labels is conditioned on this class, or on its first class."""
     from ..checkpoint import given_label
 
     options.label = options.label or next(iter(loaded.info.classes), None)
@@ -383,9 +383,9 @@ def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
 def _images(
     options: argparse.Namespace, loaded: Checkpoint, download: bool = True, whole: Checkpoint | None = None
 ) -> ImageData:
-    """Return the data set that was asked for, or the checkpoint's own.
+    """Return the data set that --data names, or the checkpoint's own.
 
-    Of ``whole``, a flow with labels, it is the images of the class that is asked for alone, where they have labels.
+    For ``whole``, a flow with labels, these are the images of the class of --label alone, if the images have labels.
     """
     from .. import data
 
@@ -399,7 +399,7 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
     from .. import data
 
     config = loaded.info.config
-    # A file of other code does not say what it was trained on.
+    # A file of other code does not name its training data.
     name = _named_by(loaded, "photos32") if options.data is None else options.data
     try:
         return data.load(name, multiple=2**config.levels, size=config.shape[1], download=download)
@@ -411,9 +411,9 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
 
 
 def _named_by(loaded: Checkpoint, default: str) -> str:
-    """Return the data set that a checkpoint says it was trained on, or the default where it says nothing.
+    """Return the data set that a checkpoint states as its own, or the default if it states none.
 
-    A file may come from a stranger: a path in it is not followed.
+    A file is untrusted: a path in it is not followed.
 
     Raises:
         DataError: it is not the name of a data set.
@@ -433,7 +433,7 @@ def _named_by(loaded: Checkpoint, default: str) -> str:
 
 
 def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Score a checkpoint, with a progress bar on a terminal, also by several processes of torchrun's."""
+    """Score a checkpoint, with a progress bar on a terminal, also in several processes of torchrun."""
     return _by_team(options, _evaluate)
 
 
@@ -477,7 +477,7 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
         ""
         if result.floor_bits_per_dim is None
         else f"floor {result.floor_bits_per_dim:.4f} bits/dim: the entropy of the grain, which no model can beat "
-        "(of values that are not clipped)\n"
+        "(if no values are clipped)\n"
     )
     bound = (
         ""
@@ -496,7 +496,7 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
 
 
 def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
-    """Return what an evaluation says of labels, as lines; nothing for a flow without."""
+    """Return an evaluation's lines on labels; empty for a flow without labels."""
     if result.bits_per_dim_given_label is None or result.label_accuracy is None:
         return ""
     factor, classes = loaded.info.labels, len(loaded.info.classes)
@@ -518,7 +518,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     whole = load(find_checkpoint(options.checkpoint))
     loaded = _any_label(options, whole)
     try:
-        # Describing a file is no reason to fetch a data set; asking for one by name is.
+        # Downloads a data set only if --data names it: describing a file is no reason for a download.
         images = _images(options, loaded, options.data is not None, whole)
     except DataError:
         if options.data is not None:
@@ -547,7 +547,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Check what a checkpoint promises, level by level."""
+    """Check level by level that a flow inverts and states its log-determinant."""
     from ..analysis.evaluate import images_to_score
     from ..analysis.verify import IMAGES, verify
     from ..analysis.words import checkpoint as words
@@ -560,7 +560,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         images = _images(options, loaded, options.data is not None, whole)
         pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
     except DataError:
-        # Without the images of its training noise will do: a flow inverts on any input.
+        # Without its training images the checks take noise: a flow inverts on any input.
         if options.data is not None:
             raise
     report = verify(loaded, pixels, name, options.batch)
@@ -583,7 +583,7 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..checkpoint import given_label
 
     _check_seed(options.seed or 0)
-    # Under the name that was asked for: the files of all runs are called the same.
+    # Under the name on the command line: checkpoints of runs all have one file name.
     whole = dataclasses.replace(_whole(options), name=options.checkpoint)
     loaded = given_label(whole, options.label)
     record = load_record(find_checkpoint(options.checkpoint))
@@ -602,7 +602,7 @@ def _check_seed(seed: int) -> None:
 
 
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Draw images into one picture, one array, or a folder of pictures, also by several processes of torchrun's."""
+    """Draw images into one picture, one array, or a folder of pictures, also in several processes of torchrun."""
     return _by_team(options, _sample)
 
 
@@ -620,7 +620,7 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
 
     out, n = options.out, options.n
     suffix = out.suffix.lower()
-    if team.first:  # once the first has begun to write, others would find files there
+    if team.first:  # checked before the first process writes files that another would refuse
         _check_samples_out(out, n)
     loaded = _load(options, team.local_rank)
     levels = loaded.info.config.levels
@@ -641,7 +641,7 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
     if suffix in _PICTURES and not team.first:
         pass  # one picture is drawn by one process
     elif suffix in _PICTURES:
-        # One draw for all, as flow.sample makes it, decoded part by part.
+        # One draw for all samples, as in flow.sample, decoded part by part.
         latents = flow.sample_latents(n, temperature, torch.Generator().manual_seed(options.seed))
         parts = zip(*(level.split(batch_size(flow, options.batch)) for level in latents.levels), strict=True)
         with torch.no_grad():
@@ -666,13 +666,13 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
 
 #: Samples that one picture holds.
 MOST_IN_ONE = 4096
-#: Suffix -> what Pillow calls the format.
+#: Suffix -> Pillow's name of the format.
 _PICTURES = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _SAVING: dict[str, dict[str, Any]] = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}}
 
 
 def _check_samples_out(out: Path, n: int) -> None:
-    """Refuse a name that samples cannot be written to, before anything is drawn."""
+    """Refuse a file name that samples cannot be written to, before any sample is drawn."""
     from ..flow import ConfigError
 
     what, suffix = f"--out is {str(out)[:200]!r}", out.suffix.lower()
@@ -690,7 +690,7 @@ def _check_samples_out(out: Path, n: int) -> None:
         raise ConfigError(f"{what}; the folder {str(out.parent)[:200]!r} does not exist.")
     if suffix in _PICTURES and n > MOST_IN_ONE:
         raise ConfigError(
-            f"--n is {n}; one picture holds at most {MOST_IN_ONE}. Name a .npy file or a folder by --out."
+            f"--n is {n}; one picture holds at most {MOST_IN_ONE}. Choose a .npy file or a folder with --out."
         )
 
 
@@ -772,7 +772,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     check = [path for path in (options.check_images, options.check_log_prob) if path is not None]
     if len(check) == 1:
-        raise GlowError("--check-images and --check-log-prob belong together; give both or none.")
+        raise GlowError("--check-images and --check-log-prob belong together; give both or neither.")
     stated = Options(options.kind, options.size, options.bits, options.scale_map, options.split_mode, options.leaky)
     loaded = import_flow(options.file, options.out, stated)
     config, facts = loaded.info.config, loaded.info.imported
@@ -793,13 +793,13 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             "" if difference.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."
         )
         lines.append(
-            f"log p of {counted(difference.images, 'image')} is off by at most {abs(difference.bits_per_dim):.1e} "
+            f"log p of {counted(difference.images, 'image')} differs by at most {abs(difference.bits_per_dim):.1e} "
             f"bits/dim (image {difference.worst}); at most {MOST:g} is rounding.{advice}"
         )
     return result, "\n".join(lines)
 
 
-#: What a value of an image, and bits/dim, may differ by in onnxruntime: a grey level is 0.004.
+#: Largest allowed differences in onnxruntime, of a value of an image and of bits/dim; a grey level is 0.004.
 MOST_DIFFERENCE = 1e-3
 
 
@@ -817,7 +817,7 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     paths = export_onnx(flow, options.out)
     gaps = differences(flow, paths)
     lines = [
-        f"{path}: {path.stat().st_size:,} bytes; in onnxruntime off by at most {gaps[name]:.1e}"
+        f"{path}: {path.stat().st_size:,} bytes; values in onnxruntime differ by at most {gaps[name]:.1e}"
         f"{' bits/dim' if name == 'log_prob' else ''}"
         for name, path in paths.items()
     ]

@@ -1,4 +1,4 @@
-"""Which commands and options there are; imports neither torch nor what runs them, so that --help is quick."""
+"""All commands and their options. Imports neither torch nor the commands' code, so that --help is quick."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, 
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
-#: What ``analyse`` can be asked for; named here too, so that --help does not wait for torch.
+#: The subjects of ``analyse``, also named here so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, with the nearest word that it knows."""
+    """An argument parser whose errors are one line that proposes the nearest known word."""
 
     def parse_args(  # type: ignore[override]  # argparse overloads it by the class of the namespace
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Return the options; of an unknown one the error names the nearest option of its command."""
+        """Return the options; the error for an unknown option proposes the nearest option of its command."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
             command = self._command(getattr(options, "name", None))
@@ -34,12 +34,12 @@ class Parser(argparse.ArgumentParser):
         return options
 
     def _command(self, name: str | None) -> argparse.ArgumentParser:
-        """Return the parser of a command, or this one where there is none of this name."""
+        """Return the parser of a command, or this parser if no command has this name."""
         commands = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
         return next(commands, {}).get(name or "", self)
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong on stderr, without the usage block, and leave with exit code 2."""
+        """Print the error on stderr, without the usage block, and exit with code 2."""
         message = " ".join(message.split())
         if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.+)\)$", message):
             message += _nearest(wrong[1], re.split(r"'?, '?", wrong[2].strip("'")))
@@ -47,21 +47,21 @@ class Parser(argparse.ArgumentParser):
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
-    """Return the question whether a known word was meant, or nothing where none is near."""
+    """Return the question whether a known word was meant; empty if no known word is near."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 
 
 class _Completion(argparse.Action):
-    """Print what a shell runs to complete commands and options, then end."""
+    """Print the script by which a shell completes commands and options, then end."""
 
     def __call__(self, parser: argparse.ArgumentParser, _: object, shell: Any, __: object = None) -> NoReturn:  # noqa: ANN401
-        import shtab  # here, so that other commands do not wait for it
+        import shtab  # imported here, so that other commands do not wait for it
 
         commands = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
         for action in (action for command in commands.values() for action in command._actions):
             if action.type is Path or action.dest in ("checkpoint", "data", "pictures", "also"):
-                action.complete = shtab.FILE  # as shtab's own manual sets it
+                action.complete = shtab.FILE  # as in shtab's manual
         print(shtab.complete(parser, shell))
         parser.exit()
 
@@ -76,7 +76,7 @@ def build_parser() -> Parser:
         "--print-completion",
         action=_Completion,
         choices=("bash", "zsh", "tcsh"),
-        help="print what completes commands and options in this shell, to be put where it looks for completions",
+        help="print a completion script for this shell; save it in the shell's folder of completions",
     )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
@@ -84,7 +84,7 @@ def build_parser() -> Parser:
     _app_options(app)
 
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
-    train.add_argument("--preset", choices=PRESETS, help="settings named by about how long they take on a CPU")
+    train.add_argument("--preset", choices=PRESETS, help="settings for a training of about this time on a CPU")
     train.add_argument(
         "--resume", metavar="RUN", type=Path, help="continue this run directory, with --iterations to another end"
     )
@@ -103,7 +103,7 @@ def build_parser() -> Parser:
         commands, "study", "Train every arm with every seed on one budget, each run in a folder of its own."
     )
     study.add_argument(
-        "--out", type=Path, metavar="DIR", help="the study's folder; one that is there is continued or extended"
+        "--out", type=Path, metavar="DIR", help="the study's folder; an existing study is continued or extended"
     )
     study.add_argument(
         "--data",
@@ -161,9 +161,11 @@ def build_parser() -> Parser:
     )
     study.add_argument(
         "--report", action="store_true",
-        help="run nothing, print what the study in --out says; without --out, what all bundled studies say together",
+        help="run nothing, print the result of the study in --out, or without --out that of all bundled studies",
     )  # fmt: skip
-    study.add_argument("--subject", metavar="ARM", help="what --report compares (default: the adaptive arm)")
+    study.add_argument(
+        "--subject", metavar="ARM", help="the arm that --report compares with the others (default: the adaptive arm)"
+    )
     study.add_argument(
         "--pack", type=Path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
     )
@@ -190,7 +192,7 @@ def build_parser() -> Parser:
     _device_option(evaluate)
     _batch_option(evaluate)
 
-    inspect = _command(commands, "inspect", "What a checkpoint holds: config, parts, inversion, orders, entropies.")
+    inspect = _command(commands, "inspect", "Describe a checkpoint: config, parts, inversion, orders, entropies.")
     _checkpoint_options(inspect)
     _label_option(inspect)
 
@@ -204,7 +206,7 @@ def build_parser() -> Parser:
     verify.add_argument("--batch", type=_count(4096), default=16, help="images at once, at most (default: 16)")
     _label_option(verify)
 
-    analyse = _command(commands, "analyse", "The figures that a page of the app shows.")
+    analyse = _command(commands, "analyse", "Print the figures of a page of the app.")
     _checkpoint_options(analyse)
     _label_option(analyse)
     analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
@@ -213,16 +215,18 @@ def build_parser() -> Parser:
         type=_count(6),
         help="level, from 1 (default: all, or the first); attributes, latents, likelihood and space take none",
     )
-    analyse.add_argument("--image", type=int, help="number of the test image looked at (default: 0)")
-    analyse.add_argument("--seed", type=int, help="of its dequantisation and of what is drawn (default: 0)")
-    analyse.add_argument("--other-image", type=int, help="number of the test image that space goes to (default: 24)")
-    analyse.add_argument("--path", choices=("linear", "spherical"), help="of space (default: spherical)")
+    analyse.add_argument("--image", type=int, help="number of the test image (default: 0)")
+    analyse.add_argument("--seed", type=int, help="of its dequantisation and of all draws (default: 0)")
+    analyse.add_argument(
+        "--other-image", type=int, help="number of the test image at the end of space's path (default: 24)"
+    )
+    analyse.add_argument("--path", choices=("linear", "spherical"), help="the path of space (default: spherical)")
     analyse.add_argument(
         "--also",
         nargs="+",
         default=[],
         metavar="IMAGES",
-        help="folders of pictures, data sets or .npz files that likelihood scores too",
+        help="folders of pictures, data sets or .npz files that likelihood also scores",
     )
     _device_option(analyse)
     analyse.add_argument("--batch", type=_count(4096), help="images at once, at most (default: by the subject)")
@@ -244,9 +248,9 @@ def build_parser() -> Parser:
         help="a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
     )
 
-    _command(commands, "list", "The flows, runs, data sets and studies that there are.")
+    _command(commands, "list", "List flows, runs, data sets and studies.")
 
-    compress = _command(commands, "compress", "Compress pictures losslessly, to the bits that a flow states for them.")
+    compress = _command(commands, "compress", "Compress pictures losslessly, to about −log₂ p bits under a flow.")
     compress.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     compress.add_argument(
         "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
@@ -254,7 +258,7 @@ def build_parser() -> Parser:
     _label_option(compress)
     compress.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive to write")
 
-    decompress = _command(commands, "decompress", "Write the pictures of an archive that compress made.")
+    decompress = _command(commands, "decompress", "Unpack the pictures of an archive made by compress.")
     decompress.add_argument("checkpoint", help="the flow that the archive was made with")
     decompress.add_argument("archive", type=Path, help="the archive to read")
     _label_option(decompress)
@@ -264,14 +268,17 @@ def build_parser() -> Parser:
     imported.add_argument("file", type=Path, help="a state dict of a Glow, saved by torch or as .safetensors")
     imported.add_argument("--out", type=Path, required=True, metavar="FLOW", help="the .safetensors file to write")
     imported.add_argument(
-        "--from", dest="kind", choices=("y0ast", "rosinality", "normflows"), help="whose code (default: by its names)"
+        "--from",
+        dest="kind",
+        choices=("y0ast", "rosinality", "normflows"),
+        help="the code that wrote the file (default: recognised by its tensors' names)",
     )
-    imported.add_argument("--size", type=int, help="side of its images in pixels, where the file does not say it")
+    imported.add_argument("--size", type=int, help="side of its images in pixels, if the file does not state it")
     imported.add_argument(
-        "--bits", type=int, help="it was trained on 2^BITS grey levels, where the file does not say it"
+        "--bits", type=int, help="it was trained on 2^BITS grey levels, if the file does not state it"
     )
     imported.add_argument(
-        "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file says"
+        "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file states"
     )
     imported.add_argument(
         "--split-mode",
@@ -283,10 +290,13 @@ def build_parser() -> Parser:
         "--check-images", type=Path, metavar="NPY", help="images that the other code's flow was given, (N, C, H, W)"
     )
     imported.add_argument(
-        "--check-log-prob", type=Path, metavar="NPY", help="its log p of them in nats, to compare the import with"
+        "--check-log-prob",
+        type=Path,
+        metavar="NPY",
+        help="the other code's log p of them in nats; the import is compared with it",
     )
     imported.add_argument(
-        "--check-labels", type=Path, metavar="NPY", help="their classes (N,), of a flow that is conditional on a class"
+        "--check-labels", type=Path, metavar="NPY", help="their classes (N,), for a flow that is conditional on a class"
     )
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
@@ -313,7 +323,7 @@ def build_parser() -> Parser:
         help="where the homework's links lead: the app's lesson, or a lesson file (default: http://localhost:8501/lesson)",
     )
 
-    bench = _command(commands, "bench", "Process CPU seconds of a step, of scoring and of sampling.")
+    bench = _command(commands, "bench", "Measure process CPU seconds of a training step, of scoring and of sampling.")
     _settings(bench, *FLOW, "size")
     bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
     bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
@@ -334,7 +344,7 @@ def _app_options(app: Parser) -> None:
     app.add_argument("--join-url", help="the address that visitors type, behind a proxy or in a container")
     app.add_argument("--student-steps", type=_count(1_000_000), help="of one training (default: 2000)")
     app.add_argument(
-        "--student-minutes", type=_count(1_000_000), help="after which a training is asked to stop (default: 5)"
+        "--student-minutes", type=_count(1_000_000), help="minutes after which a training is asked to stop (default: 5)"
     )
     app.add_argument("--student-memory", type=_count(1_000_000), help="MiB of a student's training (default: 2048)")
     app.add_argument("--student-disk", type=_count(1_000_000), help="MiB of a student's runs (default: 200)")
@@ -344,7 +354,7 @@ def _app_options(app: Parser) -> None:
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
     parser = _without_json(commands, name, text)
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    parser.add_argument("--json", action="store_true", help="print a JSON object and nothing else")
     return parser
 
 
@@ -355,7 +365,7 @@ def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN40
 
 
 def _settings(parser: Parser, *names: str) -> None:
-    """Add the options of these settings; which values they may have, the config or the recipe says."""
+    """Add the options of these settings; the config or the recipe checks their values."""
     usual = STUDY if parser.prog.endswith(" study") else {}
     for name in names:
         default = SETTINGS[name].default
@@ -370,11 +380,15 @@ def _settings(parser: Parser, *names: str) -> None:
 
 def _scale_options(train: Parser) -> None:
     train.add_argument(
-        "--labels", metavar="FACTOR", help="make the density conditional on a factor of the data, as letter or glasses"
+        "--labels",
+        metavar="FACTOR",
+        help="make the density conditional on a factor of the data, such as letter or glasses",
     )
     train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
-    train.add_argument("--compile", action="store_true", help="compile the flow; pays for long trainings on CUDA")
-    train.add_argument("--deterministic", action="store_true", help="the same bits at every run, also on CUDA; slower")
+    train.add_argument("--compile", action="store_true", help="compile the flow; worth it for long trainings on CUDA")
+    train.add_argument(
+        "--deterministic", action="store_true", help="reproduce every bit of a training, also on CUDA; slower"
+    )
     train.add_argument("--workers", type=_whole(64), help="processes that read images ahead (default: by the data)")
     train.add_argument("--strict", action="store_true", help="stop at a picture that cannot be read")
     train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
@@ -396,7 +410,7 @@ def _checkpoint_options(parser: Parser) -> None:
 
 
 def _label_option(parser: Parser) -> None:
-    parser.add_argument("--label", help="of a flow with labels: the class it is asked for, as A")
+    parser.add_argument("--label", help="the class that a flow with labels is conditioned on, such as A")
 
 
 def _whole(most: int) -> Callable[[str], int]:
@@ -420,7 +434,7 @@ def _count(most: int, least: int = 1) -> Callable[[str], int]:
 
 
 def _keep(text: str) -> float | str:
-    """Return what ``--keep`` is given: a number where it is one."""
+    """Return the value of ``--keep``, as a number if it is a number."""
     try:
         return float(text)
     except ValueError:
@@ -428,7 +442,7 @@ def _keep(text: str) -> float | str:
 
 
 def _words(text: str) -> tuple[str, ...]:
-    """Return the words that commas separate; none is refused, as a shell's variable may be empty."""
+    """Return words separated by commas; an empty list is an error, since a shell's variable may be empty."""
     if not (words := tuple(word.strip() for word in text.split(",") if word.strip())):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} holds no word")
     return words

@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, lines in a log."""
+"""Progress of a training: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Progress = Callable[[int, float], None]
 
 
 class Lines:
-    """Prints where a training stands, every half minute and at the end.
+    """Prints the step of a training, every half minute and at the end.
 
     Args:
-        begun: the step that it goes on from.
+        begun: the step at which this training starts or resumes.
         total: steps in all.
         batch: images a step.
 
@@ -28,10 +28,10 @@ class Lines:
         self._first = True
 
     def __call__(self, step: int, bits: float) -> None:
-        """Take note of a step, and print a line if it is time."""
+        """Record a step, and print a line if it is time."""
         now = time.monotonic()
         if self._first and step < self._total:
-            # Rates count from here on: the first step waited for all that is built and read before it.
+            # Rates count from this step on: the first step also waits for the flow to be built and data to be read.
             self._first, self._step, self._time = False, step, now
         if now - self._time < LINE_S and step < self._total:
             return
@@ -61,10 +61,10 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def training_progress(begun: int, total: int, batch: int, quiet: bool) -> Iterator[Progress]:
-    """Yield what is called with (step, bits/dim): it moves a bar on a terminal, and prints lines elsewhere.
+    """Yield a function of (step, bits/dim) that moves a bar on a terminal, and prints lines elsewhere.
 
     Args:
-        begun: the step that the training goes on from, so that the rate counts none before it.
+        begun: the step at which the training starts or resumes; rates count from it.
         total: steps in all.
         batch: images a step.
         quiet: print no lines.

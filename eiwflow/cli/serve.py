@@ -1,4 +1,4 @@
-"""How the app is started for others: the addresses and names of this machine, and what the server is told."""
+"""Start the app: the addresses and names of this machine, and the server's command line and environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .. import project, server_settings
 PORT = 8501
 _HERE = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
-#: Options of ``eiwflow app`` -> the environment variables that the server reads.
+#: Options of ``eiwflow app`` -> environment variables of the server.
 VARIABLES = {
     "student_steps": "EIWFLOW_STUDENT_STEPS",
     "student_minutes": "EIWFLOW_STUDENT_MINUTES",
@@ -43,13 +43,13 @@ def app_command(options: argparse.Namespace) -> NoReturn:
 
 
 def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
-    """Return the server's command line and what its environment holds beside this one's."""
-    # -P: modules of the working folder are not run.
+    """Return the server's command line, and the variables to add to its environment."""
+    # -P: Python imports no modules from the working folder.
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(project.ROOT / "app.py")]
     environment = {}
     shared = options.classroom or options.read_only
     join_url = options.join_url or os.environ.get("EIWFLOW_JOIN_URL")
-    if options.port is not None or shared:  # a class is told one port, so no other one may be taken
+    if options.port is not None or shared:  # a class knows this port, so Streamlit must not choose another
         command += ["--server.port", str(options.port or PORT)]
     if options.headless or shared:
         command += ["--server.headless", "true"]
@@ -58,7 +58,7 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     if options.address is not None or join_url is not None:
         for name in names(options.address, join_url):
             command += ["--server.allowedHosts", name]
-    if options.address in _EVERYWHERE:  # or Streamlit asks another host for this machine's address
+    if options.address in _EVERYWHERE:  # otherwise Streamlit asks another host for this machine's address
         command += ["--browser.serverAddress", reached_at(options.address)]
     if shared:
         environment["EIWFLOW_MODE"] = "classroom" if options.classroom else "read-only"
@@ -79,7 +79,7 @@ def names(address: str | None, join_url: str | None) -> list[str]:
         hosts += [*own_addresses(), socket.gethostname()]
     elif address is not None:
         hosts.append(address)
-    with suppress(ValueError):  # the settings' check says what is wrong
+    with suppress(ValueError):  # the check of settings states the error
         if join_url is not None and (host := urlsplit(join_url).hostname):
             hosts.append(host)
     return list(dict.fromkeys(name.lower() for name in hosts if name))
@@ -91,9 +91,9 @@ def reached_at(address: str) -> str:
 
 
 def own_addresses() -> list[str]:
-    """Return this machine's addresses in its networks, the one that leads to others first; none without a network."""
+    """Return this machine's addresses, the address of the default route first; empty without a network."""
     addresses = []
-    # Nothing is sent: the system only says which of its addresses it would send from (RFC 5737, RFC 3849).
+    # Sends nothing: the system only chooses the address that it would send from (RFC 5737, RFC 3849).
     for family, other in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as line:
             line.connect((other, 9))

@@ -15,7 +15,7 @@ from ..flow.bijection import generator_for
 
 
 def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
-    """Return the image numbers (batch,) of a step: consecutive pieces of one fresh permutation an epoch."""
+    """Return the image numbers (batch,) of a step; every epoch takes batches in turn from a new permutation."""
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = torch.cat([_permutation(n, seed, epoch) for epoch in epochs]) if len(epochs) > 1 else None
@@ -24,7 +24,7 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
 
 
 def own_indices(n: int, batch: int, seed: int, step: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-    """Return the image numbers (batch / parts,) of a step that the part (number, parts) of the batch consists of."""
+    """Return the image numbers (batch / parts,) of a step for one part (number, parts) of its batch."""
     count = batch // part[1]
     return batch_indices(n, batch, seed, step)[count * part[0] : count * (part[0] + 1)]
 
@@ -59,11 +59,11 @@ def training_batch(
         images: uint8, in memory or on disk; a tensor of them is (N, C, H, W).
         size: (h, w) of the crops.
         batch: images of the whole step.
-        seed: of everything random.
-        step: likewise; from 0.
+        seed: with the step, the source of all random draws.
+        step: from 0.
         flip: mirror every image left to right with probability ½.
         bits: of the grey levels.
-        part: (number, parts) of the batch: all that is random is drawn, and only the part's images are read.
+        part: (number, parts) of the batch. Random numbers are drawn for the whole batch, images read for the part.
 
     Raises:
         DataError: images cannot be read, or are smaller than the crops.
@@ -86,6 +86,6 @@ def training_batch(
 
 
 def _skip(count: int, generator: torch.Generator) -> None:
-    """Draw the numbers of other processes' images, and drop them."""
+    """Draw and discard the random numbers of other processes' images."""
     if count:
         torch.rand(count, generator=generator)

@@ -19,7 +19,7 @@ from .optimiser import optimisers
 from .recipe import Recipe
 from .run_directory import peak_memory_mib
 
-#: Timings a figure is the median of, and of a step whose cost is compared with others'.
+#: Number of timings whose median is a figure, and of timings of a step that is compared with other steps.
 REPEATS, COST_REPEATS = 7, 25
 
 
@@ -29,8 +29,8 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     The train step is zero_grad, forward, backward and the default optimiser on one fixed float batch;
     ``convolutions_cpu_s`` (forward + backward) and ``convolutions_forward_cpu_s`` are the coupling networks alone, in
     the same batch size, memory format and thread. ``split_ratio`` is the step's time as a multiple of the same flow's
-    with a static split, ``null_ratio`` that of two flows with one and the same static split: what the noise of the
-    machine alone makes. All are timed in turns, so that a change of the machine's speed falls on each.
+    with a static split, ``null_ratio`` that of two flows with the same static split: the effect of the machine's noise
+    alone. All are timed in turns, so that a change of the machine's speed falls on each.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.

@@ -1,4 +1,4 @@
-"""What a training takes of a device before it is tried: time, measured on a few steps, and memory, estimated."""
+"""The cost of a training before it starts: its time, measured on a few steps, and its memory, estimated."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .trainer import Trainer
 WARM_UP, TIMED = 2, 5
 #: Seconds until the first step: the process, torch, the data.
 START_S = 4.0
-#: A forward pass' part of a training step.
+#: Share of a forward pass in the time of a training step.
 FORWARD = 0.35
 #: The constants of :func:`memory_bytes`, fitted to the saved tensors and the peak memory of flows of many sizes.
 _PROCESS, _STATES, _FEATURES, _HIDDEN, _PASSING, _PROBE = 380 * 2**20, 13, 4.0, 1.8, 1.2, 25
-#: So much of the free memory may be taken.
+#: Share of the free memory that a training may take.
 ROOM = 0.9
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a recipe's parts on a device, with the threads that torch has.
+    """Seconds of a recipe's parts on a device, with torch's present number of threads.
 
     Attributes:
         recipe: that was timed.
         step_s: a training step, median.
-        recording_s: what a recording step does beside it.
+        recording_s: the additional work of a recording step.
 
     """
 
@@ -50,19 +50,19 @@ class Timing:
         return self.step_s * work(recipe.flow) * recipe.batch / (work(self.recipe.flow) * self.recipe.batch)
 
     def seconds(self, recipe: Recipe, test_images: int) -> float:
-        """Return the seconds that a recipe takes from start to end, by this timing."""
+        """Return the seconds that a recipe takes from start to end, estimated from this timing."""
         step, images = self.step_of(recipe), 2 * test_images
         recording = self.recording_s * work(recipe.flow) / work(self.recipe.flow)
         scoring = FORWARD * step * images / recipe.batch
         return START_S + recipe.iterations * step + len(recording_steps(recipe.iterations)) * recording + scoring
 
 
-#: Of an analysis: bytes of the process itself, and multiplications a second.
+#: For an analysis: bytes of the process itself, and multiplications a second.
 _LOOK_PROCESS, _LOOK_RATE = 800 * 2**20, 2e10
 
 
 def time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
-    """Train a few steps of a recipe, and forget them: the memory too, since the server that asks lives on."""
+    """Time a few training steps of a recipe; discard them and free their memory, since the calling server lives on."""
     try:
         return _time_steps(recipe, images, device)
     finally:
@@ -83,7 +83,7 @@ def _time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timi
 
 
 def _seconds(doing: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds of some work: of a CPU as if nothing else ran there."""
+    """Return the seconds of some work; on a CPU the process time per thread, which other processes do not change."""
     if device.type == "cpu":
         started = time.process_time()
         doing()
@@ -96,9 +96,10 @@ def _seconds(doing: Callable[[], object], device: torch.device) -> float:
 
 
 def look(flow: FlowConfig, images: int) -> tuple[int, float]:
-    """Return rough estimates of the bytes and CPU seconds that it takes to look at images with a flow.
+    """Return rough estimates of the bytes and CPU seconds that analysing images with a flow takes.
 
-    The widest level's hidden layers of all images together, and the process; multiplications at a common rate. Fitted
+    Bytes are those of the widest level's hidden layers for all images, and of the process; seconds assume one rate of
+    multiplications. Fitted
     to one case, 64 images of 3×256×256, 8 steps, width 256, which took 3.2 GB and 49 s; not checked against others.
     """
     return images * activation_bytes(flow) + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
@@ -107,10 +108,11 @@ def look(flow: FlowConfig, images: int) -> tuple[int, float]:
 def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
     """Return an estimate, good to about a fifth, of the memory that a training takes at its peak.
 
-    What a step keeps for its gradients (4.0 numbers a feature and 1.8 a hidden unit, for every image), the flow in all
-    its states (weights, averages, gradients, moments, and their copies when they are saved), what the recording steps
-    look at, and the process. Of several ``processes`` each has its part of the batch, and of that one part at a time
-    where the recipe accumulates. With ``memory="recompute"`` a step keeps its input, and one step of a level the rest.
+    It adds up the activations kept for gradients (4.0 numbers a feature and 1.8 a hidden unit, for every image), the
+    flow's states (weights, averages, gradients, moments, and their copies while they are saved), the images of the
+    recording steps, and the process. Each of several ``processes`` holds its part of the batch, and if the recipe
+    accumulates, one piece of that part at a time. With ``memory="recompute"`` every step of a level keeps its input,
+    and a single one keeps its activations.
     """
     features = hidden = inputs = 0
     stored = recipe.flow.memory == "store"
@@ -135,10 +137,11 @@ def _levels(flow: FlowConfig) -> list[tuple[int, int, int]]:
 
 
 def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> int:
-    """Return the estimate of :func:`memory_bytes`, or refuse what the device has no room for.
+    """Return the estimate of :func:`memory_bytes`; refuse a training that the device has no room for.
 
     Raises:
-        ConfigError: it is too much, with the batch that would fit, or the flow is too large for a checkpoint.
+        ConfigError: the memory does not suffice (the message names a batch that fits), or the flow is too large for a
+            checkpoint.
 
     """
     needed, free = memory_bytes(recipe, processes), free_bytes(device)
@@ -159,7 +162,7 @@ def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> in
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the memory that a device has to give, in bytes."""
+    """Return the free memory of a device, in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return free_memory()

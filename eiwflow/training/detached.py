@@ -1,4 +1,4 @@
-"""A process of its own that outlives the one that started it: how the app starts a training, and a study."""
+"""Start a process that outlives its parent, as the app does for a training or a study."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-#: Where the package lies: the server may have been started elsewhere.
+#: Folder of the package: the server's working folder may be another.
 HOUSE = str(Path(__file__).resolve().parents[2])
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment in which a process of ours finds this package, with these variables set."""
+    """Return the environment in which a child process finds this package, with these variables set."""
     paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
 
 
 def start(module: str, arguments: Sequence[str], output: BinaryIO, content: bytes = b"") -> subprocess.Popen[bytes]:
-    """Start a module of ours in a session of its own and return the process.
+    """Start a module of this package in a session of its own and return the process.
 
     Arguments:
         module: the module's dotted name, run as ``python -m``.
         arguments: of its command line.
-        output: the file that it writes to.
-        content: of its standard input.
+        output: the file that receives its output.
+        content: its standard input.
 
     Raises:
         OSError: it cannot be started.
 
     """
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],  # -P: modules of the working folder are not run
+        [sys.executable, "-P", "-m", module, *arguments],  # -P: Python imports no modules from the working folder
         stdin=subprocess.PIPE if content else subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
         env=environment(),
     )
-    # Somebody has to take note of its end, or it stays a zombie.
+    # A thread waits for its end, or it stays a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
     if content and process.stdin is not None:
         with process.stdin as standard_input:
@@ -51,7 +51,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO, content: byte
 
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait until a process that was started is ready, or has ended; return False, and kill it, where it is too slow."""
+    """Wait until a new process is ready or has ended; kill it and return False if it is too slow."""
     end = time.monotonic() + seconds
     while not ready() and process.returncode is None:
         if time.monotonic() > end:

@@ -1,8 +1,8 @@
 """Several processes that train one flow: ``torchrun --nproc-per-node N -m eiwflow train …``.
 
-Every process draws what is random of a whole batch from (seed, step) and reads its part of the images, so that a team
-sees the images that one process alone would. The first process initialises the flow, writes the run directory, and
-tells the others what they cannot know: the recipe, and where a resumed run stands.
+Every process draws the random numbers of the whole batch from (seed, step) and reads its part of the images, so that
+the processes together see the same images as a single process. The first process initialises the flow, writes the run
+directory, and sends the others the recipe and the step of a resumed run.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Shared = TypeVar("Shared")
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train one flow; what it says of a process alone is true without any exchange.
+    """The processes that train one flow; a single process is a group of size 1, without any exchange.
 
     Attributes:
         rank: this process' number.
-        size: how many there are.
+        size: the number of processes.
         local_rank: this process' number on its machine, which is that of its GPU.
 
     """
@@ -45,7 +45,7 @@ class Team:
         return self.rank == 0
 
     def check(self, batch: int, accumulate: int = 1) -> None:
-        """Refuse a batch that cannot be shared out evenly."""
+        """Refuse a batch that cannot be divided evenly."""
         if batch % self.size:
             raise ConfigError(f"batch is {batch}; it must be divisible by the {self.size} processes that share it.")
         if batch % (self.size * accumulate):
@@ -55,36 +55,36 @@ class Team:
             )
 
     def join(self, flow: nn.Module) -> nn.Module:
-        """Return the flow with gradients that are means over the team, after all have taken the first one's state."""
+        """Return the flow with the first process' state, and with gradients averaged over all processes."""
         if self.size == 1:
             return flow
-        # No buffer changes while a flow trains: they are sent once, not before every forward pass.
+        # Buffers do not change in training: they are sent once, not before every forward pass.
         for buffer in flow.buffers():
             dist.broadcast(buffer, src=0)
         parallel = nn.parallel.DistributedDataParallel
-        # The name of before torch 2.13 warns there.
+        # From torch 2.13 on, the old name gives a warning.
         names = inspect.signature(parallel).parameters
         name = next(each for each in ("forward_sync_buffers", "broadcast_buffers") if each in names)
         return parallel(flow, gradient_as_bucket_view=True, **{name: False})  # type: ignore[arg-type]
 
     def unshared(self, model: nn.Module) -> AbstractContextManager[None]:
-        """Return a context in which gradients of what :meth:`join` returned are added up and not shared."""
+        """Return a context in which gradients of the flow from :meth:`join` are added up and not exchanged."""
         return nullcontext() if self.size == 1 else cast("nn.parallel.DistributedDataParallel", model).no_sync()
 
     def means(self, values: Sequence[float]) -> list[float]:
-        """Return the mean of each number over the team."""
+        """Return the mean of each number over all processes."""
         return [*values] if self.size == 1 else [v / self.size for v in self._reduced(values, dist.ReduceOp.SUM)]
 
     def agree(self, asked: int) -> int:
-        """Return the largest of the team's numbers: what one is asked to do, all do at the same step."""
+        """Return the largest number of any process, so that a request to one process reaches all at the same step."""
         return asked if self.size == 1 else int(self._reduced([asked], dist.ReduceOp.MAX)[0])
 
     def own(self, count: int) -> slice:
-        """Return which of ``count`` things are this process' own: a piece of them, in the order of the processes."""
+        """Return this process' range of ``count`` items; ranges follow the order of the processes."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def gather(self, values: torch.Tensor) -> torch.Tensor:
-        """Return the tensors (n, …) of all processes in one, in the order of the processes; on the CPU."""
+        """Return the concatenated tensors (n, …) of all processes, in the order of the processes; on the CPU."""
         if self.size == 1:
             return values
         parts: list[torch.Tensor] = [values] * self.size
@@ -92,7 +92,7 @@ class Team:
         return torch.cat(parts)
 
     def share(self, value: Shared | None) -> Shared | None:
-        """Return what the first process gives."""
+        """Return the first process' value."""
         if self.size == 1:
             return value
         box = [value]
@@ -100,7 +100,7 @@ class Team:
         return box[0]
 
     def _reduced(self, values: Sequence[float], how: dist.ReduceOp.RedOpType) -> list[float]:
-        # On the CPU, by gloo, whatever the flow trains on.
+        # On the CPU, by gloo, for a flow on any device.
         numbers = torch.tensor(values, dtype=torch.float64)
         dist.all_reduce(numbers, how)
         return numbers.tolist()
@@ -111,7 +111,7 @@ ALONE = Team()
 
 @contextmanager
 def gathered() -> Iterator[Team]:
-    """Gather the processes that torchrun started; without it, one is alone."""
+    """Return the group of processes that torchrun started; without torchrun, this process alone."""
     if not dist.is_available() or not dist.is_torchelastic_launched():
         yield ALONE
         return
@@ -123,10 +123,10 @@ def gathered() -> Iterator[Team]:
 
 
 def leave(code: int) -> NoReturn:
-    """End a process of a team at once, with what it has printed written out.
+    """End a process of a group at once, after flushing its output.
 
-    DistributedDataParallel keeps the group, and so gloo's threads, beyond the group's destruction; a process that
-    tidies up around them as it ends is now and then aborted by them, and its whole team is then called failed.
+    DistributedDataParallel keeps gloo's threads beyond the group's destruction. They sometimes abort a process that
+    ends in the usual way, and torchrun then reports that the whole group failed.
     """
     sys.stdout.flush()
     sys.stderr.flush()

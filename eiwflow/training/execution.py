@@ -1,4 +1,4 @@
-"""How a run is computed: settings that a recipe does not hold, since another machine may choose others."""
+"""How a run is computed: settings outside the recipe, since another machine may choose others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Execution:
 
     Args:
         compiled: compile the flow's forward and backward pass as one graph.
-        deterministic: use only algorithms that give the same bits at every run, also on a GPU.
+        deterministic: use only algorithms that give the same bits in every run, also on a GPU.
         workers: processes that read batches ahead; None chooses by device and data set.
         strict: refuse a folder with a picture that cannot be read, instead of leaving it out.
         save_every: steps between two saves, beside the recording steps; 0 saves every minute.
@@ -36,10 +36,10 @@ class Execution:
 
 
 def check_precision(recipe: Recipe, device: torch.device) -> None:
-    """Refuse bfloat16 where the device does not compute it.
+    """Refuse bfloat16 on a device that cannot train with it.
 
     Raises:
-        ConfigError: with the device and what to choose.
+        ConfigError: the message names the device and the allowed choices.
 
     """
     if recipe.precision == "bfloat16" and device.type != "cuda":
@@ -55,7 +55,7 @@ def set_arithmetic(device: torch.device, deterministic: bool) -> str:
     an inverse depends on stays in float32.
     """
     if deterministic:
-        # cuBLAS reads it when it is first used.
+        # cuBLAS reads this variable on first use.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
     if device.type != "cuda":
@@ -69,7 +69,7 @@ def set_arithmetic(device: torch.device, deterministic: bool) -> str:
 
 
 def default_threads() -> int:
-    """Return the CPU threads of a training that names none: half of the cores that this process may use.
+    """Return the default number of CPU threads of a training: half of the cores that this process may use.
 
     Two busy threads on a busy machine of two cores took nine times the CPU of one. ``OMP_NUM_THREADS`` is respected.
     """

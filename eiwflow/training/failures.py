@@ -1,4 +1,4 @@
-"""Why a run cannot go on, in a sentence, and what to try."""
+"""A run's failures: the reason in a sentence, and advice."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .. import files
 from ..data import DataError
 from ..flow import ShapeError
 
-#: Said where a process that reads images is gone.
+#: The reason when a process that reads images has ended.
 READER_ENDED = "a process that reads images ended unexpectedly: killed, or out of memory."
 
 
 class TrainingFailed(RuntimeError):
-    """A run had to stop; the message names the step and what happened, ``advice`` what to try."""
+    """A run had to stop; the message names the step and the reason, ``advice`` the next thing to try."""
 
     advice = ""
 
@@ -26,21 +26,21 @@ class NotFinite(TrainingFailed):
 
 
 def foreseen(error: BaseException) -> bool:
-    """Return whether the error has a sentence; any other RuntimeError is a mistake in the program."""
+    """Return whether this module explains the error; any other RuntimeError is a bug."""
     known = isinstance(error, TrainingFailed) or of_memory(error) or bool(of_another_process(error))
     return known or not isinstance(error, RuntimeError)
 
 
 def of_memory(error: BaseException) -> bool:
-    """Return whether memory ran out: torch has a class of its own for the GPU's, none for the CPU's."""
+    """Return whether memory ran out: torch has an error class for GPU memory, but none for the CPU's."""
     no_class = isinstance(error, RuntimeError) and "allocate memory" in str(error)
     return no_class or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def of_another_process(error: BaseException) -> str:
-    """Return what happened where a process that this one needs has ended, as the end of a sentence; empty elsewhere.
+    """Return the end of a sentence for an error caused by the end of another process; empty for other errors.
 
-    torch says both by a RuntimeError, of a process that reads images from a signal's handler, at any place.
+    torch raises a RuntimeError for it; for a process that reads images, from a signal handler at any point.
     """
     words = str(error) if isinstance(error, RuntimeError) else ""
     if "DataLoader worker (pid" in words:

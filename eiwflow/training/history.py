@@ -1,4 +1,4 @@
-"""What a run writes down on its way, and how that is read: a line of numbers a step, orders, entropies, samples."""
+"""The records of a run, and reading them: a line of numbers a step, orders, entropies, samples."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ..flow.information import entropy_rate, marginal_entropy, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
 
-#: Images that a recording step looks at.
+#: Images that a recording step analyses.
 PROBE_IMAGES = 128
-#: Values a channel that its marginal entropy is estimated from on a recording step.
+#: Values of a channel from which a recording step estimates its marginal entropy.
 RECORDED_VALUES = 4096
-#: More bytes than a line and all lines of our metrics.jsonl have: what is longer is not ours, and would take thirty
-#: times as much memory.
+#: Most bytes of a line and of a whole metrics.jsonl. Our files are smaller; reading a longer one would take thirty
+#: times its size in memory.
 MAX_LINE, MAX_METRICS = 2**20, 128 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
-#: Montages of a training, pixels of one, and bytes of one and of all: four times what our largest flows draw.
+#: Most montages of a training, pixels and bytes of a montage, and bytes of all: four times those of our largest flows.
 MAX_MONTAGES, MAX_MONTAGE_PIXELS, MAX_SAMPLES, MAX_ALL_SAMPLES = 64, 2**22, 16 * 2**20, 64 * 2**20
 SAMPLES = 16
 SAMPLE_TEMPERATURE = 1.0
@@ -86,7 +86,7 @@ def _rounded(values: Tensor) -> list[float | None]:
 def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> bytes | None:
     """Return samples of fixed ε as one lossy WEBP, four in a row, or None where they are not finite.
 
-    Of a flow with labels they are of one class after the other.
+    For a flow with labels, consecutive samples are of consecutive classes.
     """
     labels = torch.arange(count) % flow.config.context if flow.config.context else None
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
@@ -117,10 +117,10 @@ def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> N
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a ``metrics.jsonl``, none of one that cannot be read.
+    """Return the records of a ``metrics.jsonl``; none if it cannot be read.
 
-    The last may be half written and is then left out. What no training writes is left out too: lines that are no record
-    of a step, and those beyond all bounds.
+    A half-written last line is left out, and so are lines that no training writes: those without a step, and those
+    beyond the bounds.
     """
     with contextlib.suppress(OSError):
         return strict_records(path)
@@ -128,7 +128,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def strict_records(path: Path) -> list[dict[str, Any]]:
-    """Return what :func:`read_records` returns.
+    """Return the records as :func:`read_records`, but raise an error if they cannot be read.
 
     Raises:
         OSError: the file cannot be read.
@@ -151,7 +151,7 @@ def _is_step(value: object) -> bool:
 
 
 def _is_moderate(value: object) -> bool:
-    """Return whether every number in a value of JSON is finite, and a float can hold it."""
+    """Return whether every number in a value of JSON is finite as a float."""
     if isinstance(value, dict):
         return all(map(_is_moderate, value.values()))
     if isinstance(value, list):
@@ -162,7 +162,7 @@ def _is_moderate(value: object) -> bool:
 def read_samples(folder: Path) -> dict[int, bytes]:
     """Return the montages of samples in a folder by their step, as a training writes them.
 
-    Left out is what is no small WEBP, and what is beyond all bounds: a folder may come from a stranger.
+    Files that are not small WEBPs are left out, and so are files beyond the bounds: the folder is untrusted.
 
     Raises:
         OSError: one of them cannot be read.
@@ -182,6 +182,6 @@ def read_samples(folder: Path) -> dict[int, bytes]:
 
 
 def sample_files(folder: Path) -> dict[int, Path]:
-    """Return the montages of samples in a folder by their step, in the order of steps; other names are passed over."""
+    """Return the montages of samples in a folder by their step, in the order of steps; ignore other file names."""
     matches = ((re.fullmatch(r"step_([0-9]{1,15})\.webp", path.name), path) for path in files.entries(folder))
     return dict(sorted((int(match[1]), path) for match, path in matches if match))

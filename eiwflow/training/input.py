@@ -42,7 +42,7 @@ class Batches(Dataset[Tensor | DataError]):
     part: tuple[int, int] = (0, 1)
 
     def __getitem__(self, step: int) -> Tensor | DataError:
-        """Return x of a step, or why it cannot be read: an error that a process raises would lose its sentence."""
+        """Return x of a step, or the error: raised in a worker process, it would lose its message."""
         try:
             return self.of_step(step, self.recipe.batch, self.part)
         except DataError as error:
@@ -99,12 +99,12 @@ class Input:
         return x.to(self._device, non_blocking=True)
 
     def close(self) -> None:
-        """End the processes that read."""
+        """End the processes that read ahead."""
         self._next, self._iterator = -1, iter(())
 
     def _ahead(self, first: int) -> Iterator[Tensor | DataError]:
         with warnings.catch_warnings():
-            # torch counts cores, and advises; a user who names a number has counted too.
+            # torch warns of more workers than cores; a user's own number stands.
             warnings.filterwarnings("ignore", "This DataLoader will create")
             loader = DataLoader(
                 self._batches,
@@ -128,7 +128,7 @@ def _ignore_interrupts(worker: int) -> None:
 def default_workers(batches: Batches, device: torch.device) -> int:
     """Return how many processes read ahead: none for images in memory that a CPU trains on, which is busy enough."""
     if multiprocessing.current_process().daemon:
-        return 0  # it may have no children
+        return 0  # a daemon may have no child processes
     if device.type == "cuda":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return max(1, min(MOST_WORKERS, cores // batches.part[1] - 1))

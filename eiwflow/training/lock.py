@@ -1,4 +1,4 @@
-"""File locks: the kernel frees one however its process ends, so it alone tells whether that process is alive."""
+"""File locks. The kernel frees a lock however its process ends, so a lock tells whether that process is alive."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-#: A look at a lock holds it for an instant: a process that means to have it tries for longer than that.
+#: Seconds for which a process tries to take a lock: checking a lock holds it for an instant.
 PATIENCE_S = 0.5
 _GLANCE_S, _POLL_S = 0.03, 0.01
 
 
 def of_run(run: Path) -> FileLock:
-    """Return the lock of a run directory: held by the process that trains it, however that was started."""
+    """Return the lock of a run directory: held by the process that trains it, from a page or a terminal."""
     return FileLock(run / "run.lock", is_singleton=True)
 
 
 def of_device(root: Path, device: str) -> FileLock:
-    """Return the lock of a device: held by the worker that was started from the page, if there is one."""
+    """Return the lock of a device: held by the worker that a page started there, if any."""
     return FileLock(root / f".{device.replace(':', '-')}.lock")
 
 
@@ -37,7 +37,7 @@ def take(lock: FileLock, patience_s: float = PATIENCE_S) -> bool:
 
 
 def held(lock: FileLock) -> bool:
-    """Return whether a process holds the lock; looking leaves nothing behind."""
+    """Return whether a process holds the lock, without changing anything on disk."""
     path = Path(lock.lock_file)
     if not path.is_file():
         return False
@@ -51,7 +51,7 @@ def held(lock: FileLock) -> bool:
 
 
 def _held_by_another(path: Path) -> bool:
-    """Return whether a lock is held that this process may read and not write: another user's, on another disk."""
+    """Return whether a lock is held that this process may read but not write, such as another user's."""
     try:
         import fcntl
     except ImportError:  # Windows

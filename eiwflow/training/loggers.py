@@ -15,17 +15,17 @@ PROJECT = "eiwflow"
 
 
 class Logger(Protocol):
-    """Takes records as ``metrics.jsonl`` does."""
+    """Receives the records of ``metrics.jsonl``."""
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Take one record."""
+        """Log a record."""
 
 
 class NoLogger:
     """Drops every record."""
 
     def log(self, record: Mapping[str, Any]) -> None:
-        """Do nothing."""
+        """Ignore a record."""
 
 
 class TensorBoard:
@@ -52,7 +52,7 @@ class Tracker:
 
 
 def numbers(record: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of a record by name, those of its levels as ``level 1/noise_square``.
+    """Return the numbers of a record by name, a level's numbers as ``level 1/noise_square``.
 
     >>> numbers({"step": 3, "bits_per_dim": 4.0, "levels": [{"noise_square": 1.1, "order": [0, 1]}]})
     {'bits_per_dim': 4.0, 'level 1/noise_square': 1.1}
@@ -123,10 +123,10 @@ def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Logger]:
 
 
 def check_logger(name: str) -> None:
-    """Refuse a logger whose package is missing, before anything is begun.
+    """Refuse a logger whose package is missing, before the run begins.
 
     Raises:
-        RunError: with the command that installs it.
+        RunError: the message names the command that installs it.
 
     """
     if name and importlib.util.find_spec(name) is None:

@@ -1,4 +1,4 @@
-"""How a training lays out its memory, and that it keeps what a step frees for the next step."""
+"""Memory in training: the layout of convolutions, and freed memory that is kept for the next step."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 from ..flow import MultiScaleFlow
 
-#: Names of malloc.h: the free memory at the heap's top from which it is given back, and the size from which a block is
-#: a mapping of its own, given back at once.
+#: Parameters of malloc.h: the free memory at the heap's top above which glibc returns it, and the size above which a
+#: block is a mapping of its own, which is returned at once.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-#: The largest threshold of a mapping that glibc takes on 64 bits.
+#: The largest threshold of a mapping that glibc accepts on 64 bits.
 LARGEST_MMAP_THRESHOLD = 2**25
 LARGEST_INT = 2**31 - 1
 
@@ -20,8 +20,8 @@ LARGEST_INT = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Tell glibc to keep freed memory; return whether it does.
 
-    By default the activations' memory goes back to the system after every step and comes again page by page, each
-    page cleared: a tenth of a step's time. The peak stays what it was. Elsewhere than on glibc nothing is changed.
+    By default the activations' memory returns to the system after every step, and the next step gets it page by page,
+    each page cleared: a tenth of a step's time. The peak memory is the same. Without glibc this does nothing.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -30,20 +30,20 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> bool:
-    """Let glibc give memory back again, beginning with what is free now; return whether it does.
+    """Let glibc return freed memory again, and return the present free memory; return whether it does.
 
-    For a process that has trained a little and goes on with something else, as the app's server does.
+    For a process that has trained for a short time and lives on, such as the app's server.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    # The largest values that the thresholds take by themselves: to set one is to fix both.
+    # The largest values that glibc itself chooses for the thresholds: setting one of them fixes both.
     done = libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
     done &= libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
-    libc.malloc_trim(0)  # what it returns is whether there was something to give
+    libc.malloc_trim(0)  # it returns whether there was memory to return
     return bool(done)
 
 
 def channels_last(flow: MultiScaleFlow) -> MultiScaleFlow:
-    """Return the flow, its convolutions laid out as images with the channels last are: several times as fast."""
+    """Return the flow with its convolutions in channels-last layout, which is several times as fast."""
     return flow.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it

@@ -49,7 +49,7 @@ def moments(stepper: torch.optim.Optimizer) -> set[str]:
 def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
     """Return the weights of the coupling networks' convolutions."""
     layers = (layer for coupling in flow.couplings() for layer in coupling.network.modules())
-    # A parametrized weight is no parameter: what it is computed from is left to AdamW.
+    # A parametrized weight is no parameter: AdamW steps the parameters that it is computed from.
     return [
         p for p in (getattr(layer, "weight", None) for layer in layers) if isinstance(p, nn.Parameter) and p.dim() > 1
     ]
@@ -58,13 +58,13 @@ def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
 class Muon(torch.optim.Optimizer):
     r"""Steps along a momentum whose matrix is made nearly orthogonal, for the weights of convolutions.
 
-    A weight (O, I, k, k) is taken as a matrix W (O, I k k). With Nesterov momentum M and its singular values drawn near
-    to 1 in U,
+    A weight (O, I, k, k) is taken as a matrix W (O, I k k). M is the Nesterov momentum, and U is M
+    with its singular values moved close to 1:
 
     .. math:: W \leftarrow (1 - \eta \lambda) W - \eta \sqrt{\max(1, O / I k^2)} \, U
 
     torch's own Muon takes matrices only, one after the other and in bfloat16; here all weights of one shape go through
-    the iteration together, in float32, which takes a third of the time on a CPU.
+    the iteration together, in float32, in a third of the time on a CPU.
 
     Arguments:
         weights: at least two-dimensional, with a gradient at every step.
@@ -76,15 +76,15 @@ class Muon(torch.optim.Optimizer):
 
     """
 
-    #: The iteration's polynomial, and how often it is applied: more than three times changed no bits/dim.
+    #: Coefficients of the iteration's polynomial, and its number of steps: more than three did not change bits/dim.
     POLYNOMIAL, ITERATIONS = (3.4445, -4.7750, 2.0315), 3
 
     def __init__(self, weights: Iterable[Tensor], lr: float, weight_decay: float = 0.0, momentum: float = 0.95) -> None:
         super().__init__(list(weights), {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # takes no closure
-        """Take one step."""
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # a closure is refused
+        """Take one step of all weights."""
         if closure is not None:
             raise TypeError("This optimiser takes no closure.")
         for group in self.param_groups:
@@ -100,7 +100,7 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-        # Columns as channels last lie in memory, so that none is moved: their order plays no part.
+        # Columns in the order of channels-last memory, so that no value is copied; the result does not depend on it.
         last = [each.movedim(1, -1) for each in ahead]
         steps = self.orthogonal(torch.stack([each.flatten(1) for each in last])).unflatten(2, last[0].shape[1:])
         length = group["lr"] * math.sqrt(max(1.0, len(weights[0]) / weights[0][0].numel()))
@@ -110,7 +110,7 @@ class Muon(torch.optim.Optimizer):
 
     @classmethod
     def orthogonal(cls, matrices: Tensor) -> Tensor:
-        """Return matrices (N, R, C) of the same singular vectors, the singular values drawn near to 1."""
+        """Return matrices (N, R, C) of the same singular vectors, with singular values close to 1."""
         if matrices.shape[1] > matrices.shape[2]:
             return cls.orthogonal(matrices.mT).mT
         x = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
@@ -118,7 +118,7 @@ class Muon(torch.optim.Optimizer):
             for _ in range(cls.ITERATIONS):
                 x = cls._factor(x @ x.mT) @ x
             return x
-        # An iteration is X <- S(X Xᵀ) X: of wide matrices only the small products P of all S, and P G P, are followed.
+        # An iteration is X <- S(X Xᵀ) X. For wide matrices only the small product P of all S, and P G P, are computed.
         gram = x @ x.mT
         product = cls._factor(gram)
         for _ in range(cls.ITERATIONS - 1):

@@ -6,7 +6,7 @@ from typing import Any
 
 _SMALL = {"data": "faces16", "levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 32, "flip": True}
 _LARGE = {"data": "photos32", "levels": 3, "steps": 8, "width": 64, "size": 32, "batch": 32, "flip": True}
-#: preset -> settings of ``train``; what is said beside a preset on the command line wins.
+#: preset -> settings of ``train``; options on the command line override them.
 PRESETS: dict[str, dict[str, Any]] = {
     "minute": {**_SMALL, "iterations": 1400},
     "five-minutes": {**_SMALL, "iterations": 10_000},
@@ -15,11 +15,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def preset_settings(preset: str | None, data: str | None = None) -> dict[str, Any]:
-    """Return the settings of a preset, empty without one, for a data set; None stands for the preset's own.
+    """Return the settings of a preset for a data set (None: the preset's own); empty without a preset.
 
-    ``flip`` is off where a mirrored image is not one of the data set.
+    ``flip`` is off if mirrored images do not belong to the data set.
     """
-    from ..data import flips  # here, since a command line's help waits for no numpy
+    from ..data import flips  # imported here, so that --help does not wait for numpy
 
     settings = dict(PRESETS.get(preset or "", {}))
     if data is not None:

@@ -1,8 +1,8 @@
-"""Which process has a run: a number alone says little, since another machine or container gives it out as well.
+"""The identity of the process that trains a run: a process number alone is not unique among machines and containers.
 
-A process writes its identity where others read it, and touches that file every second while it runs. A page that wants
-it to stop leaves a file that it looks for; only a process that no longer looks is ended by a signal, and only where the
-system confirms that it is the one that was written down.
+A process writes its identity into a file, and touches that file every second while it runs. A page asks it to stop by
+leaving another file. Only a process that shows no sign of life is ended by a signal, and only if the system confirms
+its identity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-#: Seconds between two signs of life, and after how many without one a process is reported.
+#: Seconds between two signs of life, and seconds without a sign of life after which a process is reported.
 BEAT_S, SILENT_S = 1.0, 30.0
 
 
@@ -25,7 +25,7 @@ class NotThatProcess(Exception):
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:
-    """Return what tells a process of this machine from all others: its number, and where the system has more, that.
+    """Return the identity of a process on this machine: its number, its start, and the machine's boot if known.
 
     Arguments:
         pid: of the process, this one by default.
@@ -36,7 +36,7 @@ def identity(pid: int | None = None) -> dict[str, Any]:
 
 
 def _kernel() -> dict[str, str | None]:
-    """Return this boot of the kernel and this process' PID namespace, which a container has to itself."""
+    """Return the kernel's boot ID and this process' PID namespace, which differs between containers."""
     boot = namespace = None
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -45,18 +45,18 @@ def _kernel() -> dict[str, str | None]:
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process began, in the kernel's ticks since boot; None where the system does not tell."""
+    """Return the start time of a process, in the kernel's ticks since boot; None if the system does not state it."""
     with suppress(OSError, IndexError):
-        # The command's name stands in brackets, and may hold blanks and brackets itself.
+        # The command's name is in brackets, and may itself hold blanks and brackets.
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     return None
 
 
 def check(known: object) -> int:
-    """Return the number of a process that was written down, if the system confirms that it is that process.
+    """Return the number of a recorded process, if the system confirms its identity.
 
     Raises:
-        NotThatProcess: it is of another machine or container, has ended, or cannot be told from others.
+        NotThatProcess: it belongs to another machine or container, has ended, or cannot be identified.
 
     """
     if not isinstance(known, dict) or type(known.get("pid")) is not int or known["pid"] <= 1:
@@ -73,7 +73,7 @@ def check(known: object) -> int:
 
 
 def kill(known: object) -> None:
-    """End a process that was written down, at once; nothing is saved.
+    """Kill a recorded process at once; nothing is saved.
 
     Raises:
         NotThatProcess: see :func:`check`, or it belongs to another user.
@@ -81,7 +81,7 @@ def kill(known: object) -> None:
     """
     pid = check(known)
     try:
-        # By a handle: the number may be given to another process between the check and the signal.
+        # By a handle: the number may be reused for another process between the check and the signal.
         handle = os.pidfd_open(pid)
         try:
             check(known)
@@ -96,11 +96,11 @@ def kill(known: object) -> None:
 
 @contextmanager
 def beating(sign: Path, each_beat: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Touch a file every :data:`BEAT_S` seconds while the block runs: others see that this process is at work.
+    """Touch a file every :data:`BEAT_S` seconds while the block runs: other processes see that this one is at work.
 
     Arguments:
-        sign: the file; where it is not there, nothing is touched.
-        each_beat: called as often.
+        sign: the file; a missing file is not created.
+        each_beat: called at every touch.
 
     """
     over = threading.Event()

@@ -1,4 +1,4 @@
-"""What a training is made of: settings with bounds, presets, and the schedule they imply."""
+"""The recipe of a training: settings with bounds, and the learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..data.labels import MAX_NAME
 from ..flow import ConfigError, FlowConfig
 from ..options import SETTINGS, TRAINING, option
 
-#: Bounds of every number in a recipe.
+#: Smallest and largest value of every number in a recipe.
 BOUNDS: dict[str, tuple[float, float]] = {
     name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None
 }
-#: Fields that a file may lack, and lacks where they have their default: version 0.2 did not know them.
+#: Fields that version 0.2 did not know: a file lacks them when they have their defaults.
 _LATER = ("schedule", "accumulate", "init_from", "labels", "classes")
 
 
@@ -28,24 +28,24 @@ class Recipe:
     Arguments:
         flow: the model that is trained.
         data: a data set's name, or a path to an ``.npz`` or a folder.
-        batch, iterations, seed: images a step, steps, and what everything random is drawn from.
+        batch, iterations, seed: images a step, steps, and the seed of all random draws.
         optimiser: ``muon`` for the coupling networks' weights with AdamW for all else, or ``adamw`` for everything.
-        learning_rate: of AdamW at its peak, Muon's being five times as large.
-        schedule: what follows the warm-up: ``cosine`` falls to 0 at the end, ``constant`` stays at the peak.
-        weight_decay: λ of the coupling networks' weights, of which a step takes off learning rate × λ; under Muon,
-            whose steps are of one size, it keeps their singular values below about 1/λ.
+        learning_rate: of AdamW at its peak; Muon's is five times as large.
+        schedule: after the warm-up: ``cosine`` falls to 0 at the end, ``constant`` stays at the peak.
+        weight_decay: λ for the coupling networks' weights; a step subtracts learning rate × λ of them. Muon's steps are
+            of one size, so it keeps singular values below about 1/λ.
         warmup: steps of linear warm-up; never more than a tenth of the iterations.
         clip: largest gradient norm.
         ema: d of the averaged weights' decay min(d, (1 + t)/(10 + t)).
         divergence: λ of the Shuffle's divergence, for policies with channel weights; the order ``released`` has
             its own.
-        precision: ``bfloat16`` runs the networks' convolutions so, on CUDA only; log-determinants stay float32.
+        precision: ``bfloat16`` is for the networks' convolutions, on CUDA only; log-determinants stay float32.
         flip: mirror training images left to right with probability ½.
         validation: train and score on photographs held out from the train part, never on the test part.
         accumulate: parts of a batch that pass through the flow one after the other, before one step is taken; the
             result differs from that of 1 by rounding alone.
         init_from: a checkpoint whose parameters the flow starts from, instead of an initialisation from data.
-        labels: the factor of the data whose class the density is conditional on, as ``letter``; empty for none.
+        labels: the factor of the data whose class the density is conditional on, such as ``letter``; empty for none.
         classes: names of its classes, as many as the flow's ``context``.
 
     Raises:
@@ -75,7 +75,7 @@ class Recipe:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold every field against its bounds."""
+        """Check every field against its bounds."""
         for name, setting in TRAINING.items():
             if (refusal := setting.refusal(name, getattr(self, name))) is not None:
                 raise ConfigError(refusal)
@@ -90,7 +90,7 @@ class Recipe:
             raise ConfigError(f"flip is true; a mirrored image of {self.data} is not one of its images: choose false.")
 
     def _check_labels(self) -> None:
-        """Hold factor and classes against each other and the flow's context."""
+        """Check that factor, classes and the flow's context agree."""
         if not isinstance(self.labels, str) or "\0" in self.labels or len(self.labels) > MAX_NAME:
             raise ConfigError(f"labels is {str(self.labels)[:40]!r}; it must be the name of a factor.")
         classes = self.classes
@@ -115,12 +115,12 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as values for JSON; those that version 0.2 did not know only where they say more."""
+        """Return the settings as values for JSON; fields unknown to version 0.2 are left out at their defaults."""
         fields = {**dataclasses.asdict(self), "flow": self.flow.to_dict()}
         return {name: value for name, value in fields.items() if name not in _LATER or value != getattr(Recipe, name)}
 
     def arguments(self) -> list[str]:
-        """Return the words after ``python -m eiwflow`` that train the same, without the device."""
+        """Return the words after ``python -m eiwflow`` for the same training, without the device."""
         flow = {name: value for name, value in dataclasses.asdict(self.flow).items() if name not in ("shape", "kept")}
         if self.flow.init == "random":
             del flow["partition"]
@@ -140,14 +140,14 @@ class Recipe:
     def from_dict(cls, fields: Mapping[str, Any]) -> Recipe:
         """Build a recipe from :meth:`to_dict`'s result; unknown and missing fields are refused by name.
 
-        What version 0.2 did not know may be missing.
+        Fields unknown to version 0.2 may be missing.
         """
         if not isinstance(fields, Mapping):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
         known = {entry.name for entry in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ConfigError(f"recipe has the unknown field {str(unknown[0])[:40]!r}.")
-        # The flow comes first: it tells whether version 0.1 wrote the file.
+        # The flow comes first: it shows whether version 0.1 wrote the file.
         flow = FlowConfig.from_dict(fields["flow"]) if "flow" in fields else None
         if missing := sorted(known - set(fields) - set(_LATER)):
             raise ConfigError(f"recipe lacks the field {missing[0]!r}.")
@@ -156,7 +156,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a run records on its way, beside the curve of its training batches.
+    """The recording steps of a run, and whether it scores crops as a study does.
 
     Args:
         steps: recording steps, log-spaced, from 0 to the end.
@@ -181,18 +181,18 @@ class Recording:
         return set(recording_steps(iterations, self.steps))
 
     def curve_steps_of(self, iterations: int) -> set[int]:
-        """Return the steps at which some of the crops are scored."""
+        """Return the steps of a study's curve, at which some of the crops are scored."""
         return set(recording_steps(iterations, CURVE_STEPS)) - {0} if self.crops else set()
 
 
 #: Steps at which a study's run scores some of its crops.
 CURVE_STEPS = 12
-#: The records of a run that belongs to no study.
+#: The recording settings of a run outside of studies.
 USUAL = Recording()
 
 
 def recording_steps(iterations: int, count: int = 48) -> list[int]:
-    """Return log-spaced steps from 0 to ``iterations``, ``count`` of them where there are as many."""
+    """Return at most ``count`` log-spaced steps from 0 to ``iterations``."""
     count = min(count, iterations + 1)
     steps: set[int] = {0}
     points = count

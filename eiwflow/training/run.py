@@ -1,4 +1,4 @@
-"""A run from where it stands to its end: records, saves, scores, and what it does when it is asked to stop or fails."""
+"""Train a run from its last save to its end: records, saves, scores, and the handling of requests and failures."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ from .trainer import PAUSE, Trainer, under
 
 #: Seconds between two saves, beside the recording steps.
 SAVE_SECONDS = 60.0
-#: A state of more bytes is written beside the training; a smaller one takes no time worth a thread.
+#: A larger state is written in a thread beside the training; a smaller one is written at once.
 BESIDE_BYTES = 32 * 2**20
-#: What a resume file states of the arithmetic of its steps. It rises when the same step gives other numbers.
+#: Version of the arithmetic of a training step, in the resume file. It rises when a step gives other numbers.
 ARITHMETIC = 2
-#: Lines of the bits/dim curve over a whole run, beside the recording steps.
+#: Lines of the bits/dim curve over a whole run, in addition to the recording steps.
 CURVE_POINTS = 400
-#: Crops that the curve of a study's run is scored on.
+#: Number of crops whose scores give the curve of a study's run.
 CURVE_CROPS = 256
-#: The scores of a record, which a checkpoint repeats; those of the end, and what choosing a temperature adds.
+#: The scores of a record, which a checkpoint repeats; the scores at the end; and those of choosing a temperature.
 SCORES = ("bits_per_dim", "probe_bits_per_dim")
 FINAL_SCORES = ("test_bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim", "temperature")
-#: What a score of a flow with labels is called in a checkpoint: it does not compare with that of a flow without.
+#: The name of a score given the label, in a checkpoint: it does not compare with the score of a flow without labels.
 GIVEN_LABEL = "_given_label"
 
 
@@ -62,18 +62,18 @@ def train(
     team: Team = ALONE,
     execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
 ) -> CheckpointInfo:
-    """Train the run's recipe to its end, from where it stands, and return what the last checkpoint says of itself.
+    """Train the run's recipe to its end, from its last save, and return the facts of the last checkpoint.
 
     SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused". So does
     :meth:`.RunDirectory.ask`, also from another machine.
 
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
-        images: the data set, where it is in memory already.
+        images: the data set, if it is in memory already.
         device: where to train; the CPU by default.
-        progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few.
-        team: the processes that train together; this one is the first, the others :func:`follow`.
-        execution: how it is computed, how often saved, and where it is logged.
+        progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few steps.
+        team: the processes that train together; this is the first process, the others run :func:`follow`.
+        execution: arithmetic, seconds between saves, and loggers.
 
     Raises:
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
@@ -88,9 +88,9 @@ def train(
             return ended
         status = run.status()
         if status.get("process") != process.identity():
-            run.forget_asked()  # it was asked of a process that has ended
+            run.forget_asked()  # a request to an earlier process, which has ended
         try:
-            # From here on a request to pause the run goes to this process, not to one that had it before.
+            # From here on a request to pause the run reaches this process, not an earlier one.
             run.set_status("starting", run.saved_step() or 0)
             with process.beating(run.path / "status.json"):
                 run.sweep()
@@ -130,7 +130,7 @@ def follow(
     images: ImageData | None = None,
     execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
 ) -> None:
-    """Train beside the team's first process, which has the run directory, to the same end."""
+    """Train beside the first process of the group, which writes the run directory, to the same end."""
     trainer = Trainer(recipe, images, device, team, execution)
     if (content := team.share(None)) is not None:
         _restore(trainer, content, "the first process")
@@ -141,7 +141,7 @@ def follow(
 
 
 def _advance(trainer: Trainer, stops: Collection[int]) -> list[tuple[float, float]]:
-    """Take steps up to the next at which the numbers are gathered: every few, and at ``stops``; return them."""
+    """Take steps until numbers are gathered, every few steps and at ``stops``; return the numbers."""
     if trainer.gather_every == 1:
         return [trainer.advance()]
     while True:
@@ -192,7 +192,7 @@ def _advance_to_the_end(
         scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}
         metrics = {**scores, "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
-            # A checkpoint is a density, whatever way its gradients were computed.
+            # The checkpoint's config does not state how gradients were computed: the density is the same.
             config=dataclasses.replace(trainer.flow.config, memory="store"),
             data=recipe.data,
             step=trainer.step,
@@ -248,7 +248,7 @@ def _advance_to_the_end(
         if progress is not None:
             progress(step, value)
     if trainer.step == recipe.iterations and not _latest(run, FINAL_SCORES, trainer.step):
-        # A study needs its own score, and no temperature to draw samples at.
+        # A study needs its own score, and no sampling temperature.
         own = (
             {"temperature": _temperature(trainer)} if crops is None else {"crops_bits_per_dim": _score(trainer, crops)}
         )
@@ -262,12 +262,12 @@ def _advance_to_the_end(
 
 
 def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
-    """Return what the last checkpoint of a run that has nothing left to do says of itself, and tidy the run up."""
+    """Return the facts of the last checkpoint of a run that has reached its end, and tidy the run up."""
     if run.saved_step() not in (recipe.iterations, None):
         return None
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
-        # One that was killed between its last scores and its last save has them in the records alone.
+        # A run killed between its last scores and its last save has the scores in its records alone.
         scored = _latest(run, FINAL_SCORES, recipe.iterations)
         names = {name + suffix for name in FINAL_SCORES[:2] for suffix in ("", GIVEN_LABEL)}
         if info.step == recipe.iterations and scored and info.metrics.keys() & names:
@@ -279,7 +279,7 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
 
 
 def _probe(trainer: Trainer) -> Tensor:
-    """Return dequantised test images that recording steps look at, the same at every step."""
+    """Return the dequantised test images of the recording steps, the same at every step."""
     images, bits = trainer.test_images[:PROBE_IMAGES], trainer.recipe.flow.bits
     return dequantise(images, generator_for(0, "probe"), bits=bits).to(trainer.device)
 
@@ -303,14 +303,14 @@ def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, 
 
 
 def _split(labels: Tensor | None, count: int, size: int) -> Sequence[Tensor | None]:
-    """Return labels (N,) in parts of a size; Nones in their place where there are none."""
+    """Return labels (N,) in parts of a size; a None for every part without labels."""
     return [None] * math.ceil(count / size) if labels is None else labels.split(size)
 
 
 def prior_bits_per_dim(flow: MultiScaleFlow, squares: Sequence[float]) -> float:
     """Return −log N(ε; 0, I) in bits a dimension, from the mean of ε² at every level.
 
-    With the log-determinant's part −log|det| it adds up to bits/dim less the bits b of a grey level.
+    Together with −log|det| it adds up to bits/dim minus the b bits of a grey level.
     """
     sizes = [math.prod(shape) for shape in flow.latent_shapes()]
     nats = sum(0.5 * n * (square + math.log(2 * math.pi)) for n, square in zip(sizes, squares, strict=True))
@@ -318,7 +318,7 @@ def prior_bits_per_dim(flow: MultiScaleFlow, squares: Sequence[float]) -> float:
 
 
 def _final_scores(trainer: Trainer) -> dict[str, float]:
-    """Return bits/dim of the averaged weights on the test part, and on as many training images."""
+    """Return bits/dim of the averaged weights on the test part, and on the same number of training images."""
     size = trainer.recipe.flow.shape[1:]
     indices = torch.randperm(len(trainer.train_images), generator=generator_for(0, "train part"))
     indices = indices[: len(trainer.test_images)]
@@ -351,7 +351,7 @@ def _check_scores(trainer: Trainer, *scores: float) -> None:
 
 
 def _latest(run: RunDirectory, names: Iterable[str], step: int | None = None) -> dict[str, float]:
-    """Return the newest value of each of these names in the records, or in those of one step, where there is one.
+    """Return the newest value of each of these names in the records, or in the records of one step.
 
     Raises:
         OSError: they cannot be read.
@@ -362,7 +362,7 @@ def _latest(run: RunDirectory, names: Iterable[str], step: int | None = None) ->
 
 
 class Saver:
-    """Write checkpoint and resume file of a run, large ones in a thread beside the training."""
+    """Write checkpoint and resume file of a run; large files in a thread beside the training."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -373,7 +373,7 @@ class Saver:
         """Write a copy of a trainer's state once the save before is on disk.
 
         Raises:
-            OSError: this or the one before cannot be written; the last whole save stays.
+            OSError: this save or the previous one cannot be written; the last whole save stays.
 
         """
         self.wait()
@@ -390,23 +390,23 @@ class Saver:
         files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
 
     def check(self) -> None:
-        """Raise what kept a finished save from being written."""
+        """Raise the error of a save that failed."""
         if self._writing is not None and self._writing.done():
             self.wait()
 
     def wait(self) -> None:
-        """Wait until nothing is being written; raise what kept it from being written."""
+        """Wait until the current save is written; raise its error if it failed."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
 
     def close(self) -> None:
-        """Wait for the thread, whatever becomes of what it writes."""
+        """Wait for the thread, and ignore its error."""
         self._thread.shutdown()
 
 
 def _resume_content(run: RunDirectory) -> bytes | None:
-    """Return the resume file's bytes, None where there is none."""
+    """Return the resume file's bytes; None without a file."""
     with suppress(FileNotFoundError):
         return files.read_bytes(run.resume_file, MAX_RESUME)
     return None
@@ -434,13 +434,13 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT in the list instead of dying of them (in the main thread, where Python allows it)."""
+    """Collect SIGTERM and SIGINT in the list instead of ending (in the main thread, the only one that may do so)."""
     seen: list[int] = []
     previous: dict[int, Any] = {}
     try:
         for number in filter(None, (signal.SIGTERM, signal.SIGINT, PAUSE)):
             previous[number] = signal.signal(number, lambda received, _: seen.append(received))
-        # A worker holds back what comes before the run can be saved.
+        # A worker blocks these signals until the run can be saved.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, previous)
     except (ValueError, AttributeError):  # outside the main thread; on Windows
         pass

@@ -1,4 +1,4 @@
-"""A run directory: all that a training leaves on disk, and the only thing that its readers need."""
+"""A run directory: the files, state and requests of a training, which every reader of a run uses."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from . import history, lock, process
 from .history import MAX_STEP
 from .recipe import USUAL, Recipe, Recording
 
-#: Environment variable that puts runs elsewhere than ``runs/``.
+#: Environment variable that names another folder of runs than ``runs/``.
 RUNS_VARIABLE = "EIWFLOW_RUNS"
 #: The folder of studies among the runs.
 STUDIES = "studies"
-#: States in which no process is expected to be at work; in the others a run without one has crashed.
+#: States of a run without a process. In any other state a run without a process has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
-#: More bytes than any of our resume files says of itself in: what is longer would take thirty times as much memory.
+#: Most bytes of a resume file's header. Our headers are smaller; reading a longer one takes thirty times its memory.
 MAX_HEADER = 4 * 2**20
-#: Of a resume file: weights, their averages and two moments each.
+#: Most bytes of a resume file: weights, their averages and two moments each.
 MAX_RESUME = 5 * MAX_FILE_BYTES
-#: Bytes that an export reads at once; a zip file's older format holds no larger and no earlier ones (1980-01-02).
+#: Bytes that an export reads at once; the largest file and the earliest date (1980-01-02) of the older zip format.
 ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
-#: Bytes that a log may have; of a longer one the last half of them is kept.
+#: Most bytes of a log; of a longer log the last half of this is kept.
 MAX_LOG = 4 * 2**20
-#: Below so much free space a run that ended without a word is said to have met a full disk.
+#: With less free space than this, a full disk is given as the reason for a run that ended without a message.
 SCARCE_BYTES = 64 * 2**20
-#: Values of a run's files for each parameter of its flow: weights, averages and two moments in the resume file, the
-#: checkpoint, and once more each while it is replaced; and bytes of all else.
+#: Values in a run's files for each parameter of its flow: weights, averages and two moments in the resume file, and the
+#: checkpoint, all twice while a file is replaced; and the bytes of all other files.
 _VALUES_PER_PARAMETER, _OTHER_FILES = 14, 16 * 2**20
 
 
@@ -58,15 +58,15 @@ class RunError(ValueError):
 
 
 class DeviceTaken(RunError):
-    """A run cannot be started now, because another one has the device."""
+    """A run cannot be started now, because another run uses the device."""
 
 
 def check_disk(root: Path, recipe: Recipe) -> None:
-    """Refuse a run whose files the disk has no room for; where that cannot be told, nothing is refused.
+    """Refuse a run whose files do not fit the disk; if the free space is unknown, nothing is refused.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.
-        RunError: with what it needs and what is free.
+        RunError: the message states the bytes needed and the bytes free.
 
     """
     parameters = sum(parameter.numel() for parameter in outline(recipe.flow).parameters())
@@ -79,7 +79,7 @@ def check_disk(root: Path, recipe: Recipe) -> None:
     except OSError:
         return
     free = usage.free
-    if usage.total and free < needed:  # what is no disk, as /proc, has none
+    if usage.total and free < needed:  # a file system without a disk, such as /proc, states 0
         raise RunError(
             f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
             f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
@@ -88,16 +88,16 @@ def check_disk(root: Path, recipe: Recipe) -> None:
 
 @dataclass(frozen=True)
 class RunState:
-    """Where a run stands: its lock first, then what it wrote of itself.
+    """The state of a run: from its lock first, then from its status file.
 
     Attributes:
         name: starting, running, finished, stopped, paused, failed, or crashed.
-        step: training steps done when it last said so.
-        message: the event, in a sentence; empty where nothing happened.
-        advice: what to try; empty where nothing went wrong.
-        pid: of the process that has it, or had it last.
-        silent_s: seconds since the process that has it last gave a sign of life; 0 where none has it.
-        memory_mib: the most memory that it had taken when it last said so.
+        step: training steps done, as last written.
+        message: the last event, in a sentence; may be empty.
+        advice: the next thing to try; empty if nothing went wrong.
+        pid: of the process that trains it, or that trained it last.
+        silent_s: seconds since the last sign of life of the process that trains it; 0 without a process.
+        memory_mib: its peak memory, as last written.
 
     """
 
@@ -111,7 +111,7 @@ class RunState:
 
     @property
     def frozen(self) -> bool:
-        """Whether the process that has it has given no sign of life for too long."""
+        """Whether its process has given no sign of life for too long."""
         return self.silent_s > process.SILENT_S
 
     @property
@@ -122,27 +122,27 @@ class RunState:
 
 @dataclass(frozen=True)
 class WorkFolder:
-    """A folder that one process works in and others look at: its lock, its status, and what it is asked.
+    """A folder in which one process works and which others read: its lock, its status, and requests to the process.
 
     :class:`RunDirectory` is one; the folder of a study is another.
     """
 
     path: Path
 
-    #: The name in sentences, and the module whose process works in it.
+    #: The kind of work in sentences, and the module whose process works in the folder.
     KIND: ClassVar[str] = "Run"
     WORKER: ClassVar[str] = "eiwflow.training.worker"
 
     @property
     def root(self) -> Path:
-        """The folder of runs that it belongs to, whose devices it shares."""
+        """The folder of runs that this folder belongs to; runs in it share devices."""
         return self.path.parent
 
     def check_room(self) -> None:
-        """Refuse to go on where the disk has no room for what would be written.
+        """Refuse to continue if the disk has no room for the files still to be written.
 
         Raises:
-            RunError: with what it needs and what is free.
+            RunError: the message states the bytes needed and the bytes free.
 
         """
 
@@ -154,7 +154,7 @@ class WorkFolder:
     def set_status(self, state: str, step: int, message: str = "", advice: str = "", pid: int | None = None) -> None:
         """Write ``status.json``: state is starting, running, finished, stopped, paused or failed.
 
-        ``pid`` is of the process that has the run, where that is another than this one.
+        ``pid`` is that of the process that trains the run, if that is not this process.
         """
         status: dict[str, Any] = {"state": state, "step": step, "message": message, "advice": advice}
         status |= {"pid": pid or os.getpid(), "process": process.identity(pid)}
@@ -162,7 +162,7 @@ class WorkFolder:
         write_atomically(self.path / "status.json", _json_bytes(status))
 
     def status(self) -> dict[str, Any]:
-        """Return the content of ``status.json``, or an empty dict where it is not there."""
+        """Return the content of ``status.json``; an empty dict without that file."""
         with contextlib.suppress(OSError, ValueError, RecursionError):
             status = files.read_json(self.path / "status.json")
             if isinstance(status, dict):
@@ -170,15 +170,15 @@ class WorkFolder:
         return {}
 
     def restore_status(self, status: Mapping[str, Any]) -> None:
-        """Write a status."""
+        """Replace ``status.json`` by these fields."""
         write_atomically(self.path / "status.json", _json_bytes(status))
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the run's lock: one process at a time writes here.
+        """Hold the run's lock during the block: only one process at a time writes here.
 
         Raises:
-            RunError: another process trains this run, or nothing can be written there.
+            RunError: another process trains this run, or the folder cannot be written.
 
         """
         if not self.path.is_dir():
@@ -198,15 +198,15 @@ class WorkFolder:
             own.release()
 
     def is_held(self) -> bool:
-        """Return whether a process holds the folder."""
+        """Return whether a process holds the folder's lock."""
         return lock.held(lock.of_run(self.path))
 
     def state(self) -> RunState:
-        """Return where the run stands. It has crashed where no process holds it and none has said why it left."""
+        """Return the state of the run. Without a process and without a final state it has crashed."""
         status = self.status()
         if status.get("state") not in AT_REST:
             locked = self.is_held()
-            status = self.status()  # again: it may have ended before the lock was looked at
+            status = self.status()  # read again: it may have ended before the lock was checked
             if not locked and status.get("state") not in AT_REST:
                 status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
             elif status.get("state") not in ("starting", "running", *AT_REST):
@@ -222,7 +222,7 @@ class WorkFolder:
         )
 
     def _silence(self) -> float:
-        """Return the seconds since the process that has the run last touched its status."""
+        """Return the seconds since the run's process last touched its status."""
         with contextlib.suppress(OSError):
             return max(0.0, time.time() - (self.path / "status.json").stat().st_mtime)
         return 0.0
@@ -234,7 +234,7 @@ class WorkFolder:
         return self.path / "asked.txt"
 
     def ask(self, what: str) -> None:
-        """Leave word for the process that trains the run, wherever it is: ``stop`` or ``pause``; stop wins.
+        """Write a request to the process that trains the run, on any machine: ``stop`` or ``pause``; stop wins.
 
         Raises:
             OSError: it cannot be written.
@@ -244,14 +244,14 @@ class WorkFolder:
             write_atomically(self._request, what.encode())
 
     def asked(self) -> str:
-        """Return what the process that trains the run is asked to do, empty for nothing."""
+        """Return the request to the process that trains the run; empty without a request."""
         with contextlib.suppress(OSError):
             if (text := files.read_start(self._request, 16).decode(errors="replace").strip()) in ("stop", "pause"):
                 return text
         return ""
 
     def forget_asked(self) -> None:
-        """Take away what was asked of a process that has ended, or has done it."""
+        """Remove a request that is fulfilled, or whose process has ended."""
         with contextlib.suppress(OSError):
             self._request.unlink()
 
@@ -262,16 +262,16 @@ class WorkFolder:
         return f"The process ended without saying why (killed, or the machine was switched off); {self._saved()}."
 
     def _saved(self) -> str:
-        """Return the newest save, as the end of a sentence."""
+        """Return the end of a sentence about the newest save."""
         return "what was saved stays"
 
     def log(self, message: str) -> None:
-        """Add one line to ``log.txt``; one that finds no room is left out."""
+        """Add a line to ``log.txt``; it is dropped if the disk is full."""
         with contextlib.suppress(OSError), files.open_to_append(self.path / "log.txt") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode())
 
     def bound_log(self) -> None:
-        """Keep the end of a ``log.txt`` that has grown too long, whichever process writes it."""
+        """Keep the end of a ``log.txt`` that has grown too long; its writer may be any process."""
         log = self.path / "log.txt"
         with contextlib.suppress(OSError):
             if log.stat().st_size > MAX_LOG:
@@ -296,7 +296,7 @@ class RunDirectory(WorkFolder):
     def create(
         cls, root: Path, recipe: Recipe, command: str, name: str | None = None, recording: Recording = USUAL
     ) -> RunDirectory:
-        """Make a new run under ``root``; unless a study names it, its name is generated, never a user's.
+        """Make a new run under ``root``. A study names its runs; every other name is generated, never a user's.
 
         Raises:
             ConfigError: the flow is too large for a checkpoint.
@@ -323,7 +323,7 @@ class RunDirectory(WorkFolder):
     def open(cls, path: Path | str) -> RunDirectory:
         """Open an existing run."""
         run = cls(Path(path))
-        if not (run.path / "config.json").is_file():  # what is wrong with another, :meth:`config` says
+        if not (run.path / "config.json").is_file():  # :meth:`config` checks the content
             raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
         return run
 
@@ -343,12 +343,12 @@ class RunDirectory(WorkFolder):
         return self.checkpoints / "last.safetensors"
 
     def milestone(self, step: int) -> Path:
-        """Return the path of a checkpoint that is kept beside the newest one."""
+        """Return the path of the checkpoint kept at a step, in addition to the newest."""
         return self.checkpoints / f"step_{step:07d}.safetensors"
 
     @property
     def resume_file(self) -> Path:
-        """Weights, averages and optimiser of the newest saved step, with its number."""
+        """The resume file: weights, averages and optimiser of the newest saved step, with its number."""
         return self.path / "resume.safetensors"
 
     def config(self) -> tuple[Recipe, str]:
@@ -362,14 +362,14 @@ class RunDirectory(WorkFolder):
             raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
 
     def extend(self, iterations: int, command: str) -> None:
-        """Let the run end after another number of steps; the schedule follows it from the next step on.
+        """Change the number of steps after which the run ends; the schedule follows from the next step on.
 
         Args:
-            iterations: steps in all, more than it has taken.
-            command: the command line that asks for it, which the run's own is followed by.
+            iterations: steps in all, more than are done.
+            command: the command line of this change, appended to the run's own.
 
         Raises:
-            RunError: it has taken as many steps, is being trained, or cannot be written; nothing is changed.
+            RunError: as many steps are done, the run is being trained, or cannot be written; nothing is changed.
             ConfigError: the number is out of bounds.
 
         """
@@ -387,11 +387,11 @@ class RunDirectory(WorkFolder):
                 raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
 
     def check_room(self) -> None:
-        """Refuse to go on where the disk has no room for the run's files."""
+        """Refuse to continue if the disk has no room for the run's files."""
         check_disk(self.root, self.config()[0])
 
     def recording(self) -> Recording:
-        """Return what the run records on its way."""
+        """Return the run's recording settings."""
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             return Recording(**files.read_json(self.path / "config.json")["recording"])
         return USUAL
@@ -400,7 +400,7 @@ class RunDirectory(WorkFolder):
         return "nothing was saved yet" if (step := self.saved_step()) is None else f"the last save is of step {step:,}"
 
     def saved_step(self) -> int | None:
-        """Return the step that a resumed run goes on from, None where nothing is saved."""
+        """Return the step from which the run resumes; None without a save."""
         wrong = (OSError, ValueError, LookupError, TypeError, RecursionError)
         with contextlib.suppress(*wrong):
             length = int.from_bytes(files.read_start(self.resume_file, 8), "little")
@@ -412,7 +412,7 @@ class RunDirectory(WorkFolder):
 
     @property
     def title(self) -> str:
-        """What a user calls the run; where nobody has named it, its policy and when it was made."""
+        """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
             text = files.read_start(self.path / "title.txt", 4 * MAX_TITLE).decode(errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE].strip():
@@ -423,7 +423,7 @@ class RunDirectory(WorkFolder):
         return files.printable(self.path.name)
 
     def rename(self, title: str) -> None:
-        """Call the run something else; its directory keeps its name. An empty title brings that back.
+        """Change the run's title, not its directory; an empty title restores the default.
 
         Raises:
             RunError: the title is too long, or cannot be written.
@@ -438,13 +438,13 @@ class RunDirectory(WorkFolder):
             raise RunError(f"The name cannot be written ({error.strerror}).") from None
 
     def delete(self) -> None:
-        """Remove the run with everything in it.
+        """Remove the run with all its files.
 
         Raises:
-            RunError: it is being trained, or cannot be removed; then it is whole.
+            RunError: it is being trained, or cannot be removed; it then stays whole.
 
         """
-        # Moved away first: half a run is never seen.
+        # Moved away first, so that no reader sees half a run.
         doomed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
             with self.held():
@@ -454,25 +454,25 @@ class RunDirectory(WorkFolder):
         shutil.rmtree(doomed, ignore_errors=True)
 
     def zip_parts(self) -> Iterator[bytes]:
-        """Yield the whole run as the parts of a zip file, which is enough to look at it and to resume it elsewhere.
+        """Yield the whole run as the parts of a zip file, from which it can be viewed and resumed elsewhere.
 
-        At most a part is in memory. Links are not followed, and files beyond all bounds are left out.
+        At most one part is in memory. Links are not followed, and files beyond the bounds are left out.
         """
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
-            # Of a living run the state first: what is newer than that is forgotten when the copy goes on.
+            # Of a running run the resume file first: a resumed copy drops all that is newer.
             for path in sorted(files.walk(self.path), key=lambda path: (path != self.resume_file, path)):
                 inside = path.relative_to(self.path)
                 if not files.is_text(str(inside)) or inside.name.startswith(".") or inside.suffix == ".lock":
                     continue
-                with contextlib.suppress(OSError):  # forgotten meanwhile, or none of ours
+                with contextlib.suppress(OSError):  # removed meanwhile, or not one of our files
                     source = open(files.open_regular(path, MAX_RESUME, follow=False), "rb")  # noqa: SIM115 (closed below)
                     with source:
                         yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
         yield sink.taken()
 
     def check_folders(self) -> None:
-        """Refuse a run whose samples or checkpoints would be written elsewhere.
+        """Refuse a run whose samples or checkpoints would be written outside its folder.
 
         Raises:
             RunError: one of the two folders is a link.
@@ -484,28 +484,28 @@ class RunDirectory(WorkFolder):
                 raise RunError(f"{folder.name} of the run {name} is a link; put the folder itself there.")
 
     def sweep(self) -> None:
-        """Remove what a process that was killed while it wrote has left half written."""
+        """Remove files left half written by a killed process."""
         for folder in (self.path, self.checkpoints, self.samples):
             files.remove_leftovers(folder)
 
     # ------------------------------------------------------------------ records
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Add one line to ``metrics.jsonl``."""
+        """Add a record to ``metrics.jsonl``."""
         with files.open_to_append(self.path / "metrics.jsonl") as file:
             file.write(_json_bytes(record) + b"\n")
 
     def flush_records(self) -> None:
-        """Have the records on disk, before a state that stands after them."""
+        """Flush the records to disk, before a later state is saved."""
         with files.open_to_append(self.path / "metrics.jsonl") as file:
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the records of ``metrics.jsonl``, none where they cannot be read."""
+        """Return the records of ``metrics.jsonl``; none if they cannot be read."""
         return history.read_records(self.path / "metrics.jsonl")
 
     def own_records(self) -> list[dict[str, Any]]:
-        """Return the records for a process that goes on writing them.
+        """Return the records for a process that continues to write them.
 
         Raises:
             OSError: they cannot be read.
@@ -515,14 +515,14 @@ class RunDirectory(WorkFolder):
         return history.strict_records(metrics) if os.path.lexists(metrics) else []
 
     def seconds(self, name: str) -> float:
-        """Return the most that any of :meth:`own_records` says under ``seconds`` or ``cpu_seconds``, 0 for none."""
+        """Return the largest ``seconds`` or ``cpu_seconds`` in :meth:`own_records`; 0 without any."""
         return max((float(r[name]) for r in self.own_records() if isinstance(r.get(name), (int, float))), default=0.0)
 
     def forget_after(self, step: int) -> None:
         """Drop records and samples of steps after ``step``: a resumed run writes them again.
 
         Raises:
-            OSError: the records cannot be read, or not be written; they are as before.
+            OSError: the records cannot be read or written; they stay as before.
 
         """
         kept = [record for record in self.own_records() if record["step"] <= step]
@@ -536,7 +536,7 @@ class RunDirectory(WorkFolder):
         return history.sample_files(self.samples)
 
     def complaints(self) -> list[str]:
-        """Return a sentence for every file of the run that cannot be read as what it should be."""
+        """Return a sentence for every file of the run that cannot be read."""
         bounds: dict[Path, int | None] = {
             self.path / "config.json": files.MAX_DOCUMENT,
             self.path / "status.json": files.MAX_DOCUMENT,
@@ -557,7 +557,7 @@ class RunDirectory(WorkFolder):
 
 
 class _Sink(io.RawIOBase):
-    """A file that keeps its bytes until they are taken."""
+    """A file in memory that keeps its bytes until they are taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -575,7 +575,7 @@ class _Sink(io.RawIOBase):
 
 
 def _zipped(whole: zipfile.ZipFile, sink: _Sink, source: BinaryIO, inside: Path) -> Iterator[bytes]:
-    """Add an open file as long as it is now to a zip file; yield what that writes."""
+    """Add an open file, up to its present length, to a zip file; yield the bytes that this writes."""
     status = os.fstat(source.fileno())
     entry = zipfile.ZipInfo(inside.as_posix(), time.localtime(max(status.st_mtime, EARLIEST_ZIP))[:6])
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
@@ -602,7 +602,7 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
         elif path.is_symlink() and not path.exists():
             complaints.append(f"{name} in {root.name} is left out: it is a link that leads nowhere.")
         elif os.path.isfile(path / PRETRAINED):
-            continue  # a pretrained flow, which is no run
+            continue  # a folder of a pretrained flow
         elif path.is_dir() and (path.name != STUDIES or os.path.lexists(path / "config.json")):
             if os.path.lexists(path / "config.json"):
                 run = RunDirectory(path)
@@ -614,7 +614,7 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
 
 
 def saved_flows(root: Path) -> list[Path]:
-    """Return the flows in a folder that no run wrote, the newest first: checkpoints and folders of pretrained flows."""
+    """Return the flows in a folder outside of runs, the newest first: checkpoints and folders of pretrained flows."""
     return [
         path
         for path in reversed(files.entries(root))
@@ -623,11 +623,11 @@ def saved_flows(root: Path) -> list[Path]:
 
 
 def peak_memory_mib() -> float:
-    """Return the most memory that this process has taken: on the GPU if it uses one, else in all."""
+    """Return the peak memory of this process in MiB: on the GPU if it uses one, else in all."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return round(torch.cuda.max_memory_reserved() / 2**20, 1)
     with contextlib.suppress(OSError, StopIteration):
-        # Not getrusage on Linux: its peak is handed down from the process that started this one.
+        # Not getrusage on Linux: its peak is inherited from the parent process.
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
         return round(int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 2**10, 1)
     with contextlib.suppress(ImportError):
@@ -638,12 +638,12 @@ def peak_memory_mib() -> float:
 
 
 def _on_one_line(title: str) -> str:
-    """Return a name as it can stand in a list: no line breaks, nothing invisible, nothing that turns what follows."""
+    """Return a name for a list: without line breaks, invisible characters, and changes of the text's direction."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in title).split())
 
 
 def _number(value: object) -> int:
-    """Return a whole number that a step or a process can have; 0 for all else."""
+    """Return a whole number as it is; 0 for any other value."""
     return int(value) if isinstance(value, (int, float)) and 0 <= value < MAX_STEP else 0
 
 

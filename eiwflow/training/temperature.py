@@ -12,11 +12,11 @@ from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
 from ..flow.context import keywords
 
-#: Temperatures that are tried, samples drawn at each, and training images. None is above 1: there samples leave what
-#: the flow has learnt, even where that would make up for power they lack.
+#: Temperatures to try, samples drawn at each, and number of training images. None is above 1, where samples leave the
+#: learnt distribution, even if this would make up for missing power.
 TEMPERATURES = tuple(round(0.5 + 0.05 * i, 2) for i in range(11))
 SAMPLES, IMAGES = 128, 1024
-#: The least ratio of powers that counts: flat samples have none, and no logarithm.
+#: The smallest ratio of powers: flat samples have power 0, which has no logarithm.
 LEAST_RATIO = 1e-6
 
 
@@ -40,17 +40,17 @@ def best_temperature(
     seed: int = 0,
     labels: Tensor | None = None,
 ) -> float:
-    """Return the temperature whose samples come nearest to training images in power.
+    """Return the temperature whose samples have the power spectrum nearest to that of training images.
 
-    Nearest is the smallest mean square of the logarithm of their ratio, octave by octave. Test images are not looked
-    at. Where the samples are finite at no temperature, it is 1.
+    Nearest means the smallest mean square of the log ratio of powers, over octaves. Test images are not used. If the
+    samples are finite at no temperature, it is 1.
 
     Args:
-        flow: to draw from.
+        flow: the flow to sample from.
         train: training images uint8 (N, C, H, W) of the flow's shape.
         temperatures: to choose from.
         seed: of the samples, the same at every temperature.
-        labels: of the training images (N,), if the flow has labels; samples have those of the first.
+        labels: of the training images (N,), if the flow has labels; samples have the labels of the first images.
 
     """
     wanted = np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)

@@ -1,4 +1,4 @@
-"""A trainer: the flow, its averaged parameters and optimiser, and the step that takes them on."""
+"""A trainer: the flow, its averaged parameters, its optimiser, and the training step."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from .optimiser import moments, optimisers, set_learning_rate
 from .recipe import Recipe
 from .run_directory import RunError
 
-#: Images that initialise the flow.
+#: Number of images that initialise the flow.
 INIT_IMAGES = 256
-#: Steps after which a GPU is asked for its numbers: to ask after every one would let it wait for the next.
+#: Steps after which numbers are read from a GPU: reading them after every step would leave it idle.
 GATHER_EVERY = 10
-#: As the averaging hands over a flow's parameters.
+#: The parameters as AveragedModel passes them.
 Tensors = tuple[Tensor, ...] | list[Tensor]
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
 
 def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Return how averaged weights take in the current ones at step t: with min(decay, (1 + t) / (10 + t))."""
+    """Return the update of averaged weights at step t, with the decay min(decay, (1 + t) / (10 + t))."""
 
     def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
         t = int(count)
@@ -49,11 +49,11 @@ def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Return the device called ``auto``, ``cpu`` or ``cuda``; one that is not there is refused.
+    """Return the device called ``auto``, ``cpu`` or ``cuda``; refuse a missing device.
 
-    Apple's MPS is none of them: it has no float64, which initialisation and inverses are computed in. With several CUDA
-    devices ``auto`` and ``cuda`` are the one of this process' number on its machine. It becomes torch's current one:
-    pinned memory would else take room on the first GPU for every process.
+    Apple's MPS is excluded: it has no float64, in which initialisation and inverses are computed. With several CUDA
+    devices ``auto`` and ``cuda`` mean the device with this process' number on its machine. It becomes torch's current
+    device: otherwise every process' pinned memory would take room on the first GPU.
     """
     here = {"cuda": torch.cuda.is_available(), "cpu": True}
     devices = [kind for kind, there in here.items() if there]
@@ -71,19 +71,19 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 
 class Trainer:
-    """A flow on its way: weights, averaged weights, optimiser and step number.
+    """A flow in training: weights, averaged weights, optimiser and step number.
 
     Everything random is drawn from (seed, step), so the state holds no generator.
 
     Arguments:
         recipe: the settings.
-        images: the data set; taken from the recipe's ``data`` where it is not given.
+        images: the data set; by default loaded by the name in the recipe's ``data``.
         device: where it trains.
         team: the processes that train it together.
-        execution: how it is computed.
+        execution: the settings of its arithmetic.
 
     Raises:
-        ConfigError: the batch cannot be shared out, or the device does not compute in the recipe's precision.
+        ConfigError: the batch cannot be divided among the processes, or the device lacks the recipe's precision.
         RunError: the checkpoint to start from cannot be used.
 
     """
@@ -100,9 +100,9 @@ class Trainer:
         self.recipe, self.team = recipe, team
         self.device = device or torch.device("cpu")
         check_precision(recipe, self.device)
-        #: In words, how the device multiplies.
+        #: The device's arithmetic, in words.
         self.arithmetic = set_arithmetic(self.device, execution.deterministic)
-        #: Steps between two calls of :meth:`gather`; the CPU has nothing to wait for.
+        #: Steps between two calls of :meth:`gather`; 1 on the CPU, which has nothing to wait for.
         self.gather_every = GATHER_EVERY if self.device.type == "cuda" else 1
         keep_freed_memory()
         images = images or load_data(recipe, execution.strict)
@@ -123,14 +123,14 @@ class Trainer:
         kept = team.share(self.flow.config.kept)
         if kept != self.flow.config.kept:
             self.flow.resolve(kept or ())
-        channels_last(self.flow)  # keep="auto" builds parts anew
+        channels_last(self.flow)  # keep="auto" rebuilds parts
         self.model = team.join(self.flow)
-        self.flow.initialised = True  # by the first process, whose state all have now
+        self.flow.initialised = True  # in the first process, whose state all processes now have
         self.averaging = averaging(recipe.ema)
         self.averaged = AveragedModel(self.flow, multi_avg_fn=self.averaging)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
-        # Found once: to walk through all modules at every step takes longer than to average.
+        # Listed once: walking through all modules at every step takes longer than averaging.
         self.parameters: list[Tensor] = list(self.flow.parameters())
         self.averages: list[Tensor] = list(self.average.parameters())
         # After the copy: the averaged flow, which is saved and scored, stays in float32.
@@ -147,22 +147,22 @@ class Trainer:
 
     @property
     def average(self) -> MultiScaleFlow:
-        """The flow with averaged weights: what is saved, sampled and scored."""
-        return cast("MultiScaleFlow", self.averaged.module)  # a copy of the one that trains
+        """The flow with averaged weights, which is saved, sampled and scored."""
+        return cast("MultiScaleFlow", self.averaged.module)  # a copy of the flow in training
 
     @property
     def crops(self) -> Tensor:
-        """What a study scores, uint8 (N, C, H, W): four corner crops of every test image, or images of that size."""
+        """The images that a study scores, uint8 (N, C, H, W): four corner crops of every test image, or test images."""
         whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
         return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
 
     def context(self, step: int) -> Tensor | None:
-        """Return the labels of a step's batch, of this process' part of it, as rows (n, K); None where it has none."""
+        """Return the labels of this process' part of a step's batch, as rows (n, K); None without labels."""
         if self.train_labels is None:
             return None
         recipe = self.recipe
         numbers = own_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
-        # As rows: to check labels would wait for the device at every step.
+        # As rows: checking labels would wait for the device at every step.
         return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
 
     def batch(self, step: int, n: int) -> Tensor:
@@ -187,10 +187,10 @@ class Trainer:
         self._apply_gradients()
 
     def gather(self) -> list[tuple[float, float]]:
-        """Return what :meth:`advance` returns for every step that was enqueued since the last call.
+        """Return the result of :meth:`advance` for every step enqueued since the last call.
 
         Raises:
-            TrainingFailed: loss or gradient was not finite at one of them; weights and averages are of no use.
+            TrainingFailed: loss or gradient was not finite at a step; weights and averages are then invalid.
 
         """
         waiting, self._waiting = self._waiting, []
@@ -207,7 +207,7 @@ class Trainer:
         context = self.context(self.step)
         contexts = [None] * count if context is None else context.chunk(count)
         for number, (part, own) in enumerate(zip(x.chunk(count), contexts, strict=True), start=1):
-            # Gradients are shared once, after the last part.
+            # Gradients are exchanged once, after the last part.
             with self.team.unshared(self.model) if number < count else nullcontext():
                 log_prob, divergence = self.model(part, divergence=strength > 0, context=own)
                 loss = bits = to_bits_per_dim(log_prob, recipe.flow.dimensions, recipe.flow.bits).mean()
@@ -220,7 +220,7 @@ class Trainer:
         return torch.stack([torch.stack(scores).mean(), norm, torch.stack(losses).mean()])
 
     def _checked(self, waiting: list[Tensor], first: int, x: Tensor | None = None) -> list[tuple[float, float]]:
-        """Return (bits/dim, gradient norm) of steps from ``first`` on, or say which was not finite."""
+        """Return (bits/dim, gradient norm) of steps from ``first`` on; refuse values that are not finite."""
         if not waiting:
             return []
         rows = torch.stack(waiting).tolist()
@@ -233,11 +233,11 @@ class Trainer:
 
     @torch.no_grad()
     def _apply_gradients(self) -> None:
-        """Move the parameters, and take them into the average to the numbers of AveragedModel's own update."""
+        """Step the parameters and update their average, with the same numbers as AveragedModel's own update."""
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
-        # The step says how many were averaged, without a question to the device: n_averaged is 1 before the first.
+        # The step gives the number of averaged states without a read from the device: n_averaged is 1 before the first.
         self.averaging(self.averages, self.parameters, self.step)
         self.averaged.n_averaged += 1
 
@@ -248,11 +248,11 @@ class Trainer:
         return ""
 
     def asked(self, signals: list[int], by_file: str = "") -> int:
-        """Return what the whole team is asked to do before its next step: 0 to go on, 1 to pause, 2 to stop.
+        """Return the request to the whole group before its next step: 0 to continue, 1 to pause, 2 to stop.
 
         Arguments:
-            signals: that this process has received.
-            by_file: what the run directory asks for.
+            signals: received by this process.
+            by_file: the request in the run directory.
 
         """
         asked = [1 if number == PAUSE else 2 for number in signals]
@@ -261,13 +261,13 @@ class Trainer:
     # ------------------------------------------------------------------ state
 
     def _optimised(self) -> Iterator[tuple[torch.optim.Optimizer, Tensor]]:
-        """Yield every parameter that is trained with its optimiser, in the order that a resume file counts in."""
+        """Yield every trained parameter with its optimiser, in the order of a resume file."""
         return (
             (optimiser, p) for optimiser in self.optimisers for group in optimiser.param_groups for p in group["params"]
         )
 
     def state(self) -> dict[str, Tensor]:
-        """Return a copy of every tensor that the next step depends on, by name, on the CPU."""
+        """Return a copy of every tensor on which the next step depends, by name, on the CPU."""
         tensors = {f"flow.{name}": tensor for name, tensor in self.flow.state_dict().items()}
         tensors |= {f"average.{name}": tensor for name, tensor in self.averaged.state_dict().items()}
         for number, (optimiser, parameter) in enumerate(self._optimised()):
@@ -277,7 +277,7 @@ class Trainer:
         return {name: t.detach().to("cpu", copy=True, memory_format=contiguous) for name, t in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor], step: int, since: list[float]) -> None:
-        """Continue from what :meth:`state` returned at ``step``, with the values ``since`` the curve's last point."""
+        """Continue from the result of :meth:`state` at ``step``, with the values ``since`` the curve's last point."""
         self.flow.load_state_dict(under("flow.", tensors))
         self.averaged.load_state_dict(under("average.", tensors))
         optimised = list(self._optimised())
@@ -302,14 +302,14 @@ def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
     """Give a flow the parameters of the recipe's checkpoint.
 
     Raises:
-        RunError: it cannot be read, or is of another flow.
+        RunError: it cannot be read, or holds another flow.
 
     """
     try:
         loaded = checkpoint.load(recipe.init_from)
     except CheckpointError as error:
         raise RunError(f"--init-from: {error}") from None
-    # A flow without labels may get some: it ignores them until the new maps, zero at first, have learnt.
+    # A flow without labels may get labels: it ignores them until the new maps, zero at first, have learnt.
     unlabelled = not loaded.info.config.context
     config = dataclasses.replace(loaded.info.config, memory=recipe.flow.memory)
     if unlabelled:

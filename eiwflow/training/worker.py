@@ -1,6 +1,6 @@
-"""A training beside the app: a process of its own that outlives the page, the server and the visitor.
+"""A training started by the app: a process that outlives the page, the server and the visitor.
 
-The page starts it, reads the run directory, and leaves word there. Nothing else passes between them.
+The page starts it, reads the run directory, and writes requests there. They communicate in no other way.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .recipe import Recipe
     from .run_directory import RunDirectory, WorkFolder
 
-#: A worker takes its locks before it imports torch; it has so long for it, even on a busy machine.
+#: Seconds in which a worker must take its locks, which it does before it imports torch, also on a busy machine.
 START_S = 30.0
-#: Seconds between two words on where it stands.
+#: Seconds between two writings of its status.
 HEARTBEAT_S = 1.0
 WRONG_INPUT = 2
 
@@ -41,10 +41,10 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
         root: the folder that holds the runs.
         device: as in :func:`~eiwflow.training.trainer.choose_device`.
         threads: CPU threads.
-        command: the command line that would do the same.
+        command: the equivalent command line.
 
     Raises:
-        RunError: a run that was started from the page has the device, or nothing can be written; nothing is changed.
+        RunError: another run started from the page uses the device, or nothing can be written; nothing is changed.
         ConfigError: the flow is too large.
 
     """
@@ -61,7 +61,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
 
 
 def resume(run: WorkFolder, device: str, threads: int) -> None:
-    """Go on with a run or a study that is at rest or has crashed.
+    """Resume a run or a study that is at rest or has crashed.
 
     Raises:
         RunError: as :func:`start`, or the run is being trained; nothing is changed.
@@ -93,7 +93,7 @@ def ask(run: WorkFolder, to_pause: bool = False) -> None:
 
 
 def kill(run: WorkFolder) -> None:
-    """End the process of a run or a study that gives no sign of life; its last save stays.
+    """Kill the process of a run or a study that gives no sign of life; its last save stays.
 
     Raises:
         RunError: the run is at rest or gives signs of life, or its process cannot be ended from here.
@@ -111,7 +111,7 @@ def kill(run: WorkFolder) -> None:
 
 
 def device_of(run: WorkFolder) -> str | None:
-    """Return the device that a run was last started on from the page, None where it never was."""
+    """Return the device on which a page last started this run; None if no page did."""
     with suppress(OSError, ValueError, LookupError, TypeError):
         return str(files.read_json(run.path / "worker.json")["device"])
     return None
@@ -119,7 +119,7 @@ def device_of(run: WorkFolder) -> str | None:
 
 @contextmanager
 def one_at_a_time(root: Path, device: str) -> Iterator[None]:
-    """Let one visitor start a worker, on a device that none has."""
+    """Let one visitor at a time start a worker, on a free device."""
     from .run_directory import DeviceTaken, RunError
 
     try:
@@ -128,7 +128,7 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
         free = lock.take(starting, START_S)
     except OSError as error:
         raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
-    if not free and not Path(starting.lock_file).exists():  # where nothing can be written, no lock is ever free
+    if not free and not Path(starting.lock_file).exists():  # in a folder that cannot be written, no lock is ever free
         raise RunError(f"The run directory {str(root)[:200]} cannot be written; let EIWFLOW_RUNS name another folder.")
     if not free:
         raise DeviceTaken("Another run is just being started: try again in a moment.")
@@ -139,14 +139,14 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
             if occupant is not None or time.monotonic() > end:
                 who = occupant or "Another run is training"
                 raise DeviceTaken(f"{who} on {device} already: pause or stop it first, or wait for it.")
-            time.sleep(0.02)  # one that has said its last word is on its way out
+            time.sleep(0.02)  # its final state is written, so it is about to end
         yield
     finally:
         starting.release()
 
 
 def _occupant(root: Path, device: str) -> str | None:
-    """Return a sentence's beginning about what is at work on a device, None where nothing says so."""
+    """Return the beginning of a sentence about the work on a device; None if it is unknown."""
     from .run_directory import STUDIES, WorkFolder, all_runs
 
     for path in files.entries(root / STUDIES):
@@ -160,7 +160,7 @@ def _occupant(root: Path, device: str) -> str | None:
 
 
 def spawn(run: WorkFolder, device: str, threads: int) -> None:
-    """Start the worker; return once it holds its device, and then the run, which is kept for it until then."""
+    """Start the worker; return once it holds its device and then the run, which this process holds until then."""
     from .run_directory import RunError
 
     arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
@@ -188,20 +188,20 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, work: Callable[[argparse.Namespace], int] | None = None) -> int:
-    """Train the run directory that is given; return 0, 1 (it failed, and says why) or 2 (it cannot be trained).
+    """Train a run directory; return 0, 1 (the training failed; its status says why) or 2 (it cannot be trained).
 
     Args:
         arguments: of the command line.
-        work: what to do instead in the folder that is given, once this process holds it.
+        work: to do in the folder instead of a training, once this process holds it.
 
     """
     parser = argparse.ArgumentParser(prog="python -m eiwflow.training.worker", description=main.__doc__)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--root", type=Path, help="the folder of runs whose devices are shared (default: the run's)")
+    parser.add_argument("--root", type=Path, help="the folder of the runs that share devices (default: the run's)")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
-    # Before the loop listens there is nothing to save: what is asked until then is held back, not lost.
+    # Signals are blocked, not lost, until the loop can handle them: before, there is nothing to save.
     with suppress(AttributeError):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
     of_device = lock.of_device(options.root or options.run.parent, options.device)

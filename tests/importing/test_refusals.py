@@ -170,7 +170,7 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
         return main([str(word) for word in (*command, *options)]), capsys.readouterr()
 
     code, (out, _) = answer("--scale-map", "sigmoid", *check)
-    assert code == 0 and "log p of 5 images is off by at most" in out and "wrong" not in out
+    assert code == 0 and "log p of 5 images differs by at most" in out and "wrong" not in out
     code, (out, _) = answer("--scale-map", "exp", *check)
     assert code == 1 and "What was stated or assumed is wrong: try another scale map" in out
     code, (_, err) = answer("--scale-map", "sigmoid", *check[:2])
@@ -196,7 +196,7 @@ def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_
         np.save(tmp_path / f"{name}.npy", array)
         command += [f"--check-{name.replace('x', 'images').replace('_', '-')}", tmp_path / f"{name}.npy"]
     assert main([str(word) for word in command]) == 0
-    assert "log p of 5 images is off by at most" in capsys.readouterr().out
+    assert "log p of 5 images differs by at most" in capsys.readouterr().out
     images = (np.arange(40 * 64) % 251).astype(np.uint8).reshape(40, 8, 8)
     np.savez(
         tmp_path / "digits.npz", train=images[:30], test=images[30:],
