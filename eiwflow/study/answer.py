@@ -14,7 +14,7 @@ from .statistics import Effect, comparisons, contrast, corrected, label
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """Whether an arm of a study needs fewer bits than its rivals, under one prior.
+    """The answer to whether an arm of a study needs fewer bits than its rivals, under one prior.
 
     Attributes:
         study: with all arms.
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def nearest(self) -> Arm | None:
-        """The rival that comes nearest, of those that share two seeds with the arm; None without one."""
+        """The nearest rival among those that share two seeds with the arm; None without such a rival."""
         rivals = {other: effect for other, effect in self.rivals.items() if len(effect.values) > 1}
         return max(rivals, key=lambda other: rivals[other].mean, default=None)
 
@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def better(self) -> list[Arm]:
-        """The arms, of whatever kind, that need clearly fewer bits; the best first."""
+        """The arms of any kind that need clearly fewer bits; the best first."""
         ahead = [other for other, effect in self.effects.items() if effect.claim == "worse"]
         return sorted(ahead, key=lambda other: -self.effects[other].mean)
 
@@ -92,7 +92,7 @@ class Answer:
 
 
 def answer(study: Study, subject: str | None = None, prior: str | None = None) -> Answer | None:
-    """Return the answer of a study, by default of the adaptive arm; None where the arm was not run under the prior.
+    """Return the answer of a study, by default of the adaptive arm; None if the arm was not run under the prior.
 
     Args:
         study: with at least one run.
@@ -114,7 +114,7 @@ def answer(study: Study, subject: str | None = None, prior: str | None = None) -
 
 
 def usual_prior(study: Study) -> str:
-    """Return the prior shown first: the default of flows where the study has it."""
+    """Return the prior to show first: the default prior of flows, if the study has it."""
     return FlowConfig.prior if FlowConfig.prior in study.priors else study.priors[0]
 
 
@@ -128,10 +128,10 @@ def control(study: Study) -> tuple[Effect, ...]:
 
 
 def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
-    """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without one."""
+    """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without such a study."""
     arms = study.recipe.arms
     for other in others:
-        # The training of one arm holds all settings of trainings.
+        # The training recipe of any arm holds all settings of trainings.
         alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
         if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
             return other

@@ -52,7 +52,8 @@ def cost_in_words(study: Study) -> str:
     iterations = sorted({run.iterations for run in study.runs.values()})
     return (
         f"A step costs, relative to the cheapest of its prior and timed in turns before the first run: {costs}. "
-        f"Iterations are divided by that ({', '.join(map(str, iterations))}), each with a whole cosine schedule."
+        f"Each arm's iterations are divided by this cost ({', '.join(map(str, iterations))}) and run a whole cosine "
+        "schedule."
     )
 
 
@@ -86,7 +87,7 @@ class ArmCurve:
         return self.steps * self.seconds_per_step
 
     def in_words(self) -> str:
-        """Return the curve's first and last value, as a text to follow a name."""
+        """Return the curve's first and last value, as a text that follows the arm's name."""
         first, last = (fixed(value, 3) for value in self.mean[[0, -1]])
         return f"from {first} at step {self.steps[0]:,.0f} to {last} at step {self.steps[-1]:,.0f}"
 

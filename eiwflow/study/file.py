@@ -38,14 +38,14 @@ SETTINGS, RESULT = "study.json", "result.json"
 PACKED = ".zip"
 #: Most bytes of a study's file, of its document, and of a record.
 MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
-#: Most lists and objects in a file: empty ones take thirty times as much memory as text, and seconds to read.
+#: Most lists and objects in a file: empty lists take thirty times the memory of their text, and seconds to read.
 MAX_LISTS = 1_000_000
-#: Most entries of a packed study: one for every arm, and its document.
+#: Most entries of a packed study: an entry for every arm, and the study's document.
 MAX_ENTRIES = 200
 MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
-#: name of a result's number: (its type, smallest, largest).
+#: name of a number in a result -> (its type, smallest, largest).
 BOUNDS: dict[str, tuple[type, float, float]] = {
     "seed": (int, 0, 2**31 - 1),
     "bits_per_dim": (float, -1000.0, 1000.0),
@@ -141,7 +141,7 @@ class Study:
 
     @property
     def is_done(self) -> bool:
-        """Whether every run is there."""
+        """Whether every run has a result."""
         return len(self.runs) == len(self.recipe.arms) * self.recipe.seeds
 
     @property
@@ -201,12 +201,12 @@ def bundled() -> list[Study]:
 
 
 def settings_file(path: Path) -> Path:
-    """Return the file that changes with every change of the study."""
+    """Return the file whose modification time changes with every change of the study."""
     return path / SETTINGS if path.is_dir() else path
 
 
 def _of_folder(folder: Path) -> tuple[Any, str]:
-    """Return the document of a folder with the results of its runs, and the digest of all files."""
+    """Return the document of a study's folder, with the results of its runs, and the digest of all files."""
     content = _bytes(folder / SETTINGS, MAX_BYTES)
     document = _json(f"{folder.name}/{SETTINGS}", content)
     digest = sha256(content)
@@ -239,7 +239,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
     """Return the study of a document that was read from the file or folder ``name``.
 
     Raises:
-        StudyError: it is not a study's, or a number in it is out of its bounds.
+        StudyError: the document is not a study's, or a number in it is out of its bounds.
 
     """
     if not isinstance(document, dict) or not isinstance(document.get("results"), list) or "recipe" not in document:
@@ -253,7 +253,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
     for number, result in enumerate(document["results"], start=1):
         run = _run(f"Result {number} of {name}", result)
         if (run.arm, run.seed) not in places or (run.arm, run.seed) in runs:
-            again = "is there twice" if (run.arm, run.seed) in runs else "is not in its recipe"
+            again = "is in it twice" if (run.arm, run.seed) in runs else "is not in its recipe"
             raise StudyError(f"Result {number} of {name}, {run.arm.text} with seed {run.seed}, {again}.")
         runs[run.arm, run.seed] = run
     versions = document.get("versions")
@@ -321,7 +321,7 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     """Write studies of one recipe as one file, with results and records only; return the merged study.
 
     Args:
-        studies: their recipes may differ in arms and seeds. A run that is there twice counts once, the first.
+        studies: their recipes may differ in arms and seeds. Of a run that is in two studies, the first counts.
         out: the file, which ends in ``.zip``.
 
     Raises:
@@ -464,7 +464,7 @@ def _bytes(path: Path, most: int) -> bytes:
 def _entry(name: str, content: bytes, entry: str) -> bytes:
     """Return an entry of a packed study's content; refuse more than :data:`MAX_RECORD_BYTES`."""
     try:
-        # Counted before zipfile makes an object of each.
+        # Counted before zipfile makes an object of each entry.
         if content.count(b"PK\x01\x02") > MAX_ENTRIES:
             raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
         with zipfile.ZipFile(io.BytesIO(content)) as file:

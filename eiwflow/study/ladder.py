@@ -40,7 +40,7 @@ class Question:
     """A question about one choice, for every study with both arms.
 
     Attributes:
-        ours, theirs: the two sides, in words.
+        ours, theirs: the two sides of the comparison, in words.
         first, second: the fields of the two arms.
         prior: of both; None for the default of flows.
         many: whether ``ours`` is a plural.
@@ -118,7 +118,7 @@ class Ladder:
     Attributes:
         study: where all arms were run.
         rungs: of the study, from below; empty where it lacks the lowest or all others.
-        answers: key of :data:`QUESTIONS` -> effect, of the questions whose arms the study has. Holm's correction is
+        answers: key of :data:`QUESTIONS` -> effect, for questions whose arms the study has. Holm's correction is
             over all differences of this ladder.
 
     """
@@ -252,7 +252,7 @@ class Count:
         return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
 
     def tally(self) -> str:
-        """Return the count and the range of leads in bits/dim, as a text to follow the name of a choice."""
+        """Return the count and the range of leads in bits/dim, as a text that follows the name of a choice."""
         where, span = self._where_and_span()
         return f"ahead {where}" + (f", by {span}" if self.claimed("better") == len(self.effects) else f" ({span})")
 
@@ -263,7 +263,7 @@ class Count:
         low, high = fixed(min(leads), 3), fixed(max(leads), 3)
         span = low if low == high else f"{low} to {high}"
         if ahead == len(leads):
-            return (f"in all {studies}" if len(leads) > 1 else "in the one study that asks"), span
+            return (f"in all {studies}" if len(leads) > 1 else "in the only study with both arms"), span
         others = [f"behind in {behind}"] * bool(behind) + [f"unclear in {unclear}"] * bool(unclear)
         return f"in {ahead} of {studies}, {' and '.join(others)}", span
 

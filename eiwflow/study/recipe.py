@@ -18,9 +18,9 @@ from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, option, short
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
-#: The other arm of an A/A control: the order ``random`` with permutations of its own.
+#: The second arm of an A/A control: the order ``random`` with other permutations.
 AGAIN = "random-again"
-#: Permutation seeds of :data:`AGAIN` begin here; those of every other arm are the run's seed.
+#: Permutation seeds of :data:`AGAIN` begin here; every other arm takes the run's seed.
 AGAIN_FROM = 1_000_000
 MAX_SEEDS, MAX_ARMS, MAX_RUNS = 1000, 100, 5000
 #: The fraction passed on that an arm's name leaves out.
@@ -36,7 +36,7 @@ class Arm:
         order: which channels are passed on; :data:`AGAIN` stands for ``random`` with other permutations.
         weights: ``none``, ``entropy``, ``means`` or ``pooled``.
         init: ``principal``, ``linear`` or ``random``.
-        partition: of the couplings; ``alternating`` where ``init`` is ``random``, which has none.
+        partition: of the couplings; ``alternating`` if ``init`` is ``random``, which has no partitions.
         keep: the fraction of its channels that a level passes on, as text, or ``auto``.
         prior: of the latents factored out.
 
@@ -104,7 +104,7 @@ class Arm:
 
         Args:
             text: of the arm; without a partition it has ``random`` halves.
-            prior: the default, where the text names none.
+            prior: used if the text names none.
 
         Raises:
             ConfigError: it is no arm.
@@ -156,7 +156,7 @@ def crossed(
 ) -> tuple[list[Arm], list[str]]:
     """Return the arms of all combinations, and a sentence for every impossible combination.
 
-    A partition has no meaning where ``init`` is ``random``: such arms are made once.
+    Partitions do not matter if ``init`` is ``random``: such arms are made once.
 
     Raises:
         ConfigError: a word is not allowed, or no combination is left.
@@ -213,7 +213,7 @@ class StudyRecipe:
         equal_cpu: divide an arm's iterations by the cost of its step relative to the cheapest arm of its prior.
         size: training size in pixels; larger images are cropped.
 
-    The others are those of :class:`FlowConfig` and :class:`Recipe`.
+    The other arguments are fields of :class:`FlowConfig` and :class:`Recipe`.
 
     Raises:
         ConfigError: a field is out of its bounds.
@@ -261,17 +261,17 @@ class StudyRecipe:
 
     @property
     def budget(self) -> int:
-        """How many images one run sees, repetitions counted."""
+        """The number of images that a run sees, counted at every repetition."""
         return self.batch * self.iterations
 
     @property
     def is_control(self) -> bool:
-        """Whether it is an A/A control and nothing else."""
+        """Whether the study is an A/A control alone."""
         return {arm.order for arm in self.arms} == {arm.order for arm in CONTROL}
 
     @property
     def data_name(self) -> str:
-        """The name of the data set: that of its file or folder, without a suffix."""
+        """The name of the data set; for a path, that of its file or folder, without a suffix."""
         return PurePath(self.data).stem or self.data
 
     def runs(self) -> Iterator[tuple[Arm, int]]:
@@ -279,7 +279,7 @@ class StudyRecipe:
         return ((arm, seed) for seed in range(self.seeds) for arm in self.arms)
 
     def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
-        """Return the recipe of one run on images of so many channels; ``cost`` is a step's relative cost."""
+        """Return the recipe of a run on images with this number of channels; ``cost`` is a step's relative cost."""
         shared = {name: getattr(self, name) for name in (*STUDY, *STUDY_SHARED) if name != "iterations"}
         flow = arm.flow(
             permutation_seed=seed,
@@ -334,7 +334,7 @@ class StudyRecipe:
         return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
 
     def difference(self, other: StudyRecipe) -> str:
-        """Return the first setting beside arms and seeds in which another recipe differs; empty without one."""
+        """Return the first setting, other than arms and seeds, in which another recipe differs; empty if none does."""
         for name, ours in self.to_dict().items():
             theirs = getattr(other, name)
             if name not in ("arms", "seeds") and theirs != ours:
@@ -348,7 +348,7 @@ class StudyRecipe:
 
 
 def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
-    """Return the arm of a text that names its prior, else the arms of all these priors."""
+    """Return the arm of a text that names a prior; for any other text, its arms with all these priors."""
     return [Arm.parse(text)] if text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
 
 
@@ -357,7 +357,7 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
 
     Args:
         recipe: its settings.
-        fewest: words before the number of seeds, where arms have different numbers.
+        fewest: text before the number of seeds, for arms with different numbers.
         seeds: their number; by default the recipe's.
 
     >>> title(StudyRecipe(data="faces16", seeds=6))
@@ -385,7 +385,7 @@ def cost_class(flow: FlowConfig) -> str:
 
 
 def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
-    """Return every class's seconds a step over those of the cheapest class with the same prior, four digits."""
+    """Return the cost of a step of every kind, relative to the cheapest kind with the same prior, to four digits."""
     cheapest: dict[str, float] = {}
     for name, value in seconds.items():
         prior = name.partition("/")[2]
@@ -406,7 +406,7 @@ def _alike(value: object, default: object) -> bool:
 
 
 def _arms_as_words(arms: Sequence[Arm]) -> list[str]:
-    """Return ``--arms`` and, where the arms are the same under every prior, ``--priors``."""
+    """Return ``--arms`` and, if the arms are the same under every prior, ``--priors``."""
     priors = list(dict.fromkeys(arm.prior for arm in arms))
     choices = list(dict.fromkeys(arm.choice for arm in arms))
     if {*arms} == {arm.under(prior) for arm in arms for prior in priors}:

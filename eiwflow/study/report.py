@@ -44,7 +44,7 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
 
 
 def report_in_words(result: Mapping[str, Any]) -> str:
-    """Return a report as text."""
+    """Return a report as text for a terminal, an arm or comparison a line."""
     lines = [f"With the {entry['prior']} prior. {entry['sentence']}" for entry in result["answers"]]
     lines += [*([result["control"]] if result["control"] else []), "", words.LEAD, *_ladder_in_words(result["ladder"])]
     lines += ["", "Every comparison"]
@@ -67,7 +67,7 @@ def summary(studies: Iterable[Study]) -> dict[str, Any]:
 
 
 def summary_in_words(result: Mapping[str, Any]) -> str:
-    """Return a summary as text."""
+    """Return a summary as text for a terminal."""
     lines = [question["sentence"] for question in result["questions"].values()]
     for entry in result["ladders"]:
         if entry["rungs"]:
@@ -77,7 +77,7 @@ def summary_in_words(result: Mapping[str, Any]) -> str:
 
 def _ladder_in_words(entry: Mapping[str, Any]) -> list[str]:
     """Return the lines of a ladder: its rungs from below, then its questions."""
-    rungs = ["", "The ladder, from below: what each rung saves over the one below", *_rungs_in_words(entry)]
+    rungs = ["", "The ladder, from below: bits/dim that each rung saves over the rung below", *_rungs_in_words(entry)]
     answers = [
         f"{_lead(row)}  {row['claim']:13}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
         for key, row in entry["answers"].items()

@@ -66,7 +66,7 @@ class StudyFolder(WorkFolder):
 
     @property
     def root(self) -> Path:
-        """The folder of runs: studies lie in a folder of it."""
+        """The folder of runs, which has a folder of studies."""
         return self.path.parent.parent
 
     @property
@@ -80,7 +80,7 @@ class StudyFolder(WorkFolder):
 
         Args:
             path: the folder.
-            recipe: it may have further arms and more seeds than the study that is there.
+            recipe: it may have further arms and more seeds than an existing study.
             command: the command line, kept in the folder.
 
         Raises:
@@ -117,7 +117,7 @@ class StudyFolder(WorkFolder):
         extended = begun.recipe.extended(recipe)
         looks = set(begun.looks)
         if extended.seeds > begun.recipe.seeds and begun.runs:
-            looks.add(begun.recipe.seeds)  # its results could be seen before
+            looks.add(begun.recipe.seeds)  # its results were visible before the extension
         if extended != begun.recipe:
             self.write({**document, "recipe": extended.to_dict(), "looks": [*looks]})
         return extended
@@ -193,7 +193,7 @@ class StudyFolder(WorkFolder):
 
     @contextmanager
     def shared(self, shard: tuple[int, int]) -> Iterator[None]:
-        """Lock a share of the study: (number from 1, of how many); (1, 1) is the whole study."""
+        """Lock a share of the study: (number from 1, number of shares); (1, 1) is the whole study."""
         if shard == (1, 1):
             with self.held():
                 yield
@@ -212,7 +212,7 @@ class StudyFolder(WorkFolder):
 
 @dataclass(frozen=True)
 class Job:
-    """A run still to be done."""
+    """A run without a result."""
 
     folder: Path
     arm: Arm
@@ -245,7 +245,7 @@ def run_study(
     """Do the missing runs of a study, and return it.
 
     The folder is consistent at any moment. A killed study continues inside its run, to the same numbers. The same
-    recipe with further arms or more seeds extends the study that is there.
+    recipe with further arms or more seeds extends an existing study.
 
     Args:
         recipe: the settings.
@@ -253,7 +253,7 @@ def run_study(
         command: the command line, kept in the folder.
         jobs: runs at the same time, each in a process of its own with one thread.
         progress: called with (runs done, runs in all) of this share, at the start and after every run.
-        shard: (number from 1, of how many): only this share of the runs. Shares may run at the same time.
+        shard: (number from 1, number of shares): only this share of the runs. Shares may run at the same time.
 
     Raises:
         RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
@@ -272,7 +272,7 @@ def run_study(
     folder, recipe = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
-            folder.forget_asked()  # the request was for a process that has ended
+            folder.forget_asked()  # the request was to a process that has ended
             if shard == (1, 1):
                 folder.set_status("running", 0)
             beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
@@ -354,7 +354,7 @@ def _run(
                 continue
             count += 1
             with suppress(OSError):
-                os.utime(folder.settings_file)  # a reader of the study sees that it has changed
+                os.utime(folder.settings_file)  # readers notice the change by the file's time
                 if shard == (1, 1):
                     folder.set_status("running", count)
             if progress is not None:
@@ -410,7 +410,7 @@ def run_job(job: Job, images: ImageData) -> str:
 
 
 def _open(job: Job) -> RunDirectory:
-    """Return the run directory of a job; a directory that was left half made is made again."""
+    """Return the run directory of a job; a half-made directory is made again."""
     path = run_folder(job.folder, job.arm, job.seed)
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
@@ -487,7 +487,7 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
                 "kept, and the same command with fewer --jobs goes on."
             ) from None
         finally:
-            # Where the caller stops iterating, the pool by itself would wait for the runs under way.
+            # If the caller stops iterating, the pool itself would wait for running jobs.
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(multiprocessing.active_children()) - others:
                 child.terminate()

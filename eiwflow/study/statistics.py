@@ -95,7 +95,7 @@ class Effect:
 
     @property
     def over(self) -> str:
-        """The seeds of the interval: ``6 seeds, paired (r = +0.74)``; "paired" only where that narrows it."""
+        """The seeds of the interval: ``6 seeds, paired (r = +0.74)``; "paired" only if pairing narrows the interval."""
         words = counted(len(self.values), "seed")
         if math.isnan(self.correlation):
             return words
@@ -149,7 +149,7 @@ def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | Non
 
 
 def level_of(study: Study, seeds: int) -> float:
-    """Return the two-sided level for so many seeds of a study, given its earlier looks.
+    """Return the two-sided level for this number of seeds of a study, given its earlier looks.
 
     An arm with fewer seeds than the others is judged as if it were complete.
     """
@@ -178,7 +178,7 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
     return tuple(replace(effect, p_corrected=adjusted.get(place, math.nan)) for place, effect in enumerate(present))
 
 
-# ---------------------------------------------------------------------- what arms are called
+# ---------------------------------------------------------------------- names of arms
 
 
 def usual_partition(study: Study | StudyRecipe) -> str:
@@ -194,7 +194,7 @@ _WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means", "c
 def label(study: Study, arm: Arm) -> str:
     """Return the name of an arm in its study, without its prior and the usual choices.
 
-    As ``entropy + weights, ¼ passed on (partitions: information)``.
+    For example ``entropy + weights, ¼ passed on (partitions: information)``.
     """
     kinds = {other.weights for other in study.arms} - {"none"}
     weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
@@ -282,7 +282,7 @@ def comparisons(study: Study, subject: str | None = None) -> Comparisons:
     return Comparisons(chosen, corrected(effects))
 
 
-# ---------------------------------------------------------------------- what each choice contributes
+# ---------------------------------------------------------------------- the effect of each choice
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,7 +369,7 @@ def factorial(study: Study, prior: str) -> Factorial:
 def pairs_of(study: Study, arms: Iterable[Arm], field: str, first: str, other: str) -> list[Pair]:
     """Return pairs of arms that differ in one field alone, ``one`` first.
 
-    A partition has no meaning where ``init`` is random: with that field the arms of the usual partition are paired.
+    Partitions do not matter if ``init`` is random: for that field the arms of the usual partition are paired.
     """
     arms = list(arms)
     pairs = []
@@ -387,7 +387,7 @@ def pairs_of(study: Study, arms: Iterable[Arm], field: str, first: str, other: s
 
 
 def _mean_of(study: Study, name: str, ours: list[Pair], theirs: list[Pair] | None = None) -> Effect | None:
-    """Return the mean difference within our pairs, minus that within theirs where they are given."""
+    """Return the mean difference within our pairs, minus the one within their pairs, if given."""
     if not ours or theirs == []:
         return None
     weights: dict[Arm, float] = {}

@@ -11,8 +11,7 @@ from .recipe import StudyRecipe
 from .statistics import Effect, usual_partition
 
 CAVEAT = (
-    "an interval says where the difference lies for other seeds, on these test images, at this size and budget. It "
-    "knows nothing of other images."
+    "an interval is about other seeds, on these test images, at this size and budget. It does not cover other images."
 )
 #: The meaning of a lead's sign.
 LEAD = "A lead is bits/dim that the first arm needs less than the second: above 0 the first is better."
@@ -56,7 +55,7 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
 
     """
     if study.recipe.seeds == 1:
-        return "Too short to judge: one seed says nothing about another."
+        return "Too short to judge: one seed says nothing about other seeds."
     budget = study.recipe.budget
     if not budgets or budget >= min(budgets):
         return ""
@@ -70,7 +69,7 @@ def control(effects: Sequence[Effect]) -> str:
     """Return the sentence on an A/A control: the random order against itself, with other permutations."""
     leads = listed([effect.lead_in_figures for effect in effects])
     claimed = any(effect.claim != "no conclusion" for effect in effects)
-    end = "A difference is claimed where there is none." if claimed else "No difference is claimed, as it should be."
+    end = "It claims a difference, though there is none." if claimed else "It claims no difference, as it should."
     return f"A/A control: the lead of the random order over itself is {leads} bits/dim. {end}"
 
 

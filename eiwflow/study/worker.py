@@ -1,4 +1,4 @@
-"""A small study started from the app: a process of its own that outlives the page, and holds the CPU as a run does."""
+"""A small study started from the app: a process that outlives the page, and holds the CPU's lock like a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
         out: the study's folder, in the folder ``studies`` of the runs' folder.
 
     Raises:
-        RunError: the CPU is taken by a run or study that was started from the app, or nothing can be written.
+        RunError: a run or study started from the app uses the CPU, or nothing can be written.
 
     """
     from .run import StudyFolder
@@ -44,7 +44,7 @@ def folder(path: Path) -> StudyFolder:
     return StudyFolder(path)
 
 
-# ---------------------------------------------------------------------- the process' side
+# ---------------------------------------------------------------------- the worker's side
 
 
 def main() -> int:

@@ -77,7 +77,7 @@ SPOILT = {
     "bits not a number": (changed_result(bits_per_dim=math.nan), "between -1000 and 1000"),
     "a seed out of the recipe": (changed_result(seed=6), "is not in its recipe"),
     "a seed below 0": (changed_result(seed=-1), "seed -1"),
-    "a run twice": (lambda made: made["results"].append(made["results"][0]), "is there twice"),
+    "a run twice": (lambda made: made["results"].append(made["results"][0]), "is in it twice"),
     "a curve in words": (changed_result(curve="down"), "not a list"),
     "a curve too long": (changed_result(curve=[[1, 2, 3]] * 1001), "at most 1000 points"),
     "a point of one": (changed_result(curve=[[1]]), "not two or three finite numbers"),

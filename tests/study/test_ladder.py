@@ -105,7 +105,7 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
     assert count.in_words().endswith(f" (leads {span} bits/dim).") and count.tally().endswith(f" ({span})")
     only = counts(studies[:1])["order"]
     assert only.in_words().startswith(
-        "The half by entropy leads the half by variance in the one study that asks, by 0."
+        "The half by entropy leads the half by variance in the only study with both arms, by 0."
     )
 
 
