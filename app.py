@@ -1,4 +1,4 @@
-"""Home: the first scene of the lesson running, and the ways on."""
+"""Home: the first scene of the lesson running, and links to lesson, pages and training."""
 
 import streamlit as st
 

@@ -124,4 +124,7 @@ if (more := ui.more_evidence()).open:
     lines = (f"analyse {view.argument} --what shuffle --level {reports[view].level} {command}" for view in reports)
     ui.reproduce(page, *lines)
 
-ui.closing(page, "The permutation is the same for every image. How loud a channel is, differs: that is for weights.")
+ui.closing(
+    page,
+    "The permutation is the same for every image, but loudness is not. Next: weights, which respond to it.",
+)

@@ -112,7 +112,7 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
         if asked and asked[0].choices:
-            st.caption("The table and the command are of the picture as it was.")
+            st.caption("The table and the command are of the unchanged picture.")
     data = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
     levels = {view: f"--level {weights.level} " for view, weights in of_kind(results, ChannelWeights).items()}
     ui.reproduce(page, *(f"analyse {view.argument} --what weights {levels.get(view, '')}{data}" for view in results))

@@ -93,7 +93,7 @@ ui.how_to_read("checkpoint")
 
 if (more := ui.more_evidence()).open:
     with ui.errors_as_sentences(), more:
-        st.subheader("What the file says of itself")
+        st.subheader("The file's metadata")
         facts = file_table(page.checkpoint)
         ui.table(facts)
         st.subheader("All figures")
@@ -117,4 +117,7 @@ if (more := ui.more_evidence()).open:
             photo=False,  # over test images, or the visitor's own archive
         )
 
-ui.closing(page, "Every image has one list of ε, and every list one image. Here stands how well this file keeps that.")
+ui.closing(
+    page,
+    "Every image has exactly one list of ε, and every list one image. This page shows how exactly the file keeps that.",
+)

@@ -58,6 +58,8 @@ if listed and (more := ui.more_evidence()).open:
         st.caption("The end of its log:")
         st.code(run.run.log_end(), language=None, wrap_lines=True)
 
-ui.closing(page, "One training makes a flow to look at. Whether its split is a better one takes several seeds of both.")
+ui.closing(
+    page, "One training gives a flow to explore. To show that its split is better takes several seeds of both splits."
+)
 if access.may_start() and not (listed and listed[name].state.alive):
     say_times()  # at the end, so that the rest of the page is drawn before

@@ -84,7 +84,7 @@ def analyse(
     """
     flow = checkpoint.flow
     if not 0 <= image < len(images.test):
-        raise DataError(f"--image is {image}; {images.name} has the test images 0 to {len(images.test) - 1}")
+        raise DataError(f"--image is {image}; the test images of {images.name} are 0 to {len(images.test) - 1}")
     if level is not None and not 1 <= level <= flow.config.levels:
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
 
@@ -224,7 +224,7 @@ def _space(request: Request) -> dict[str, Any]:
     look, number = request.look, request.other_image
     last = len(look.test) - 1
     if not 0 <= number <= last:
-        raise DataError(f"--other-image is {number}; there are the test images 0 to {last}")
+        raise DataError(f"--other-image is {number}; the test images are 0 to {last}")
     way = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
     return {"other_image": number, **space_words.report(way)}
 

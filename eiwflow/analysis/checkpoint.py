@@ -36,7 +36,7 @@ IMAGES = 64
 Shape = tuple[int, int, int]
 
 
-# ---------------------------------------------------------------------- what it is made of
+# ---------------------------------------------------------------------- the parts of a flow
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +202,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
     """Encode and decode test images, by the whole flow and by each level alone.
 
     Arguments:
-        flow: to look at.
+        flow: the flow to measure.
         images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
         batch: images at a time.
 
@@ -217,7 +217,7 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         whole.append(round_trip_error(flow.decode(flow.encode(x)), x)[1:])
         kept: Tensor | None = x
         for level, seen in zip(flow.levels, of_levels, strict=True):
-            assert kept is not None  # only the last level keeps nothing
+            assert kept is not None  # only the last level passes nothing on
             level_input = kept
             kept, noise, _, _ = level(level_input)
             seen.append(level_inversion(level, level_input, kept, noise))

@@ -70,8 +70,8 @@ def compress_images(flow: MultiScaleFlow, images: Tensor) -> Compressed:
 def _compressed(flow: MultiScaleFlow, pictures: Sequence[Picture], size: tuple[int, int] | None) -> Compressed:
     if (parameters := flow.parameter_count()) > MOST_PARAMETERS:
         raise CompressionError(
-            f"This flow has {parameters:,} parameters; up to {MOST_PARAMETERS:,} it compresses here. "
-            "The command compress takes any."
+            f"This flow has {parameters:,} parameters; a page compresses with at most {MOST_PARAMETERS:,}. "
+            "Use the command compress, which takes any."
         )
     content, summary = compress(flow, flow_digest(flow), pictures)
     return Compressed(content, summary, lossless_sizes(pictures), size)

@@ -1,7 +1,7 @@
 """How far decode(encode(x)) is from x, and which level causes a large error.
 
-A flow inverts exactly on paper. In float32, for an image unlike the training images, one rounding can grow to grey
-levels, though every number is finite and every level alone is exact up to rounding.
+A flow inverts exactly on paper. In float32, for an image unlike the training images, one rounding can grow to several
+grey levels, though every number is finite and every level alone is exact up to rounding.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
     """Return the level, from 1, whose inverse amplifies the error of later levels most; None within the bound.
 
     Arguments:
-        flow: the one inverted.
+        flow: the flow that is inverted.
         trace: of images, from x to ε, on the CPU.
-        max_abs: the largest |decode(encode(x)) − x|. A trace is made part by part: its own rounding may be a tenth of
-            that.
+        max_abs: the largest |decode(encode(x)) − x|. The rounding of the trace itself, which is computed part by part,
+            may be a tenth of it.
 
     Raises:
         NonFiniteError: a level gives a value that is not finite; the message names it.

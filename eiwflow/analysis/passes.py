@@ -16,9 +16,9 @@ _most: ContextVar[int | None] = ContextVar("most", default=None)
 
 
 def set_batch(most: int | None) -> None:
-    """Let at most so many images through a flow at once in what this thread measures from here on; None for the usual.
+    """Set the most images that go through a flow at once in this thread's later measures; None for the default.
 
-    On a CPU a large flow still takes fewer.
+    A large flow on a CPU still takes fewer.
     """
     _most.set(most)
 
@@ -43,7 +43,7 @@ def trace(flow: MultiScaleFlow, x: Tensor) -> Trace:
 
 
 def _fetched(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of values by name, with the tensors among them, and among those of a dictionary, on the CPU."""
+    """Return a copy of values by name, with every tensor on the CPU, also the tensors inside dictionaries."""
     return {
         name: value.cpu() if isinstance(value, Tensor) else _fetched(value) if isinstance(value, dict) else value
         for name, value in values.items()

@@ -28,11 +28,11 @@ def draw(
     progress: Callable[[int], object] | None = None,
     team: Processes | None = None,
 ) -> Iterator[np.ndarray]:
-    """Yield n samples as images (b, H, W, C) uint8, at most ``batch`` at once, or so many of every process.
+    """Yield n samples as images (b, H, W, C) uint8, at most ``batch`` at once, or ``batch`` from every process.
 
     The noise of a sample depends on (seed, its number) alone, so the first samples of a longer draw are the same. A
     batch of another size may round a value to the next grey level. ``progress`` is called with the images of each part.
-    Every process of a ``team`` draws its batch of a part, and is given all of the part.
+    Every process of a ``team`` draws one batch of a part, and receives the whole part.
     """
     most = batch_size(flow, batch)
     rank, size = (0, 1) if team is None else (team.rank, team.size)
@@ -46,7 +46,7 @@ def draw(
 
 
 def _drawn(flow: MultiScaleFlow, numbers: range, temperature: float | Sequence[float], seed: int) -> Tensor:
-    """Return the samples (n, H, W, C) uint8 of these numbers, which may be none."""
+    """Return the samples (n, H, W, C) uint8 with these numbers; an empty array without numbers."""
     if not numbers:
         channels, *size = flow.config.shape
         return torch.empty(0, *size, channels, dtype=torch.uint8)

@@ -193,7 +193,7 @@ class Alternative:
     """The order of one rule for a level's present channels.
 
     Attributes:
-        rule: :data:`USED`, or one of ``flow.config.ORDERS``; ``entropy`` sorts anew.
+        rule: :data:`USED`, or one of ``flow.config.ORDERS``; ``entropy`` sorts again.
         order: channel numbers, those passed on first.
         kept_redundancy, emitted_redundancy: mean of the halves over channels and images, nats a pixel.
         moved: number of channels on the other side than in the order used.
@@ -269,7 +269,7 @@ class ShuffleReport(_Split):
 
     @property
     def would_cross(self) -> np.ndarray:
-        """Whether sorting the traced images anew would take a channel across the split line, (C,)."""
+        """Whether sorting by the traced images again would take a channel across the split line, (C,)."""
         return crossing(self.images.entropy_order, self.order, self.passed_on)
 
     def table(self) -> list[dict[str, Any]]:

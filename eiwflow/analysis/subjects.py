@@ -106,7 +106,7 @@ class Measure(NamedTuple):
     Attributes:
         of: the function.
         depends_on: the fields of the look, beside its flow.
-        needs: other measures that it uses, of the same other image where it has one.
+        needs: other measures that it uses; they take the same second image, if the measure has one.
 
     """
 
@@ -116,7 +116,7 @@ class Measure(NamedTuple):
 
     @property
     def average(self) -> bool:
-        """Whether it is over many images, independent of the chosen image."""
+        """Whether the measure averages over many images, whichever image is chosen."""
         return bool({"train", "test"} & {*self.depends_on}) and "image" not in self.depends_on
 
 
@@ -124,7 +124,7 @@ class Measure(NamedTuple):
 
 
 def _kept_fit(look: Look) -> levels.KeptFit:
-    """Return the Gaussians of the flow if it stops early."""
+    """Return the Gaussians that replace the remaining levels of a flow that stops early."""
     return levels.fit_kept(look.flow, look.train)
 
 
@@ -153,7 +153,7 @@ def _one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
 
 
 def _mixed(look: Look, way: latents.Way) -> latents.Treated:
-    """Return the image with every level treated as the way says."""
+    """Return the image with every level treated by its treatment in ``way``."""
     return _treated(look, (way,))
 
 
@@ -202,7 +202,7 @@ def _growth(look: Look) -> entropy.Growth | None:
 
 def _shuffle(look: Look) -> shuffle.ShuffleReport:
     """Return the effects of a level's permutation."""
-    weights.shuffle_at(look.flow, look.level)  # refuses a level without one
+    weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
     trace = look.measure("test_trace")
     (image,) = levels.traces(look.flow, look.image, look.seed)
     return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
@@ -224,7 +224,7 @@ def _weights(look: Look) -> weights.ChannelWeights:
 
 
 def _weights_of_test_images(look: Look) -> weights.Channels:
-    weights.shuffle_at(look.flow, look.level)  # refuses a level without one
+    weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
     return weights.of_trace(look.measure("test_trace"), look.level)
 
 

@@ -19,7 +19,7 @@ PACE_POINTS = 20
 
 @dataclass(frozen=True)
 class LevelNow:
-    """A level's channels at the newest recording step; "would" is by the entropy order of that moment.
+    """A level's channels at the newest recording step; ``would_stay`` and ``crossing`` sort by entropy at that step.
 
     Attributes:
         number: from 1.
@@ -118,7 +118,7 @@ class Progress:
 
     @property
     def gap(self) -> float | None:
-        """The test curve minus the smoothed training curve where both were recorded last, in bits/dim."""
+        """The test curve minus the smoothed training curve at the last step where both are known, in bits/dim."""
         curve = self.curve
         if not len(curve.probe_steps) or not len(curve.steps) or curve.probe_steps[-1] < curve.steps[0]:
             return None

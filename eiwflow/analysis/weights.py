@@ -69,7 +69,7 @@ class Channels:
 
 @dataclass(frozen=True, eq=False)
 class Correlations:
-    """Over images: how −log ω goes with the channel's log standard deviation; each (C,) by position.
+    """Correlation over images of −log ω with the channel's log standard deviation; each (C,) by position.
 
     NaN for a weight that is the same for every image, or for fewer than three images.
 
@@ -158,7 +158,7 @@ class ChannelWeights:
 
     @cached_property
     def correlations(self) -> Correlations:
-        """How −log ω goes with the channel's log standard deviation, over images."""
+        """The correlation of −log ω with the channel's log standard deviation, over images."""
         from scipy import stats
 
         pearson, low, high, slope, slope_low, slope_high = np.full((6, self.shape[0]), np.nan)

@@ -18,10 +18,10 @@ MAX_FACE_GRAIN, MAX_LETTER_GRAIN = 4.0, 6.0
 LETTER_SIDE, CANVAS = 32, 64
 #: Pictures drawn at once, to save memory; the result does not depend on it.
 DRAWN_AT_ONCE = 500
-#: Degrees, times, and pixels of the canvas.
+#: In degrees, as a factor (from, to), and in pixels of the canvas.
 MAX_ROTATION, SIZES, MAX_SHIFT = 8.0, (0.9, 1.15), 2.2
 SWAPPED = 0.35
-#: Hue, saturation and value, each from and to.
+#: Ranges (from, to) of hue, saturation and value.
 PAPER = (0.0, 1.0), (0.0, 0.4), (0.78, 0.96)
 INK = (0.0, 1.0), (0.4, 1.0), (0.12, 0.55)
 
@@ -146,8 +146,8 @@ def _coverage(
 
     radians = np.deg2rad(rotation.astype(np.float64))
     cos, sin = np.cos(radians) / size, np.sin(radians) / size
-    # Where a point of the canvas comes from: PIL asks for a row (x = a·x' + b·y' + c) and another one for y. It counts
-    # from corners of pixels, so that the middle of the canvas is at 32.
+    # PIL takes the map from a point of the canvas to its source: a row for x = a·x' + b·y' + c, and a row for y. PIL
+    # counts from corners of pixels, so that the middle of the canvas is at 32.
     middle = CANVAS / 2
     x, y = -middle - shift[:, 0].astype(np.float64), -middle - shift[:, 1].astype(np.float64)
     rows = np.stack([cos, -sin, cos * x - sin * y + middle, sin, cos, sin * x + cos * y + middle], axis=1)

@@ -29,14 +29,14 @@ class DataError(ValueError):
 
 
 def reason(error: Exception) -> str:
-    """Return the message of another library's error, or else its type; of the system's errors the reason alone."""
+    """Return the message of another library's error, or its type; for a system error the reason alone."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)[:200] or type(error).__name__
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a file, or a link to nothing: that is one that cannot be read, and to be named."""
+    """Return whether a path is a file, or a broken link: reading it then fails with an error that names the file."""
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 
@@ -115,7 +115,7 @@ def check_images(what: str, count: int, height: int, width: int, channels: int) 
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):
         raise DataError(f"{what} is {height}×{width} pixels an image; sides may be {MIN_SIDE} to {MAX_SIDE}")
     if (size := count * height * width * channels) > (room := int(ROOM * free_memory())):
-        raise DataError(f"{what} needs {size:,} bytes of memory; at most {room:,} of what is free are taken")
+        raise DataError(f"{what} needs {size:,} bytes of memory; at most {room:,} bytes of the free memory may be used")
 
 
 def free_memory() -> int:

@@ -34,7 +34,7 @@ def read_npy(path: Path) -> ImageData:
     """
     whole = OnDisk(_checked(NpyFile(path), path.name))
     in_test = tenth_by_number(len(whole))
-    note = "images that stand in the file twice may be in both parts, as their numbers choose the test part"
+    note = "an image that the file holds twice may be in both parts, since the test part is chosen by number"
     return ImageData(path.name, whole.select(~in_test), _in_memory(whole.select(in_test), path.name), note=note)
 
 
@@ -48,7 +48,8 @@ def read_npy_folder(folder: Path) -> ImageData:
     paths = folder / "train.npy", next(folder / name for name in TEST_FILES if (folder / name).is_file())
     train, test = (_checked(NpyFile(path), path.name) for path in paths)
     if train.shape[1:] != test.shape[1:]:
-        raise DataError(f"the parts of {folder.name!r} have shapes {train.shape} and {test.shape}; one is needed")
+        shapes = f"{train.shape} and {test.shape}"
+        raise DataError(f"the parts of {folder.name!r} have shapes {shapes}; images of both must have one shape")
     labels = [_labels_beside(path, source.shape[0]) for path, source in zip(paths, (train, test), strict=True)]
     labelled = [part for part in labels if part is not None]
     factors = {"label": Factor(*labelled)} if len(labelled) == 2 else {}
@@ -132,7 +133,7 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
         images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
     except DataError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
         raise DataError(f"the batches of {name!r} cannot be read: {reason(error)}") from error
     return images, np.concatenate([labels for _, _, labels in batches])
 
@@ -143,7 +144,7 @@ def _batch(path: Path) -> tuple[int, int, np.ndarray]:
         return _opened_batch(path)
     except DataError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
         raise DataError(f"{path.name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 

@@ -30,7 +30,7 @@ HEADER_READERS = {
 }
 #: Pictures compress a few times, one-coloured pictures some dozens: a large array that exceeds this is a bomb.
 MAX_EXPANSION, MAX_SMALL_BYTES = 100, 64 * 1024**2
-# numpy's methods. The other methods of zip can demand gigabytes of window in a header of a few bytes.
+# The methods that numpy writes. With other methods, a header of a few bytes can demand gigabytes of memory.
 COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -42,7 +42,7 @@ class Member(NamedTuple):
     fortran: bool
     dtype: np.dtype
     header_bytes: int
-    #: That it is packed into: no more than the archive has, whatever its directory states.
+    #: Compressed size of the array; at most that of the archive, whatever its directory states.
     packed_bytes: int
 
     @property
@@ -57,7 +57,7 @@ class Member(NamedTuple):
 
     @property
     def is_bomb(self) -> bool:
-        """Whether it would take far more memory than images pack into so few bytes."""
+        """Whether the array would unpack to far more memory than images of so few bytes do."""
         return self.data_bytes > max(MAX_SMALL_BYTES, MAX_EXPANSION * self.packed_bytes)
 
     @property
@@ -84,7 +84,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
             return _read(opened, name, most)
     except DataError:
         raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds between them on damaged files
+    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
         raise DataError(f"{name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 
@@ -160,7 +160,7 @@ def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     except Exception:  # its parsers of Python raise a dozen kinds: of tokens, indentation, memory, indices
         raise ValueError("its header is damaged") from None
     if any(type(side) is not int or side < 0 for side in shape):
-        raise ValueError(f"the shape {shape} is none")
+        raise ValueError(f"the shape {shape} is not one of an array")
     return shape, fortran, dtype, file.tell()
 
 
@@ -168,8 +168,8 @@ def members_of(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
     """Return the arrays by name; members of other formats are left out."""
     infos = archive.NameToInfo
     if len(infos) > MAX_ARRAYS:
-        raise DataError(f"{file_name!r} holds {len(infos):,} arrays; at most {MAX_ARRAYS} are looked at")
-    assert archive.fp is not None  # it is open
+        raise DataError(f"{file_name!r} holds {len(infos):,} arrays; at most {MAX_ARRAYS} are read")
+    assert archive.fp is not None  # the archive is open
     whole = archive.fp.seek(0, io.SEEK_END)
     members = {}
     for name, info in infos.items():
@@ -205,7 +205,7 @@ def check_size(what: str, member: Member) -> None:
     """Refuse an array that is not as long as it states, or packs better than images do.
 
     Raises:
-        DataError: with its bytes.
+        DataError: the message states the array's bytes.
 
     """
     if not member.is_whole:
@@ -254,7 +254,7 @@ def _sources(
         [member.shape for member in indices] == [(count,) for count in counts]
         and all(member.dtype.kind in "iu" for member in indices)
         and (names.dtype.kind, len(names.shape)) == ("U", 1)
-        and names.shape[0] <= MAX_NAMES  # names of no letters cost the file no bytes, but memory
+        and names.shape[0] <= MAX_NAMES  # empty names take memory, though no bytes of the file
         and all(member.is_whole for member in chosen)
         and sum(member.data_bytes for member in chosen) <= MAX_BESIDE
     )

@@ -98,8 +98,8 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
     """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
 
     Args:
-        file: open for reading; what is not a JPEG passes.
-        what: the file is called in an error.
+        file: open for reading; other files than JPEGs pass.
+        what: the name of the file in errors.
 
     Raises:
         DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, or :data:`MAX_SEGMENTS`.
@@ -115,18 +115,18 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
     scans, area, place = 0, 0, 2
     for _ in range(MAX_SEGMENTS):
         marker = _MARKER.search(content, place)
-        if marker is None or marker[1] == b"\xd9":  # the end: a telephone may put a film behind it
+        if marker is None or marker[1] == b"\xd9":  # the end of the picture; a telephone may append a film
             return
         if marker[1][0] in _FRAMES:
             sides = content[marker.end() + 3 : marker.end() + 7]
             area = max(area, int.from_bytes(sides[:2]) * int.from_bytes(sides[2:]))
         scans += marker[1] == b"\xda"
         if scans > MAX_SCANS:
-            raise DataError(f"{what} is a JPEG of more than {MAX_SCANS} scans; save it anew")
+            raise DataError(f"{what} is a JPEG of more than {MAX_SCANS} scans; save it again")
         if scans * area > MAX_SCANNED:
-            raise DataError(f"{what} is a JPEG of {scans} or more scans of {area:,} pixels each; save it anew")
+            raise DataError(f"{what} is a JPEG of {scans} or more scans of {area:,} pixels each; save it again")
         place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
-    raise DataError(f"{what} is a JPEG of more than {MAX_SEGMENTS:,} segments; save it anew")
+    raise DataError(f"{what} is a JPEG of more than {MAX_SEGMENTS:,} segments; save it again")
 
 
 def on_white(picture: Image.Image, channels: int) -> np.ndarray:
@@ -160,7 +160,7 @@ def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return uint8 images (N, H', W', C') as :func:`from_picture` makes them: (N, H, W, C) of the shape (C, H, W)."""
+    """Return uint8 images (N, H', W', C') resized to the shape (C, H, W) by :func:`from_picture`, as (N, H, W, C)."""
     return np.stack([from_picture(png_file(image), shape) for image in images])
 
 
@@ -172,7 +172,7 @@ def as_picture(image: np.ndarray) -> Image.Image:
 
 
 def png_file(image: np.ndarray) -> bytes:
-    """Return an image (H, W, C) uint8 as the bytes of a PNG file, quickly made."""
+    """Return an image (H, W, C) uint8 as the bytes of a PNG file, with the fastest compression."""
     file = io.BytesIO()
     as_picture(image).save(file, "PNG", compress_level=1)
     return file.getvalue()

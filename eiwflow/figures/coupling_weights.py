@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from ..analysis.coupling_weights import ChannelMaps, FactorReading, PictureWeights, Place
 
-#: Side of a square of the map of couplings, of all of a level's in the narrowest window of a lecture room, in pixels;
-#: and the most steps with numbers in the squares.
+#: Side of a square on the map of couplings, and width of a level's squares side by side, in pixels, so that the map
+#: fits the narrowest window of a lecture room; and the most steps for which the squares hold numbers.
 SQUARE, SIDE_BY_SIDE, NUMBERED_STEPS = 38, 164, 4
-#: Maps go from black to white over ± this many standard deviations; and their width in pixels.
+#: Maps go from black to white over ± this many standard deviations; and a map is this many pixels wide.
 GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
 GROUPS = {"read": "reads", "log-scale": "gives: log-scales", "shift": "gives: shifts"}
@@ -83,7 +83,7 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
 
 
 def most_distant(*shown: PictureWeights) -> float:
-    """Return the largest distance from the average of any coupling of these."""
+    """Return the largest distance of a coupling's weights from their average, over all couplings of these pictures."""
     return max(max(each.distances.values()) for each in shown)
 
 
@@ -166,7 +166,7 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
 
 
 def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
-    """Return the largest distance of bars and spreads of these couplings from 0, with a margin; at least 0.25."""
+    """Return the limit of an axis ±limit that holds the bars and spreads of these couplings, with a margin of 10 %."""
     values = [values for weights, place in shown for values in (weights.difference(place), weights.spread(place))]
     return float(1.1 * max(0.25, *(np.abs(each).max() for each in values)))
 

@@ -69,7 +69,7 @@ def bars(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.F
 def slopes(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.Figure:
     """Return the slope of log ω on log σ over images by channel, with 95 % intervals: −1 would undo loudness.
 
-    The axis also holds the intervals of charts ``beside`` this one, and room for words beyond them.
+    The axis also covers the intervals of the charts ``beside`` it, with room for two labels.
     """
     title = "change of weight with loudness<br>(slope of log ω on log σ)"
     figure = _by_position(weights, title)
@@ -101,7 +101,7 @@ def slopes(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go
     ):
         dash = "dot" if slope else "solid"
         figure.add_hline(y=slope, line={"color": palette.REFERENCE, "width": 1.5, "dash": dash}, layer="below")
-        # Beyond every interval, where it crosses none.
+        # Beyond every interval, so that the label covers none.
         figure.add_annotation(
             x=0, xref="paper", xanchor="left", y=float(end), yanchor=side, text=text, showarrow=False,
             font={"color": palette.REFERENCE},

@@ -29,7 +29,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 _ROWS: dict[str, Iterable[str]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS, "coupling": COUPLINGS}
 MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
-OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it anew."
+OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it again."
 #: Fields that a file may lack: it was written before they were, or they have their default.
 OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits", "leaky", "context")
 #: Fields that no file of version 2 has, and words of the fields that it does have.

@@ -270,7 +270,7 @@ class MultiScaleFlow(nn.Module):
         level.shuffle, level.split = rebuilt[0].shuffle, rebuilt[0].split
 
     def resolve(self, kept: Sequence[int]) -> None:
-        """Build a flow of ``keep="auto"`` anew, so that every level but the last passes on as many channels."""
+        """Rebuild a flow of ``keep="auto"``, so that every level but the last passes on as many channels."""
         like = next(self.parameters())
         resolved = MultiScaleFlow(dataclasses.replace(self.config, kept=tuple(kept)), self.seed)
         self.config, self.levels = resolved.config, resolved.levels.to(like.device, like.dtype)

@@ -20,13 +20,14 @@ AUTO_REDUNDANCY = 0.3
 
 @dataclass(frozen=True)
 class Order:
-    """How channels are put in order, as their numbers (C,): the first ones are passed on, as many as ``keep`` says.
+    """How channels are put in order. Each function returns channel numbers (C,), those passed on first.
 
     Attributes:
-        made: from C, the number passed on and the permutation seed, before data are seen.
-        sorted: from features (N, C, H, W), once, in the initialising pass; None where an order looks at no features.
-        by_variance: from the numbers (C,) of the principal channels, largest variance first, as they stand where the
-            level splits, and the number passed on; None for every other order. Only ``init="principal"`` has principal
+        made: returns the order before data are seen, from C, the number passed on and the permutation seed.
+        sorted: returns the order for features (N, C, H, W); called once, in the initialising pass. None for an order
+            that looks at no features.
+        by_variance: returns the order from the numbers (C,) of the principal channels at the split, largest variance
+            first, and the number passed on. None for every other order. Only ``init="principal"`` has principal
             channels.
         learned: whether the order is a function of parameters, as in :class:`.released.ReleasedShuffle`.
 
@@ -40,8 +41,9 @@ class Order:
     def last_half(self, x: Tensor) -> Tensor:
         """Return the half (C,) bool that a level's last two couplings work on, of channels x (N, C, H, W).
 
-        An order that looks at features gives its first half: with ``keep`` ½ these are the channels passed on, with
-        less it contains them, with more it is a part of them. Any other order gives the half of largest variance.
+        For an order that looks at features this is its first half. With ``keep=0.5`` these are the channels passed on;
+        with a smaller ``keep`` the half contains them, with a larger one it is a part of them. For any other order it
+        is the half of largest variance.
         """
         channels = torch.arange(x.shape[1])
         order = channels if self.sorted is None else self.sorted(x).cpu()
@@ -50,12 +52,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Weighting:
-    """Where channels are weighted for every image.
+    """The place where channels are weighted, image by image.
 
     Attributes:
-        shuffle: makes the weights of a Shuffle, from C and the number of channels passed on; None for none.
-        coupling: makes the weights of a coupling, from the channels that its network reads and gives and the values of
-            a context; None for none.
+        shuffle: makes the weights of a Shuffle, from C and the number of channels passed on; None without such weights.
+        coupling: makes the weights of a coupling, from the numbers of its network's input and output channels and of a
+            context's values; None without such weights.
 
     """
 

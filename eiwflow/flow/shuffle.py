@@ -59,7 +59,8 @@ class Shuffle(Bijection):
     def initialise(self, x: Tensor, principal: Tensor | None = None) -> None:
         """Sort the channels of the batch x (N, C, H, W), where the order looks at features or variances.
 
-        ``principal`` are the channels' numbers (C,) by variance, where the level starts from principal channels.
+        ``principal`` holds the channel numbers (C,), largest variance first, if the level starts from principal
+        channels.
         """
         rule = ORDERS[self.rule]
         if rule.sorted is not None:

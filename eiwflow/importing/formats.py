@@ -105,8 +105,8 @@ class Source:
         if self._tensors:
             first = min(self._tensors)
             raise GlowError(
-                f"The file has the tensor {_short(first)}, which a Glow of this kind has not "
-                f"({len(self._tensors)} such in all): it is another model."
+                f"The file has the tensor {_short(first)}, which no Glow of this kind has "
+                f"({len(self._tensors)} such tensors in all): it is another model."
             )
 
 

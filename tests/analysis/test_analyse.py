@@ -115,7 +115,7 @@ def test_space_goes_to_the_image_and_on_the_path_that_are_asked_for(opened, path
 
 @pytest.mark.parametrize("number", [-1, 16])
 def test_an_image_that_space_cannot_go_to_is_refused_with_its_bound(opened, number):
-    with pytest.raises(DataError, match=f"--other-image is {number}; there are the test images 0 to 15"):
+    with pytest.raises(DataError, match=f"--other-image is {number}; the test images are 0 to 15"):
         analyse(opened, tiny_data(), "space", other_image=number)
 
 

@@ -285,7 +285,7 @@ def test_a_change_of_nothing_leaves_the_picture_and_other_amounts_are_bounded(ch
     [
         ([0.02, 0.021, 0.019] * 4, "would cost 0.020 bits/dim."),
         ([-0.02, -0.021, -0.019] * 4, "would save 0.020 bits/dim."),
-        ([-0.02, 0.021, 0.0] * 4, "would cost nothing clear."),
+        ([-0.02, 0.021, 0.0] * 4, "would have no clear cost."),
     ],
 )
 def test_the_takeaway_is_short_and_goes_by_the_interval(costs: list[float], said: str) -> None:
@@ -315,12 +315,12 @@ def test_what_the_weights_tell_goes_by_both_ends_of_the_interval() -> None:
         FactorReading("size", 1, 60, 30, 0.1, -0.1, 0.3),
         FactorReading("size", 2, 60, 30, 0.0, -0.1, 0.01),
     ]
-    assert words.factors(rows) == "The weights alone tell grain (R² 0.70 at level 1), and nothing of light."
-    assert words.factors(rows[2:4]) == "The weights alone tell no known factor clearly, and nothing of light."
+    assert words.factors(rows) == "The weights alone predict grain (R² 0.70 at level 1), and light not at all."
+    assert words.factors(rows[2:4]) == "The weights alone predict no known factor clearly, and light not at all."
     assert "fitted on 60 test images, R² of 30 others" in words.regression(rows)
 
 
 def test_a_high_r_squared_with_a_low_lower_end_tells_nothing_clearly() -> None:
     unsure, sure = FactorReading("size", 1, 60, 30, 0.4, 0.05, 0.7), FactorReading("size", 1, 60, 30, 0.4, 0.11, 0.7)
-    assert words.factors([unsure]) == "The weights alone tell no known factor clearly."
-    assert words.factors([sure]) == "The weights alone tell size (R² 0.40 at level 1)."
+    assert words.factors([unsure]) == "The weights alone predict no known factor clearly."
+    assert words.factors([sure]) == "The weights alone predict size (R² 0.40 at level 1)."

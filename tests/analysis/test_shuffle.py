@@ -121,15 +121,15 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     np.testing.assert_array_equal(river.crossing[2], [False, True, True, False])
     np.testing.assert_array_equal(river.ranks[1], [2, 3, 0, 1])
     assert words.over_training(river) == (
-        "Sorted anew, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100."
+        "Sorted again, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100."
     )
 
 
 @pytest.mark.parametrize(
     ("moved", "sentence"),
     [
-        ((0, 2, 4), "Sorted anew, no channel would change sides at step 0 and 4 at step 100."),
-        ((4, 2, 0), "Sorted anew, 4 of 4 channels would change sides at step 0 and none at step 100."),
+        ((0, 2, 4), "Sorted again, no channel would change sides at step 0 and 4 at step 100."),
+        ((4, 2, 0), "Sorted again, 4 of 4 channels would change sides at step 0 and none at step 100."),
     ],
 )
 def test_the_first_and_the_last_step_are_not_named_twice(moved: tuple[int, ...], sentence: str) -> None:
@@ -183,7 +183,7 @@ def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.n
 
 def test_river_of_an_order_that_stays_says_that_none_would_cross() -> None:
     quiet = rank_river(record_of(level_record([3, 1, 0, 2], [[1, 3, 0, 2]] * 3)), 1)
-    assert words.over_training(quiet) == "Sorted anew at any recorded step up to 100, no channel would change sides."
+    assert words.over_training(quiet) == "Sorted again at any recorded step up to 100, no channel would change sides."
 
 
 def test_river_has_a_row_a_step_and_channel() -> None:

@@ -78,7 +78,7 @@ def test_page_says_what_moves_and_when(checkpoints: Path) -> None:
     said = sentences(at)
     assert at.title[0].value == "How does training change the order of channels?"
     assert "across the split line, once, before the first training step, the same for every image" in said
-    assert "Sorted anew" in said and "step 100" in said
+    assert "Sorted again" in said and "step 100" in said
     assert "The order used is the same for every image" in said
     assert 'class="scrub-film"' in said and 'class="scrub-view"' in said
     assert "analyse recorded --what shuffle --level 1" in at.code[0].value

@@ -137,7 +137,7 @@ def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> 
     own = couplings.measure(checkpoint.flow, noisy, 3).of(place)[0]
     expected = own - couplings.measure(checkpoint.flow, images.test[:12]).of(place).mean(axis=0)
     assert after[0]["y"] == pytest.approx(expected, abs=1e-4)
-    assert "with grain 9" in sentences(at) and "of the picture as it was" in sentences(at)
+    assert "with grain 9" in sentences(at) and "of the unchanged picture" in sentences(at)
     at.button_group(key="change").set_value("contrast").run()
     assert figures_of(at)["channels"]["data"] == before and "with grain" not in sentences(at)
     again = open_weights(seed="3", **{"change": "light", "amount-light": "0.5"})

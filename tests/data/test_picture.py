@@ -108,7 +108,7 @@ def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(tmp_path: Pat
     path = tmp_path / "many.jpg"
     path.write_bytes(many)
     for source, what in ((many, "100 scans"), (segments, "2,000 segments"), (path, "100 scans")):
-        with pytest.raises(DataError, match=f"JPEG of more than {what}; save it anew"):
+        with pytest.raises(DataError, match=f"JPEG of more than {what}; save it again"):
             from_picture(source, (3, 16, 16))
     film = b"\xff\xda" * 200  # of a telephone, behind its picture
     most = picture[:last] + (MAX_SCANS - scans) * picture[last:-2] + picture[last:]
@@ -124,7 +124,7 @@ def test_a_jpeg_of_many_pixels_in_many_scans_is_refused_before_it_is_decoded(mon
     most = picture[:last] + (20 - scans) * picture[last:-2] + picture[last:]
     monkeypatch.setattr("eiwflow.data.picture.MAX_SCANNED", 20 * 70 * 50)
     assert from_picture(most, (3, 16, 16)).shape == (16, 16, 3)
-    with pytest.raises(DataError, match="JPEG of 21 or more scans of 3,500 pixels each; save it anew"):
+    with pytest.raises(DataError, match="JPEG of 21 or more scans of 3,500 pixels each; save it again"):
         from_picture(most[:-2] + picture[last:], (3, 16, 16))
 
 

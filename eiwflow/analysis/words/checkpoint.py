@@ -33,7 +33,7 @@ WEIGHTS = {
 #: The relative change by one rounding of a float32.
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
-ONLY_NEAR = "exact on images like these is not exact everywhere: far from any image scales may be larger."
+ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 ONLY_THE_SUM = "only the sum means something; no level and no part has a share of the bits."
 
 
@@ -99,8 +99,8 @@ def inversion(result: Inversion) -> str:
     alone = (
         ""
         if len(result.levels) == 1
-        else f" Level by level, the inverse of level {worst.number} is off most, by {power(worst.relative)} of its "
-        "input's norm."
+        else f" Level by level, level {worst.number} inverts least exactly, with an error of "
+        f"{power(worst.relative)} of its input's norm."
     )
     return (
         f"Over {counted(result.images, 'test image')}, the round-trip error is at most {power(result.max_abs)}; a grey "
@@ -164,7 +164,7 @@ def verification(report: Verification) -> str:
     if not report.holds:
         faults = "; ".join(f"level {check.level} {check.finding}" for check in report.failed)
         left = sum(check.holds is None for check in report.checks)
-        rest = "" if not left else f" {left} checks behind could not be made."
+        rest = "" if not left else f" {counted(left, 'later check')} could not be made."
         return f"This flow cannot be trusted: {faults}.{rest}"
     back, log_det, condition = (factor(report.worst(name)) for name in ("round trip", "log-det", "conditioning"))
     return (

@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "No coupling of this flow has weights: every picture goes through the same maps."
-NO_FACTORS = (
-    "Nothing is known of how these images were made; choose faces16 or letters32, whose grain and light are known."
-)
-#: Weights tell a factor if the lower end of R² is at least the first; they do not if the upper end is below the second.
+NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
+#: Weights predict a factor if the lower end of R² is above the first number; they do not if its upper end is below the
+#: second.
 TELLS, SILENT = 0.1, 0.1
-CAVEAT = "weights that tell the grain were not asked for it: they were only trained to code pictures in fewer bits."
+CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
 def takeaway(weights: PictureWeights, frozen: Frozen) -> str:
@@ -36,7 +35,7 @@ def cost_in_short(frozen: Frozen) -> str:
         return f"Freezing them there would cost {fixed(frozen.mean, 3)} bits/dim."
     if high < 0:
         return f"Freezing them there would save {fixed(-frozen.mean, 3)} bits/dim."
-    return "Freezing them there would cost nothing clear."
+    return "Freezing them there would have no clear cost."
 
 
 def cost(frozen: Frozen) -> str:
@@ -86,11 +85,11 @@ def couplings(weights: PictureWeights) -> str:
 def maps(channel_maps: ChannelMaps) -> str:
     """Return the caption of a coupling's maps."""
     (read, height, width), given = channel_maps.read.shape, len(channel_maps.given)
-    return f"{read} maps that the network reads and {given} that it gives, {height}×{width} each."
+    return f"{read} input maps and {given} output maps of the network, {height}×{width} each."
 
 
 def factors(readings: Sequence[FactorReading]) -> str:
-    """Return which factors the weights tell, and from which level."""
+    """Return the factors that the weights predict, and at which level best."""
     clauses = []
     for factor in dict.fromkeys(row.factor for row in readings):
         best = max((row for row in readings if row.factor == factor), key=lambda row: row.value)
@@ -102,8 +101,12 @@ def factors(readings: Sequence[FactorReading]) -> str:
         for factor in dict.fromkeys(row.factor for row in readings)
         if all(row.high < SILENT for row in readings if row.factor == factor)
     ]
-    says = f"The weights alone tell {listed(clauses)}" if clauses else "The weights alone tell no known factor clearly"
-    return f"{says}{f', and nothing of {listed(silent)}' if silent else ''}."
+    says = (
+        f"The weights alone predict {listed(clauses)}"
+        if clauses
+        else "The weights alone predict no known factor clearly"
+    )
+    return f"{says}{f', and {listed(silent)} not at all' if silent else ''}."
 
 
 def regression(readings: Sequence[FactorReading]) -> str:

@@ -83,7 +83,7 @@ def _parts(level: LevelEntropies) -> str:
         f"{_redundancy(emitted)} nats a pixel, the {len(kept.numbers)} passed on {_redundancy(kept)}"
     )
     if gap.is_near_zero:
-        return f"{sentence}: no difference that these images show."
+        return f"{sentence}: these images show no clear difference."
     return f"{sentence}." if gap.value > 0 else f"{sentence}: the part with more structure is factored out."
 
 
@@ -149,7 +149,7 @@ def cells(entropies: Entropies) -> list[dict[str, Any]]:
 def account(postings: Account) -> str:
     """Return how −log p(x) becomes −log N(ε), and how exactly the account closes."""
     return (
-        f"From {fixed(postings.coded, 2)} nats/dim at x, {signed(postings.stretched, 2)} of log|det| make "
+        f"From {fixed(postings.coded, 2)} nats/dim at x, log|det| of {signed(postings.stretched, 2)} leads to "
         f"{fixed(sum(postings.noise), 2)} at ε, where standard normal noise has {GAUSSIAN:.2f}; the account closes to "
         f"{power(postings.gap)} in float64, to {power(postings.gap_float32)} in float32."
     )

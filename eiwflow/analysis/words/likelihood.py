@@ -37,11 +37,11 @@ def sentences(result: Likelihood) -> list[str]:
 def likelier(result: Likelihood) -> str:
     """Return which groups the flow finds likelier than its own test images, and how often."""
     if not result.likelier:
-        return "No group is likelier than the own test images in clearly more than half of all pairs."
+        return "No group is likelier than the flow's own test images in clearly more than half of all pairs."
     groups = ", ".join(
         f"{scored.group.name} ({fixed(100 * (1 - scored.auroc[BITS].value), 0)} %)" for scored in result.likelier
     )
-    return f"Share of pairs in which the strange image is likelier than the own one: {groups}."
+    return f"Share of pairs in which the strange image is likelier than the flow's own test image: {groups}."
 
 
 def told_apart(result: Likelihood) -> str:

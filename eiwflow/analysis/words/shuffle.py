@@ -26,7 +26,7 @@ RULES = {
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "Thick: would change sides, if sorted anew."
+THICK = "Thick: would change sides, if sorted again."
 NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -63,7 +63,7 @@ def moves(rivers: Mapping[str, RankRiver]) -> str:
 
 def sorted_anew(report: ShuffleReport) -> str:
     """Return how many channels would change sides if they were sorted by the test images."""
-    return f"Sorted anew by these images, {_moved(report)} would change sides."
+    return f"Sorted again by these images, {_moved(report)} would change sides."
 
 
 def answer(report: ShuffleReport) -> str:
@@ -101,15 +101,15 @@ def over_training(river: RankRiver) -> str:
     """Return how many channels would change sides, and when."""
     moved, steps = river.crossing.sum(axis=1), river.steps
     if not moved.any():
-        return f"Sorted anew at any recorded step up to {steps[-1]:,}, no channel would change sides."
+        return f"Sorted again at any recorded step up to {steps[-1]:,}, no channel would change sides."
     peak = int(moved.argmax())
     most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
-    start = f"Sorted anew, {_of(moved[0], river.channels)} would change sides at step {steps[0]:,}"
+    start = f"Sorted again, {_of(moved[0], river.channels)} would change sides at step {steps[0]:,}"
     return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
 
 
 def by_rank(river: RankRiver) -> str:
-    """Return how redundancy lies on both sides of the split line, sorted anew after the last step."""
+    """Return how redundancy lies on both sides of the split line, sorted again after the last step."""
     kept, emitted = np.split(river.redundancy[-1, river.entropy_orders[-1]], [river.passed_on])
     return (
         f"Spectral redundancy by rank in level {river.level} at step {river.steps[-1]:,}, in nats/pixel: "

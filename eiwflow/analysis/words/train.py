@@ -23,7 +23,7 @@ def gap(progress: Progress) -> str:
     if apart < 0:
         return (
             f"{part} lies {fixed(-apart, 2)} below train: it is scored with averaged parameters, training batches with "
-            "those of their step."
+            "the parameters of their step."
         )
     return f"{part} lies {fixed(apart, 2)} above train: averaged parameters lag early; later it shows overfitting."
 
@@ -41,7 +41,7 @@ def answer(progress: Progress) -> str:
 
 
 def longest(progress: Progress) -> Progress:
-    """Return the state of a training for which :func:`answer` is longest: before its last scores."""
+    """Return a state of the training that makes the sentence of :func:`answer` longest: just before the last scores."""
     curve = replace(progress.curve, probe_bits_per_dim=np.full(2, 10.0), test_bits_per_dim=None)
     return replace(progress, step=progress.iterations, curve=curve)
 
@@ -65,7 +65,7 @@ def level(state: LevelNow) -> str:
     moved = (
         "Sorting again would change nothing."
         if not state.crossing
-        else f"Sorting again would move {state.crossing} of {state.count} across."
+        else f"Sorting again would move {state.crossing} of {state.count} channels across the split line."
     )
     kept, emitted = (fixed(mean_of(state.redundancy, part), 2) for part in (state.kept, state.emitted))
     return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} nats/pixel. {moved}"

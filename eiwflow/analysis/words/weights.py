@@ -66,7 +66,7 @@ def correlations(result: Correlations) -> str:
         f"Over images, ω falls with the loudness of its channel in {int((result.low > 0).sum())} of {is_known.sum()} "
         f"channels and rises in {int((result.high < 0).sum())} (95 % intervals; median r of −log ω with log σ "
         f"{signed(float(np.median(result.pearson[is_known])), 2)}). Where a channel is twice as loud, its weight is "
-        f"×{2 ** np.median(result.slope[is_known]):.2f} (median over channels); ×0.50 would make up for it."
+        f"×{2 ** np.median(result.slope[is_known]):.2f} (median over channels); ×0.50 would compensate for it."
     )
 
 

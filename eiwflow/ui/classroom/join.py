@@ -1,4 +1,4 @@
-"""How a class comes in: the address, its QR code, and the teacher's own link."""
+"""How a class joins: the address, its QR code, and the teacher's own link."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ..jobs.queue import QUEUE, Ticket
 from . import join
 from .board import BOARD
 
-#: Seconds between two looks at the queue.
+#: Seconds between two updates of the queue.
 LOOK_S = 2
 #: Trainings that the teacher's list shows.
 MOST_LISTED = 10

@@ -16,9 +16,9 @@ from ...server_settings import settings
 
 Kept = TypeVar("Kept")
 
-#: Seconds that a value without a holder is kept, since reloading a page starts a new session.
+#: Seconds for which a value without a session is kept, since reloading a page starts a new session.
 GRACE_S = 120.0
-#: Most files of a session under way to the server, and their bytes.
+#: Most files that a session may be sending to the server at once, and their bytes.
 MOST_FILES, MOST_BYTES = 300, 512 * 2**20
 #: All shelves by their name.
 _SHELVES: dict[str, Shelf[Any]] = {}
@@ -163,13 +163,13 @@ class Load:
                 return (
                     f"{'This session has' if student is None else 'You have'} {len(sizes)} files of "
                     f"{used / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
-                    "taken."
+                    "allowed."
                 )
             used = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
             if not teacher and used + size > everything:
                 return (
                     f"The server holds {used / 2**20:.0f} MiB of uploads of all visitors; at most "
-                    f"{everything / 2**20:.0f} MiB are taken. Try again in some minutes."
+                    f"{everything / 2**20:.0f} MiB are allowed. Try again in some minutes."
                 )
             self._coming[session] = self._coming.get(session, 0) + size
         return ""

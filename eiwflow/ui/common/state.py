@@ -24,7 +24,7 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
 
     Arguments:
         key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
-        options: the choices; a range is not walked through.
+        options: the choices; a range is not iterated.
         default: without a value in the URL or the session.
         draw: draws the widget and returns its value.
         name: of the choice in a sentence, by default the key.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...training.run_directory import RunDirectory
     from ..sources.visit import Visit
 
-#: Seconds between two looks at the queue of a class.
+#: Seconds between two updates of a class's queue.
 QUEUE_LOOK_S = 2
 #: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
 CURVES = (

@@ -31,7 +31,7 @@ from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
-#: The allowed words are the rows of a table.
+#: Settings whose allowed words are the rows of a table.
 _ROWS: dict[str, Mapping[str, Any]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS}
 #: Seconds between two checks whether the device has been timed.
 WAIT_S = 0.25
@@ -232,4 +232,4 @@ def _say_estimate(device: str) -> None:
     took = [f"{needed / 2**20:,.0f} MiB of memory"]
     if (seconds := presets.seconds(chosen, device)) is not None:
         took.insert(0, duration(seconds))
-    st.markdown(f"About {' and '.join(took)} on {device}, by what flows of other sizes took: an estimate.")
+    st.markdown(f"About {' and '.join(took)} on {device}, estimated from flows of other sizes.")

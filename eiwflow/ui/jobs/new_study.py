@@ -33,7 +33,7 @@ KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
 #: The arms of a new study: those of the ladder, or all combinations of lists.
 LADDER, CHOSEN = "the ladder", "my own choice"
 MOST_SEEDS, MOST_ITERATIONS = 8, 500
-#: Seconds between two looks at a study under way.
+#: Seconds between two updates of a running study.
 LOOK_S = 2
 
 

@@ -126,7 +126,7 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
     with subprocess.Popen(
-        [sys.executable, "-P", "-c", _TIME, device],  # -P: modules of the working folder are not run
+        [sys.executable, "-P", "-c", _TIME, device],  # -P: Python imports no modules from the working folder
         stdin=subprocess.PIPE,  # stays open: it ends with this process
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -61,12 +61,12 @@ def remove_leftovers() -> None:
 
 
 def end() -> None:
-    """Delete all uploads: the interpreter does it too, but not where a signal ends it."""
+    """Delete all uploads, which the interpreter would not do if a signal ends it."""
     _folder().cleanup()
 
 
 def draw(place: str) -> None:
-    """Draw an uploader for a checkpoint, which becomes the page's; ``place`` tells it from others of a page."""
+    """Draw an uploader for a checkpoint, which becomes the page's; ``place`` distinguishes uploaders on a page."""
     upload().draw(place, LABEL, show)
 
 
@@ -77,6 +77,6 @@ def show(key: str) -> None:
 
 
 def files(named: Iterable[str] = ()) -> list[CheckpointFile]:
-    """Return the files that this session uploaded or that a link names, as far as they are here."""
+    """Return the files that this session uploaded or that a link names, if the server still holds them."""
     keys = dict.fromkeys([*st.session_state.get("_uploaded", []), *named])
     return [file for key in keys if (file := upload().kept(key)) is not None]

@@ -41,7 +41,7 @@ class Archive:
 
 def _archive(key: str, files: Files) -> Archive:
     ((name, content),) = files.items()
-    name = re.sub(r"[^\w .-]", "_", name)[:60]  # it stands in sentences: Markdown could take the rest for more
+    name = re.sub(r"[^\w .-]", "_", name)[:60]  # the name is shown in sentences: other characters could be Markdown
     data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
     return Archive(key, name, content)
 

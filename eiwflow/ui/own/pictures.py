@@ -102,7 +102,7 @@ def _named_in_url(asked: str, shape: tuple[int, int, int]) -> OwnPictures:
     """Return the pictures that the URL names.
 
     Raises:
-        DataError: they are gone, may not be read, or cannot be.
+        DataError: they are gone, forbidden, or unreadable.
 
     """
     if asked.startswith(PICTURES.prefix):

@@ -45,7 +45,7 @@ class Upload(Generic[Kept]):
     Attributes:
         name: of the kind; also of its shelf.
         limits: of its files and of their number.
-        parse: makes of a key and files the value that is kept, or raises a DataError or CheckpointError.
+        parse: returns the value to keep, from a key and files, or raises a DataError or CheckpointError.
         size: returns the bytes that a value takes.
         discard: called with a value that no session holds any more.
         prefix: begins every key.
@@ -65,10 +65,10 @@ class Upload(Generic[Kept]):
         return _shelf(self.name, self)
 
     def keep(self, files: Files) -> str:
-        """Keep files for this session; return their key, which is made of their content.
+        """Keep files for this session; return their key, a hash of their content.
 
         Raises:
-            DataError, CheckpointError: they are refused, with one sentence.
+            DataError, CheckpointError: they are refused; the message is one sentence.
 
         """
         files = dict(sorted(files.items()))  # as the command line reads a folder
@@ -76,12 +76,14 @@ class Upload(Generic[Kept]):
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
         key = self.prefix + digest.hexdigest()[:12]
-        if self.shelf.hold(key, visitor()) is None:  # or another visitor's file of this content would get a new name
+        if (
+            self.shelf.hold(key, visitor()) is None
+        ):  # otherwise another visitor's file with this content would get a new name
             self.shelf.keep(key, self.parse(key, files), visitor())
         return key
 
     def kept(self, key: str | None) -> Kept | None:
-        """Return the value of a key, and keep it while this session looks at it; None where it is not here."""
+        """Return the value of a key, and keep it while this session uses it; None if it is gone."""
         return None if key is None else self.shelf.hold(key, visitor())
 
     def draw(
@@ -106,7 +108,7 @@ class Upload(Generic[Kept]):
         )
 
     def refusal(self, place: str) -> Exception | None:
-        """Return the error that refused the newest upload, until another one is taken or :meth:`put_away` is called."""
+        """Return the error of the newest upload, until a later upload succeeds or :meth:`put_away` is called."""
         return st.session_state.get(_refused(place))
 
     def put_away(self, place: str) -> None:
@@ -151,7 +153,7 @@ class Upload(Generic[Kept]):
 
 
 def named(name: str, content: bytes) -> io.BytesIO:
-    """Return a file whose name a refusal can say."""
+    """Return a file with a name for error messages."""
     file = io.BytesIO(content)
     file.name = name[:60]
     return file

@@ -70,14 +70,14 @@ def _share_heaps() -> None:
 
 
 def _bound_only_what_browsers_send() -> None:
-    """Let messages to browsers be larger than those from them: Streamlit has one bound, which its sockets have read."""
+    """Allow larger messages to browsers than from them: Streamlit has one limit, which its sockets have read."""
     runtime_util._max_message_size_bytes = MOST_ANSWERED
 
 
 def _log_no_addresses() -> None:
     """Keep requests, such as the teacher's link, out of the log, also after a change of Streamlit's settings file.
 
-    Streamlit then sets the level of this logger anew.
+    Streamlit then sets the level of this logger again.
     """
     logging.getLogger("uvicorn.access").disabled = True
 

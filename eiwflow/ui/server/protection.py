@@ -94,7 +94,7 @@ class UploadLimit:
         length = headers.get("content-length", "")
         # A request in chunks states no length.
         if "transfer-encoding" in headers or not (length.isascii() and length.isdigit() and len(length) < 16):
-            await PlainTextResponse("An upload says how long it is.", status_code=411)(scope, receive, send)
+            await PlainTextResponse("An upload must state its length.", status_code=411)(scope, receive, send)
             return
         cookies, session, size = cookies_in(headers), parts[-2], int(length)
         if not shelves.is_open(session):
@@ -121,7 +121,7 @@ class UploadLimit:
 
 
 class Frames:
-    """Bound the messages of a connection: too many are delayed, one in another format ends it, some are not obeyed.
+    """Check the messages of a connection: delay too many, drop unexpected kinds, and close it at an unreadable message.
 
     Streamlit reads all arrived messages without a pause, so a flood would stop the server for everybody. For each
     unreadable message it would write fifty lines into the log. It makes an address for every file that a message
@@ -155,13 +155,13 @@ class Frames:
 
 
 def _kind(content: bytes | None) -> str:
-    """Return the kind of message to the server that a frame holds; empty where it holds none that a page could send."""
+    """Return the kind of message to the server that a frame holds; empty if no page sends such a message."""
     try:
         message = BackMsg.FromString(content or b"")
     except DecodeError:
         return ""
     kind = message.WhichOneof("type") or ""
-    if kind == "backend_operation_request":  # of several kinds, of which one installs files beside the app
+    if kind == "backend_operation_request":  # has several kinds, one of which installs files beside the app
         kind = message.backend_operation_request.WhichOneof("payload") or kind
     is_small = len(message.file_urls_request.file_names) <= shelves.MOST_FILES
     return kind if is_small else ""

@@ -51,7 +51,7 @@ class Chosen:
         return f"with {self.change} {self.amount:g}"
 
     def place_in(self, weights: PictureWeights) -> Place:
-        """Return the coupling, or in a smaller flow the last coupling up to it."""
+        """Return the coupling; in a smaller flow the last coupling before it."""
         from ...analysis.coupling_weights import Place
 
         places = weights.picture.places

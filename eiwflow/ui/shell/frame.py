@@ -40,7 +40,7 @@ NOTHING = "none"
 SIDE_BAR = "side-bar"
 #: The pages that show two flows.
 COMPARING = "Latents, Entropy, Shuffle, Weights and Space"
-LARGE = "This flow is large: less is measured. The side bar says what."
+LARGE = "This flow is large, so its pages measure less: see the side bar."
 
 
 @overload

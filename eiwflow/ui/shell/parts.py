@@ -85,7 +85,7 @@ def draw_columns(
 
 
 def draw_level(page: Page, name: str, draw: Callable[[Page, Results], None], otherwise: str, end: str) -> Results:
-    """Draw a measure of the level wanted, as :func:`draw_columns` does.
+    """Draw a measure of the wanted level, as :func:`draw_columns` does.
 
     A flow without a split gets the sentence ``otherwise``; if no flow splits, the page ends with ``end``.
     """

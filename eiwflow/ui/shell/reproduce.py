@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from ..sources.visit import Visit
 
 #: Notes in place of command lines, for a photo, and for images that were made to fit.
-OF_A_PHOTO = "The command line looks at test images: go back to them to have the same numbers there."
+OF_A_PHOTO = "The command line measures test images: choose a test image to get the same numbers."
 OF_REMADE = (
-    "The command line neither resizes nor recolours images: choose a data set that fits the flow to have the same "
-    "numbers there."
+    "The command line neither resizes nor recolours images: choose a data set that fits the flow to get the same "
+    "numbers."
 )
-OF_LARGE = "The command line reduces nothing: it averages over more images, with the seed that is stated."
+OF_LARGE = "The command line measures a large flow in full: it averages over more images, with the stated seed."
 #: Options of ``analyse`` with the same name as arguments of its function.
 CHOICES = ("image", "level", "seed", "other_image", "path", "also")
 
@@ -97,7 +97,7 @@ class Script:
     Attributes:
         imports: the names imported from each module; empty for the module itself.
         lines: of the script.
-        flow, label, data: the last ones opened.
+        flow, label, data: the flow, label and data set opened last.
 
     """
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ...flow import FlowConfig
 
 BUNDLED = project.CHECKPOINTS
-#: Estimated memory and seconds of a core for a flow's pages, at most.
+#: Most memory and core seconds that the pages of a flow may take, by estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
-#: Estimated seconds of one image beyond which a move is long work too.
+#: Estimated seconds of one image beyond which every move of a control counts as long work.
 SLOW_S = 0.5
 #: For a large flow: images of an average; on Space, frames, frames with one level moving alone, and samples.
 FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4

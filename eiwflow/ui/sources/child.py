@@ -58,7 +58,7 @@ def measure(
 
     request = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "eiwflow.analysis.child"],  # -P: modules of the working folder are not run
+        [sys.executable, "-P", "-m", "eiwflow.analysis.child"],  # -P: Python imports no modules from the working folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""The front page: an introduction, the first scene running, three ways on."""
+"""The front page: an introduction, the first scene running, and links to the lesson, the pages and a training."""
 
 from __future__ import annotations
 

@@ -82,11 +82,11 @@ def animation() -> None:
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:
     """Send facts to the stage."""
-    _live(key=key, data=[known])  # for a mapping, Streamlit asks pandas about its values
+    _live(key=key, data=[known])  # a list: for a mapping, Streamlit would import pandas
 
 
 def _rest() -> None:
-    """Let the page run: it reads the stage's request."""
+    """Do nothing: Streamlit's rerun after this callback reads the stage's request."""
 
 
 def _photo(key: str, shape: tuple[int, int, int]) -> dict[str, str] | None:
@@ -238,7 +238,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     file = files[chosen]
     missing.remember(files, chosen)
     try:
-        whole = "scenes" not in st.query_params  # a few scenes of a new flow are wanted at once
+        whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         return _built(file.key, *stamp(file.path), whole, file), file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)

@@ -15,9 +15,9 @@ from .. import declare
 _HTML = """
 <div class="blend">
   <div class="blend-pictures">
-    <figure><img class="blend-a" alt="Image A, where the way begins, at t = 0."><figcaption>A</figcaption></figure>
+    <figure><img class="blend-a" alt="Image A, where the path begins, at t = 0."><figcaption>A</figcaption></figure>
     <canvas role="img"></canvas>
-    <figure><img class="blend-b" alt="Image B, where the way ends, at t = 1."><figcaption>B</figcaption></figure>
+    <figure><img class="blend-b" alt="Image B, where the path ends, at t = 1."><figcaption>B</figcaption></figure>
   </div>
   <div class="blend-bar">
     <button type="button"></button>
