@@ -77,9 +77,9 @@ class CheckpointInfo:
         recipe: the training's settings.
         command: the command line that made the file.
         versions: of the software.
-        temperature: at which samples come nearest to training images in power; 1 where the file does not say.
+        temperature: at which samples come nearest to training images in power; 1 if the file does not state it.
         imported: of a flow trained by other code: that code, its file and the assumptions made.
-        labels: the factor that the density is conditional on, as ``letter``; empty without labels.
+        labels: the factor that the density is conditional on, such as ``letter``; empty without labels.
         classes: names of its classes, by their labels 0 to K − 1.
 
     """
@@ -109,7 +109,7 @@ class Checkpoint:
 
 
 def software_versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that compute."""
+    """Return the versions of Python and of the libraries that a flow's values depend on."""
     return {"eiwflow": eiwflow.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
@@ -157,7 +157,7 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
 def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
     """Yield a safetensors file: its header, then the memory of every tensor.
 
-    The library's own function copies all tensors twice, and no other thread of Python runs meanwhile.
+    The library's own function copies all tensors twice, and blocks all other Python threads meanwhile.
 
     Args:
         tensors: on the CPU, contiguous, by name.
@@ -207,11 +207,11 @@ def load(
     Arguments:
         source: a path or the file's bytes.
         name: of the file in errors; its own by default.
-        trust: refuse wrong values inside a level; ``verify`` turns this off, since it reports them.
+        trust: refuse impossible values inside a level; ``verify`` turns this off, since it reports them.
         trainable: return parameters that take gradients, instead of frozen ones.
 
     Raises:
-        CheckpointError: with one sentence that names the file, the field and the bound.
+        CheckpointError: the message is one sentence that names the file, the field and the bound.
 
     """
     name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or Path(source)))
@@ -244,7 +244,7 @@ def read_info(path: Path) -> CheckpointInfo:
     """Return a checkpoint's document, without reading its parameters.
 
     Raises:
-        CheckpointError: with one sentence that names the file, the field and the bound.
+        CheckpointError: the message is one sentence that names the file, the field and the bound.
 
     """
     name = _short(path.name)
@@ -276,7 +276,7 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
         raise LabelError(f"{name} has no labels; leave {label[:MAX_NAME]!r} out.")
     if not classes:
         size = info.config.context
-        raise LabelError(f"{name} is conditional on {size} values that it has no names for: use it from Python.")
+        raise LabelError(f"{name} is conditional on {size} values without names: use it from Python.")
     names = ", ".join(classes[:30]) + (f" and {len(classes) - 30} more" if len(classes) > 30 else "")
     if label is None:
         raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {names}, as --label does.")
@@ -315,7 +315,7 @@ def file_in(folder: Path) -> Path:
 
 
 def outline(config: FlowConfig) -> MultiScaleFlow:
-    """Return the flow without its memory, on the ``meta`` device: names, shapes and types.
+    """Return the flow without values, on the ``meta`` device: names, shapes and types.
 
     With ``keep="auto"`` and before initialisation, every level passes on as many channels as it may.
 
@@ -427,7 +427,7 @@ def _temperature(value: object, name: str) -> float:
 
 
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
-    """Refuse nested values, numbers that are not finite, and metrics of other types: pages format these values."""
+    """Refuse nested values, numbers that are not finite, and metrics of other types, since pages print these values."""
     for key, value in values.items():
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and not abs(value) <= sys.float_info.max:

@@ -118,7 +118,7 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
             export(flow, name), (), dynamo=True, verbose=False,
             input_names=module.inputs, output_names=module.outputs,
         )  # fmt: skip
-        assert program is not None  # as with dynamo=True it never is
+        assert program is not None  # with dynamo=True it never is
         paths[name] = folder / f"{name}.onnx"
         program.save(paths[name])
     return paths

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-#: The default bound of a JSON document, in bytes: more than any of the project's has.
+#: The default bound of a JSON document, in bytes; all documents of the project are smaller.
 MAX_DOCUMENT = 2**20
 #: The most entries that are read of one folder.
 MAX_ENTRIES = 10_000
@@ -30,7 +30,7 @@ def open_regular(path: Path, most: int | None = None, follow: bool = True, acces
         path: of the file.
         most: its largest size in bytes, None for any.
         follow: follow a link instead of refusing it.
-        access: flags of ``os.open`` that say what for.
+        access: flags of ``os.open`` for reading or writing.
 
     Raises:
         OSError: it cannot be opened, is no regular file, or is larger.
@@ -64,7 +64,7 @@ def _kind(mode: int) -> str:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a regular file to be written at its end, made where it is not there.
+    """Open a regular file for appending; a missing file is created.
 
     A link is refused: in the folder of a stranger's run it may lead to any file of this user.
 
@@ -230,7 +230,7 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
     """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first.
 
     Raises:
-        OSError: it cannot be written, or is there and is no regular file, as a folder or a device.
+        OSError: it cannot be written, or exists and is no regular file, such as a folder or a device.
 
     """
     if not path.name:

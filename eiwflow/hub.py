@@ -1,4 +1,4 @@
-"""Flows on Hugging Face's hub, and as the folders it exchanges: config.json, model.safetensors and a model card."""
+"""Flows on Hugging Face's hub, and as its folders: config.json, model.safetensors and a model card."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # noqa: ANN401
-        """Return the flow in a folder, or of a name on the hub.
+        """Return the flow in a folder, or with a name on the hub.
 
         Args:
             pretrained_model_name_or_path: of the folder, or the name.
@@ -60,7 +60,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
 
         """
         if os.path.isdir(pretrained_model_name_or_path):
-            # The mixin would read config.json unchecked, which says nothing that the checkpoint does not.
+            # The mixin would read config.json unchecked; the checkpoint holds the same config.
             return cls._from_pretrained(model_id=str(pretrained_model_name_or_path))
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
@@ -143,7 +143,7 @@ def _plain(text: str) -> str:
 
 
 def _samples(flow: MultiScaleFlow, temperature: float) -> Tensor | None:
-    """Return samples as one picture (C, H, W) uint8, or None where they are not finite."""
+    """Return samples as one picture (C, H, W) uint8, or None if they are not finite."""
     from torchvision.utils import make_grid
 
     try:

@@ -16,13 +16,13 @@ class Setting:
     """One setting; its kind is that of its default.
 
     Attributes:
-        default: its value where none is stated.
+        default: its value if none is stated.
         help: a phrase about it, which may end in its words.
         bounds: the smallest and the largest value of a number.
         words: the values that a setting of words may have.
-        label: its name on pages, where they have a control.
-        option: its option on the command line where that is not its name; empty where it has none.
-        rare: whether a printed command leaves it out where it has its default.
+        label: its name on pages that have a control for it.
+        option: its option on the command line, if that is not its name; empty without an option.
+        rare: whether a printed command leaves it out at its default.
 
     """
 
@@ -40,7 +40,7 @@ class Setting:
         Args:
             name: of the setting.
             value: of any type.
-            words: the words allowed, where they are more than :attr:`words`.
+            words: the allowed words, if they are more than :attr:`words`.
 
         """
         if allowed := [*(self.words if words is None else words)]:
@@ -81,17 +81,17 @@ FLOW: dict[str, Setting] = {
     ),
     "weights": Setting(
         "entropy",
-        "of the channels: entropy, every coupling weights what it reads and gives by the entropies of this image's "
-        "channels; means, by their means; constant, the same for every image; pooled, channels are "
+        "of the channels: entropy, every coupling weights its network's inputs and outputs by the entropies of this "
+        "image's channels; means, by their means; constant, the same for every image; pooled, channels are "
         "weighted before the split; none",
         words=("none", "pooled", "entropy", "means", "constant"),
         label="Channel weights",
     ),
     "prior": Setting(
         "conditional",
-        "of what is factored out: conditional, standard, unbounded or constant",
+        "of the latents factored out: conditional, standard, unbounded or constant",
         words=("standard", "conditional", "unbounded", "constant"),
-        label="Prior of what is factored out",
+        label="Prior of the latents factored out",
     ),
     "init": Setting(
         "principal",
@@ -118,12 +118,12 @@ FLOW: dict[str, Setting] = {
     "scale_bound": Setting(1.0, "bound of a coupling's log-scale, in nats", (0.1, 4.0), rare=True),
     "coupling": Setting(
         "bounded",
-        "scale of a coupling: bounded, or as other code has it sigmoid, sigmoid-inverse, exp; additive has none",
+        "scale of a coupling: bounded, or as in other code sigmoid, sigmoid-inverse, exp; additive has none",
         words=("bounded", "sigmoid", "sigmoid-inverse", "exp", "additive"),
         rare=True,
     ),
     "top_prior": Setting(
-        "standard", "of what the last level gives: standard or constant", words=("standard", "constant"), rare=True
+        "standard", "of the last level's output: standard or constant", words=("standard", "constant"), rare=True
     ),
     "padding": Setting(
         "zeros", "of the last convolution of couplings and priors: zeros or ones", words=("zeros", "ones"), rare=True
@@ -132,7 +132,7 @@ FLOW: dict[str, Setting] = {
     "permutation_seed": Setting(0, "draws the order random and the partition random", (0, 2**31 - 1), rare=True),
     "memory": Setting(
         "store",
-        "what gradients need: store it, or recompute it from the input of every step, slower and in less memory",
+        "of gradients: store activations, or recompute them from the input of every step, slower and in less memory",
         words=("store", "recompute"),
         rare=True,
     ),
@@ -144,7 +144,7 @@ FLOW: dict[str, Setting] = {
 TRAINING: dict[str, Setting] = {
     "batch": Setting(32, "images a step", (1, 4096), label="Images a step"),
     "iterations": Setting(1000, "training steps", (1, 10_000_000), label="Training steps"),
-    "seed": Setting(0, "everything random is drawn from it", (0, 2**31 - 1), label="Seed"),
+    "seed": Setting(0, "seed of all random draws", (0, 2**31 - 1), label="Seed"),
     "optimiser": Setting(
         "muon",
         "muon for the coupling networks' weights with AdamW for all else, or adamw for everything",
@@ -168,11 +168,11 @@ TRAINING: dict[str, Setting] = {
         words=("cosine", "constant"),
         rare=True,
     ),
-    "accumulate": Setting(1, "pass the batch through in so many parts", (1, 4096), rare=True),
+    "accumulate": Setting(1, "number of parts in which a batch passes through the flow", (1, 4096), rare=True),
 }
 
 SETTINGS: dict[str, Setting] = {**FLOW, **TRAINING, "size": SIZE}
-#: The settings that all arms of a study share: those with defaults of their own, and those with the usual ones.
+#: The settings that all arms of a study share: first those with other defaults than a training, then the others.
 STUDY: dict[str, Any] = {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 500}
 STUDY_SHARED = (
     "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
@@ -181,7 +181,7 @@ STUDY_SHARED = (
 
 
 def option(name: str) -> str:
-    """Return the option of a setting on the command line: ``--steps-per-level`` of steps; empty where it has none.
+    """Return the option of a setting on the command line: ``--steps-per-level`` of steps; empty without an option.
 
     >>> option("scale_bound")
     '--scale-bound'

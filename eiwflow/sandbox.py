@@ -10,8 +10,8 @@ from pathlib import Path
 def bound(memory: int, cpu_s: int) -> None:
     """Bound the memory and the processor time of this process from here on.
 
-    Mapped libraries and memory that it has already do not count. Windows has no such bounds, and only Linux tells the
-    memory of a process; elsewhere there is no bound of memory.
+    Mapped libraries and memory in use do not count. Windows has no such bounds, and only Linux states the memory of a
+    process; elsewhere memory has no bound.
 
     Args:
         memory: further bytes.

@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: ``classroom``, ``read-only``, or empty, where every visitor may do everything.
+#: ``classroom``, ``read-only``, or empty: every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
 CLASSROOM, READ_ONLY = "classroom", "read-only"
 #: The address under which visitors reach the app.
 JOIN_VARIABLE = "EIWFLOW_JOIN_URL"
-#: A chosen token of the teacher, which then outlives the server.
+#: Environment variable with the teacher's token, which then outlives the server.
 TOKEN_VARIABLE = "EIWFLOW_TEACHER_TOKEN"
 #: Environment variable with the origins, separated by spaces, that may show the app in a frame: a course page.
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
@@ -51,7 +51,7 @@ class Settings:
         mode: ``classroom``, ``read-only``, or empty.
         join_url: where visitors reach the app, without a slash at its end; empty if not set.
         steps: most training steps of a student's run.
-        minutes: after which a student's run is asked to stop, and ended if it does not.
+        minutes: time after which a student's run is asked to stop, and ended if it does not.
         memory_mib: estimated memory of a student's training, at most.
         disk_mib: of the runs of one student, at most.
         uploads_mib: memory of the files of one student over all tabs, at most.
@@ -78,7 +78,7 @@ def settings() -> Settings:
     """Return the settings in the environment.
 
     Raises:
-        ValueError: with the variable, its value and what is allowed.
+        ValueError: the message states the variable, its value and the allowed values.
 
     """
     mode = os.environ.get(MODE_VARIABLE, "")
@@ -97,7 +97,7 @@ def check(address: str | None = None) -> None:
         address: for the server to listen on; None if it listens already.
 
     Raises:
-        ValueError: with the variable, its value and what is allowed.
+        ValueError: the message states the variable, its value and the allowed values.
 
     """
     if settings().classroom:

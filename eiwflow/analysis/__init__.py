@@ -1,8 +1,8 @@
 """Measures of a flow: scores, traces, entropies, comparisons. Imports neither Streamlit nor plotly."""
 
-#: Training images that the Gaussians of a stopped flow are fitted on, and test images that its averages are over.
+#: Number of training images for the Gaussians of a stopped flow, and of test images for its averages.
 REFERENCE_IMAGES, SURVEY_IMAGES = 128, 64
-#: Number of the test image that Space goes to.
+#: Number of the test image at the end of Space's path.
 OTHER_IMAGE = 24
-#: Of a large flow: images that Likelihood scores of a group, and draws of what Latents resamples.
+#: For a large flow: images of a group that Likelihood scores, and draws of every latent that Latents resamples.
 FEW_A_GROUP, FEW_DRAWS = 16, 1

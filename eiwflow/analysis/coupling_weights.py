@@ -1,4 +1,4 @@
-r"""The weights inside couplings for a picture, the cost of freezing them, and the factors that they tell.
+r"""The weights inside couplings for a picture, the cost of freezing them, and the factors that they predict.
 
 A coupling with weights multiplies its network's input and output channels by ω(x) for every image x, between −3 and 5.
 The network could absorb a factor that is the same for every image, so only the difference from the average over images
@@ -129,7 +129,7 @@ class Omegas:
     """The weights ω of all couplings with weights, for N images.
 
     Attributes:
-        read: of the channels that each coupling's network reads, (N, C/2) float64.
+        read: of the input channels of each coupling's network, (N, C/2) float64.
         given: of the network's outputs, (N, C') float64: C/2 raw log-scales, then C/2 shifts, or shifts alone.
 
     """
@@ -309,7 +309,7 @@ def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 
     return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
 
 
-# ---------------------------------------------------------------------- what they are worth
+# ---------------------------------------------------------------------- the cost of freezing weights
 
 
 class HeldWeights(nn.Module):
@@ -384,8 +384,8 @@ def freeze(
     """Return the cost of freezing all weights at their averages over uint8 test images (N, C, H, W).
 
     Arguments:
-        flow: an initialised one, with weights in its couplings.
-        test: the first :data:`IMAGES` are taken.
+        flow: an initialised flow with weights in its couplings.
+        test: the first :data:`IMAGES` are used.
         averages: the result of :func:`measure` for them, where that is known.
         sources: the photograph of each image, where that is known.
 
@@ -400,7 +400,7 @@ def freeze(
     return Frozen(after - before, None if sources is None else tuple(int(source) for source in sources[:IMAGES]))
 
 
-# ---------------------------------------------------------------------- what they tell
+# ---------------------------------------------------------------------- factors predicted by weights
 
 
 @dataclass(frozen=True)
@@ -442,8 +442,8 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
     """Return how well the weights of each level predict each factor of uint8 test images (N, C, H, W).
 
     Arguments:
-        flow: an initialised one, with weights in its couplings.
-        test: the first :data:`FACTOR_IMAGES` are taken: two thirds to fit, the others to check.
+        flow: an initialised flow with weights in its couplings.
+        test: the first :data:`FACTOR_IMAGES` are used: two thirds to fit, the others to check.
         factors: numbers (N,) by name, as ``ImageData.measured`` has them.
 
     Raises:

@@ -218,7 +218,7 @@ class Entropies:
         split: the flow's policy.
         rule: its order, one of ``flow.config.ORDERS``.
         images: N.
-        sources: how many photographs the bootstrap draws from; 0 where it draws images.
+        sources: number of photographs that the bootstrap draws from; 0 if it draws images.
         levels: entropies of each level.
 
     """
@@ -297,7 +297,7 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
     """Measure the parts passed on and factored out at every level.
 
     Arguments:
-        flow: to look at.
+        flow: the flow to measure.
         images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
         seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
@@ -440,7 +440,7 @@ def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
     apply ActNorm and 1×1 convolution as one map.
 
     Arguments:
-        flow: to look at.
+        flow: the flow to measure.
         images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
         seed: of the dequantisation.
 

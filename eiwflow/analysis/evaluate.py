@@ -38,7 +38,7 @@ class Processes(Protocol):
         """How many there are."""
 
     def own(self, count: int) -> slice:
-        """Return the numbers of this process' share of ``count`` images."""
+        """Return the range of ``count`` images that this process scores."""
 
     def gather(self, values: Tensor) -> Tensor:
         """Return the values (n, …) of all processes, in their order."""
@@ -64,9 +64,9 @@ class Evaluation:
         importance_bits_per_dim: the bound, mean over images; None if not requested.
         importance_bits_per_dim_stderr: the bound's standard error, as above.
         bits_per_dim_given_label: the mean of p(x | y) with the image's own label y; None for a flow without labels.
-        label_accuracy: the part of images whose label has the largest p(y) p(x | y).
+        label_accuracy: the share of images whose label has the largest p(y) p(x | y).
         label_prior: p(y), in words.
-        commonest_class: the part of images of the commonest class.
+        commonest_class: the share of images of the commonest class.
 
     """
 
@@ -126,8 +126,8 @@ def evaluate(
         progress: called with (images that passed through the flow since the last call, such passes in all).
         batch: images that go through the flow at once, at most.
         importance: K > 1 also computes the importance-weighted bound of K draws of the noise.
-        team: the processes that share the images; each returns the figures of all. None for this one alone.
-        labels: of the images, for a flow with labels: it looks at every image once a class.
+        team: the processes that share the images; each returns the figures of all. None for this process alone.
+        labels: of the images, for a flow with labels, which scores every image once for each class.
 
     Raises:
         DataError: the images do not fit the flow, or are fewer than the processes.

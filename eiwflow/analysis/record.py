@@ -205,7 +205,7 @@ def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
         if any((np.sort(order, axis=1) != channels).any() for order in orders):
             raise ValueError(f"level {level.number} has an order that is no permutation")
         if (level.order is None) != (level.kept_channels == 0) or level.kept_channels >= max(len(channels), 1):
-            raise ValueError(f"level {level.number} passes on what it has not")
+            raise ValueError(f"level {level.number} passes on more channels than it has")
     return levels
 
 

@@ -185,7 +185,7 @@ def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
     return np.argsort(-redundancies, axis=-1, kind="stable")
 
 
-# ---------------------------------------------------------------------- what other rules would factor out
+# ---------------------------------------------------------------------- the halves of other rules
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -
     )
 
 
-# ---------------------------------------------------------------------- all of it
+# ---------------------------------------------------------------------- the whole report
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,7 +371,7 @@ def shuffle_report(
         raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
     if len(images.redundancy) < 2:
-        raise DataError("1 test image says nothing of other images; at least 2 are needed")
+        raise DataError("1 test image says nothing about other images; at least 2 are needed")
     kept = images.passed_on
     return ShuffleReport(
         level=level,

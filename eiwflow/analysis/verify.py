@@ -26,7 +26,7 @@ from .words.numbers import factor
 
 #: Images for the inverse, and for Jacobians.
 IMAGES, JACOBIANS = 16, 2
-#: The largest error of a level's inverse, of its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3.
+#: Largest error of a level's inverse, relative to its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3.
 ROUND_TRIP = 1e-3
 #: The largest error of a log-determinant, in nats a dimension: pages show bits/dim with three decimals.
 LOG_DET = 1e-4
@@ -66,7 +66,7 @@ class Verification:
     Attributes:
         checkpoint: its name.
         sha256: of its bytes.
-        images: those used, in words.
+        images: the images used, in words.
         checks: level by level.
 
     """
@@ -144,7 +144,7 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "",
             continue
         kept, off = _there_and_back(level, level_input, batch)
         checks += [_round_trip(level, off), _log_det(level, level_input[:JACOBIANS]), conditioning]
-        # Later levels are not to blame for an earlier inverse with a large error or without numbers.
+        # An earlier inverse with a large error, or one that is not finite, is no fault of later levels.
         passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
         level_input = kept if passable else None
         before, after = (len(images) * number // config.levels for number in (level.number - 1, level.number))
@@ -179,7 +179,7 @@ def _there_and_back(level: Level, level_input: Tensor, batch: int) -> tuple[Tens
         kept, noise, _, _ = level(part)
         off.append(level_inversion(level, part, kept, noise).relative)
         passed_on += [] if kept is None else [kept]
-    return torch.cat(passed_on) if passed_on else None, float(np.max(off))  # which keeps NaN
+    return torch.cat(passed_on) if passed_on else None, float(np.max(off))  # np.max keeps NaN
 
 
 def _round_trip(level: Level, off: float) -> Check:

@@ -118,10 +118,10 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return the pictures of files, of folders and all below them, and the test images of data sets named.
 
     Returns:
-        the pictures, and a sentence for each picture of a folder that cannot be compressed, as with transparent parts.
+        the pictures, and a sentence for each picture of a folder that cannot be compressed, such as a transparent one.
 
     Raises:
-        CompressionError: a name is neither of these, a named file cannot be compressed, or no picture of a folder can.
+        CompressionError: a name is no file, folder or data set; a file, or all of a folder's, cannot be compressed.
         DataError: a data set cannot be loaded.
 
     """
@@ -210,8 +210,8 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
 
     Args:
         flow: the flow whose density is the code.
-        digest: the flow's :func:`flow_digest`; :func:`decompress` asks for the same.
-        pictures: of any size; they are cut into tiles of the flow's.
+        digest: the flow's :func:`flow_digest`; :func:`decompress` needs the same.
+        pictures: of any size; they are cut into tiles of the flow's size.
 
     Raises:
         CompressionError: there are no pictures, or they have colours and the flow has none.
@@ -246,7 +246,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
     try:
         decompress(flow, digest, content)  # compares a hash of all pixels
     except CompressionError as error:
-        raise CompressionError(f"The pictures do not come back as they were; nothing is written. {error}") from None
+        raise CompressionError(f"The pictures do not decode to the same pixels; nothing is written. {error}") from None
     values = sum(picture.pixels.size for picture in pictures)
     return content, Summary(len(pictures), len(tiles), values, len(content), start // 8, stated)
 
@@ -287,12 +287,12 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
         pictures.append(Picture(name, _joined(tiles[begin : begin + count], shape)))
         begin += count
     if _digest(pictures) != header["sha256"]:
-        raise CompressionError(f"What this archive decodes to here is not what was compressed. {other}")
+        raise CompressionError(f"This archive decodes to other pixels here than were compressed. {other}")
     return pictures
 
 
 def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
-    """Return the bytes that PNG and WebP, both lossless and at their best, take for the pictures.
+    """Return the bytes that PNG and WebP, lossless and with their strongest settings, take for the pictures.
 
     Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison.
     """

@@ -47,13 +47,13 @@ Value = TypeVar("Value", np.int64, np.float64)
 DIGITS = 8
 CELL = 1 << DIGITS
 UNIT = 1 << (8 + DIGITS)
-#: A scale is a fraction of whole numbers of at most so many binary digits.
+#: Most binary digits of the whole numbers whose fraction is a scale.
 FRACTION = 12
-#: Beyond it the coder has no room for the digits of a scale (2²⁴).
+#: The largest log-scale: beyond it the coder has no room for the digits of a scale (2²⁴).
 LARGEST_LOG_SCALE = 15
 #: Fixed-point digits of triangular matrices.
 MATRIX = 16
-#: ε is coded in bins of so many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
+#: ε is coded in bins of this many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
 BIN = UNIT >> 7
 LIMIT = 1 << 13
 #: Elements that one call scales while the archive is short.
@@ -111,7 +111,7 @@ class Archive:
         self._coder.encode_reverse(symbols.astype(np.int32).ravel(), self._uniform, sizes.astype(np.int32).ravel())
 
     def push_bytes(self, images: NDArray[np.uint8]) -> None:
-        """Take bytes as they are."""
+        """Push bytes, eight bits a byte."""
         self.push(images.astype(np.int64), np.full(images.shape, 256))
 
     def pop_bytes(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -257,7 +257,7 @@ Given = Callable[[Tensor], tuple[Tensor, Tensor]]
 class _Conditional:
     """Some channels, y = exp(s) x + t with (s, t) = affine(the fixed channels), which do not change.
 
-    A map that depends on no channel, as a top prior's, may name all channels as fixed: it uses their shape alone.
+    A map that depends on no channel, such as a top prior's, may name all channels as fixed: it uses their shape alone.
     """
 
     affine: Given

@@ -32,10 +32,11 @@ TEST_FOLDERS = ("test", "val", "valid", "validation")
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
 
-    They come in the order of their paths; hidden files are passed over. Folders ``train`` and ``test`` are the parts.
-    Otherwise a hash of the path within the folder sends about a tenth to test; equal images go where the first of them
-    goes. Where every picture is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that
-    are all grey make images of one channel. A picture that cannot be read is left out, and the note names it.
+    They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test`` are the parts.
+    Otherwise a hash of the path within the folder sends about a tenth to test; an image equal to an earlier image goes
+    to the same part. If every picture is in a folder of its class, the folders' numbers are the factor ``label``.
+    Pictures that are all grey make images of one channel. A picture that cannot be read is left out, and the note
+    names it.
 
     If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
     decides.

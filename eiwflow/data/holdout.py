@@ -17,8 +17,8 @@ def hold_out(data: ImageData) -> ImageData:
     """Return the data with its test part replaced by images held out from the train part.
 
     Where the source photographs are known, whole photographs are held out, so that no content is on both sides: in the
-    order of a hash of their names, until 15 % of the images are out, and never more than half. Otherwise a hash of each
-    image's bytes chooses about a tenth.
+    order of a hash of their names, until 15 % of the images are held out, and never more than half. Otherwise a hash of
+    each image's bytes chooses about a tenth.
 
     Raises DataError where fewer than 8 images would be left to train on, or none be held out.
     """
@@ -29,7 +29,7 @@ def hold_out(data: ImageData) -> ImageData:
         held = tenth_by_number(len(data.train), salt=1)
         remark = "validation: images of the train part, chosen by their numbers, stand in for the test part"
     else:
-        # Salted: of a set that was one array, the unsalted hashes have sent their tenth to test already.
+        # Salted: in a set that was one array, the unsalted hashes have chosen the test part already.
         held = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
         remark = "validation: a tenth of the train part stands in for the test part"
     source = data.train_source

@@ -1,4 +1,4 @@
-"""Labels: a factor of a data set, as the letter or the hat, whose classes a flow can be conditional on."""
+"""Labels: a factor of a data set, such as the letter or the hat, whose classes a flow can be conditional on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .images import DataError, Factor, ImageData, check_parts
 
-#: Classes that a flow can be conditional on.
+#: Most classes that a flow can be conditional on.
 MAX_CLASSES = 1024
 #: Letters of a class' name, and names that a sentence lists.
 MAX_NAME, SHOWN = 60, 30
@@ -44,8 +44,8 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
     Args:
         images: a data set.
         factor: name of a factor that has a text, a whole number or a truth value for every image.
-        classes: names of the classes, where they are known already: of a checkpoint. Where none of the data's whole
-            numbers is such a name, k is the number of the class classes[k].
+        classes: names of the classes, if a checkpoint states them. If none of the data's whole numbers is such a
+            name, the number k stands for the class classes[k].
 
     Raises:
         DataError: there is no such factor, its values cannot be classes, or an image has another value.
@@ -92,7 +92,7 @@ def class_factors(images: ImageData) -> list[str]:
 
 
 def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageData:
-    """Return images whose numbers of classes have the names of a checkpoint, where one of the two has no names."""
+    """Return images with a checkpoint's class names, if images or checkpoint have class numbers instead of names."""
     values, named = images.factors[factor].train, images.class_names.get(factor)
     if values.dtype.kind not in "iu":
         return images
@@ -109,7 +109,7 @@ def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
     texts: list[str] = values.astype(str).tolist()
     if (named := images.class_names.get(factor)) is not None and values.dtype.kind in "iu":
         texts = [named[n] if 0 <= n < len(named) else str(n) for n in values.tolist()]
-    # A folder's name may hold bytes that are no text.
+    # A folder's name may hold bytes that are not UTF-8.
     readable = (text.encode(errors="replace").decode()[:MAX_NAME] for text in texts)
     return np.array([text or NONE for text in readable])
 

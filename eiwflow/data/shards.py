@@ -23,7 +23,7 @@ from .picture import MAX_BYTES
 from .split import tenth_by_number
 from .views import OnDisk
 
-#: Ends of names of shards; the compressed ones are refused in a sentence.
+#: Ends of names of shards; compressed shards are refused in a sentence.
 SHARDS = (".tar", ".tar.gz", ".tgz")
 BLOCK = tarfile.BLOCKSIZE
 #: Bytes of a label.
@@ -50,7 +50,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
     They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
     ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
-    tenth, at most about 10,000, for test. Where every picture has a ``.cls`` of its name, those whole numbers are the
+    tenth, at most about 10,000, for test. If every picture has a ``.cls`` of its name, those whole numbers are the
     factor ``label``. An unreadable picture is left out of the test part; in the train part the next picture of its
     class replaces it.
 
@@ -94,7 +94,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
 
 def _part(path: Path) -> str:
-    """Return the part that a shard's path within the folder names, as ``train``; empty where it names none."""
+    """Return the part that a shard's path within the folder names, such as ``train``; empty if it names none."""
     words = re.split(r"[^a-z]+", path.as_posix().lower())
     return next((word for word in words if word in ("train", *TEST_FOLDERS)), "")
 
@@ -105,12 +105,12 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
     labels: list[int] = []
     key, label, pictures = "", MISSING, 0
     try:
-        # Without compression, so that a picture can be read without the pictures before it.
+        # Only without compression can a picture be read without all pictures before it.
         with tarfile.open(path, "r:", tarinfo=_Header) as shard:
             end = 0
             while (member := shard.next()) is not None:
                 shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
-                if shard.offset <= end:  # or one file would be read again and again
+                if shard.offset <= end:  # otherwise a file would be read again and again
                     raise ValueError(f"a file of {member.size:,} bytes")
                 end = shard.offset
                 sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name)
@@ -120,7 +120,7 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
                     key, label, pictures = sample[1], MISSING, 0
                 if f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES:
                     if pictures:
-                        raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}; one is needed")
+                        raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}")
                     if member.size > MAX_BYTES:
                         raise DataError(
                             f"{member.name[:80]!r} in {path.name!r} has {member.size:,} bytes; "
@@ -135,13 +135,13 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
             _check_end(shard, path)
     except DataError:
         raise
-    except Exception as error:  # tarfile raises a dozen kinds on damaged files
+    except Exception as error:  # on damaged files tarfile raises a dozen kinds of errors
         raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
     return np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64)
 
 
 class _Header(tarfile.TarInfo):
-    """A header that is refused where it states a negative size, or attributes that would fill the memory."""
+    """A header whose size is not negative, and whose attributes do not fill the memory; others are refused."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -162,7 +162,7 @@ _ATTRIBUTES = (
 
 
 def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
-    assert shard.fileobj is not None  # it is open
+    assert shard.fileobj is not None  # the shard is open
     shard.fileobj.seek(member.offset_data)
     text = shard.fileobj.read(min(member.size, MAX_LABEL + 1)).strip()
     if not re.fullmatch(rb"-?\d{1,18}", text):
@@ -172,7 +172,7 @@ def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
 
 def _check_end(shard: tarfile.TarFile, path: Path) -> None:
     """Refuse a shard with bytes after the last header: tarfile stops at a damaged header in silence."""
-    assert shard.fileobj is not None  # it is open
+    assert shard.fileobj is not None  # the shard is open
     shard.fileobj.seek(shard.offset)
     if any(shard.fileobj.read(BLOCK)):
         raise DataError(f"{path.name!r} is damaged at byte {shard.offset:,}, where no header of a file stands")

@@ -28,8 +28,8 @@ class OnDisk:
 
     Arguments:
         source: reads them.
-        numbers: which of them, and in which order; all by default.
-        border: pixels of black around each, as for ``np.pad``.
+        numbers: of the images of ``source``, in order; all by default.
+        border: black pixels around each image, as for ``np.pad``.
 
     """
 

@@ -72,7 +72,7 @@ def _image(made: Anatomy) -> str:
     rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
         f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} values</p>{_boxes([('', 1.0)])}"
-        f"<p>all of it goes in</p>{_rows(rows, 'all levels', made.total)}</section>"
+        f"<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
     )
 
 

@@ -19,7 +19,7 @@ LETTERS = 14
 #: Pixels left of the plot for numbers and a title, below it for the same, and at a side without text.
 LEFT, BELOW, NOTHING = 80, 70, 8
 _ABOVE = {"x": 0, "y": 1.02, "yanchor": "bottom"}
-#: Below the axis' title, where it may wrap.
+#: Pixels below the axis' title, if the title may wrap.
 _BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal"}
 
 
@@ -99,7 +99,7 @@ def finished(figure: dict[str, Any]) -> dict[str, Any]:
     layout.setdefault("legend", {})["font"] = {"size": LETTERS}
     axes = [layout.setdefault(name, {}) for name in ("xaxis", "yaxis")]
     if all(None not in axis.get("range", (None,)) for axis in axes):
-        layout["datarevision"] = 1  # else plotly's own range would be lost
+        layout["datarevision"] = 1  # otherwise plotly's own range would be lost
     for axis, up in zip(axes, (False, True), strict=True):
         axis.setdefault("showgrid", up)
         for name, usual in {"zeroline": False, "gridcolor": palette.AXIS, "zerolinecolor": palette.AXIS}.items():
@@ -118,6 +118,6 @@ def finished(figure: dict[str, Any]) -> dict[str, Any]:
 
 
 def _enlarge(text: dict[str, Any], font: str) -> None:
-    """Make letters as large as they have to be."""
+    """Make letters at least as large as :data:`LETTERS`."""
     letters = text.setdefault(font, {})
     letters["size"] = max(LETTERS, letters.get("size", 0))

@@ -1,8 +1,8 @@
 """The strip of levels, as HTML and as a PNG for slides, and the staircase of bits/dim.
 
-An image enters the strip; every level factors out a part and passes on the rest. A box's area says how many values. All
-boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they fill H × C·W/2^l
-pixels. So areas halve from level to level, and add up to the image's C colour planes.
+An image enters the strip; every level factors out a part and passes on the rest. A box's area is its number of values.
+All boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they fill
+H × C·W/2^l pixels. So areas halve from level to level, and add up to the image's C colour planes.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ from .policies import WEIGHTS as WEIGHTS
 
 PRIORS: tuple[str, ...] = FLOW["prior"].words
 INITS: tuple[str, ...] = FLOW["init"].words
-#: Initialisations that start from principal channels, so that variances and partitions have a meaning.
+#: Initialisations that start from principal channels, for which orders by variance and partitions are defined.
 ROTATED = ("principal", "linear")
-#: Hard bounds of every number in a config; they hold before any memory is taken.
+#: Smallest and largest value of every number in a config, checked before any memory is taken.
 BOUNDS: dict[str, tuple[float, float]] = {
     name: setting.bounds
     for name, setting in {"channels": CHANNELS, "size": SIZE, **FLOW}.items()
@@ -30,9 +30,9 @@ _ROWS: dict[str, Iterable[str]] = {"order": ORDERS, "weights": WEIGHTS, "partiti
 MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it again."
-#: Fields that a file may lack: it was written before they were, or they have their default.
+#: Fields that a file may lack: it is older than the field, or the field has its default.
 OPTIONAL = ("memory", "keep", "kept", "coupling", "top_prior", "padding", "bits", "leaky", "context")
-#: Fields that no file of version 2 has, and words of the fields that it does have.
+#: Fields that no file of version 2 has, and new words of its other fields.
 NEW = ("keep", "coupling", "top_prior", "padding", "bits", "leaky", "context")
 NEW_WORDS = (
     ("order", "released"), ("init", "linear"), ("prior", "unbounded"), ("prior", "constant"),
@@ -55,11 +55,11 @@ class FlowConfig:
             that is passed on. ``unbounded`` is conditional with no bound of log sigma; ``constant`` has a learned mean
             and sigma of every channel and position.
         init: ``principal``: every level starts from the principal channels of its input; ``linear``: couplings and
-            priors moreover start as linear predictors of their half; ``random``: from random rotations, as Glow.
-        network: kernel sizes of a coupling network, ``3-1-3`` being Glow's.
+            priors also start as linear predictors of their half; ``random``: from random rotations, as Glow.
+        network: kernel sizes of a coupling network, Glow's are ``3-1-3``.
         scale_bound: B of a coupling's log-scale B tanh(s/B), in nats.
         permutation_seed: draws the order ``random`` and the partition ``random``.
-        memory: of a gradient: ``store`` all activations, or ``recompute`` them from the input of every step. The
+        memory: for gradients, ``store`` all activations, or ``recompute`` them from the input of every step. The
             density does not depend on it.
         order: which channels are passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
             principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
@@ -67,7 +67,7 @@ class FlowConfig:
             these would be orders by variance); ``released``: by learned weights, as the published code of EIW-Flow
             (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
         weights: for every image. ``entropy``: the input and the output of every coupling's network are multiplied by
-            weights that follow from the entropies of the channels read
+            weights computed from the entropies of its input channels
             (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`), at every level but the last; ``means``: the same
             from means, a control for studies; ``pooled``: every channel is multiplied by a weight before the split;
             ``none``.
@@ -160,7 +160,7 @@ class FlowConfig:
                 )
 
     def _check_order(self) -> None:
-        """Refuse an order that the initialisation gives no meaning; without principal channels fix the partition."""
+        """Refuse an order that is undefined for the initialisation; without principal channels fix the partition."""
         if self.init == "random":
             if ORDERS[self.order].by_variance is not None:
                 neutral = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
@@ -182,7 +182,7 @@ class FlowConfig:
             raise ConfigError(f"kept is {beginning(kept)}; it must be a list of whole numbers.")
         object.__setattr__(self, "kept", tuple(kept))
         if kept and self.keep != "auto":
-            raise ConfigError(f"kept is {beginning(kept)}; it must be empty, as keep {self.keep} says the numbers.")
+            raise ConfigError(f"kept is {beginning(kept)}; it must be empty, as keep {self.keep} states the numbers.")
         if kept and len(kept) != splits:
             raise ConfigError(f"kept has {len(kept)} numbers; with levels {self.levels} it must have {splits}.")
         channels = 4 * self.shape[0]

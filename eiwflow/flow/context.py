@@ -35,7 +35,7 @@ def one_hot(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) ->
 
 
 def keywords(context: Tensor | None) -> dict[str, Any]:
-    """Return a context as keyword arguments; no context gives none, so other modules and hooks need not know of it.
+    """Return a context as keyword arguments; none without a context, so that other modules need no such argument.
 
     >>> keywords(None)
     {}

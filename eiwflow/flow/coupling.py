@@ -22,7 +22,7 @@ COUPLINGS = ("bounded", *SCALE_MAPS, "additive")
 
 
 class OnePaddedConvolution(nn.Conv2d):
-    """A convolution whose input goes on with ones beyond its border, so that its outputs can tell where the border is.
+    """A convolution that pads its input with ones, so that its outputs depend on the place of the border.
 
     Args:
         channels_in, channels_out: of input and output.
@@ -51,7 +51,7 @@ class OnePaddedConvolution(nn.Conv2d):
 
 
 def last_convolution(channels_in: int, channels_out: int, kernel_size: int, padding: str) -> nn.Conv2d:
-    """Return the last layer of a network: zero at first, and padded as ``padding`` says."""
+    """Return the last layer of a network: zero at first, and padded with ``padding``."""
     if padding == "ones":
         return starts_at_zero(OnePaddedConvolution(channels_in, channels_out, kernel_size))
     return starts_at_zero(nn.Conv2d(channels_in, channels_out, kernel_size, padding=kernel_size // 2))
@@ -93,11 +93,11 @@ class AffineCoupling(Bijection):
         channels: C, even.
         width: hidden channels of the network.
         kernels: its kernel sizes, as ``3-1-3``.
-        scale_bound: B in nats; the other maps have none.
+        scale_bound: B in nats; the other maps have no bound.
         coupling: a word of :data:`COUPLINGS`: how the network's output becomes the log-scale.
         padding: of the network's last convolution, ``zeros`` or ``ones``.
         leaky: slope of the network's ReLUs below 0.
-        weights: makes the weights of the network's input and output from their numbers of channels; None for none.
+        weights: makes the weights of the network's input and output from their numbers of channels; or None.
 
     Attributes:
         weights: computes weights of the network's input and output for every image from the first half; or None.
@@ -136,7 +136,7 @@ class AffineCoupling(Bijection):
         self.weights = None if weights is None else weights(half, outputs)
 
     def channel_weights(self, x: Tensor, context: Tensor | None = None) -> CouplingWeights | None:
-        """Return the weights of the input x (N, C, H, W), decided by its first half; None where there are none."""
+        """Return the weights of the input x (N, C, H, W), decided by its first half; None without weights."""
         return None if self.weights is None else self.weights(x.chunk(2, dim=1)[0], **keywords(context))
 
     def affine(self, x_a: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:

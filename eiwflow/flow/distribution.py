@@ -13,7 +13,7 @@ from torch.distributions import Distribution, constraints
 class FlowDistribution(Distribution):
     """The distribution of images under a flow, as ``flow.as_distribution()`` returns it.
 
-    Mixtures, KL estimates and other code for ``torch.distributions`` then take flows too. Samples are drawn at
+    Mixtures, KL estimates and other code for ``torch.distributions`` can then use flows. Samples are drawn at
     temperature 1, since ``log_prob`` is the density at that temperature, and from torch's global generator.
 
     Args:

@@ -12,7 +12,7 @@ from .context import ContextMap
 
 #: Hidden values between entropies and weights.
 HIDDEN = 16
-#: No weight is further than this from 1.
+#: Largest distance of a weight from 1.
 REACH = 4.0
 #: Added to a mean square before its logarithm, so that a channel of zeros stays finite.
 POWER_FLOOR = 1e-4
@@ -22,8 +22,8 @@ class CouplingWeights(NamedTuple):
     """The weights ω of one coupling for a batch, all between −3 and 5; 1 changes nothing.
 
     Attributes:
-        read: (N, C/2), of the channels that the network reads.
-        given: (N, C'), of the channels that the network gives: raw log-scales, then shifts; C' is C, or C/2 where the
+        read: (N, C/2), of the network's input channels.
+        given: (N, C'), of the network's output channels: raw log-scales, then shifts; C' is C, or C/2 where the
             coupling has shifts alone.
 
     >>> EntropyWeights(read=2, given=4)(torch.randn(3, 2, 8, 8)).read.shape
@@ -51,7 +51,7 @@ def channel_entropies(x: Tensor) -> Tensor:
 
 
 class EntropyWeights(nn.Module):
-    r"""Weights of the channels that a coupling's network reads and gives, from the entropies of those that it reads.
+    r"""Weights of the input and output channels of a coupling's network, from the entropies of its input channels.
 
     .. math:: ω = 1 + 4 \tanh(\tfrac14 (A_2 \, \mathrm{relu}(A_1 e + a_1) + a_2))
 
@@ -62,8 +62,8 @@ class EntropyWeights(nn.Module):
     and shifts them by another input. Here the inputs and outputs of the network are weighted, by entropies.
 
     Args:
-        read: C/2, channels that the network reads.
-        given: C', channels that it gives.
+        read: C/2, input channels of the network.
+        given: C', output channels.
         context: K, values of a context; 0 for none.
 
     Shapes: x (N, C/2, H, W); context (N, K); weights (N, C/2) and (N, C').
@@ -97,7 +97,7 @@ class EntropyWeights(nn.Module):
         return CouplingWeights(*weights.split(self.parts, dim=1))
 
     def fix_context(self, context: Tensor) -> None:
-        """Take the context (1, K) into a_1, for good."""
+        """Add the map of one context (1, K) to a_1, permanently."""
         if self.context_map is not None:
             self.hidden.bias.add_(self.context_map(context)[0])
             self.context_map = None

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from .partitions import RIDGE
 
-#: Part of the hidden channels that linear predictions may take; the others start at random.
+#: Share of the hidden channels that linear predictions may use; the others start at random.
 MOST_HIDDEN = 0.5
 #: The least standard deviation of a channel, or of an error.
 LEAST = 1e-3
@@ -73,7 +73,7 @@ def start_coupling(network: nn.Sequential, x: Tensor) -> Tensor:
     centred = (predicted - predicted.mean(dim=(0, 2, 3), keepdim=True)).transpose(0, 1).flatten(1)
     scale = x_b.double().std(dim=(0, 2, 3), correction=0).clamp_min(LEAST)
     centred = centred / scale[:, None]
-    # Few predictions can stand for many: they are those of the principal directions.
+    # The predictions of the principal directions, since the network has room for few.
     _, vectors = torch.linalg.eigh(centred @ centred.T / centred.shape[1])
     count = min(half, int(first.out_channels * MOST_HIDDEN) // 2)
     if count == 0:  # too narrow to carry a prediction
@@ -107,7 +107,7 @@ def start_prior(prior: nn.Conv2d, kept: Tensor, emitted: Tensor, bound: float) -
     """Set a split's prior to the regression of the channels factored out on those passed on.
 
     Args:
-        prior: gives the mean and, before its bound, the log standard deviation.
+        prior: computes the mean and, before its bound, the log standard deviation.
         kept: the part passed on, (N, C_h, H, W).
         emitted: the part factored out, (N, C − C_h, H, W).
         bound: of the log standard deviation.

@@ -24,7 +24,7 @@ from .level import Level
 from .policies import structured_channels
 from .split import Split, TopPrior, standard_normal_log_prob
 
-#: Images with values beyond ±MOST are warned about: dequantised images stay within ±½, samples go a little beyond.
+#: Values beyond ±MOST give a warning: dequantised images stay within ±½, samples exceed it a little.
 MOST = 0.75
 
 
@@ -172,8 +172,8 @@ class MultiScaleFlow(nn.Module):
     A fresh flow knows no data: :meth:`initialise` comes first, once.
 
     Where ``config.context`` is K > 0, the density is p(x | context), and every method takes ``context``: real values
-    (N, K), or labels (N,), whole numbers from 0 to K − 1. Without its context such a flow raises ContextError, as does
-    any other flow that is given a context. :meth:`given` is the density of one context, as a flow that takes none.
+    (N, K), or labels (N,), whole numbers from 0 to K − 1. Without its context such a flow raises ContextError; so does
+    a flow without a context that gets one. :meth:`given` is the density of one context, as a flow that takes none.
 
     Example:
         >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8))
@@ -249,7 +249,7 @@ class MultiScaleFlow(nn.Module):
         auto = not self.config.resolved
         kept: Tensor | None = x
         for number in range(1, len(self.levels) + 1):
-            assert kept is not None  # only the last level keeps nothing
+            assert kept is not None  # only the last level passes nothing on
             level = self.levels[number - 1]
             features, places = level.initialise_steps(kept)
             if auto and number < len(self.levels):
@@ -338,7 +338,7 @@ class MultiScaleFlow(nn.Module):
         """Return one context as a row (1, K), None for a flow that takes none."""
         try:
             row = None if context is None else torch.as_tensor(context)[None]
-        except (TypeError, ValueError, RuntimeError):  # a text, say
+        except (TypeError, ValueError, RuntimeError):  # such as a text
             row = None
         if row is None and (size := self.config.context):
             has = "is missing" if context is None else f"is {str(context)[:40]!r}"
@@ -357,7 +357,7 @@ class MultiScaleFlow(nn.Module):
             context: values (K,), or a label.
 
         Raises:
-            ContextError: as of any call.
+            ContextError: as in every other call.
 
         >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8, context=3))
         >>> flow.initialise(x := torch.rand(16, 1, 8, 8) - 0.5)
@@ -487,7 +487,7 @@ class MultiScaleFlow(nn.Module):
             lambda n: self.rsample(n, context=rows(n)),
         )
 
-    # ------------------------------------------------------------------ to look at
+    # ------------------------------------------------------------------ traces
 
     @torch.no_grad()
     def trace(self, x: Tensor, context: Tensor | None = None) -> Trace:
@@ -497,7 +497,7 @@ class MultiScaleFlow(nn.Module):
         levels, log_prob = [], x.new_zeros(x.shape[0])
         kept: Tensor | None = x
         for level in self.levels:
-            assert kept is not None  # only the last level keeps nothing
+            assert kept is not None  # only the last level passes nothing on
             level_trace = trace_level(level, kept, context)
             levels.append(level_trace)
             log_prob = log_prob + level_trace.log_det + standard_normal_log_prob(level_trace.noise)

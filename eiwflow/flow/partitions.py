@@ -23,16 +23,16 @@ from torch import Tensor
 
 from .bijection import generator_for
 
-#: How far, in pixels, the neighbours are that predict a channel; independent of the network's kernel sizes.
+#: Distance in pixels up to which neighbours predict a channel; independent of the network's kernel sizes.
 REACH = 1
 NEIGHBOURS = [(down, right) for down in range(-REACH, REACH + 1) for right in range(-REACH, REACH + 1)]
-#: The factor on mutual information that a pair of couplings has used already.
+#: Factor for mutual information that an earlier pair of couplings has used.
 SEEN_ONCE = 0.3
 #: Random starts of the search, of which the best result counts; fewer starts, and the channels from which they apply.
 STARTS, FEWER_STARTS, MANY = 16, 4, 192
-#: Every channel counts with at least this part of the mean channel's power: a far weaker channel predicts little.
+#: Least power of a channel, as a share of the mean channel's: a far weaker channel predicts little.
 FAINT = 1e-3
-#: Part of a neighbour's power that is taken to be noise of its own, so that every system of equations is regular.
+#: Share of a neighbour's power that is treated as its own noise, so that every system of equations is regular.
 RIDGE = 1e-3
 #: The largest R² that counts, which ends a channel's information about another at 3.5 nats.
 MOST_EXPLAINED = 0.999
@@ -55,7 +55,7 @@ def alternating(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0
 def at_random(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x, every pair of random halves that do not depend on x.
 
-    Where it is given, the last pair is of the half ``last`` (C,) bool and the other.
+    If it is given, the last pair is the half ``last`` (C,) bool and its complement.
     """
     count = x.shape[1]
     generator = generator_for(seed, f"halves of {count} channels")
@@ -67,10 +67,10 @@ def at_random(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) 
 def by_information(x: Tensor, steps: int, last: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Return K arrangements of the channels of x by the mutual information between them.
 
-    Where it is given, the last pair is of the half ``last`` (C,) bool and the other; two couplings or one are given
+    If it is given, the last pair is the half ``last`` (C,) bool and its complement; one or two couplings get
     nothing else.
     """
-    del seed  # decided by the data alone
+    del seed  # depends on the data alone
     weights, stated = dependence(x.double()).cpu(), [] if last is None else [last]
     halves: list[Tensor] = []
     while len(halves) + len(stated) < pairs(steps):
@@ -91,7 +91,7 @@ def larger_first(half: Tensor) -> Tensor:
 
 
 def arranged(halves: list[Tensor], steps: int) -> list[Tensor]:
-    """Return K arrangements, the last of these: each half (C,) bool is used twice, once in each direction."""
+    """Return K arrangements, from the last of these halves (C,) bool; each is used twice, once in each direction."""
     channels, stands = torch.arange(len(halves[0])), []
     for half in halves:
         stands += [torch.cat([channels[half], channels[~half]]), torch.cat([channels[~half], channels[half]])]

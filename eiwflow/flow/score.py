@@ -17,7 +17,7 @@ from .multiscale import MultiScaleFlow, dequantise, to_bits_per_dim
 ACTIVATION_BYTES = 128 * 2**20
 #: Multiplications of a batch, about a second of one core, so that progress shows on a large flow.
 BATCH_WORK = 2**35
-#: Random numbers drawn at once only to be dropped.
+#: Random numbers that are drawn at once to be discarded.
 AT_ONCE = 2**22
 
 
@@ -52,7 +52,7 @@ def images_at_once(config: FlowConfig, most: int = 64) -> int:
 
 
 def batch_size(flow: MultiScaleFlow, most: int = 64) -> int:
-    """Return how many images go through a flow at once where it is: on a CPU :func:`images_at_once`, else ``most``."""
+    """Return how many images go through a flow at once: on a CPU :func:`images_at_once`, on other devices ``most``."""
     return images_at_once(flow.config, most) if next(flow.parameters()).device.type == "cpu" else most
 
 
@@ -109,7 +109,7 @@ def score(
 
 
 def pass_over(count: int, images: Tensor, generator: torch.Generator, dtype: torch.dtype) -> None:
-    """Draw the noise of ``count`` images as large as these, and drop it: the next draw belongs to a later place."""
+    """Draw and discard the noise of ``count`` images of this size, so that the next draw belongs to a later place."""
     values = count * images[0].numel()
     for start in range(0, values, AT_ONCE):
         torch.rand(min(AT_ONCE, values - start), generator=generator, dtype=dtype)

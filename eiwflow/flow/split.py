@@ -96,7 +96,7 @@ class TopPrior(Bijection):
         return mean + y * log_std.exp()
 
     def fix_context(self, context: Tensor) -> None:
-        """Take the context (1, K) into learned values, for good."""
+        """Add the map of one context (1, K) to learned values, permanently."""
         self.prior, self.context_map = constant_with_context(self.prior, self.context_map, context), None
 
 
@@ -124,12 +124,12 @@ class Split(Bijection):
 
     .. math:: ε = (z − μ(h)) / σ(h), \qquad \log|\det| = −\sum \log σ(h)
 
-    As a bijection y holds h and ε; :meth:`emit` returns them apart.
+    As a bijection y holds h and ε; :meth:`emit` returns them separately.
 
     Args:
         channels: C of the input.
         prior: ``standard``: μ = 0 and σ = 1; ``conditional``: a 3×3 convolution of h, zero at first, gives μ and log σ;
-            ``unbounded``: the same, with no bound of log σ, as other code has it; ``constant``: μ and log σ are learned
+            ``unbounded``: the same, without a bound of log σ, as in other code; ``constant``: μ and log σ are learned
             values of every channel and position, the same for every image.
         kept: C_h, channels passed on; half of them by default.
         size: (H, W), which only the prior ``constant`` needs; 1×1 stands for all positions alike.
@@ -205,6 +205,6 @@ class Split(Bijection):
         return self.join(*y.split(self.parts, dim=1))
 
     def fix_context(self, context: Tensor) -> None:
-        """Take the context (1, K) into learned values, for good."""
+        """Add the map of one context (1, K) to learned values, permanently."""
         if isinstance(self.prior, Constant):
             self.prior, self.context_map = constant_with_context(self.prior, self.context_map, context), None

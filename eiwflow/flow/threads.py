@@ -1,4 +1,4 @@
-"""One thread of torch, for as long as it is wanted."""
+"""Run torch on one thread during a block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute by one thread: then the order of sums, and with it every bit of a result, stays the same."""
+    """Compute on one thread, so that the order of sums, and with it every bit of a result, stays the same."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

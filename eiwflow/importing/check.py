@@ -16,7 +16,7 @@ from ..flow import MultiScaleFlow
 from ..flow.score import images_at_once
 from .formats import KINDS, GlowError
 
-#: Bytes of the largest file of images or values.
+#: Most bytes of a file of images or values.
 MAX_BYTES = 256 * 2**20
 #: The largest difference of a right import, in bits/dim: rounding alone is near 1e-6, a wrong scale map above 0.1.
 MOST = 1e-3
@@ -49,7 +49,7 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
     """Return how far an imported flow is from values that the other code computed.
 
     Args:
-        flow: the imported one.
+        flow: the imported flow.
         kind: the repository of that code.
         images: a ``.npy`` file of the inputs of that code's flow, (N, C, H, W): dequantised, in its range.
         log_prob: a ``.npy`` file of its log p of them, (N,) in nats.

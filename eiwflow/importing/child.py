@@ -21,7 +21,7 @@ from ..flow import ConfigError, FlowConfig, MultiScaleFlow
 from ..flow.config import MAX_PARAMETERS
 from .formats import KINDS, GlowError, Options, convert, recognise
 
-#: More tensors than any Glow has, optimiser included.
+#: Most tensors of a file; a Glow has fewer, also with its optimiser.
 MAX_TENSORS = 100_000
 
 
@@ -38,7 +38,7 @@ def read(path: Path) -> object:
             return dict(safetensors.torch.load_file(path))
         if start[:2] == b"PK":
             with zipfile.ZipFile(path) as file:
-                if (part := file.testzip()) is not None:  # torch does not compare the checksums
+                if (part := file.testzip()) is not None:  # since torch does not compare checksums
                     raise GlowError(f"it is damaged: its part {files.printable(part)} has another checksum.")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -108,7 +108,7 @@ def _save(flow: MultiScaleFlow, config: FlowConfig, request: dict[str, Any], ass
     }
     stated = {key: value for key, value in request["options"].items() if value is not None}
     facts["stated"] = ", ".join(f"{key} {value}" for key, value in stated.items())
-    # The file has no names of its classes. Of data with such classes they are the factor "label".
+    # The file has no names of its classes. Data with numbered classes have them as the factor "label".
     names = tuple(map(str, range(config.context)))
     info = CheckpointInfo(config=config, imported=facts, labels="label" if names else "", classes=names)
     if wrong := next(checkpoint.wrong_values(flow.state_dict()), None):

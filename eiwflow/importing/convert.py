@@ -16,9 +16,9 @@ from .. import checkpoint, files
 from ..checkpoint import Checkpoint, CheckpointError
 from .formats import GlowError, Options
 
-#: Bytes of the largest file: weights, and an optimiser's state.
+#: Most bytes of a file: weights, and an optimiser's state.
 MAX_SOURCE_BYTES = 2_000_000_000
-#: Limits of the child: memory beyond what it has when it starts, processor seconds, and seconds.
+#: Limits of the child: additional memory after its start, processor seconds, and seconds.
 MEMORY, CPU_S, WALL_S = 4 * 2**30, 240, 600
 _CHILD = "eiwflow.importing.child"
 
@@ -35,7 +35,7 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
         options: facts that the file does not state.
 
     Raises:
-        GlowError: in one sentence.
+        GlowError: the file cannot be converted; the message is one sentence.
 
     """
     options = options or Options()
@@ -75,7 +75,7 @@ def _run_child(request: dict[str, object], name: str) -> None:
     }
     late = threading.Event()
     with subprocess.Popen(
-        [sys.executable, "-P", "-m", _CHILD],  # -P: modules of the working folder are not run
+        [sys.executable, "-P", "-m", _CHILD],  # -P: Python imports no modules from the working folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

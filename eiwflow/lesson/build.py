@@ -30,23 +30,23 @@ from .probe import probe_facts
 from .seeds import before_and_after, counts, lifts
 from .spec import at_bin_centres, check, flow_spec, level_spec
 
-#: Test images that averages of channels are taken over.
+#: Number of test images for averages of channels.
 AVERAGED = 256
-#: Training images that the directions of attributes are from: of the bundled flow, and of one that somebody waits for.
+#: Training images for the directions of attributes: for the bundled flow, and for a flow that a visitor waits for.
 ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
-#: Least standard deviation of a channel that is passed on: a constant one stays finite.
+#: Least standard deviation of a channel passed on, so that a constant channel stays finite.
 LEAST_SPREAD = 1e-3
-#: Grain, in grey levels, by whose answer a coupling is chosen.
+#: Grain, in grey levels, added to choose the coupling whose weights answer it most.
 GRAIN = 4.0
 #: An order -> the question of the ladder that compares its half with the half by entropy.
 ASKED = {"variance-reversed": "worst", "variance": "order", "random": "half"}
-#: Moments of a training with a fixed half that the lesson stops at.
+#: Number of recording steps of a training with a fixed half that the lesson shows.
 STOPS = 12
 
 
 @torch.inference_mode()
 def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dict[str, Any]:
-    """Return a flow's structure with what the stage says of it.
+    """Return a flow's structure and the facts that the stage states about it.
 
     Args:
         pack: takes the arrays.
@@ -66,7 +66,7 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "average": pack.floats(first.mean(dim=0).permute(1, 2, 0).numpy()),
         "spread": [_rounded(level.std(dim=(0, 2, 3))) for level in features],
         "middle": [_rounded(level.mean(dim=(0, 2, 3))) for level in features],
-        # Noise has a mean square of 1; that of a picture unlike these is larger than of any of them.
+        # Noise has a mean square of 1; for a picture unlike these it is larger than for any of them.
         "loudest": round(float(_mean_squares(levels).max()), 3),
         "rest": [_moments(level.kept) for level in levels if level.kept is not None],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
@@ -83,7 +83,7 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
     ``risen`` counts the ``images`` in which grain raises the mean of the weights that this coupling's network reads.
 
     Args:
-        flow: whose couplings weight their channels; None is returned where none does.
+        flow: without weights in its couplings, None is returned.
         x: values (N, C, H, W), one picture a row. Grain of :data:`GRAIN` grey levels is added, from a fixed seed.
 
     """
@@ -111,7 +111,7 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
 
 
 def parameters_hash(flow: MultiScaleFlow) -> str:
-    """Return the SHA-256 of all that a flow's outputs depend on; a file's name and remarks do not count."""
+    """Return the SHA-256 of a flow's config and parameters, without its file's name and remarks."""
     found = hashlib.sha256()
     for name, value in sorted(flow.state_dict().items()):
         found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
@@ -121,7 +121,7 @@ def parameters_hash(flow: MultiScaleFlow) -> str:
 def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
     """Return, of every coupling of level 1, the share of the other half's variance that its shift predicts.
 
-    A coupling maps x_b to e^s (x_b − p) with the prediction p = −t e^(−s), so what is left is x_b − p.
+    A coupling maps x_b to e^s (x_b − p) with the prediction p = −t e^(−s), so x_b − p is left.
     """
     level = flow.levels[0]
     y = level.squeeze(x)[0]
@@ -139,7 +139,7 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
 
 
 def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData) -> dict[str, Any] | None:
-    """Return level 1 of a flow as its training began, with the structure of its channels.
+    """Return level 1 of a flow at the start of its training, with the structure of its channels.
 
     Args:
         pack: takes the arrays.
@@ -147,7 +147,7 @@ def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData
         images: the data set that it was trained on.
 
     Returns:
-        None where the file says too little to make that flow again, or where it would not be the same.
+        None if the file states too little to rebuild that flow, or if the rebuilt flow would differ.
 
     """
     recipe = loaded.info.recipe
@@ -169,7 +169,7 @@ def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData
 def attribute_facts(
     pack: Pack, flow: MultiScaleFlow, images: ImageData, limit: int = ATTRIBUTE_IMAGES
 ) -> list[dict[str, Any]]:
-    """Return the directions of attributes in every level's latents, and how well each level tells them apart."""
+    """Return the directions of attributes in every level's latents, and how well each level detects them."""
     found = measure_attributes(flow, images, limit=limit)
     moved = directions(flow, images, limit=limit)
     values = attribute_values(images, "train")
@@ -213,10 +213,10 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
 
 
 def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[str, Any] | None:
-    """Return what a half chosen by an order costs above the half by entropy, all else the same, in bits/dim.
+    """Return the additional cost of a half chosen by an order over the half by entropy, in bits/dim.
 
-    It is of a study in a folder on a data set that has both: of those with this partition of couplings where there are
-    some, that with the longest training. None without one.
+    It is from the longest training on a data set, among a folder's studies with both halves: if possible with this
+    partition of couplings. None without such a study.
     """
     costs: list[tuple[bool, int, Effect]] = []
     for made in ladders(read_study(path) for path in studies_in(folder)).values():
@@ -233,7 +233,7 @@ def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[
 
 
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the recordings of trainings with a fixed half, that in which the order is rebuilt most first."""
+    """Return the records of trainings with a fixed half, the one in which the order changes most first."""
     records = [(path, record) for path in paths if (record := load_record(path)) is not None]
     found = [(path, record, rank_river(record, 1)) for path, record in records]
     found.sort(key=lambda one: int(np.diff(before_and_after(one[2]))[0]), reverse=True)
@@ -296,7 +296,7 @@ def build(
 
 
 def add_grain(pack: Pack, images: ImageData) -> None:
-    """Note the grain of every image to choose from, which its data set knows."""
+    """Add the grain of every image to choose from, which its data set states."""
     grains = images.factors["grain"].test
     for image in pack.head["images"]:
         image["grain"] = round(float(grains[image["number"]]), 3)
@@ -309,8 +309,8 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
 
     Args:
         loaded: the flow.
-        path: of its file, beside which the record of its training may stand.
-        whole: with what scenes 5, 7, 9, 10 and 13 compare and measure; without it the pack is made in a moment.
+        path: of its file; the record of its training may be beside it.
+        whole: include the comparisons of scenes 5, 7, 9, 10 and 13; without them the pack is made in a moment.
 
     Raises:
         LessonError: the stage cannot draw this flow.
@@ -320,7 +320,9 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     check(loaded.flow)
     shape = loaded.flow.config.shape
     bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
-    name = loaded.info.data if loaded.info.data in bundled_sets else default.DATA  # a foreign file's may be any path
+    name = (
+        loaded.info.data if loaded.info.data in bundled_sets else default.DATA
+    )  # an untrusted file may state any path
     found = data.load(name, download=False)
     bundled = project.ASSETS / "checkpoints"
     if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):

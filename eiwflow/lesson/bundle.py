@@ -62,7 +62,7 @@ def style() -> str:
 
 
 def page(pack: bytes) -> str:
-    """Return the lesson as one HTML page that asks nothing of any host."""
+    """Return the lesson as one HTML page that sends no request to any host."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -13,7 +13,7 @@ from .bundle import ASSETS
 from .pack import opened
 
 PACK = ASSETS / "faces16.pack"
-#: The bundled flows: that which the lesson shows, one whose half goes by position, one whose half was chosen badly.
+#: The bundled flows: the lesson's own, a flow whose half is chosen by position, and one with a badly chosen half.
 FLOW, FIXED, BAD = "faces16-entropy-weighted", "faces16-glow", "faces16-variance-reversed"
 DATA = "faces16"
 #: Test images to choose from; the first is shown first.
@@ -39,5 +39,5 @@ def flow_name() -> str:
 
 
 def fixed_in_advance(checkpoints: Path) -> list[Path]:
-    """Return the bundled flows whose half is fixed in advance, that of faces first."""
+    """Return the bundled flows whose half is fixed in advance, the flow of faces first."""
     return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != BAD)

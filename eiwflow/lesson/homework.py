@@ -21,13 +21,13 @@ from .pack import opened
 from .probe import Curve, values_of
 from .spec import at_bin_centres
 
-#: Scene 12 cuts a picture into so many rows and columns, and draws from this seed.
+#: Rows and columns into which scene 12 cuts a picture, and the seed of its draws.
 TILES, SEED = 4, 4049
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the answers are computed from.
+    """The facts from which the answers are computed.
 
     Attributes:
         flow: the flow that the lesson shows.
@@ -174,7 +174,7 @@ def _resampled(facts: Facts) -> str:
 
 
 def five_pictures(image: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the pictures (H, W, C) uint8 that scene 12 makes of one (scenes/likely.js), by their names there."""
+    """Return the pictures (H, W, C) uint8 that scene 12 makes of a picture, by their names in scenes/likely.js."""
     height, width, channels = image.shape
     high, wide = height // TILES, width // TILES
     order = np.argsort(normals(SEED, TILES * TILES))
@@ -246,7 +246,7 @@ QUESTIONS = (
 
 
 def facts() -> Facts:
-    """Return what the answers are computed from: the bundled flow on the pictures of the lesson."""
+    """Return the facts for the answers: the bundled flow on the pictures of the lesson."""
     images = data.to_tensor(data.load(default.DATA, download=False).test)
     flow = checkpoint.load(project.CHECKPOINTS / f"{default.FLOW}.safetensors").flow
     head, _ = opened(default.pack())

@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Pack:
-    """A pack in the making: JSON values, and arrays and bytes that the JSON refers to.
+    """A pack under construction: JSON values, and arrays and bytes that the JSON refers to.
 
     Example:
         >>> pack = Pack()
@@ -37,7 +37,7 @@ class Pack:
         return {"at": at, "size": len(content)}
 
     def to_bytes(self) -> bytes:
-        """Return the pack."""
+        """Return the bytes of the pack."""
         return assemble(self.head, bytes(self._blobs))
 
 

@@ -1,4 +1,4 @@
-"""A flow of one dimension, fitted to the values of one pixel: the lesson counts bits with it before it counts a face's.
+"""A flow of one dimension, fitted to the values of one pixel: the lesson counts its bits before those of a face.
 
 The map from a value x in grey levels to its noise is a line and a few smooth steps, all of which rise:
 
@@ -18,9 +18,9 @@ from torch.nn.functional import softplus
 
 from ..flow.split import standard_normal_log_prob
 
-#: Smooth steps of the map, the least width of one in standard deviations of the values, and the largest height of one.
+#: Number of smooth steps, least width of a step in standard deviations of the values, and largest height of a step.
 STEPS, LEAST_WIDTH, MOST_HEIGHT = 3, 0.35, 3.0
-#: Least slope of the line, in noise a standard deviation of the values: far out the density falls as a Gaussian does.
+#: Least slope of the line, in noise per standard deviation of the values: the tails of the density are Gaussian.
 LEAST_SLOPE = 0.3
 #: Iterations of the fit.
 ITERATIONS = 60

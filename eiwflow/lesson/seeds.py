@@ -1,6 +1,6 @@
-"""How trainings with a fixed half end under other seeds: channels passed on that hold structure, before and after.
+"""Trainings with a fixed half under other seeds: structured channels passed on, before and after training.
 
-``assets/lesson/seeds.json`` has what ``benchmarks/seeds.py`` counted: flow, seed, [before, after].
+``assets/lesson/seeds.json`` has the counts of ``benchmarks/seeds.py``: flow, seed, [before, after].
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ FILE, FOLDER = ASSETS / "seeds.json", ASSETS.parent / "checkpoints"
 
 
 def before_and_after(river: RankRiver) -> list[int]:
-    """Return how many of the channels passed on are among as many most structured ones, first and last."""
+    """Return how many channels passed on are among the equally many most structured ones, at first and last step."""
     return [int((river.kept & ~river.crossing[step]).sum()) for step in (0, -1)]
 
 
 def counts(path: Path) -> list[list[int]]:
-    """Return [before, after] of every seed that was counted, of a bundled flow's file; none of any other file."""
+    """Return [before, after] of every counted seed, for a bundled flow's file; empty for any other file."""
     counted = json.loads(FILE.read_text()).get(path.stem, {})
     return list(counted.values()) if path.parent == FOLDER else []
 

@@ -14,7 +14,7 @@ from ..flow.level import Level
 from ..flow.split import Constant, Split
 from .pack import Pack
 
-#: Larger images, and flows of more multiplications an image, take a browser longer than a moment.
+#: Largest images and most multiplications an image that a browser computes in a moment.
 MAX_SIDE, MAX_MULTIPLICATIONS = 32, 200_000_000
 
 

@@ -238,7 +238,7 @@ def test_the_least_decided_channel_is_the_one_that_images_disagree_on_most() -> 
 
 def test_a_single_image_says_nothing_of_others() -> None:
     flow = flow_of()
-    with pytest.raises(DataError, match="1 test image says nothing of other images"):
+    with pytest.raises(DataError, match="1 test image says nothing about other images"):
         shuffle_report(traced(flow, 1), 1, "entropy")
 
 
