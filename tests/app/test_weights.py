@@ -253,7 +253,7 @@ def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted:
 def test_ones_own_photo_has_weights_and_no_recipe(weighted: Path) -> None:
     at = open_weights(photo=PHOTOS.keep({"mine.png": picture_bytes()}))
     assert not at.exception and not at.info and "level 1 turns channel" in alts(at)
-    assert not at.code and "The command line looks at test images" in sentences(at)
+    assert not at.code and "The command line measures test images" in sentences(at)
 
 
 # ---------------------------------------------------------------------- beside another checkpoint

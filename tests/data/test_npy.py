@@ -50,7 +50,7 @@ def test_a_file_is_divided_by_number_and_its_train_part_stays_on_disk(tmp_path: 
     assert 5 < held.sum() < 40
     assert (data.train[:][:, 4:12, 4:12] == images[~held]).all()
     assert (data.test[:, 4:12, 4:12] == images[held]).all() and not data.test[:, :4].any()
-    assert "their numbers choose the test part" in data.note
+    assert "the test part is chosen by number" in data.note
     validation = hold_out(data)
     assert as_set(validation.test) < as_set(data.train[:])
     assert as_set(validation.train[:]) | as_set(validation.test) == as_set(data.train[:])

@@ -109,7 +109,7 @@ def test_numbers_that_no_level_can_pass_on_are_refused(kept, sentence):
 
 
 def test_numbers_beside_a_fraction_must_be_what_it_says():
-    assert refusal(keep=0.25, kept=(3, 3)) == "kept is (3, 3); it must be empty, as keep 0.25 says the numbers."
+    assert refusal(keep=0.25, kept=(3, 3)) == "kept is (3, 3); it must be empty, as keep 0.25 states the numbers."
     with pytest.raises(ConfigError, match=r"with keep 0.25 it must be \[3, 3\]"):
         FlowConfig.from_dict({**FlowConfig(keep=0.25).to_dict(), "kept": [3, 4]})
 
