@@ -255,6 +255,6 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:
-    """Remove the temporary files of killed :func:`write_atomically` calls in a folder: of one name, or all."""
+    """Remove temporary files of killed :func:`write_atomically` calls in a folder: those of ``name``, or all."""
     for leftover in folder.glob(f".{'*' if name is None else glob.escape(name)}.{'[0-9a-f]' * 8}"):
         leftover.unlink(missing_ok=True)

@@ -167,7 +167,7 @@ def omegas(seen: Trace, count: int | None = None) -> Omegas:
 
 
 def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
-    """Return the weights of uint8 images (N, C, H, W), under the noise that scores give them.
+    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores.
 
     Raises:
         ConfigError: no coupling of the flow has weights.
@@ -411,7 +411,7 @@ class FactorReading:
         factor: its name.
         level: from 1.
         fitted, checked: numbers of images for the regression, and for R².
-        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less tells nothing.
+        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less means no prediction.
 
     """
 

@@ -405,5 +405,5 @@ def _side(kept: bool) -> str:
 
 
 def _no_shuffle(level: int, levels: int) -> str:
-    with_one = f"levels 1 to {levels - 1} have one" if levels > 2 else "only level 1 has one"
-    return f"Level {level} has no Shuffle; {with_one if levels > 1 else 'a flow of one level splits nowhere'}."
+    with_one = f"levels 1 to {levels - 1} have a Shuffle" if levels > 2 else "only level 1 has a Shuffle"
+    return f"Level {level} has no Shuffle; {with_one if levels > 1 else 'a flow of one level has no split'}."

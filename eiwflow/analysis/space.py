@@ -40,8 +40,8 @@ def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     r"""Return the norm-preserving path (T, ...) from a to b, for t (T,) in [0, 1]; exact at both ends.
 
-    The direction turns along the great circle, by the angle :math:`t θ`; the norm goes straight from ‖a‖ to ‖b‖, so
-    between ends of one norm it stays the same:
+    The direction turns along the great circle, by the angle :math:`t θ`; the norm changes linearly from ‖a‖ to ‖b‖,
+    so it is constant if both are equal:
 
     .. math:: \left[(1-t) ‖a‖ + t ‖b‖\right] (\cos(tθ)\, u + \sin(tθ)\, w)
 

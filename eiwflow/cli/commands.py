@@ -501,8 +501,8 @@ def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
         return ""
     factor, classes = loaded.info.labels, len(loaded.info.classes)
     return (
-        f"{result.bits_per_dim_given_label:.4f} bits/dim given the label, {factor}; above is that of images alone, "
-        f"a mixture over {classes} classes, whose prior is {result.label_prior}\n"
+        f"{result.bits_per_dim_given_label:.4f} bits/dim given the label, {factor}; the figure above is for images "
+        f"alone, a mixture over {classes} classes, whose prior is {result.label_prior}\n"
         f"label read back by Bayes' rule with that prior: right for {100 * result.label_accuracy:.1f} % of the images "
         f"({100 * (result.commonest_class or 0):.1f} % are of the commonest class)\n"
     )
@@ -576,7 +576,7 @@ _ANSWERS = {True: "holds", False: "FAILS", None: "–"}
 
 
 def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Print what a page shows."""
+    """Print the figures of a page."""
     from ..analysis import passes
     from ..analysis.analyse import analyse
     from ..analysis.record import load_record
@@ -758,7 +758,7 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
             f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
             f"split      {result['split_ratio']:.3f} × the step of the order random "
-            f"(that against itself: {result['null_ratio']:.3f})",
+            f"(that order against itself: {result['null_ratio']:.3f})",
             f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
         ]
     )
@@ -790,7 +790,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         difference = compare(loaded.flow, facts["kind"], check[0], check[1], options.check_labels)
         result |= {"check": dataclasses.asdict(difference), "holds": difference.holds}
         advice = (
-            "" if difference.holds else " What was stated or assumed is wrong: try another scale map, leaky or bits."
+            "" if difference.holds else " A stated or assumed setting is wrong: try another scale map, leaky or bits."
         )
         lines.append(
             f"log p of {counted(difference.images, 'image')} differs by at most {abs(difference.bits_per_dim):.1e} "

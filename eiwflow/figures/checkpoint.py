@@ -63,7 +63,7 @@ def strip(made: Anatomy) -> str:
         f"{_image(made)}{columns}</div>"
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
         '<span><i class="eiw-key eiw-emitted"></i>factored out as ε</span>'
-        "<span>area: how many values</span><span>figures at the right: parameters</span></p></div>"
+        "<span>area: number of values</span><span>figures at the right: parameters</span></p></div>"
     )
 
 

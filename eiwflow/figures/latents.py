@@ -30,12 +30,12 @@ def halving(treated: Treated) -> str:
 
 
 def large(treated: Treated) -> str:
-    """Return the image and its version under one way, as large as the first screen allows, as HTML."""
+    """Return the image and its version under one treatment, as large as the first screen allows, as HTML."""
     return f'<div class="eiw-large">{treatments(treated)}</div>'
 
 
 def treatments(treated: Treated) -> str:
-    """Return the image and its version under each way, in a row as HTML."""
+    """Return the image and its version under each treatment, in a row as HTML."""
     return _row(treated, [words.way(way) for way in treated.ways])
 
 

@@ -169,7 +169,7 @@ def _legend() -> str:
         '<i class="eiw-key eiw-kept"></i>passed on',
         '<i class="eiw-key eiw-emitted"></i>factored out as ε',
         '<i class="eiw-greys"></i>−3 … +3 standard deviations',
-        "area: how many values",
+        "area: number of values",
         "point at a map for its channel",
     )
     return f'<p class="eiw-legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</p>'
@@ -181,7 +181,7 @@ def reconstruction(result: Reconstruction) -> str:
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
     panels = (
         ("the image", f"The image: {appearance(result.image)}", result.image),
-        ("what comes back", f"What comes back: {words.came_back(result)}", result.restored),
+        ("the reconstruction", f"The reconstruction: {words.came_back(result)}", result.restored),
         (
             f"the error, up to {power(result.max_abs_error)}",
             f"The error of every pixel, yellow where it is the largest, {power(result.max_abs_error)}",

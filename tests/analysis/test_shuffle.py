@@ -193,7 +193,7 @@ def test_river_has_a_row_a_step_and_channel() -> None:
 
 
 def test_last_level_has_no_river() -> None:
-    with pytest.raises(ValueError, match="Level 2 has no Shuffle; only level 1 has one"):
+    with pytest.raises(ValueError, match="Level 2 has no Shuffle; only level 1 has a Shuffle"):
         rank_river(record_of(DRIFTING), 2)
 
 

@@ -172,7 +172,7 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
     code, (out, _) = answer("--scale-map", "sigmoid", *check)
     assert code == 0 and "log p of 5 images differs by at most" in out and "wrong" not in out
     code, (out, _) = answer("--scale-map", "exp", *check)
-    assert code == 1 and "What was stated or assumed is wrong: try another scale map" in out
+    assert code == 1 and "A stated or assumed setting is wrong: try another scale map" in out
     code, (_, err) = answer("--scale-map", "sigmoid", *check[:2])
     assert code == 2 and "--check-images and --check-log-prob belong together" in err
     for words, values in (("2 dimensions", np.zeros((5, 1))), ("int64", np.zeros(5, int)), ("(4,)", np.zeros(4))):

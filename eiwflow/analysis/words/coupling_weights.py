@@ -64,7 +64,7 @@ def answer(weights: PictureWeights, place: Place) -> str:
 
 
 def channel(number: int, read: int, count: int) -> str:
-    """Return the name of a weighted channel, by its number from 0: channels read, then given."""
+    """Return the name of a weighted channel, by its number from 0: first the network's inputs, then its outputs."""
     if number < read:
         return f"channel {number + 1} read"
     if count == 2 * read:  # shifts alone

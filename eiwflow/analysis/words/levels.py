@@ -35,7 +35,7 @@ def parts(passage: Passage) -> str:
     each = listed([f"{level.emitted:,} at level {level.number}" for level in passage.levels])
     return (
         f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}. "
-        f"Run backwards, they give {came_back(passage.reconstruction)} back."
+        f"Their inverse gives back {came_back(passage.reconstruction)}."
     )
 
 
@@ -44,7 +44,7 @@ def stops(staircase: Staircase) -> str:
     first, *between, last = (f"{bits:.2f}" for bits in staircase.mean)
     each = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
     above = " More than 8 is worse than storing the raw bytes." if staircase.mean[0] > 8 else ""
-    return f"Stopped before level 1 the flow needs {first} bits/dim{each}; run to its end it needs {last}.{above}"
+    return f"Stopped before level 1, the flow needs {first} bits/dim{each}; with all levels it needs {last}.{above}"
 
 
 def level(facts: LevelFacts) -> str:
@@ -77,7 +77,7 @@ def reconstruction(result: Reconstruction) -> str:
     """Return the round-trip error, and the level that causes a large error."""
     blame = "" if result.at_fault is None else f" {unsound(result.at_fault)}"
     return (
-        f"Run backwards, the flow gives {came_back(result)} back; the largest error is {power(result.max_abs_error)}, "
+        f"The inverse gives back {came_back(result)}; the largest error is {power(result.max_abs_error)}, "
         f"where one grey level is {power(1 / 256)}.{blame}"
     )
 
