@@ -103,9 +103,9 @@ if not results:
     st.stop()
 with takeaway, ui.errors_as_sentences():
     answers = {view: answer(view, weights) for view, weights in results.items()}
-    ui.takeaway(" ".join(f"{view.file.label}: {said}" if page.other else said for view, said in answers.items()))
+    ui.takeaway(" ".join(f"{view.file.label}: {text}" if page.other else text for view, text in answers.items()))
 if inside := of_kind(results, PictureWeights):
-    ui.folds(page, inside, {"Can the weights tell grain and light? (takes seconds)": factors})
+    ui.folds(page, inside, {"Can the weights predict grain and light? (takes seconds)": factors})
 ui.how_to_read("weights")
 
 if (more := ui.more_evidence()).open:

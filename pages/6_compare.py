@@ -14,21 +14,21 @@ from eiwflow.study import answer, statistics, words  # noqa: E402
 from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
 from eiwflow.study.file import StudyError  # noqa: E402
 
-said, known = st.container(), studies.files()
+top, known = st.container(), studies.files()
 untrusted.complaints(st.container(), studies.complaints())
 if not known:
-    said.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
+    top.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(known)
     st.stop()
 
 readable = studies.readable(known)
 titles = words.titles(readable)
-bundled = {key: one for key, one in readable.items() if known[key].parent == studies.BUNDLED}
+bundled = {key: study for key, study in readable.items() if known[key].parent == studies.BUNDLED}
 over_all = evidence.of(bundled.values())
-with said:
+with top:
     ui.takeaway(over_all.headline)
 
-# ---------------------------------------------------------------------- the first screen, and what is one click away
+# ---------------------------------------------------------------------- the first screen, and its links
 
 first, second = st.container(), st.container()
 chooser = st.expander("One study: its answer and all of its arms")
@@ -51,7 +51,7 @@ try:
     if not study.runs:
         raise StudyError(f"{study.name} has no run yet.")
 except StudyError as error:
-    (first if own else said).error(f"{untrusted.plain(error)} Choose another study.")
+    (first if own else top).error(f"{untrusted.plain(error)} Choose another study.")
     new_study.draw(known, key if own else None)
     st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
@@ -63,12 +63,12 @@ with place:
         prior = arms.choose_prior(study)
 with st.expander("Other arms"):
     shown = arms.choose(study)
-names = {one: arms.name(study, one) for one in shown}
+names = {arm: arms.name(study, arm) for arm in shown}
 comparisons = cache.of_study(study, "comparisons", subject=shown[0])
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
 effects = {statistics.label(study, arm): effect for arm, effect in comparisons.against(prior).items()}
 with verdict_place:
-    short = words.too_short(study, [one.recipe.budget for one in bundled.values()]) if own else ""
+    short = words.too_short(study, [other.recipe.budget for other in bundled.values()]) if own else ""
     verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
     control = cache.of_study(study, "control")
     st.markdown(f"**{studies.name_of(key, titles, known)}.** {studies.state_in_words(study)}")
@@ -83,11 +83,11 @@ with right:
     if effects:
         title = f"lead of {names[shown[0]]} (bits/dim)<br>right of 0: {names[shown[0]]} needs fewer"
         chart = ui.drawn(figures.forest, list(effects.values()), list(effects), title)
-        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(one.in_words() for one in effects.values()))
+        ui.chart(chart, page, f"differences-{prior}", alt=" ".join(effect.in_words() for effect in effects.values()))
     else:
         st.info("No two arms of this study share a seed yet.")
 
-# ---------------------------------------------------------------------- what is folded
+# ---------------------------------------------------------------------- the folds
 
 with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
@@ -99,13 +99,13 @@ with ui.fold("What each choice contributes", "verdict") as fold:
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
-            chart = ui.drawn(figures.forest, parts, [one.lead_name for one in parts], title)
-            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(one.in_words() for one in parts))
+            chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)
+            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(effect.in_words() for effect in parts))
         ui.caveat(words.CAVEAT)
 
 with ui.fold("Side by side in training", "lock-step") as fold:
     if fold.open:
-        arm_curves.draw(page, {ran[one]: names[one] for one in shown if one in ran})
+        arm_curves.draw(page, {ran[arm]: names[arm] for arm in shown if arm in ran})
 
 with st.expander("Run a small study of your own"):
     new_study.draw(known, key if own else None)
@@ -114,9 +114,11 @@ ui.how_to_read("compare")
 
 if (more := ui.more_evidence()).open:
     with more:
-        compared, arm_rows = [one.lead_row() for one in comparisons.effects], compare_arms.arm_table(study)
+        compared, arm_rows = [effect.lead_row() for effect in comparisons.effects], compare_arms.arm_table(study)
         by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
-        contributions = [{"prior": each} | one.lead_row() for each, parts in by_prior.items() for one in parts.effects]
+        contributions = [
+            {"prior": each} | effect.lead_row() for each, parts in by_prior.items() for effect in parts.effects
+        ]
         st.subheader(f"{names[shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))

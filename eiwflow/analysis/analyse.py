@@ -66,11 +66,11 @@ def analyse(
     """Return the content of the page of a subject, one of :data:`SUBJECTS`, for a checkpoint.
 
     Arguments:
-        checkpoint: to look at.
+        checkpoint: the flow to analyse.
         images: a data set of images at least as large as the flow's.
         what: the subject.
         record: of the checkpoint's training, where there is one.
-        image: number of the test image looked at, from 0.
+        image: number of the chosen test image, from 0.
         level: from 1; None for all, or for the first where a subject looks at a single level.
         seed: of the image's dequantisation and of all draws.
         other_image: number of the test image at the end of Space's path, from 0.
@@ -171,7 +171,7 @@ def _weights(request: Request) -> dict[str, Any]:
 
 
 def _coupling_weights(request: Request) -> dict[str, Any]:
-    """Return the weights inside couplings, the cost of freezing them and the factors that they tell."""
+    """Return the weights inside couplings, the cost of freezing them and the factors that they predict."""
     look = request.look
     measured, frozen = look.measure("coupling_weights"), look.measure("frozen")
     has_factors = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES

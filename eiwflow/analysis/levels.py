@@ -179,7 +179,7 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
     return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel(), fit.bits).numpy())
 
 
-# ---------------------------------------------------------------------- what a level does
+# ---------------------------------------------------------------------- the facts of a level
 
 
 @dataclass(frozen=True, eq=False)

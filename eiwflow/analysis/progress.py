@@ -40,7 +40,7 @@ def expect(images: int) -> None:
 
 
 def advance(images: int) -> None:
-    """Report that so many more images went through the flow."""
+    """Report that this number of further images went through the flow."""
     if (progress := _watched.get()) is not None:
         progress.done += images
         if progress.changed is not None:

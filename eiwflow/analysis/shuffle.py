@@ -358,7 +358,7 @@ def shuffle_report(
         level: from 1, with a Shuffle.
         rule: the flow's ``config.order``.
         record: of the checkpoint's training, where there is one.
-        image: trace of the image looked at.
+        image: trace of the chosen image.
         seed: draws the order ``random`` among the alternatives.
 
     Raises:

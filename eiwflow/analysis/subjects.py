@@ -50,7 +50,7 @@ class Look:
         data: name of the data set.
         train, test: uint8 images (N, C, H, W) of the flow's shape: the first few training images, and test images.
         sources: the photograph of each test image, where that is known.
-        image: uint8 (1, C, H, W), the image looked at.
+        image: uint8 (1, C, H, W), the chosen image.
         level: from 1.
         seed: of the image's dequantisation and of all draws.
         record: of the training, where there is one.
@@ -303,7 +303,7 @@ def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> l
 
 
 def _score(look: Look, limit: int) -> Evaluation:
-    """Return bits/dim of at most so many test images."""
+    """Return bits/dim of the first test images, at most ``limit``."""
     test = look.test.permute(0, 2, 3, 1).numpy()
     sources = None if look.sources is None else np.array(look.sources)
     factors = {name: Factor(values[:0], values) for name, values in look.factors.items()}

@@ -23,25 +23,27 @@ def hold_out(data: ImageData) -> ImageData:
     Raises DataError where fewer than 8 images would be left to train on, or none be held out.
     """
     if data.train_source is not None and len(np.unique(data.train_source)) > 1:
-        held = np.isin(data.train_source, _chosen_sources(data.train_source, data.source_names))
+        held_out = np.isin(data.train_source, _chosen_sources(data.train_source, data.source_names))
         remark = "validation: whole source photographs of the train part stand in for the test part"
     elif not isinstance(data.train, np.ndarray):
-        held = tenth_by_number(len(data.train), salt=1)
+        held_out = tenth_by_number(len(data.train), salt=1)
         remark = "validation: images of the train part, chosen by their numbers, stand in for the test part"
     else:
         # Salted: in a set that was one array, the unsalted hashes have chosen the test part already.
-        held = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
+        held_out = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
         remark = "validation: a tenth of the train part stands in for the test part"
     source = data.train_source
     return check_parts(
         replace(
             data,
-            train=data.train[~held] if isinstance(data.train, np.ndarray) else data.train.select(~held),
-            test=data.train[held],
-            train_source=None if source is None else source[~held],
-            test_source=None if source is None else source[held],
+            train=data.train[~held_out] if isinstance(data.train, np.ndarray) else data.train.select(~held_out),
+            test=data.train[held_out],
+            train_source=None if source is None else source[~held_out],
+            test_source=None if source is None else source[held_out],
             note=data.note_with(remark),
-            factors={name: Factor(factor.train[~held], factor.train[held]) for name, factor in data.factors.items()},
+            factors={
+                name: Factor(factor.train[~held_out], factor.train[held_out]) for name, factor in data.factors.items()
+            },
         )
     )
 

@@ -109,7 +109,7 @@ class ImageData:
 
 
 def check_images(what: str, count: int, height: int, width: int, channels: int) -> None:
-    """Raise DataError if so many images of that shape are out of bounds; call this before memory is taken."""
+    """Raise DataError if ``count`` images of this shape are out of bounds; call this before memory is taken."""
     if channels not in (1, 3):
         raise DataError(f"{what} has {channels} channels; images are N×H×W or N×H×W×C with C = 1 or 3")
     if not all(MIN_SIDE <= side <= MAX_SIDE for side in (height, width)):

@@ -200,7 +200,7 @@ def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
             "range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "showgrid": False, "zeroline": False,
             "title": {"text": "weights of level"},
         },
-        yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1 tells all, 0 nothing)"}, "zeroline": True},
+        yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1: perfect, 0: none)"}, "zeroline": True},
     )  # fmt: skip
     return figure
 

@@ -24,7 +24,7 @@ _BELOW = {"x": 0, "y": 0, "yref": "container", "yanchor": "bottom", "traceorder"
 
 
 def legend_room(rows: int = 1) -> int:
-    """Return the pixels above a plot that its legend takes in so many rows."""
+    """Return the pixels above a plot that a legend of this many rows takes."""
     return 30 + 18 * rows
 
 

@@ -104,7 +104,7 @@ def structured_channels(x: Tensor) -> int:
     return min(max(int((redundancy(x).mean(dim=0) > AUTO_REDUNDANCY).sum()), 1), x.shape[1] - 1)
 
 
-#: The orders and the weightings of split policies by their words: a new one is a row.
+#: The orders and the weightings of split policies by their words; to add an order or a weighting, add a row.
 ORDERS: dict[str, Order] = {
     "first": Order(last_first),
     "last": Order(by_number),

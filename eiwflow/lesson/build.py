@@ -112,10 +112,10 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
 
 def parameters_hash(flow: MultiScaleFlow) -> str:
     """Return the SHA-256 of a flow's config and parameters, without its file's name and remarks."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, value in sorted(flow.state_dict().items()):
-        found.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
     """
     level = flow.levels[0]
     y = level.squeeze(x)[0]
-    found = []
+    shares = []
     for number, step in enumerate(level.steps):
         for name, part in step.parts():
             if name == "coupling":
@@ -133,9 +133,9 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
                 log_scale, shift = step.coupling.affine(a)
                 left = b + shift * (-log_scale).exp()
                 share = 1 - _variance(left) / _variance(b)
-                found.append({"level": 1, "step": number, "share": round(float(share), 4)})
+                shares.append({"level": 1, "step": number, "share": round(float(share), 4)})
             y = part(y)[0]
-    return found
+    return shares
 
 
 def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData) -> dict[str, Any] | None:
@@ -170,12 +170,12 @@ def attribute_facts(
     pack: Pack, flow: MultiScaleFlow, images: ImageData, limit: int = ATTRIBUTE_IMAGES
 ) -> list[dict[str, Any]]:
     """Return the directions of attributes in every level's latents, and how well each level detects them."""
-    found = measure_attributes(flow, images, limit=limit)
+    measured = measure_attributes(flow, images, limit=limit)
     moved = directions(flow, images, limit=limit)
     values = attribute_values(images, "train")
     facts = []
     for name, levels in moved.items():
-        readings = {one.level: one for one in found.readings if one.attribute == name}
+        readings = {reading.level: reading for reading in measured.readings if reading.attribute == name}
         yes_or_no = values[name].dtype == bool
         facts.append(
             {
@@ -183,8 +183,8 @@ def attribute_facts(
                 "unit": 1.0 if yes_or_no else round(float(values[name][:limit].std()), 4),
                 "metric": readings[1].metric,
                 "readings": [round(readings[level].value, 4) for level in range(1, len(levels) + 1)],
-                "images": found.test_images,
-                "error": round(max(one.high - one.low for one in readings.values()) / 2, 4),
+                "images": measured.test_images,
+                "error": round(max(reading.high - reading.low for reading in readings.values()) / 2, 4),
                 "directions": [pack.floats(level.transpose(1, 2, 0)) for level in levels],
             }
         )
@@ -198,7 +198,7 @@ def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver
     """
     counted, steps, info = counts(path), river.steps.tolist(), checkpoint.load(path).info
     wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
-    shown = sorted({min(record.samples, key=lambda step: abs(step - one)) for one in wanted})
+    shown = sorted({min(record.samples, key=lambda step: abs(step - moment)) for moment in wanted})
     return {
         "name": path.stem,
         "order": info.config.order,
@@ -235,9 +235,9 @@ def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[
 def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
     """Return the records of trainings with a fixed half, the one in which the order changes most first."""
     records = [(path, record) for path in paths if (record := load_record(path)) is not None]
-    found = [(path, record, rank_river(record, 1)) for path, record in records]
-    found.sort(key=lambda one: int(np.diff(before_and_after(one[2]))[0]), reverse=True)
-    return [river_facts(pack, *one) for one in found]
+    recordings = [(path, record, rank_river(record, 1)) for path, record in records]
+    recordings.sort(key=lambda recording: int(np.diff(before_and_after(recording[2]))[0]), reverse=True)
+    return [river_facts(pack, *recording) for recording in recordings]
 
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
@@ -323,18 +323,18 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     name = (
         loaded.info.data if loaded.info.data in bundled_sets else default.DATA
     )  # an untrusted file may state any path
-    found = data.load(name, download=False)
+    source = data.load(name, download=False)
     bundled = project.ASSETS / "checkpoints"
-    if name == default.DATA and found.test.shape[1:] == (*shape[1:], shape[0]):
+    if name == default.DATA and source.test.shape[1:] == (*shape[1:], shape[0]):
         beside = bundled / f"{default.FIXED}.safetensors"
         fixed = checkpoint.load(beside) if whole and beside.is_file() else None
-        pack = build(loaded, data.to_tensor(found.test), default.SHOWN, fixed)
+        pack = build(loaded, data.to_tensor(source.test), default.SHOWN, fixed)
         if whole:
-            pack.head["attributes"] = attribute_facts(pack, loaded.flow, found, QUICK_ATTRIBUTE_IMAGES)
-            pack.head["before"] = before_training(pack, loaded, found)
-        add_grain(pack, found)
+            pack.head["attributes"] = attribute_facts(pack, loaded.flow, source, QUICK_ATTRIBUTE_IMAGES)
+            pack.head["before"] = before_training(pack, loaded, source)
+        add_grain(pack, source)
     else:
-        pack = build(loaded, _fitted(found, shape), range(8))
+        pack = build(loaded, _fitted(source, shape), range(8))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
     if not whole:
         return pack
@@ -347,12 +347,12 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     return pack
 
 
-def _fitted(found: ImageData, shape: tuple[int, int, int]) -> Tensor:
+def _fitted(source: ImageData, shape: tuple[int, int, int]) -> Tensor:
     """Return test images (N, C, H, W) of a data set in a flow's shape: cut, or resized and recoloured."""
     from ..data import fixed_crops, resized
 
     channels, height, width = shape
-    images = found.test[:AVERAGED]
-    if found.channels == channels and found.size[0] >= height and found.size[1] >= width:
+    images = source.test[:AVERAGED]
+    if source.channels == channels and source.size[0] >= height and source.size[1] >= width:
         return fixed_crops(to_tensor(images), (height, width))
     return to_tensor(resized(images, shape))

@@ -78,8 +78,10 @@ def _channels(facts: Facts) -> str:
     marked = torch.zeros(1, channels, height, width)
     marked[:, :, 0, 0] = 1
     squeezed = facts.flow.levels[0].squeeze(marked)[0][0]
-    found = [str(1 + channel) for channel in squeezed[:, 0, 0].nonzero().flatten().tolist()]
-    return f"To channels {', '.join(found)}: one for each colour. Its neighbours in the 2×2 patch go to other channels."
+    reached = [str(1 + channel) for channel in squeezed[:, 0, 0].nonzero().flatten().tolist()]
+    return (
+        f"To channels {', '.join(reached)}: one for each colour. Its neighbours in the 2×2 patch go to other channels."
+    )
 
 
 def _stretched(facts: Facts) -> str:
@@ -134,14 +136,14 @@ def _structure(facts: Facts) -> str:
 
 def uniforms(seed: int, count: int) -> np.ndarray:
     """Return the numbers (count,) in 0 … 1 that the lesson draws from a seed (``generator`` in flow.js)."""
-    mask, found = 0xFFFFFFFF, np.empty(count)
+    mask, numbers = 0xFFFFFFFF, np.empty(count)
     state = (seed * 2654435761 + 1) & mask
     for i in range(count):
         state = (state + 0x6D2B79F5) & mask
         t = (state ^ (state >> 15)) * (state | 1) & mask
         t ^= (t + (t ^ (t >> 7)) * (t | 61)) & mask
-        found[i] = (t ^ (t >> 14)) / 4294967296
-    return found
+        numbers[i] = (t ^ (t >> 14)) / 4294967296
+    return numbers
 
 
 def normals(seed: int, count: int) -> np.ndarray:
@@ -262,12 +264,14 @@ def page(app: str) -> str:
     """
     known = facts()
     asked = "".join(
-        f'<li><p>{escape(one.text)}</p><p><a href="{escape(one.link(app))}">Open scene {one.query["scene"]}</a></p>'
+        f"<li><p>{escape(question.text)}</p>"
+        f'<p><a href="{escape(question.link(app))}">Open scene {question.query["scene"]}</a></p>'
         '<p class="lines"></p></li>\n'
-        for one in QUESTIONS
+        for question in QUESTIONS
     )
     answers = "".join(
-        f"<li><p>{escape(one.text)}</p><p><b>{escape(one.answer(known))}</b></p></li>\n" for one in QUESTIONS
+        f"<li><p>{escape(question.text)}</p><p><b>{escape(question.answer(known))}</b></p></li>\n"
+        for question in QUESTIONS
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

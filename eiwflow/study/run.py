@@ -169,7 +169,7 @@ class StudyFolder(WorkFolder):
         return costs
 
     def look(self, seeds: int) -> None:
-        """Record that the study was reported with so many seeds; nothing of one that cannot be continued."""
+        """Record that the study was reported with this number of seeds; do nothing if it cannot be continued."""
         with suppress(OSError, Timeout, RunError), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
             document = self.document()
             if seeds not in (looks := document.get("looks") or []):

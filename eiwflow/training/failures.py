@@ -46,7 +46,7 @@ def of_another_process(error: BaseException) -> str:
     if "DataLoader worker (pid" in words:
         return READER_ENDED
     if "/gloo/" in words or isinstance(error, getattr(torch.distributed, "DistError", ())):
-        return "another process of the team ended; what it printed says why."
+        return "another process of the group ended; its output says why."
     return ""
 
 

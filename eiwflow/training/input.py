@@ -58,7 +58,7 @@ class Batches(Dataset[Tensor | DataError]):
 class Input:
     """Gives the batches of consecutive steps.
 
-    What it gives depends on the seed and the step alone, with any number of workers.
+    Its batches depend on the seed and the step alone, with any number of workers.
 
     Args:
         batches: of this process.

@@ -66,7 +66,7 @@ def check(known: object) -> int:
     if known.get("host") != here["host"] or known.get("namespace") != here["namespace"]:
         raise NotThatProcess(f"is on another machine or in another container ({str(known.get('host'))[:60]})")
     if here["boot"] is None or known.get("start") is None:
-        raise NotThatProcess(f"may be process {pid}, but this system does not tell whether that is still the same one")
+        raise NotThatProcess(f"may be process {pid}, but this system cannot confirm that it is still the same process")
     if known.get("boot") != here["boot"] or known["start"] != here["start"]:
         raise NotThatProcess("has ended")
     return pid

@@ -263,7 +263,7 @@ class WorkFolder:
 
     def _saved(self) -> str:
         """Return the end of a sentence about the newest save."""
-        return "what was saved stays"
+        return "its files stay"
 
     def log(self, message: str) -> None:
         """Add a line to ``log.txt``; it is dropped if the disk is full."""

@@ -143,7 +143,7 @@ def test_a_process_whose_team_loses_one_says_so_in_a_sentence(tmp_path, command,
     other = 1 - killed
     assert ended(processes[other]) == 1
     sentence = said[other].read_text()
-    assert sentence.count("\n") == 1 and "another process of the team ended; what it printed says why." in sentence
+    assert sentence.count("\n") == 1 and "another process of the group ended; its output says why." in sentence
     run = only_run(tmp_path / "two")
     assert run.state().name == ("crashed" if killed == 0 else "failed") and load(run.last_checkpoint)
 

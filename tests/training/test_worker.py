@@ -281,7 +281,7 @@ def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
         ({"namespace": "pid:[1]"}, "another machine or in another container"),
         ({"boot": "another"}, "has ended"),
         ({"start": "1"}, "has ended"),
-        ({"start": None}, "does not tell whether that is still the same"),
+        ({"start": None}, "cannot confirm that it is still the same process"),
     ],
 )
 def test_only_the_process_that_was_written_down_is_killed(tmp_path, change, said):

@@ -85,6 +85,6 @@ def reconstruction(result: Reconstruction) -> str:
 def unsound(number: int) -> str:
     """Return the warning that the inverse of a level is inexact for this image."""
     return (
-        f"The inverse of level {number} makes rounding grow beyond what can be trusted: this image is unlike those "
-        "that the flow was trained on."
+        f"The inverse of level {number} amplifies rounding beyond the trusted bound: this image is unlike the "
+        "training images."
     )

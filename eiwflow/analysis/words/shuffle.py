@@ -132,7 +132,7 @@ def images(orders: ImageOrders) -> str:
 
 
 def own(image: ImageOrders) -> str:
-    """Return how many channels the image looked at would move across the split line."""
+    """Return how many channels the chosen image would move across the split line."""
     channels = len(image.order)
     return f"Sorted by this image alone, {_of(round(channels * image.churn[0]), channels)} would change sides."
 
