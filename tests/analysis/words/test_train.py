@@ -52,5 +52,5 @@ def test_channels_that_would_move_are_counted_among_those_passed_on():
     redundancy = (0.3, 0.9, 0.2, 0.1, 0.4, 0.7)
     assert level(LevelNow(1, redundancy, (1.0,) * 6, (5, 0, 1, 2, 3, 4), stays, None, count=2)) == (
         "Level 1 passes on a redundancy of 0.50 and factors out 0.40 nats/pixel. "
-        "Sorting again would move 1 of 2 across."
+        "Sorting again would move 1 of 2 channels across the split line."
     )
