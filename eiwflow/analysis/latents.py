@@ -50,7 +50,7 @@ def one_level(levels: int, treatment: Treatment) -> tuple[Way, ...]:
 
 
 def thrown_away(flow: MultiScaleFlow, ways: Sequence[Way]) -> np.ndarray:
-    """Return the share (K,) of an image's values that each way does not keep."""
+    """Return the share (K,) of an image's values that each combination of treatments does not keep."""
     sizes = dimensions(flow)
     lost = [[treatment != "keep" for treatment in way] for way in ways]
     return np.array(lost, dtype=float).reshape(len(ways), len(sizes)) @ sizes / sizes.sum()

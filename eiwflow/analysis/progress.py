@@ -26,7 +26,7 @@ _watched: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 def watch(progress: Progress) -> None:
-    """Let ``progress`` follow all measures of this thread from here on."""
+    """Report all later measures of this thread to ``progress``."""
     _watched.set(progress)
 
 

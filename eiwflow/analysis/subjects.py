@@ -288,7 +288,7 @@ def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Sampl
 
 
 def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihood:
-    """Return scores of the own test images and of strange images, with ``extra`` folders or data sets."""
+    """Return scores of the flow's own test images and of strange images, with ``extra`` folders or data sets."""
     most = FEW_A_GROUP if look.large else None
     return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed, most)
 

@@ -28,11 +28,11 @@ def random_crops(
     of: int | None = None,
     first: int = 0,
 ) -> torch.Tensor:
-    """Return one crop (N, C, h, w) of every image (N, C, H, W), each where the generator puts it.
+    """Return one crop (N, C, h, w) of every image (N, C, H, W), each at a place drawn by the generator.
 
     ``size`` is the side of a square or (h, w). Images that have the size already are returned as they are, and nothing
-    is drawn. If x holds images ``first`` and following of a batch of ``of`` images, places are drawn for the whole
-    batch. Raises DataError where they are smaller.
+    is drawn. If x is the part of a batch of ``of`` images that begins with image ``first``, places are drawn for the
+    whole batch. Raises DataError for images smaller than ``size``.
     """
     import torch
 
