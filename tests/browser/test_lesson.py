@@ -110,11 +110,12 @@ def move(page: Page, label: str, value: float) -> None:
     )
 
 
-#: Notes what a canvas writes and how wide and high the pictures are that it draws, from now on.
-WATCHED = """() => { const drawn = CanvasRenderingContext2D.prototype, { fillText, drawImage } = drawn;
-    const seen = window.written; window.written = []; window.pictures = [];
+#: Notes what a canvas writes, how opaque its rectangles are, and the size of pictures that it draws, from now on.
+WATCHED = """() => { const drawn = CanvasRenderingContext2D.prototype, { fillText, fillRect, drawImage } = drawn;
+    const seen = window.written; window.written = []; window.pictures = []; window.opacities = [];
     if (seen) return;  // it notes already
     drawn.fillText = function (text, ...at) { written.push(String(text)); return fillText.call(this, text, ...at); };
+    drawn.fillRect = function (...box) { opacities.push(this.globalAlpha); return fillRect.apply(this, box); };
     drawn.drawImage = function (image, ...box) {
         pictures.push(`${image.width}×${image.height}`); return drawImage.call(this, image, ...box); }; }"""
 
@@ -460,6 +461,10 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     for name, made in ours.items():
         page.get_by_role("button", name=re.sub(r"\d+$", "", name), exact=True).click()
         steps = {rung.name: rung.step for rung in made.rungs if rung.step is not None}
+        page.evaluate("opacities.length = 0")
+        page.get_by_role("group", name="Your vote").get_by_role("button").first.click()  # it is drawn once
+        pale = sum(opacity < 1 for opacity in page.evaluate("opacities"))
+        assert pale == sum(step.claim == "no conclusion" for step in steps.values())
         best = max(steps, key=lambda rung: steps[rung].lead)
         whole = made.rungs[-1].saved
         assert whole is not None
@@ -469,7 +474,9 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
             wait_for(page, said)
             vote = steps.get(button.inner_text())
             close = vote is not None and vote.lead_interval[1] >= steps[best].lead_interval[0]
-            verdict = "Right" if vote is steps[best] else "Too close to call" if close else "Not quite"
+            low, others = steps[best].lead_interval[0], [step for step in steps.values() if step is not steps[best]]
+            right = "Right, but close" if any(step.lead_interval[1] >= low for step in others) else "Right"
+            verdict = right if vote is steps[best] else "Too close to call" if close else "Not quite"
             assert sentence(page).startswith(f"{verdict}: on ") and best in sentence(page)
     assert len(ours) > 1
 

@@ -21,7 +21,7 @@ const NEW = {
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 
-/** How opaque a step is whose interval reaches zero. */
+/** How opaque a step is of which its study claims nothing. */
 const PALE = 0.4;
 
 const savedBits = (bits) => `${Math.abs(bits).toFixed(2)} bits ${bits < 0 ? "lost" : "saved"}`;
@@ -58,8 +58,9 @@ export const worth = {
     "start turns the channels towards their directions of largest variance before training (PCA), with a random half " +
     "passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung was trained with " +
     "several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
-    "trainings of small flows; “See more” has every study, also the longer ones. “Too close to call”: the interval " +
-    "of the vote reaches that of the best.",
+    "trainings of small flows; “See more” has every study, also the longer ones. “Close”: the interval of the " +
+    "vote, or of another rung, reaches that of the best. Pale: the study claims no step, once all of its comparisons " +
+    "are counted.",
   more: { page: "compare" },
   cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
@@ -114,7 +115,7 @@ export const worth = {
           const before = Math.max(0, Math.min(saved, saved - step));
           context.fillRect(x(0), y, x(before) - x(0), tall);
           context.fillStyle = step < 0 ? ink.warm : ink.accent;
-          context.globalAlpha = rung.step?.low <= 0 && rung.step.high >= 0 ? PALE : 1;
+          context.globalAlpha = rung.step?.claim === "no conclusion" ? PALE : 1;
           context.fillRect(x(before), y, x(Math.max(saved, saved - step)) - x(before), tall);
           context.globalAlpha = 1;
           context.fillStyle = ink.ink;
@@ -135,9 +136,10 @@ export const worth = {
       if (!voted) return stage.say("Vote: which rung saves most bits over the one below?");
       const best = here.rungs.slice(1).reduce((a, b) => ((b.step?.lead ?? 0) > (a.step?.lead ?? 0) ? b : a)),
         own = here.rungs.find(({ name }) => name.includes(RUNGS.find(([key]) => key === voted)[1])),
-        near = (own?.step?.high ?? Number.NEGATIVE_INFINITY) >= best.step.low, // the intervals meet
+        meets = (rung) => rung !== best && (rung?.step?.high ?? Number.NEGATIVE_INFINITY) >= best.step.low,
         whole = here.rungs.at(-1).saved.lead;
-      const verdict = own === best ? "Right" : near ? "Too close to call" : "Not quite";
+      const right = here.rungs.some(meets) ? "Right, but close" : "Right",
+        verdict = own === best ? right : meets(own) ? "Too close to call" : "Not quite";
       stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[1];
       stage.say(
         `${verdict}: on ${dataOf(here)}, ${best.name} ${/weights$/.test(best.name) ? "buy" : "buys"} most, ${minus(best.step.lead.toFixed(2))} of ${minus(whole.toFixed(2))} bits.`,
