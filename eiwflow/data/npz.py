@@ -153,11 +153,11 @@ def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
         raise ValueError("another version of numpy's format than 1.0 and 2.0 is not read") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore")  # about headers that Python 2 wrote
             shape, fortran, dtype = read(file)
     except ValueError:
         raise
-    except Exception:  # its parsers of Python raise a dozen kinds: of tokens, indentation, memory, indices
+    except Exception:  # its parser raises a dozen kinds of errors: of tokens, indentation, memory, indices
         raise ValueError("its header is damaged") from None
     if any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"the shape {shape} is not one of an array")

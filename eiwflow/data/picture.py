@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 #: A JPEG is decoded at a fraction of its size. Other pictures are decoded whole, with up to 20 bytes a pixel.
 MAX_PIXELS, MAX_WHOLE_PIXELS = 64_000_000, 24_000_000
-#: Bytes of the largest file: decoders read a chunk whole, and search a file for what they know.
+#: Most bytes of a file: decoders read whole chunks, and search the file for markers.
 MAX_BYTES = 2**28
 #: Most scans of a JPEG, pixels of all of them together, and segments: a progressive JPEG has about 10 scans, each over
 #: all pixels, and 40 segments.
 MAX_SCANS, MAX_SCANNED, MAX_SEGMENTS = 100, 20 * MAX_PIXELS, 2000
 #: The bytes that begin a segment: neither an escaped 255 in a scan nor a restart marker.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
-#: Of the segments that state height and width.
+#: Markers of the segments that state height and width.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 Source = bytes | str | os.PathLike[str] | BinaryIO
@@ -76,7 +76,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
 
 @contextmanager
 def _opened(picture: bytes | Path | BinaryIO, what: str) -> Iterator[BinaryIO]:
-    """Give a picture as a file open for reading, if it may be decoded; one that was open stays so."""
+    """Yield a picture as a file open for reading, if it may be decoded; a file that was open stays open."""
     given = io.BytesIO(picture) if isinstance(picture, bytes) else picture
     with open(files.open_regular(given, MAX_BYTES), "rb") if isinstance(given, Path) else nullcontext(given) as file:
         check_jpeg(file, what)

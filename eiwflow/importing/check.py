@@ -90,7 +90,7 @@ def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor
         array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
     except OSError as error:
         raise GlowError(f"{option} cannot be read: {files.reason(error)}.") from None
-    except Exception:  # numpy's reader of headers raises a dozen kinds on damaged ones
+    except Exception:  # on damaged headers numpy raises a dozen kinds of errors
         raise GlowError(
             f"{option} is {files.printable(path.name)}, which holds no array that numpy.save wrote."
         ) from None

@@ -468,7 +468,7 @@ def _entry(name: str, content: bytes, entry: str) -> bytes:
         if content.count(b"PK\x01\x02") > MAX_ENTRIES:
             raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            # As pack writes it. The other methods demand gigabytes of window, and raise errors of their own.
+            # The method that pack writes. With other methods a file can demand gigabytes, and they raise other errors.
             if file.getinfo(entry).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise zipfile.BadZipFile
             with file.open(entry) as part:

@@ -25,7 +25,7 @@ from ..own import checkpoints as own_checkpoints
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
 #: page, or a telephone that slept for a moment, finds them.
 GIVE_BACK_S, FORGET_S = 2.0, 120.0
-#: Seconds for answers under way when the server is told to end; then their connections are cut.
+#: Seconds that unfinished answers get when the server has to end; then their connections are cut.
 GRACE_S = 3
 #: Bytes of a message to a browser, such as the film of a long training.
 MOST_ANSWERED = 200_000_000
@@ -83,7 +83,7 @@ def _log_no_addresses() -> None:
 
 
 def _end_in_time() -> None:
-    """Bound how long the server waits for open connections when it is told to end.
+    """Bound how long the server waits for open connections when it has to end.
 
     Streamlit sets no bound, and a browser that no longer reads, such as a sleeping telephone's, would keep the server.
     """
