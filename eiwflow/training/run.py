@@ -73,7 +73,7 @@ def train(
         device: where to train; the CPU by default.
         progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few steps.
         team: the processes that train together; this is the first process, the others run :func:`follow`.
-        execution: arithmetic, seconds between saves, and loggers.
+        execution: arithmetic, steps between saves, and loggers.
 
     Raises:
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
@@ -192,7 +192,7 @@ def _advance_to_the_end(
         scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}
         metrics = {**scores, "cpu_seconds": clock()["cpu_seconds"]}
         info = CheckpointInfo(
-            # The checkpoint's config does not state how gradients were computed: the density is the same.
+            # A checkpoint always states memory="store": the density does not depend on how gradients were computed.
             config=dataclasses.replace(trainer.flow.config, memory="store"),
             data=recipe.data,
             step=trainer.step,
@@ -434,7 +434,7 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT in the list instead of ending (in the main thread, the only one that may do so)."""
+    """Collect SIGTERM and SIGINT in the list instead of ending; only in the main thread, where Python allows it."""
     seen: list[int] = []
     previous: dict[int, Any] = {}
     try:

@@ -201,7 +201,7 @@ def main(arguments: Sequence[str] | None = None, work: Callable[[argparse.Namesp
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
-    # Signals are blocked, not lost, until the loop can handle them: before, there is nothing to save.
+    # Signals wait until the loop can handle them: before that, there is nothing to save.
     with suppress(AttributeError):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
     of_device = lock.of_device(options.root or options.run.parent, options.device)

@@ -1,1 +1,1 @@
-"""Shared by all rooms: choices in the URL, untrusted text, long texts, and the shelf of uploads."""
+"""Shared by all rooms: choices in the URL, untrusted text, long texts, and the shelves of uploads."""
