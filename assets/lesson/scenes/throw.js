@@ -261,9 +261,9 @@ export const throwing = {
       const sorted = scores && [...scores].sort((a, b) => b - a);
       marks.replaceChildren();
       first.replaceChildren(
-        "1st: closest",
-        el("span", { className: "wide" }, " to the original"),
-        sorted ? `, ${off(sorted[0])} grey levels off` : "",
+        ...(sorted
+          ? [`1st: ${off(sorted[0])} grey levels off`]
+          : ["1st: closest", el("span", { className: "wide" }, " to the original")]),
       );
       pixels(
         total,
