@@ -669,8 +669,8 @@ PLANTED = ("json", "socket", "struct", "random", "zipfile", "torch", "eiwflow")
 COMMANDS_WITH_CHILDREN = {
     "import": ("import", "glow.pt", "--out", "flow.safetensors"),
     "study": (
-        "study", "--data", "faces16", "--size", 8, "--levels", 2, "--steps-per-level", 1, "--width", 4, "--batch", 8,
-        "--iterations", 1, "--seeds", 1, "--order", "random,variance", "--jobs", 2, "--out", "study",
+        "study", "--data", "planes.npz", "--size", 8, "--levels", 2, "--steps-per-level", 1, "--width", 4, "--batch", 8,
+        "--iterations", 1, "--seeds", 1, "--order", "random,variance", "--jobs", 2, "--shard", "1/2", "--out", "study",
     ),
 }  # fmt: skip
 
@@ -682,6 +682,7 @@ def test_no_child_runs_modules_of_the_folder_that_the_command_is_given_in(tmp_pa
     (tmp_path / "bin" / "eiwflow").write_text("from eiwflow.cli import run\nif __name__ == '__main__':\n    run()\n")
     (tmp_path / "downloads").mkdir()
     (tmp_path / "downloads" / "glow.pt").write_bytes(b"no pickle")
+    write_npz(tmp_path / "downloads" / "planes.npz")
     for name in PLANTED:
         (tmp_path / "downloads" / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write({name!r})")
     ended = subprocess.run(

@@ -78,17 +78,19 @@ def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
     assert not names("") & (names("app") | names("test"))
 
 
-def test_the_package_works_without_its_app_and_says_what_the_app_needs(tmp_path):
+def test_without_its_app_the_package_looks_at_flows_and_trains_into_the_folder_where_it_is_started(installed, tmp_path):
     program = f"""
 import sys
 sys.modules |= dict.fromkeys(("streamlit", "plotly", "pandas", "segno"))
 from eiwflow.cli import main
-for words in ("inspect", "analyse --what levels", "sample --n 1"):
-    assert main([*words.split()[:1], "{FLOW}", *words.split()[1:]]) == 0
+train = "train --preset minute --width 4 --steps-per-level 1 --iterations 1 --threads 1"
+for words in (train, "inspect {FLOW}", "analyse {FLOW} --what levels", "sample {FLOW} --n 1"):
+    assert main(words.split()) == 0
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    done = run(installed, tmp_path, "python", "-c", program)
+    assert done.returncode == 0 and "step 1 of 1, " in done.stderr, done.stderr
+    checkpoint = tmp_path / done.stdout.splitlines()[0] / "checkpoints" / "last.safetensors"
+    assert checkpoint.is_file() and tmp_path in checkpoint.parents
 
 
 def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
@@ -97,14 +99,6 @@ def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "eiwflow app: The app needs streamlit, not installed here: pip install 'eiwflow[app]'.\n"
     )
-
-
-def test_a_preset_trains_into_the_folder_where_it_is_started(installed, tmp_path):
-    small = ("--width", "4", "--steps-per-level", "1", "--iterations", "1", "--threads", "1")
-    done = run(installed, tmp_path, "eiwflow", "train", "--preset", "minute", *small)
-    assert done.returncode == 0 and "step 1 of 1, " in done.stderr
-    checkpoint = tmp_path / done.stdout.strip() / "checkpoints" / "last.safetensors"
-    assert checkpoint.is_file() and tmp_path in checkpoint.parents
 
 
 def test_bundled_flows_and_data_are_found_and_the_first_page_is_drawn(installed, tmp_path):
