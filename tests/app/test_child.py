@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,3 +172,84 @@ def test_the_least_recently_used_result_is_forgotten_first(monkeypatch: pytest.M
     for key in ("first", "second", "first", "third", "first", "second"):
         held.at_once("flow", key, lambda key=key: made.append(key))
     assert made == ["first", "second", "third", "second"]
+
+
+def test_few_averages_are_made_at_a_time_however_many_ask() -> None:
+    held, now, most = results.Results(), [], []
+
+    def make() -> None:
+        now.append(1)
+        most.append(len(now))
+        time.sleep(0.02)
+        now.pop()
+
+    ask = [threading.Thread(target=held.at_once, args=("flow", (number,), make, True)) for number in range(12)]
+    for thread in ask:
+        thread.start()
+    for thread in ask:
+        thread.join()
+    assert len(most) == 12 and max(most) == results.PLACES[True]
+
+
+def test_a_result_that_needs_others_is_made_while_all_places_are_wanted() -> None:
+    held, made = results.Results(), []
+
+    def make(number: int) -> None:
+        held.at_once("flow", ("shared",), lambda: made.append("shared"), True)
+        made.append(number)
+
+    ask = [
+        threading.Thread(target=held.at_once, args=("flow", (number,), partial(make, number), True), daemon=True)
+        for number in range(8)
+    ]
+    for thread in ask:
+        thread.start()
+    for thread in ask:
+        thread.join(60)
+    assert sorted(map(str, made)) == [*map(str, range(8)), "shared"]
+
+
+def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    places, turns, free = results.Places(1), [], threading.Event()
+    names = threading.local()
+    monkeypatch.setattr(results, "visitor", lambda: names.who)
+
+    def work(who: tuple[str, str]) -> None:
+        names.who = who
+        with places.one():
+            free.wait(60)
+            turns.append(who[0])
+
+    threads = []
+    for who in [*(("greedy", f"tab {number}") for number in range(6)), ("modest", "tab")]:
+        threads.append(threading.Thread(target=work, args=(who,), daemon=True))
+        threads[-1].start()
+        end = time.monotonic() + 60
+        while places._free or len(places._waiting) < len(threads) - 1:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+    free.set()
+    for thread in threads:
+        thread.join(60)
+    assert turns == ["greedy", "modest", *["greedy"] * 5]
+
+
+def test_a_script_whose_visitor_has_moved_on_waits_for_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = results.Places(1)
+    with places.one():
+        moved_on = threading.Thread(target=_wait_in_vain, args=(places, monkeypatch))
+        moved_on.start()
+        moved_on.join(60)
+        assert not moved_on.is_alive() and not places._waiting
+    monkeypatch.undo()
+    with places.one():
+        pass
+
+
+def _wait_in_vain(places: results.Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    def move_on() -> None:
+        raise child.LeftError
+
+    monkeypatch.setattr(child, "end_if_moved_on", move_on)
+    with pytest.raises(child.LeftError), places.one():
+        pass

@@ -195,11 +195,15 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     from ...analysis.subjects import MEASURES
 
     measure = MEASURES[name]
-    if not checkpoints.is_large(look.checkpoint.info.config):
-        kind = "test_trace" if name == "test_trace" else "flow"
-        return results().at_once(kind, _key(look, images, name, choices), lambda: measure.of(look, **choices))
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
-    needed_results = {need: kept(look, images, need, shared) for need in measure.needs}
+
+    def needed() -> dict[str, Any]:
+        return {need: kept(look, images, need, shared) for need in measure.needs}
+
+    if not checkpoints.is_large(look.checkpoint.info.config):
+        kind, key = "test_trace" if name == "test_trace" else "flow", _key(look, images, name, choices)
+        return results().at_once(kind, key, lambda: measure.of(look, **choices), measure.average, needed)
+    needed_results = needed()
     look = replace(look, seed=0 if measure.average else look.seed, known=needed_results, keep=None)
     # With other visitors, long work is done in a child that ends with the tab. Starting a child takes longer than a
     # move of most large flows.

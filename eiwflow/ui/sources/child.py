@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
 from ..common.shelves import is_open
 
@@ -32,6 +33,12 @@ def session() -> str | None:
     """Return the session whose script this thread runs; None outside a server."""
     context = get_script_run_ctx()
     return None if context is None else context.session_id
+
+
+def end_if_moved_on() -> None:
+    """End this thread's script if its visitor has moved on or closed the tab, by Streamlit's own exception."""
+    if (check := get_run_yield_check()) is not None:
+        check()
 
 
 def measure(

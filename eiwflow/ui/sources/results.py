@@ -1,13 +1,17 @@
-"""The store of results, each made once for all visitors, in the script's thread or beside it."""
+"""The store of results, each made once for all visitors, in the script's thread or beside it.
+
+Streamlit starts a thread for every move and lets the thread before it work on. So few scripts measure at a time, and
+the others wait for a place: otherwise one visitor's moves would take all memory and time of the server.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Lock
+from threading import Condition, Lock, local
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -21,10 +25,14 @@ if TYPE_CHECKING:
     from ...analysis.progress import Progress
 
 Key = tuple[Hashable, ...]
-#: Results kept of each kind; traces of all test images, and results of large flows, are large.
-MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512}
-#: Seconds between two signs of life.
-SIGN_OF_LIFE_S = 0.5
+#: Results kept of each kind; traces of all test images, results of large flows and packs of the lesson are large.
+MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512, "lesson": 4}
+#: Seconds between two signs of life, and between two looks whether the visitor who waits has moved on.
+SIGN_OF_LIFE_S, MOVED_ON_S = 0.5, 0.2
+#: Measures under way in scripts at a time: averages over many images, and all others.
+PLACES = {True: 2, False: 4}
+#: Visitors whose last turn is remembered.
+MOST_TURNS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,21 +43,113 @@ class _Job:
     result: Future[Any]
 
 
+class Places:
+    """Places for work in scripts; of those that wait, the address that was served least recently is next.
+
+    A thread that holds a place takes no second one. The tabs of one address take turns too.
+
+    Args:
+        count: of the places.
+
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free, self._changed, self._held = count, Condition(), local()
+        self._waiting: list[tuple[str, str]] = []
+        self._turns: OrderedDict[str, int] = OrderedDict()  # address or session -> number of its last turn
+        self._turn = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold a place; a script whose visitor has moved on ends while it waits."""
+        if getattr(self._held, "one", False):
+            yield
+            return
+        self._take(visitor())
+        self._held.one = True
+        try:
+            yield
+        finally:
+            self._held.one = False
+            with self._changed:
+                self._free += 1
+                self._changed.notify_all()
+
+    def _take(self, who: tuple[str, str]) -> None:
+        with self._changed:
+            self._waiting.append(who)
+        try:
+            while True:
+                with self._changed:
+                    if self._free and min(self._waiting, key=self._last_turn) == who:
+                        self._free -= 1
+                        self._note_turn(who)
+                        return
+                    self._changed.wait(MOVED_ON_S)
+                child.end_if_moved_on()
+        finally:
+            with self._changed:
+                self._waiting.remove(who)
+                self._changed.notify_all()
+
+    def _last_turn(self, who: tuple[str, str]) -> tuple[int, ...]:
+        return tuple(self._turns.get(name, 0) for name in who)
+
+    def _note_turn(self, who: tuple[str, str]) -> None:
+        self._turn += 1
+        for name in who:
+            self._turns[name] = self._turn
+            self._turns.move_to_end(name)
+        while len(self._turns) > MOST_TURNS:
+            self._turns.popitem(last=False)
+
+
+def visitor() -> tuple[str, str]:
+    """Return the address and the session of the visitor whose script this thread runs; empty outside a server."""
+    if (session := child.session()) is None:
+        return "", ""
+    return f"address {st.context.ip_address}", session
+
+
 class Results:
     """Results by kind and key; the least recently used of a kind go first."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, OrderedDict[Key, _Job]] = {kind: OrderedDict() for kind in MOST}
         self._lock = Lock()
-        # Averages are made one at a time; a visitor's move does not wait for them.
+        self._places = {average: Places(count) for average, count in PLACES.items()}
+        # Averages of large flows are made one at a time; a visitor's move does not wait for them.
         self._lanes = {average: ThreadPoolExecutor(1) for average in (True, False)}
 
-    def at_once(self, kind: str, key: Key, make: Callable[[], Any], sentence: str = "Measuring …") -> Any:  # noqa: ANN401
-        """Return the result of a key; make a missing one in this thread, under a sentence."""
+    def at_once(
+        self,
+        kind: str,
+        key: Key,
+        make: Callable[[], Any],
+        average: bool = False,
+        first: Callable[[], object] = lambda: None,
+    ) -> Any:  # noqa: ANN401
+        """Return the result of a key; make a missing one in this thread.
+
+        Args:
+            kind: of the result.
+            key: of the result.
+            make: makes it.
+            average: whether it is over many images.
+            first: makes the results that ``make`` needs: a script that waits for their place holds no other one.
+
+        """
         while True:
-            job, new = self._job(kind, key)
-            if new:
-                self._finish(kind, key, job, lambda: _under(sentence, make), keep_error=False)
+            if (job := self._known(kind, key)) is None:
+                first()
+                # A result under way has a place, so that nobody with a place waits for somebody without.
+                with self._places[average].one():
+                    job, new = self._job(kind, key)
+                    if new:
+                        self._finish(kind, key, job, lambda: _under("Measuring …", make), keep_error=False)
+            while not job.result.done():
+                wait([job.result], timeout=MOVED_ON_S)
+                child.end_if_moved_on()
             with suppress(child.LeftError):  # its visitor was interrupted
                 return job.result.result()
 
@@ -81,6 +181,14 @@ class Results:
         with self._lock:
             for jobs in self._jobs.values():
                 jobs.clear()
+
+    def _known(self, kind: str, key: Key) -> _Job | None:
+        """Return the job of a key, if there is one."""
+        with self._lock:
+            jobs = self._jobs[kind]
+            if key in jobs:
+                jobs.move_to_end(key)
+            return jobs.get(key)
 
     def _job(self, kind: str, key: Key) -> tuple[_Job, bool]:
         """Return the job of a key, and whether it is new: then the caller has to finish it."""

@@ -25,6 +25,7 @@ from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
 from ..shell import frame
 from ..sources import checkpoints, missing
+from ..sources.results import results
 from . import first_scene
 
 TITLE = "The lesson: multi-scale flows in ten minutes"
@@ -239,7 +240,9 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     missing.remember(files, chosen)
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
-        return _built(file.key, *stamp(file.path), whole, file), file.label
+        key = file.key, *stamp(file.path), whole
+        with st.spinner("Preparing the lesson of this flow …"):
+            return results().at_once("lesson", key, lambda: _built(file, whole), average=True), file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)
 
@@ -254,12 +257,10 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     st.stop()
 
 
-@st.cache_resource(max_entries=4, show_spinner="Preparing the lesson of this flow …")
-def _built(key: str, time: int, size: int, whole: bool, _file: checkpoints.CheckpointFile) -> bytes:
-    del key, time, size
+def _built(file: checkpoints.CheckpointFile, whole: bool) -> bytes:
     from ...lesson.build import build_for
 
-    return build_for(checkpoints.open_checkpoint(_file), _file.path, whole).to_bytes()
+    return build_for(checkpoints.open_checkpoint(file), file.path, whole).to_bytes()
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
