@@ -17,10 +17,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import streamlit.logger
+from starlette.requests import ClientDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
 
+from eiwflow.ui.common import shelves
 from eiwflow.ui.server import lifespan, protection
 from eiwflow.ui.server.protection import is_allowed, policy
 
@@ -103,6 +105,38 @@ def test_the_settings_list_the_machines_own_names():
 )
 def test_names_follow_streamlits_rules(host, allowed, expected):
     assert is_allowed(host, allowed) is expected
+
+
+# ---------------------------------------------------------------------- uploads
+
+
+@pytest.mark.parametrize(("parts", "status"), [([b"xx"], 408), ([b"x" * 600_000] * 2, 413)])
+def test_a_file_that_stops_arriving_or_finds_no_room_is_refused_and_leaves_its_room(monkeypatch, parts, status):
+    monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "1")
+    monkeypatch.setattr(shelves, "_SHELVES", {})
+    monkeypatch.setattr(shelves, "LOAD", load := shelves.Load())
+    monkeypatch.setattr(protection, "SILENT_S", 0.05)
+    waiting, sent = list(parts), []
+
+    async def receive() -> dict[str, object]:
+        if not waiting:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": waiting.pop(0), "more_body": True}
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    async def app(scope: object, receive: Callable[[], Awaitable[dict[str, object]]], send: object) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        raise ClientDisconnect  # as Starlette does
+
+    scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/session/file"}
+    scope["headers"] = [(b"content-length", b"1000000")]
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, protection.UploadLimit(app)(scope, receive, send)).result()
+    assert sent[0]["status"] == status
+    assert load.come("another", 2**20) == ""
 
 
 # ---------------------------------------------------------------------- floods
@@ -188,6 +222,34 @@ def handed_on(*messages: BackMsg) -> list[str]:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, protection.Frames(app)({"type": "websocket"}, receive, None)).result()
     return kinds
+
+
+@pytest.mark.parametrize(
+    "rerun",
+    [
+        {"widget_states": {"widgets": [{"id": "x"}] * (protection.MOST_WIDGETS + 1)}},
+        {"query_string": "x" * (protection.MOST_ADDRESS + 1)},
+        {"cached_message_hashes": ["x"] * (protection.MOST_WIDGETS + 1)},
+    ],
+)
+def test_a_message_with_more_than_any_page_sends_ends_its_connection(rerun):
+    photo = {"widget_states": {"widgets": [{"id": "lesson", "json_value": "x" * 4_000_000}]}}
+    assert handed_on(BackMsg(rerun_script=photo), BackMsg(rerun_script=rerun)) == ["rerun_script", "disconnect"]
+
+
+def test_large_messages_are_delayed_by_their_bytes(monkeypatch):
+    """A message of 4 MB takes as long as 80 small ones; 20 a second took most of the server's time."""
+    now, delays = [1000.0], []
+
+    async def sleep(delay: float) -> None:
+        delays.append(round(delay, 1))
+        now[0] += delay
+
+    monkeypatch.setattr(protection.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(protection.asyncio, "sleep", sleep)
+    photo = BackMsg(rerun_script={"widget_states": {"widgets": [{"id": "lesson", "json_value": "x" * 4_000_000}]}})
+    handed_on(photo, photo, photo)
+    assert delays == [0.0, pytest.approx(1.1, abs=0.1), pytest.approx(4.1, abs=0.1)]
 
 
 def test_no_visitor_clears_what_the_server_keeps_for_everybody():

@@ -105,16 +105,8 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
 
 
 def _left(visitor: str) -> None:
-    for shelf in _SHELVES.values():
+    for shelf in list(_SHELVES.values()):
         shelf.leave(visitor)
-    timer = threading.Timer(GRACE_S + 1, _sweep)
-    timer.daemon = True
-    timer.start()
-
-
-def _sweep() -> None:
-    for shelf in _SHELVES.values():
-        shelf.sweep()
 
 
 @st.cache_resource(scope="session", on_release=_left, show_spinner=False)
@@ -131,12 +123,15 @@ def visitor() -> str:
 class Load:
     """Files and bytes of sessions, received or under way, until the sessions end.
 
-    In classroom mode the tabs of one browser count together, against the limit of a student.
+    In classroom mode the tabs of one browser count together, against the limit of a student. A session's own limit
+    counts what it says it will send; the limit of all visitors together counts what has arrived, so that silent
+    connections take no room from others.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._coming: dict[str, int] = {}  # session -> bytes of each file under way
+        self._coming: dict[str, int] = {}  # session -> stated bytes of its files under way
+        self._arrived = 0  # bytes of all files under way
         self._owners: dict[str, str] = {}  # session -> student
 
     def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
@@ -153,8 +148,8 @@ class Load:
             if student is not None:
                 self._owners[session] = student
         tabs, most = self.allowed(session)
-        everything = settings().all_uploads_mib * 2**20
-        kept = sum(shelf.taken() for shelf in _SHELVES.values())
+        if sentence := self._all_taken(size, teacher):
+            return sentence
         with self._lock:
             waiting = _waiting()
             sizes = [length for tab in tabs for length in waiting.get(tab, [])]
@@ -165,14 +160,26 @@ class Load:
                     f"{used / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
                     "allowed."
                 )
-            used = kept + sum(map(sum, waiting.values())) + sum(self._coming.values())
-            if not teacher and used + size > everything:
-                return (
-                    f"The server holds {used / 2**20:.0f} MiB of uploads of all visitors; at most "
-                    f"{everything / 2**20:.0f} MiB are allowed. Try again in some minutes."
-                )
             self._coming[session] = self._coming.get(session, 0) + size
         return ""
+
+    def _all_taken(self, size: int, teacher: bool) -> str:
+        """Return the sentence of a refusal if all visitors together have no room for so many bytes; else empty."""
+        used = sum(shelf.taken() for shelf in list(_SHELVES.values())) + sum(map(sum, _waiting().values()))
+        used, most = used + self._arrived, settings().all_uploads_mib * 2**20
+        if teacher or used + size <= most:
+            return ""
+        return (
+            f"The server holds {used / 2**20:.0f} MiB of uploads of all visitors; at most {most / 2**20:.0f} MiB are "
+            "allowed. Try again in some minutes."
+        )
+
+    def grow(self, size: int, teacher: bool = False) -> str:
+        """Note that so many bytes of an admitted file have arrived; return the sentence of a refusal if too many."""
+        sentence = self._all_taken(size, teacher)
+        with self._lock:
+            self._arrived += size
+        return sentence
 
     def allowed(self, session: str) -> tuple[set[str], int]:
         """Return the sessions that share a session's limit, and the limit in bytes."""
@@ -188,9 +195,10 @@ class Load:
         with self._lock:
             self._owners = {session: owner for session, owner in self._owners.items() if session in sessions}
 
-    def arrived(self, session: str, size: int) -> None:
-        """Note that an admitted file has arrived, or was given up."""
+    def arrived(self, session: str, size: int, received: int = 0) -> None:
+        """Note that an admitted file of ``size`` bytes has arrived, or was given up after those received."""
         with self._lock:
+            self._arrived -= received
             left = self._coming.pop(session, 0) - size
             if left > 0:
                 self._coming[session] = left
@@ -204,13 +212,15 @@ def is_open(session: str) -> bool:
 
 
 def free_ended_sessions() -> None:
-    """Free the uploads of ended sessions; the server's own thread calls this regularly.
+    """Free the uploads of ended sessions, and those that nobody holds; the server calls this regularly.
 
     Streamlit keeps a session for two minutes after its tab is closed, but checks the time only when another ends. A
     file whose session ends during its upload would stay for good.
     """
     from streamlit.runtime import exists, get_instance
 
+    for shelf in list(_SHELVES.values()):
+        shelf.sweep()
     if not exists():
         return
     sessions = get_instance()._session_mgr

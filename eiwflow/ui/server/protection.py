@@ -24,6 +24,10 @@ from ..common import shelves
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
+#: Bytes a second of a connection's messages, which larger ones delay; a photo from the lesson has up to 4 MB.
+BYTES_S = 1_000_000
+#: Widgets of a message, and letters of its address, at most: a page has about a hundred widgets.
+MOST_WIDGETS, MOST_ADDRESS = 2_000, 65_536
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
 #: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
@@ -107,17 +111,36 @@ class UploadLimit:
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
 
+        refusals: list[tuple[int, str]] = []
+        received, answered = 0, False
+
         async def receive_in_time() -> Message:
+            nonlocal received
             try:
-                return await asyncio.wait_for(receive(), SILENT_S)
+                message = await asyncio.wait_for(receive(), SILENT_S)
             except TimeoutError:
+                refusals.append((408, "The file stopped arriving. Send it again."))
                 return {"type": "http.disconnect"}
+            part = len(message.get("body", b""))
+            if sentence := shelves.LOAD.grow(part, teacher):
+                refusals.append((413, sentence))
+                message = {"type": "http.disconnect"}
+            received += part
+            return message
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
 
         try:
             with suppress(ClientDisconnect):
-                await self.app(scope, receive_in_time, send)
+                await self.app(scope, receive_in_time, send_and_note)
         finally:
-            shelves.LOAD.arrived(session, size)
+            shelves.LOAD.arrived(session, size, received)
+        if refusals and not answered:
+            status, sentence = refusals[0]
+            await PlainTextResponse(sentence, status_code=status)(scope, receive, send)
 
 
 class Frames:
@@ -125,7 +148,8 @@ class Frames:
 
     Streamlit reads all arrived messages without a pause, so a flood would stop the server for everybody. For each
     unreadable message it would write fifty lines into the log. It makes an address for every file that a message
-    names; for a million names it answered nobody for 43 s.
+    names; for a million names it answered nobody for 43 s. Twenty messages a second of 150,000 widgets each made other
+    visitors wait 4 s for a page.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -142,28 +166,35 @@ class Frames:
                 if message["type"] != "websocket.receive":
                     return message
                 now = time.monotonic()
-                due = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
-                delayed = delayed + 1 if due > now else 0
-                kind = _kind(message.get("bytes"))
+                content = message.get("bytes") or b""
+                turn = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
+                delayed = delayed + 1 if turn > now else 0
+                due = turn + len(content) / BYTES_S  # a large message delays the next one
+                kind = _kind(content)
                 if delayed > MOST_DELAYED or not kind:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
-                await asyncio.sleep(max(0.0, due - now))  # serve other connections even without a delay
+                await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind in KNOWN_MESSAGES:
                     return message
 
         await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
 
 
-def _kind(content: bytes | None) -> str:
+def _kind(content: bytes) -> str:
     """Return the kind of message to the server that a frame holds; empty if no page sends such a message."""
     try:
-        message = BackMsg.FromString(content or b"")
+        message = BackMsg.FromString(content)
     except DecodeError:
         return ""
     kind = message.WhichOneof("type") or ""
     if kind == "backend_operation_request":  # has several kinds, one of which installs files beside the app
         kind = message.backend_operation_request.WhichOneof("payload") or kind
-    is_small = len(message.file_urls_request.file_names) <= shelves.MOST_FILES
+    rerun = message.rerun_script
+    is_small = (
+        len(message.file_urls_request.file_names) <= shelves.MOST_FILES
+        and max(len(rerun.widget_states.widgets), len(rerun.cached_message_hashes)) <= MOST_WIDGETS
+        and len(rerun.query_string) <= MOST_ADDRESS
+    )
     return kind if is_small else ""
 
 
