@@ -912,6 +912,12 @@ WRONG = {
     "sample {}/good.safetensors --out {}/none/a.png": "does not exist",
     "sample {}/good.safetensors --out {}/a.tiff": "must end in .png, .webp, .jpg or .jpeg",
     "bench --batch 0": "'0'",
+    "list \x1b[31m": "unrecognized arguments: �[31m",
+    "list --" + 3000 * "x": "…",
+    # A path of no letters would be the working folder, as where a shell's variable is empty.
+    "compress {}/good.safetensors '' --out {}/a.eiw": "'' names no picture, folder or data set",
+    "export {}/good.safetensors --out=": "argument --out: '' names no file or folder",
+    "train --resume ''": "argument --resume: '' names no file or folder",
     "bench --batch 5000": "4096",
     "bench --size 33": "divisible",
     "bench --order best": "order is 'best'",
@@ -923,6 +929,29 @@ WRONG = {
 def test_wrong_input_is_refused_in_one_line(place, line):
     arguments = [word.replace("{}", str(place)) for word in shlex.split(line)]
     assert WRONG[line] in refused(*arguments)
+
+
+def test_no_command_writes_over_what_it_reads(place, tmp_path):
+    flow, folder = tmp_path / "flow.safetensors", tmp_path / "pictures"
+    shutil.copy(place / "good.safetensors", flow)
+    folder.mkdir()
+    (tmp_path / "link.safetensors").symlink_to(flow)
+    picture = folder / "a.png"
+    Image.new("RGB", (8, 8)).save(picture)
+    read = {flow: flow.read_bytes(), picture: picture.read_bytes()}
+    for words in (
+        ("compress", flow, picture, "--out", flow),
+        ("compress", flow, picture, "--out", picture),
+        ("compress", flow, folder, "--out", picture),
+        ("compress", flow, picture, "--out", tmp_path / "link.safetensors"),
+        ("lesson", flow, "--out", flow),
+    ):
+        assert f"--out is '{words[-1]}', which the command reads; name another file." in refused(*words)
+    assert "which is the file to import; name another file." in refused("import", flow, "--out", flow)
+    assert {path: path.read_bytes() for path in read} == read
+    # An archive in the folder of its pictures is none of them.
+    for _ in range(2):
+        printed("compress", flow, folder, "--out", folder / "a.eiw")
 
 
 def test_an_argument_that_is_no_text_is_refused(place):

@@ -694,11 +694,26 @@ def _check_samples_out(out: Path, n: int) -> None:
         )
 
 
+def _check_not_read(out: Path, *read: Path) -> None:
+    """Refuse to write over a file that the command reads, or over a picture in a folder that it reads."""
+    from ..data.folder import SUFFIXES
+    from ..flow import ConfigError
+
+    if not os.path.exists(out):
+        return
+    is_picture = out.suffix.lower() in SUFFIXES
+    for path in filter(os.path.exists, read):
+        inside = is_picture and os.path.isdir(path) and out.resolve().is_relative_to(path.resolve())
+        if inside or os.path.samefile(out, path):
+            raise ConfigError(f"--out is {str(out)[:200]!r}, which the command reads; name another file.")
+
+
 def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Compress pictures into one archive."""
     from ..compression import archive
     from ..files import printable, write_atomically
 
+    _check_not_read(options.out, find_checkpoint(options.checkpoint), *map(Path, options.pictures))
     flow = _load(options).flow
     pictures, left_out = archive.gather(options.pictures)
     others = archive.lossless_sizes(pictures)
@@ -843,6 +858,8 @@ def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         write_atomically(options.homework, page)
         facts = {"path": str(options.homework), "bytes": len(page), "questions": len(homework.QUESTIONS)}
         return facts, f"{options.homework}: {len(homework.QUESTIONS)} questions, and an answer sheet for the teacher."
+    if options.checkpoint is not None:
+        _check_not_read(options.out, find_checkpoint(options.checkpoint))
     pack = default.pack() if options.checkpoint is None else build_for(_load(options)).to_bytes()
     page = one_file(pack)
     write_atomically(options.out, page)

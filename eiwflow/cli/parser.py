@@ -11,10 +11,13 @@ from typing import Any, NoReturn
 
 import eiwflow
 
+from ..files import printable
 from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
+#: Most letters of an error.
+MAX_MESSAGE = 1000
 #: The subjects of ``analyse``, also named here so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 
@@ -43,7 +46,8 @@ class Parser(argparse.ArgumentParser):
         message = " ".join(message.split())
         if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.+)\)$", message):
             message += _nearest(wrong[1], re.split(r"'?, '?", wrong[2].strip("'")))
-        self.exit(WRONG_INPUT, f"{self.prog}: {message}\n")
+        # A word may be the name of a foreign file, with commands to the terminal.
+        self.exit(WRONG_INPUT, f"{self.prog}: {printable(message, MAX_MESSAGE)}\n")
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -60,7 +64,7 @@ class _Completion(argparse.Action):
 
         commands = next(action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
         for action in (action for command in commands.values() for action in command._actions):
-            if action.type is Path or action.dest in ("checkpoint", "data", "pictures", "also"):
+            if action.type is _path or action.dest in ("checkpoint", "data", "pictures", "also"):
                 action.complete = shtab.FILE  # as in shtab's manual
         print(shtab.complete(parser, shell))
         parser.exit()
@@ -86,7 +90,7 @@ def build_parser() -> Parser:
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
     train.add_argument("--preset", choices=PRESETS, help="settings for a training of about this time on a CPU")
     train.add_argument(
-        "--resume", metavar="RUN", type=Path, help="continue this run directory, with --iterations to another end"
+        "--resume", metavar="RUN", type=_path, help="continue this run directory, with --iterations to another end"
     )
     train.add_argument(
         "--data",
@@ -97,13 +101,13 @@ def build_parser() -> Parser:
     train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     train.add_argument("--threads", type=_count(1024), help="CPU threads (default: half of the cores)")
     _scale_options(train)
-    train.add_argument("--out", type=Path, help="folder that the run directory is made in (default: runs)")
+    train.add_argument("--out", type=_path, help="folder that the run directory is made in (default: runs)")
 
     study = _command(
         commands, "study", "Train every arm with every seed on one budget, each run in a folder of its own."
     )
     study.add_argument(
-        "--out", type=Path, metavar="DIR", help="the study's folder; an existing study is continued or extended"
+        "--out", type=_path, metavar="DIR", help="the study's folder; an existing study is continued or extended"
     )
     study.add_argument(
         "--data",
@@ -167,11 +171,11 @@ def build_parser() -> Parser:
         "--subject", metavar="ARM", help="the arm that --report compares with the others (default: the adaptive arm)"
     )
     study.add_argument(
-        "--pack", type=Path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
+        "--pack", type=_path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
     )
     study.add_argument(
         "--also",
-        type=Path,
+        type=_path,
         nargs="+",
         default=[],
         metavar="STUDY",
@@ -243,7 +247,7 @@ def build_parser() -> Parser:
     sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
     sample.add_argument(
         "--out",
-        type=Path,
+        type=_path,
         default=Path("samples.png"),
         help="a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
     )
@@ -256,17 +260,17 @@ def build_parser() -> Parser:
         "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
     )
     _label_option(compress)
-    compress.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive to write")
+    compress.add_argument("--out", type=_path, required=True, metavar="FILE", help="the archive to write")
 
     decompress = _command(commands, "decompress", "Unpack the pictures of an archive made by compress.")
     decompress.add_argument("checkpoint", help="the flow that the archive was made with")
-    decompress.add_argument("archive", type=Path, help="the archive to read")
+    decompress.add_argument("archive", type=_path, help="the archive to read")
     _label_option(decompress)
-    decompress.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder for the pictures")
+    decompress.add_argument("--out", type=_path, required=True, metavar="FOLDER", help="a new folder for the pictures")
 
     imported = _command(commands, "import", "Convert a Glow checkpoint of other code into one of ours.")
-    imported.add_argument("file", type=Path, help="a state dict of a Glow, saved by torch or as .safetensors")
-    imported.add_argument("--out", type=Path, required=True, metavar="FLOW", help="the .safetensors file to write")
+    imported.add_argument("file", type=_path, help="a state dict of a Glow, saved by torch or as .safetensors")
+    imported.add_argument("--out", type=_path, required=True, metavar="FLOW", help="the .safetensors file to write")
     imported.add_argument(
         "--from",
         dest="kind",
@@ -287,22 +291,25 @@ def build_parser() -> Parser:
     )
     imported.add_argument("--leaky", type=float, help="slope of the ReLUs of normflows' networks below 0 (default: 0)")
     imported.add_argument(
-        "--check-images", type=Path, metavar="NPY", help="images that the other code's flow was given, (N, C, H, W)"
+        "--check-images", type=_path, metavar="NPY", help="images that the other code's flow was given, (N, C, H, W)"
     )
     imported.add_argument(
         "--check-log-prob",
-        type=Path,
+        type=_path,
         metavar="NPY",
         help="the other code's log p of them in nats; the import is compared with it",
     )
     imported.add_argument(
-        "--check-labels", type=Path, metavar="NPY", help="their classes (N,), for a flow that is conditional on a class"
+        "--check-labels",
+        type=_path,
+        metavar="NPY",
+        help="their classes (N,), for a flow that is conditional on a class",
     )
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
     export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
     _label_option(export)
-    export.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="the folder to write them into")
+    export.add_argument("--out", type=_path, required=True, metavar="FOLDER", help="the folder to write them into")
 
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
     lesson.add_argument(
@@ -312,10 +319,10 @@ def build_parser() -> Parser:
     )
     _label_option(lesson)
     lesson.add_argument(
-        "--out", type=Path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
+        "--out", type=_path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
     )
     lesson.add_argument(
-        "--homework", type=Path, help="write eight questions and an answer sheet into this HTML file instead"
+        "--homework", type=_path, help="write eight questions and an answer sheet into this HTML file instead"
     )
     lesson.add_argument(
         "--app",
@@ -431,6 +438,13 @@ def _count(most: int, least: int = 1) -> Callable[[str], int]:
         return number
 
     return read
+
+
+def _path(text: str) -> Path:
+    """Return the path that an option is given; one of no letters would be the working folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("'' names no file or folder")
+    return Path(text)
 
 
 def _keep(text: str) -> float | str:

@@ -140,6 +140,8 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
 
     for name in names:
         path, begin = Path(name), len(pictures)
+        if not name:
+            raise CompressionError("'' names no picture, folder or data set.")
         if name in DATASETS and not path.exists():
             test = load(name).test
             digits = len(str(len(test) - 1))

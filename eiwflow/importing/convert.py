@@ -50,6 +50,8 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
         os.close(files.open_regular(source, MAX_SOURCE_BYTES))
     except OSError as error:
         raise GlowError(f"{name} cannot be read: {files.reason(error)}.") from None
+    if os.path.exists(out) and os.path.samefile(source, out):
+        raise GlowError(f"--out is {str(out)[:200]!r}, which is the file to import; name another file.")
     temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
     request = {"source": str(source.resolve()), "name": name, "out": str(temporary.resolve())}
     try:

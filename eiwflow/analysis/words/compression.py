@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .numbers import counted, fixed, percent
+from .numbers import counted, percent
 
 if TYPE_CHECKING:
     from ..compression import Compressed
@@ -25,7 +25,7 @@ def account(result: Compressed) -> str:
     summary = result.summary
     over = summary.bytes / summary.stated_bytes - 1
     return (
-        f"The flow states {fixed(summary.stated_bytes, 0)} bytes. The archive has {percent(over)} more: "
+        f"The flow states {summary.stated_bytes:,.0f} bytes. The archive has {percent(over)} more: "
         f"{summary.start_bytes:,} bytes that the first tile starts from, names, and rounding. "
         f"PNG takes {result.others['png']:,} bytes. Every pixel was compared after decoding."
     )
