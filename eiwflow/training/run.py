@@ -420,9 +420,10 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
         if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
             raise ValueError("another run's step")
         tensors = safetensors.torch.load(content)
-        if any(checkpoint.wrong_values(tensors)):
+        values = [float(value) for value in since]
+        if any(checkpoint.wrong_values(tensors)) or not all(map(math.isfinite, values)):
             raise ValueError("no training's values")
-        trainer.restore(tensors, step, [float(value) for value in since])
+        trainer.restore(tensors, step, values)
     except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
         raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
     if arithmetic != ARITHMETIC:

@@ -284,9 +284,12 @@ class Trainer:
         moments_of: dict[int, dict[str, Tensor]] = {}
         for key, tensor in under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
+            parameter = optimised[int(number)][1]
+            if tensor.shape != (() if name == "step" else parameter.shape) or not tensor.is_floating_point():
+                raise ValueError(f"{key} has the shape {tuple(tensor.shape)}; the flow's has {tuple(parameter.shape)}.")
             if name != "step":
                 # torch's fused AdamW needs a parameter and its moments in one memory layout.
-                tensor = torch.empty_like(optimised[int(number)][1]).copy_(tensor)
+                tensor = torch.empty_like(parameter).copy_(tensor)
             moments_of.setdefault(int(number), {})[name] = tensor
         if step > 0 and len(moments_of) != len(optimised):
             raise ValueError(f"There are moments of {len(moments_of)} parameters; the flow has {len(optimised)}.")

@@ -306,6 +306,7 @@ WRONG = {
     "a step that is a truth value": lambda run: rewritten(run, step=True),
     "a curve in words": lambda run: rewritten(run, since=["low"]),
     "a curve of letters": lambda run: rewritten(run, since="12"),
+    "a curve that does not end": lambda run: rewritten(run, since=[float("inf")]),
     "a curve beyond all numbers": lambda run: rewritten(run, since=[10**400]),
     "no average": lambda run: rewritten(run, without("average.")),
     "a tensor missing": lambda run: rewritten(run, without("coupling.network.0.bias")),
@@ -318,6 +319,12 @@ WRONG = {
         run, lambda t: {k: v * 0 if k.endswith("shuffle.order") else v for k, v in t.items()}
     ),
     "moments of nothing": lambda run: rewritten(run, lambda t: {**t, "optimiser.999.exp_avg": torch.ones(2)}),
+    "moments of one value, for all": lambda run: rewritten(
+        run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:1]}
+    ),
+    "steps of a parameter": lambda run: rewritten(
+        run, lambda t: {**t, "optimiser.0.step": t["optimiser.0.step"].repeat(2)}
+    ),
     "moments of another shape": lambda run: rewritten(
         run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:5]}
     ),
