@@ -31,6 +31,8 @@ RECORDED_VALUES = 4096
 #: times its size in memory.
 MAX_LINE, MAX_METRICS = 2**20, 128 * 2**20
 MAX_LINES, MAX_STEP, MAX_NUMBER = 50_000, 2**53, 1e300
+#: Values of all lines; a list and a name count as twenty, since they take as much memory.
+MAX_VALUES = 20_000_000
 #: Most montages of a training, pixels and bytes of a montage, and bytes of all: four times those of our largest flows.
 MAX_MONTAGES, MAX_MONTAGE_PIXELS, MAX_SAMPLES, MAX_ALL_SAMPLES = 64, 2**22, 16 * 2**20, 64 * 2**20
 SAMPLES = 16
@@ -136,14 +138,21 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
     """
     lines: Iterable[bytes] = files.read_start(path, MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
     records = []
+    room = MAX_VALUES
     for line in lines:
-        if len(line) > MAX_LINE:
+        if len(line) > MAX_LINE or (values := _values(line)) > room:
             continue
+        room -= values
         with contextlib.suppress(ValueError, RecursionError):
             record = json.loads(line)
             if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
                 records.append(record)
     return records
+
+
+def _values(line: bytes) -> int:
+    """Return at least how many values a line of JSON has; a list and a name count as twenty."""
+    return line.count(b",") + 20 * (line.count(b"[") + line.count(b"{") + line.count(b":"))
 
 
 def _is_step(value: object) -> bool:
