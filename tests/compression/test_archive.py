@@ -188,7 +188,7 @@ def test_fields_of_a_header_are_of_their_kind_and_are_shown_as_they_stand():
     with pytest.raises(CompressionError, match="header cannot be read"):
         decompress(flow, "flow", with_header(content, pictures=[["a", 8, 8, 3.0]]))
     hostile = "\x1b[31m" + "2" * 1_000_000
-    with pytest.raises(CompressionError, match="not what was compressed") as refused:
+    with pytest.raises(CompressionError, match="decodes to other pixels here") as refused:
         decompress(flow, "flow", with_header(content, torch=hostile, machine=hostile, sha256="0"))
     assert "\x1b" not in str(refused.value) and len(str(refused.value)) < 300
 
