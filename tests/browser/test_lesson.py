@@ -17,7 +17,7 @@ from eiwflow.flow import to_bits_per_dim
 from eiwflow.lesson import MAX_BYTES, build, default, homework, one_file
 from eiwflow.lesson.pack import opened
 from eiwflow.study.file import bundled
-from eiwflow.study.ladder import ladders
+from eiwflow.study.ladder import by_set, ladders
 
 from .. import LONG
 from ..lesson import stated
@@ -575,6 +575,11 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     wait_for(page, f"There and back: 0 of 768 values differ, at {own} bits per value.")
     assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
     alone = re.findall(r"level 1 anew: (\d+ grey levels off)", page.locator(".home-cards").inner_text())[0]
+    made = by_set(bundled())
+    half = next(rung.saved for rung in made[min(made)].rungs if rung.name == "half by entropy")
+    assert half is not None
+    less = f"by entropy, faces need {half.lead:.2f} bits per value less than with Glow’s half"  # as scene 13 has it
+    assert less in page.locator(".home-cards").inner_text()
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == 8 and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()

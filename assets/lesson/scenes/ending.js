@@ -127,7 +127,10 @@ export const ending = {
     // What a split that looks at the data saved above Glow's fixed half in the study that scene 13 opens with.
     const half = ladders(pack.head.studies ?? [])[0]?.rungs.find(({ name }) => name === "half by entropy")?.saved,
       set = ladders(pack.head.studies ?? [])[0]?.data.replace(/\d+$/, ""),
-      bought = half?.low > 0 ? `: on ${set} ${half.lead.toFixed(2)} bits per value less than Glow’s half` : "";
+      bought =
+        half?.low > 0
+          ? `: by entropy, ${set} need ${half.lead.toFixed(2)} bits per value less than with Glow’s half`
+          : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",
