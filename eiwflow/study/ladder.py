@@ -1,4 +1,4 @@
-"""The gain of each choice of a split: a ladder from Glow's fixed half to entropy weights, and questions over studies.
+"""The gain of each choice of a flow: a ladder from Glow's fixed half to the best flow, and questions over studies.
 
 Every statement on a page, in the lesson, in the README and in documents about this gain comes from here. A lead is the
 second arm's bits/dim minus the first's: above 0, the first is better.
@@ -24,6 +24,8 @@ RANDOM_HALF: Choices = {"order": "random"}
 BY_VARIANCE: Choices = {"order": "variance"}
 BY_ENTROPY: Choices = {"order": "entropy"}
 WEIGHTED: Choices = {"order": "entropy", "weights": "entropy"}
+RANDOM_PAIRS: Choices = {**WEIGHTED, "partition": "random"}
+INFORMED: Choices = {**WEIGHTED, "partition": "information"}
 
 #: The rungs from below: name, new choice, and fields of the arm.
 RUNGS: tuple[tuple[str, str, Choices], ...] = (
@@ -32,6 +34,8 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
     ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
     ("entropy weights", "couplings weight channels by their entropies", WEIGHTED),
+    ("random partitions", "couplings read random halves, not the same two in turn", RANDOM_PAIRS),
+    ("partitions by information", "couplings read what tells most of the rest", INFORMED),
 )
 
 
@@ -74,15 +78,15 @@ QUESTIONS: dict[str, Question] = {
     "partitions": Question(
         "Random partitions",
         "alternating ones",
-        {**WEIGHTED, "partition": "random"},
+        RANDOM_PAIRS,
         {**WEIGHTED, "partition": "alternating"},
         many=True,
     ),
     "information": Question(
         "Partitions by information",
         "random partitions",
-        {**WEIGHTED, "partition": "information"},
-        {**WEIGHTED, "partition": "random"},
+        INFORMED,
+        RANDOM_PAIRS,
         many=True,
     ),
     "released": Question(
@@ -169,12 +173,16 @@ def lead_row(effect: Effect | None) -> dict[str, Any] | None:
 def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     """Return the gain of each choice in a study, under a prior.
 
-    Arms with principal channels have the study's usual partition, unless a question is about partitions.
+    Arms with principal channels have the study's usual partition, unless a rung or question is about partitions. The
+    rungs about partitions stand where the usual one is alternating, which they are compared with.
     """
     arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
     present: list[Rung] = []
     skipped: list[str] = []
+    fixed_pairs = usual_partition(study) == "alternating"
     for name, detail, choices in RUNGS:
+        if "partition" in choices and not fixed_pairs:
+            continue
         if (arm := arm_for(study, choices, prior)) in arms:
             present.append(Rung(" + ".join([*skipped, name]), detail, arm))
             skipped = []

@@ -190,6 +190,7 @@ DEFAULT_ARMS = (
         Arm(order, weights, partition="alternating")
         for order, weights in (("random", "none"), ("variance", "none"), ("entropy", "none"), ("entropy", "entropy"))
     ),
+    *(Arm("entropy", "entropy", partition=partition) for partition in ("random", "information")),
 )
 CONTROL = (Arm("random"), Arm(AGAIN))
 

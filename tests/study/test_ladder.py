@@ -42,7 +42,8 @@ def figures(effect):
 def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
     rungs = ladder(study).rungs
     names = [rung.arm.choice for rung in rungs]
-    assert names == ["last/random", f"random/{P}", f"variance/{P}", f"entropy/{P}", f"entropy+entropy/{P}"]
+    assert names == ["last/random", f"random/{P}", f"variance/{P}", f"entropy/{P}", f"entropy+entropy/{P}",
+                     "entropy+entropy/principal-random", "entropy+entropy/principal-information"]  # fmt: skip
     for below, rung in itertools.pairwise(rungs):
         assert figures(rung.step) == pytest.approx(by_scipy(study, rung.arm.choice, below.arm.choice), abs=1e-6)
         assert figures(rung.saved) == pytest.approx(by_scipy(study, rung.arm.choice, "last/random"), abs=1e-6)
@@ -131,11 +132,21 @@ def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
     assert {key for row in written for key in row["answers"]} <= set(QUESTIONS)
 
 
-def test_no_rung_is_credited_with_what_random_partitions_gain_as_well():
-    rungs = {rung.name for study in bundled() for rung in ladder(study).rungs}
-    assert not any("partition" in name for name in rungs)
-    gained = counts(bundled())
-    assert gained["partitions"].claimed("better") and not gained["information"].claimed("better")
+def test_partitions_by_information_are_credited_with_their_lead_over_random_ones_alone():
+    rungs = {
+        made.study.recipe.data_name: {rung.name: rung for rung in made.rungs} for made in by_set(bundled()).values()
+    }
+    for made in rungs.values():
+        by_information, at_random = made["partitions by information"], made["random partitions"]
+        assert by_information.step.lead == pytest.approx(by_information.saved.lead - at_random.saved.lead)
+    assert rungs["faces16"]["partitions by information"].step.claim == "no conclusion"
+
+
+def test_a_study_whose_usual_partitions_are_random_has_no_rung_about_partitions(tmp_path):
+    means = {"last/random": 4.2, "entropy/principal-random": 4.0, "entropy+entropy/principal-random": 3.9,
+             "variance/principal-random": 4.0, "entropy+entropy/principal-information": 3.8}  # fmt: skip
+    made = ladder(read_study(write_study(tmp_path / "made-up.zip", arms(means))))
+    assert [rung.name for rung in made.rungs][-1] == "entropy weights"
 
 
 def test_the_arms_of_a_study_are_those_of_the_ladder_unless_others_are_asked_for(tmp_path):

@@ -124,7 +124,7 @@ WRONG = {
     "no arm": ({"arms": ()}, "0 arms"),
     "no seed": ({"seeds": 0}, "between 1 and 1000"),
     "seeds": ({"seeds": 1001}, "between 1 and 1000"),
-    "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "7000 runs; at most 5000"),
+    "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "9000 runs; at most 5000"),
     "part": ({"evaluate_on": "train"}, "train"),
     "iterations": ({"iterations": 0}, "iterations is 0"),
     "width": ({"width": 0}, "width is 0"),
@@ -161,7 +161,7 @@ def test_a_recipe_survives_its_file(fields):
 def test_a_recipe_of_version_0_1_is_refused_in_one_sentence():
     with pytest.raises(ConfigError, match=f"^{re.escape(OLDER)}$"):
         StudyRecipe.from_dict({"splits": ["static-last", "weighted"], "null": True, "seeds": 2})
-    assert len(StudyRecipe.from_dict({}).arms) == 5
+    assert len(StudyRecipe.from_dict({}).arms) == 7
 
 
 def test_arms_and_seeds_may_be_added_and_nothing_else_may_differ():

@@ -422,9 +422,9 @@ def asked(monkeypatch, *words):
 
 
 WORDS = {
-    "nothing": ((), 5),
+    "nothing": ((), 7),
     "the control alone": (("--null",), 2),
-    "both priors": (("--priors", "standard,conditional"), 10),
+    "both priors": (("--priors", "standard,conditional"), 14),
     "weights of every order": (("--weights", "none,pooled"), 8),
 }
 

@@ -7,6 +7,7 @@ const RUNGS = [
   ["variance", "half by variance"],
   ["entropy", "half by entropy"],
   ["weights", "entropy weights"],
+  ["partitions", "random partitions"],
 ];
 
 /** What is new in a rung; other rungs have the words of their study. */
@@ -16,6 +17,8 @@ const NEW = {
   "half by variance": "the half that varies least leaves",
   "half by entropy": "the half with least structure leaves",
   "entropy weights": "each picture sets its weights",
+  "random partitions": "couplings read other halves in turn",
+  "partitions by information": "they read what tells most of the rest",
 };
 
 /** The data of a study, as a word: faces, letters. */
