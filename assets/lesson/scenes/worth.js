@@ -96,11 +96,14 @@ export const worth = {
           right = wide(savedBits(0), plain) + 16;
         const x = (bits) => left + ((width - left - right) * bits) / most;
         rungs.forEach((rung, i) => {
-          // The lowest rung stands at the foot. On a telephone its words stand above its bar, else beside it.
+          // The lowest rung stands at the foot. On a telephone its words stand above its bar, the name alone where the
+          // answer leaves no room for more; else beside it.
           const top = height - row * (i + 1),
             line = 1.15 * ink.size,
-            tall = small ? Math.min(30, row - 2 * line - 10) : Math.min(56, 0.56 * row),
-            y = small ? top + 2 * line + 6 : top + (row - tall) / 2,
+            brief = small && voted !== "" && row < 2 * line + 22,
+            above = (brief ? 1 : 2) * line + 6,
+            tall = small ? Math.min(30, row - above - 4) : Math.min(56, 0.56 * row),
+            y = small ? top + above : top + (row - tall) / 2,
             words = small ? top + line : y + tall / 2 - 0.2 * ink.size,
             saved = rung.saved?.lead ?? 0,
             step = rung.step?.lead ?? 0;
@@ -110,7 +113,7 @@ export const worth = {
           context.fillText(nameOf(rung), 0, words, width);
           context.fillStyle = ink.quiet;
           context.font = plain;
-          context.fillText(newIn(rung), 0, words + line, small ? width : left - 20);
+          if (!brief) context.fillText(newIn(rung), 0, words + line, small ? width : left - 20);
           context.fillStyle = ink.line;
           context.fillRect(x(0) - 2, y, 3, tall);
           if (!voted) return;
