@@ -10,6 +10,7 @@ import platform
 import signal
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -21,6 +22,7 @@ from ..classroom import join
 from ..common import shelves
 from ..common.engine import import_what_is_slow
 from ..own import checkpoints as own_checkpoints
+from . import connections
 
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
 #: page, or a telephone that slept for a moment, finds them.
@@ -51,16 +53,20 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     join.announce()
     own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
-    freeing = asyncio.create_task(_free_uploads_now_and_then())
+    freeing = asyncio.create_task(_free_now_and_then(connections.bound()))
     yield
     freeing.cancel()
     own_checkpoints.end()  # the interpreter does this too, but not when a signal ends it
 
 
-async def _free_uploads_now_and_then() -> None:
+async def _free_now_and_then(opened: connections.Connections) -> None:
     while True:
         await asyncio.sleep(GIVE_BACK_S)
-        shelves.free_ended_sessions()
+        try:
+            opened.close_silent_ones()
+            shelves.free_ended_sessions()
+        except Exception:
+            traceback.print_exc()  # and go on: without this task the server would fill
 
 
 def _share_heaps() -> None:

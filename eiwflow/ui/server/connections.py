@@ -1,0 +1,109 @@
+"""Bounds of the server's connections: one address does not take the places of all, and a silent one leaves its place.
+
+A system lets a process have so many files and connections, often 1,024. A session of Streamlit takes four of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+#: Files and connections that the server asks the system for; connections of one address are an eighth of them.
+MOST_FILES, SHARE = 16_384, 8
+#: Seconds in which a connection has to make a request.
+SILENT_S = 30.0
+
+
+@dataclass
+class Connection:
+    """A connection of the server.
+
+    Attributes:
+        transport: its end here.
+        protocol: that reads its requests; of a WebSocket, the protocol before.
+        since: when it had no request under way, on the clock of ``time.monotonic``.
+
+    """
+
+    transport: asyncio.Transport
+    protocol: Any
+    since: float
+
+
+class Connections:
+    """Open connections by address.
+
+    Args:
+        most: connections of one address.
+
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._open: dict[str, list[Connection]] = {}
+
+    def come(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> bool:
+        """Note a new connection; return whether its address may have it."""
+        address = str((transport.get_extra_info("peername") or ("",))[0])
+        own = self._open.setdefault(address, [])
+        if len(own) >= self.most:
+            own[:] = [connection for connection in own if not connection.transport.is_closing()]
+        if len(own) >= self.most:
+            return False
+        own.append(Connection(transport, protocol, time.monotonic()))
+        return True
+
+    def close_silent_ones(self) -> None:
+        """Close connections that made no request for :data:`SILENT_S`; forget those that are closed."""
+        now = time.monotonic()
+        for address, own in list(self._open.items()):
+            for connection in own:
+                if _is_used(connection):
+                    connection.since = now
+                elif now - connection.since > SILENT_S:
+                    connection.transport.abort()
+            own[:] = [connection for connection in own if not connection.transport.is_closing()]
+            if not own:
+                del self._open[address]
+
+
+def _is_used(connection: Connection) -> bool:
+    """Return whether a connection is a WebSocket, which answers pings, or has a request under way."""
+    cycle = getattr(connection.protocol, "cycle", None)
+    under_way = cycle is not None and not cycle.response_complete
+    return under_way or connection.transport.get_protocol() is not connection.protocol
+
+
+def allow_many() -> int:
+    """Ask the system for more files and connections; return how many it allows."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return MOST_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return MOST_FILES if soft == resource.RLIM_INFINITY else min(soft, MOST_FILES)
+
+
+def bound() -> Connections:
+    """Bound the connections of the server that this process is about to start; return them."""
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+    protocol: Any = AutoHTTPProtocol
+    connections = Connections(allow_many() // SHARE)
+    made = getattr(protocol, "unbounded_connection_made", protocol.connection_made)
+
+    def connection_made(self: asyncio.Protocol, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        if not connections.come(self, transport):
+            transport.abort()
+
+    protocol.unbounded_connection_made, protocol.connection_made = made, connection_made
+    return connections
