@@ -5,7 +5,7 @@ import streamlit as st
 from eiwflow import ui
 from eiwflow.figures import latents as figures
 from eiwflow.ui.shell.rows import readable
-from eiwflow.ui.shell.widgets import places, predicted
+from eiwflow.ui.shell.widgets import choose_one, places, predicted
 from eiwflow.ui.sources import cache
 
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
@@ -28,12 +28,9 @@ def mix(view: ui.Page) -> None:
     with controls:
         st.markdown("**Mix your own**")
         way = tuple(
-            st.segmented_control(
-                name, latents.TREATMENTS, default="resample" if level == 1 else "keep", required=True,
-                key=view.key(f"z{level}"), bind="query-params",
-            )
+            choose_one(name, latents.TREATMENTS, "resample" if level == 1 else "keep", view.key(f"z{level}"))
             for level, name in enumerate(names_of_levels(view), start=1)
-        )  # fmt: skip
+        )
     result = cache.measure(view, way=way).mixed
     with picture:
         st.html(figures.large(result))

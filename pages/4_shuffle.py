@@ -10,6 +10,7 @@ from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
 from eiwflow.ui.components import scrubber
 from eiwflow.ui.shell.rows import readable
+from eiwflow.ui.shell.widgets import choose_one
 from eiwflow.ui.sources import cache
 
 BESIDE = ("variance-reversed", "glow")
@@ -18,6 +19,7 @@ page = ui.begin("How does training change the order of channels?", "Shuffle", le
 from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 
 takeaway, slider = st.container(), scrubber.stays_in_view()
+rule: list[str] = []
 
 
 def together(reports: ui.Results) -> np.ndarray:
@@ -69,13 +71,10 @@ def order(view: ui.Page, reports: ui.Results) -> None:
 
 def other_rules(view: ui.Page, reports: ui.Results) -> None:
     """Draw the halves of this flow under another rule."""
-    if view is next(iter(reports)):
-        rules = words.OTHERS
-        st.segmented_control(
-            "Another rule would have factored out",
-            rules, format_func=rules.__getitem__, default="last", required=True, key="rule", bind="query-params",
-        )  # fmt: skip
-    st.markdown(halves(view, reports, st.session_state["rule"], "by-rule"))
+    if not rule:
+        rules, question = words.OTHERS, "Another rule would have factored out"
+        rule.append(choose_one(question, list(rules), "last", "rule", format_func=rules.__getitem__))
+    st.markdown(halves(view, reports, rule[0], "by-rule"))
     ui.caveat(words.OTHER_RULES)
 
 

@@ -8,6 +8,7 @@ from eiwflow.ui.components.blend import blend
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.second_image import other_end
+from eiwflow.ui.shell.widgets import choose_one
 from eiwflow.ui.sources import cache, checkpoints
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
@@ -40,13 +41,11 @@ with controls:
         help="The others stay those of A.",
     )
     path = PATHS[
-        st.segmented_control(
+        choose_one(
             "Path",
             list(PATHS),
-            default="arc",
-            required=True,
-            key="path",
-            bind="query-params",
+            "arc",
+            "path",
             help="The line is straight. The arc turns the direction of ε and keeps its norm, level by level.",
         )
     ]

@@ -256,3 +256,19 @@ def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: p
     assert_named(at, "The study “other” is not here", study="other")
     at.selectbox(key="study-instead").set_value("photos32").run()
     assert not at.error and at.selectbox(key="study").value == "photos32"
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [("pages/2_latents.py", ["z1", "z2"]), (SHUFFLE, ["rule"]), ("pages/5_weights.py", ["change"]), (SPACE, ["path"])],
+)
+def test_an_empty_choice_in_a_link_is_none(one: Path, path: str, keys: list[str]) -> None:
+    """``?path=`` showed an error page."""
+    write_checkpoint(one / "one.safetensors", small_flow(weights="entropy"))
+    at, usual = visit_page(path, ck="one", **dict.fromkeys(keys, "")), visit_page(path, ck="one")
+    assert not at.exception and sentences(at) == sentences(usual)
+
+
+def test_an_empty_choice_of_a_data_set_or_of_curves_in_a_link_is_none() -> None:
+    at, usual = visit_page(COMPARE, set="", curves="", prior=""), visit_page(COMPARE)
+    assert not at.exception and sentences(at) == sentences(usual)

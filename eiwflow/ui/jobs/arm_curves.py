@@ -12,6 +12,7 @@ from ...figures import steps
 from ..common.untrusted import plain
 from ..components import scrubber
 from ..shell.parts import chart, drawn
+from ..shell.widgets import choose_one
 from ..sources import cache
 
 if TYPE_CHECKING:
@@ -67,10 +68,7 @@ def _choose_curves(first: str) -> bool:
     """Draw the choice between curves and their differences from the first; return True for differences."""
     note = f"*minus* shows the lead of {first} over each other arm, seed by seed: above 0 {first} needs fewer bits."
     options = ["bits/dim", "minus"]
-    chosen = st.segmented_control(
-        "Curves", options, default=options[0], required=True, key="curves", bind="query-params", help=note,
-    )  # fmt: skip
-    return chosen == "minus"
+    return choose_one("Curves", options, options[0], "curves", help=note) == "minus"
 
 
 def _draw_curves(page: StudyVisit, curves: dict[str, ArmCurve], shared: np.ndarray | None, apart: bool) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ..shell.widgets import choose_one
+
 if TYPE_CHECKING:
     from ...study.file import Study
 
@@ -48,9 +50,7 @@ def choose_prior(study: Study) -> str:
 
     if len(study.priors) == 1:
         return study.priors[0]
-    return st.segmented_control(
-        "Prior", study.priors, default=usual_prior(study), required=True, key="prior", bind="query-params"
-    )
+    return choose_one("Prior", study.priors, usual_prior(study), "prior")
 
 
 def name(study: Study, choice: str) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ...figures import ladder as figures
 from ..shell.parts import chart, drawn
+from ..shell.widgets import choose_one
 
 if TYPE_CHECKING:
     from ...study.file import Study
@@ -77,10 +78,7 @@ def draw(page: Visit, evidence: Evidence) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         if sets := list(evidence.by_set):
-            chosen = st.segmented_control(
-                "Data set", sets, default=sets[0], required=True, key="set", bind="query-params",
-                label_visibility="collapsed",
-            )  # fmt: skip
+            chosen = choose_one("Data set", sets, sets[0], "set", label_visibility="collapsed")
             draw_ladder(page, evidence.by_set[chosen])
     with right:
         if leads := evidence.leads:

@@ -11,6 +11,7 @@ import streamlit as st
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import checkpoints
+from .widgets import choose_one
 
 if TYPE_CHECKING:
     from streamlit.elements.plotly_chart import PlotlyState
@@ -82,9 +83,8 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     left, middle, right = st.columns([1, 1.1, 1.5], gap="medium", vertical_alignment="bottom")
     st.session_state["coupling"] = place
     left.selectbox("Coupling", places, format_func=named, key="coupling", on_change=_take_listed)
-    change = middle.segmented_control(
-        "Change the picture", list(CHANGES), default="grain", required=True, key="change", bind="query-params"
-    )
+    with middle:
+        change = choose_one("Change the picture", list(CHANGES), "grain", "change")
     of = CHANGES[change]
     label = f"{change.capitalize()}: {of.unit}"
     amount = right.slider(
