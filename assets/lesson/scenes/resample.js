@@ -92,7 +92,7 @@ export const resampling = {
         work = levels.reduce((sum, level) => sum + level.multiplications, 0),
         side = 2 ** count;
       why.textContent =
-        `Why several scales? ${resampled(first).off < another / 2 ? "Detail" : "Half of the values"} leaves first. ` +
+        `Why several scales? ${resampled(first).off < another / 2 ? "Detail leaves" : "Half of the values leave"} first. ` +
         `The later levels have ${(count - 1) * steps} of ${count * steps} couplings but need ` +
         `${percent(1 - levels[0].multiplications / work)} of the multiplications, and see up to ${side}×${side} pixels ` +
         "at each place.";

@@ -105,7 +105,7 @@ export const weighting = {
             ]
           : [{ from: half, to: count, name: `it gives ${outputs} shifts`, short: `${outputs} shifts` }]),
       ];
-    const risen = `With grain the mean of what it reads rises in ${pictures} of ${images} test pictures. `;
+    const risen = `With grain the mean weight of what it reads rises in ${pictures} of ${images} test pictures. `;
     /** The mean change of the weights of what is read. */
     const heard = () => read.reduce((sum, _, j) => sum + change(j), 0) / half;
     const cardsOf = (values) => {
