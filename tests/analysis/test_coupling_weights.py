@@ -161,6 +161,25 @@ def test_weights_that_are_alike_cost_nothing_to_freeze_and_move_for_no_picture()
     assert words.takeaway(picture, found) == "Nothing: these weights are the same for every picture."
 
 
+def test_words_give_the_range_of_distances_and_the_largest_move_of_all_channels() -> None:
+    """Three couplings of two channels read and two given, whose weights are 1 on average."""
+    moved = {Place(1, 1): (0.2, 0.0), Place(1, 2): (0.1, 0.0), Place(2, 1): (0.3, -0.6)}
+    one = {place: np.ones((3, 2)) for place in moved}
+    picture = Omegas(
+        {place: 1 + np.array([values]) for place, values in moved.items()}, {p: np.ones((1, 2)) for p in one}
+    )
+    weights = PictureWeights(picture, Omegas(one, one))
+    distances = [np.sqrt(sum(value**2 for value in values) / 4) for values in moved.values()]
+    assert words.couplings(weights) == (
+        f"Root-mean-square difference of ω from its average, by coupling: from {min(distances):.2f} to "
+        f"{max(distances):.2f}, largest at level 2, step 1."
+    )
+    assert words.takeaway(weights, Frozen(np.array([0.02, 0.03, 0.04]))) == (
+        "For this picture weights move by up to 0.60 from their averages. "
+        "Freezing them there would cost 0.030 bits/dim."
+    )
+
+
 def test_given_averages_are_taken_and_the_flow_stays_as_it_was() -> None:
     flow, pixels = weighted_flow(), images(10)
     ones = measure(flow, pixels)

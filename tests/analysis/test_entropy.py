@@ -346,6 +346,32 @@ def test_words_on_shape_say_what_the_weights_did_and_words_on_raw_entropy_whethe
     assert "the 1.4189 of N(0, 1)" in words.raw(weighted) and "flat" in words.raw(weighted)
 
 
+@pytest.mark.parametrize(("off", "verdict"), [(-0.16, "not flat."), (-0.14, "nearly flat, as"), (0.16, "not flat.")])
+def test_flat_is_what_lies_near_a_gaussian_on_either_side(off: float, verdict: str) -> None:
+    def level(number: int, marginal: float) -> entropy.LevelEntropies:
+        half = entropy.Half((0, 1), {}, {"marginal": Estimate(marginal, 0.01)})
+        return entropy.LevelEntropies(number, (2, 4, 4), (entropy.Stage("order", None, half, {}),), half)
+
+    levels = level(1, GAUSSIAN_ENTROPY + off), level(2, GAUSSIAN_ENTROPY + 0.01)
+    said = words.raw(entropy.Entropies("entropy", "entropy", 64, 16, levels))
+    assert f"h = {GAUSSIAN_ENTROPY + off:.2f}, 1.43 nats, level by level. That is at most {abs(off):.2f} from" in said
+    assert f": {verdict}" in said
+
+
+def test_negentropy_is_given_after_the_channel_weights_and_before() -> None:
+    def stage(name: str, on: float, out: float) -> entropy.Stage:
+        halves = [entropy.Half((0, 1), {}, {"negentropy": Estimate(value, 0.01)}) for value in (on, out)]
+        return entropy.Stage(name, *halves, {})
+
+    level = entropy.LevelEntropies(
+        1, (4, 8, 8), (stage("order", 0.5, 0.3), stage("weights", 0.4, 0.1)), entropy.Half((), {}, {})
+    )
+    assert words.shape(entropy.Entropies("entropy+pooled", "entropy", 64, 16, (level,)), 1) == (
+        "Negentropy at level 1, in nats a value: passed on 0.40 ± 0.01, factored out 0.10 ± 0.01. Before the channel "
+        "weights it was 0.50 ± 0.01 and 0.30 ± 0.01."
+    )
+
+
 def test_a_pair_says_whether_the_images_tell_two_flows_apart() -> None:
     first, second = found("entropy+pooled"), found("variance-reversed")
     sentence = words.pair(("a", "b"), (first, second), (1, 1))

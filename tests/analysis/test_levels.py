@@ -193,7 +193,9 @@ def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> No
         "Level 1 factors out 2 of 4 channels, the same 2 for every image; "
         "their weights differ by ×0.5 to ×2 between images."
     )
-    assert "does not weight" in words.level(facts(log_weights=None))
+    assert words.level(facts(kept_channels=1, log_weights=None)) == (
+        "Level 1 factors out 3 of 4 channels, the same 3 for every image; it does not weight them."
+    )
     assert "the same for every image." in words.level(facts(log_weights=np.zeros((2, 4))))
     assert "is the last" in words.level(facts(order=None, kept_channels=0))
 

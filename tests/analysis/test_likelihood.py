@@ -272,12 +272,34 @@ def test_takeaway_names_the_likeliest_of_the_groups_that_are_likelier(alone):
     # The most likely one is no clear case: its AUROC is within its interval of one half.
     bits = [(4.0, 0.2), (2.0, 0.1), (3.0, 0.05), (1.0, 0.45)]
     groups = tuple(scored(group, *each) for group, each in zip(result.groups, bits, strict=False))
-    result = replace(result, own=replace(result.own, scores={"bits/dim": np.full(32, 5.0)}), groups=groups)
+    own = {"bits/dim": np.repeat([4.0, 8.0], [24, 8])}
+    result = replace(result, own=replace(result.own, scores=own), groups=groups)
     name = groups[1].group.name
     assert words.takeaway(result).endswith(f"“{name}” likelier than its own 32 test images: 2.0 against 5.0 bits/dim.")
     order = [groups[place].group.name for place in (1, 2, 0)]
     shares = ", ".join(f"{name} ({share} %)" for name, share in zip(order, (90, 95, 80), strict=True))
     assert words.likelier(result).endswith(f": {shares}.")
+
+
+def test_words_say_what_each_score_and_the_sharpest_level_see(alone):
+    result = measured(count=8)
+    scored = []
+    for group, (one, other, of_levels) in zip(
+        result.groups, [(0.9, 0.4, (0.6, 0.2)), (0.55, 0.8, (0.7, 0.9)), (0.7, 0.1, (0.5, 0.52))], strict=False
+    ):
+        rates = {name: intervals.Estimate(value, 0.1) for name, value in (("bits/dim", one), ("minus PNG", other))}
+        levels = tuple(intervals.Estimate(value, 0.05) for value in of_levels)
+        scored.append(replace(group, auroc=group.auroc | rates, level_auroc=levels))
+    own = replace(result.own, scores={name: result.own.scores[name] for name in ("bits/dim", "minus PNG")})
+    result = replace(result, own=own, groups=tuple(scored))
+    assert words.told_apart(result) == (
+        "Groups that a score finds stranger than the own test images, of 3: bits/dim 2, minus PNG 1."
+    )
+    assert words.levels(result) == (
+        "Blurred: level 2 differs most and finds it likely (AUROC 0.20 ± 0.05). "
+        "Flat grey: level 2 differs most and finds it strange (AUROC 0.90 ± 0.05). "
+        "Upside down: level 2 differs most and finds it strange (AUROC 0.52 ± 0.05)."
+    )
 
 
 def test_the_command_line_prints_every_group_and_only_likelihood_takes_other_images(alone, tmp_path):

@@ -82,3 +82,12 @@ def test_words_on_training_state_what_the_second_half_gained() -> None:
     assert words.training(curve_of(np.repeat([6.0, 5.0, 4.75], [100, 200, 100]))) == (
         "In 400 steps the training batches went from 6.00 to 4.75 bits/dim, 0.25 of it in the second half."
     )
+
+
+def test_the_first_figure_is_that_of_the_first_point_and_the_last_is_smoothed() -> None:
+    bits = np.array([7.5, *np.repeat([6.0, 5.0], 50), 3.0])
+    curve = curve_of(bits)
+    assert abs(curve.smoothed[0] - bits[0]) > 0.5 < abs(curve.smoothed[-1] - bits[-1])
+    assert words.training(curve).startswith(
+        f"In {curve.steps[-1]:,} steps the training batches went from 7.50 to {curve.smoothed[-1]:.2f} bits/dim, "
+    )

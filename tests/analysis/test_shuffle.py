@@ -16,6 +16,7 @@ from eiwflow.analysis.record import LevelRecord, TrainingRecord
 from eiwflow.analysis.shuffle import (
     ImageOrders,
     RankRiver,
+    ShuffleReport,
     alternatives,
     image_orders,
     rank_river,
@@ -233,6 +234,37 @@ def test_the_least_decided_channel_is_the_one_that_images_disagree_on_most() -> 
         "The order used is the same for every image. Sorted by its own redundancy, an image would on average move "
         f"{sum(len(own ^ {2, 3}) for own in out) / 5:.1f} of 4 channels across the split line; 1 of 5 images would "
         "factor out just the same channels. Channel 1 is the least decided: 60 % of the images would factor it out."
+    )
+
+
+def test_images_that_would_factor_out_the_same_channels_are_counted_also_where_there_is_none() -> None:
+    redundancy = np.array([[0.0, 0.1, 1.0, 1.1], [0.0, 1.0, 0.1, 1.1]])
+    said = words.images(ImageOrders(np.arange(4), redundancy, passed_on=2))
+    assert "would on average move 3.0 of 4 channels" in said and "; 0 of 2 images would" in said
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("first", "factors out the first 3 of 4 channels by rule"),
+        ("last", "factors out the last 3 of 4 channels by rule"),
+        ("random", "factors out 3 of 4 channels that were drawn once"),
+        ("variance", "passes on the 1 of 4 principal channels that vary most"),
+        ("variance-reversed", "passes on the 1 of 4 principal channels that vary least"),
+        ("released", "passes on the 1 of 4 channels of largest learned weight"),
+    ],
+)
+def test_a_quarter_passed_on_is_said_as_one_of_four(rule: str, said: str) -> None:
+    redundancy, order = np.array([[0.4, 0.3, 0.1, 0.0]] * 2), np.array([1, 0, 2, 3])
+    rules = alternatives(redundancy[0], order, 1)
+    report = ShuffleReport(1, rule, order, 1, None, ImageOrders(order, redundancy, 1), rules)
+    assert words.answer(report) == (
+        f"Level 1 {said}, the same for every image. Sorted by the redundancy of 2 test images, 2 of 4 channels would "
+        "change sides."
+    )
+    assert words.alternative(next(one for one in rules if one.rule == "entropy")) == (
+        "The order “entropy” would pass on channels of 0.40 nats/pixel on average and factor out 0.13; 2 of 4 channels "
+        "would change sides."
     )
 
 

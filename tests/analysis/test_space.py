@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from torch import Tensor
 
 from eiwflow.analysis.latents import encode
@@ -264,7 +265,12 @@ def test_total_norm_is_that_of_all_levels_together() -> None:
         "spherical": np.array([[3.0, 4.0]] * 3),
     })  # fmt: skip
     assert paths.total("linear").tolist() == [5.0, 2.5, 5.0]
-    assert words.norms(paths).startswith("Half-way the straight line has a norm of 0.50 √d and the arc 1.00 √d")
+    longer = dataclasses.replace(paths, norms=paths.norms | {"linear": paths.norms["linear"] * [[1], [1], [2]]})
+    low, high = stats.chi(25).ppf([0.025, 0.975]) / 5
+    assert words.norms(longer) == (
+        "Half-way the straight line has a norm of 0.50 √d and the arc 1.00 √d, between ends of 1.00 and 2.00; "
+        f"95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
+    )
     assert len(paths.table()) == 12
 
 

@@ -251,6 +251,8 @@ def test_the_headline_and_the_slopes_are_of_the_median_channel() -> None:
     assert words.follow_loudness(followed) == "Only a little: a channel twice as loud is turned down by 6 %."
     said = "Slope of log ω on log σ by channel over 400 test images: −2.00 to −0.08, median −0.09."
     assert words.slopes(followed).startswith(said)
+    of_photographs = dataclasses.replace(followed, sources=tuple(np.arange(400) // 8))
+    assert " over 400 test images of 50 photographs: −2.00 to" in words.slopes(of_photographs)
     assert "its weight is ×0.94 (median over channels)" in words.correlations(followed.correlations)
 
 

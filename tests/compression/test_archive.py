@@ -356,7 +356,9 @@ def test_a_picture_costs_as_much_as_with_its_border_repeated_to_whole_tiles():
 
 def test_words_state_what_the_archive_has_more_as_a_share_of_the_bytes_that_the_flow_states():
     summary = archive.Summary(pictures=1, tiles=4, values=3072, bytes=1500, start_bytes=64, stated_bytes=1200.0)
-    assert words.account(Compressed(b"", summary, {"png": 2345, "webp": 1800}, (32, 32))) == (
+    photo = Compressed(b"", summary, {"png": 2345, "webp": 1800}, (32, 48))
+    assert words.takeaway(photo) == "The photo, 48×32 pixels, takes 1,500 bytes; lossless WebP takes 1,800."
+    assert words.account(photo) == (
         "The flow states 1,200 bytes. The archive has 25 % more: 64 bytes that the first tile starts from, names, and "
         "rounding. PNG takes 2,345 bytes. Every pixel was compared after decoding."
     )

@@ -78,7 +78,15 @@ def test_bars_add_up_to_what_stands_beside_them() -> None:
     assert np.sum([bar.x for bar in bars], axis=0).tolist() == list(ends.x)
     assert sum(ends.x) == made.total and dict(zip(figures.PARTS, ends.x, strict=True)) == made.parameters
     assert all(f"{count:,}" in text for count, text in zip(ends.x, ends.text, strict=True))
-    assert len({bar.marker.pattern.shape for bar in bars}) == 3
+    assert [(bar.name, bar.marker.pattern.shape) for bar in bars] == [
+        ("level 1", ""),
+        ("level 2", "/"),
+        ("level 3", "x"),
+    ]
+    for bar, level in zip(bars, made.levels, strict=True):
+        assert list(bar.x) == [level.parameters[part] for part in figures.PARTS]
+    shares = [float(re.search(r"\(([\d.e+]+) %\)", text)[1]) for text in ends.text]
+    assert shares == pytest.approx([100 * count / made.total for count in ends.x], rel=0.06)
 
 
 def test_lines_end_at_the_smallest_and_the_largest_factor_of_every_step() -> None:

@@ -53,7 +53,10 @@ def test_what_is_claimed_has_a_colour_and_a_shape():
     styles = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in figure.data[1:]}
     assert styles.keys() == {"mean: better", "mean: worse", "mean: no conclusion"}
     assert len({colour for colour, _ in styles.values()}) == len({symbol for _, symbol in styles.values()}) == 3
-    assert {palette.KEPT, palette.EMITTED}.isdisjoint(colour for colour, _ in styles.values())
+    claimed = {colour for colour, _ in styles.values()}
+    assert claimed.isdisjoint(
+        {palette.KEPT, palette.EMITTED, figure.data[0].marker.color}
+    )  # single seeds claim nothing
 
 
 def test_one_seed_has_a_mean_and_no_interval():
@@ -106,4 +109,6 @@ def test_differences_leave_the_first_style_to_the_line_at_0():
     plain = compare.curves({"weighted": a_curve(), "shuffle": a_curve()}, SHARED, "", scrubbed=False)
     apart = compare.curves({"shuffle": a_curve()}, SHARED, "", scrubbed=False, differences=True)
     assert apart.data[1].line.color == plain.data[3].line.color
-    assert apart.layout.yaxis.range[0] < 0
+    for end in (0.1, -3.0):
+        low, high = compare.curves({"a": a_curve(end)}, SHARED, "", scrubbed=False, differences=True).layout.yaxis.range
+        assert low < min(0, a_curve(end).bits_per_dim.min()) and max(0, a_curve(end).bits_per_dim.max()) < high

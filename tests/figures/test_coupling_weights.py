@@ -56,6 +56,8 @@ def test_bars_are_differences_from_the_average_group_by_group() -> None:
     figure = figures.channels(found, before, maps(), 1.0)
     bars, spread, marks = figure.data
     np.testing.assert_allclose(bars.y, found.difference(PLACE), rtol=1e-4)
+    for text, value, rest in zip(bars.text, found.picture.of(PLACE)[0], found.difference(PLACE), strict=True):
+        assert text.endswith(f"<br>ω = {value:.3f}<br>minus its average: {rest:+.3f}".replace("-", "−"))
     np.testing.assert_allclose(marks.y, before.difference(PLACE), rtol=1e-4)
     np.testing.assert_allclose(spread.error_y.array, found.spread(PLACE), rtol=1e-4)
     assert np.diff(bars.x).round(6).tolist() == [1, 1.6, 1, 1.6, 1]

@@ -26,14 +26,21 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
         assert bars[row][:2] == pytest.approx(below[row - 1 : row + 1], abs=1e-4)
     assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion"]
     assert figure.layout.yaxis.ticktext[0] == "<b>Glow's half</b>"
+    # Dotted lines lead up from the end of each bar to the next.
+    dotted = figure.data[0]
+    assert list(dotted.y) == [0, 1, None, 1, 2, None, 2, 3, None]
+    assert [dotted.x[0], dotted.x[3], dotted.x[6]] == [dotted.x[1], dotted.x[4], dotted.x[7]]
+    assert [dotted.x[0], dotted.x[3], dotted.x[6]] == pytest.approx(below[:3], abs=1e-4)
     low, high = figure.layout.xaxis.range
     assert low < 0 and max(rung.saved.lead for rung in made.rungs[1:]) < high
 
 
 def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_symbol(made):
-    effect = made.answers["data"]
-    leads = [figures.Lead(name, data, steps, effect)
-             for name, data, steps in (("a", "one", 500), ("b", "two", 500), ("c", "one", 2500))]  # fmt: skip
+    effect, less = made.answers["start"], made.answers["data"]
+    assert less.lead < effect.lead - 0.02
+    leads = [
+        figures.Lead(*lead) for lead in (("a", "one", 500, effect), ("b", "two", 500, less), ("c", "one", 2500, less))
+    ]
     one, two = figures.with_training(leads).data
     assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
     assert one.y[0] == pytest.approx(effect.lead, abs=1e-5)

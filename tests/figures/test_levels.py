@@ -64,9 +64,10 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     assert all(f"Level {level.number}" in html and f"{level.emitted:,} values" in html for level in passed.levels)
     assert "factors out all it has" in html and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
-        structure = fixed(level.redundancy[0, : level.kept_channels].mean(), 2)
-        said = f"that are passed on, spectral redundancy {structure} nats/pixel on average"
-        assert f"channel maps of {level.shape[1]}×{level.shape[2]} {said}" in html
+        halves = np.split(level.redundancy[0], [level.kept_channels])
+        for half, fate in zip(halves, ("are passed on", "are factored out"), strict=True):
+            said = f"that {fate}, spectral redundancy {fixed(half.mean(), 2)} nats/pixel on average"
+            assert f"Level {level.number}: {len(half)} channel maps of {level.shape[1]}×{level.shape[2]} {said}" in html
 
 
 def test_a_map_is_pointed_out_by_its_channel_its_side_and_its_place_from_1() -> None:

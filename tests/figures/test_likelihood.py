@@ -31,6 +31,8 @@ def test_every_histogram_is_drawn_on_its_own_line_and_likelier_groups_are_named_
     figure = figures.histograms(result, image=3.0)
     rows = [trace for trace in figure.data if trace.fill == "toself"]
     assert len(rows) == 6 and [min(trace.y) for trace in rows] == [5, 4, 3, 2, 1, 0]
+    names = dict(zip(map(int, figure.layout.yaxis.tickvals), figure.layout.yaxis.ticktext, strict=True))
+    assert all(trace.name in names[min(trace.y)] for trace in rows)
     marked = {name for name in figure.layout.yaxis.ticktext if "◀" in name}
     assert marked == {f"<b>◀ {scored.group.name}</b>" for scored in result.likelier}
     (mark,) = [trace for trace in figure.data if trace.text == ("this image",)]
@@ -51,6 +53,9 @@ def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likeli
     scores = [likelihood.BITS, likelihood.TYPICALITY, likelihood.PNG, likelihood.WEBP]
     assert [trace.name for trace in figure.data] == scores
     assert len({trace.marker.symbol for trace in figure.data}) == len(scores)
+    names = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
+    assert all([names[round(y)] for y in trace.y] == list(trace.text) for trace in figure.data)
+    assert list(figure.data[0].text) == [scored.group.name for scored in result.groups]
     for trace in figure.data:
         values = [scored.auroc[trace.name].value for scored in result.groups]
         assert list(trace.x) == pytest.approx(values, abs=1e-4)

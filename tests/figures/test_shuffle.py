@@ -32,7 +32,7 @@ def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
 def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
     """Return a report of redundancies that differs from image to image."""
     redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
-    order, half = np.arange(channels), channels // 2
+    order, half = np.random.default_rng(2).permutation(channels), channels // 2
     others = alternatives(redundancy.mean(axis=0), order, half)
     return ShuffleReport(1, "entropy", order, half, None, ImageOrders(order, redundancy, half), others)
 
@@ -211,6 +211,11 @@ def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
     assert [int(text.split()[1]) for text in kept.text] == list(chosen.order[:6])
     np.testing.assert_allclose(emitted.y, report.images.mean[list(chosen.order[6:])], atol=1e-4)
     assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
+    means = {palette.KEPT: report.images.mean[list(chosen.order[:6])].mean(), palette.EMITTED: np.mean(emitted.y)}
+    lines = {line.line.color: line.y0 for line in shuffle.halves_under(report, rule).layout.shapes}
+    assert lines == pytest.approx(means, abs=1e-4)
+    for bars in (kept, emitted):
+        assert bars.name.endswith(f": {means[bars.marker.color]:.2f} on average")
 
 
 def test_shares_over_images_stand_in_the_order_used() -> None:

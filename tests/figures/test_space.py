@@ -64,14 +64,15 @@ def test_norms_are_in_units_of_the_root_of_d_bold_for_all_levels() -> None:
     assert len(figure.data) == 7 and min(figure.data[0].y) < 1 < max(figure.data[0].y)
 
 
-def test_axis_that_two_charts_share_holds_every_line_and_band() -> None:
-    few = NormPaths(paths().t, np.array([100, 400]), {name: 1.5 * norms for name, norms in paths().norms.items()})
+@pytest.mark.parametrize(("size", "length"), [(1, 1.5), (0.01, 0.1)], ids=["longer lines", "a wider band"])
+def test_axis_that_two_charts_share_holds_every_line_and_band(size: float, length: float) -> None:
+    dimensions = (size * np.array([100, 400])).astype(int)
+    few = NormPaths(paths().t, dimensions, {name: length * norms for name, norms in paths().norms.items()})
     low, high = figures.norm_paths(few, [paths()]).layout.yaxis.range
     for one in (paths(), few):
         figure = figures.norm_paths(one, [paths(), few])
         assert figure.layout.yaxis.range == (low, high)
         assert all(low < min(trace.y) and max(trace.y) < high for trace in figure.data)
-    assert figures.norm_paths(few).layout.yaxis.range[0] > low
     assert figures.norm_paths(paths()).layout.yaxis.range[1] < high
 
 

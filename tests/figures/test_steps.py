@@ -41,6 +41,7 @@ def test_a_film_shows_every_sample_in_the_order_of_steps_with_its_step_below() -
         return file.getvalue()
 
     film = Image.open(io.BytesIO(steps.film_gif({100: webp(200), 0: webp(40), 8: webp(120)})))
+    assert [frame.info["duration"] for frame in ImageSequence.Iterator(film)] == [150, 150, 1500]  # it rests at its end
     frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(film)]
     assert [int(frame[10, 10]) for frame in frames] == [40, 120, 200]
     side = 16 * steps.SCALE

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eiwflow.analysis.train import progress
+from eiwflow.analysis.train import LevelNow, progress
 from eiwflow.figures import palette, train
 from eiwflow.training.run import train as train_flow
 
@@ -59,8 +59,10 @@ def test_every_curve_has_its_rows_and_every_row_its_curve(now):
     rows, names = train.curve_rows(now), lines_of(train.curves(ENDS))
     assert {row["line"] for row in rows} == set(names)
     assert [sum(row["line"] == name for row in rows) for name in names] == [6, 6, 7]
-    test = [row["bits"] for row in rows if row["line"] == names[2]]
-    assert test == [round(bits, 4) for bits in now.curve.probe_bits_per_dim.tolist()]
+    curve = now.curve
+    for name, values in zip(names, (curve.bits_per_dim, curve.smoothed, curve.probe_bits_per_dim), strict=True):
+        assert [row["bits"] for row in rows if row["line"] == name] == [round(bits, 4) for bits in values.tolist()]
+    assert np.ptp(curve.bits_per_dim - curve.smoothed) > 0.01
 
 
 def test_descriptions_hold_no_data_and_can_be_sent(now):
@@ -83,6 +85,17 @@ def test_compared_runs_have_a_colour_and_a_dash_each_that_mean_nothing_else(now)
     rows = train.compared_rows({"run 0": now, "run 1": now})
     assert {row["run"] for row in rows} == {"run 0", "run 1"}
     assert {row["line"] for row in rows} == set(lines_of(description))
+
+
+def test_every_channel_has_its_own_figures_and_is_marked_where_it_would_cross():
+    stays = (True, True, False, False)
+    level = LevelNow(1, (0.1, 0.2, 0.3, 0.4), (1.0, 2.0, 3.0, 4.0), (2, 0, 3, 1), stays, None, count=2)
+    assert [tuple(row.values()) for row in train.channel_rows(level)] == [
+        (1, 2, "passed on", "would cross", 0.3, 3.0),
+        (2, 0, "passed on", "as used", 0.1, 1.0),
+        (3, 3, "factored out", "as used", 0.4, 4.0),
+        (4, 1, "factored out", "would cross", 0.2, 2.0),
+    ]
 
 
 def test_channels_stand_in_the_order_used_on_their_side(now):

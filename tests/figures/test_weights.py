@@ -147,6 +147,7 @@ def test_slopes_leave_out_channels_whose_weight_does_not_vary() -> None:
     assert list(of_part(figure, "factored out", "scatter").x) == [2, 3]
     slope = of_part(figure, "passed on", "scatter")
     assert slope.y[0] + slope.error_y.array[0] == pytest.approx(found.correlations.slope_high[0], rel=1e-3)
+    assert slope.y[0] - slope.error_y.arrayminus[0] == pytest.approx(found.correlations.slope_low[0], rel=1e-3)
     assert {shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1} == {0, -1}
     places = {text.text: text.y for text in figure.layout.annotations}
     low, high = figure.layout.yaxis.range

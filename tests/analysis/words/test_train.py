@@ -42,8 +42,8 @@ def test_nothing_is_said_before_both_curves_exist(now):
 
 
 def test_the_answer_names_the_first_score_as_that_of_the_start(now):
-    curve = replace(now.curve, probe_bits_per_dim=np.array([7.25, 5.5, 4.75]))
-    assert "bits/dim" in answer(now) and answer(replace(now, curve=curve)).endswith(", from 7.25 at the start.")
+    curve = replace(now.curve, probe_bits_per_dim=np.array([5.5, 7.25, 4.75]))
+    assert "bits/dim" in answer(now) and answer(replace(now, curve=curve)).endswith(", from 5.50 at the start.")
 
 
 def test_channels_that_would_move_are_counted_among_those_passed_on():
