@@ -336,6 +336,21 @@ def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data):
     assert run_study(recipe, out).is_done
 
 
+@pytest.mark.parametrize("link", ["{arm}", "{arm}/seed-0"])
+def test_a_run_is_not_made_where_a_link_leads(tmp_path, data, link):
+    # A study of a stranger is continued: what a half-made run would leave is removed, so nothing of this user may be.
+    recipe = tiny_study(data, arms=ARMS[:1], seeds=1)
+    StudyFolder.begin(tmp_path / "s", recipe)
+    place = tmp_path / "s" / link.format(arm=recipe.arms[0].name)
+    place.parent.mkdir(exist_ok=True)
+    (tmp_path / "mine" / "seed-0").mkdir(parents=True)
+    (tmp_path / "mine" / "seed-0" / "notes.txt").write_text("mine")
+    place.symlink_to(tmp_path / "mine")
+    with pytest.raises(TrainingFailed, match=r"of the study is a link; put the folder itself there\."):
+        run_study(recipe, tmp_path / "s")
+    assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["seed-0", "notes.txt"]
+
+
 def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
     recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study"
