@@ -472,13 +472,13 @@ class RunDirectory(WorkFolder):
         yield sink.taken()
 
     def check_folders(self) -> None:
-        """Refuse a run whose samples or checkpoints would be written outside its folder.
+        """Refuse a run whose samples, checkpoints or logs would be written outside its folder.
 
         Raises:
-            RunError: one of the two folders is a link.
+            RunError: one of these folders is a link.
 
         """
-        for folder in (self.samples, self.checkpoints):
+        for folder in (self.samples, self.checkpoints, self.path / "tensorboard", self.path / "wandb"):
             if folder.is_symlink():
                 name = files.printable(self.path.name)
                 raise RunError(f"{folder.name} of the run {name} is a link; put the folder itself there.")

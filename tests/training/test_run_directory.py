@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import threading
 import zipfile
 from pathlib import Path
@@ -169,12 +170,12 @@ def test_a_strangers_log_leads_to_no_file_of_mine_and_holds_nothing_up(tmp_path,
     assert run.state().name == "finished" and (tmp_path / "mine").read_text() == "mine"
 
 
-@pytest.mark.parametrize("folder", ["samples", "checkpoints"])
+@pytest.mark.parametrize("folder", ["samples", "checkpoints", "tensorboard", "wandb"])
 def test_a_strangers_run_overwrites_nothing_of_another(tmp_path, folder):
     mine, theirs = (tiny_run(tmp_path / name, iterations=1) for name in ("mine", "theirs"))
     train(mine, images=tiny_data())
     before = {path: path.read_bytes() for path in mine.path.rglob("*") if path.is_file()}
-    (theirs.path / folder).rmdir()
+    shutil.rmtree(theirs.path / folder, ignore_errors=True)
     (theirs.path / folder).symlink_to(mine.path / folder)
     with pytest.raises(RunError, match=f"{folder} of the run .* is a link"):
         train(theirs, images=tiny_data())
