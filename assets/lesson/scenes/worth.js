@@ -59,7 +59,8 @@ export const worth = {
   asked:
     "Glow is a well-known flow: its channels are mixed at random, and the last half is factored out. The principal " +
     "start turns the channels towards their directions of largest variance before training (PCA), with a random half " +
-    "passed on. Both orders, by variance and by entropy, are set once, on the first batch. Every rung was trained with " +
+    "passed on. Both orders, by variance and by entropy, are set once, on the first batch. A partition says which half of " +
+    "the channels each coupling reads; alternating ones take the same two halves in turn. Every rung was trained with " +
     "several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
     "trainings of small flows; “See more” has every study, also the longer ones. “Close”: the interval of the " +
     "vote, or of another rung, reaches that of the best. Pale: the study claims no step, once all of its comparisons " +
