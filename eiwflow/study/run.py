@@ -413,9 +413,10 @@ def _open(job: Job) -> RunDirectory:
     """Return the run directory of a job; a half-made directory is made again."""
     path = run_folder(job.folder, job.arm, job.seed)
     for folder in (path.parent, path):
-        if folder.is_symlink():  # of a stranger's study, it may lead to any folder of this user
+        # A link in a stranger's study may lead to any folder of this user; a pipe would be waited for.
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             name = files.printable(folder.relative_to(job.folder).as_posix())
-            raise RunError(f"{name} of the study is a link; put the folder itself there.")
+            raise RunError(f"{name} of the study is a link or a file; put a folder there.")
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
         if run.config()[0] != job.recipe:

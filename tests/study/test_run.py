@@ -336,6 +336,16 @@ def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data):
     assert run_study(recipe, out).is_done
 
 
+def test_a_run_is_not_made_in_the_place_of_a_pipe(tmp_path, data):
+    recipe = tiny_study(data, arms=ARMS[:1], seeds=1)
+    StudyFolder.begin(tmp_path / "s", recipe)
+    place = run_folder(tmp_path / "s", recipe.arms[0], 0)
+    place.parent.mkdir()
+    os.mkfifo(place)
+    with pytest.raises(TrainingFailed, match=r"/seed-0 of the study is a link or a file; put a folder there\."):
+        run_study(recipe, tmp_path / "s")
+
+
 @pytest.mark.parametrize("link", ["{arm}", "{arm}/seed-0"])
 def test_a_run_is_not_made_where_a_link_leads(tmp_path, data, link):
     # A study of a stranger is continued: what a half-made run would leave is removed, so nothing of this user may be.
@@ -346,7 +356,7 @@ def test_a_run_is_not_made_where_a_link_leads(tmp_path, data, link):
     (tmp_path / "mine" / "seed-0").mkdir(parents=True)
     (tmp_path / "mine" / "seed-0" / "notes.txt").write_text("mine")
     place.symlink_to(tmp_path / "mine")
-    with pytest.raises(TrainingFailed, match=r"of the study is a link; put the folder itself there\."):
+    with pytest.raises(TrainingFailed, match=r"of the study is a link or a file; put a folder there\."):
         run_study(recipe, tmp_path / "s")
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["seed-0", "notes.txt"]
 
