@@ -615,7 +615,8 @@ def test_samples_of_an_array_and_of_a_folder_are_the_same_whatever_the_batch(pla
     assert np.abs(array[39].astype(int) - last).max() <= 1
 
 
-def test_samples_that_cannot_be_finished_leave_no_array(place, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["a.npy", "a"])
+def test_samples_that_cannot_be_finished_leave_no_file(place, tmp_path, monkeypatch, name):
     decode, calls = MultiScaleFlow.decode, []
 
     def fails_later(flow, latents):
@@ -624,9 +625,12 @@ def test_samples_that_cannot_be_finished_leave_no_array(place, tmp_path, monkeyp
             raise MemoryError
         return decode(flow, latents)
 
-    monkeypatch.setattr(MultiScaleFlow, "decode", fails_later)
-    code, _, _ = run_main("sample", place / "good.safetensors", "--n", 50, "--batch", 8, "--out", tmp_path / "a.npy")
-    assert (code, calls, list(tmp_path.iterdir())) == (1, [8, 8, 8], [])
+    words = ("sample", place / "good.safetensors", "--n", 50, "--batch", 8, "--out", tmp_path / name)
+    with monkeypatch.context() as patch:
+        patch.setattr(MultiScaleFlow, "decode", fails_later)
+        code, _, _ = run_main(*words)
+    assert (code, calls, list(files.walk(tmp_path))) == (1, [8, 8, 8], [])
+    printed(*words)
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a"])

@@ -76,7 +76,7 @@ def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]
 
 
 def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
-    """Write images into a new or empty folder as ``000000.png``, ``000001.png`` and so on.
+    """Write images into a new or empty folder as ``000000.png``, ``000001.png`` and so on; a failure leaves none.
 
     Raises:
         ConfigError: the folder is not empty.
@@ -86,5 +86,12 @@ def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise ConfigError(f"--out is {str(folder)[:200]!r}, which is a folder with files in it; name a new one.")
-    for number, image in enumerate(image for part in images for image in part):
-        (folder / f"{number:06d}.png").write_bytes(png_file(image))
+    paths: list[Path] = []
+    try:
+        for number, image in enumerate(image for part in images for image in part):
+            paths.append(folder / f"{number:06d}.png")
+            paths[-1].write_bytes(png_file(image))
+    except BaseException:  # half a folder would look whole, and be refused the next time
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise

@@ -54,6 +54,8 @@ def read(path: Path) -> object:
 def _reason(error: Exception) -> str:
     if "weights_only" in str(error) or "Unsupported" in str(error):
         return "it holds other objects than tensors; save the state dict alone"
+    if isinstance(error, OSError) and error.strerror:
+        return files.reason(error)
     line = " ".join(str(error).split()) or type(error).__name__
     return line if len(line) <= 120 else line[:119] + "…"
 
