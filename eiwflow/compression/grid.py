@@ -196,8 +196,10 @@ class _Affine:
         shift = ((lower + np.eye(len(lower))) @ ((upper + np.diag(diagonal)) @ bias))[rows]
         # The scale comes first, so U's entries act on scaled values.
         entries = [upper / diagonal, lower]
-        if max(np.abs(each).max() for each in entries) > 1 << 14 or not np.isfinite(shift).all():
+        if max(np.abs(each).max() for each in entries) > 1 << 14:
             raise CompressionError("A 1×1 convolution of this flow is nearly singular; it cannot compress.")
+        if not np.abs(shift).max() * UNIT < 1 << 62:
+            raise CompressionError("An ActNorm of this flow shifts values beyond all bounds; it cannot compress.")
         whole = [np.rint(each * (1 << MATRIX)).astype(np.int64) for each in entries]
         upper_cells, lower_cells = whole
         return cls(

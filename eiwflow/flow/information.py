@@ -87,6 +87,7 @@ def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) ->
 
     Shapes: x (N, C, H, W).
     """
+    import numpy as np
     from scipy.stats import differential_entropy
 
     rows = x.double().permute(1, 0, 2, 3).flatten(1).cpu()
@@ -94,7 +95,8 @@ def marginal_entropy(x: Tensor, values: int = MARGINAL_VALUES, seed: int = 0) ->
         rows = rows[:, torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(seed))[:values]]
     if rows.shape[1] < MIN_VALUES:
         return torch.full((len(rows),), torch.nan, dtype=torch.double)
-    return torch.as_tensor(differential_entropy(rows.numpy(), axis=1))
+    with np.errstate(divide="ignore"):  # of equal values it is −∞
+        return torch.as_tensor(differential_entropy(rows.numpy(), axis=1))
 
 
 def gaussian_entropy(x: Tensor) -> Tensor:

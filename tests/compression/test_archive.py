@@ -245,6 +245,14 @@ def test_a_folder_is_read_no_further_than_its_pictures_may_have_pixels(tmp_path,
     assert read == ["0.png", "1.png"]
 
 
+def test_a_flow_that_shifts_beyond_all_numbers_is_refused_before_anything_is_compressed():
+    flow = small_flow()
+    with torch.no_grad():
+        flow.levels[1].steps[0].actnorm.bias.fill_(1e30)
+    with pytest.raises(CompressionError, match="shifts values beyond all bounds"):
+        compress(flow, "flow", pictures((8, 8, 3)))
+
+
 def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded(monkeypatch):
     file = io.BytesIO()
     Image.new("L", (64, 64)).save(file, "JPEG", progressive=True)

@@ -105,6 +105,12 @@ def test_the_marginal_entropy_of_more_values_is_estimated_from_a_fixed_draw_of_t
     assert not torch.equal(marginal_entropy(x), marginal_entropy(x, seed=1))
 
 
+def test_the_marginal_entropy_of_equal_values_is_minus_infinity_without_a_warning():
+    x = torch.cat([torch.full((2, 1, 8, 8), 0.4), noise(2, 1, 8, 8)], dim=1)
+    constant, other = marginal_entropy(x).tolist()
+    assert constant == -math.inf and math.isfinite(other)
+
+
 def test_a_constant_channel_has_finite_numbers():
     x = torch.full((2, 1, 8, 8), 0.4)
     for measure in (redundancy, entropy_rate, gaussian_entropy):
