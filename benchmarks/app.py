@@ -61,8 +61,14 @@ STANDS = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScr
 
 
 @contextmanager
-def server(log: Path | None = None) -> Iterator[tuple[str, int]]:
-    """Start the app on a free port, what it says into a file; yield its address before it answers, and its process."""
+def server(log: Path | None = None, runs: str | None = None) -> Iterator[tuple[str, int]]:
+    """Start the app on a free port; yield its address before it answers, and its process.
+
+    Args:
+        log: file for what it says.
+        runs: its folder of runs; the project's by default.
+
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -70,7 +76,12 @@ def server(log: Path | None = None) -> Iterator[tuple[str, int]]:
     options = ["--server.port", str(port), "--server.headless", "true"]
     with open(log or os.devnull, "wb") as said:
         process = subprocess.Popen(
-            [*command, *options], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT
+            [*command, *options],
+            cwd=ROOT,
+            env=os.environ | ({} if runs is None else {"EIWFLOW_RUNS": runs}),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
         )
     try:
         yield f"http://127.0.0.1:{port}", process.pid

@@ -12,6 +12,11 @@ With --classroom the server is in classroom mode, every visitor also asks for th
 lesson does, and one flow is trained meanwhile:
 
     python benchmarks/load.py --classroom --visitors 30 --seconds 300 --warm-up 0
+
+With --hostile too, a student starts the training on the page, one client sends moves on Likelihood as fast as it can,
+each with a new seed, and another uploads files of 4 MiB without a pause:
+
+    python benchmarks/load.py --classroom --hostile --visitors 30 --seconds 300 --warm-up 0
 """
 
 from __future__ import annotations
@@ -35,13 +40,19 @@ from itertools import takewhile
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from app import answering, server  # the benchmark beside this one
+from eiwflow.training import worker
+from eiwflow.training.run_directory import RunError, all_runs
 
 PAGES = (
     "",
@@ -73,12 +84,24 @@ SETTLES_S = 10
 
 @dataclass
 class Seen:
-    """What visitors met: seconds by page, what went wrong, and bytes from the server."""
+    """What visitors met.
+
+    Attributes:
+        seconds: of every page.
+        wrong: how often what went wrong.
+        received: bytes from the server.
+        asked: seconds of every question for the scene, and of every vote.
+        health: seconds of every health check.
+        hostile: messages that the flood sent, and uploads by their status.
+
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: {page: [] for page in PAGES})
     wrong: Counter[str] = field(default_factory=Counter)
     received: int = 0
     asked: list[float] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)
+    hostile: Counter[str] = field(default_factory=Counter)
 
 
 def url_of(chance: random.Random) -> dict[str, str]:
@@ -154,7 +177,114 @@ def follow(address: str, until: float, seen: Seen) -> None:
         time.sleep(1)
 
 
-def crowd(address: str, visitors: int, seconds: float, first: int, classroom: bool = False) -> Seen:
+def cookie_of(address: str) -> dict[str, str]:
+    """Return the header that makes a client the same student."""
+    with urlopen(Request(address, headers={"Accept": "text/html"})) as opened:
+        return {"Cookie": str(opened.headers["Set-Cookie"]).partition(";")[0]}
+
+
+def line_to(address: str, **options: Any) -> ClientConnection:  # noqa: ANN401 (those of websockets)
+    """Open a connection as a tab does."""
+    return connect(
+        f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None, **options
+    )
+
+
+def check_health(address: str, until: float, seen: Seen) -> None:
+    """Ask five times a second whether the server is well."""
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        with urlopen(f"{address}/_stcore/health", timeout=PATIENCE_S):
+            seen.health.append(time.perf_counter() - began)
+        time.sleep(0.2)
+
+
+def flood(address: str, until: float, seen: Seen) -> None:
+    """Send moves without a pause, each of which needs a measure of its own; open the connection again and again."""
+    number = 0
+    while time.monotonic() < until:
+        with suppress(ConnectionClosed, OSError, TimeoutError), line_to(address) as line:
+            while time.monotonic() < until:
+                number += 1
+                asked = BackMsg()
+                asked.rerun_script.query_string, asked.rerun_script.page_name = f"seed={number}", "likelihood"
+                line.send(asked.SerializeToString())
+                seen.hostile["moves"] += 1
+                time.sleep(0.01)
+
+
+def first_answer(line: ClientConnection, page: str, states: list[WidgetState]) -> tuple[str, dict[str, Any]]:
+    """Run a page; return its session, and its controls by their keys."""
+    asked, name, controls = BackMsg(), "", dict[str, Any]()
+    asked.rerun_script.page_name = page
+    asked.rerun_script.widget_states.widgets.extend(states)
+    line.send(asked.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(line.recv(timeout=PATIENCE_S))
+        match message.WhichOneof("type"):
+            case "new_session":
+                name = message.new_session.initialize.session_id
+            case "delta" if message.delta.WhichOneof("type") == "new_element":
+                element = getattr(message.delta.new_element, str(message.delta.new_element.WhichOneof("type")))
+                if getattr(element, "id", ""):
+                    controls[element.id.split("-", 2)[-1]] = element
+            case "script_finished" if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                return name, controls
+
+
+def upload(address: str, until: float, seen: Seen) -> None:
+    """Upload files of 4 MiB without a pause, in a new tab whenever they are refused."""
+    edge = "load"
+    head = f'--{edge}\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'.encode()
+    content, student = head + bytes(4 * 2**20) + f"\r\n--{edge}--\r\n".encode(), cookie_of(address)
+    with urlopen(f"{address}/_stcore/health") as health:
+        token = str(health.headers["Set-Cookie"]).partition(";")[0]
+    headers = {"Content-Type": f"multipart/form-data; boundary={edge}", "X-Xsrftoken": token.partition("=")[2]}
+    headers["Cookie"] = f"{student['Cookie']}; {token}"
+    while time.monotonic() < until:
+        with suppress(ConnectionClosed, OSError, TimeoutError), line_to(address, additional_headers=student) as line:
+            session, _ = first_answer(line, "levels", [])
+            status = 0
+            while time.monotonic() < until and status in (0, 204):
+                seen.hostile["uploads"] += 1
+                url = f"{address}/_stcore/upload_file/{session}/{seen.hostile['uploads']}"
+                try:
+                    with urlopen(Request(url, content, headers, method="PUT"), timeout=PATIENCE_S) as answer:
+                        status = answer.status
+                except HTTPError as error:
+                    status = error.code
+                except URLError:  # refused before all was sent
+                    status = 413
+                seen.hostile[f"uploads answered {status}"] += 1
+        time.sleep(0.1)
+
+
+def train_on_the_page(address: str) -> None:
+    """Press Start on Train as a student does, with the page's own choices."""
+    with line_to(address, additional_headers=cookie_of(address)) as line:
+        _, controls = first_answer(line, "train", [])
+        states = []
+        for control in controls.values():
+            if hasattr(control, "options") and control.options:
+                states.append(WidgetState(id=control.id, string_value=control.options[control.default]))
+        states.append(WidgetState(id=controls["start-minute"].id, trigger_value=True))
+        first_answer(line, "train", states)
+
+
+def end_trainings(runs: Path) -> int:
+    """Stop all trainings, which would outlive the server; return how many there were."""
+    every = all_runs(runs)
+    for run in every:
+        with suppress(RunError):  # it has ended
+            worker.ask(run)
+    while any(run.state().alive for run in every):
+        time.sleep(0.5)
+    return len(every)
+
+
+def crowd(
+    address: str, visitors: int, seconds: float, first: int, classroom: bool = False, hostile: bool = False
+) -> Seen:
     """Let so many visit at once; return what they met."""
     each, until = [Seen() for _ in range(visitors)], time.monotonic() + seconds
     threads = [
@@ -162,6 +292,9 @@ def crowd(address: str, visitors: int, seconds: float, first: int, classroom: bo
     ]
     if classroom:
         threads += [threading.Thread(target=follow, args=(address, until, seen)) for seen in each]
+    for act in (check_health, *((flood, upload) if hostile else ())):
+        each.append(Seen())
+        threads.append(threading.Thread(target=act, args=(address, until, each[-1])))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -172,6 +305,8 @@ def crowd(address: str, visitors: int, seconds: float, first: int, classroom: bo
             together.seconds[page] += values
         together.wrong += seen.wrong
         together.received += seen.received
+        together.health += seen.health
+        together.hostile += seen.hostile
     return together
 
 
@@ -247,11 +382,11 @@ def training(wanted: bool) -> Iterator[None]:
             process.wait()
 
 
-def measure(visitors: int, seconds: float, warm_up: float, classroom: bool, log: Path) -> dict[str, Any]:
+def measure(visitors: int, seconds: float, warm_up: float, classroom: bool, hostile: bool, log: Path) -> dict[str, Any]:
     """Return times, faults and the server's memory before, while and after so many visit."""
     if classroom:
         os.environ["EIWFLOW_MODE"] = "classroom"
-    with server(log) as (address, pid), training(classroom):
+    with TemporaryDirectory() as runs, server(log, runs) as (address, pid), training(classroom and not hostile):
         answering(address)
         time.sleep(SETTLES_S)
         empty, one, children = mib(pid), list[float](), list[float]()
@@ -264,7 +399,11 @@ def measure(visitors: int, seconds: float, warm_up: float, classroom: bool, log:
             time.sleep(FORGOTTEN_S)
         before, memory = mib(pid), list[float]()
         with watching(pid, memory, children):
-            seen = crowd(address, visitors, seconds, 0, classroom)
+            if hostile:
+                train_on_the_page(address)
+            load = os.getloadavg()[0]
+            seen = crowd(address, visitors, seconds, 0, classroom, hostile)
+            trained = end_trainings(Path(runs))
         time.sleep(FORGOTTEN_S)
         after = mib(pid)
     every = sorted(second for values in seen.seconds.values() for second in values)
@@ -280,6 +419,11 @@ def measure(visitors: int, seconds: float, warm_up: float, classroom: bool, log:
             if classroom
             else {}
         ),
+        "health_median_s": statistics.median(seen.health),
+        "health_p95_s": statistics.quantiles(seen.health, n=20)[-1],
+        "health_most_s": max(seen.health),
+        "load_before": load,
+        **({"hostile": dict(seen.hostile), "trainings": trained} if hostile else {}),
         "mib_received": seen.received / 2**20,
         "errors": dict(seen.wrong + lone.wrong),
         "tracebacks": tracebacks(log),
@@ -303,11 +447,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--warm-up", type=float, default=90.0, help="seconds of the same before it is measured")
     parser.add_argument("--classroom", action="store_true", help="a class, while one flow is trained")
+    parser.add_argument("--hostile", action="store_true", help="beside one client that floods and one that uploads")
     log = Path(gettempdir()) / "eiwflow-load.log"
     parser.add_argument("--log", type=Path, default=log, help="file for what the server says")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = measure(options.visitors, options.seconds, options.warm_up, options.classroom, options.log)
+    found = measure(options.visitors, options.seconds, options.warm_up, options.classroom, options.hostile, options.log)
     if options.json:
         print(json.dumps(found))
         return
