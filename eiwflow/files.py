@@ -200,6 +200,13 @@ def walk(folder: Path) -> Iterator[Path]:
                 continue
 
 
+def visible(folder: Path) -> Iterator[Path]:
+    """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered."""
+    for place, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+
+
 def complaint(path: Path, most: int | None = None) -> str:
     """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import visible
 from .images import DataError, Factor, ImageData, check_images, is_file
 from .on_disk import SHOWN, Files, Pictures, decoded
 from .split import tenth_by_hash
@@ -130,7 +131,7 @@ def _in_words(classes: Sequence[str]) -> str:
 
 def _left_out(folder: Path) -> str:
     """Return the counts of pictures of other kinds, as a part of a note."""
-    kinds = Counter(path.suffix.lower() for path in folder.rglob("*") if path.suffix.lower() in OTHER_SUFFIXES)
+    kinds = Counter(path.suffix.lower() for path in visible(folder) if path.suffix.lower() in OTHER_SUFFIXES)
     words = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
     return f"; left out, as their kinds are not read: {words}" if words else ""
 
@@ -153,8 +154,6 @@ def picture_names(folder: Path) -> list[str]:
 
 def _picture_names(folder: Path) -> Iterator[str]:
     """Yield the pictures' paths within the folder, with forward slashes."""
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and is_file(path):
-            yield inside.as_posix()
+    for path in visible(folder):
+        if path.suffix.lower() in SUFFIXES and is_file(path):
+            yield path.relative_to(folder).as_posix()

@@ -16,6 +16,7 @@ from typing import Self
 
 import numpy as np
 
+from ..files import visible
 from .folder import SUFFIXES, TEST_FOLDERS
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
 from .on_disk import Pictures, decoded
@@ -41,8 +42,7 @@ def is_shard(name: str) -> bool:
 
 def shards_in(folder: Path) -> list[Path]:
     """Return the shards in a folder and below it by their paths, hidden ones left out."""
-    inside = (path.relative_to(folder) for path in folder.rglob("*") if is_shard(path.name) and is_file(path))
-    return [folder / path for path in sorted(inside) if not any(part.startswith(".") for part in path.parts)]
+    return sorted(path for path in visible(folder) if is_shard(path.name) and is_file(path))
 
 
 def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_folders_below_count_and_hidden_files_do_not(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     data = load(tmp_path, size=8)
     assert len(data.train) + len(data.test) == 12
+
+
+def test_hidden_folders_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder on Train took the server 103 s, most of them in folders of programs."""
+    fill(tmp_path, 12)
+    hidden = tmp_path / ".cache" / "deep"
+    hidden.mkdir(parents=True)
+    fill(hidden, 3)
+    entered, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: entered.append(str(path)) or scandir(path))
+    data = load(tmp_path, size=8)
+    assert len(data.train) + len(data.test) == 12
+    assert set(entered) == {str(tmp_path)}
 
 
 def test_grey_pictures_make_images_of_one_channel(tmp_path: Path) -> None:

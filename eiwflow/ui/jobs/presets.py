@@ -197,7 +197,7 @@ def _stamp(name: str) -> object:
 
 
 def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
-    for file in islice(folder.rglob("*"), MAX_LISTED):
+    for file in islice(files.visible(folder), MAX_LISTED):
         with suppress(OSError):  # a link to nowhere, or a file deleted meanwhile
             yield str(file), *files.stamp(file)
 
