@@ -9,12 +9,21 @@ function favourite(options, votes) {
 }
 
 /**
+ * The vote in a choice as a link has it: one of a scene's options, behind which the data that are shown may stand, or
+ * what its ballot takes; nothing where it is neither.
+ */
+export function voteOf({ votes, ballot }, choice) {
+  const [key] = choice.split(".");
+  return votes ? (votes.find(([one]) => one === key)?.[0] ?? "") : ballot?.test(choice) ? choice : "";
+}
+
+/**
  * One's own choices, or in front of a class its favourites, in a sentence; what a scene found beside it, where it did.
  */
 export function choicesNamed({ possible, kept, results, tallies }) {
   const said = possible.flatMap(({ number, short, votes }) => {
     const tally = tallies[number],
-      own = votes?.find(([key]) => key === kept[number]);
+      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""));
     const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
     return text ? [`${short}: ${text}`] : [];
   });

@@ -1,4 +1,5 @@
 // A class in the lesson: votes go to the server, the lecturer's scene comes from it. Without a class nothing is asked.
+import { voteOf } from "./choices.js";
 import { el } from "./draw.js";
 
 const EVERY_MS = 1000,
@@ -59,7 +60,10 @@ export function joinClass(stage) {
     tally.hidden = clear.hidden = !options && !ballot;
     if (tally.hidden) return;
     if (known.scene === String(number)) stage.tallies[number] = votes;
-    const all = Object.entries(votes).reduce((sum, [key, count]) => sum + (isVote(stage.scene, key) ? count : 0), 0);
+    const all = Object.entries(votes).reduce(
+      (sum, [key, count]) => sum + (voteOf(stage.scene, key) === key ? count : 0),
+      0,
+    );
     const counted = all === 1 ? "1 vote" : `${all} votes`;
     clear.hidden = !all;
     if (ballot) {
@@ -136,20 +140,17 @@ export function joinClass(stage) {
   return {
     moved() {
       const scene = String(stage.scene.number),
-        choice = stage.choice;
+        choice = voteOf(stage.scene, stage.choice);
       if (teacher) {
         if (kept.scene !== scene) send("scene", { scene: (kept.scene = scene) }).then(ask);
         return;
       }
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;
-      if (isVote(stage.scene, choice) && kept[scene] !== choice) vote(scene, choice);
+      if (choice && kept[scene] !== choice) vote(scene, choice);
     },
   };
 }
-
-/** Whether a choice in a scene is a vote: one of its options, or what its ballot takes. */
-const isVote = ({ votes, ballot }, choice) => Boolean(votes?.some(([key]) => key === choice) || ballot?.test(choice));
 
 /** What was sent already, kept when the stage is built anew. */
 function root(stage) {

@@ -34,6 +34,7 @@ def named(kept: dict[int, str], results: dict[int, str], tallies: dict[int, dict
         ({}, {}, {}, NONE),
         ({8: "less"}, {}, {}, "You chose. Weights: it listens less."),
         ({13: "unknown"}, {}, {}, NONE),
+        ({13: "half.letters32"}, {13: "principal start"}, {}, "You chose. The ladder: half by variance."),
         (
             {5: "m3f", 8: "more"},
             {5: "yours 3rd"},
