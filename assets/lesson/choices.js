@@ -23,7 +23,7 @@ export function voteOf({ votes, ballot }, choice) {
 export function choicesNamed({ possible, kept, results, tallies }) {
   const said = possible.flatMap(({ number, short, votes }) => {
     const tally = tallies[number],
-      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""));
+      own = votes?.find(([key]) => key === voteOf({ votes, ballot: null }, kept[number] ?? ""));
     const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
     return text ? [`${short}: ${text}`] : [];
   });

@@ -110,12 +110,14 @@ def move(page: Page, label: str, value: float) -> None:
     )
 
 
-#: Notes what a canvas writes, how opaque its rectangles are, and the size of pictures that it draws, from now on.
+#: Notes from now on what a canvas writes, its rectangles, how opaque they are, and the size of pictures that it draws.
 WATCHED = """() => { const drawn = CanvasRenderingContext2D.prototype, { fillText, fillRect, drawImage } = drawn;
     const seen = window.written; window.written = []; window.pictures = []; window.opacities = [];
+    window.boxes = [];
     if (seen) return;  // it notes already
     drawn.fillText = function (text, ...at) { written.push(String(text)); return fillText.call(this, text, ...at); };
-    drawn.fillRect = function (...box) { opacities.push(this.globalAlpha); return fillRect.apply(this, box); };
+    drawn.fillRect = function (...box) {
+        opacities.push(this.globalAlpha); boxes.push(box); return fillRect.apply(this, box); };
     drawn.drawImage = function (image, ...box) {
         pictures.push(`${image.width}×${image.height}`); return drawImage.call(this, image, ...box); }; }"""
 
@@ -449,7 +451,7 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     assert not any("saved" in text for text in told)
     page.evaluate("written.length = 0")
     page.get_by_role("button", name="half by variance").click()
-    page.locator("[data-lesson=sentence]", has_text=re.compile("buys? most")).wait_for()
+    page.locator("[data-lesson=sentence]", has_text="half by variance").wait_for()
     assert canvas(page, ".room canvas") != before
     assert new <= set(page.evaluate("written"))  # a rung is explained beside its answer, too
     labels = [text for text in page.evaluate("written") if re.fullmatch(r"\d\.\d\d bits saved", text)]
@@ -461,23 +463,39 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     for name, made in ours.items():
         page.get_by_role("button", name=re.sub(r"\d+$", "", name), exact=True).click()
         steps = {rung.name: rung.step for rung in made.rungs if rung.step is not None}
-        page.evaluate("opacities.length = 0")
+        page.evaluate("opacities.length = boxes.length = 0")
         page.get_by_role("group", name="Your vote").get_by_role("button").first.click()  # it is drawn once
         pale = sum(opacity < 1 for opacity in page.evaluate("opacities"))
         assert pale == sum(step.claim == "no conclusion" for step in steps.values())
+        # Of a rung are drawn its foot, the saving below, the step, and twice a line with two ends: the step's interval.
+        of_rungs = [drawn for drawn in zip(*[iter(page.evaluate("boxes")[-9 * len(steps) :])] * 9, strict=True)]
+        zero, wide = of_rungs[0][0][0] + 2, max(drawn[6][2] for drawn in of_rungs)
+        unit = wide / max(step.lead_interval[1] - step.lead_interval[0] for step in steps.values())
+        for drawn, rung in zip(of_rungs, made.rungs[1:], strict=True):
+            assert rung.saved and rung.step
+            below, (low, high) = rung.saved.lead - rung.step.lead, rung.step.lead_interval
+            ends = [drawn[6][0] - zero, drawn[6][0] + drawn[6][2] - zero]
+            assert ends == pytest.approx([unit * (below + low), unit * (below + high)], abs=0.5)
         best = max(steps, key=lambda rung: steps[rung].lead)
-        whole = made.rungs[-1].saved
+        whole, longest_step = made.rungs[-1].saved, steps[best]
         assert whole is not None
-        said = f" most, {steps[best].lead:.2f} of {whole.lead:.2f} bits."
-        for button in page.get_by_role("group", name="Your vote").get_by_role("button").all():
+        others = [step for step in steps.values() if step is not longest_step and step.lead_interval[0] > 0]
+        close = [step for step in others if step.lead_interval[1] >= longest_step.lead_interval[0]]
+        buttons = page.get_by_role("group", name="Your vote").get_by_role("button").all()
+        assert [button.inner_text() for button in buttons] == list(steps)  # every rung can be voted on
+        for button in buttons:
             button.click()
-            wait_for(page, said)
-            vote = steps.get(button.inner_text())
-            close = vote is not None and vote.lead_interval[1] >= steps[best].lead_interval[0]
-            low, others = steps[best].lead_interval[0], [step for step in steps.values() if step is not steps[best]]
-            right = "Right, but close" if any(step.lead_interval[1] >= low for step in others) else "Right"
-            verdict = right if vote is steps[best] else "Too close to call" if close else "Not quite"
-            assert sentence(page).startswith(f"{verdict}: on ") and best in sentence(page)
+            own = steps[button.inner_text()]
+            wait_for(page, f"{best} {longest_step.lead:.2f}, of" if own in close else f"{longest_step.lead:.2f} of")
+            claim = re.search(rf"{best} (leads? with|buys? most,) ", sentence(page))
+            if own in close:
+                assert claim is None  # too close: both are named, none is said to buy most
+                assert re.search(rf"^Close: on \w+, {button.inner_text()} buys? {own.lead:.2f}, ", sentence(page))
+            else:
+                verdict = "Not quite" if own is not longest_step else "Right, but close" if close else "Right"
+                assert claim and claim[1].startswith("lead" if close else "buy")
+                assert sentence(page).startswith(f"{verdict}: on ")
+            assert sentence(page).endswith(f" of {whole.lead:.2f} bits.")
     assert len(ours) > 1
 
 
@@ -576,10 +594,15 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
     alone = re.findall(r"level 1 anew: (\d+ grey levels off)", page.locator(".home-cards").inner_text())[0]
     made = by_set(bundled())
-    half = next(rung.saved for rung in made[min(made)].rungs if rung.name == "half by entropy")
-    assert half is not None
-    less = f"by entropy, faces need {half.lead:.2f} bits per value less than with Glow’s half"  # as scene 13 has it
-    assert less in page.locator(".home-cards").inner_text()
+    whole = made[min(made)].rungs[-1].saved
+    assert whole is not None and whole.lead_interval[0] > 0
+    parts = "start, half, weights and partitions"  # together, as in scene 13: no rung alone saves as much
+    assert f"{parts} save {whole.lead:.2f} bits per value on faces." in page.locator(".home-cards").inner_text()
+    page.keyboard.press("PageUp")
+    page.get_by_role("button", name="letters", exact=True).click()
+    page.get_by_role("button", name="entropy weights").click()
+    page.keyboard.press("PageDown")
+    assert "The ladder: entropy weights" in page.locator(".caption").inner_text()
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == 8 and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()

@@ -4,7 +4,7 @@ import { addedUp } from "../curve.js";
 import { colours, el, percent, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
-import { ladders } from "./worth.js";
+import { ladders, wholeOf } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
 const HOMEWORK = "homework";
@@ -19,8 +19,8 @@ export const ending = {
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half " +
     "of its values, is resampled, and the work is the multiplications of the couplings’ networks; its channels stand " +
-    "in the order by entropy, with their structure. Glow is a well-known flow whose half is fixed by position: scene " +
-    "13 compares with it, scene 7 with a half that was chosen badly.",
+    "in the order by entropy, with their structure. The bits saved are counted from Glow, a well-known flow whose half is fixed by position: scene " +
+    "13 compares with it, rung by rung, scene 7 with a half that was chosen badly.",
   more: { page: "levels" },
 
   build(stage) {
@@ -124,13 +124,11 @@ export const ending = {
         "The structure of the channels in the flow’s order",
       );
 
-    // What a split that looks at the data saved above Glow's fixed half in the study that scene 13 opens with.
-    const half = ladders(pack.head.studies ?? [])[0]?.rungs.find(({ name }) => name === "half by entropy")?.saved,
-      set = ladders(pack.head.studies ?? [])[0]?.data.replace(/\d+$/, ""),
-      bought =
-        half?.low > 0
-          ? `: by entropy, ${set} need ${half.lead.toFixed(2)} bits per value less than with Glow’s half`
-          : "";
+    // What the choices saved together above Glow's fixed half in the study that scene 13 opens with.
+    const [ladder] = ladders(pack.head.studies ?? []),
+      whole = ladder && wholeOf(ladder),
+      list = whole && [...whole.parts.slice(0, -2), whole.parts.slice(-2).join(" and ")].join(", "),
+      bought = whole ? `: ${list} save ${whole.bits} bits per value on ${whole.data}` : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",
@@ -138,7 +136,7 @@ export const ending = {
       card(there, "A flow turns a picture into noise, and back."),
       card(bars, "It counts bits by noise and stretching."),
       card(scales, `Several scales: detail leaves early, and the other levels take ${percent(later)} of the work.`),
-      card(sorted, `Look at the data before you split${bought}.`),
+      card(sorted, `Look at the data first${bought}.`),
     );
     const questions = el(
       "ol",

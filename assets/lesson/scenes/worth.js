@@ -8,6 +8,7 @@ const RUNGS = [
   ["entropy", "half by entropy"],
   ["weights", "entropy weights"],
   ["partitions", "random partitions"],
+  ["information", "partitions by information"],
 ];
 
 /** What is new in a rung; other rungs have the words of their study. */
@@ -17,15 +18,26 @@ const NEW = {
   "half by variance": "the half that varies least leaves",
   "half by entropy": "the half with least structure leaves",
   "entropy weights": "each picture sets its weights",
-  "random partitions": "couplings read other halves in turn",
-  "partitions by information": "they read what tells most of the rest",
+  "random partitions": "each coupling reads its own random half",
+  "partitions by information": "each reads the half that tells most",
 };
 
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 
+/** The choices that make up a ladder, by what the names of its rungs say. */
+const PARTS = [
+  ["principal start", "start"],
+  ["half by", "half"],
+  ["weights", "weights"],
+  ["partitions", "partitions"],
+];
+
 /** How opaque a step is of which its study claims nothing. */
 const PALE = 0.4;
+
+/** A verb that agrees with the name of a rung. */
+const verb = ({ name }, singular, plural) => (/weights|partitions/.test(name) ? plural : singular);
 
 const savedBits = (bits) => `${Math.abs(bits).toFixed(2)} bits ${bits < 0 ? "lost" : "saved"}`;
 
@@ -45,6 +57,21 @@ export function ladders(studies) {
   return [...found.values()].sort((a, b) => a.data.localeCompare(b.data));
 }
 
+/** What the highest rung of a ladder saves in all, and by which choices; nothing where no saving is certain. */
+export function wholeOf({ rungs, data }) {
+  const { saved } = rungs.at(-1);
+  if (!(saved?.low > 0)) return null;
+  const parts = PARTS.filter(([text]) => rungs.some(({ name }) => name.includes(text))).map(([, part]) => part);
+  return { bits: saved.lead.toFixed(2), parts, data: dataOf({ data }) };
+}
+
+/** The ends of a step's 95 % interval, where its bar ends: above what the rung below saves. */
+function endsOf({ saved, step }) {
+  if (!saved || !step) return [0, 0];
+  const below = saved.lead - step.lead;
+  return [below + step.low, below + step.high];
+}
+
 export const worth = {
   number: 13,
   noPicture: true,
@@ -61,16 +88,16 @@ export const worth = {
     "start turns the channels towards their directions of largest variance before training (PCA), with a random half " +
     "passed on. Both orders, by variance and by entropy, are set once, on the first batch. A partition says which half of " +
     "the channels each coupling reads; alternating ones take the same two halves in turn. Every rung was trained with " +
-    "several seeds and compared seed by seed; the thin line is the 95 % interval of its saving. These are short " +
-    "trainings of small flows; “See more” has every study, also the longer ones. “Close”: the interval of the " +
-    "vote, or of another rung, reaches that of the best. Pale: the study claims no step, once all of its comparisons " +
-    "are counted.",
+    "several seeds and compared seed by seed; the thin line is the 95 % interval of its own step. These are short " +
+    "trainings of small flows; “See more” has every study, also the longer ones. “Close”: the interval of a step lies " +
+    "above zero and meets that of the longest. Pale: the study claims no step, once all of its comparisons are " +
+    "counted: among many, one interval can miss zero by chance.",
   more: { page: "compare" },
   cannot: ({ pack }) => (ladders(pack.head.studies ?? []).length ? null : "There are no studies with a ladder here."),
 
   build(stage) {
     const all = ladders(stage.pack.head.studies),
-      most = Math.max(...all.flatMap(({ rungs }) => rungs.map((one) => one.saved?.high ?? 0)));
+      most = Math.max(...all.flatMap(({ rungs }) => rungs.map((one) => endsOf(one)[1])));
     const known = RUNGS.filter(([, rung]) => all.some(({ rungs }) => rungs.some(({ name }) => name.includes(rung))));
     const [, guessed, shownSet] = /^(\w+?)(?:\.(\w+))?$/.exec(stage.choice) ?? [];
     let voted = RUNGS.some(([key]) => key === guessed) ? guessed : "",
@@ -125,10 +152,21 @@ export const worth = {
           context.globalAlpha = rung.step?.claim === "no conclusion" ? PALE : 1;
           context.fillRect(x(before), y, x(Math.max(saved, saved - step)) - x(before), tall);
           context.globalAlpha = 1;
+          const [low, high] = endsOf(rung).map(x),
+            end = Math.max(high, x(saved), x(saved - step));
+          const cap = 0.4 * tall;
+          const lines = [
+            { colour: ink.paper, edge: 1.5 },
+            { colour: ink.ink, edge: 0 },
+          ];
+          for (const { colour, edge } of rung.step ? lines : []) {
+            // A line with an edge of paper: it shows on every colour.
+            context.fillStyle = colour;
+            context.fillRect(low - edge, y + tall / 2 - 1 - edge, high - low + 2 * edge, 2 + 2 * edge);
+            for (const at of [low, high])
+              context.fillRect(at - 1 - edge, y + (tall - cap) / 2 - edge, 2 + 2 * edge, cap + 2 * edge);
+          }
           context.fillStyle = ink.ink;
-          const end = rung.saved ? Math.max(x(rung.saved.high), x(saved)) : x(0);
-          if (rung.saved)
-            context.fillRect(x(rung.saved.low), y + tall / 2 - 1, x(rung.saved.high) - x(rung.saved.low), 2);
           context.fillText(
             i ? savedBits(saved) : "the others are compared with this",
             end + 10,
@@ -143,14 +181,18 @@ export const worth = {
       if (!voted) return stage.say("Vote: which rung saves most bits over the one below?");
       const best = here.rungs.slice(1).reduce((a, b) => ((b.step?.lead ?? 0) > (a.step?.lead ?? 0) ? b : a)),
         own = here.rungs.find(({ name }) => name.includes(RUNGS.find(([key]) => key === voted)[1])),
-        meets = (rung) => rung !== best && (rung?.step?.high ?? Number.NEGATIVE_INFINITY) >= best.step.low,
-        whole = here.rungs.at(-1).saved.lead;
-      const right = here.rungs.some(meets) ? "Right, but close" : "Right",
-        verdict = own === best ? right : meets(own) ? "Too close to call" : "Not quite";
+        meets = ({ step }) => step?.low > 0 && step !== best.step && step.high >= best.step.low,
+        whole = minus(here.rungs.at(-1).saved.lead.toFixed(2)),
+        bits = (rung) => minus(rung.step.lead.toFixed(2)),
+        close = here.rungs.some(meets);
       stage.results[worth.number] = RUNGS.find(([one]) => one === voted)[1];
-      stage.say(
-        `${verdict}: on ${dataOf(here)}, ${best.name} ${/weights$/.test(best.name) ? "buy" : "buys"} most, ${minus(best.step.lead.toFixed(2))} of ${minus(whole.toFixed(2))} bits.`,
-      );
+      const leads = `${best.name} ${close ? `${verb(best, "leads", "lead")} with` : `${verb(best, "buys", "buy")} most,`}`;
+      if (own && meets(own))
+        return stage.say(
+          `Close: on ${dataOf(here)}, ${own.name} ${verb(own, "buys", "buy")} ${bits(own)}, ${best.name} ${bits(best)}, of ${whole} bits.`,
+        );
+      const verdict = own !== best ? "Not quite" : close ? "Right, but close" : "Right";
+      stage.say(`${verdict}: on ${dataOf(here)}, ${leads} ${bits(best)} of ${whole} bits.`);
     };
     const publish = () => stage.choose(here === all[0] ? voted : `${voted}.${here.data}`);
     const vote = choices(
@@ -179,8 +221,8 @@ export const worth = {
     const caption = el("p", { className: "caption" });
     const told = () => {
       caption.textContent =
-        `Bits per value saved over the lowest rung. Grey: by the rungs below; blue: by this one; orange: lost by it; ` +
-        `pale: too close to call. Line: 95 % interval, of ${here.rungs[1].saved.seeds} trainings, ${number(here.iterations)} steps each.`;
+        `Bits per value saved. Grey: by the rungs below; blue: by this one; orange: lost by it; pale: may be chance. ` +
+        `Line: its 95 % interval, ${here.rungs[1].saved.seeds} trainings of ${number(here.iterations)} steps.`;
     };
     told();
     stage.host.append(caption, el("div", { className: "ballots" }, vote.row, sets ? sets.row : null));
