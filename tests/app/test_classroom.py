@@ -28,7 +28,7 @@ from eiwflow.ui.classroom import join
 from eiwflow.ui.classroom.board import ABSENT_S, MOST_SCENES, MOST_VISITORS, Board
 from eiwflow.ui.jobs import control, presets, runs
 from eiwflow.ui.jobs import queue as queues
-from eiwflow.ui.jobs.queue import Queue, Ticket
+from eiwflow.ui.jobs.queue import MOST_WAITING, Queue, Ticket
 
 from ..made.server import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
@@ -300,6 +300,25 @@ def test_a_student_has_one_training_at_a_time(device: Device) -> None:
     device.end()
     until(lambda: queue.of("a") is None)
     queue.ask(ticket(device, "a"))
+
+
+def test_the_cookies_of_one_client_do_not_go_before_other_addresses(device: Device) -> None:
+    """Sixty cookies filled the queue, and all others of the class were refused."""
+    queue, device.busy = Queue(), True
+
+    def ask(visitor: str, address: str) -> Ticket:
+        return queue.ask(Ticket(visitor, tiny_recipe(), device.start, address=address))
+
+    many = [ask(f"cookie {number}", "10.0.0.1") for number in range(MOST_WAITING)]
+    with pytest.raises(RunError, match=f"{MOST_WAITING} trainings are waiting"):
+        ask("one more", "10.0.0.1")
+    other = ask("other", "10.0.0.2")
+    assert queue.waiting() == [many[0], other, *many[1:-1]]
+    assert many[-1].state == "ended" and f"{MOST_WAITING} trainings are waiting" in many[-1].refusal
+    teachers = queue.ask(Ticket(roles.TEACHER, tiny_recipe(), device.start, teacher=True))
+    assert queue.waiting()[0] is teachers and many[-2].state == "waiting"
+    for waiting in queue.waiting():
+        queue.leave(waiting)
 
 
 def test_a_long_training_and_a_full_allowance_are_refused(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Ticket:
         recipe: of the training.
         start: starts it, and returns its run.
         teacher: whether the teacher asked: then it is the next training, and has no limits.
+        address: of the browser. Addresses take turns, since a client may have many cookies.
         state: waiting, running or ended.
         run: its run, once started.
         refusal: a sentence if it was not started, else empty.
@@ -47,6 +49,7 @@ class Ticket:
     recipe: Recipe
     start: Callable[[], RunDirectory]
     teacher: bool = False
+    address: str = ""
     state: str = WAITING
     run: RunDirectory | None = None
     refusal: str = ""
@@ -77,9 +80,13 @@ class Queue:
         with self._lock:
             if not ticket.teacher and self.of(ticket.visitor) is not None:
                 raise RunError("You have a training in the queue or under way: wait for it, or stop it first.")
-            if not ticket.teacher and len(self.waiting()) >= MOST_WAITING:
-                raise RunError(f"{MOST_WAITING} trainings are waiting: try again later.")
             self._tickets.insert(0 if ticket.teacher else len(self._tickets), ticket)
+            if len(waiting := self.waiting()) > MOST_WAITING and not ticket.teacher:
+                last = waiting[-1]
+                last.refusal, last.state = f"{MOST_WAITING} trainings are waiting: try again later.", ENDED
+                if last is ticket:
+                    self._tickets.remove(ticket)
+                    raise RunError(ticket.refusal)
             ended = [other for other in self._tickets if other.state == ENDED]
             for old in ended[:-MOST_ENDED]:
                 self._tickets.remove(old)
@@ -113,9 +120,16 @@ class Queue:
             return next((ticket for ticket in reversed(self._tickets) if visitor and ticket.visitor == visitor), None)
 
     def waiting(self) -> list[Ticket]:
-        """Return the waiting tickets, in the order of their start."""
+        """Return the waiting tickets in the order of their start: the first of each address, then the second ones."""
+        counts: Counter[str] = Counter()
+        rounds: dict[int, list[Ticket]] = {}
         with self._lock:
-            return [ticket for ticket in self._tickets if ticket.state == WAITING]
+            for ticket in self._tickets:
+                if ticket.state == WAITING:
+                    number = 0 if ticket.teacher else 1 + counts[ticket.address]
+                    counts[ticket.address] += not ticket.teacher
+                    rounds.setdefault(number, []).append(ticket)
+        return [ticket for number in sorted(rounds) for ticket in rounds[number]]
 
     def running(self) -> Ticket | None:
         """Return the ticket of the running training."""

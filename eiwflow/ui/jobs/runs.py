@@ -233,7 +233,7 @@ def begin(chosen: Recipe, device: str) -> RunDirectory | None:
             _check_time(chosen, device)
             return go()
 
-        QUEUE.ask(Ticket(access.visitor_id(), chosen, go_in_time))
+        QUEUE.ask(Ticket(access.visitor_id(), chosen, go_in_time, address=st.context.ip_address or ""))
         return None
     try:
         return go()
