@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -228,6 +229,13 @@ def printable(name: str, most: int = 80) -> str:
     """Return a file's name for display: printable characters, shortened."""
     text = "".join(letter if letter.isprintable() else "�" for letter in name[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def without_controls(text: str) -> str:
+    """Return a text without control characters: a name in an untrusted file may hold commands to the terminal."""
+    return "".join(
+        "�" if unicodedata.category(letter) in ("Cc", "Cf") and letter not in "\n\t" else letter for letter in text
+    )
 
 
 # ---------------------------------------------------------------------- writing

@@ -1069,6 +1069,21 @@ def test_text_of_a_foreign_file_gives_no_orders_to_the_terminal(tmp_path, capsys
     assert not set("\x1b\x07\x9b\u202e") & set(said.out + said.err)
 
 
+def test_names_of_foreign_images_give_no_orders_to_the_terminal_of_a_training(place, tmp_path, monkeypatch, capsys):
+    for kind in ("a\x1b[2J", "b\x9b\u202e"):  # a class by its folder, which the note of the data names
+        (tmp_path / "\x1b]0;title\x07" / kind).mkdir(parents=True)
+        for number in range(8):
+            pixels = np.random.default_rng(number + 99 * len(kind)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "\x1b]0;title\x07" / kind / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    words = ("train", *TINY, "--data", "\x1b]0;title\x07", "--iterations", 1, "--out", "runs")
+    cli.main([*map(str, words)])
+    cli.main(["train", "--resume", str(next(Path("runs").iterdir())), "--iterations", "2"])
+    said = capsys.readouterr().err
+    assert "title" in said and "[2J" in said
+    assert not set("\x1b\x07\x9b\u202e") & set(said)
+
+
 # ---------------------------------------------------------------------- labels
 
 

@@ -6,10 +6,10 @@ import io
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import NoReturn
 
+from ..files import without_controls
 from .commands import COMMANDS, find_checkpoint, null_for_nan
 from .parser import WRONG_INPUT, build_parser
 
@@ -80,10 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         result, text = COMMANDS[options.name](options)
     except refusals as error:
-        print(f"eiwflow {options.name}: {_visible(' '.join(_sentence(error).split()))}", file=sys.stderr)
+        print(f"eiwflow {options.name}: {without_controls(' '.join(_sentence(error).split()))}", file=sys.stderr)
         return WRONG_INPUT
     except TrainingFailed as error:
-        print(f"eiwflow {options.name}: {' '.join(f'{error} {error.advice}'.split())}", file=sys.stderr)
+        text = without_controls(" ".join(f"{error} {error.advice}".split()))
+        print(f"eiwflow {options.name}: {text}", file=sys.stderr)
         return _left(1)
     except (MemoryError, RuntimeError) as error:
         what = of_another_process(error)
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eiwflow {options.name}: {what}", file=sys.stderr)
         return _left(1)
     try:
-        print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else _visible(text), flush=True)
+        print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else without_controls(text), flush=True)
     except OSError as error:
         # Python's own flush at exit must not print the error again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -114,13 +115,6 @@ def _left(code: int) -> int:
 
         leave(code)
     return code
-
-
-def _visible(text: str) -> str:
-    """Return a text without control characters: a name in an untrusted file may hold commands to the terminal."""
-    return "".join(
-        "�" if unicodedata.category(letter) in ("Cc", "Cf") and letter not in "\n\t" else letter for letter in text
-    )
 
 
 def _sentence(error: Exception) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, fixed
+from ..files import without_controls
 from ..options import FLOW, TRAINING, option
 from ..training.presets import preset_settings
 from .serve import app_command
@@ -106,13 +107,12 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     begun = run.saved_step() or 0
     if not (options.json or sys.stderr.isatty()):
         shape = "×".join(map(str, recipe.flow.shape))
-        print(
+        text = (
             f"{recipe.data}, images of {shape}, batch {recipe.batch}, {recipe.iterations - begun:,} steps on {device}; "
             f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free"
-            + ("" if images is None or not images.note else f"\n{images.name}: {images.note}"),
-            file=sys.stderr,
-            flush=True,
+            + ("" if images is None or not images.note else f"\n{images.name}: {images.note}")
         )
+        print(without_controls(text), file=sys.stderr, flush=True)
     with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
         info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
@@ -248,7 +248,7 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         combined, left_out = crossed(orders, weights, inits, partitions, keeps, priors)
         arms += combined
         for sentence in left_out:
-            print(f"eiwflow study: {sentence}", file=sys.stderr)
+            print(f"eiwflow study: {without_controls(sentence)}", file=sys.stderr)
     elif options.arms is None and not options.null:
         if priors == ["conditional"]:
             return {}

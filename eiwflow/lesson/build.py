@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from ..analysis.attributes import attribute_values, directions, measure_attribut
 from ..analysis.record import TrainingRecord, load_record
 from ..analysis.shuffle import RankRiver, rank_river
 from ..data import DataError, ImageData, to_tensor
-from ..flow import ConfigError, MultiScaleFlow
+from ..flow import ConfigError, MultiScaleFlow, NonFiniteError
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace
 from ..study.file import read_study, studies_in
@@ -28,7 +29,7 @@ from . import default
 from .pack import Pack
 from .probe import probe_facts
 from .seeds import before_and_after, counts, lifts
-from .spec import at_bin_centres, check, flow_spec, level_spec
+from .spec import LessonError, at_bin_centres, check, flow_spec, level_spec
 
 #: Number of test images for averages of channels.
 AVERAGED = 256
@@ -313,11 +314,23 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
         whole: include the comparisons of scenes 5, 7, 9, 10 and 13; without them the pack is made in a moment.
 
     Raises:
-        LessonError: the stage cannot draw this flow.
+        LessonError: the stage cannot draw this flow, or it gives values that are not finite.
         DataError: there are no such images.
 
     """
     check(loaded.flow)
+    try:
+        pack = _pack_of(loaded, path, whole)
+    except NonFiniteError as error:
+        raise LessonError(f"The lesson cannot show this flow. {error}") from None
+    try:
+        json.dumps(pack.head, allow_nan=False)
+    except ValueError:
+        raise LessonError("This flow gives numbers that are not finite; the lesson cannot show it.") from None
+    return pack
+
+
+def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> Pack:
     shape = loaded.flow.config.shape
     bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
     name = (

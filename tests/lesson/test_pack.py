@@ -157,6 +157,17 @@ def test_a_flow_that_the_stage_cannot_draw_is_refused_in_a_sentence(config: Flow
         check(random_flow(config))
 
 
+@pytest.mark.parametrize(("name", "value"), [("bias", 1e30), ("log_scale", 80.0)])
+def test_a_flow_without_finite_values_is_refused_in_a_sentence(tmp_path: Path, name: str, value: float) -> None:
+    from eiwflow.lesson.spec import LessonError
+
+    flow = random_flow(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4))
+    getattr(flow.levels[0].steps[0].actnorm, name).data.fill_(value)
+    checkpoint.save(tmp_path / "own.safetensors", flow)
+    with pytest.raises(LessonError, match=r"^[A-Z][^\n]* not finite[^\n]*\.$"):
+        build.build_for(checkpoint.load(tmp_path / "own.safetensors"), whole=False)
+
+
 def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
     """What a checkpoint says of its data is a name: with a path the stage showed the pictures of any folder."""
     hidden = tmp_path / "hidden"
