@@ -56,14 +56,15 @@ def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatc
     now = 1000.0
     monkeypatch.setattr(connections.time, "monotonic", lambda: now)
     opened = Connections(10)
-    silent, asking, websocket, done = (come(opened, "10.0.0.1") for _ in range(4))
+    silent, asking, websocket, done, polling = (come(opened, "10.0.0.1") for _ in range(5))
     asking.protocol.cycle = SimpleNamespace(response_complete=False)
     done.protocol.cycle = SimpleNamespace(response_complete=True)
     websocket.protocol = SimpleNamespace()  # the protocol that took over
-    for _ in range(3):
+    for _ in range(4):
+        polling.protocol.cycle = SimpleNamespace(response_complete=True)  # the lesson asks for the scene once a second
         now += connections.SILENT_S / 2
         opened.close_silent_ones()
-    assert [each.closed for each in (silent, asking, websocket, done)] == [True, False, False, True]
+    assert [each.closed for each in (silent, asking, websocket, done, polling)] == [True, False, False, True, False]
     asking.protocol.cycle.response_complete = True
     now += connections.SILENT_S - 1
     opened.close_silent_ones()

@@ -24,13 +24,22 @@ class Connection:
     Attributes:
         transport: its end here.
         protocol: that reads its requests; of a WebSocket, the protocol before.
-        since: when it had no request under way, on the clock of ``time.monotonic``.
+        since: when it was last seen to have made a request, or was opened, on the clock of ``time.monotonic``.
+        request: the last request seen.
 
     """
 
     transport: asyncio.Transport
     protocol: Any
     since: float
+    request: object = None
+
+    def is_used(self) -> bool:
+        """Return whether it is a WebSocket, has a request under way, or has made one since the last call."""
+        before, self.request = self.request, getattr(self.protocol, "cycle", None)
+        under_way = self.request is not None and not getattr(self.request, "response_complete", True)
+        is_websocket = self.transport.get_protocol() is not self.protocol  # which answers pings
+        return is_websocket or under_way or self.request is not before
 
 
 class Connections:
@@ -61,20 +70,13 @@ class Connections:
         now = time.monotonic()
         for address, own in list(self._open.items()):
             for connection in own:
-                if _is_used(connection):
+                if connection.is_used():
                     connection.since = now
                 elif now - connection.since > SILENT_S:
                     connection.transport.abort()
             own[:] = [connection for connection in own if not connection.transport.is_closing()]
             if not own:
                 del self._open[address]
-
-
-def _is_used(connection: Connection) -> bool:
-    """Return whether a connection is a WebSocket, which answers pings, or has a request under way."""
-    cycle = getattr(connection.protocol, "cycle", None)
-    under_way = cycle is not None and not cycle.response_complete
-    return under_way or connection.transport.get_protocol() is not connection.protocol
 
 
 def allow_many() -> int:
