@@ -148,7 +148,8 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
     readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
-    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "order", "weights"))
+    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "order", "weights", "partitions"))
+    assert f"**Random partitions, not alternating**: {asked['partitions'].tally()}." in pages["Compare"]
     facts = opened(default.pack())[0]["studies"]
     with_rungs = [made for made in ladders(bundled()).values() if made.rungs]
     assert [(fact["data"], fact["iterations"]) for fact in facts] == [

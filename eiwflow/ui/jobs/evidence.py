@@ -22,6 +22,7 @@ ALONE = (
     ("Principal start alone", ("start",)),
     ("Entropy, not variance", ("order",)),
     ("Weights alone", ("weights", "pooled")),
+    ("Random partitions, not alternating", ("partitions",)),
 )
 
 
