@@ -27,6 +27,8 @@ MAX_BYTES = 2**28
 #: Most scans of a JPEG, pixels of all of them together, and segments: a progressive JPEG has about 10 scans, each over
 #: all pixels, and 40 segments.
 MAX_SCANS, MAX_SCANNED, MAX_SEGMENTS = 100, 20 * MAX_PIXELS, 2000
+#: Most bytes of a JPEG between two segments before its first scan: Pillow reads them one by one.
+MAX_BETWEEN = 2**16
 #: The bytes that begin a segment: neither an escaped 255 in a scan nor a restart marker.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
 #: Markers of the segments that state height and width.
@@ -102,7 +104,8 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
         what: the name of the file in errors.
 
     Raises:
-        DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, or :data:`MAX_SEGMENTS`.
+        DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, :data:`MAX_SEGMENTS` or
+            :data:`MAX_BETWEEN`.
 
     """
     start = file.tell()
@@ -115,6 +118,9 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
     scans, area, place = 0, 0, 2
     for _ in range(MAX_SEGMENTS):
         marker = _MARKER.search(content, place)
+        between = (len(content) if marker is None else marker.start()) - place
+        if not scans and between > MAX_BETWEEN:
+            raise DataError(f"{what} is a JPEG with {between:,} bytes between its segments; save it again")
         if marker is None or marker[1] == b"\xd9":  # the end of the picture; a telephone may append a film
             return
         if marker[1][0] in _FRAMES:

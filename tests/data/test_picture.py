@@ -139,6 +139,15 @@ def test_a_file_beyond_all_bounds_is_refused_unread(tmp_path: Path, start: bytes
         from_picture(path, (3, 16, 16))
 
 
+def test_a_jpeg_of_very_many_bytes_between_segments_is_refused() -> None:
+    """32 MiB of them took 7 seconds of a processor core."""
+    picture = encoded(noise(40, 40, 3), "JPEG")
+    for fill in (b"\xff", b"\xff\x00", b"\0"):
+        with pytest.raises(DataError, match="is a JPEG with [0-9,]+ bytes between its segments; save it again"):
+            from_picture(picture[:2] + 2**20 * fill + picture[2:], (3, 16, 16))
+    assert from_picture(picture[:2] + 10 * b"\xff" + picture[2:], (3, 16, 16)).shape == (16, 16, 3)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png"):
         from_picture(tmp_path / "gone.png", (3, 32, 32))
