@@ -90,7 +90,7 @@ def pixels(picture: bytes) -> int:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(picture), formats=FORMATS) as image:
+        with _opened(picture, "") as file, Image.open(file, formats=FORMATS) as image:
             return image.width * image.height
     except Exception:  # a decoder fed with damaged bytes may raise anything
         return 0

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eiwflow.data import DataError, from_picture
+from eiwflow.data import DataError, from_picture, pixels
 from eiwflow.data.picture import MAX_SCANS, MAX_SEGMENTS
 
 from .samples import encoded, noise
@@ -143,8 +143,11 @@ def test_a_jpeg_of_very_many_bytes_between_segments_is_refused() -> None:
     """32 MiB of them took 7 seconds of a processor core."""
     picture = encoded(noise(40, 40, 3), "JPEG")
     for fill in (b"\xff", b"\xff\x00", b"\0"):
+        slow = picture[:2] + 2**20 * fill + picture[2:]
         with pytest.raises(DataError, match="is a JPEG with [0-9,]+ bytes between its segments; save it again"):
-            from_picture(picture[:2] + 2**20 * fill + picture[2:], (3, 16, 16))
+            from_picture(slow, (3, 16, 16))
+        assert pixels(slow) == 0
+    assert pixels(picture) == 1600
     assert from_picture(picture[:2] + 10 * b"\xff" + picture[2:], (3, 16, 16)).shape == (16, 16, 3)
 
 
