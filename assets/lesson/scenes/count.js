@@ -56,7 +56,8 @@ export const counting = {
   asked:
     "The bits of a picture are −log₂ of its probability, here shared out over its values. All three beats go from noise to " +
     "values; beat 3 goes back from the noise of no, one or more levels. In beat 2 the curve is a flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
-    "values, where the stretching is the log-determinant. If the flow stopped after level 1 or 2, the values passed " +
+    "values, where the stretching is the log-determinant: the sum of the logarithms of all scales, of couplings and of " +
+    "the steps that mix channels. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
     "total has a meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± " +
     "½, so a density per grey level is the probability of a byte.",
@@ -487,7 +488,7 @@ export const counting = {
       caption.textContent = {
         1: `Dots: one pixel’s ${name.toLowerCase()} in ${values.length} pictures, as noise. A density has area 1.`,
         2: `Dots: the ${name.toLowerCase()} of the middle pixel in ${values.length} pictures, on average ${average} bits. The curve is a small flow fitted to them.`,
-        3: "Again from noise to values. Blue: how unusual the noise is; orange: how far it is stretched to become the picture.",
+        3: "Training minimises exactly this sum, over all pictures. Blue: how unusual the noise is. Orange: stretching; couplings scale as well as subtract, and the logarithms of the scales add up.",
       }[to];
       canvas.style.cursor = to === "2" ? "ew-resize" : "";
       blend = to === "2" ? 1 : 0;
