@@ -115,13 +115,13 @@ def passed_on() -> list[float]:
 
 
 def moved() -> list[float]:
-    """Return structured channels passed on before and after training, of how many, and what they cost, for scene 7."""
+    """Return structured channels passed on before training, of how many, those after it, and the cost, for scene 7."""
     recording = opened(default.pack())[0]["rivers"][0]
     path = project.CHECKPOINTS / f"{recording['name']}.safetensors"
     info = checkpoint.load(path).info
     before, after = np.mean(counts(path), axis=0)
     cost = build.half_cost(project.ASSETS / "studies", info.data, info.config.order, info.config.partition)
-    return [float(before), float(after), sum(recording["kept"]), *([cost["bits"]] if cost else [])]
+    return [float(before), sum(recording["kept"]), float(after), *([cost["bits"]] if cost else [])]
 
 
 def weights_answer() -> list[float]:

@@ -148,13 +148,14 @@ export const attributes = {
           [low, high] = [alike(one) ? Math.min(...one.readings) : one.readings[best], one.readings[best]].map(written),
           reading = low === high ? high : `${low}–${high}`;
         if (one.metric !== "AUROC") return `${level} explains ${reading} of ${name}`;
-        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${name} in ${reading} pairs`;
-        return r ? `${level} ${name} in ${reading}` : `${level} tells ${name} in ${reading} of 100 pairs`;
+        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${reading} pairs by ${name}`;
+        return r ? `${level} ${reading} by ${name}` : `${level} tells ${reading} of 100 pairs apart by ${name}`;
       });
       stage.say(`${cap(said.join(", "))}.`);
       const kinds = new Set(rows.map(({ one }) => one.metric));
       caption.textContent = [
-        kinds.has("AUROC") && "Number: in so many of 100 pairs this level tells the face with it; chance 50.",
+        kinds.has("AUROC") &&
+          "Number: of 100 pairs, a face with it and one without, this level tells so many apart; chance 50.",
         kinds.has("R²") && "Percent: how much of it the level explains; chance 0.",
         "Frame: the best, unless they tie.",
       ]

@@ -96,7 +96,7 @@ export const ending = {
       shown(picture(bytes, shape), "The picture"),
       arrow(),
       shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 resampled"),
-      el("span", {}, `level 1 anew: ${off.toFixed(0)} grey levels off`),
+      el("span", {}, `level 1 anew: error ${off.toFixed(0)} of 255`),
     );
 
     const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,

@@ -143,7 +143,7 @@ export const likely = {
         [, name] = KINDS[rival];
       const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
-        verdict = voted === KINDS[best][0] ? "Yes" : "No";
+        verdict = voted === KINDS[best][0] ? "Right guess" : "Wrong guess";
       stage.say(
         best
           ? `${verdict}: ${name} needs ${other} bits, this picture ${own}: likely need not be real.`

@@ -14,7 +14,7 @@ export const resampling = {
     "face. Then three quarters, then everything: which values hold whose face it is? Detail can leave early, and the " +
     "later levels work on few values at a smaller size: that is why a flow has several scales.",
   asked:
-    "Off by: root mean square, in grey levels of 255; the other faces are those below. Even with everything resampled a " +
+    "Error: the average of the picture, as root mean square, in grey levels of 255; the other faces are those below. Even with everything resampled a " +
     "complete picture comes out. In scene 5 thrown channels became averages. The " +
     "switch shows another flow, built like Glow, a well-known one: its half goes by position. One picture and one " +
     "draw do not tell which half is better: scene 13 compares. The prior is a network that makes values of noise, " +
@@ -58,7 +58,7 @@ export const resampling = {
             "figcaption",
             {},
             "values resampled",
-            el("span", { className: "wide" }, ": fresh noise, fitted to the rest"),
+            el("span", { className: "wide" }, ": drawn as the later levels predict"),
           ),
         ),
       ),
@@ -94,8 +94,8 @@ export const resampling = {
       why.textContent =
         `Why several scales? ${resampled(first).off < another / 2 ? "Detail leaves" : "Half of the values leave"} first. ` +
         `The later levels have ${(count - 1) * steps} of ${count * steps} couplings but need ` +
-        `${percent(1 - levels[0].multiplications / work)} of the multiplications, and see up to ${side}×${side} pixels ` +
-        "at each place.";
+        `${percent(1 - levels[0].multiplications / work)} of the multiplications. Each of their places sees up to ` +
+        `${side}×${side} pixels.`;
     };
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {
@@ -113,7 +113,7 @@ export const resampling = {
       stage.say(
         thrown === 0
           ? "Nothing is resampled: the picture is exact."
-          : `${what(thrown, off)}: ${off.toFixed(0)} grey levels off, another ${noun} ${another.toFixed(0)}.`,
+          : `${what(thrown, off)}: error ${off.toFixed(0)} of 255, another ${noun} ${another.toFixed(0)}.`,
       );
       stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };

@@ -16,7 +16,7 @@ const byChance = ({ kept }) => {
 
 /** What the fixed half is, by the word of the order. */
 const HALVES = {
-  "variance-reversed": (half) => `the ${half} of least variance`,
+  "variance-reversed": (half) => `deliberately the wrong one, the ${half} of least variance (scene 13: of most)`,
   variance: (half) => `the ${half} of most variance`,
   random: (half) => `${half} drawn at random`,
 };
@@ -28,7 +28,7 @@ const overRuns = ({ seeds }, when) => (seeds.reduce((sum, one) => sum + one[when
 function priceOf(cost) {
   if (!cost) return ".";
   if (cost.low <= 0 && cost.high >= 0) return "; cost: unclear.";
-  return `; ${cost.bits > 0 ? "cost" : "gain"}: ${Math.abs(cost.bits).toFixed(2)} bits per value.`;
+  return `; ${cost.bits > 0 ? "cost" : "gain"}: ${Math.abs(cost.bits).toFixed(2)} bits.`;
 }
 
 const signed = (bits) => minus(bits.toFixed(2));
@@ -43,7 +43,7 @@ export const river = {
   number: 7,
   noPicture: true,
   short: "Fixed in advance",
-  title: "Choose the half badly, and training moves structure across.",
+  title: "The wrong half, on purpose: structure moves.",
   titleOf: ({ pack }) =>
     !pack.head.rivers?.every((one) => one.lifts === "yes")
       ? "Fix the half in advance: does training move structure across?"
@@ -59,7 +59,7 @@ export const river = {
     "One training is drawn; the sentence at the end is the mean over all, which differ by their seed alone. What the " +
     "half costs is from a study: bits per value above the half by entropy, all else the same, with the 95 % interval " +
     "below the picture. Scene 13 compares with another half, Glow’s, and so has other numbers. " +
-    "“Training lifts” is said where the 95 % interval of the change lies above zero; to rise from below chance to " +
+    "The title is said where the 95 % interval of the change lies above zero; to rise from below chance to " +
     "chance needs no cause. A rank says nothing of likelihood, and samples get better under every half. Steps are on " +
     "a log scale: most of the width is the first few hundred.",
   more: { page: "shuffle" },
@@ -154,9 +154,7 @@ export const river = {
       const said = `Step ${number(step)}: ${good(here, at)} of ${half} blue lines in the upper half`;
       if (now === last && runs > 1)
         stage.say(
-          (here.lifts === "yes"
-            ? `Training lifts blue from ${overRuns(here, 0)} to ${overRuns(here, 1)} of ${half} channels`
-            : `Blue above the line: ${overRuns(here, 0)} of ${half}, then ${overRuns(here, 1)}`) + priceOf(here.cost),
+          `On average ${overRuns(here, 0)} of ${half} blue lines start above, ${overRuns(here, 1)} end above${priceOf(here.cost)}`,
         );
       else
         stage.say(
@@ -192,12 +190,10 @@ export const river = {
     const { cost } = here,
       [chosen] = [HALVES[here.order]?.(word(half)) ?? `${word(half)} by their number`];
     const fixed =
-      `Lines: channels. Blue: the half passed on, chosen beforehand: ${chosen}. ` +
-      (runs > 1
-        ? `Counted: blue lines in the upper half, mean of ${word(runs)} trainings; drawn: one. `
-        : "One training. ") +
+      `Lines: channels. Blue: the half passed on, ${chosen}. ` +
+      (runs > 1 ? `Mean of ${word(runs)} trainings, one drawn. ` : "One training. ") +
       (cost
-        ? `Cost: this half needs so much more than the half by entropy (${number(cost.steps)} steps, 95 % interval ${signed(cost.low)} to ${signed(cost.high)}).`
+        ? `Cost: bits per value over the half by entropy after ${number(cost.steps)} steps (95 % interval ${signed(cost.low)} to ${signed(cost.high)}); the samples are of ${number(end)}.`
         : "");
     stage.host.append(
       control.row,

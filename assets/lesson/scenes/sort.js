@@ -67,7 +67,8 @@ export const sorting = {
         greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]),
       );
     };
-    const structures = { before: start?.redundancy, after: pack.head.flow.redundancy },
+    const inBits = (nats) => nats?.map((v) => v / Math.LN2);
+    const structures = { before: inBits(start?.redundancy), after: inBits(pack.head.flow.redundancy) },
       cards = { before: start && cardsOf(firstLevel.features(input)), after: cardsOf(stage.traces[0].features) },
       passedOn = level.order.slice(0, kept),
       largest = Math.max(...structures.after, ...(structures.before ?? []), 1e-6),
@@ -137,6 +138,11 @@ export const sorting = {
             context.lineTo(width, y);
             context.stroke();
           }
+        context.globalAlpha = tall;
+        for (let row = 0; row < rows; row++) {
+          const highest = (Math.floor(largest / tick) * tick) / largest;
+          context.fillText("bits", left - 10, floor(row) - highest * bar - 0.75 * ink.size);
+        }
         context.globalAlpha = 1;
         for (let c = 0; c < n; c++) {
           const slot = across < 0.5 ? from[c] : to[c],
@@ -201,18 +207,24 @@ export const sorting = {
         const share = Math.round(100 * mixed(shareIn("before"), shareIn("after"), ease(turned)));
         name(`passed on: ${share} % of structure`, ink.accent, left, 0);
         context.textAlign = small ? "left" : "right";
-        name(`factored out: ${100 - share} %, leaves as noise`, ink.warm, small ? left : width, rows - 1);
+        name(`factored out: ${100 - share} %`, ink.warm, small ? left : width, rows - 1);
         context.globalAlpha = 1;
       },
       "The channels of level 1 with their structure as bars",
     );
-    stage.host.append(
-      el(
-        "p",
-        { className: "caption" },
-        "Bar: structure, how well neighbours tell a value. 0: looks like noise, high entropy.",
-      ),
-    );
+    const caption = el("p", { className: "caption" });
+    stage.host.append(caption);
+    /** What is drawn, and why the bars need not descend: they are of another moment than the order. */
+    const tell = () => {
+      caption.textContent =
+        "Entropy: how much of a value its neighbours leave to guess. Bar: structure, what they tell of it (bits per value). " +
+        (flow.sortsByEntropy
+          ? state === "after"
+            ? "Sorted before training, drawn after it."
+            : "Sorted on one batch, drawn as the mean of many pictures."
+          : "");
+    };
+    tell();
     const say = () => {
       const share = shareOf(structures[state], passedOn);
       if (t < 0.02) return stage.say("On which cards is the next value easy to guess? Slide to sort.");
@@ -259,6 +271,7 @@ export const sorting = {
         (key) => {
           stopMotion();
           state = key;
+          tell();
           stage.choose(key);
           const target = key === "after" ? 1 : 0,
             first = turned;

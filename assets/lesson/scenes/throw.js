@@ -24,11 +24,12 @@ export const throwing = {
     "be, we throw six channels away and look at what is missed: let the class throw cards, the numbers on them grow. " +
     "All 924 halves (six of twelve) are ranked by how close the picture stays. Then show the flow’s choice.",
   asked:
-    "The cards are channels of level 1, in mixed order. A thrown channel is replaced by its average over pictures, " +
+    "The cards are channels of level 1 after training, in mixed order; the flow chose among them as they were before " +
+    "it. A thrown channel is replaced by its average over pictures, " +
     "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
     "picture and looked at the result, the flow chose once, before training, for all pictures, by entropy (scene 6). " +
     "What a flow factors out is first predicted from what is passed on, so scene 9 does better with the same half. " +
-    "Off by: the root mean square, in grey levels of 255, which is not what the eye judges. Training shapes the channels around their split, " +
+    "Average error: the root mean square, in grey levels of 255, which is not what the eye judges. Training shapes the channels around their split, " +
     "so a good rank does not show that entropy chooses well: scene 13 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
@@ -220,11 +221,11 @@ export const throwing = {
       const gone = count(thrown),
         more = half - gone,
         done = more === 0;
-      left.textContent = done ? "" : `${more} more`;
+      left.replaceChildren(done ? el("span", { className: "wide" }, "cards: after training") : `${more} more`);
       showFlow.disabled = !done || shown === "flow";
       beside.textContent =
         shown === "flow" && usual
-          ? `The flow over ${usual.images} pictures: median ${ordinal(usual.median)}; chance: ${ordinal(Math.ceil(total / 2))}`
+          ? `Median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}. Chosen before training`
           : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
@@ -243,7 +244,7 @@ export const throwing = {
           stage.say(
             rank === 1
               ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
-              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: ${off(db)} grey levels off, the best ${off(best)}.`,
+              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: average error ${off(db)} of 255, the best ${off(best)}.`,
           );
         else {
           const own = rankOf(scores, level, mine);
@@ -252,7 +253,11 @@ export const throwing = {
           const why = flow.sortsByEntropy
             ? ["it chose once, for all pictures, before training", "it kept what held most structure"]
             : ["its half is one for all pictures", "though its half is one for all pictures"];
-          stage.say(`Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`);
+          stage.say(
+            own < rank && usual
+              ? `Over ${usual.images} pictures the flow’s ${noun} ranks ${ordinal(usual.median)} (median); here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
+              : `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`,
+          );
         }
       }
       drawStrip(done);
@@ -262,7 +267,7 @@ export const throwing = {
       marks.replaceChildren();
       first.replaceChildren(
         ...(sorted
-          ? [`1st: ${off(sorted[0])} grey levels off`]
+          ? [`1st: error ${off(sorted[0])} of 255`]
           : ["1st: closest", el("span", { className: "wide" }, " to the original")]),
       );
       pixels(
@@ -287,7 +292,7 @@ export const throwing = {
           el(
             "span",
             { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` },
-            `${who}: ${ordinal(rank)}, ${value} off`,
+            `${who}: ${ordinal(rank)}, error ${value}`,
           ),
         );
       };

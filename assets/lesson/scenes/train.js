@@ -77,7 +77,7 @@ export const training = {
         );
       else if (now.ended)
         stage.say(`The training stopped at step ${number(now.step)} of ${number(now.total)} without a flow.`);
-      else stage.say("A flow learns faces from noise, while you go on with the lesson.");
+      else stage.say("A flow learns from faces, while you go on with the lesson.");
       open.hidden = !now.key;
       open.onclick = () => stage.openFlow(now.key);
     };

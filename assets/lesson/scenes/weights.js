@@ -213,8 +213,13 @@ export const weighting = {
         );
         const much = `${Math.round(100 * Math.abs(stronger))} % ${stronger < 0 ? "weaker" : "stronger"}`;
         told.replaceChildren(
-          `${risen}Why? The weights tell the network how grainy this picture is. `,
-          el("span", { className: "wide" }, `Frozen at their averages over pictures, they leave its noise ${much}.`),
+          el(
+            "span",
+            { className: "wide" },
+            "The half that does not change gives the weights: the way back finds the same. ",
+          ),
+          `${risen}They tell the network how grainy this picture is. `,
+          el("span", { className: "wide" }, `Frozen at averages, without retraining, they leave its noise ${much}.`),
         );
       }, REST);
     };
