@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,14 +13,16 @@ import pytest
 
 from eiwflow.figures import pixels
 from eiwflow.training import memory
-from eiwflow.ui.jobs import presets
+from eiwflow.training.run_directory import all_runs, runs_root
+from eiwflow.ui.jobs import evidence, presets, runs
 from eiwflow.ui.server import lifespan
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import cache, checkpoints, data_sets
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
-from .conftest import small_flow, write_checkpoint
+from ..training.tiny import tiny_flow, write_npz
+from .conftest import small_flow, trained_run, write_checkpoint
 from .test_child import look_at
 
 
@@ -67,13 +71,43 @@ def test_a_rewritten_checkpoint_and_a_record_that_has_grown_are_measured_anew() 
     assert [river and river.steps.tolist() for river in rivers] == [[0, 1], [0, 1, 2], None]
 
 
-def test_a_rewritten_study_is_measured_anew(tmp_path: Path) -> None:
-    leads = []
-    for of_last in (4.1, 4.1, 4.3):
-        path = write_study(tmp_path / "study.zip", arms({"first/random": 3.9, "last/random": of_last}))
-        (effect,) = cache.of_study(cache.study(path), "comparisons", subject="first/random").effects
-        leads.append(effect.lead)
-    assert leads == [leads[0], leads[0], pytest.approx(leads[0] + 0.2)]
+def a_study(folder: Path, again: bool) -> list[object]:
+    ours, theirs = "entropy/principal-random", "last/random"
+    path = write_study(folder / "study.zip", arms({ours: 3.9, theirs: 4.3 if again else 4.1}))
+    (effect,) = cache.of_study(cache.study(path), "comparisons", subject=ours).effects
+    return [effect.lead, evidence.of([cache.study(path)]).headline]
+
+
+def a_checkpoint(folder: Path, again: bool) -> list[object]:
+    del folder
+    write_checkpoint(runs_root() / "mine.safetensors", small_flow(split="last" if again else "entropy"))
+    (file,) = checkpoints.checkpoint_files().values()
+    return [file.key, checkpoints.open_checkpoint(file).info.config.order]
+
+
+def a_training(folder: Path, again: bool) -> list[object]:
+    """Write records without their last three lines, and again with them."""
+    del folder
+    run = all_runs(runs_root())[0] if again else trained_run(12)
+    records, whole = run.path / "metrics.jsonl", run.path / "all"
+    if not again:
+        whole.write_bytes(records.read_bytes())
+    records.write_bytes(whole.read_bytes() if again else b"".join(whole.read_bytes().splitlines(keepends=True)[:-3]))
+    page = SimpleNamespace(file=SimpleNamespace(path=run.last_checkpoint))
+    return [len(cache.curve(page).steps), len(cache.record(page).steps), runs.progress(run).step]
+
+
+def images(folder: Path, again: bool) -> list[object]:
+    path = write_npz(folder / "planes.npz", train=70 if again else 64)
+    return [len(presets._read(str(path), tiny_flow().config).train)]
+
+
+@pytest.mark.parametrize("written", [a_study, a_checkpoint, a_training, images])
+def test_what_is_made_of_a_file_is_made_anew_where_the_file_was_rewritten(
+    written: Callable[[Path, bool], list[object]], bundle: Path
+) -> None:
+    before, after = written(bundle, False), written(bundle, True)
+    assert all(one != other for one, other in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize(
