@@ -234,6 +234,28 @@ def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pyt
     assert turns == ["greedy", "modest", *["greedy"] * 5]
 
 
+def test_a_session_works_at_one_average_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moves of one tab took all places, also of scripts whose visitor had moved on."""
+    places, names, most, now = results.Places(4), threading.local(), [], []
+    monkeypatch.setattr(results, "visitor", lambda: names.who)
+
+    def work(who: tuple[str, str]) -> None:
+        names.who = who
+        with places.one():
+            now.append(who)
+            most.append(now.count(who))
+            time.sleep(0.02)
+            now.remove(who)
+
+    visitors = [("address", "one tab")] * 6 + [("address", "another")]
+    threads = [threading.Thread(target=work, args=(who,), daemon=True) for who in visitors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert most == [1] * 7
+
+
 def test_a_script_whose_visitor_has_moved_on_waits_for_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     places = results.Places(1)
     with places.one():

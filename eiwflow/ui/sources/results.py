@@ -46,7 +46,8 @@ class _Job:
 class Places:
     """Places for work in scripts; of those that wait, the address that was served least recently is next.
 
-    A thread that holds a place takes no second one. The tabs of one address take turns too.
+    A thread that holds a place takes no second one, nor does a session whose script before still works. The tabs of one
+    address take turns too.
 
     Args:
         count: of the places.
@@ -56,6 +57,7 @@ class Places:
     def __init__(self, count: int) -> None:
         self._free, self._changed, self._held = count, Condition(), local()
         self._waiting: list[tuple[str, str]] = []
+        self._working: list[str] = []  # sessions
         self._turns: OrderedDict[str, int] = OrderedDict()  # address or session -> number of its last turn
         self._turn = 0
 
@@ -65,7 +67,7 @@ class Places:
         if getattr(self._held, "one", False):
             yield
             return
-        self._take(visitor())
+        self._take(who := visitor())
         self._held.one = True
         try:
             yield
@@ -73,6 +75,7 @@ class Places:
             self._held.one = False
             with self._changed:
                 self._free += 1
+                self._working.remove(who[1])
                 self._changed.notify_all()
 
     def _take(self, who: tuple[str, str]) -> None:
@@ -81,8 +84,10 @@ class Places:
         try:
             while True:
                 with self._changed:
-                    if self._free and min(self._waiting, key=self._last_turn) == who:
+                    may = [each for each in self._waiting if not each[1] or each[1] not in self._working]
+                    if self._free and may and min(may, key=self._last_turn) == who:
                         self._free -= 1
+                        self._working.append(who[1])
                         self._note_turn(who)
                         return
                     self._changed.wait(MOVED_ON_S)
