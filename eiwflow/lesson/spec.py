@@ -66,6 +66,7 @@ def flow_spec(pack: Pack, flow: MultiScaleFlow) -> dict[str, Any]:
     return {
         "shape": list(config.shape),
         "split": config.split,
+        "init": config.init,
         "levels": [level_spec(pack, flow, level) for level in flow.levels],
     }
 

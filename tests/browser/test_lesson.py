@@ -155,7 +155,10 @@ def test_the_prediction_is_taken_away_and_added_again(scene: Open) -> None:
     assert canvas(page, ".half:last-child canvas") != before
     here = int(re.findall(r"removes (\d+)", sentence(page))[0])
     assert 0 < here < 100
-    for fact in ("the channels were first mixed, which can be undone", "A coupling also scales what is left"):
+    for fact in (
+        "mixed, initially by a rotation to principal components, which can be undone",
+        "Couplings also scale what is left",
+    ):
         assert fact in page.locator(".caption").inner_text()
     move(page, "Subtract, then add", 0.5)
     wait_for(page, "50 % of the prediction removes")
@@ -235,10 +238,10 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
     ends = page.locator(".ends > span").all_inner_texts()
     best = float(re.findall(r"1st: error ([\d.]+) of 255", ends[0])[0])
     assert ends[1] == "last of 924"
-    median, usual = re.findall(r"Median ((\d+)\w+), chance 462nd\.", page.locator(".beside").inner_text())[0]
+    median, usual = re.findall(r"Median ((\d+)\w+), chance 462nd", page.locator(".beside").inner_text())[0]
     assert 1 < int(flow) < 924 and 1 < int(usual) < 462
     # Where a visitor beats the flow, its median over many pictures leads: it chose for all of them.
-    leads = sentence(page).startswith(f"Over 50 pictures the flow’s half ranks {median} (median); here yours")
+    leads = sentence(page).startswith(f"Median of 50 pictures: flow’s half {median}. Here yours")
     assert leads == (int(own) < int(flow))
     yours, flows = page.locator(".rank-marks span").all_inner_texts()  # both stay, to be compared
     assert yours.startswith("yours") and re.findall(r"flow’s (\w+)", sentence(page))[0] in flows

@@ -20,8 +20,8 @@ export const predicting = {
   asked:
     "Colour is a value above (blue) or below (orange) the mean of its channel, on one scale for all three. This is " +
     "the coupling of level 1 that explains most. The steps before it have mixed the channels, each into a " +
-    "weighted sum of all; in the lesson’s flow they began as a rotation to the pictures’ main directions (principal " +
-    "components), and were then trained. These two halves are not those that are passed on and factored out: that comes " +
+    "weighted sum of all; in the lesson’s flow they began as a rotation to principal components, the main directions of " +
+    "the pictures, and were then trained. These two halves are not those that are passed on and factored out: that comes " +
     "after all steps. A coupling also has a scale, which plays down what the network is unsure of. On one picture, " +
     "subtracting less than the whole prediction may remove more, since the network was trained on all pictures.",
   more: { page: "entropy", query: { level: "1" } },
@@ -130,9 +130,12 @@ export const predicting = {
       el(
         "p",
         { className: "caption" },
-        "Grey, since the channels were first mixed, which can be undone. Blue: above a channel’s mean, orange: below; " +
-          "faded: less is left.",
-        el("span", { className: "wide" }, " A coupling also scales what is left: scene 4 counts that."),
+        "Grey: the channels were first mixed, ",
+        pack.head.flow.init === "principal"
+          ? el("span", { className: "wide" }, "initially by a rotation to principal components, ")
+          : null,
+        "which can be undone. Blue: above its mean, orange: below; faded: less is left.",
+        el("span", { className: "wide" }, " Couplings also scale what is left (scene 4)."),
       ),
     );
     const control = slider({

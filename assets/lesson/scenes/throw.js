@@ -223,10 +223,11 @@ export const throwing = {
         done = more === 0;
       left.replaceChildren(done ? el("span", { className: "wide" }, "cards: after training") : `${more} more`);
       showFlow.disabled = !done || shown === "flow";
-      beside.textContent =
-        shown === "flow" && usual
-          ? `Median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}. Chosen before training`
-          : "";
+      const compared = shown === "flow" && usual;
+      beside.replaceChildren(
+        compared ? `Median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}` : "",
+        compared ? el("span", { className: "wide" }, "; chosen before training") : "",
+      );
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done)
@@ -255,7 +256,7 @@ export const throwing = {
             : ["its half is one for all pictures", "though its half is one for all pictures"];
           stage.say(
             own < rank && usual
-              ? `Over ${usual.images} pictures the flow’s ${noun} ranks ${ordinal(usual.median)} (median); here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
+              ? `Median of ${usual.images} pictures: flow’s ${noun} ${ordinal(usual.median)}. Here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
               : `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`,
           );
         }
@@ -297,7 +298,7 @@ export const throwing = {
         );
       };
       if (shown === "flow") mark("yours", rankOf(scores, level, mine), "above");
-      mark(shown === "mine" ? "yours" : "the flow’s", rankOf(scores, level, thrown), "");
+      mark(shown === "mine" ? "yours" : "flow", rankOf(scores, level, thrown), "");
     };
     all.forEach((card) => drag(card, +card.dataset.channel));
     const asked = CHOICE.exec(stage.choice);
