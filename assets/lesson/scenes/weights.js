@@ -218,7 +218,7 @@ export const weighting = {
             { className: "wide" },
             "The half that does not change gives the weights: the way back finds the same. ",
           ),
-          `${risen}They tell the network how grainy this picture is. `,
+          `${risen}The weights tell the network how grainy this picture is. `,
           el("span", { className: "wide" }, `Frozen at averages, without retraining, they leave its noise ${much}.`),
         );
       }, REST);
