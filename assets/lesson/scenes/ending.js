@@ -136,7 +136,7 @@ export const ending = {
       card(there, "A flow turns a picture into noise, and back."),
       card(bars, "It counts bits by noise and stretching."),
       card(scales, `Several scales: detail leaves early, and the other levels take ${percent(later)} of the work.`),
-      card(sorted, `Look at the data first${bought}.`),
+      card(sorted, `What leaves is a choice${bought}.`),
     );
     const questions = el(
       "ol",
