@@ -142,7 +142,7 @@ OURS_IN_PROSE = OURS | {
     "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
     "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
     "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
-    "space.MAX_TEMPERATURE", "halves(view, reports, st.session_state['rule'], 'by-rule')",
+    "space.MAX_TEMPERATURE", "halves(view, reports, rule[0], 'by-rule')",
     "here", "trains", "len(waiting)", "limits.minutes", "number", "number + 1", "_what(ticket)",
     "texts.text('about')", "group", "WHAT", "COMPARING", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",

@@ -159,10 +159,16 @@ def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written
 
 @pytest.fixture
 def flow_file(tmp_path):
-    """Return the file of a flow whose data set is there."""
+    """Return the file of a flow."""
     flow, path = tiny_flow(), tmp_path / "flow.safetensors"
-    save(path, flow, tiny_info(flow, data=str(write_npz(tmp_path / "planes.npz", test=40))))
+    save(path, flow, tiny_info(flow))
     return str(path)
+
+
+@pytest.fixture
+def planes(tmp_path):
+    """Return the file of its images."""
+    return str(write_npz(tmp_path / "planes.npz", test=40))
 
 
 @pytest.fixture
@@ -178,8 +184,8 @@ def said_by_two(tmp_path, meeting_place):
     return run
 
 
-def test_two_processes_score_to_the_figures_of_one(flow_file, said_by_two, capsys):
-    command = ["evaluate", flow_file, "--limit", "13", "--importance", "2", "--json"]
+def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_two, capsys):
+    command = ["evaluate", flow_file, "--data", planes, "--limit", "13", "--importance", "2", "--json"]
     assert cli.main(command) == 0
     alone = json.loads(capsys.readouterr().out)
     said = said_by_two(command)
@@ -203,8 +209,9 @@ def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two,
 
 
 @pytest.mark.parametrize("words", [["verify"], ["analyse", "--what", "levels"]])
-def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, said_by_two, capsys, words):
-    command = [words[0], flow_file, *words[1:], "--json"]
+def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, planes, said_by_two, capsys, words):
+    images = ["--data", planes] if words[0] == "analyse" else []
+    command = [words[0], flow_file, *words[1:], *images, "--json"]
     assert cli.main(command) == 0
     assert said_by_two(command) == [capsys.readouterr().out, ""]
 

@@ -161,7 +161,7 @@ def test_a_checkpoint_given_one_label_is_the_flow_of_that_class(tmp_path):
     with pytest.raises(LabelError, match=r"^side is 'up'; sides.safetensors knows none, left, right\.$"):
         given_label(loaded, "up")
     checkpoint.save(path, flow)
-    with pytest.raises(LabelError, match="conditional on 3 values that it has no names for"):
+    with pytest.raises(LabelError, match="conditional on 3 values without names"):
         given_label(checkpoint.load(path), "left")
     plain = tiny_flow()
     checkpoint.save(path, plain)
