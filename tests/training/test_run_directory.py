@@ -124,9 +124,9 @@ def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypa
     halfway, copies = threading.Event(), []
 
     def slow(path, *bounds, **more):
-        if not more.get("follow", True) and path.name != "resume.safetensors" and not halfway.is_set():
+        if threading.current_thread() is copying and path.name != "resume.safetensors" and not halfway.is_set():
             halfway.set()
-            saved.wait(60)
+            assert saved.wait(60)
         return opened(path, *bounds, **more)
 
     monkeypatch.setattr(files, "open_regular", slow)
@@ -135,7 +135,7 @@ def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypa
     def progress(step, bits):
         if step == 2:
             copying.start()
-            halfway.wait(60)
+            assert halfway.wait(60)
         elif step == 4:
             saved.set()
             copying.join()
