@@ -219,13 +219,13 @@ def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[
     It is from the longest training on a data set, among a folder's studies with both halves: if possible with this
     partition of couplings. None without such a study.
     """
+    read = map(read_study, studies_in(folder))
+    studies = [study for study in read if study.recipe.data_name == data_name and not study.recipe.equal_cpu]
     costs: list[tuple[bool, int, Effect]] = []
-    for made in ladders(read_study(path) for path in studies_in(folder)).values():
-        recipe = made.study.recipe
-        effect = made.answers.get(ASKED.get(order, ""))
-        if effect is not None and recipe.data_name == data_name and not recipe.equal_cpu:
+    for made in ladders(studies).values():
+        if (effect := made.answers.get(ASKED.get(order, ""))) is not None:
             same = all(arm.partition == partition for arm in effect.arms)
-            costs.append((same, recipe.budget // recipe.batch, effect))
+            costs.append((same, made.study.recipe.budget // made.study.recipe.batch, effect))
     if not costs:
         return None
     _, steps, effect = max(costs, key=lambda one: one[:2])
@@ -333,9 +333,8 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
 def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> Pack:
     shape = loaded.flow.config.shape
     bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
-    name = (
-        loaded.info.data if loaded.info.data in bundled_sets else default.DATA
-    )  # an untrusted file may state any path
+    # An untrusted file may state any path.
+    name = loaded.info.data if loaded.info.data in bundled_sets else default.DATA
     source = data.load(name, download=False)
     bundled = project.ASSETS / "checkpoints"
     if name == default.DATA and source.test.shape[1:] == (*shape[1:], shape[0]):
