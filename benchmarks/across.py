@@ -46,9 +46,8 @@ def main() -> None:
     bits = np.array([[study.runs[arm, seed].bits_per_dim for study, arm in sides] for seed in seeds])
     seconds = [np.mean([study.runs[arm, seed].cpu_s for seed in seeds]) for study, arm in sides]
     lead = effect("first − second", {}, np.array(seeds), bits[:, 0] - bits[:, 1])
-    print(
-        f"means {bits[:, 0].mean():.3f} and {bits[:, 1].mean():.3f} bits/dim, {seconds[0]:.0f} and {seconds[1]:.0f} s"
-    )
+    first, second = bits.mean(axis=0)
+    print(f"means {first:.3f} and {second:.3f} bits/dim; {seconds[0]:.0f} and {seconds[1]:.0f} CPU seconds a run")
     print(f"lead {lead.lead_in_figures} bits/dim over {len(seeds)} seeds")
 
 

@@ -144,9 +144,7 @@ def visit(address: str, number: int, until: float, seen: Seen) -> None:
     """Click through all pages, again and again, in an order of one's own."""
     chance = random.Random(number)
     try:
-        with connect(
-            f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None
-        ) as to:
+        with line_to(address) as to:
             while True:
                 for page in chance.sample(PAGES, len(PAGES)):
                     if time.monotonic() > until:
@@ -336,7 +334,7 @@ def watched(pid: int, stop: threading.Event, own: list[float], children: list[fl
 
 def alone(address: str, seen: Seen) -> None:
     """Open every page once, in their order."""
-    with connect(f"{address.replace('http', 'ws')}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as to:
+    with line_to(address) as to:
         for page in PAGES:
             open_page(to, page, {"ck": CHECKPOINTS[0], "image": "3", "level": "1"}, seen)
             time.sleep(LOOKS_S)
