@@ -54,13 +54,14 @@ export const counting = {
     "by the stretching, it fits again, so stretching by two costs every value one bit. Beat 2: drag the dot; usual " +
     "noise and little stretching make a value cheap. Beat 3 adds up both terms for all values of the picture.",
   asked:
-    "The bits of a picture are −log₂ of its probability, here shared out over its values. All three beats go from noise to " +
-    "values; beat 3 goes back from the noise of no, one or more levels. In beat 2 the curve is a flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in as many dimensions as there are " +
-    "values, where the stretching is the log-determinant: the sum of the logarithms of all scales, of couplings and of " +
-    "the steps that mix channels. If the flow stopped after level 1 or 2, the values passed " +
-    "on would count as normal noise of the mean and spread that each channel has over pictures. Only the running " +
-    "total has a meaning: how much of it a level saves depends on what the others do. The values of byte v are v ± " +
-    "½, so a density per grey level is the probability of a byte.",
+    "The bits of a picture are −log₂ of its probability, here shared out over its values. All three beats go " +
+    "from noise to values; beat 3 goes back from the noise of no, one or more levels. In beat 2 the curve is a " +
+    "flow of one dimension, fitted to the values of the middle pixel; in beat 3 it is the flow of the lesson, in " +
+    "as many dimensions as there are values, where the stretching is the log-determinant: the sum of the " +
+    "logarithms of all scales, of couplings and of the steps that mix channels. If the flow stopped after level " +
+    "1 or 2, the values passed on would count as normal noise of the mean and spread that each channel has over " +
+    "pictures. Only the running total has a meaning: how much of it a level saves depends on what the others do. " +
+    "The values of byte v are v ± ½, so a density per grey level is the probability of a byte.",
   more: { page: "checkpoint" },
   cannot: ({ pack }) => (pack.head.probe ? null : "The values of one pixel are not known for this flow."),
 

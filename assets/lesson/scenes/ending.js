@@ -17,10 +17,11 @@ export const ending = {
     "Let the class say each sentence before you read it. What is a flow, how does it count, why several scales, and " +
     "what to look at before half is factored out? Then look back at the votes, and open one of the three doors.",
   asked:
-    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, half " +
-    "of its values, is resampled, and the work is the multiplications of the couplings’ networks; its channels stand " +
-    "in the order by entropy, with their structure. The bits saved are counted from Glow, a well-known flow whose half is fixed by position: scene " +
-    "13 compares with it, rung by rung, scene 7 with a half that was chosen badly.",
+    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, " +
+    "half of its values, is resampled, and the work is the multiplications of the couplings’ networks; its " +
+    "channels stand in the order by entropy, with their structure. The bits saved are counted from Glow, a " +
+    "well-known flow whose half is fixed by position: scene 13 compares with it, rung by rung, scene 7 with a " +
+    "half that was chosen badly.",
   more: { page: "levels" },
 
   build(stage) {

@@ -14,11 +14,11 @@ export const resampling = {
     "face. Then three quarters, then everything: which values hold whose face it is? Detail can leave early, and the " +
     "later levels work on few values at a smaller size: that is why a flow has several scales.",
   asked:
-    "Error: the average of the picture, as root mean square, in grey levels of 255; the other faces are those below. Even with everything resampled a " +
-    "complete picture comes out. In scene 5 thrown channels became averages. The " +
-    "switch shows another flow, built like Glow, a well-known one: its half goes by position. One picture and one " +
-    "draw do not tell which half is better: scene 13 compares. The prior is a network that makes values of noise, " +
-    "to fit the values passed on.",
+    "Error: the average of the picture, as root mean square, in grey levels of 255; the other faces are those " +
+    "below. Even with everything resampled a complete picture comes out. In scene 5 thrown channels became " +
+    "averages. The switch shows another flow, built like Glow, a well-known one: its half goes by position. One " +
+    "picture and one draw do not tell which half is better: scene 13 compares. The prior is a network that makes " +
+    "values of noise, to fit the values passed on.",
   more: { page: "latents" },
 
   build(stage) {

@@ -76,9 +76,8 @@ class Upload(Generic[Kept]):
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
         key = self.prefix + digest.hexdigest()[:12]
-        if (
-            self.shelf.hold(key, visitor()) is None
-        ):  # otherwise another visitor's file with this content would get a new name
+        # Kept once: otherwise another visitor's file with this content would get a new name.
+        if self.shelf.hold(key, visitor()) is None:
             self.shelf.keep(key, self.parse(key, files), visitor())
         return key
 
