@@ -16,7 +16,6 @@ import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
-from eiwflow import cli, ui
 from eiwflow.analysis import checkpoint as anatomy
 from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
@@ -97,38 +96,6 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
     assert "bits/dim on 24 test images of photos32" in said
 
 
-def test_what_the_page_shows_is_what_the_command_line_prints(
-    open_page: Open, bundle: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: dict[str, list[dict]] = {}
-    monkeypatch.setattr(ui, "exports", lambda page, tables: shown.update(tables))
-    at = open_page()
-    assert_healthy(at)
-    path = str(bundle / "one.safetensors")
-
-    def printed(*arguments: str) -> dict:
-        capsys.readouterr()
-        assert cli.main([*arguments, "--json"]) == 0
-        return json.loads(capsys.readouterr().out)
-
-    inspected = printed("inspect", path, "--data", "photos32")
-    names = {"inversion_max_abs": "inversion_max_abs", "inversion_relative": "inversion_relative"}
-    assert len(shown["levels"]) == len(inspected["levels"]) == 2
-    for row, level in zip(shown["levels"], inspected["levels"], strict=True):
-        assert [row[f"parameters_{part}"] for part in level["parts"]] == list(level["parts"].values())
-        assert all(row[ours] == pytest.approx(level[theirs], abs=1e-5) for ours, theirs in names.items())
-        steps = [step for step in shown["steps"] if step["level"] == level["level"]]
-        assert [step["condition"] for step in steps] == pytest.approx(level["condition"], abs=1e-5)
-        scales = [[step["coupling_scale_min"], step["coupling_scale_max"]] for step in steps]
-        assert np.array(scales) == pytest.approx(np.array(level["coupling_scales"]), abs=1e-5)
-    assert [shown["levels"][0][f"weight_{end}"] for end in ("min", "max")] == pytest.approx(
-        inspected["levels"][0]["weight_range"], abs=1e-5
-    )
-    evaluated = printed("evaluate", path, "--data", "photos32", "--limit", "24")
-    error = f"± {evaluated['bits_per_dim_stderr']:.3f} (standard error over {evaluated['clusters']} photographs)"
-    assert f"{evaluated['bits_per_dim']:.3f} {error} bits/dim on 24 test images" in sentences(at)
-
-
 def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
     flow = small_flow()
     info = CheckpointInfo(flow.config, "photos32", 700, 5, {"test_bits_per_dim": 4.321}, {"batch": 32}, "the command")
@@ -202,11 +169,10 @@ def test_a_flow_of_one_level_has_its_page(bundle: Path) -> None:
     assert "factored out</p>" in sentences(at)
 
 
-@pytest.mark.parametrize("value", [300.0, -2000.0])
-def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, value: float) -> None:
+def test_a_flow_whose_scales_vanish_is_a_sentence(bundle: Path) -> None:
     flow = small_flow()
     with torch.no_grad():
-        flow.levels[1].steps[0].actnorm.log_scale.fill_(value)
+        flow.levels[1].steps[0].actnorm.log_scale.fill_(-2000.0)
     write_checkpoint(bundle / "wild.safetensors", flow)
     at = page_at()
     assert not at.exception and "Level 2 at fault" in sentences(at)
@@ -258,17 +224,13 @@ def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open
     assert "order entropy + entropy weights" in sentences(at)
 
 
-@pytest.mark.parametrize(
-    ("content", "field"),
-    [(b"not a checkpoint", "header length"), (b"", "size"), (b"\x02\0\0\0\0\0\0\0{}", "metadata")],
-)
-def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open, content: bytes, field: str) -> None:
+def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open) -> None:
     at = open_page(ck="two")
     before = sentences(at)
-    at = upload(at, "upload-page", "other.safetensors", content)
+    at = upload(at, "upload-page", "other.safetensors", b"not a checkpoint")
     assert not at.exception
     said = sentences(at)
-    assert all(f">{head}</th>" in said for head in ("field", "expected", "found")) and field in said
+    assert all(f">{head}</th>" in said for head in ("field", "expected", "found")) and "header length" in said
     assert url(at)["ck"] == "two" and "order variance-reversed" in said
     assert len(at.get("plotly_chart")) == 3
     next(button for button in at.button if button.label == "Put this away").click().run()
@@ -321,12 +283,9 @@ def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_th
     assert "on 12 test images of mine.npz" in sentences(at)
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"), [(b"no archive", "cannot be read"), (archive(count=3), "3 images to train on")]
-)
-def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open, content: bytes, reason: str) -> None:
-    at = upload(open_page(), "upload-own", "mine.npz", content)
-    assert not at.exception and reason in at.error[0].value and "mine.npz" in at.error[0].value
+def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open) -> None:
+    at = upload(open_page(), "upload-own", "mine.npz", archive(count=3))
+    assert not at.exception and "mine.npz" in at.error[0].value and "3 images to train on" in at.error[0].value
     assert "own" not in url(at) and "test images of photos32" in sentences(at)
     at.run()
     assert not at.error

@@ -80,10 +80,6 @@ def figures(at: AppTest) -> list[dict]:
     return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
 
 
-def x_title(figure: dict) -> str:
-    return figure["layout"]["xaxis"].get("title", {}).get("text", "")
-
-
 def y_title(figure: dict) -> str:
     return figure["layout"]["yaxis"].get("title", {}).get("text", "")
 
@@ -355,7 +351,7 @@ def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_
 # ---------------------------------------------------------------------- in lock-step
 
 
-def test_arms_move_in_lock_step(with_records: Path) -> None:
+def test_arms_move_in_lock_step_to_the_step_and_by_the_measure_of_the_link(with_records: Path) -> None:
     at = visit(study="recorded")
     assert not at.exception and not at.error
     moving = [figure for figure in figures(at) if figure.get("frames")]
@@ -369,6 +365,11 @@ def test_arms_move_in_lock_step(with_records: Path) -> None:
         assert f'data-name="film-{order}-principal-random-conditional"' in html
         assert f'data-of="film-{order}-principal-random-conditional"' in html
     assert "8 samples drawn from the flow" in html
+    assert url(visit(study="recorded", step="999"))["step"] == "25"
+    at = visit(study="recorded", step="5", curves="minus")
+    assert url(at)["step"] == "5"
+    titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
+    assert titles[0] == "lead of entropy + weights (bits/dim)"
 
 
 STUDIES = sorted(path.stem for path in studies_in(shown.BUNDLED))
@@ -380,17 +381,6 @@ def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(s
     at = visit(study=study)
     assert not at.exception and not at.error
     assert re.search(r"(Yes|No|No conclusion): .* seeds (with another split )?on ", sentences(at))
-
-
-def test_a_step_in_the_link_is_where_the_slider_stands(with_records: Path) -> None:
-    assert url(visit(study="recorded", step="5"))["step"] == "5"
-    assert url(visit(study="recorded", step="999"))["step"] == "25"
-
-
-def test_differences_are_drawn_from_the_subject(with_records: Path) -> None:
-    at = visit(study="recorded", curves="minus")
-    titles = [y_title(figure) for figure in figures(at) if figure.get("frames")]
-    assert titles[0] == "lead of entropy + weights (bits/dim)"
 
 
 # ---------------------------------------------------------------------- a study of one's own
@@ -456,14 +446,6 @@ def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: 
     at = visit()
     assert "photos32 at 16×16, 500 steps, 4 seeds (yours)" in at.selectbox(key="study").options
     assert not [one for one in at.button if one.label in ("Resume", "Stop")]
-
-
-def test_a_study_under_way_shows_what_it_says_so_far(studies: Path) -> None:
-    both = arms({"entropy+pooled/principal": 3.8, "entropy/principal": 3.9}, seeds=4)
-    write_begun(shown.own_folder() / "mine", both, done=6)
-    at = visit(study="mine")
-    assert not at.exception
-    assert "Not done: 6 of 8 runs so far." in sentences(at)
 
 
 def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:

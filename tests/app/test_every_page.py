@@ -12,11 +12,12 @@ import torch
 from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.shell import reproduce
 
 from .. import LONG
 from ..flow.numerics import perturb
 from ..words import spelled_out
-from .conftest import figures_of, small_flow, visit_page, write_checkpoint
+from .conftest import figures_of, sentences, small_flow, visit_page, write_checkpoint
 
 PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson")]
 #: Pages that look at a flow.
@@ -34,9 +35,9 @@ FLOWS: dict[str, dict[str, Any]] = {
     "random": {"split": "random"},
     "pooled": {"split": "entropy+pooled"},
 }
-#: Flows for images of other shapes; grey ones are tested in test_frame.
+#: Flows for images of other shapes than those that the pages have: these are made to fit.
 SHAPES: dict[str, dict[str, Any]] = {
-    "one level": {"levels": 1},
+    "grey, one level": {"shape": (1, 16, 16), "levels": 1},
     "deep": {"shape": (3, 64, 64), "levels": 5, "prior": "standard"},
 }
 #: Facts of a flow's file. Not every image of faces16 has one of three hats.
@@ -78,11 +79,13 @@ def test_every_page_takes_every_kind_of_flow(bundle: Path, page: str, flow: str)
 
 
 @every_other("page", LOOKING, SHAPES)
-def test_every_page_takes_images_of_every_shape(bundle: Path, page: str, flow: str) -> None:
+def test_every_page_makes_images_fit_and_then_names_no_command(bundle: Path, page: str, flow: str) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(**SHAPES[flow]), data="elsewhere")
     at = visit_page(page, **GUESS)
     assert not at.exception and not at.error
-    assert at.get("plotly_chart") or at.info  # of one level: nothing is split, and no coupling has weights
+    drawn = at.get("plotly_chart")
+    assert drawn or at.info  # of one level: nothing is split, and no coupling has weights
+    assert not at.code and (reproduce.OF_REMADE in sentences(at)) == bool(drawn)
 
 
 @pytest.mark.parametrize("page", LOOKING)

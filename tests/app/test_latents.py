@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shlex
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow import cli, ui
 from eiwflow.analysis import latents
 from eiwflow.analysis.words import latents as words
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
@@ -171,27 +169,6 @@ def test_flows_of_other_numbers_of_levels_have_their_own_columns(two: Path) -> N
     assert_healthy(at)
     assert len(figures_of(at)["norms"]["layout"]["xaxis"]["tickvals"]) == 3
     assert len(figures_of(at)["norms-second"]["layout"]["xaxis"]["tickvals"]) == 2
-
-
-def test_the_recipe_of_two_columns_prints_the_tables_of_both(
-    two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    exported: list[tuple[str, list[dict]]] = []
-    monkeypatch.setattr(ui, "exports", lambda page, tables: exported.extend(tables.items()))
-    monkeypatch.setattr("eiwflow.cli.commands.find_checkpoint", lambda text: two / f"{text}.safetensors")
-    at = open_latents(ck=ONE, vs=TWO, image="5", seed="3")
-    assert_healthy(at)
-    printed = []
-    for command in at.code[0].value.splitlines():
-        capsys.readouterr()
-        assert cli.main(shlex.split(command)[3:]) == 0
-        printed.append(json.loads(capsys.readouterr().out))
-    tables = [document[key] for document in printed for key in ("thrown_away", "levels", "test", "norms")]
-    assert [name for name, _ in exported] == ["image", "levels", "test images", "norms"] * 2
-    for (name, shown), found in zip(exported, tables, strict=True):
-        assert len(shown) == len(found), name
-        for row, other in zip(shown, found, strict=True):
-            assert row == pytest.approx(other, abs=1e-5), name
 
 
 def test_the_images_were_treated_as_the_page_says(two: Path) -> None:

@@ -67,7 +67,7 @@ def test_ones_own_photo_is_marked_and_has_no_command_line(one: Path) -> None:
     assert not at.code and "this image" in at.get("plotly_chart")[0].proto.spec
 
 
-@pytest.mark.parametrize("guess", ["unicorns", "", "<b>"])
+@pytest.mark.parametrize("guess", ["unicorns", ""])
 def test_a_link_with_another_guess_asks_again(one: Path, guess: str) -> None:
     at = open_likelihood(guess=guess)
     assert not at.exception and not at.get("plotly_chart")

@@ -65,10 +65,8 @@ def key_of(run: RunDirectory) -> str:
 @pytest.mark.parametrize(
     ("page", "key", "text", "said"),
     [
-        (LEVELS, "ck", "nobody", "The flow “nobody” is not here"),
         (LEVELS, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
         (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
-        (LEVELS, "photo", HASH, f"The photo “{HASH}” is not here"),
         (SPACE, "photo_b", HASH, f"The photo “{HASH}” is not here"),
         (CHECKPOINT, "own", HASH, f"The images “{HASH}” are not here"),
     ],
@@ -139,14 +137,6 @@ def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path, key: str, said: 
 def test_a_page_that_does_not_show_the_second_flow_keeps_it_in_its_links(one: Path) -> None:
     at = visit_page(LEVELS, ck="one", vs=HASH)
     assert not at.error and url(at)["vs"] == HASH
-
-
-@pytest.mark.parametrize(("page", "key"), [(LEVELS, "ck"), (SHUFFLE, "vs")])
-def test_another_flow_can_be_chosen_instead(one: Path, page: str, key: str) -> None:
-    at = visit_page(page, **{"ck": "one", key: HASH})
-    at.selectbox(key=f"{key}-instead").set_value("two").run()
-    assert not at.error and not at.exception
-    assert url(at)[key] == "two"
 
 
 def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
