@@ -1,4 +1,4 @@
-"""A flow is trained from the page: watched, left alone, found again, stopped, resumed, and opened in another page."""
+"""A flow is trained from the page: watched, left alone, found again, stopped, and opened in another page."""
 
 from __future__ import annotations
 
@@ -134,18 +134,12 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
         page.wait_for_function("document.querySelector(`figure img[src^='data:image/webp']`)?.naturalWidth === 64")
 
-        # A second visitor finds it, and cannot start another. It rests while pages are loaded.
+        # It rests while pages are loaded. That nobody starts another meanwhile is tested without a browser.
         os.kill(run.state().pid, signal.SIGSTOP)
-        theirs = open_train(open_tab(), f"{address}/train")
-        wait_for_step(theirs.page, seen)
-        theirs.page.get_by_role("button", name="Start", exact=True).first.click()
-        theirs.page.get_by_text("on cpu already: pause or stop it first").wait_for()
-        assert only_run(runs).path == run.path
-        assert mine.complaints == theirs.complaints == []
+        assert mine.complaints == []
         page.close()
-        theirs.page.close()
 
-    # The server is gone, the run is not; a new server finds it.
+    # The server is gone, the run is not; a visitor of a new server finds it.
     assert run.state().name == "running"
     with start_server(runs) as address:
         mine = open_train(open_tab(theme="dark"), f"{address}/train")
@@ -156,14 +150,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         wait_for_step(page, before + 1)
         page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Resume").wait_for()
-        stopped = run.saved_step()
-        assert run.state().name == "stopped" and stopped >= seen
-        page.get_by_role("button", name="Resume").click()
-        page.get_by_role("button", name="Pause").wait_for()
-        wait_for_step(page, stopped)
-        page.get_by_role("button", name="Pause").click()
-        page.get_by_role("button", name="Resume").wait_for()
-        assert run.state().name == "paused"
+        assert run.state().name == "stopped" and run.saved_step() >= seen
 
         # What it has learnt is one click from here.
         link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
