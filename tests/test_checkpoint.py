@@ -312,7 +312,6 @@ def test_file_permissions_follow_the_umask(tmp_path):
 REFUSED = {
     # Size and header.
     "empty": (lambda c: b"", "size", "at least 8 bytes", "0 bytes"),
-    "seven bytes": (lambda c: c[:7], "size", "at least 8 bytes", "7 bytes"),
     "a header longer than the file": (
         lambda c: len(c).to_bytes(8, "little") + c[8:], "header length", "at most", "bytes"
     ),
@@ -338,10 +337,6 @@ REFUSED = {
     "no metadata": (
         lambda c: safetensors.torch.save(safetensors.torch.load(c)), "metadata", "document", "absent",
     ),
-    "another program's metadata": (
-        lambda c: safetensors.torch.save(safetensors.torch.load(c), {"format": "pt"}),
-        "metadata", "document", "absent",
-    ),
     "metadata that is no text": (
         lambda c: joined({"__metadata__": {"eiwflow": {}}}), "metadata", "document", "absent",
     ),
@@ -349,9 +344,6 @@ REFUSED = {
     "a deep document": (lambda c: with_document(c, "[" * 50_000), "metadata", "JSON", "recursion"),
     "a temperature that is no number": (
         lambda c: with_document(c, {**document_of(c), "temperature": "hot"}), "temperature", "0 to 3", "hot"
-    ),
-    "a temperature that is not finite": (
-        lambda c: with_document(c, {**document_of(c), "temperature": float("nan")}), "temperature", "0 to 3", "nan"
     ),
     "a temperature that is too large": (
         lambda c: with_document(c, {**document_of(c), "temperature": 3.5}), "temperature", "0 to 3", "3.5"
@@ -361,41 +353,25 @@ REFUSED = {
         lambda c: with_document(c, '{"step":1,' + json.dumps(document_of(c))[1:]), "metadata", "JSON", "twice"
     ),
     "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
-    "no format": (without("format"), "format", "'eiwflow-checkpoint'", "None"),
     "a newer version": (saying(version=4), "version", "2 or 3, as eiwflow 0.2 and later write it", "4"),
     "a file of version 0.1": (saying(version=1), "version", "2 or 3, as eiwflow 0.2 and later write it", "1"),
     "a version that is a truth value": (saying(version=True), "version", "2 or 3", "True"),
-    "a version in words": (saying(version="2"), "version", "2", "'2'"),
     "data of half letters": (saying(data="\ud800"), "data", "a text", "surrogate"),
-    "a command of half letters": (saying(command="a\udfff"), "command", "a text", "surrogate"),
-    "a recipe of half letters": (saying(recipe={"a": "\ud800"}), "recipe", "a text", "surrogate"),
     "a recipe named by half letters": (saying(recipe={"\ud800": 1}), "recipe", "a text", "surrogate"),
     # The config against its bounds.
     "no config": (without("config"), "config", "within its bounds", "NoneType"),
     "a config that is a list": (saying(config=[]), "config", "within its bounds", "list"),
     "no levels": (built_by(levels=0), "config", "within its bounds", "levels is 0"),
-    "levels in words": (built_by(levels="2"), "config", "within its bounds", "levels is '2'"),
-    "a width beyond all bounds": (built_by(width=10**30), "config", "within its bounds", "width is "),
-    "five channels": (built_by(shape=[5, 8, 8]), "config", "within its bounds", "channels is 5"),
-    "a size that its levels do not divide": (built_by(shape=[3, 9, 9]), "config", "within its bounds", "9×9"),
-    "an unknown order": (built_by(order="best"), "config", "within its bounds", "'best'"),
-    "an order that is no text": (built_by(order=["first", "none"]), "config", "within its bounds", "order is"),
-    "a scale bound that is no number": (
-        built_by(scale_bound=float("nan")), "config", "within its bounds", "nan",
-    ),
     "an unknown field": (built_by(depth=3), "config", "within its bounds", "'depth'"),
     "more parameters than are allowed": (
         built_by(shape=[3, 64, 64], levels=4, steps=64, width=512),
         "config", "within its bounds", "at most 120000000 are",
     ),
     # What it says of itself.
-    "a step in words": (saying(step="7"), "step", "int", "str"),
     "a step that is true": (saying(step=True), "step", "int", "bool"),
     "a step below 0": (saying(step=-1), "step", "between 0 and", "-1"),
     "a seed of 70 bits": (saying(seed=2**70), "seed", "between 0 and", str(2**70)),
-    "a seed in halves": (saying(seed=0.5), "seed", "int", "float"),
     "no data": (without("data"), "data", "str", "NoneType"),
-    "data that are a list": (saying(data=["photos32"]), "data", "str", "list"),
     "metrics that are a list": (saying(metrics=[3.5]), "metrics", "dict", "list"),
     "a metric in words": (saying(metrics={"bits": "<b>3</b>"}), "metrics 'bits'", "number", "str"),
     "a metric that is true": (saying(metrics={"bits": True}), "metrics 'bits'", "number", "bool"),
@@ -404,8 +380,6 @@ REFUSED = {
     ),
     "a metric of 400 digits": (saying(metrics={"bits": 10**400}), "metrics 'bits'", "finite", "not finite"),
     "a recipe with depth": (saying(recipe={"flow": {"a": 1}}), "recipe 'flow'", "text", "dict"),
-    "versions that are a text": (saying(versions="1.0"), "versions", "dict", "str"),
-    "a command that is a list": (saying(command=["rm"]), "command", "str", "list"),
     # Names, shapes and types.
     "a tensor missing": (
         holding("levels.0.shuffle.order", lambda t: None), "levels.0.shuffle.order", "present", "1 in",
@@ -424,7 +398,6 @@ REFUSED = {
     "another type": (
         holding("levels.0.steps.0.mixing.sign", torch.Tensor.double), "type of", "float32", "F64"
     ),
-    "an order in floats": (holding("levels.0.shuffle.order", torch.Tensor.float), "type of", "int64", "F32"),
     # Bytes.
     "a byte missing at the end": (lambda c: c[:-1], "layout", "whole safetensors file", "broken"),
     "no data at all": (lambda c: joined(parts(c)[0]), "layout", "whole safetensors file", "broken"),
@@ -434,22 +407,14 @@ REFUSED = {
         holding("levels.1.steps.0.actnorm.bias", filled(float("nan"))),
         "levels.1.steps.0.actnorm.bias", "finite", "not",
     ),
-    "an infinity": (
-        holding("levels.0.split.prior.weight", filled(-float("inf"))),
-        "levels.0.split.prior.weight", "finite", "not",
-    ),
     "an order that names a channel twice": (
         holding("levels.0.shuffle.order", lambda t: t[[0, *range(11)]]),
         "levels.0.shuffle.order", "0…11", "none",
-    ),
-    "an order with a channel too many": (
-        holding("levels.0.shuffle.order", filled(12)), "levels.0.shuffle.order", "permutation", "none"
     ),
     "rows that are no permutation": (
         holding("levels.1.steps.0.mixing.permutation", torch.zeros_like),
         "levels.1.steps.0.mixing.permutation", "0…23", "none",
     ),
-    "a sign of 0": (holding("levels.0.steps.0.mixing.sign", filled(0.0)), "mixing.sign", "±1", "other"),
     "a sign of 2": (holding("levels.0.steps.0.mixing.sign", filled(-2.0)), "mixing.sign", "±1", "other"),
     "a flow that was never initialised": (
         holding("initialised", torch.zeros_like), "initialised", "true", "false",
@@ -524,7 +489,6 @@ def test_a_multi_line_name_is_shown_on_one_short_line(content):
 
 HUGE = {
     "hidden layers": {"network": "5-5-5-5-5"},
-    "no hidden layers": {"network": "3-3"},
     "narrow": {"width": 1, "network": "1-1"},
 }
 

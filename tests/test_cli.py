@@ -44,6 +44,7 @@ from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
+from tests import crossed
 from tests.training.tiny import (
     all_numbers,
     labelled_data,
@@ -153,19 +154,11 @@ def trained(place):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command):
+def test_every_command_and_option_is_explained(command):
+    assert f"    {command} " in printed("--help")
     out = printed(command, "--help")
     assert out.startswith(f"usage: eiwflow {command} ")
     assert "  --json " in out
-
-
-def test_the_front_page_of_the_help_names_every_command():
-    out = printed("--help")
-    assert all(f"    {command} " in out for command in COMMANDS)
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_option_is_without_a_word_of_help(command):
     parser = cli.build_parser()._subparsers._group_actions[0].choices[command]
     assert all(action.help for action in parser._actions)
 
@@ -424,12 +417,10 @@ def test_evaluate_in_words_names_checkpoint_data_and_error(place):
     assert " bits/dim (16 images)\n" in out
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("evaluate",), ("analyse", "--what", "levels"), ("train", "--iterations", 1, "--init-from")],
-    ids=["evaluate", "analyse", "train"],
+@crossed(
+    command=[("evaluate",), ("analyse", "--what", "levels"), ("train", "--iterations", 1, "--init-from")],
+    stated=["planes.npz", "pictures", "~/planes.npz", "\x1b[31m", "/"],
 )
-@pytest.mark.parametrize("stated", ["planes.npz", "pictures", "~/planes.npz", "\x1b[31m", "/"])
 def test_a_path_in_a_checkpoint_is_not_followed(place, tmp_path, monkeypatch, command, stated):
     # Whatever is there is neither read nor told of: a checkpoint may come from a stranger.
     flow = tiny_flow()
@@ -799,51 +790,25 @@ WRONG = {
     "evaluate {}/good.safetensors --lim 3": "--lim",
     # Settings of the flow.
     "train --order best": "order is 'best'",
-    "train --order entropy+": "order is 'entropy+'",
-    "train --order ''": "order is ''",
     "train --order last": "with init principal the channels are sorted by variance",
     "train --split weighted": "unrecognized arguments: --split weighted",
-    "train --prior laplace": "prior is 'laplace'",
-    "train --init zeros": "init is 'zeros'",
     "train --network 3-2-3": "network is '3-2-3'",
-    "train --network 3": "network is '3'",
     "train --levels 0": "levels is 0",
-    "train --levels 2.5": "'2.5'",
-    "train --levels two": "'two'",
     "train --levels 99999999999999999999": "levels is ",
-    "train --steps-per-level -1": "steps is -1",
-    "train --width 0": "width is 0",
     "train --width 513": "width is 513",
-    "train --size 0": "size is 0",
-    "train --size -8": "size is -8",
     "train --size 9999999999": "size is 9999999999",
-    "train --size 20 --levels 3": "divisible by 8",
     "train --size 33": "divisible by 8",
     "train --scale-bound nan": "scale_bound is nan",
-    "train --scale-bound inf": "scale_bound is inf",
-    "train --permutation-seed -1": "permutation_seed is -1",
     "train --levels 6 --size 64 --steps-per-level 64 --width 512 --data {}/planes.npz": "at most 120000000",
     "bench --levels 4 --steps-per-level 64 --width 512": "at most 120000000",
     # Settings of the training.
-    "train --batch 0": "batch is 0",
     "train --batch 1e3": "'1e3'",
-    "train --iterations 0": "iterations is 0",
-    "train --iterations -5": "iterations is -5",
-    "train --seed -1": "seed is -1",
     "train --seed 99999999999999999999999999999999": "seed is a number of more than 12 digits",
     "train --seed 0x10": "'0x10'",
     "train --learning-rate nan": "learning_rate is nan",
-    "train --learning-rate inf": "learning_rate is inf",
-    "train --learning-rate -1": "learning_rate is -1",
     "train --learning-rate fast": "'fast'",
-    "train --warmup -1": "warmup is -1",
-    "train --clip 0": "clip is 0",
-    "train --ema 1": "ema is 1",
-    "train --divergence nan": "divergence is nan",
-    "train --precision float16": "float16",
     "train --preset hour": "'hour'",
     "train --threads 0": "'0'",
-    "train --threads many": "'many'",
     "train --threads 100000": "1024",
     "train --threads ²": "'²'",
     "train --device tpu": "device is 'tpu'",
@@ -854,10 +819,7 @@ WRONG = {
     "train --data ''": "''",
     "train --data {}/gone.npz": "gone.npz",
     "train --data {}/garbage.npz": "garbage.npz",
-    "train --data {}/garbage.safetensors": "garbage.safetensors",
-    "train --data {}/empty": "'empty'",
     "train --data {}/planes.npz --levels 2": "--size is 32",
-    "train --data {}/planes.npz --size 16 --levels 2": "--size is 16",
     # Where runs go, and which go on.
     "train --data {}/planes.npz --size 8 --levels 2 --out {}/file": "cannot be written",
     "train --data {}/planes.npz --size 8 --levels 2 --out /proc/runs": "cannot be written",
@@ -871,24 +833,16 @@ WRONG = {
     "evaluate {}": "no such file",
     "evaluate {}/empty": "last.safetensors",
     "evaluate {}/garbage.safetensors": "header length",
-    "evaluate {}/planes.npz": "header length",
-    "evaluate /dev/null": "a device",
     "evaluate /dev/zero": "a device",
     "evaluate ''": "no such file",
     "evaluate %s" % ("x" * 5000): "too long",
-    "inspect {}/garbage.safetensors": "header length",
-    "inspect {}/none": "no such file",
-    "verify {}/garbage.safetensors": "header length",
-    "verify {}/none": "no such file",
     "verify {}/good.safetensors --data {}/grey.npz": "channels",
     "sample {}/file": "0 bytes",
     # Options of the others.
     "evaluate {}/good.safetensors --limit 0": "'0'",
-    "evaluate {}/good.safetensors --limit -3": "'-3'",
     "evaluate {}/good.safetensors --limit 1.5": "'1.5'",
     "evaluate {}/good.safetensors --limit 99999999999": "1000000",
     "evaluate {}/good.safetensors --data {}/grey.npz": "channels",
-    "evaluate {}/grey.safetensors --data {}/planes.npz": "channels",
     "evaluate {}/good.safetensors --data ''": "''",
     "evaluate {}/gone.safetensors": "gone.npz",
     "inspect {}/good.safetensors --data {}/grey.npz": "channels",
@@ -896,16 +850,12 @@ WRONG = {
     "analyse {}/good.safetensors --what latents --level 2": "all levels together",
     "sample {}/good.safetensors --n 0": "'0'",
     "sample {}/good.safetensors --n 4097": "one picture holds at most 4096",
-    "sample {}/good.safetensors --n 2000000": "1000000",
     "sample {}/good.safetensors --temperature hot": "'hot'",
     "sample {}/good.safetensors --temperature nan": "'nan'",
-    "sample {}/good.safetensors --temperature inf": "'inf'",
     "sample {}/good.safetensors --temperature -0.1": "--temperature",
     "sample {}/good.safetensors --temperature=-0.1": "'-0.1'",
     "sample {}/good.safetensors --temperature 0.7,0.7,0.7": "2 numbers",
     "sample {}/good.safetensors --temperature 0.7,": "'0.7,'",
-    "sample {}/good.safetensors --temperature ''": "''",
-    "sample {}/good.safetensors --seed -1": "seed is -1",
     "sample {}/good.safetensors --seed 9223372036854775808": "seed is 9223372036854775808",
     "sample {}/good.safetensors --seed one": "'one'",
     "sample {}/good.safetensors --out {}": "is a folder with files in it",
@@ -922,10 +872,6 @@ WRONG = {
     "compress {}/good.safetensors '' --out {}/a.eiw": "'' names no picture, folder or data set",
     "export {}/good.safetensors --out=": "argument --out: '' names no file or folder",
     "train --resume ''": "argument --resume: '' names no file or folder",
-    "bench --batch 5000": "4096",
-    "bench --size 33": "divisible",
-    "bench --order best": "order is 'best'",
-    "bench --threads 0": "'0'",
 }
 
 
@@ -1012,9 +958,8 @@ def test_a_place_without_permission_is_refused(place, tmp_path):
     assert "cannot be written" in refused("train", *TINY, "--data", place / "planes.npz", "--out", tmp_path)
 
 
-@pytest.mark.parametrize("line", ["", "dance"])
-def test_wrong_input_to_the_process_is_refused_in_one_line(line):
-    done = in_a_process(*line.split())
+def test_wrong_input_to_the_process_is_refused_in_one_line():
+    done = in_a_process("dance")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
@@ -1023,8 +968,6 @@ def test_wrong_input_to_the_process_is_refused_in_one_line(line):
 CONTRADICTIONS = {
     "--init random --partition information": "--partition has no meaning with --init random",
     "--init random --order variance": "with init random no channel is a principal one",
-    "--order loudest": "order is 'loudest'; it must be one of first, last, random, entropy, variance, ",
-    "--partition halves": "partition is 'halves'; it must be one of alternating, random, information",
 }
 
 

@@ -141,13 +141,6 @@ def test_staircase_is_unchanged_when_the_kept_half_is_rescaled_and_the_next_actn
     assert (next(traces(flow, images(6))).levels[0].log_det - account).abs().min() > 1
 
 
-def test_reference_may_be_images_or_their_fit() -> None:
-    flow = ready_flow()
-    by_images = staircase(flow, images(3), images(20, seed=1))
-    by_fit = staircase(flow, images(3), fit_kept(flow, images(20, seed=1)))
-    np.testing.assert_array_equal(by_images.bits_per_dim, by_fit.bits_per_dim)
-
-
 def test_scores_do_not_depend_on_how_many_images_follow() -> None:
     flow, fit = ready_flow(), fit_kept(ready_flow(), images(20, seed=1))
     few, many = staircase(flow, images(70)[:3], fit), staircase(flow, images(70), fit)

@@ -288,12 +288,6 @@ def test_no_rule_keeps_more_structure_than_the_entropy_order(numbers: list[float
     assert found["used"].moved == found["last"].moved == 0 and found["first"].moved == len(mean)
 
 
-def test_alternative_random_is_the_flows_own_random_order() -> None:
-    order = flow_of("random", permutation_seed=7).levels[0].shuffle.order
-    (random,) = (one for one in alternatives(np.zeros(4), np.arange(4), 2, seed=7) if one.rule == "random")
-    assert random.order == tuple(order.tolist())
-
-
 def test_the_random_half_of_a_report_is_of_its_seed() -> None:
     trace = next(traces(flow_of(shape=(3, 16, 16)), images(8).expand(-1, 3, -1, -1)))
     orders = set()
@@ -336,20 +330,6 @@ def test_report_holds_the_river_of_its_own_flow_only() -> None:
         record_of(level_record(list(range(8)), [list(range(8))] * 3)),
     ):
         assert shuffle_report(traced(flow), 1, "entropy", another).river is None
-
-
-@pytest.mark.parametrize(
-    ("split", "said"),
-    [
-        ("variance", "2 of 4 principal channels that vary most"),
-        ("variance-reversed", "that vary least"),
-        ("random", "drawn once"),
-    ],
-)
-def test_report_of_a_static_order_does_not_call_it_a_shuffle(split: str, said: str) -> None:
-    flow = flow_of(split)
-    sentence = words.answer(shuffle_report(traced(flow), 1, flow.config.order))
-    assert said in sentence and "Shuffle" not in sentence
 
 
 def test_level_without_a_shuffle_is_refused_by_name() -> None:

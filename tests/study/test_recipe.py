@@ -122,12 +122,10 @@ def test_an_arm_s_flow_has_its_choices():
 WRONG = {
     "arms": ({"arms": ("middle/principal",)}, "middle"),
     "no arm": ({"arms": ()}, "0 arms"),
-    "no seed": ({"seeds": 0}, "between 1 and 1000"),
     "seeds": ({"seeds": 1001}, "between 1 and 1000"),
     "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "9000 runs; at most 5000"),
     "part": ({"evaluate_on": "train"}, "train"),
     "iterations": ({"iterations": 0}, "iterations is 0"),
-    "width": ({"width": 0}, "width is 0"),
     "size": ({"size": 12}, "divisible"),
 }
 

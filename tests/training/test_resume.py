@@ -287,7 +287,6 @@ def without(part):
 
 
 WRONG = {
-    "empty": lambda run: run.resume_file.write_bytes(b""),
     "no safetensors": lambda run: run.resume_file.write_bytes(b"PK\x03\x04" + bytes(100)),
     "cut short": lambda run: run.resume_file.write_bytes(run.resume_file.read_bytes()[:-9]),
     "a checkpoint": lambda run: shutil.copy(run.last_checkpoint, run.resume_file),
@@ -298,20 +297,14 @@ WRONG = {
         resumable(run.path.parent / "b", split="entropy").resume_file, run.resume_file
     ),
     "a step beyond the last": lambda run: rewritten(run, step=5),
-    "a step below 0": lambda run: rewritten(run, step=-1),
     "a step in words": lambda run: rewritten(run, step="two"),
-    "a list of steps": lambda run: rewritten(run, step=[2]),
     "an endless step": lambda run: rewritten(run, step=float("inf")),
-    "a half step": lambda run: rewritten(run, step=1.5),
     "a step that is a truth value": lambda run: rewritten(run, step=True),
     "a curve in words": lambda run: rewritten(run, since=["low"]),
-    "a curve of letters": lambda run: rewritten(run, since="12"),
     "a curve that does not end": lambda run: rewritten(run, since=[float("inf")]),
     "a curve beyond all numbers": lambda run: rewritten(run, since=[10**400]),
     "no average": lambda run: rewritten(run, without("average.")),
-    "a tensor missing": lambda run: rewritten(run, without("coupling.network.0.bias")),
     "no moments": lambda run: rewritten(run, without("optimiser.")),
-    "half of the moments": lambda run: rewritten(run, without(".exp_avg_sq")),
     "an average that is no number": lambda run: rewritten(
         run, lambda t: {k: v.log() if k == "average.module.levels.0.steps.0.actnorm.bias" else v for k, v in t.items()}
     ),
@@ -324,9 +317,6 @@ WRONG = {
     ),
     "steps of a parameter": lambda run: rewritten(
         run, lambda t: {**t, "optimiser.0.step": t["optimiser.0.step"].repeat(2)}
-    ),
-    "moments of another shape": lambda run: rewritten(
-        run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:5]}
     ),
 }  # fmt: skip
 

@@ -104,11 +104,6 @@ def test_averaged_weights_decay_by_the_smaller_of_d_and_what_t_allows(ema):
         torch.testing.assert_close(parameter.double(), by_hand[name], rtol=1e-5, atol=1e-6)
 
 
-def test_without_decay_the_average_is_the_flow():
-    trainer = trained(2, ema=0.0)
-    assert same_tensors(trainer.average.state_dict(), trainer.flow.state_dict())
-
-
 # ---------------------------------------------------------------------- devices
 
 
