@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +71,33 @@ def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatc
     now += connections.SILENT_S - 1
     opened.close_silent_ones()
     assert not asking.closed  # its time begins with the end of its request
+
+
+def test_a_connection_is_read_in_small_parts() -> None:
+    """A megabyte of one-byte chunks was read 256 KiB at once, and nobody else was answered meanwhile."""
+    sizes: list[int] = []
+
+    class Reader(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            connections.read_little(transport)
+
+        def data_received(self, data: bytes) -> None:
+            sizes.append(len(data))
+
+    async def read() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Reader, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(bytes(2**20))
+        await writer.drain()
+        while sum(sizes) < 2**20:
+            await asyncio.sleep(0.01)
+        writer.close()
+        server.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, read()).result()
+    assert max(sizes) <= connections.READ_BYTES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a second address of this machine")

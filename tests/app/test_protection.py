@@ -9,10 +9,11 @@ import socket
 import threading
 import time
 import tomllib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
+from io import BufferedReader
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,7 +24,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
 
 from eiwflow.ui.common import shelves
-from eiwflow.ui.server import lifespan, protection
+from eiwflow.ui.server import connections, lifespan, protection
 from eiwflow.ui.server.protection import is_allowed, policy
 
 from ..conftest import ROOT
@@ -269,10 +270,11 @@ def test_a_message_that_asks_for_more_addresses_than_files_are_taken_ends_its_co
     assert handed_on(asked) == [kind]
 
 
-def test_a_message_larger_than_any_pages_is_refused_before_it_has_come(address):
-    """Of a half-sent message the server holds what has come: 8 connections with 190 MB each took 1.3 GiB."""
+@contextmanager
+def opened(address: str) -> Iterator[tuple[socket.socket, BufferedReader]]:
+    """Open a WebSocket; yield its socket, into which a test writes frames, and what the server sends."""
     parts = urlsplit(address)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as line:
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as line:
         headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
         headers |= {"Host": parts.netloc, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
         lines = ["GET /_stcore/stream HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items()), "", ""]
@@ -280,8 +282,38 @@ def test_a_message_larger_than_any_pages_is_refused_before_it_has_come(address):
         answer = line.makefile("rb")
         while answer.readline() != b"\r\n":
             pass
+        yield line, answer
+
+
+def test_a_message_larger_than_any_pages_is_refused_before_it_has_come(address):
+    """Of a half-sent message the server holds what has come: 8 connections with 190 MB each took 1.3 GiB."""
+    with opened(address) as (line, answer):
         line.sendall(b"\x82\xff" + (9_000_000).to_bytes(8) + bytes(4))  # the head of a frame
         assert answer.read(4)[2:] == (1009).to_bytes(2)
+
+
+def frame(first: int, content: bytes = b"") -> bytes:
+    """Return a frame with this first byte, and a mask of zeros."""
+    return bytes([first, 0x80 | 126]) + len(content).to_bytes(2) + bytes(4) + content
+
+
+@pytest.mark.parametrize("first", [0x89, 0x8A, 0x00], ids=["ping", "pong", "fragment"])
+def test_a_flood_of_empty_frames_ends_its_connection(address, first):
+    """Forty connections that sent nothing else kept all others waiting for more than half a minute."""
+    with opened(address) as (line, _), suppress(ConnectionError):
+        line.sendall(frame(0x02))  # begins a message, which fragments go on with
+        for _ in range(1000):
+            line.sendall(frame(first) * 1000)
+        pytest.fail("a million frames were read")
+
+
+def test_a_message_in_many_fragments_and_many_pings_are_answered(address):
+    """A browser may send a photo in pieces, and a heartbeat between them."""
+    with opened(address) as (line, answer):
+        line.sendall(frame(0x02) + frame(0x00, bytes(connections.SMALL_BYTES)) * 3000)
+        for _ in range(5):
+            line.sendall(frame(0x89, b"x") * 100)
+            assert answer.read(300) == b"\x8a\x01x" * 100  # pongs
 
 
 def test_what_the_server_sends_may_be_larger(monkeypatch):
