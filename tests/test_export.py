@@ -53,9 +53,8 @@ def test_the_command_states_how_far_onnxruntime_is_off(written):
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-@pytest.mark.parametrize("order", ["random", "released"])
-def test_torch_export_takes_batches_of_any_size(name, order):
-    flow = ready_flow(order=order, weights="none", prior="standard", init="random", steps=1)
+def test_torch_export_takes_batches_of_any_size_of_an_order_that_is_learned(name):
+    flow = ready_flow(order="released", weights="none", prior="standard", init="random", steps=1)
     x = images_for(flow, 5)
     program = export(flow, name).module()
     latents = flow.encode(x)

@@ -196,7 +196,7 @@ def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_tw
     }
 
 
-@pytest.mark.parametrize("name", ["samples.npy", "samples", "samples.png"])
+@pytest.mark.parametrize("name", ["samples.npy", "samples.png", *(["samples"] if LONG else [])])
 def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two, name):
     outs = [tmp_path / place / name for place in ("one", "two")]
     for out in outs:
@@ -208,7 +208,7 @@ def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two,
     assert one == two and len(one) == (7 if name == "samples" else 1)
 
 
-@pytest.mark.parametrize("words", [["verify"], ["analyse", "--what", "levels"]])
+@pytest.mark.parametrize("words", [["analyse", "--what", "levels"], *([["verify"]] if LONG else [])])
 def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, planes, said_by_two, capsys, words):
     images = ["--data", planes] if words[0] == "analyse" else []
     command = [words[0], flow_file, *words[1:], *images, "--json"]
