@@ -12,12 +12,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import streamlit as st
 import streamlit.runtime
 from filelock import FileLock
 from starlette.requests import ClientDisconnect
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFileRec
 
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
@@ -43,6 +44,13 @@ def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> 
         PHOTOS.shelf.keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
     at.run()
     assert not at.error and url(at)["photo"] == key
+
+
+def test_an_upload_that_the_server_has_lost_is_refused_in_a_sentence() -> None:
+    """Streamlit gives a callback a file without content where its session ended before the page's next run."""
+    st.session_state["upload-here-0"] = DeletedFile("lost")
+    PHOTOS._take("here", None)
+    assert str(PHOTOS.refusal("here")) == "The server no longer has the file that this page sent; send it again."
 
 
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 
 from ...data import DataError
 from ..common.shelves import Shelf, visitor
@@ -128,6 +129,10 @@ class Upload(Generic[Kept]):
         self.put_away(place)
         files: dict[str, bytes] = {}
         for file in sent if self.limits.several else [sent]:
+            if isinstance(file, DeletedFile):
+                lost = DataError("The server no longer has the file that this page sent; send it again")
+                st.session_state[_refused(place)] = lost
+                return
             name = file.name
             while name in files:  # two folders may have a file of the same name
                 name = f"{name}_"
