@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -736,6 +737,17 @@ def test_a_page_that_is_open_across_a_restart_votes_again(server: str) -> None:
 )  # fmt: skip
 def test_a_vote_that_is_none_is_refused(server: str, said: bytes, status: int) -> None:
     assert Browser(server).open().ask("/_class/vote", said).status == status
+
+
+def test_a_vote_that_stops_half_way_leaves_no_traceback(server: str, runs_of_server: Path) -> None:
+    student = Browser(server).open()
+    with socket.create_connection((student.at.hostname, student.at.port)) as line:
+        line.sendall(f"POST /_class/vote HTTP/1.1\r\nHost: {student.at.netloc}\r\nContent-Length: 9\r\n\r\n{{".encode())
+        time.sleep(0.5)
+    for _ in range(10):
+        student.state()
+        time.sleep(0.05)
+    assert "ClientDisconnect" not in (runs_of_server / "server.log").read_text()
 
 
 def test_a_foreign_page_cannot_vote_for_a_student(server: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -139,10 +139,13 @@ def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
         if not settings().classroom or not is_from_here(request.headers):
             return Response(status_code=403)
         content = b""
-        async for part in request.stream():
-            content += part
-            if len(content) > MOST_BYTES:
-                return Response(status_code=413)
+        try:
+            async for part in request.stream():
+                content += part
+                if len(content) > MOST_BYTES:
+                    return Response(status_code=413)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         try:
             message = json.loads(content)
         except (ValueError, RecursionError):
