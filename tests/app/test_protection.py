@@ -333,6 +333,49 @@ def test_the_teachers_link_is_in_no_log_after_a_change_of_settings(monkeypatch):
     assert not access.isEnabledFor(logging.INFO)
 
 
+def test_the_log_takes_the_same_message_seldom(monkeypatch, caplog):
+    """A browser that sent junk values wrote 2 KB of traceback twenty times a second."""
+    now = [1000.0]
+    monkeypatch.setattr(lifespan.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(log := logging.getLogger("of a test"), "filters", [lifespan.Seldom()])
+
+    def fail(place: str) -> None:
+        try:
+            if place == "one":
+                int("nan")
+            float("x")
+        except ValueError:
+            log.exception("Uncaught %s", place)
+
+    for _ in range(100):
+        fail("one")
+    fail("another")
+    assert [record.getMessage() for record in caplog.records] == ["Uncaught one"] * 20 + ["Uncaught another"]
+    now[0] += lifespan.SAME_S
+    fail("one")
+    assert caplog.records[-1].getMessage() == "Uncaught one (80 more like this were left out)"
+
+
+def test_junk_values_of_a_widget_leave_few_tracebacks(address, server_runs):
+    from websockets.sync.client import connect
+
+    log, before = server_runs / "server.log", (server_runs / "server.log").read_text().count("Traceback")
+    with connect(f"ws://{urlsplit(address).netloc}/_stcore/stream", origin=address, max_size=None) as line:
+
+        def run(**rerun: object) -> list[ForwardMsg]:
+            line.send(BackMsg(rerun_script={"page_name": "lesson", **rerun}).SerializeToString())
+            messages = [ForwardMsg()]
+            while messages[-1].WhichOneof("type") != "script_finished":
+                messages.append(ForwardMsg.FromString(line.recv(60)))
+            return messages
+
+        elements = [message.delta.new_element for message in run()]
+        (lesson,) = {element.bidi_component.id for element in elements} - {""}
+        for _ in range(lifespan.SAME_AT_ONCE + 10):
+            run(widget_states={"widgets": [{"id": lesson, "json_value": "junk"}]})
+    assert 0 < log.read_text().count("Traceback") - before <= lifespan.SAME_AT_ONCE
+
+
 # ---------------------------------------------------------------------- content security
 
 

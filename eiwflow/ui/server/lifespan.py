@@ -6,11 +6,13 @@ import asyncio
 import ctypes
 import gc
 import logging
+import math
 import platform
 import signal
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -33,6 +35,8 @@ GRACE_S = 3
 MOST_ANSWERED = 200_000_000
 #: M_ARENA_MAX of malloc.h, the option for the number of heaps.
 M_ARENA_MAX = -8
+#: Times that the log takes the same message at once; then once in so many seconds.
+SAME_AT_ONCE, SAME_S = 20, 60.0
 
 
 def check_settings() -> None:
@@ -49,6 +53,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     _share_heaps()
     _bound_only_what_browsers_send()
     _log_no_addresses()
+    _log_the_same_seldom()
     _end_in_time()
     join.announce()
     own_checkpoints.remove_leftovers()
@@ -86,6 +91,43 @@ def _log_no_addresses() -> None:
     Streamlit then sets the level of this logger again.
     """
     logging.getLogger("uvicorn.access").disabled = True
+
+
+class Seldom(logging.Filter):
+    """Let the same message pass :data:`SAME_AT_ONCE` times, then once in :data:`SAME_S` seconds with a count.
+
+    The same message has the same place in the code, and the same place of its error. A browser can send twenty junk
+    values a second, each of which Streamlit logs with a traceback.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: dict[object, float] = {}
+        self._left_out: Counter[object] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged."""
+        trace = record.exc_info[2] if record.exc_info else None
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        error = trace and (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        same, now = (record.pathname, record.lineno, error), time.monotonic()
+        due = max(self._due.get(same, -math.inf), now - SAME_AT_ONCE * SAME_S) + SAME_S
+        if due > now:
+            self._left_out[same] += 1
+            return False
+        self._due[same] = due
+        if count := self._left_out.pop(same, 0):
+            record.msg, record.args = f"{record.getMessage()} ({count:,} more like this were left out)", ()
+        return True
+
+
+def _log_the_same_seldom() -> None:
+    """Bound the log of this process: visitors do not fill the disk with it."""
+    seldom = Seldom()
+    for name in {*logging.root.manager.loggerDict, "python_multipart.multipart"}:  # which begins with the first upload
+        if name.partition(".")[0] in ("streamlit", "uvicorn", "python_multipart"):
+            logging.getLogger(name).addFilter(seldom)
 
 
 def _end_in_time() -> None:
