@@ -19,7 +19,7 @@ from eiwflow.flow.config import PRIORS
 from eiwflow.flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 
 from .. import crossed
-from ..flow.flows import POLICIES, every_policy, ready_flow
+from ..flow.flows import SOME_POLICIES, every_policy, ready_flow
 from ..flow.numerics import noise
 from ..flow.test_information import autoregressive_spectrum, field_with
 from .test_levels import images
@@ -431,7 +431,7 @@ def mean_change(account: entropy.Account) -> float:
     return account.coded + account.stretched - sum(account.noise)
 
 
-@crossed(split=POLICIES, prior=PRIORS)
+@crossed(split=SOME_POLICIES, prior=PRIORS)
 def test_the_account_closes_in_float64_and_nearly_in_float32(split: str, prior: str) -> None:
     flow = ready_flow(split=split, prior=prior, levels=3, dtype=torch.float32)
     account = entropy.account(flow, BYTES[:6])

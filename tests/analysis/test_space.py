@@ -31,7 +31,7 @@ from eiwflow.analysis.words import space as words
 from eiwflow.flow import Latents, quantise
 
 from .. import crossed
-from ..flow.flows import POLICIES, ready_flow
+from ..flow.flows import SOME_POLICIES, ready_flow
 from ..flow.numerics import noise
 from .test_levels import images
 
@@ -158,7 +158,7 @@ def test_an_unknown_path_and_a_level_out_of_range_are_refused() -> None:
 # ---------------------------------------------------------------------- pictures
 
 
-@crossed(split=POLICIES, path=PATHS)
+@crossed(split=SOME_POLICIES, path=PATHS)
 def test_ends_reproduce_the_images(split: str, path: str) -> None:
     flow = ready_flow(split=split, levels=3, dtype=torch.float32)
     one, other = images(2).split(1)

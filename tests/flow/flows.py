@@ -68,7 +68,17 @@ def arms(fields: int) -> pytest.MarkDecorator:
 
 #: In the short form every pair of values of two fields, and every value of every field.
 every_arm, every_value = arms(2), arms(1)
-every_policy = pytest.mark.parametrize("split", POLICIES)
+#: In the short form few policies that hold every order and all weights, and two of the order that looks at data.
+SOME_POLICIES = (
+    POLICIES
+    if LONG
+    else [
+        *covering({split: dict(zip(("order", "weights"), split.split("+"), strict=True)) for split in POLICIES}, 1),
+        "entropy+pooled",
+        "entropy+entropy",
+    ]
+)
+every_policy = pytest.mark.parametrize("split", SOME_POLICIES)
 
 
 def fresh_flow(seed: int = 0, dtype: torch.dtype = torch.double, **fields: Any) -> MultiScaleFlow:
