@@ -77,7 +77,8 @@ def train(
 
     Raises:
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
-        RunError: the run's config or resume file is not usable, or another process trains it; nothing is changed.
+        RunError: the run's config or resume file is not usable, a trained run lacks that file, or another process
+            trains it; nothing is changed.
 
     """
     recipe, command = run.config()
@@ -94,6 +95,7 @@ def train(
             run.set_status("starting", run.saved_step() or 0)
             with process.beating(run.path / "status.json"):
                 run.sweep()
+                run.check_can_go_on()
                 trainer = Trainer(recipe, images, device, team, execution)
                 if (content := team.share(_resume_content(run))) is not None:
                     _restore(trainer, content, run.path.name)

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from .. import files
-from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, outline
+from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, CheckpointError, outline, read_info
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import history, lock, process
@@ -369,12 +369,14 @@ class RunDirectory(WorkFolder):
             command: the command line of this change, appended to the run's own.
 
         Raises:
-            RunError: as many steps are done, the run is being trained, or cannot be written; nothing is changed.
+            RunError: as many steps are done, the run is being trained, lacks its resume file, or cannot be written;
+                nothing is changed.
             ConfigError: the number is out of bounds.
 
         """
         with self.held():
             recipe, before = self.config()
+            self.check_can_go_on()
             saved = self.saved_step() or 0
             recipe = dataclasses.replace(recipe, iterations=iterations)
             if iterations <= saved:
@@ -385,6 +387,26 @@ class RunDirectory(WorkFolder):
                 write_atomically(self.path / "config.json", _json_bytes(document))
             except OSError as error:
                 raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
+
+    def check_can_go_on(self) -> None:
+        """Refuse a run that has a trained checkpoint and no resume file: it would begin again, over the checkpoint.
+
+        A study's finished run has no resume file, nor has a copy from which the large file was left out.
+
+        Raises:
+            RunError: the message names the step that the run has reached.
+
+        """
+        if self.resume_file.exists():
+            return
+        step = 0
+        with contextlib.suppress(CheckpointError):
+            step = read_info(self.last_checkpoint).step
+        if step:
+            raise RunError(
+                f"Run {files.printable(self.path.name)} has taken {step:,} steps, and its {self.resume_file.name} is "
+                "missing, without which it cannot go on; train --init-from starts a new run from its checkpoint."
+            )
 
     def check_room(self) -> None:
         """Refuse to continue if the disk has no room for the run's files."""

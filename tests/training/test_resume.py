@@ -71,6 +71,29 @@ def assert_same_run(ours, theirs):
         assert same_tensors(*(safetensors.torch.load_file(run.path / file) for run in (ours, theirs)))
 
 
+def test_a_trained_run_without_its_resume_file_is_refused_and_kept(tmp_path):
+    """As a finished run of a study, or a copy without the large file: it began again, over its checkpoint."""
+    run = tiny_run(tmp_path, iterations=4)
+    train(run, images=tiny_data())
+    config, before = (run.path / "config.json").read_bytes(), state_of(run)
+    run.resume_file.unlink()
+    missing = r"has taken 4 steps, and its resume\.safetensors is missing"
+    with pytest.raises(RunError, match=missing):
+        run.extend(9, "again")
+    assert (run.path / "config.json").read_bytes() == config
+    assert train(run, images=tiny_data()).step == 4  # it has reached its end
+    longer = json.loads(config)
+    longer["recipe"]["iterations"] = 9
+    (run.path / "config.json").write_text(json.dumps(longer))
+    with pytest.raises(RunError, match=missing):
+        train(run, images=tiny_data())
+    assert state_of(run) == before
+    (run.path / "metrics.jsonl").unlink()
+    with pytest.raises(RunError, match=missing):
+        train(run, images=tiny_data())
+    assert load(run.last_checkpoint).info.step == 4
+
+
 @pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
     images = tiny_data(size=arm.get("size", 8))
