@@ -35,6 +35,7 @@ MAX_HEADER = 4 * 2**20
 #: The most bytes of an archive that is read, and pixels of all its pictures together.
 MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
 _NAME = 200
+_KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,8 @@ def read_picture(content: bytes, name: str) -> Picture:
     """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
 
     Raises:
-        CompressionError: the file is of another kind, is too large, or has pixels that 8 bits a channel cannot hold.
+        CompressionError: the file is of another kind, is too large, is an animation, or has pixels that 8 bits a
+            channel cannot hold.
 
     """
     try:
@@ -85,17 +87,16 @@ def read_picture(content: bytes, name: str) -> Picture:
                 raise CompressionError(
                     f"{name} has {opened.width}×{opened.height} pixels; at most {MAX_PIXELS:,} are compressed."
                 )
+            if loss := _loss(opened, content):
+                raise CompressionError(f"{name} {loss}")
             image = ImageOps.exif_transpose(opened)
             mode = image.mode
-            if mode == "P" and "transparency" not in image.info:
+            if mode == "P":
                 image = image.convert("RGB")
             if image.mode == "1":
                 image = image.convert("L")
             if image.mode not in ("L", "RGB"):
-                raise CompressionError(
-                    f"{name} has pixels of the kind {mode}; grey and colour pictures of 8 bits, without transparency, "
-                    "are compressed."
-                )
+                raise CompressionError(f"{name} has pixels of the kind {mode}; {_KINDS}")
             pixels = np.array(image)
     except CompressionError:
         raise
@@ -104,6 +105,20 @@ def read_picture(content: bytes, name: str) -> Picture:
     except Exception:  # a decoder fed with damaged bytes may raise anything
         raise CompressionError(f"{name} cannot be read as {', '.join(FORMATS)}.") from None
     return Picture(name[-_NAME:], pixels.reshape(*pixels.shape[:2], -1))
+
+
+def _loss(image: Image.Image, content: bytes) -> str:
+    """Return the end of a sentence about the part of a picture that its pixels (H, W, C) uint8 would lack; else empty.
+
+    Pillow reads a PNG of 16 bits a colour as one of 8. A JPEG's further pictures are previews of the same picture.
+    """
+    if image.format not in ("JPEG", "MPO") and getattr(image, "is_animated", False):
+        return "is an animation; single pictures are compressed."
+    if "transparency" in image.info:
+        return f"has transparent parts; {_KINDS}"
+    if image.format == "PNG" and image.mode == "RGB" and content[24] > 8:  # the bit depth in its header, IHDR
+        return f"has {content[24]} bits a channel; {_KINDS}"
+    return ""
 
 
 def flow_digest(flow: MultiScaleFlow) -> str:

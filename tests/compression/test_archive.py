@@ -280,6 +280,37 @@ def test_what_cannot_be_compressed_of_a_folder_is_left_out_and_named(tmp_path, c
         gather([str(tmp_path)])
 
 
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    return len(content).to_bytes(4, "big") + name + content + zlib.crc32(name + content).to_bytes(4, "big")
+
+
+def test_a_picture_that_would_lose_something_is_refused():
+    """Frames, transparent colours and the low bits of 16 were dropped, and "every pixel is the same" was said."""
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    for kind in ("GIF", "WEBP", "PNG"):
+        file = io.BytesIO()
+        frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+        with pytest.raises(CompressionError, match=r"a\.png is an animation; single pictures are compressed\."):
+            read_picture(file.getvalue(), "a.png")
+    for mode, colour in (("RGB", (255, 0, 0)), ("L", 0), ("P", 0)):
+        file = io.BytesIO()
+        Image.new(mode, (8, 8)).save(file, "PNG", transparency=colour)
+        with pytest.raises(CompressionError, match=r"a\.png has transparent parts; grey and colour pictures of 8 bits"):
+            read_picture(file.getvalue(), "a.png")
+    shape = (8).to_bytes(4, "big") * 2
+    deep = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", shape + b"\x10\x02\0\0\0")
+    deep += png_chunk(b"IDAT", zlib.compress((b"\0" + bytes(range(48))) * 8)) + png_chunk(b"IEND", b"")
+    with pytest.raises(CompressionError, match=r"a\.png has 16 bits a channel"):
+        read_picture(deep, "a.png")
+
+
+def test_a_telephone_s_jpeg_with_a_preview_is_compressed():
+    file = io.BytesIO()
+    large, small = (Image.new("RGB", (side, side), "red") for side in (16, 8))
+    large.save(file, "MPO", save_all=True, append_images=[small])
+    assert read_picture(file.getvalue(), "a.jpg").pixels.shape == (16, 16, 3)
+
+
 def test_what_cannot_be_compressed_is_named(tmp_path):
     for mode, allowed in (("RGBA", False), ("L", True), ("P", True), ("1", True), ("I;16", False), ("CMYK", False)):
         file = io.BytesIO()
