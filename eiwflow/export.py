@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .files import write_atomically
 from .flow import ConfigError, ContextError, MultiScaleFlow
 from .flow.step import inverse_affine_maps
 
@@ -110,6 +111,10 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
     """Write ``log_prob.onnx``, ``encode.onnx`` and ``decode.onnx`` into a folder; return their paths by name.
 
     Inputs and outputs are called ``x``, ``log_prob`` and ``noise_1`` … ``noise_L``; the first size of each is free.
+
+    Raises:
+        OSError: a file cannot be written; it is then not there, or as before.
+
     """
     paths = {}
     for name, kind in EXPORTS.items():
@@ -120,7 +125,8 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
         )  # fmt: skip
         assert program is not None  # with dynamo=True it never is
         paths[name] = folder / f"{name}.onnx"
-        program.save(paths[name])
+        # Not program.save, which writes through links, and leaves half a file on a full disk.
+        write_atomically(paths[name], program.model_proto.SerializeToString())
     return paths
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from . import checkpoint, files
 from .checkpoint import PRETRAINED, CheckpointInfo
+from .data import png_file
 from .flow import MultiScaleFlow, NonFiniteError, quantise
 
 #: Samples in a model card's picture, and how many stand in a row.
@@ -69,9 +70,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
         if (picture := _samples(self.flow, self.info.temperature)) is not None:
-            from torchvision.transforms.functional import to_pil_image
-
-            to_pil_image(picture).save(save_directory / PICTURE)
+            files.write_atomically(save_directory / PICTURE, png_file(picture.permute(1, 2, 0).numpy()))
 
     @classmethod
     def _from_pretrained(

@@ -25,6 +25,9 @@ def written(flow, tmp_path_factory):
 
     place = tmp_path_factory.mktemp("export")
     save(place / "flow.safetensors", flow, tiny_info(flow))
+    (place / "onnx").mkdir()
+    (place / "elsewhere").write_text("precious")
+    (place / "onnx" / "encode.onnx").symlink_to(place / "elsewhere")
     return json_of("export", place / "flow.safetensors", "--out", place / "onnx"), place / "onnx"
 
 
@@ -50,6 +53,14 @@ def test_the_command_states_how_far_onnxruntime_is_off(written):
     answer, _ = written
     assert answer["holds"] and answer["max_difference"].keys() == EXPORTS.keys()
     assert 0 <= max(answer["max_difference"].values()) < 1e-4
+
+
+def test_a_link_in_the_folder_is_replaced_and_not_written_through(written):
+    _, folder = written
+    assert (folder.parent / "elsewhere").read_text() == "precious"
+    assert {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()} == {
+        f"{name}.onnx" for name in EXPORTS
+    }
 
 
 @pytest.mark.parametrize("name", EXPORTS)
