@@ -201,16 +201,19 @@ def test_a_study_says_whether_the_adaptive_arm_leads(studies: Path) -> None:
     assert "No conclusion: entropy + weights shares no two seeds with another split" in sentences(visit(study="close"))
 
 
-def test_the_answer_is_the_command_lines(studies: Path) -> None:
+def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_that_is_chosen(studies: Path) -> None:
+    printed = report(read_study(studies / "photos32.zip"))
+    effects = {row["contrast"]: row for row in printed["comparisons"]}
     for prior in ("conditional", "standard"):
-        (expected,) = (row for row in report(read_study(studies / "photos32.zip"))["answers"] if row["prior"] == prior)
-        assert expected["sentence"] in sentences(visit(study="photos32", prior=prior))
-
-
-def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> None:
-    effects = {row["contrast"]: row for row in report(read_study(studies / "photos32.zip"))["comparisons"]}
-    for prior in ("conditional", "standard"):
-        figure = forest(visit(study="photos32", prior=prior))
+        at = visit(study="photos32", prior=prior)
+        (answered,) = (row for row in printed["answers"] if row["prior"] == prior)
+        assert answered["sentence"] in sentences(at)
+        folded = [figure for figure in figures(at) if figure["data"][0].get("name") == "one seed"][1]
+        assert rows(folded)[:4] == [
+            "entropy over random", "entropy over variance", "entropy over variance-reversed",
+            "pooled weights over none",
+        ]  # fmt: skip
+        figure = forest(at)
         assert len(rows(figure)) == len(MEANS) - 1
         seeds = figure["data"][0]
         assert len(seeds["x"]) == (len(MEANS) - 1) * 6
@@ -219,13 +222,6 @@ def test_every_seed_is_a_point_under_the_prior_that_is_chosen(studies: Path) -> 
             -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
         ]
         assert [marks[row] for row in range(len(expected))] == pytest.approx(expected, abs=1e-5)
-
-
-def test_what_each_choice_contributes_is_folded(studies: Path) -> None:
-    at = visit(study="photos32")
-    assert rows([figure for figure in figures(at) if figure["data"][0].get("name") == "one seed"][1])[:4] == [
-        "entropy over random", "entropy over variance", "entropy over variance-reversed", "pooled weights over none",
-    ]  # fmt: skip
 
 
 def test_one_seed_reads_no_conclusion(studies: Path) -> None:

@@ -100,12 +100,6 @@ def test_choices_move_the_page_and_stand_in_its_url(open_page: Open) -> None:
     assert sentences(at) != before and url(at)["seed"] == "5"
 
 
-def test_the_last_level_is_clamped_in_a_sentence(open_page: Open) -> None:
-    at = open_page(ck="one", level="2")
-    assert_healthy(at)
-    assert any("no Shuffle" in note.value for note in at.info) and "At level 1 " in sentences(at)
-
-
 def test_a_flow_of_one_level_shows_that_all_of_it_is_factored_out(bundle: Path) -> None:
     write_checkpoint(bundle / "flat.safetensors", small_flow(levels=1))
     at = page_at()
@@ -118,12 +112,6 @@ def test_too_few_images_are_refused_in_a_sentence(open_page: Open, monkeypatch: 
     at = open_page(seed="11")
     assert not at.exception and not at.get("plotly_chart")
     assert at.error[0].value.startswith("48 images were given; at least 1000 are needed")
-
-
-def test_the_recipe_names_what_is_shown(open_page: Open) -> None:
-    at = open_page(ck="two", level="2", seed="4")
-    recipe = "analyse two --what entropy --data photos32 --seed 4 --json"
-    assert any(recipe in block.value for block in at.code)
 
 
 # ---------------------------------------------------------------------- beside another checkpoint

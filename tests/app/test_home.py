@@ -18,7 +18,6 @@ from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.shell import reproduce
 from eiwflow.ui.sources import checkpoints, data_sets
 
@@ -80,9 +79,10 @@ def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
 
 
 def test_a_link_opens_what_it_names(open_app: Open) -> None:
-    at = open_app(ck="two", data="faces16", image="5", seed="3")
+    at = open_app(ck="two", data="faces16", image="5", seed="3", level="2", step="7")
     assert_healthy(at)
     assert not at.info
+    assert url(at)["level"] == "2" and url(at)["step"] == "7"  # other pages keep them there
     assert at.selectbox(key="ck").value == "two" and at.session_state["image"] == 5
     assert "does not weight them" in sentences(at)
     assert "trained on photos32" in sentences(at)
@@ -103,11 +103,6 @@ def test_a_link_to_no_such_number_is_said_and_another_shown(open_app: Open, key:
     assert not at.info
 
 
-def test_what_other_pages_keep_in_the_url_stays_there(open_app: Open) -> None:
-    at = open_app(level="2", step="7")
-    assert url(at)["level"] == "2" and url(at)["step"] == "7"
-
-
 def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -> None:
     at = open_app()
     before = sentences(at)
@@ -119,11 +114,6 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
     at.button[0].click().run()
     assert url(at)["photo"] == "none" and sentences(at) == before
-
-
-def test_only_the_newest_photos_are_remembered() -> None:
-    keys = [PHOTOS.keep({"mine.png": picture_bytes(seed=100 + seed)}) for seed in range(PHOTOS.limits.kept + 2)]
-    assert list(PHOTOS.shelf)[-PHOTOS.limits.kept :] == keys[2:] and not {*keys[:2]} & PHOTOS.shelf.keys()
 
 
 def test_nothing_but_broken_checkpoints_leaves_a_page_that_says_so(bundle: Path) -> None:

@@ -119,24 +119,11 @@ def test_static_split_is_not_called_a_shuffle(checkpoints: Path) -> None:
     assert "sorted its channels" not in sentences(at)
 
 
-def test_last_level_is_clamped_and_said(checkpoints: Path) -> None:
-    at = visit(ck="recorded", level="3")
-    assert_healthy(at, charts=4)
-    assert "has no Shuffle" in at.info[0].value and "of 24 channels" in sentences(at)
-
-
 def test_flow_of_one_level_has_nothing_to_show_and_says_so(bundle: Path) -> None:
     write_checkpoint(bundle / "flat.safetensors", small_flow(levels=1))
     at = visit(ck="flat")
     assert not at.exception and not at.get("plotly_chart")
     assert "splits nothing" in at.info[0].value
-
-
-def test_flow_of_one_level_beside_a_deeper_one_leaves_the_page_to_that(checkpoints: Path) -> None:
-    write_checkpoint(checkpoints / "flat.safetensors", small_flow(levels=1))
-    at = visit(ck="flat", vs="recorded", level="2")
-    assert not at.exception and not at.error
-    assert "of 24 channels across the split line" in sentences(at)
 
 
 def test_every_choice_moves_the_page(checkpoints: Path) -> None:

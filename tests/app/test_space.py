@@ -119,12 +119,6 @@ def test_a_file_that_is_no_picture_is_refused_in_a_sentence(one: Path) -> None:
     assert not at.error
 
 
-def test_an_image_and_itself_have_nothing_between_them(one: Path) -> None:
-    at = open_space(image="5", b="5")
-    assert_healthy(at)
-    assert "A and B are the same image" in sentences(at)
-
-
 def blends(at: AppTest) -> list[dict]:
     """Return what the big pictures are given."""
     return [json.loads(one.proto.json) for one in at.get("bidi_component") if one.proto.component_name == "blend"]

@@ -225,15 +225,6 @@ def test_settings_of_ones_own_are_started(calls: list[tuple[object, ...]]) -> No
     assert (recipe.iterations, recipe.batch, recipe.learning_rate, recipe.seed) == (50, 16, 2e-3, 0)
 
 
-def test_what_is_typed_just_before_the_click_counts(calls: list[tuple[object, ...]]) -> None:
-    at = open_train()
-    at.number_input(key="own-iterations").set_value(77)
-    at.selectbox(key="order").set_value("random")
-    at.selectbox(key="weights").set_value("none")
-    at.button(key="start-own").click().run()  # both arrive with the click, and are drawn after it
-    assert (calls[0][1].iterations, calls[0][1].flow.split) == (77, "random")
-
-
 TOO_MUCH = {
     "memory": ({"own-batch": 4096, "own-size": 32, "own-steps": 64, "own-width": 512}, "GiB free"),
     "pixels": ({"own-size": 64}, "The image side is 64; images of photos32 have 32×32 pixels."),
@@ -356,12 +347,16 @@ def test_a_run_without_a_save_says_that_there_is_nothing_to_open_yet(held: RunDi
     assert not at.exception and "Nothing of this run is saved yet" in at.info[0].value
 
 
-def test_the_four_choices_are_plain_words_and_reach_the_recipe(calls: list[tuple[object, ...]]) -> None:
+def test_the_four_choices_and_what_is_typed_just_before_the_click_reach_the_recipe(
+    calls: list[tuple[object, ...]],
+) -> None:
     at = open_train()
     for key, value in {"order": "variance", "weights": "none", "own-partition": "random", "own-keep": 0.25}.items():
         at.selectbox(key=key).set_value(value)
-    at.button(key="start-own").click().run()
+    at.number_input(key="own-iterations").set_value(77)
+    at.button(key="start-own").click().run()  # all of it arrives with the click, and is drawn after it
     assert not at.exception and not at.error
+    assert calls[0][1].iterations == 77
     flow, command = calls[0][1].flow, calls[0][3]
     assert (flow.order, flow.weights, flow.init, flow.partition, flow.keep) == (
         "variance", "none", "principal", "random", 0.25

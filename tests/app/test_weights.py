@@ -230,12 +230,6 @@ def test_every_choice_moves_the_page(weighted: Path) -> None:
     assert "level 2 turns channel" in alts(at)
 
 
-def test_the_last_level_has_no_shuffle_and_the_page_says_which_it_shows(weighted: Path) -> None:
-    at = open_weights(level="3")
-    assert [info.value for info in at.info] == ["Level 3 is the last and has no Shuffle: showing level 2."]
-    assert "level 2 turns channel" in alts(at) and url(at)["level"] == "3"
-
-
 def test_the_page_shows_what_the_analysis_says_and_its_recipe_names_it(weighted: Path) -> None:
     at = open_weights(level="2", image="5", seed="3")
     assert not at.exception and not at.info
