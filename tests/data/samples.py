@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from eiwflow.data import DataError, load
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -31,3 +35,21 @@ def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
 def as_set(images: np.ndarray) -> set[bytes]:
     """Return the images' bytes, to compare parts by content."""
     return {image.tobytes() for image in images}
+
+
+def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
+    """Return the header of an array's file."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def peak_of_refusal(path: Path, words: str) -> int:
+    """Return the bytes of memory that a refusal in these words takes at its peak."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=words):
+            load(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pickle
-import tracemalloc
 import zipfile
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +18,7 @@ from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.split import tenth_by_number
 from eiwflow.data.views import OnDisk
 
-from .samples import as_set, noise
+from .samples import as_set, header, noise, peak_of_refusal
 
 
 def saved(path: Path, array: np.ndarray) -> Path:
@@ -207,22 +205,6 @@ def zipped(path: Path, **members: bytes) -> Path:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
     return path
-
-
-def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    return file.getvalue()
-
-
-def peak_of_refusal(path: Path, words: str) -> int:
-    """Return the bytes of memory that a refusal takes at its peak."""
-    tracemalloc.start()
-    with pytest.raises(DataError, match=words):
-        load(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return peak
 
 
 @pytest.mark.parametrize("name", ["a.npy", "train_labels.npy"])

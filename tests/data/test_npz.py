@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -17,7 +15,8 @@ from eiwflow.data import DataError, labels_of, load
 from eiwflow.data import images as bounds
 from eiwflow.data.npz import read_npz
 
-from .samples import as_set, noise, write_npz
+from ..test_checkpoint import Trap
+from .samples import as_set, header, noise, peak_of_refusal, write_npz
 
 QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -27,12 +26,6 @@ def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFL
         for name, content in members.items():
             archive.writestr(name, content)
     return path
-
-
-def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    return file.getvalue()
 
 
 def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
@@ -205,38 +198,18 @@ def test_labels_that_do_not_fit_are_left_out_and_the_note_says_so(tmp_path: Path
     assert not alone.factors and alone.note == f"train_{words}"
 
 
-class Exploit:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.path),)
-
-
 @pytest.mark.parametrize("name", ["train", "source_names", "bystander"])
 def test_a_pickle_in_an_archive_is_never_run(tmp_path: Path, name: str) -> None:
     trap = tmp_path / "it-ran"
     arrays = {"test": noise(1, 8, 8), "train": noise(9, 8, 8), "train_source": np.zeros(9, int)}
     arrays |= {"test_source": np.zeros(1, int), "source_names": np.array(["hill"])}
-    path = write_npz(tmp_path, **(arrays | {name: np.array([Exploit(trap)], dtype=object)}))
+    path = write_npz(tmp_path, **(arrays | {name: np.array([Trap(trap)], dtype=object)}))
     if name == "train":
         with pytest.raises(DataError, match="object"):
             load(path)
     else:
         assert load(path).source_names == (() if name == "source_names" else ("hill",))
     assert not trap.exists()
-
-
-def peak_of_refusal(path: Path, match: str) -> int:
-    tracemalloc.start()
-    try:
-        with pytest.raises(DataError, match=match):
-            load(path)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_a_bomb_of_images_is_refused_before_memory_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from eiwflow.importing.check import compare
 from eiwflow.importing.formats import convert, recognise
 
 from .. import LONG
+from ..test_checkpoint import Trap
 from .fuzz import fuzz
 from .models import Normflows, Rosinality, Y0ast
 
@@ -118,16 +118,6 @@ def test_a_model_that_ours_cannot_be_is_refused_by_what_it_has(model, change, op
 @pytest.mark.parametrize("content", [None, [], {}, {"model": 3}, {"weight": torch.zeros(3)}], ids=str)
 def test_what_is_no_state_dict_of_a_glow_is_refused_with_the_kinds_that_are_known(content):
     assert "rosinality/glow-pytorch" in refusal(content)
-
-
-class Trap:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_path, capsys):

@@ -536,6 +536,7 @@ def alive(pid):
 
 
 def until(condition, seconds=200):
+    """Wait until a condition holds; return what it gives."""
     ends = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < ends, "it did not happen"

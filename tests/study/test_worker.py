@@ -17,6 +17,7 @@ from eiwflow.training.run_directory import RunError
 
 from ..training.processes import start_forked
 from ..training.tiny import write_npz
+from .test_run import until
 
 
 @pytest.fixture
@@ -44,13 +45,6 @@ def out(tmp_path):
 
 def done(out):
     return len(list(out.glob("*/seed-*/result.json")))
-
-
-def until(condition, seconds=200):
-    ends = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.05)
 
 
 def at_rest(out):
