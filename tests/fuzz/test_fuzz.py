@@ -41,6 +41,10 @@ SLOW = (
     "status of",
     "title of",
     "inflates",
+    "one line of",
+    "config of",
+    "colour numbers",
+    "just too large",
 )
 NAMED = [
     (entry, name)
