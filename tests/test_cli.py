@@ -445,6 +445,14 @@ def test_inspect_describes_every_level(place):
     assert "order (kept first): " in printed("inspect", place / "good.safetensors")
 
 
+def test_inspect_says_the_worst_condition_number_of_a_level():
+    lines = printed("inspect", "faces16-glow").splitlines()
+    for level in json_of("inspect", "faces16-glow")["levels"]:
+        (line,) = (line for line in lines if line.startswith(f"level {level['level']}: "))
+        best, *_, worst = sorted(level["condition"])
+        assert f"{best:.3g}" != f"{worst:.3g}" and f"condition number at most {worst:.3g}" in line
+
+
 def test_inspect_gives_null_where_the_data_set_is_gone(place):
     result = json_of("inspect", place / "gone.safetensors")
     assert result["levels"][0]["order"]

@@ -61,7 +61,14 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     channels = sum(level.shape[0] for level in passed.levels)
     assert html.count("data-tip=") == channels
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
-    assert all(f"Level {level.number}" in html and f"{level.emitted:,} values" in html for level in passed.levels)
+    every = np.prod(passed.reconstruction.image.shape)
+    shares = re.findall(r"<p><b>ε<sub>(\d)</sub></b> ([\d,]+) values<br>([\d.]+) % of all", html)
+    assert [(int(number), int(values.replace(",", ""))) for number, values, _ in shares] == [
+        (level.number, level.emitted) for level in passed.levels
+    ]
+    assert [float(share) for *_, share in shares] == pytest.approx(
+        [100 * level.emitted / every for level in passed.levels], rel=6e-3
+    )
     assert "factors out all it has" in html and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
         halves = np.split(level.redundancy[0], [level.kept_channels])

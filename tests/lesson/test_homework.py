@@ -11,11 +11,13 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from eiwflow.cli import main
 from eiwflow.flow import Latents
 from eiwflow.lesson import default, homework
 from eiwflow.lesson.pack import opened
+from eiwflow.lesson.probe import Curve, values_of
 
 from .test_flow_js import NODE, SCRIPT, needs_node
 
@@ -61,7 +63,25 @@ def test_answers_are_what_the_flow_says() -> None:
         nats = -KNOWN.flow.log_prob((KNOWN.images.float() + 0.5) / 256 - 0.5)
     bits = (nats / 768 / np.log(2) + 8).tolist()
     assert ", ".join(f"{value:.1f}" for value in bits) in answer("4", "3")
-    assert f"{bits[0] * 768 / 8:.0f} bytes" in answer("4", "3")
+    assert f"The first face takes {bits[0]:.2f} × 768 / 8 = {bits[0] * 768 / 8:.0f} bytes" in answer("4", "3")
+
+
+def test_the_cheapest_value_is_the_densest_and_its_two_terms_are_noise_and_stretching() -> None:
+    curve = Curve(values_of(KNOWN.reference).numpy())
+    ends = torch.arange(257, dtype=torch.float64) - 0.5
+    # The map's slope, and the density that it gives, by differences.
+    noise = curve(ends)[0].detach().numpy()
+    stretching = -np.log2(np.diff(noise))
+    total = -np.log2(np.diff(stats.norm.cdf(noise)))
+    cheapest = int(np.argmin(total))
+    dear = np.flatnonzero(total >= 8)
+    low, high = dear[dear < cheapest].max() + 1, dear[dear > cheapest].min() - 1
+    said = re.findall(r"-?[\d.]+\d", answer("4", "2"))
+    assert [int(said[place]) for place in (0, 4, 5)] == [cheapest, low, high]
+    unusual = total[cheapest] - stretching[cheapest]
+    assert [float(each) for each in said[1:4]] == pytest.approx(
+        [unusual, stretching[cheapest], total[cheapest]], abs=0.06
+    )
 
 
 @needs_node

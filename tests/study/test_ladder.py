@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 
 import pytest
 from scipy import stats
@@ -175,8 +176,10 @@ def test_studies_of_one_title_are_counted_apart(tmp_path):
 def test_a_report_states_the_ladder_as_leads(study):
     result = report(study)
     assert result["ladder"] == ladder(study).to_dict()
-    lead = result["ladder"]["answers"]["data"]["lead"]
-    assert f"+{lead:.4f}" in report_in_words(result)
+    lines = [line.replace("−", "-") for line in report_in_words(result).splitlines()]
+    for answer in result["ladder"]["answers"].values():
+        said = rf"{answer['lead']:+.4f}".replace("+", r"\+") + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
+        assert any(re.fullmatch(said, line) for line in lines), said
     (row,) = (row for row in result["comparisons"] if row["contrast"].endswith(" − last (random init), conditional"))
     assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
         result

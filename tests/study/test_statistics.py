@@ -58,6 +58,16 @@ def test_a_contrast_is_the_paired_t_test_of_scipy(study_of):
     assert one.mean == pytest.approx(np.mean(bits[0]) - np.mean(bits[1]))
 
 
+def test_a_lead_in_words_has_its_interval_before_its_seeds(study_of):
+    one = contrast(
+        study_of(arms(FULL)), "entropy less variance-reversed", {Arm("entropy"): 1, Arm("variance-reversed"): -1}
+    )
+    interval = stats.ttest_rel(*([run.bits_per_dim for run in study_of(arms(FULL)).of(Arm(order))]
+                                 for order in ("variance-reversed", "entropy"))).confidence_interval(0.95)  # fmt: skip
+    low, high = (f"{end:+.3f}" for end in interval)
+    assert f"(95 % interval {low} to {high}, over 6 seeds" in one.in_words()
+
+
 def test_what_a_seed_shares_leaves_no_trace_in_a_contrast(study_of):
     weights = {Arm("entropy", "pooled"): 1, Arm("entropy"): -1}
     bits = arms(FULL)
