@@ -229,7 +229,7 @@ def handed_on(*messages: BackMsg) -> list[str]:
     "rerun",
     [
         {"widget_states": {"widgets": [{"id": "x"}] * (protection.MOST_WIDGETS + 1)}},
-        {"query_string": "x" * (protection.MOST_ADDRESS + 1)},
+        *({name: "x" * (protection.MOST_ADDRESS + 1)} for name in ("query_string", "page_name", "fragment_id")),
         {"cached_message_hashes": ["x"] * (protection.MOST_WIDGETS + 1)},
     ],
 )

@@ -26,7 +26,7 @@ from ..common import shelves
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Bytes a second of a connection's messages, which larger ones delay; a photo from the lesson has up to 4 MB.
 BYTES_S = 1_000_000
-#: Widgets of a message, and letters of its address, at most: a page has about a hundred widgets.
+#: Widgets of a message, and letters of its address and of the names in it, at most: a page has about a hundred widgets.
 MOST_WIDGETS, MOST_ADDRESS = 2_000, 65_536
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
@@ -190,10 +190,12 @@ def _kind(content: bytes) -> str:
     if kind == "backend_operation_request":  # has several kinds, one of which installs files beside the app
         kind = message.backend_operation_request.WhichOneof("payload") or kind
     rerun = message.rerun_script
+    # Streamlit writes the name of an unknown part of a page into the log, whatever its length.
+    names = rerun.query_string, rerun.page_name, rerun.page_script_hash, rerun.fragment_id
     is_small = (
         len(message.file_urls_request.file_names) <= shelves.MOST_FILES
         and max(len(rerun.widget_states.widgets), len(rerun.cached_message_hashes)) <= MOST_WIDGETS
-        and len(rerun.query_string) <= MOST_ADDRESS
+        and max(map(len, names)) <= MOST_ADDRESS
     )
     return kind if is_small else ""
 
