@@ -54,7 +54,13 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher = enter(f"/_class/teacher/{TOKEN}")
     teacher.get_by_text("This browser is the teacher’s").wait_for()
     assert TOKEN not in teacher.url and TOKEN not in teacher.content()
-    teacher.locator("img.qr-code").wait_for()
+    code = teacher.locator("img.qr-code")
+    code.wait_for()
+    teacher.get_by_text(address, exact=True).wait_for()
+    teacher.set_viewport_size({"width": 390, "height": 844})  # of a telephone
+    assert teacher.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert code.evaluate("img => img.complete && img.naturalWidth > 0")
+    teacher.set_viewport_size({"width": 1280, "height": 720})
     teacher.goto(f"{address}/lesson?scene=8")
     teacher.wait_for_selector("[data-lesson=stage]")
 
@@ -107,11 +113,3 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     thrown = {int(card.get_attribute("data-channel") or -1) for card in teacher.locator(".card:has(b:visible)").all()}
     assert thrown == {0, 1, 3, 5}
     assert {badge.inner_text() for badge in teacher.locator(".card b:visible").all()} == {"1"}
-
-
-def test_the_page_of_the_class_fits_a_telephone(enter: Open, address: str) -> None:
-    page = enter("/class", (390, 844))
-    page.locator("img.qr-code").wait_for()
-    page.get_by_text(address, exact=True).wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator("img.qr-code").evaluate("img => img.complete && img.naturalWidth > 0")

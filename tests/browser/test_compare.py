@@ -83,7 +83,6 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*")
-    page.reload()
     end = time.monotonic() + 4 * PATIENCE_MS / 1000
     while folder(path).state().alive:
         assert time.monotonic() < end, folder(path).state().message or "the study does not end"
