@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 
 from ..data import DATASETS, DataError, as_picture, load
 from ..data.folder import SUFFIXES
-from ..data.picture import FORMATS, check_jpeg
+from ..data.picture import FORMATS, check_exif, check_jpeg
 from ..files import printable, read_bytes, reason, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
@@ -89,6 +89,7 @@ def read_picture(content: bytes, name: str) -> Picture:
                 )
             if loss := _loss(opened, content):
                 raise CompressionError(f"{name} {loss}")
+            check_exif(opened, name)
             image = ImageOps.exif_transpose(opened)
             mode = image.mode
             if mode == "P":

@@ -29,6 +29,8 @@ MAX_BYTES = 2**28
 MAX_SCANS, MAX_SCANNED, MAX_SEGMENTS = 100, 20 * MAX_PIXELS, 2000
 #: Most bytes of a JPEG between two segments before its first scan: Pillow reads them one by one.
 MAX_BETWEEN = 2**16
+#: Most bytes of EXIF data: no more fit a JPEG's segment. Pillow makes an object of every value, 36 times its size.
+MAX_EXIF = 2**16
 #: The bytes that begin a segment: neither an escaped 255 in a scan nor a restart marker.
 _MARKER = re.compile(rb"\xff([^\x00\xd0-\xd8\xff])", re.DOTALL)
 #: Markers of the segments that state height and width.
@@ -64,6 +66,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
                     f"at most {most:,} are decoded of a {image.format}"
                 )
             image.draft(None, (fewest, fewest))
+            check_exif(image, what)
             ImageOps.exif_transpose(image, in_place=True)
             if image.mode.startswith("I"):  # 16-bit grey, which convert would clip instead of scaling
                 return image.point(lambda value: value / 256).convert("L").convert("RGBA")
@@ -97,15 +100,15 @@ def pixels(picture: bytes) -> int:
 
 
 def check_jpeg(file: BinaryIO, what: str) -> None:
-    """Refuse a JPEG of very many scans or segments before it is decoded: half a megabyte could take minutes.
+    """Refuse a JPEG of very many scans, segments or EXIF data before it is decoded: half a megabyte could take minutes.
 
     Args:
         file: open for reading; other files than JPEGs pass.
         what: the name of the file in errors.
 
     Raises:
-        DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, :data:`MAX_SEGMENTS` or
-            :data:`MAX_BETWEEN`.
+        DataError: there are more than :data:`MAX_SCANS`, :data:`MAX_SCANNED` pixels in them, :data:`MAX_SEGMENTS`,
+            :data:`MAX_BETWEEN` or :data:`MAX_EXIF`.
 
     """
     start = file.tell()
@@ -115,7 +118,7 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
     file.seek(start)
     if content[:2] != b"\xff\xd8":
         return
-    scans, area, place = 0, 0, 2
+    scans, area, exif, place = 0, 0, 0, 2
     for _ in range(MAX_SEGMENTS):
         marker = _MARKER.search(content, place)
         between = (len(content) if marker is None else marker.start()) - place
@@ -126,13 +129,34 @@ def check_jpeg(file: BinaryIO, what: str) -> None:
         if marker[1][0] in _FRAMES:
             sides = content[marker.end() + 3 : marker.end() + 7]
             area = max(area, int.from_bytes(sides[:2]) * int.from_bytes(sides[2:]))
+        length = int.from_bytes(content[marker.end() : marker.end() + 2])
+        if marker[1] == b"\xe1" and content[marker.end() + 2 : marker.end() + 6] == b"Exif":
+            exif += length  # Pillow joins these segments, and reads them as soon as it opens the file
+            _check_exif(exif, what)
         scans += marker[1] == b"\xda"
         if scans > MAX_SCANS:
             raise DataError(f"{what} is a JPEG of more than {MAX_SCANS} scans; save it again")
         if scans * area > MAX_SCANNED:
             raise DataError(f"{what} is a JPEG of {scans} or more scans of {area:,} pixels each; save it again")
-        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2])
+        place = marker.end() + length
     raise DataError(f"{what} is a JPEG of more than {MAX_SEGMENTS:,} segments; save it again")
+
+
+def check_exif(image: Image.Image, what: str) -> None:
+    """Decode a picture, and refuse one with very much EXIF data before these are read.
+
+    Raises:
+        DataError: there are more than :data:`MAX_EXIF` bytes.
+
+    """
+    image.load()  # a PNG may state them after its pixels
+    # The second name is that of a PNG's text, in which two letters stand for a byte.
+    _check_exif(max(len(image.info.get("exif", "")), len(image.info.get("Raw profile type exif", "")) // 2), what)
+
+
+def _check_exif(size: int, what: str) -> None:
+    if size > MAX_EXIF:
+        raise DataError(f"{what} has {size:,} bytes of EXIF data; at most {MAX_EXIF:,} are read: save it without them")
 
 
 def on_white(picture: Image.Image, channels: int) -> np.ndarray:
