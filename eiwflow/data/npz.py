@@ -16,11 +16,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .. import files
 from .images import DataError, Factor, ImageData, check_images, reason
 from .labels import LABEL, is_label
 from .split import tenth_by_hash
 
-MAX_ARRAYS = 100
+#: Most arrays of an archive; they are counted in its last bytes, where its directory is.
+MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
 #: Most source names that are read, and bytes of arrays beside the images.
 MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
 HEADER_BYTES = 16_384
@@ -80,6 +82,8 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
+        end = files.read_end(archive, DIRECTORY_BYTES) if isinstance(archive, Path) else archive[-DIRECTORY_BYTES:]
+        check_directory(end, name)
         with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
             return _read(opened, name, most)
     except DataError:
@@ -162,6 +166,17 @@ def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     if any(type(side) is not int or side < 0 for side in shape):
         raise ValueError(f"the shape {shape} is not one of an array")
     return shape, fortran, dtype, file.tell()
+
+
+def check_directory(end: bytes, file_name: str) -> None:
+    """Refuse an archive of too many entries, by its last bytes, before zipfile makes an object of each entry.
+
+    Raises:
+        DataError: there are more than :data:`MAX_ARRAYS`.
+
+    """
+    if end.count(b"PK\x01\x02") > MAX_ARRAYS:
+        raise DataError(f"{file_name!r} holds more than {MAX_ARRAYS} arrays, the most that are read")
 
 
 def members_of(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:

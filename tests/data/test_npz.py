@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 from pathlib import Path
 
@@ -262,8 +263,17 @@ def test_arrays_that_cannot_be_read_do_not_matter_beside_those_that_can(tmp_path
 
 def test_an_archive_of_very_many_arrays_is_refused(tmp_path: Path) -> None:
     path = zipped(tmp_path / "many.npz", {f"{number}.npy": b"" for number in range(101)})
-    with pytest.raises(DataError, match="101 arrays; at most 100"):
+    with pytest.raises(DataError, match="holds more than 100 arrays, the most that are read"):
         load(path)
+
+
+def test_very_many_entries_are_refused_before_an_object_is_made_of_each(tmp_path: Path) -> None:
+    """1,200,000 of them, 58 MB, took 600 MiB and 6 seconds of a server."""
+    entry = b"PK\x01\x02" + struct.pack("<6H3L5H2L", 20, 20, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    end = b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 20_000, 20_000, 20_000 * len(entry), 0, 0)
+    path = tmp_path / "entries.npz"
+    path.write_bytes(entry * 20_000 + end)
+    assert peak_of_refusal(path, "more than 100 arrays") < 2**20
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
