@@ -32,7 +32,7 @@ from .failures import NotFinite, TrainingFailed
 from .history import PROBE_IMAGES, level_records, write_samples
 from .loggers import Logger, logger_for
 from .recipe import Recipe
-from .run_directory import MAX_RESUME, RunDirectory, RunError
+from .run_directory import MAX_HEADER, MAX_RESUME, RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
 from .trainer import PAUSE, Trainer, under
 
@@ -416,7 +416,8 @@ def _resume_content(run: RunDirectory) -> bytes | None:
 
 def _restore(trainer: Trainer, content: bytes, name: str) -> None:
     try:
-        length = int.from_bytes(content[:8], "little")
+        if (length := int.from_bytes(content[:8], "little")) > MAX_HEADER:
+            raise ValueError("a longer header than a training's")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
         step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
         if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):

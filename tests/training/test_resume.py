@@ -355,6 +355,17 @@ def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(ru
     assert run.status() == status
 
 
+def test_a_header_of_very_many_lists_is_refused_unread(run, monkeypatch):
+    """One of 90 MB took 2.7 GB."""
+    header = b'{"a":[' + b"[]," * 2_000_000 + b"[]]}"
+    run.resume_file.write_bytes(len(header).to_bytes(8, "little") + header)
+    loads, parsed = json.loads, []
+    monkeypatch.setattr("json.loads", lambda text, **more: parsed.append(len(text)) or loads(text, **more))
+    with pytest.raises(RunError, match=r"resume\.safetensors of .* does not belong to its config\.json"):
+        train(run, images=tiny_data())
+    assert max(parsed) < len(header)
+
+
 @pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": run_module.ARITHMETIC + 1}], ids=str)
 def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithmetic):
     rewritten(run, **arithmetic)
