@@ -37,8 +37,10 @@ MAX_TITLE, MAX_MESSAGE = 60, 2000
 MAX_HEADER = 4 * 2**20
 #: Most bytes of a resume file: weights, their averages and two moments each.
 MAX_RESUME = 5 * MAX_FILE_BYTES
-#: Bytes that an export reads at once; the largest file and the earliest date (1980-01-02) of the older zip format.
-ZIP_PART, MAX_PLAIN_ZIP, EARLIEST_ZIP = 2**18, 2**30, 315_619_200
+#: Bytes that an export reads at once, and the largest file of the older zip format.
+ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
+#: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
+EARLIEST_ZIP, LATEST_ZIP = 315_619_200, 4_354_646_400
 #: Most bytes of a log; of a longer log the last half of this is kept.
 MAX_LOG = 4 * 2**20
 #: With less free space than this, a full disk is given as the reason for a run that ended without a message.
@@ -599,7 +601,8 @@ class _Sink(io.RawIOBase):
 def _zipped(whole: zipfile.ZipFile, sink: _Sink, source: BinaryIO, inside: Path) -> Iterator[bytes]:
     """Add an open file, up to its present length, to a zip file; yield the bytes that this writes."""
     status = os.fstat(source.fileno())
-    entry = zipfile.ZipInfo(inside.as_posix(), time.localtime(max(status.st_mtime, EARLIEST_ZIP))[:6])
+    date = time.localtime(min(max(status.st_mtime, EARLIEST_ZIP), LATEST_ZIP))
+    entry = zipfile.ZipInfo(inside.as_posix(), date[:6])
     entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
     left = status.st_size
     with whole.open(entry, "w", force_zip64=left > MAX_PLAIN_ZIP) as target:

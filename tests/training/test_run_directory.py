@@ -237,6 +237,15 @@ def test_an_archive_holds_nothing_from_outside_the_run_and_no_file_beyond_all_bo
         assert {name.partition("/")[2] for name in archive.namelist()} == {"config.json", "status.json"}
 
 
+@pytest.mark.parametrize(("year", "stated"), [(1970, 1980), (2200, 2107)])
+def test_a_file_of_a_date_that_a_zip_file_cannot_state_is_exported(tmp_path, year, stated):
+    run = tiny_run(tmp_path)
+    date = (year - 1970) * 365.25 * 86_400
+    os.utime(run.path / "config.json", (date, date))
+    with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
+        assert archive.getinfo(f"{run.path.name}/config.json").date_time[0] == stated
+
+
 def test_an_export_is_made_part_by_part(tmp_path):
     """A file is read as far as it is asked for: the whole is never in memory."""
     run = tiny_run(tmp_path)
