@@ -75,7 +75,7 @@ with verdict_place:
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
     else:
-        st.markdown(words.control(control) if study.recipe.is_control else verdict.in_words())
+        st.markdown(words.control(control) if study.recipe.is_control else untrusted.plain(verdict.in_words()))
 if left is not None:
     with left:
         evidence.draw_ladder(page, cache.of_study(study, "ladder", prior=prior))
@@ -95,7 +95,7 @@ with ui.fold("What each choice contributes", "verdict") as fold:
             st.markdown(words.control(control))
         if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
             at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
-            sentence = at_equal.in_words() if at_equal else ""
+            sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"

@@ -14,9 +14,11 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.jobs import studies
 from eiwflow.ui.shell import parts
 
 from .. import LONG
+from ..studies import arms, write_study
 from .conftest import APP, small_flow, trained_run, visit_page, write_checkpoint
 
 PICTURE, LINK, HTML = "![x](http://evil.example/p.png)", "[y](http://evil.example)", "<img src=//evil.example/q>"
@@ -64,6 +66,17 @@ def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
     run.set_status("failed", 2, HOSTILE, HOSTILE)
     at = visit_page("pages/9_train.py")
     assert any("evil.example" in error.value for error in at.error)
+    assert_nothing_raw(at)
+
+
+@pytest.mark.parametrize("equal_cpu", [False, True])
+def test_the_data_that_a_hostile_study_names_is_shown_as_text(bundle: Path, equal_cpu: bool) -> None:
+    """Its entities stand for the slashes and dots that the name of a file cannot have."""
+    picture = "![x](http:&#47;&#47;evil&#46;example&#47;p)"
+    bits = arms({"entropy/principal": 3.9, "variance/principal": 4.0, "last/random": 4.1})
+    write_study(studies.own_folder() / "hostile.zip", bits, data=picture, equal_cpu=equal_cpu)
+    at = visit_page("pages/6_compare.py", study="hostile")
+    assert any("evil" in element.value for element in at.markdown)
     assert_nothing_raw(at)
 
 
