@@ -484,6 +484,11 @@ def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can 
     if (lists := content.count(b"[") + content.count(b"{")) > MAX_LISTS:
         raise StudyError(f"{name} has {lists:,} lists and objects; at most {MAX_LISTS:,} are read.")
     try:
-        return json.loads(content)
+        document = json.loads(content)
     except (ValueError, RecursionError):
         raise StudyError(f"{name} is not a study's file: it is not JSON.") from None
+    # Written again only where this can be, since a study may have 16 MiB.
+    may_hold_one = b"\\u" in content or not content.isascii()
+    if may_hold_one and not files.is_text(json.dumps(document, ensure_ascii=False)):
+        raise StudyError(f"{name} is not a study's file: it holds half of a surrogate pair.")
+    return document

@@ -103,6 +103,15 @@ def test_what_is_not_json_is_refused(tmp_path, content):
         read_study(tmp_path / "s.zip")
 
 
+@pytest.mark.parametrize("half", [b"\\ud800", b"\xed\xa0\x80"], ids=["escaped", "raw"])
+def test_a_study_with_half_of_a_surrogate_pair_is_refused(tmp_path, half):
+    """No page can show it."""
+    made = document({Arm("random"): [4.0, 4.1]}, data="HALF")
+    path = write_packed(tmp_path / "s.zip", json.dumps(made).encode().replace(b"HALF", half))
+    with pytest.raises(StudyError, match="it holds half of a surrogate pair"):
+        read_study(path)
+
+
 def test_a_folder_whose_document_cannot_be_written_again_is_reported_and_left_as_it_is(real, tmp_path):
     shutil.copytree(real, tmp_path / "s")
     settings = tmp_path / "s" / SETTINGS
