@@ -56,6 +56,7 @@ RUNS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
     "dangling status": (lambda run: instead(run.path / "status.json", nowhere), "status.json"),
     "no UTF-8 in the name": (lambda run: bad_name(run.path), "not valid UTF-8"),
     "half deleted": (lambda run: (run.path / "config.json").unlink(), "no config.json"),
+    "half written": (lambda run: (run.path / "config.json").write_text("{"), "config.json"),
     "dangling run": (lambda run: nowhere(run.path.with_name("20261231-dangling")), "leads nowhere"),
     "run in a circle": (lambda run: circle(run.path.with_name("20261231-circle")), "leads nowhere"),
     "a sample of no step": (lambda run: (run.samples / "step_final.webp").touch(), ""),

@@ -372,7 +372,7 @@ STUDIES = sorted(path.stem for path in studies_in(shown.BUNDLED))
 
 
 # That every one of them can be read, with its records, is tested with the studies.
-@pytest.mark.parametrize("study", STUDIES if LONG else STUDIES[1::3])
+@pytest.mark.parametrize("study", STUDIES if LONG else STUDIES[1::6])
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
     assert not at.exception and not at.error

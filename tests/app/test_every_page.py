@@ -14,7 +14,7 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.shell import reproduce
 
-from .. import LONG
+from .. import LONG, crossed
 from ..flow.numerics import perturb
 from ..words import spelled_out
 from .conftest import figures_of, sentences, small_flow, visit_page, write_checkpoint
@@ -95,8 +95,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, page: st
     assert not at.exception and at.title and any("not finite" in error.value for error in at.error)
 
 
-@pytest.mark.parametrize("columns", [("one", "wild"), ("wild", "one")], ids=" ".join)
-@pytest.mark.parametrize("page", BESIDE)
+@crossed(page=BESIDE, columns=[("one", "wild"), ("wild", "one")])
 def test_one_column_that_fails_leaves_the_other(bundle: Path, page: str, columns: tuple[str, str]) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(levels=3))
     write_checkpoint(bundle / "wild.safetensors", wild_flow(levels=3, steps=2))

@@ -13,8 +13,19 @@ from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Upload
 from eiwflow.ui.shell import reproduce
+from eiwflow.ui.shell.parts import MORE_EVIDENCE
 
-from .conftest import picture_bytes, run_app, sentences, small_flow, url, visit_page, write_checkpoint
+from .conftest import (
+    FOLDS,
+    first_screen,
+    picture_bytes,
+    run_app,
+    sentences,
+    small_flow,
+    url,
+    visit_page,
+    write_checkpoint,
+)
 
 SHUFFLE, LEVELS = "pages/4_shuffle.py", "pages/1_levels.py"
 
@@ -151,11 +162,26 @@ def test_every_page_says_what_to_do_where_there_is_no_checkpoint(bundle: Path, p
 
 
 @pytest.mark.parametrize("path", LOOKING)
-def test_every_page_takes_a_photo_and_a_checkpoint_and_refuses_what_is_neither(
+def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_and_a_checkpoint_and_nothing_else(
     bundle: Path, tmp_path: Path, path: str
 ) -> None:
-    write_checkpoint(bundle / "one.safetensors")
+    write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
+    folds = (MORE_EVIDENCE, *(f"fold-{name}" for name in FOLDS))
+
+    def offered(at: AppTest) -> int:
+        return len(at.get("download_button")) + len(at.get("code"))
+
     at = visit_page(path, guess="blurred")  # a prediction that one page waits for
+    assert not at.exception and offered(at) > 1
+    words, charts = first_screen(at)
+    assert words <= 80 and charts <= 2, (words, charts)
+    for fold in folds:
+        at.session_state[fold] = False
+    at.run()
+    assert not at.exception and offered(at) == 0
+    assert [one.label for one in at.expander if one.label == "More evidence"] == ["More evidence"]
+    for fold in folds:
+        at.session_state[fold] = True
     of_one_image = path not in OVER_TEST_IMAGES
     if of_one_image:
         at.file_uploader(key="upload-photo-0").upload("mine.png", b"no picture", "image/png")

@@ -1,4 +1,4 @@
-"""The parts of every page: more evidence is made when it is unfolded; figures are kept, and need no pandas."""
+"""The parts of every page: figures are kept, and need no pandas."""
 
 from __future__ import annotations
 
@@ -17,32 +17,10 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis.subjects import MEASURES
 from eiwflow.project import ROOT
-from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.shell import parts
-from eiwflow.ui.shell.parts import MORE_EVIDENCE
 
-from .conftest import APP, FOLDS, PATIENCE_S, first_screen, small_flow, visit_page, write_checkpoint
+from .conftest import APP, PATIENCE_S, small_flow, visit_page, write_checkpoint
 from .test_shuffle import write_record
-
-EVIDENT = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
-
-
-@pytest.mark.parametrize("path", EVIDENT)
-def test_more_evidence_is_made_when_it_is_unfolded_below_a_lean_first_screen(bundle, path: str) -> None:
-    write_checkpoint(bundle / "one.safetensors", small_flow(steps=2))
-
-    def offered(at: AppTest) -> int:
-        return len(at.get("download_button")) + len(at.get("code"))
-
-    at = visit_page(path)
-    assert not at.exception and offered(at) > 1
-    words, charts = first_screen(at)
-    assert words <= 80 and charts <= 2, (words, charts)
-    for fold in (MORE_EVIDENCE, *(f"fold-{name}" for name in FOLDS)):
-        at.session_state[fold] = False
-    at.run()
-    assert not at.exception and offered(at) == 0
-    assert [one.label for one in at.expander if one.label == "More evidence"] == ["More evidence"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,10 +85,8 @@ def test_page_says_what_moves_and_when(checkpoints: Path) -> None:
 
 
 def test_step_stands_in_the_url_and_one_that_was_not_recorded_becomes_the_first(checkpoints: Path) -> None:
-    assert url(visit(ck="recorded"))["step"] == "0"
     assert url(visit(ck="recorded", step="10"))["step"] == "10"
     assert url(visit(ck="recorded", step="11"))["step"] == "0"
-    assert url(visit(ck="recorded", step="<b>"))["step"] == "0"
 
 
 def test_checkpoint_without_a_record_shows_what_it_tells_by_itself(checkpoints: Path) -> None:

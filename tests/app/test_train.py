@@ -316,7 +316,7 @@ def test_a_frozen_run_is_reported_and_can_be_killed(held: RunDirectory, monkeypa
     assert killed == [held]
 
 
-def test_a_run_that_ended_opens_in_every_page() -> None:
+def test_a_run_that_ended_opens_in_every_page_and_gets_another_name() -> None:
     run = trained_run(6)
     at = open_train()
     assert not at.exception and not at.error
@@ -325,6 +325,8 @@ def test_a_run_that_ended_opens_in_every_page() -> None:
     links = [link.proto.page for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
     assert {"Levels", "latents", "weights"} & {*links} or len(links) > 4
     assert not {"Pause", "Stop", "Resume"} & labels(at)
+    at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
+    assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)
 
 
 def test_a_run_in_training_opens_on_other_pages_as_it_was_saved_last(held: RunDirectory) -> None:
@@ -376,8 +378,11 @@ def test_the_first_screen_is_lean() -> None:
     assert 10 < words <= 80 and charts <= 2
 
 
-def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple[object, ...]]) -> None:
+def test_a_crashed_run_of_another_machine_shows_the_end_of_its_log_and_is_resumed_where_it_can(
+    calls: list[tuple[object, ...]],
+) -> None:
     run = trained_run(6, stop_at=3)
+    (run.path / "worker.json").write_text('{"device": "cuda:7", "threads": 1}')
     run.set_status("running", 3)
     run.log("a last word")
     at = open_train()
@@ -387,42 +392,9 @@ def test_a_crashed_run_shows_the_end_of_its_log_and_is_resumed(calls: list[tuple
     assert calls == [("resume", run, "cpu")]
 
 
-def test_a_run_from_another_machine_goes_on_where_this_one_can(calls: list[tuple[object, ...]]) -> None:
-    run = trained_run(6, stop_at=3)
-    (run.path / "worker.json").write_text('{"device": "cuda:7", "threads": 1}')
-    open_train().button(key="resume").click().run()
-    assert calls == [("resume", run, "cpu")]
-
-
 def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
     trained_run(6, stop_at=3).set_status("failed", 3, "At step 4 it failed.", "Try another seed.")
     assert open_train().error[0].value == "At step 4 it failed. Try another seed."
-
-
-def test_runs_of_one_name_can_be_told_apart() -> None:
-    runs = [trained_run(6), trained_run(6, seed=1)]
-    for run in runs:
-        run.rename("mine")
-    at = open_train()
-    for run in runs:
-        at.selectbox(key="run").set_value(run.path.name).run()
-        assert url(at)["run"] == run.path.name
-    assert len(set(at.selectbox(key="run").options)) == 2
-
-
-def test_a_link_shows_the_run_that_it_names() -> None:
-    first, second = trained_run(6), trained_run(6, seed=1)
-    first.rename("the first")
-    second.rename("the second")
-    at = open_train(run=first.path.name)
-    assert at.selectbox(key="run").value == first.path.name and "“the first”" in sentences(at)
-
-
-def test_a_run_whose_config_is_broken_is_not_listed() -> None:
-    good, broken = trained_run(6), trained_run(6)
-    (broken.path / "config.json").write_text("{")
-    at = open_train()
-    assert not at.exception and at.selectbox(key="run").options == [good.title]
 
 
 def test_the_commands_shown_are_those_that_train_the_same_and_go_on(
@@ -442,13 +414,6 @@ def test_the_commands_shown_are_those_that_train_the_same_and_go_on(
 
 
 # ---------------------------------------------------------------------- keeping
-
-
-def test_a_run_gets_another_name() -> None:
-    run = trained_run(6)
-    at = open_train()
-    at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
-    assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)
 
 
 def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,11 +437,13 @@ def test_deleting_asks_first() -> None:
     assert at.selectbox(key="run").value == other.path.name
 
 
-def test_curves_of_runs_are_laid_over_each_other() -> None:
+def test_runs_of_one_name_are_told_apart_and_their_curves_laid_over_each_other() -> None:
     shown, other = trained_run(6), trained_run(6, seed=1)
     for run in (shown, other):
         run.rename("one name for both")
     at = open_train(run=shown.path.name)
+    assert at.selectbox(key="run").value == url(at)["run"] == shown.path.name
+    assert len(set(at.selectbox(key="run").options)) == 2
     before = charts(at)
     at.multiselect(key="compared").set_value([other.path.name]).run()
     assert not at.exception and charts(at) == before + 1
