@@ -422,6 +422,9 @@ def _open(job: Job) -> RunDirectory:
         if run.config()[0] != job.recipe:
             raise RunError(f"{path.parent.name}/{path.name} holds a run of other settings: move it away.")
         return run
+    if kept := next(files.visible(path), None):
+        name = files.printable(kept.relative_to(job.folder).as_posix(), 120)
+        raise RunError(f"{name} of the study is beside no config.json, so no run can be made there: move it away.")
     shutil.rmtree(path, ignore_errors=True)
     recording = Recording(steps=RECORDED_STEPS if job.seed == 0 else OTHER_STEPS, crops=True)
     return RunDirectory.create(path.parent, job.recipe, job.command, path.name, recording)

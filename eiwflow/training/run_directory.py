@@ -311,13 +311,17 @@ class RunDirectory(WorkFolder):
         config: dict[str, Any] = {"recipe": recipe.to_dict(), "command": command}
         if recording != USUAL:
             config["recording"] = dataclasses.asdict(recording)
+        is_ours = False
         try:
-            for folder in (run.path, run.samples, run.checkpoints):
-                folder.mkdir(parents=True)
+            run.path.mkdir(parents=True)
+            is_ours = True
+            for folder in (run.samples, run.checkpoints):
+                folder.mkdir()
             write_atomically(run.path / "config.json", _json_bytes(config))
             run.set_status("starting", 0)
         except OSError as error:
-            shutil.rmtree(run.path, ignore_errors=True)
+            if is_ours:  # another process' run of this name stays
+                shutil.rmtree(run.path, ignore_errors=True)
             raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
         return run
 

@@ -328,6 +328,17 @@ def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data):
     assert run_study(recipe, out).is_done
 
 
+def test_a_run_without_its_config_is_not_removed(tmp_path, data):
+    recipe, out = tiny_study(data, arms=ARMS[:1], seeds=1), tmp_path / "s"
+    StudyFolder.begin(out, recipe)
+    checkpoint = run_folder(out, recipe.arms[0], 0) / "checkpoints" / "last.safetensors"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_text("mine")
+    with pytest.raises(TrainingFailed, match=r"last\.safetensors of the study is beside no config\.json, .*: move"):
+        run_study(recipe, out)
+    assert checkpoint.read_text() == "mine"
+
+
 def test_a_run_is_not_made_in_the_place_of_a_pipe(tmp_path, data):
     recipe = tiny_study(data, arms=ARMS[:1], seeds=1)
     StudyFolder.begin(tmp_path / "s", recipe)

@@ -68,6 +68,13 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
             tiny_run(root)
 
 
+def test_a_run_is_not_made_over_another_of_its_name(tmp_path):
+    run = RunDirectory.create(tmp_path, tiny_recipe(), "", "seed-0")
+    with pytest.raises(RunError, match="cannot be written"):
+        RunDirectory.create(tmp_path, tiny_recipe(), "", "seed-0")
+    assert (run.path / "config.json").is_file()
+
+
 def test_a_flow_that_no_checkpoint_could_hold_is_not_begun(tmp_path):
     recipe = Recipe(flow=FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512))
     with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
