@@ -24,6 +24,7 @@ from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
+from eiwflow.study.statistics import factorial
 from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import studies as shown
 
@@ -40,7 +41,7 @@ MEANS = {
     "variance+pooled/principal": 3.88, "variance-reversed+pooled/principal": 4.08, "random+pooled/principal": 4.03,
     "entropy+pooled/principal": 3.84, "last/random": 4.15,
 }  # fmt: skip
-BOTH = arms(MEANS) | arms(MEANS, prior="standard")
+BOTH = arms(MEANS) | arms({name: 5 * mean - 16 for name, mean in MEANS.items()}, prior="standard")
 NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
 
 
@@ -86,6 +87,12 @@ def y_title(figure: dict) -> str:
 
 def rows(figure: dict) -> list[str]:
     return [text.split("</b>")[0].removeprefix("<b>") for text in figure["layout"]["yaxis"].get("ticktext", [])]
+
+
+def marks(figure: dict) -> list[float]:
+    """Return the means of a chart of effects, from its first row on."""
+    at = {round(y + 0.1): x for trace in figure["data"][1:] for x, y in zip(trace["x"], trace["y"], strict=True)}
+    return [at[row] for row in range(len(at))]
 
 
 def forest(at: AppTest) -> dict:
@@ -202,7 +209,8 @@ def test_a_study_says_whether_the_adaptive_arm_leads(studies: Path) -> None:
 
 
 def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_that_is_chosen(studies: Path) -> None:
-    printed = report(read_study(studies / "photos32.zip"))
+    study = read_study(studies / "photos32.zip")
+    printed = report(study)
     effects = {row["contrast"]: row for row in printed["comparisons"]}
     for prior in ("conditional", "standard"):
         at = visit(study="photos32", prior=prior)
@@ -213,15 +221,15 @@ def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_tha
             "entropy over random", "entropy over variance", "entropy over variance-reversed",
             "pooled weights over none",
         ]  # fmt: skip
+        assert marks(folded) == pytest.approx([part.lead for part in factorial(study, prior).effects], abs=1e-5)
         figure = forest(at)
         assert len(rows(figure)) == len(MEANS) - 1
         seeds = figure["data"][0]
         assert len(seeds["x"]) == (len(MEANS) - 1) * 6
-        marks = {round(y + 0.1): x for trace in figure["data"][1:] for x, y in zip(trace["x"], trace["y"], strict=True)}
         expected = [
             -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
         ]
-        assert [marks[row] for row in range(len(expected))] == pytest.approx(expected, abs=1e-5)
+        assert marks(figure) == pytest.approx(expected, abs=1e-5)
 
 
 def test_one_seed_reads_no_conclusion(studies: Path) -> None:
