@@ -111,13 +111,25 @@ ALONE = Team()
 
 @contextmanager
 def gathered() -> Iterator[Team]:
-    """Return the group of processes that torchrun started; without torchrun, this process alone."""
+    """Return the group of processes that torchrun started; without torchrun, this process alone.
+
+    Raises:
+        ConfigError: the environment has one of torchrun's variables without the others.
+
+    """
     if not dist.is_available() or not dist.is_torchelastic_launched():
         yield ALONE
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
-        yield Team(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+        local_rank = int(os.environ.get("LOCAL_RANK", "none"))
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    except ValueError:
+        raise ConfigError(
+            "TORCHELASTIC_RUN_ID is set, but other variables of torchrun are missing or no numbers: start the command "
+            "by torchrun, or unset it."
+        ) from None
+    try:
+        yield Team(dist.get_rank(), dist.get_world_size(), local_rank)
     finally:
         dist.destroy_process_group()
 

@@ -15,7 +15,7 @@ from torch.distributed import TCPStore
 from eiwflow import cli
 from eiwflow.checkpoint import load, save
 from eiwflow.flow import ConfigError
-from eiwflow.training.distributed import ALONE, Team
+from eiwflow.training.distributed import ALONE, Team, gathered
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
@@ -232,6 +232,16 @@ def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed
     done = subprocess.run(words, cwd=ROOT, env=teamed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (cli.WRONG_INPUT, "", 1)
     assert "levels is 99" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [{}, {"LOCAL_RANK": "0"}, {"LOCAL_RANK": "0", "RANK": "first"}], ids=str)
+def test_an_environment_that_is_half_torchrun_s_is_refused_in_a_sentence(monkeypatch, wrong):
+    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", **wrong}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="start the command by torchrun, or unset it"), gathered():
+        pass
 
 
 def test_a_batch_is_divisible_by_the_processes():
