@@ -104,7 +104,7 @@ def check(address: str | None = None) -> None:
         _check_token(os.environ.get(TOKEN_VARIABLE, "").strip() or None)
     ancestors()
     for variable in (RUNS_VARIABLE, DATA_VARIABLE):
-        folder = Path(os.environ.get(variable, ""))
+        folder = Path(os.path.expanduser(os.environ.get(variable, "")))
         if os.path.exists(folder) and not os.path.isdir(folder):
             raise ValueError(f"{variable} is {str(folder)[:200]!r}, which is no folder; name one, or leave it out.")
     for root in data_roots() or []:

@@ -52,7 +52,7 @@ _VALUES_PER_PARAMETER, _OTHER_FILES = 14, 16 * 2**20
 
 def runs_root() -> Path:
     """Return the folder that holds the runs."""
-    return Path(os.environ.get(RUNS_VARIABLE) or "runs")
+    return Path(os.path.expanduser(os.environ.get(RUNS_VARIABLE) or "runs"))
 
 
 class RunError(ValueError):

@@ -57,6 +57,9 @@ def test_a_new_run_is_starting_under_a_name_of_its_own(tmp_path):
 def test_runs_lie_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path))
     assert runs_root() == tmp_path
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EIWFLOW_RUNS", "~/runs")  # as a file of settings may say, which no shell has read
+    assert runs_root() == tmp_path / "runs"
     monkeypatch.setenv("EIWFLOW_RUNS", "")
     assert str(runs_root()) == "runs"
 
