@@ -1,11 +1,12 @@
 r"""Which level holds an attribute, for example glasses or the colour of the paper.
 
-Under a flow the latents ε of a level are close to N(0, I). So the direction along which an attribute moves them,
+An attribute y moves the latents ε of a level along the direction
 
-.. math:: d = \operatorname{Cov}(\varepsilon, y) / \operatorname{Var}(y),
+.. math:: d = \operatorname{Cov}(\varepsilon, y) / \operatorname{Var}(y).
 
-is for a yes/no attribute the difference of class means, and ⟨d, ε⟩ is close to the best linear detector. Directions are
-estimated on training images and judged on test images: by the AUROC of ⟨d, ε⟩, or by R² for a number.
+For a yes/no attribute, d is the difference of the class means. The latents of a flow are close to N(0, I), so ⟨d, ε⟩ is
+close to the best linear detector. Directions are estimated on training images and judged on test images: by the AUROC
+of ⟨d, ε⟩, or by R² for a number.
 
 Reference: Kingma and Dhariwal, Glow, 2018, arXiv:1807.03039, section 5; Haufe et al., On the interpretation of weight
 vectors of linear models, NeuroImage 87, 2014, for d.
@@ -65,8 +66,8 @@ class Attributes:
 
     Attributes:
         train_images, test_images: numbers of images for directions, and for their scores.
-        constant: names of attributes that do not vary in one of the two parts. Nothing can be told apart by them, so
-            they have neither readings nor directions.
+        constant: names of attributes that do not vary in one of the two parts. They have neither readings nor
+            directions.
         readings: per attribute and level.
         moves: the directions, by attribute: an array (C_l, H_l, W_l) per level.
 
@@ -199,7 +200,7 @@ def _directions(latents: Sequence[Tensor], values: Mapping[str, np.ndarray]) -> 
     if not values:
         return {}
     centred = np.stack([value - value.mean() for value in values.values()]).astype(np.float64)
-    # A yes/no attribute that no image has, or all have, has no direction: it is 0.
+    # An attribute that does not vary has the direction 0.
     variances = np.maximum(np.square(centred).sum(axis=1, keepdims=True), 1e-12)
     weights = torch.from_numpy((centred / variances).astype(np.float32))
     slopes = [(weights @ level.flatten(1)).view(-1, *level.shape[1:]).numpy() for level in latents]

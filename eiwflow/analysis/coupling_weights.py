@@ -157,7 +157,7 @@ class Omegas:
 
 
 def omegas(seen: Trace, count: int | None = None) -> Omegas:
-    """Return the weights of traced images, of the first ``count`` of them."""
+    """Return the weights of the first ``count`` traced images, or of all."""
     sides: dict[str, dict[Place, np.ndarray]] = {"read": {}, "given": {}}
     for level in seen.levels:
         for name, weights in level.coupling_weights.items():

@@ -12,7 +12,7 @@ from .words.numbers import fixed
 def bundled_flows() -> list[dict[str, Any]]:
     """Return a row for every bundled flow, by name, from its own file.
 
-    ``bits/dim`` is over the four corner crops of every test image of ``data``; ``minutes`` are CPU minutes of the
+    ``bits/dim`` is over the four corner crops of every test image of ``data``; ``CPU minutes`` are of the
     training, on one thread of the machine that ran it.
     """
     rows = []

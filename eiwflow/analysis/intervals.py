@@ -146,7 +146,7 @@ def widened(auroc: Estimate, count: int) -> Estimate:
     """Return an AUROC of ``count`` pictures with an interval at least as wide as Wilson's of that many trials.
 
     If a few pictures all score higher than the flow's own images, the bootstrap has no spread. Wilson's interval has:
-    for 3 of 3 pictures the share may be as low as 0.44. With fewer than 4 pictures no difference can be told.
+    for 3 of 3 pictures the share may be as low as 0.44. Fewer than 4 pictures cannot show a difference.
 
     >>> round(widened(Estimate(1.0, 0.0), 3).error, 2)
     0.56

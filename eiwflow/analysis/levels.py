@@ -56,7 +56,7 @@ class KeptFit:
 
 
 def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
-    """Fit on training images the Gaussians of a flow that stops early.
+    """Fit the Gaussians of a flow that stops early, on training images.
 
     Arguments:
         flow: an initialised flow.
@@ -98,7 +98,7 @@ def kept_channels(flow: MultiScaleFlow, level: int) -> int:
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
-    """Yield traces of uint8 images (N, C, H, W), at most ``batch`` at a time, of their :func:`dequantised`.
+    """Yield traces of uint8 images (N, C, H, W), dequantised by :func:`dequantised`, at most ``batch`` at a time.
 
     Raises:
         NonFiniteError: a level gives a value that is not finite; the message names it.
@@ -337,7 +337,7 @@ class Passage:
         return self.reconstruction.image.size
 
     def level_table(self, facts: tuple[LevelFacts, ...], average: Staircase) -> list[dict[str, Any]]:
-        """Return one row per level: of this image, or of the number of images that a column names."""
+        """Return one row per level. A column is about this image, or about as many images as its name says."""
         images = f"{len(average.bits_per_dim)} images"
         return [
             {
@@ -399,7 +399,7 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = passes.decode(flow, passes.encode(flow, trace.x))
     error = round_trip_error(restored, trace.x)
-    # Without dequantisation noise, which may lie at a byte's edge, where rounding alone would change the byte.
+    # Dequantisation noise may lie at the edge of a byte, and rounding would then change the byte. So it is left out.
     grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()
     bytes_back = (image + grey_levels).clamp(0, 255).to(torch.uint8)
     return Reconstruction(

@@ -40,7 +40,7 @@ class TrainingCurve:
 
     @property
     def smoothed(self) -> np.ndarray:
-        """The batches' bits/dim (S,) under a running mean: a Gaussian window, one-sided towards both ends."""
+        """The batches' bits/dim (S,), smoothed by a Gaussian window; beyond its ends the curve counts as constant."""
         from scipy.ndimage import gaussian_filter1d
 
         curve = self.bits_per_dim
@@ -105,7 +105,7 @@ class LevelRecord:
         order: channel numbers in the order used (S, C), those passed on first; None at the last level.
         entropy_order: the order by entropy at each step (S, C); None at the last level.
         weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
-        passed_on: number of channels passed on, 0 at the last level; half of them if not stated.
+        passed_on: number of channels passed on, 0 at the last level; None means half of the channels.
 
     """
 
@@ -147,7 +147,7 @@ class TrainingRecord:
 
 
 def record_folder(checkpoint: Path) -> Path:
-    """Return the folder of a checkpoint's record: its run directory, or the folder of its name beside it."""
+    """Return the folder of a checkpoint's record: its run directory, or the folder of the same name beside it."""
     run = checkpoint.parent.parent
     in_a_run = checkpoint.parent.name == "checkpoints" and (run / "config.json").is_file()
     return run if in_a_run else checkpoint.with_suffix("")

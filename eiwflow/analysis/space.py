@@ -22,7 +22,7 @@ FRAMES = 9
 FINE_FRAMES = 33
 #: Points of a norm's curve; an odd number includes the middle.
 NORM_POINTS = 41
-#: Below this sine of an angle near π, two vectors do not determine the plane of an arc between them.
+#: Two vectors count as opposite if their angle is obtuse and its sine is below this.
 SMALL_SINE = 1e-7
 #: Above this temperature a flow of bounded couplings may leave the range of its training by orders of magnitude.
 MAX_TEMPERATURE = 1.2
@@ -32,7 +32,7 @@ MAX_TEMPERATURE = 1.2
 
 
 def linear(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Return (1−t) a + t b, (T, ...), of vectors of any one shape and t (T,) in [0, 1]; exact at both ends."""
+    """Return (1−t) a + t b, (T, ...), of vectors of one shape, for t (T,) in [0, 1]; exact at both ends."""
     t = t.view(-1, *[1] * a.dim()).to(a.dtype)
     return (1 - t) * a + t * b
 

@@ -19,14 +19,14 @@ PACE_POINTS = 20
 
 @dataclass(frozen=True)
 class LevelNow:
-    """A level's channels at the newest recording step; ``would_stay`` and ``crossing`` sort by entropy at that step.
+    """A level's channels at the newest recording step.
 
     Attributes:
         number: from 1.
         redundancy: spectral redundancy by channel number, nats a pixel; empty where maps have one pixel.
         entropy: marginal entropy by channel number, nats a dimension.
         order: channel numbers in the order used, those passed on first; None for the last level, which does not split.
-        would_stay: by channel number, whether sorting now would pass the channel on.
+        would_stay: by channel number, whether the entropy order at that step would pass the channel on.
         weight_spread: mean over channels of the standard deviation over images of log ω, nats; None without weights.
         count: number of channels passed on.
 
@@ -52,7 +52,7 @@ class LevelNow:
 
     @property
     def crossing(self) -> int:
-        """Number of channels passed on that sorting now would factor out."""
+        """Number of channels passed on that the entropy order at that step would factor out."""
         return sum(not self.would_stay[channel] for channel in self.kept)
 
     def row(self) -> dict[str, Any]:

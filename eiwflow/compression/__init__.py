@@ -1,4 +1,4 @@
-"""Lossless compression of pictures by a flow. ``grid`` is the code, ``archive`` the file."""
+"""Lossless compression of pictures by a flow. ``grid`` codes images as bits; ``archive`` reads and writes the file."""
 
 
 class CompressionError(ValueError):

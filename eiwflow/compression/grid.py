@@ -47,7 +47,7 @@ Value = TypeVar("Value", np.int64, np.float64)
 DIGITS = 8
 CELL = 1 << DIGITS
 UNIT = 1 << (8 + DIGITS)
-#: Most binary digits of the whole numbers whose fraction is a scale.
+#: A scale is a fraction of two whole numbers; the larger has about this many binary digits.
 FRACTION = 12
 #: The largest log-scale: beyond it the coder has no room for the digits of a scale (2²⁴).
 LARGEST_LOG_SCALE = 15
@@ -56,10 +56,10 @@ MATRIX = 16
 #: ε is coded in bins of this many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
 BIN = UNIT >> 7
 LIMIT = 1 << 13
-#: Elements that one call scales while the archive is short.
+#: Elements that one call scales for a single image, so that the archive need not hold digits for all.
 PIECE = 512
 LARGEST_BATCH = 16
-#: Bits a value by which flows usually stretch images; a flow that stretches more stays exact, but wastes bits.
+#: Allowance for a flow's log-determinant, in bits per value. A flow that exceeds it stays exact, but wastes bits.
 STRETCH = 8
 _SEED = 0x5EED
 
@@ -132,7 +132,7 @@ class Archive:
 
 
 def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
-    """Return whole numbers R and S, the larger of about 2**FRACTION, with R / S ≈ exp(log_scale)."""
+    """Return whole numbers R and S with R / S ≈ exp(log_scale); the larger is at least about 2**FRACTION."""
     if not np.abs(log_scale).max(initial=0) < LARGEST_LOG_SCALE:
         raise CompressionError(f"A part of the flow scales by more than exp({LARGEST_LOG_SCALE}).")
     scale = np.exp(np.abs(log_scale))
@@ -257,9 +257,9 @@ Given = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class _Conditional:
-    """Some channels, y = exp(s) x + t with (s, t) = affine(the fixed channels), which do not change.
+    """The changed channels x become y = exp(s) x + t, with (s, t) = affine(the fixed channels).
 
-    A map that depends on no channel, such as a top prior's, may name all channels as fixed: it uses their shape alone.
+    The map of a top prior depends on no channel. It names all channels as fixed, and uses their shape alone.
     """
 
     affine: Given

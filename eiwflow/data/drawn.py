@@ -18,7 +18,7 @@ MAX_FACE_GRAIN, MAX_LETTER_GRAIN = 4.0, 6.0
 LETTER_SIDE, CANVAS = 32, 64
 #: Pictures drawn at once, to save memory; the result does not depend on it.
 DRAWN_AT_ONCE = 500
-#: In degrees, as a factor (from, to), and in pixels of the canvas.
+#: Largest rotation in degrees, range (from, to) of the size factor, and largest shift in pixels of the canvas.
 MAX_ROTATION, SIZES, MAX_SHIFT = 8.0, (0.9, 1.15), 2.2
 SWAPPED = 0.35
 #: Ranges (from, to) of hue, saturation and value.
@@ -28,7 +28,7 @@ INK = (0.0, 1.0), (0.4, 1.0), (0.12, 0.55)
 
 @lru_cache(maxsize=1)
 def faces16(folder: Path) -> ImageData:
-    """Return 13,000 + 1,000 faces, 16×16, from the flat ones in ``folder``; the last 1,000 are the test part."""
+    """Return 13,000 + 1,000 faces, 16×16, photographed from flat faces in ``folder``; the last 1,000 are to test."""
     attributes = read_arrays(folder / "faces16.npz")
     flat = attributes.pop("image")
     rng = np.random.default_rng(FACES_SEED)
@@ -121,7 +121,10 @@ def _photographed(
     factors: Mapping[str, np.ndarray],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Return images (N, H, W, 3) uint8, drawn and photographed in parts: letters at once would take half a gigabyte."""
+    """Return images (N, H, W, 3) uint8, drawn and photographed part by part.
+
+    All letters at once would take half a gigabyte.
+    """
     images = np.empty(shape, np.uint8)
     for start in range(0, len(images), DRAWN_AT_ONCE):
         of = slice(start, start + DRAWN_AT_ONCE)

@@ -20,7 +20,7 @@ def hold_out(data: ImageData) -> ImageData:
     order of a hash of their names, until 15 % of the images are held out, and never more than half. Otherwise a hash of
     each image's bytes chooses about a tenth.
 
-    Raises DataError where fewer than 8 images would be left to train on, or none be held out.
+    Raises DataError if fewer than 8 images are left to train on, or if no image is held out.
     """
     if data.train_source is not None and len(np.unique(data.train_source)) > 1:
         held_out = np.isin(data.train_source, _chosen_sources(data.train_source, data.source_names))
@@ -29,7 +29,7 @@ def hold_out(data: ImageData) -> ImageData:
         held_out = tenth_by_number(len(data.train), salt=1)
         remark = "validation: images of the train part, chosen by their numbers, stand in for the test part"
     else:
-        # Salted: in a set that was one array, the unsalted hashes have chosen the test part already.
+        # A data set of one array has chosen its test part by unsalted hashes, so these are salted.
         held_out = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
         remark = "validation: a tenth of the train part stands in for the test part"
     source = data.train_source
@@ -49,7 +49,7 @@ def hold_out(data: ImageData) -> ImageData:
 
 
 def _chosen_sources(train_source: np.ndarray, names: tuple[str, ...]) -> list[int]:
-    """Return the sources to hold out; of two or more, at least one has no more than half of the images."""
+    """Return the sources to hold out; if there are two or more sources, some source has at most half of the images."""
     sources, counts = (array.tolist() for array in np.unique(train_source, return_counts=True))
     by_hash = sorted(
         zip(sources, counts, strict=True),

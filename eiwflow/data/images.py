@@ -41,7 +41,7 @@ def is_file(path: Path) -> bool:
 
 
 class Factor(NamedTuple):
-    """A known property of every image, as its letter or its grain: an array (N, …) for each part."""
+    """A known property of every image, such as its letter or its grain: an array (N, …) for each part."""
 
     train: np.ndarray
     test: np.ndarray
@@ -49,7 +49,7 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images in two parts that share no content, unless the note counts images that an archive has in both.
+    """Images in two parts. They share no content, except in an archive whose note counts the shared images.
 
     Attributes:
         name: the data set's name, or the file's or the folder's.
@@ -59,7 +59,7 @@ class ImageData:
         train_source: (N,) integers into ``source_names``, the photograph that an image was cut from, or None.
         test_source: (M,) integers likewise, or None.
         source_names: one name per source; empty where the sources are unknown.
-        note: remarks for a reader, as how the images were cropped; may be empty.
+        note: remarks for a reader, such as how the images were cropped; may be empty.
         factors: known properties of how each image was made, by name; empty for other images.
         class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
 

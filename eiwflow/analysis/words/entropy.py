@@ -21,7 +21,8 @@ GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
 #: Up to this distance from N(0, 1), in nats a value, marginal entropies are called nearly flat.
 FLAT = 0.15
 PARTS = {"kept": "passed on", "emitted": "factored out"}
-#: Spectral redundancy of noise, at most, in nats per pixel: along a line, a correlation of neighbours of 0.2.
+#: Below this spectral redundancy, in nats per pixel, channels are called noise. A line of pixels has it where the
+#: correlation of neighbours is 0.2.
 NOISE = 0.02
 SORTED = "From structured to noise. Only pattern counts, not loudness."
 NO_RECORD = "This flow has no training record, so nothing is known of its training."

@@ -33,7 +33,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def floor_in_words(floor: float, of: str = "the") -> str:
-    """Return the floor of bits/dim as a sentence, of all test images or of ``of``.
+    """Return the floor of bits/dim as a sentence; ``of`` says whose grain it is.
 
     >>> floor_in_words(3.0794)
     'The grain alone takes 3.08 bits/dim; no model can need less.'
