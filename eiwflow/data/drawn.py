@@ -28,7 +28,7 @@ INK = (0.0, 1.0), (0.4, 1.0), (0.12, 0.55)
 
 @lru_cache(maxsize=1)
 def faces16(folder: Path) -> ImageData:
-    """Return 13,000 + 1,000 faces, 16×16, photographed from flat faces in ``folder``; the last 1,000 are to test."""
+    """Return 13,000 + 1,000 faces, 16×16, photographed from flat faces in ``folder``; the last 1,000 for tests."""
     attributes = read_arrays(folder / "faces16.npz")
     flat = attributes.pop("image")
     rng = np.random.default_rng(FACES_SEED)

@@ -62,12 +62,13 @@ def test_the_random_order_depends_on_the_permutation_seed_alone():
     assert orders[0] != list(range(24))
 
 
-def test_only_the_entropy_order_looks_at_data():
-    for order in ORDERS:
+def test_only_orders_that_sort_features_look_at_data():
+    assert ORDERS["entropy"].sorted and not ORDERS["variance"].sorted
+    for order, policy in ORDERS.items():
         shuffle = drawn(12, order, permutation_seed=3)
         before = shuffle.order.clone()
         shuffle.initialise(noise(4, 12, 4, 4))
-        assert torch.equal(shuffle.order, before) == (order != "entropy")
+        assert torch.equal(shuffle.order, before) == (policy.sorted is None)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
