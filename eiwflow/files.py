@@ -11,10 +11,11 @@ import glob
 import json
 import os
 import secrets
+import shutil
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -266,6 +267,26 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename == str(temporary):
             error.filename = str(path)
+        raise
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to write into, which takes its name at the end of the block: a reader never sees half.
+
+    A failure leaves no folder, and a killed process a hidden one. Folders above it are made.
+
+    Raises:
+        OSError: it cannot be written, or has come into being with files in it.
+
+    """
+    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        os.rename(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 

@@ -630,6 +630,20 @@ def test_samples_that_cannot_be_finished_leave_no_file(place, tmp_path, monkeypa
     printed(*words)
 
 
+def test_a_folder_of_samples_is_not_there_before_it_is_whole(place, tmp_path, monkeypatch):
+    """A killed process leaves no half of it, which would look whole."""
+    decode, seen = MultiScaleFlow.decode, []
+
+    def looks(flow, latents):
+        seen.append((tmp_path / "a").exists())
+        return decode(flow, latents)
+
+    monkeypatch.setattr(MultiScaleFlow, "decode", looks)
+    printed("sample", place / "good.safetensors", "--n", 20, "--batch", 8, "--out", tmp_path / "a")
+    assert seen == [False] * 3
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and len(list((tmp_path / "a").iterdir())) == 20
+
+
 @pytest.mark.parametrize("name", ["a.npy", "a"])
 def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, name):
     def full(*_):

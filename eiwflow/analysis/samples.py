@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import png_file
-from ..files import write_atomically
+from ..files import new_folder, write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import batch_size
@@ -83,9 +83,16 @@ def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
         OSError: it cannot be written.
 
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.exists():
+        with new_folder(folder) as unfinished:
+            _write(unfinished, images)
+        return
     if any(folder.iterdir()):
         raise ConfigError(f"--out is {str(folder)[:200]!r}, which is a folder with files in it; name a new one.")
+    _write(folder, images)
+
+
+def _write(folder: Path, images: Iterable[np.ndarray]) -> None:
     paths: list[Path] = []
     try:
         for number, image in enumerate(image for part in images for image in part):

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import platform
-import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from PIL import Image, ImageOps
 from ..data import DATASETS, DataError, as_picture, load
 from ..data.folder import SUFFIXES
 from ..data.picture import FORMATS, check_exif, check_jpeg
-from ..files import printable, read_bytes, reason, walk
+from ..files import new_folder, printable, read_bytes, reason, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
 from . import CompressionError
@@ -204,13 +203,9 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
             name = f"{name}-{number}"
         used_names.add(name)
         paths.append(folder / f"{name}.png")
-    folder.mkdir(parents=True)
-    try:
+    with new_folder(folder) as unfinished:
         for picture, path in zip(pictures, paths, strict=True):
-            as_picture(picture.pixels).save(path, "PNG", optimize=True)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+            as_picture(picture.pixels).save(unfinished / path.name, "PNG", optimize=True)
     return paths
 
 

@@ -225,6 +225,7 @@ def test_a_name_that_no_disk_takes_gives_way_to_another(tmp_path):
 
 def test_pictures_that_cannot_all_be_written_leave_no_folder(tmp_path, monkeypatch):
     def full(pixels):
+        assert not (tmp_path / "out").exists()  # so that a killed process leaves none either
         if pixels.any():
             raise OSError(28, "No space left on device")
         return Image.fromarray(pixels)
@@ -233,7 +234,7 @@ def test_pictures_that_cannot_all_be_written_leave_no_folder(tmp_path, monkeypat
     given = [Picture(f"{value}.png", np.full((2, 2, 3), value, np.uint8)) for value in (0, 1)]
     with pytest.raises(OSError, match="No space"):
         write_pictures(given, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_read_no_further_than_its_pictures_may_have_pixels(tmp_path, monkeypatch):
