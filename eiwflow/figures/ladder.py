@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ class Lead:
     Attributes:
         study: its title.
         data: the name of its images.
+        size: the side of its images, in pixels.
         steps: of training.
         effect: the lead.
 
@@ -46,6 +48,7 @@ class Lead:
 
     study: str
     data: str
+    size: int
     steps: int
     effect: Effect
 
@@ -123,6 +126,8 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
 def with_training(leads: Sequence[Lead]) -> go.Figure:
     """Return leads with their 95 % intervals against training steps, a colour and a symbol for each data set.
 
+    Images larger than the smallest have an open symbol, and their size in the legend.
+
     Args:
         leads: at least one; leads of the same length are side by side.
 
@@ -134,9 +139,13 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
         alike = sorted((lead for lead in leads if lead.steps == steps), key=lambda lead: (lead.data, lead.study))
         middle = (len(alike) - 1) / 2
         places |= {lead.study: steps * (1 + _APART) ** (place - middle) for place, lead in enumerate(alike)}
-    for place, data in enumerate(sorted({lead.data for lead in leads})):
-        colour, symbol = SETS[place % len(SETS)]
-        of_set = sorted((lead for lead in leads if lead.data == data), key=lambda lead: lead.steps)
+    sets, sizes = sorted({lead.data for lead in leads}), sorted({lead.size for lead in leads})
+    for data, size in itertools.product(sets, sizes):
+        of_set = sorted((lead for lead in leads if (lead.data, lead.size) == (data, size)), key=lambda lead: lead.steps)
+        if not of_set:
+            continue
+        colour, symbol = SETS[sets.index(data) % len(SETS)]
+        larger = size > sizes[0]
         figure.add_scatter(
             x=[round(places[lead.study], 2) for lead in of_set],
             y=[round(lead.effect.lead, 5) for lead in of_set],
@@ -150,10 +159,10 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
                 "width": 5,
             },
             mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 11},
+            marker={"color": colour, "symbol": symbol + "-open" * larger, "size": 11, "line": {"width": 2 * larger}},
             text=[f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}" for lead in of_set],
             hovertemplate="%{text}<extra></extra>",
-            name=data,
+            name=data + f", {size}×{size}" * larger,
         )
     figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
     ends = [0.0, *(end for lead in leads for end in (lead.effect.lead, *lead.effect.lead_interval) if end == end)]

@@ -39,10 +39,21 @@ def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_s
     effect, less = made.answers["start"], made.answers["data"]
     assert less.lead < effect.lead - 0.02
     leads = [
-        figures.Lead(*lead) for lead in (("a", "one", 500, effect), ("b", "two", 500, less), ("c", "one", 2500, less))
+        figures.Lead(*lead)
+        for lead in (("a", "one", 16, 500, effect), ("b", "two", 16, 500, less), ("c", "one", 16, 2500, less))
     ]
     one, two = figures.with_training(leads).data
     assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
     assert one.y[0] == pytest.approx(effect.lead, abs=1e-5)
     assert one.error_y.array[0] == pytest.approx(effect.lead_interval[1] - effect.lead, abs=1e-4)
     assert one.marker.color != two.marker.color and one.marker.symbol != two.marker.symbol
+
+
+def test_larger_images_of_a_set_have_its_colour_an_open_symbol_and_their_size(made):
+    effect = made.answers["start"]
+    leads = [figures.Lead(f"{data} {size}", data, size, 500, effect)
+             for data, size in (("one", 16), ("one", 32), ("two", 32))]  # fmt: skip
+    small, large, other = figures.with_training(leads).data
+    assert [trace.name for trace in (small, large, other)] == ["one", "one, 32×32", "two, 32×32"]
+    assert small.marker.color == large.marker.color != other.marker.color
+    assert large.marker.symbol == f"{small.marker.symbol}-open" and other.marker.symbol.endswith("-open")

@@ -55,7 +55,13 @@ class Evidence:
         recipes = {title: self.ladders[title].study.recipe for title in asked}
         held_out = {title: ", held out" * (recipe.evaluate_on == "validation") for title, recipe in recipes.items()}
         return [
-            figures.Lead(title, recipes[title].data_name + held_out[title], recipes[title].iterations, effect)
+            figures.Lead(
+                title,
+                recipes[title].data_name + held_out[title],
+                recipes[title].size,
+                recipes[title].iterations,
+                effect,
+            )
             for title, effect in asked.items()
         ]
 
