@@ -34,6 +34,8 @@ MAX_HEADER = 4 * 2**20
 #: The most bytes of an archive that is read, and pixels of all its pictures together.
 MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
 _NAME = 200
+#: Tiles of which a flow makes at least so many bits; an archive that does not end decodes to noise of 0 bits.
+_TILES, _BITS = 64, 32
 _KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
 
 
@@ -285,6 +287,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
         f"It was written with torch {printable(header['torch'], 40)} on {printable(header['machine'], 40)}; here is "
         f"torch {torch.__version__} on {platform.machine()}."
     )
+    since, before = 0, archive.bits
     try:
         with one_thread():
             for batch in reversed(header["batches"]):
@@ -292,6 +295,11 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
                 if archive.bits < (math.log2(BIN) if batch > 0 else 8) * abs(batch) * code.dimensions:
                     raise CompressionError("The archive has too few bits.")
                 parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
+                since += abs(batch)
+                if since >= _TILES:
+                    if archive.bits > before - _BITS:
+                        raise CompressionError("The archive states more tiles than it holds.")
+                    since, before = 0, archive.bits
     except CompressionError:
         raise CompressionError(f"This archive cannot be decoded here, or is damaged. {other}") from None
     tiles = np.concatenate(parts[::-1])

@@ -210,6 +210,17 @@ def test_an_archive_of_fewer_bits_than_its_pictures_is_refused_at_once(monkeypat
     assert len(popped) < 40
 
 
+def test_an_archive_of_few_bits_is_not_decoded_for_ever(monkeypatch):
+    """4 KB that state 100,000 pictures of one pixel decoded noise of 0 bits: minutes, or hours with a larger flow."""
+    flow, popped, pop = small_flow(), [], GridFlow.pop
+    content, _ = compress(flow, "flow", pictures((8, 8, 3)))
+    monkeypatch.setattr(GridFlow, "pop", lambda *args: popped.append(0) or pop(*args))
+    claims = with_header(content, pictures=[["a", 1, 1, 3]] * 2000, batches=[1] * 2000)
+    with pytest.raises(CompressionError, match="cannot be decoded here, or is damaged"):
+        decompress(flow, "flow", claims)
+    assert len(popped) <= 3 * 64
+
+
 def test_names_in_an_archive_never_leave_the_folder(tmp_path):
     hostile = [Picture(name, np.zeros((1, 1, 3), np.uint8)) for name in ("../../x.png", "a/b.png", "..", "", "<b>.png")]
     paths = write_pictures(hostile, tmp_path / "out")
