@@ -48,6 +48,14 @@ def test_auroc_of_known_scores(own, other, expected):
     assert likelihood.auroc(np.array(own, float), np.array(other, float)).value == expected
 
 
+def test_own_pictures_say_the_height_and_then_the_width_that_they_were_made_to_have():
+    content = io.BytesIO()
+    Image.fromarray(planes(1)[0]).save(content, "PNG")
+    group = likelihood.pictures("mine", [content], (3, 16, 8))
+    assert group.images.shape == (1, 16, 8, 3)
+    assert group.made == "pictures, centre-cropped and resized to 16×8"
+
+
 def test_auroc_of_draws_is_that_of_the_drawn_images():
     random = np.random.default_rng(0)
     own, other = random.normal(size=6), random.normal(size=5)

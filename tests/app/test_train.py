@@ -21,6 +21,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
+from eiwflow.analysis.train import progress
 from eiwflow.cli import commands
 from eiwflow.data import DataError, hold_out, load
 from eiwflow.flow import ConfigError, FlowConfig
@@ -35,7 +36,7 @@ from eiwflow.ui.jobs import control, new_run, presets, runs
 from eiwflow.ui.sources import data_sets
 
 from ..made.serve import SHORT_PRESETS
-from ..training.tiny import tiny_data
+from ..training.tiny import tiny_data, tiny_run
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
@@ -495,3 +496,10 @@ def test_a_run_from_the_page_is_not_endless() -> None:
     settings = {"iterations": presets.MOST_ITERATIONS + 1, "batch": 8}
     with pytest.raises(ConfigError, match=r"^iterations is 200,001; a run from this page has at most 200,000"):
         presets.recipe("photos32", 16, {"levels": 2, "steps": 1, "width": 8}, settings)
+
+
+def test_a_row_of_the_list_has_height_before_width_and_levels_before_steps(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, iterations=1200, shape=(3, 8, 16), levels=2, steps=3, width=5)
+    recipe, command = run.config()
+    row = runs.Listed(run, run.state(), recipe, command, progress(run)).row()
+    assert (row["flow"], row["step"]) == ("8×16, 2 × 3 steps, width 5", "0 of 1,200")

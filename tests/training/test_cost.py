@@ -46,6 +46,14 @@ def test_memory_that_grows_with_the_batch_is_estimated_to_a_fifth_or_so(config):
     assert 0.9 < estimated / measured < 1.5
 
 
+def test_parameters_need_memory_for_their_gradients_and_moments_too():
+    narrow, wide = (FlowConfig(shape=(3, 8, 8), levels=2, steps=4, width=width) for width in (8, 512))
+    more = sum(sign * parameter.numel() for sign, config in ((1, wide), (-1, narrow))
+               for parameter in MultiScaleFlow(config).parameters())  # fmt: skip
+    grown = memory_bytes(Recipe(flow=wide, batch=1)) - memory_bytes(Recipe(flow=narrow, batch=1))
+    assert 4 * 4 * more < grown < 4 * 16 * more
+
+
 def test_what_is_too_much_is_refused_with_the_batch_that_fits(monkeypatch):
     recipe = Recipe(flow=FLOWS["small"], batch=4096)
     monkeypatch.setattr(cost, "free_bytes", lambda device: 2**29)
