@@ -262,6 +262,9 @@ def test_a_quarter_passed_on_is_said_as_one_of_four(rule: str, said: str) -> Non
         f"Level 1 {said}, the same for every image. Sorted by the redundancy of 2 test images, 2 of 4 channels would "
         "change sides."
     )
+    # The order used passes on channel 1 alone; sorted again, channel 0 would be.
+    row = report.summary()
+    assert (row["kept_nats_per_pixel"], row["emitted_nats_per_pixel"]) == pytest.approx((0.3, 0.5 / 3))
     assert words.alternative(next(one for one in rules if one.rule == "entropy")) == (
         "The order “entropy” would pass on channels of 0.40 nats/pixel on average and factor out 0.13; 2 of 4 channels "
         "would change sides."

@@ -215,6 +215,32 @@ def test_words_count_the_intervals_away_from_zero() -> None:
     assert "twice as loud, its weight is ×0.50 (median over channels)" in sentence
 
 
+def test_every_column_of_the_table_is_the_measure_of_its_name() -> None:
+    found = made_up(n=200)
+    ours, others, told = found.image, found.images, found.correlations
+    rows = found.table()
+    for position, row in enumerate(rows):
+        weights = others.log_weights[:, position]
+        expected = {
+            "log_weight_nats": ours.log_weights[0, position],
+            "log_weight_mean_nats": weights.mean(),
+            "log_weight_std_nats": weights.std(ddof=1),
+            "log_weight_minus_mean_nats": ours.log_weights[0, position] - weights.mean(),
+            "log_std_nats": ours.log_std[0, position],
+            "log_std_mean_nats": others.log_std[:, position].mean(),
+            "pearson_minus_log_weight_log_std": told.pearson[position],
+            "pearson_low": told.low[position],
+            "pearson_high": told.high[position],
+            "slope_log_weight_by_log_std": told.slope[position],
+            "slope_low": told.slope_low[position],
+            "slope_high": told.slope_high[position],
+        }
+        assert {name: row[name] for name in expected} == pytest.approx(expected)
+        assert set(row) == {*expected, "position", "channel", "part"}
+    for row, short in zip(rows, found.short_table(), strict=True):
+        assert (short["spread over images"], short["log σ"]) == (row["log_weight_std_nats"], row["log_std_nats"])
+
+
 def test_the_interval_of_the_slope_is_near_that_of_theory() -> None:
     found = made_up(n=200)
     for position in range(4):
