@@ -78,8 +78,8 @@ def test_smoothing_keeps_a_line_and_quiets_noise() -> None:
 
 
 def test_words_on_training_state_what_the_second_half_gained() -> None:
-    """Three plateaus: the running mean is level at both ends and in the middle."""
-    assert words.training(curve_of(np.repeat([6.0, 5.0, 4.75], [100, 200, 100]))) == (
+    """Four plateaus: the running mean is level at both ends, in the middle and at a third."""
+    assert words.training(curve_of(np.repeat([6.0, 5.5, 5.0, 4.75], [100, 66, 134, 100]))) == (
         "In 400 steps the training batches went from 6.00 to 4.75 bits/dim, 0.25 of it in the second half."
     )
 

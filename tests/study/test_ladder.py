@@ -184,3 +184,4 @@ def test_a_report_states_the_ladder_as_leads(study):
     assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
         result
     )
+    assert row["p_corrected"] > 1.2 * row["p"] and f" p {row['p_corrected']:.2g}  " in report_in_words(result)
