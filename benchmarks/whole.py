@@ -13,8 +13,8 @@ Found over six seeds with 95 % intervals, as expected, in 12 to 13 CPU s a run (
     letters32: lead −0.199 (−0.214 to −0.185) bits/dim
     photos32: lead −0.081 (−0.093 to −0.069) bits/dim
 
-The narrow network decides: with width 48, at 1.62 times the CPU seconds of a step, faces16 is ahead by 0.158 to 0.188
-in each of the first four seeds. A flow with a split was not given as many CPU seconds.
+The width decides: with --width 48, at 1.62 times the CPU seconds of a step, faces16 is ahead by 0.178 (0.161 to 0.194).
+No flow with a split was given as many CPU seconds.
 """
 
 from __future__ import annotations
@@ -42,11 +42,9 @@ from eiwflow.training.trainer import Trainer
 
 SETS = ("faces16", "letters32", "photos32")
 ARM = Arm.parse("entropy/principal-alternating")
-#: Hidden channels without a split. Of the multiples of 4, a step then costs most nearly what it costs with a split and
-#: width 48: 0.96 to 0.97 times; 1.04 to 1.05 times with 12, 1.10 to 1.11 with 16 (--cost 8 12 16, twice).
-WIDTH = 8
-#: Turns of --cost.
-TURNS = 150
+#: Hidden channels without a split, and turns of --cost. With 8, the nearest multiple of 4, a step costs 0.96 to 0.97
+#: times what it costs with a split and width 48; with 12 it is 1.04 to 1.05 times, with 16 1.10 to 1.11.
+WIDTH, TURNS = 8, 150
 
 
 class Whole(FlowConfig):
