@@ -6,15 +6,15 @@
 The flow without a split has the three levels of four steps of the bundled studies, and every level passes on all its
 channels: 12 at 8×8, 48 at 4×4, 192 at 2×2, all under the prior N(0, I) of the last level. The flow with the split is
 the arm entropy/principal-alternating of the bundled study, whose runs are read: recipe, seeds, batches and noise of
-evaluation are the same. Widths were chosen by --cost, before any result was read. Expected: behind on all three sets.
+evaluation are the same. The width was chosen by --cost, before any result was read. Expected: behind on all three sets.
 Found over six seeds with 95 % intervals, as expected, in 12 to 13 CPU s a run (with the split 12):
 
     faces16: lead −0.119 (−0.135 to −0.103) bits/dim
     letters32: lead −0.199 (−0.214 to −0.185) bits/dim
     photos32: lead −0.081 (−0.093 to −0.069) bits/dim
 
-The width decides: with --width 48, at 1.62 times the CPU seconds of a step, faces16 is ahead by 0.178 (0.161 to 0.194).
-No flow with a split was given as many CPU seconds.
+Added when these were read: with --width 48, at 1.62 times the CPU seconds of a step, faces16 is ahead by 0.178 (0.161
+to 0.194). No flow with a split was given as many CPU seconds.
 """
 
 from __future__ import annotations
