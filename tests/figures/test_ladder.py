@@ -1,5 +1,7 @@
 """The ladder's charts: every bar stands where its rung begins, and every study at its number of steps."""
 
+import re
+
 import pytest
 
 from eiwflow.figures import ladder as figures
@@ -26,6 +28,11 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
         assert bars[row][:2] == pytest.approx(below[row - 1 : row + 1], abs=1e-4)
     assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion"]
     assert figure.layout.yaxis.ticktext[0] == "<b>Glow's half</b>"
+    for row in (1, 2, 3):
+        low, high = made.rungs[row].step.lead_interval
+        label = figure.layout.yaxis.ticktext[row].replace("−", "-")
+        said = [float(each) for each in re.fullmatch(r".*<br>(\S+) \((\S+) to (\S+)\)", label).groups()]
+        assert said == pytest.approx([below[row] - below[row - 1], low, high], abs=6e-4)
     # Dotted lines lead up from the end of each bar to the next.
     dotted = figure.data[0]
     assert list(dotted.y) == [0, 1, None, 1, 2, None, 2, 3, None]

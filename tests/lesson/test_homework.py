@@ -63,6 +63,11 @@ def test_answers_are_what_the_flow_says() -> None:
         nats = -KNOWN.flow.log_prob((KNOWN.images.float() + 0.5) / 256 - 0.5)
     bits = (nats / 768 / np.log(2) + 8).tolist()
     assert ", ".join(f"{value:.1f}" for value in bits) in answer("4", "3")
+    first = KNOWN.images[:1]
+    grey = torch.full_like(first, round(float(first.double().mean())))
+    with torch.inference_mode():
+        flat = -KNOWN.flow.log_prob((grey.float() + 0.5) / 256 - 0.5) / 768 / np.log(2) + 8
+    assert f"flat grey {float(flat):.1f}, this picture {bits[0]:.1f}, " in answer("12")
     assert f"The first face takes {bits[0]:.2f} × 768 / 8 = {bits[0] * 768 / 8:.0f} bytes" in answer("4", "3")
 
 

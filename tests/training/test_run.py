@@ -72,6 +72,15 @@ def test_the_train_score_is_of_images_drawn_from_all_of_the_train_part(tmp_path)
     assert 6 / 64 < share < 26 / 64
 
 
+def test_the_temperature_is_chosen_on_training_images(tmp_path, monkeypatch):
+    images, seen = tiny_data(train=300, test=280), []
+    monkeypatch.setattr(run_module, "best_temperature", lambda flow, part, **_: seen.append(part) or 0.9)
+    info = train(tiny_run(tmp_path, iterations=1), images=images)
+    (part,) = seen
+    assert info.temperature == 0.9
+    assert torch.equal(part, to_tensor(images.train)[: len(part)]) and len(part) > 100
+
+
 def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
     run = tiny_run(tmp_path, iterations=5)
     train(run, images=tiny_data())
