@@ -51,7 +51,7 @@ def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) ->
         "shape": (channels, 4, 4),
         "kept": channels // 2,
         "order": tuple(reversed(range(channels))),
-        "image": Channels(*(getattr(found, field.name)[:1] for field in dataclasses.fields(found))),
+        "image": Channels(*(getattr(found, field.name)[-1:] for field in dataclasses.fields(found))),
         "images": found,
     }
     return ChannelWeights(**{**fields, **changes})

@@ -188,6 +188,8 @@ def test_many_new_visitors_push_out_nobodys_vote(monkeypatch: pytest.MonkeyPatch
     now += ABSENT_S + 1
     board.here("another")
     assert board.present() == board.of("a teacher", teacher=True)["present"] == 1
+    now += ABSENT_S + 1
+    assert board.present() == board.of("a teacher", teacher=True)["present"] == 0
 
 
 def test_only_the_teacher_is_told_the_tally() -> None:
