@@ -116,6 +116,8 @@ def look(open_tab: Callable[..., Page], tabs: dict[object, Settled], server: str
     def open_page(path: str, size: tuple[int, int] = (1400, 900), theme: str = "light", url: str = "") -> Settled:
         parts, key = urlsplit(server), (size, theme)
         if not url and not LONG and key in tabs:
+            if urlsplit(tabs[key].page.url).path == f"/{path}":  # the test before was on this page
+                tabs[key].follow("Checkpoint" if path != "checkpoint" else "Space")
             tabs[key].follow(next(entry.label for entry in PAGES if path_of(entry) == path))
             return tabs[key]
         found = Settled(open_tab(size, theme), parts.netloc)
