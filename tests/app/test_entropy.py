@@ -38,13 +38,14 @@ def open_page(two_and_three_levels: Path) -> Open:
 page_at = partial(visit_page, "pages/3_entropy.py")
 
 
-def write_record(checkpoint: Path, steps: tuple[int, ...] = (0, 1, 8)) -> None:
-    """Write a training record beside a checkpoint of two levels."""
+def write_record(checkpoint: Path, steps: tuple[int, ...] = (0, 1, 8), channels: tuple[int, ...] = (12, 24)) -> None:
+    """Write a training record beside a checkpoint whose levels have these channels."""
     rows = []
     for step in steps:
         levels = []
-        for channels, order in ((12, list(range(12))), (24, None)):
-            figures = dict.fromkeys(("redundancy", "entropy_rate", "entropy", "log_std"), [0.1 + step] * channels)
+        for count in channels:
+            order = None if count == channels[-1] else list(range(count))
+            figures = dict.fromkeys(("redundancy", "entropy_rate", "entropy", "log_std"), [0.1 + step] * count)
             names = {"order": order, "entropy_order": order, "weights_mean": None, "weights_std": None}
             levels.append({**figures, **names})
         rows.append({"step": step, "probe_bits_per_dim": 4.0, "levels": levels})
@@ -85,6 +86,12 @@ def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(
     at = page_at()
     assert_healthy(at, drawn=7)
     assert not at.info and "From step 0 to step 8 the mean spectral redundancy at level 1 went" in sentences(at)
+    deep = bundle / "deep.safetensors"
+    write_checkpoint(deep, small_flow(levels=3))
+    write_record(deep, channels=(12, 24, 48))
+    at = page_at(ck="deep", level="2")
+    told = [chart.proto.alt for chart in at.get("plotly_chart") if "From step 0" in chart.proto.alt]
+    assert len(told) == 3 and all("redundancy at level 2 went" in alt for alt in told)
 
 
 def test_choices_move_the_page_and_stand_in_its_url(open_page: Open) -> None:

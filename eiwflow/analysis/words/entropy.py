@@ -156,7 +156,7 @@ def account(postings: Account) -> str:
     )
 
 
-def growth(record: Growth, number: int = 1) -> str:
+def growth(record: Growth, number: int) -> str:
     """Return how redundancy of the halves of a level moved between the first and the last recorded step."""
     level = record.level(number)
     parts = [("passed on", "kept"), ("factored out", "emitted")] if level.kept_channels else [("", "emitted")]
