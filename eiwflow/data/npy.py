@@ -14,7 +14,7 @@ import numpy as np
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, reason
 from .labels import LABEL, is_label
-from .npz import DIRECTORY_BYTES, HEADER_BYTES, check_directory, check_size, members_of, npy_header
+from .npz import HEADER_BYTES, check_directory, check_size, members_of, npy_header
 from .on_disk import NpyFile
 from .split import tenth_by_number
 from .views import OnDisk
@@ -149,7 +149,7 @@ def _batch(path: Path) -> tuple[int, int, np.ndarray]:
 
 
 def _opened_batch(path: Path) -> tuple[int, int, np.ndarray]:
-    check_directory(files.read_end(path, DIRECTORY_BYTES), path.name)
+    check_directory(path, path.name)
     with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
         members = members_of(archive, path.name)
         for name in ("data", "labels"):

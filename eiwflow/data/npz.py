@@ -82,8 +82,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     try:
-        end = files.read_end(archive, DIRECTORY_BYTES) if isinstance(archive, Path) else archive[-DIRECTORY_BYTES:]
-        check_directory(end, name)
+        check_directory(archive, name)
         with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
             return _read(opened, name, most)
     except DataError:
@@ -168,13 +167,15 @@ def npy_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     return shape, fortran, dtype, file.tell()
 
 
-def check_directory(end: bytes, file_name: str) -> None:
+def check_directory(archive: Path | bytes, file_name: str) -> None:
     """Refuse an archive of too many entries, by its last bytes, before zipfile makes an object of each entry.
 
     Raises:
         DataError: there are more than :data:`MAX_ARRAYS`.
+        OSError: the file cannot be read, or is no regular file.
 
     """
+    end = files.read_end(archive, DIRECTORY_BYTES) if isinstance(archive, Path) else archive[-DIRECTORY_BYTES:]
     if end.count(b"PK\x01\x02") > MAX_ARRAYS:
         raise DataError(f"{file_name!r} holds more than {MAX_ARRAYS} arrays, the most that are read")
 
