@@ -52,18 +52,12 @@ class Evidence:
     def leads(self) -> list[figures.Lead]:
         """The leads of a split that looks at the data, of all studies at equal steps with this question."""
         asked = self.counts["data"].effects if "data" in self.counts else {}
-        recipes = {title: self.ladders[title].study.recipe for title in asked}
-        held_out = {title: ", held out" * (recipe.evaluate_on == "validation") for title, recipe in recipes.items()}
-        return [
-            figures.Lead(
-                title,
-                recipes[title].data_name + held_out[title],
-                recipes[title].size,
-                recipes[title].iterations,
-                effect,
-            )
-            for title, effect in asked.items()
-        ]
+        leads = []
+        for title, effect in asked.items():
+            recipe = self.ladders[title].study.recipe
+            data = recipe.data_name + ", held out" * (recipe.evaluate_on == "validation")
+            leads.append(figures.Lead(title, data, recipe.size, recipe.iterations, effect))
+        return leads
 
 
 def of(studies: Iterable[Study]) -> Evidence:
