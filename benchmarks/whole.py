@@ -91,13 +91,13 @@ def compare(data: str, width: int) -> None:
     seeds = study.seeds([ARM])
     again, spent, count = run(study.recipe.training(ARM, seeds[0]))
     print(f"with a split: {spent:.1f} CPU s, {count:,} parameters; seed {seeds[0]} again {again:.3f}", flush=True)
-    leads = []
+    differences = []
     for seed in seeds:
         bits, spent, count = run(without_split(study.recipe.training(ARM, seed), width))
         split = study.runs[ARM, seed].bits_per_dim
         print(f"seed {seed}: {bits:.3f} without, {split:.3f} with; {spent:.1f} CPU s, {count:,} parameters", flush=True)
-        leads.append(split - bits)
-    lead = effect("without − with", {}, np.array(seeds), -np.array(leads))
+        differences.append(bits - split)
+    lead = effect("without − with", {}, np.array(seeds), np.array(differences))
     print(f"{data}: lead {lead.lead_in_figures} bits/dim over {len(seeds)} seeds")
 
 
