@@ -332,7 +332,7 @@ class HeldWeights(nn.Module):
 
     def forward(self, x: Tensor) -> CouplingWeights:
         """Return the same weights for each image of x."""
-        return CouplingWeights(self.read.expand(len(x), -1), self.given.expand(len(x), -1))
+        return CouplingWeights(*(side[:, None, None].expand(len(x), -1, 1, 1) for side in (self.read, self.given)))
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:

@@ -168,3 +168,14 @@ def starts_at_zero(layer: M) -> M:
     """Mark the last layer of a network that starts as the constant zero: its bijection starts as the identity."""
     vars(layer)["starts_at_zero"] = True
     return layer
+
+
+def soft_bound(s: Tensor, bound: float, centre: float = 0.0) -> Tensor:
+    """Return centre + bound · tanh(s / bound): the identity near a centre of 0, never farther from it than the bound.
+
+    >>> soft_bound(torch.tensor([-100.0, 0.0, 0.1, 100.0]), bound=2, centre=1)
+    tensor([-1.0000,  1.0000,  1.0999,  3.0000])
+
+    """
+    # tanh(x) = 1 − 2 σ(−2x): faster than tanh on a CPU, and equal to 2e-7 in float32.
+    return torch.rsub(torch.sigmoid(s * (-2 / bound)), centre + bound, alpha=2 * bound)

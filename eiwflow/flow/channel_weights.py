@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .bijection import Bijection, starts_at_zero
-from .coupling import soft_bound
+from .bijection import Bijection, soft_bound, starts_at_zero
 from .information import gaussian_entropy
 
 #: log ω never leaves ±LOG_WEIGHT_BOUND (nats): a channel is scaled by at most e² = 7.4.

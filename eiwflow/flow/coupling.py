@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .bijection import Bijection, starts_at_zero
+from .bijection import Bijection, soft_bound, starts_at_zero
 from .context import keywords
 from .entropy_weights import CouplingWeights, EntropyWeights
 
@@ -73,12 +73,6 @@ def coupling_network(
     return nn.Sequential(*layers, last_convolution(channels[-1], channels_out, sizes[-1], padding))
 
 
-def soft_bound(s: Tensor, bound: float) -> Tensor:
-    """Return bound · tanh(s / bound): the identity near 0, never beyond ±bound."""
-    # tanh(x) = 1 − 2 σ(−2x): faster than tanh on a CPU, and equal to 2e-7 in float32.
-    return torch.rsub(torch.sigmoid(s * (-2 / bound)), bound, alpha=2 * bound)
-
-
 class AffineCoupling(Bijection):
     r"""Transform the second half of the channels by an affine map that a network computes from the first half.
 
@@ -136,8 +130,11 @@ class AffineCoupling(Bijection):
         self.weights = None if weights is None else weights(half, outputs)
 
     def channel_weights(self, x: Tensor, context: Tensor | None = None) -> CouplingWeights | None:
-        """Return the weights of the input x (N, C, H, W), decided by its first half; None without weights."""
-        return None if self.weights is None else self.weights(x.chunk(2, dim=1)[0], **keywords(context))
+        """Return the weights (N, C/2) and (N, C') of the input x (N, C, H, W); None without weights."""
+        if self.weights is None:
+            return None
+        weights = self.weights(x.chunk(2, dim=1)[0], **keywords(context))
+        return CouplingWeights(*(side[:, :, 0, 0] for side in weights))
 
     def affine(self, x_a: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return (log_scale, shift), each (N, C/2, H, W): y_b = exp(log_scale) x_b + shift.
@@ -147,7 +144,7 @@ class AffineCoupling(Bijection):
         """
         weights = None if self.weights is None else self.weights(x_a, **keywords(context))
         if weights is not None:
-            x_a = x_a * weights.read[:, :, None, None]
+            x_a = x_a * weights.read
         # The convolutions are fastest with channels last, and would otherwise copy the half in both passes.
         # Not by memory_format, which torch.vmap does not know.
         x_a = x_a.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
@@ -157,7 +154,7 @@ class AffineCoupling(Bijection):
         else:
             affine = self.network(x_a)
         if weights is not None:
-            affine = affine * weights.given[:, :, None, None]
+            affine = affine * weights.given
         if self.coupling == "additive":
             return torch.zeros_like(affine), affine
         raw, shift = affine.chunk(2, dim=1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .bijection import starts_at_zero
+from .bijection import soft_bound, starts_at_zero
 from .context import ContextMap
 
 #: Hidden values between entropies and weights.
@@ -21,13 +21,15 @@ POWER_FLOOR = 1e-4
 class CouplingWeights(NamedTuple):
     """The weights ω of one coupling for a batch, all between −3 and 5; 1 changes nothing.
 
+    :meth:`.AffineCoupling.channel_weights` returns them without the last two dimensions.
+
     Attributes:
-        read: (N, C/2), of the network's input channels.
-        given: (N, C'), of the network's output channels: raw log-scales, then shifts; C' is C, or C/2 where the
+        read: (N, C/2, 1, 1), of the network's input channels.
+        given: (N, C', 1, 1), of the network's output channels: raw log-scales, then shifts; C' is C, or C/2 where the
             coupling has shifts alone.
 
     >>> EntropyWeights(read=2, given=4)(torch.randn(3, 2, 8, 8)).read.shape
-    torch.Size([3, 2])
+    torch.Size([3, 2, 1, 1])
 
     """
 
@@ -47,7 +49,9 @@ def channel_entropies(x: Tensor) -> Tensor:
     tensor([[0.0000, 1.0990]])
 
     """
-    return (x.square().mean(dim=(2, 3)) + POWER_FLOOR).log() / 2
+    # The gradient of a mean would be divided position by position.
+    power = x.square().sum(dim=(2, 3)) / (x.shape[2] * x.shape[3])
+    return (power + POWER_FLOOR).log() / 2
 
 
 class EntropyWeights(nn.Module):
@@ -66,14 +70,14 @@ class EntropyWeights(nn.Module):
         given: C', output channels.
         context: K, values of a context; 0 for none.
 
-    Shapes: x (N, C/2, H, W); context (N, K); weights (N, C/2) and (N, C').
+    Shapes: x (N, C/2, H, W); context (N, K); weights (N, C/2, 1, 1) and (N, C', 1, 1).
 
     Reference: Hu et al., Squeeze-and-Excitation Networks, 2018, arXiv:1709.01507; Perez et al., FiLM, 2018,
     arXiv:1709.07871; Chen et al., EIW-Flow, 2024, arXiv:2407.04958, which weights the channels that are factored out.
 
     >>> weights = EntropyWeights(read=2, given=4)
     >>> weights(torch.randn(3, 2, 8, 8)).given.shape
-    torch.Size([3, 4])
+    torch.Size([3, 4, 1, 1])
 
     """
 
@@ -93,8 +97,8 @@ class EntropyWeights(nn.Module):
         hidden = self.hidden(self.statistics(x))
         if self.context_map is not None and context is not None:
             hidden = hidden + self.context_map(context)
-        weights = REACH * torch.tanh(self.out(torch.relu(hidden)) / REACH) + 1
-        return CouplingWeights(*weights.split(self.parts, dim=1))
+        weights = soft_bound(self.out(torch.relu_(hidden)), REACH, centre=1)
+        return CouplingWeights(*weights[:, :, None, None].split(self.parts, dim=1))
 
     def fix_context(self, context: Tensor) -> None:
         """Add the map of one context (1, K) to a_1, permanently."""

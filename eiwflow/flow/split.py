@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .bijection import Bijection
+from .bijection import Bijection, soft_bound
 from .context import ContextMap
-from .coupling import last_convolution, soft_bound
+from .coupling import last_convolution
 
 #: A conditional log σ never leaves ±PRIOR_BOUND: an unbounded one took a trained flow to NaN.
 PRIOR_BOUND = 4.0

@@ -69,8 +69,8 @@ def test_weights_are_those_that_the_couplings_compute() -> None:
     step = flow.levels[1].steps[1]
     mixed = step.mixing(step.actnorm(reached)[0])[0]
     expected = step.coupling.weights(mixed[:, : mixed.shape[1] // 2])
-    np.testing.assert_allclose(found.read[Place(2, 2)], expected.read, atol=1e-5)
-    np.testing.assert_allclose(found.given[Place(2, 2)], expected.given, atol=1e-5)
+    np.testing.assert_allclose(found.read[Place(2, 2)], expected.read[:, :, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(found.given[Place(2, 2)], expected.given[:, :, 0, 0], atol=1e-5)
     assert found.of_level(2).shape == (70, 2 * (expected.read.shape[1] + expected.given.shape[1]))
 
 
@@ -123,10 +123,10 @@ class Constant(torch.nn.Module):
 
     def __init__(self, read: list[float], given: list[float]) -> None:
         super().__init__()
-        self.read, self.given = torch.tensor(read), torch.tensor(given)
+        self.read, self.given = (torch.tensor(side)[:, None, None] for side in (read, given))
 
     def forward(self, x: torch.Tensor) -> CouplingWeights:
-        return CouplingWeights(self.read.repeat(len(x), 1), self.given.repeat(len(x), 1))
+        return CouplingWeights(self.read.repeat(len(x), 1, 1, 1), self.given.repeat(len(x), 1, 1, 1))
 
 
 def test_the_cost_of_freezing_is_that_of_weights_replaced_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:

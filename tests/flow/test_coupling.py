@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from eiwflow.flow.bijection import reset_parameters
-from eiwflow.flow.coupling import AffineCoupling, coupling_network, soft_bound
+from eiwflow.flow.bijection import reset_parameters, soft_bound
+from eiwflow.flow.coupling import AffineCoupling, coupling_network
 
 from .numerics import noise, perturb
 

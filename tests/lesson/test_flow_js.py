@@ -111,7 +111,8 @@ def frozen(flow: MultiScaleFlow, averages: Any) -> MultiScaleFlow:
     for level, steps in zip(flow.levels, averages, strict=True):
         for step, fixed in zip(level.steps, steps, strict=True):
             if fixed is not None:
-                values = CouplingWeights(*(torch.tensor([fixed[side]], dtype=torch.double) for side in fixed))
+                sides = (torch.tensor(fixed[side], dtype=torch.double) for side in fixed)
+                values = CouplingWeights(*(side[None, :, None, None] for side in sides))
                 step.coupling.weights.register_forward_hook(lambda module, args, output, values=values: values)
     return flow
 
