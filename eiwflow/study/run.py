@@ -258,7 +258,8 @@ def run_study(
     Raises:
         RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
         DataError, ConfigError: the data set or the flow is not usable.
-        TrainingFailed: a run failed or was stopped; all others are done, and the same call tries again.
+        TrainingFailed: a run failed; all others are done, and the same call tries again.
+        Stopped: SIGTERM came, or the study or its run was asked to stop; the same call goes on.
 
     """
     if not 1 <= jobs <= MAX_JOBS:
@@ -281,8 +282,6 @@ def run_study(
                 try:
                     _run(folder, recipe, images, command, jobs, progress, shard)
                     state = "finished"
-                except Stopped:
-                    raise
                 except (TrainingFailed, RunError) as error:
                     state, message = "failed", str(error)
                     raise
@@ -294,8 +293,11 @@ def run_study(
     return read_study(folder.path)
 
 
-class Stopped(TrainingFailed):
-    """A study was asked to stop; finished runs are kept."""
+class Stopped(KeyboardInterrupt):
+    """A study was asked to stop; finished runs are kept.
+
+    It may be raised anywhere in a run, where what failed is caught and the next run begun; this is no failure.
+    """
 
 
 @contextmanager

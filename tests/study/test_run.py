@@ -555,6 +555,26 @@ def until(condition, seconds=200):
     return value
 
 
+def test_a_stop_between_a_runs_last_step_and_its_result_is_no_failure(tmp_path, data, monkeypatch):
+    folder, recipe = tmp_path / "study", tiny_study(data)
+    begun = []
+
+    def stopped(run, arm):
+        begun.append(run.path)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return result_of(run, arm)
+
+    result_of = study.result_of
+    monkeypatch.setattr(study, "result_of", stopped)
+    with pytest.raises(KeyboardInterrupt, match="Stopped; the same command continues"):
+        run_study(recipe, folder)
+    assert len(begun) == 1 and not results_in(folder), "it went on"
+    status = json.loads((folder / "status.json").read_text())
+    assert (status["state"], status["message"]) == ("stopped", "")
+    monkeypatch.setattr(study, "result_of", result_of)
+    assert run_study(recipe, folder).is_done
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, *([signal.SIGINT, signal.SIGTERM] if LONG else [])])
 def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tmp_path, data, number):
