@@ -246,20 +246,24 @@ def test_images_that_would_factor_out_the_same_channels_are_counted_also_where_t
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ("first", "factors out the first 3 of 4 channels by rule"),
-        ("last", "factors out the last 3 of 4 channels by rule"),
-        ("random", "factors out 3 of 4 channels that were drawn once"),
-        ("variance", "passes on the 1 of 4 principal channels that vary most"),
-        ("variance-reversed", "passes on the 1 of 4 principal channels that vary least"),
-        ("released", "passes on the 1 of 4 channels of largest learned weight"),
+        ("first", "Level 1 factors out the first 3 of 4 channels by rule"),
+        ("last", "Level 1 factors out the last 3 of 4 channels by rule"),
+        ("random", "Level 1 factors out 3 of 4 channels that were drawn once"),
+        ("variance", "Level 1 passes on the 1 of 4 principal channels that vary most"),
+        ("variance-reversed", "Level 1 passes on the 1 of 4 principal channels that vary least"),
+        ("released", "Level 1 passes on the 1 of 4 channels of largest learned weight"),
+        (
+            "entropy",
+            "The Shuffle of level 1 takes 2 of 4 channels across the split line, once, before the first training step",
+        ),
     ],
 )
 def test_a_quarter_passed_on_is_said_as_one_of_four(rule: str, said: str) -> None:
-    redundancy, order = np.array([[0.4, 0.3, 0.1, 0.0]] * 2), np.array([1, 0, 2, 3])
+    redundancy, order = np.array([[0.4, 0.3, 0.1, 0.0]] * 2), np.array([1, 2, 0, 3])
     rules = alternatives(redundancy[0], order, 1)
     report = ShuffleReport(1, rule, order, 1, None, ImageOrders(order, redundancy, 1), rules)
     assert words.answer(report) == (
-        f"Level 1 {said}, the same for every image. Sorted by the redundancy of 2 test images, 2 of 4 channels would "
+        f"{said}, the same for every image. Sorted by the redundancy of 2 test images, 2 of 4 channels would "
         "change sides."
     )
     # The order used passes on channel 1 alone; sorted again, channel 0 would be.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import json
+import re
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from eiwflow.analysis.entropy import (
     MEASURES,
@@ -34,7 +38,7 @@ def half(numbers: tuple[int, ...], value: float) -> Half:
 
 
 def stage(name: str, kept: float, emitted: float) -> Stage:
-    return Stage(name, half((0, 1), kept), half((2, 3), emitted), {})
+    return Stage(name, half((3,), kept), half((0, 1, 2), emitted), {})
 
 
 def entropies(rule: str = "entropy", *names: str, second: float = 0.3) -> Entropies:
@@ -42,8 +46,8 @@ def entropies(rule: str = "entropy", *names: str, second: float = 0.3) -> Entrop
     stages = tuple(stage(name, 0.5 + place, 0.2 + place) for place, name in enumerate(names or ("number", "order")))
     last = half(tuple(range(8)), second)
     levels = (
-        LevelEntropies(1, (4, 8, 8), stages, half((2, 3), 1.4)),
-        LevelEntropies(2, (8, 4, 4), (Stage("order", None, last, {}),), last),
+        LevelEntropies(1, (4, 8, 6), stages, half((0, 1, 2), 1.4)),
+        LevelEntropies(2, (8, 4, 3), (Stage("order", None, last, {}),), last),
     )
     return Entropies("entropy+pooled", rule, 64, 16, levels)
 
@@ -55,7 +59,7 @@ def named(figure: go.Figure, start: str) -> go.Scatter:
 STEPS = np.array([0, 1, 3, 9, 27])
 
 
-def growth(kept: int = 2, times: float = 1.0) -> LevelGrowth:
+def growth(kept: int = 1, times: float = 1.0) -> LevelGrowth:
     rows = times * np.arange(20, dtype=float).reshape(5, 4) / 10
     return LevelGrowth(1, kept, np.tile(np.arange(4), (5, 1)), dict.fromkeys(MEASURES, rows))
 
@@ -83,6 +87,13 @@ def test_means_carry_their_intervals_and_no_line_runs_from_level_to_level() -> N
     assert emitted.error_y.array == (0.02, 0.02, 0, 0.02, 0) and not emitted.connectgaps
     written = [[text.strip() for text in trace.text] for trace in figure.data if trace.mode == "text"]
     assert written == [["1.50"], ["1.20", "0.30"]]
+    assert list(emitted.customdata) == [str(Estimate(0.2, 0.02)), str(Estimate(1.2, 0.02)), "", "0.30 ± 0.02", ""]
+    kept, emitted = (trace for trace in figure.data if trace.mode == "markers")
+    assert kept.text == ("channel 3",) * 2 and kept.y == pytest.approx([0.4, 1.4])
+    assert emitted.text == tuple(f"channel {channel}" for channel in (0, 1, 2, 0, 1, 2, *range(8)))
+    assert emitted.y == pytest.approx([0.1, 0.2, 0.3, 1.1, 1.2, 1.3, *(0.3 + np.linspace(-0.1, 0.1, 8))], abs=1e-4)
+    heads = [note.text for note in figure.layout.annotations]
+    assert heads == ["<b>Level 1</b><br>4 of 8×6", "<b>Level 2</b><br>8 of 4×3"]
 
 
 def test_an_order_shows_the_same_channels_twice() -> None:
@@ -180,8 +191,13 @@ def test_a_frame_moves_cursor_and_marks_to_its_step_and_leaves_the_lines() -> No
     figure = figures.growth(growth(), STEPS)
     frame = figure.frames[2]
     assert [trace.x[0] for trace in frame.data] == [2, 2, 2]
-    assert [trace.y[0] for trace in frame.data[1:]] == pytest.approx([0.85, 1.05])
-    assert [trace.text[0].strip() for trace in frame.data[1:]] == ["0.85", "1.05"]
+    assert [trace.y[0] for trace in frame.data[1:]] == pytest.approx([0.8, 1.0])
+    assert [trace.text[0].strip() for trace in frame.data[1:]] == ["0.80", "1.00"]
+    kept, emitted = named(figure, "passed on"), named(figure, "factored out")
+    assert kept.y == pytest.approx([0.0, 0.4, 0.8, 1.2, 1.6]) and emitted.y == pytest.approx([0.2, 0.6, 1, 1.4, 1.8])
+    assert kept.text == tuple(f"step {step}" for step in STEPS)
+    thin = next(trace for trace in figure.data if trace.line.width == 1 and trace.line.color == palette.EMITTED)
+    assert thin.y[6:11] == pytest.approx([0.2, 0.6, 1.0, 1.4, 1.8]) and list(thin.x[6:11]) == [0, 1, 2, 3, 4]
     moved = [figure.data[number] for number in frame.traces]
     assert [trace.mode for trace in moved] == ["lines", "markers+text", "markers+text"]
     # At rest the figure stands at the last step, as the scrubber does.
@@ -230,9 +246,19 @@ def test_figures_are_light_enough_to_send() -> None:
 
 
 def test_maps_passed_on_stand_above_those_factored_out_each_from_structured_to_noise() -> None:
-    maps, redundancy = np.zeros((4, 2, 2), np.uint8), np.array([0.1, 0.4, 0.3, 0.2])
-    html = figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=2)
-    order = ["<h4>passed on</h4>", "Channel 5, ", "Channel 7, ", "<h4>factored out</h4>", "Channel 6, ", "Channel 4, "]
+    maps = np.array([10, 20, 30, 40], np.uint8)[:, None, None].repeat(2, axis=1).repeat(3, axis=2)
+    redundancy = np.array([0.1, 0.4, 0.3, 0.2])
+    html = figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=1)
+    order = ["<h4>passed on</h4>", "Channel 7, ", "<h4>factored out</h4>", "Channel 5, ", "Channel 6, ", "Channel 4, "]
     places = [html.index(part) for part in order]
     assert places == sorted(places)
+    told = re.findall(r'--share: ([\d.]+)"><img alt="Channel (\d).*?base64,([^"]+)".*?<figcaption>([\d.]+)<', html)
+    pictures = [np.array(Image.open(io.BytesIO(base64.b64decode(uri)))) for _, _, uri, _ in told]
+    assert [(share, number, value) for share, number, _, value in told] == [
+        ("0.250", "7", "0.10"),
+        ("1.000", "5", "0.40"),
+        ("0.750", "6", "0.30"),
+        ("0.500", "4", "0.20"),
+    ]
+    assert [(picture.shape, picture.max()) for picture in pictures] == [((2, 3), grey) for grey in (10, 20, 30, 40)]
     assert "passed on" not in figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=0)

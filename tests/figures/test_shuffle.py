@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from eiwflow.analysis.shuffle import (
     ImageOrders,
@@ -21,18 +24,18 @@ from eiwflow.figures import palette, shuffle, steps
 
 
 def river_of(channels: int = 12, records: int = 5, seed: int = 0) -> RankRiver:
-    """Return a river whose redundancy, and with it the entropy order, drifts at random."""
+    """Return a river whose redundancy, and with it the entropy order, drifts at random; the order used is another."""
     random = np.random.default_rng(seed)
     redundancy = random.normal(0.3, 0.2, channels) + np.cumsum(random.normal(0, 0.1, (records, channels)), axis=0)
     steps = np.array([0, *np.geomspace(1, 14_000, records - 1).round().astype(int)])
     orders = np.argsort(-redundancy, axis=1)
-    return RankRiver(1, steps, orders[0], orders, redundancy, orders.shape[1] // 2)
+    return RankRiver(1, steps, random.permutation(channels), orders, redundancy, channels // 3)
 
 
 def report_of(channels: int = 12, images: int = 20) -> ShuffleReport:
     """Return a report of redundancies that differs from image to image."""
     redundancy = np.random.default_rng(1).normal(np.linspace(1, 0, channels), 0.3, (images, channels))
-    order, half = np.random.default_rng(2).permutation(channels), channels // 2
+    order, half = np.random.default_rng(2).permutation(channels), channels // 3
     others = alternatives(redundancy.mean(axis=0), order, half)
     return ShuffleReport(1, "entropy", order, half, None, ImageOrders(order, redundancy, half), others)
 
@@ -53,6 +56,10 @@ CHARTS: dict[str, Callable[[], go.Figure]] = {
     "images": lambda: shuffle.emitted_over_images(report_of()),
     "rule": lambda: shuffle.halves_under(report_of(), "last"),
 }
+
+
+def decoded(uri: str) -> io.BytesIO:
+    return io.BytesIO(base64.b64decode(uri.partition(",")[2]))
 
 
 def values(traces: Any, axis: str) -> Iterator[float]:
@@ -107,6 +114,9 @@ def test_bars_fall_with_the_rank_and_have_the_colour_of_their_side() -> None:
         assert (np.isnan(kept) != np.isnan(emitted)).all()
         np.testing.assert_allclose(np.fmax(kept, emitted), -np.sort(-river.redundancy[i]), atol=1e-4)
         np.testing.assert_array_equal(~np.isnan(kept), river.kept[river.entropy_orders[i]])
+        for bars in frame.data:
+            assert list(bars.x) == list(range(1, 13))
+            assert list(map(int, bars.text)) == np.argsort(-river.redundancy[i]).tolist()
 
 
 def test_figures_of_a_long_training_are_small() -> None:
@@ -128,10 +138,14 @@ def lines(trace: go.Scatter) -> list[np.ndarray]:
 
 def test_every_channel_is_one_line_from_its_place_in_the_order_used_through_its_ranks() -> None:
     river = river_of()
-    drawn = [line for trace in shuffle.rank_river(river).data[:2] for line in lines(trace)]
+    sides = shuffle.rank_river(river).data[:2]
+    drawn = [line for trace in sides for line in lines(trace)]
+    said = [text for trace in sides for text in trace.text if not text.endswith(", ")]
     members = [*np.flatnonzero(river.kept), *np.flatnonzero(~river.kept)]
     for channel, line in zip(members, drawn, strict=True):
         np.testing.assert_array_equal(line, [ranks_of(river.order)[channel] + 1, *(river.ranks[:, channel] + 1)])
+    whens = ["order used", *(f"step {step:,}" for step in river.steps)]
+    assert said == [f"channel {channel}, {when}" for channel in members for when in whens]
 
 
 def test_channels_are_emphasised_just_where_they_would_cross() -> None:
@@ -153,11 +167,19 @@ def test_many_channels_are_a_matrix_with_a_mark_where_they_would_cross() -> None
     marks = figure.data[0]
     found = {(river.order[y - 1], x) for x, y in zip(marks.x, marks.y, strict=True)}
     assert found == {(channel, step) for step, channel in np.argwhere(river.crossing)}
+    for text, x, y in zip(marks.text, marks.x, marks.y, strict=True):
+        channel = river.order[y - 1]
+        assert text == f"channel {channel}, step {river.steps[x]:,}: rank {river.ranks[x, channel] + 1}"
+    # A row a channel in the order used, a column a step: blue where the channel's rank is passed on.
+    red, _, blue = np.moveaxis(np.array(Image.open(decoded(image.source))).astype(int), -1, 0)
+    assert red.shape == (26 * shuffle._CELL, len(river.steps) * shuffle._CELL)
+    is_blue = (blue > red)[:: shuffle._CELL, :: shuffle._CELL]
+    np.testing.assert_array_equal(is_blue, (river.ranks < river.passed_on)[:, river.order].T)
 
 
 def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
-    red, _, blue = np.moveaxis(shuffle.sides(np.arange(26), 13).astype(int), -1, 0)
-    assert (blue[:13] > red[:13]).all() and (red[13:] > blue[13:]).all()
+    red, _, blue = np.moveaxis(shuffle.sides(np.arange(26), 9).astype(int), -1, 0)
+    assert (blue[:9] > red[:9]).all() and (red[9:] > blue[9:]).all()
     assert (np.diff(blue - red) < 0).all()  # the farther from the line, the deeper
 
 
@@ -168,6 +190,9 @@ def test_names_of_channels_stand_inside_the_river_on_both_sides(records: int) ->
     (names,) = (trace for trace in figure.data if trace.mode == "text")
     left, right = names.x[0], names.x[-1]
     assert list(names.text[:24]) == list(names.text[24:]) and len(set(names.text)) == 24
+    river, numbers = river_of(24, records), [int(text) for text in names.text[:24]]
+    assert list(names.y[:24]) == (ranks_of(river.order)[numbers] + 1).tolist()
+    assert list(names.y[24:]) == (river.ranks[-1, numbers] + 1).tolist()
     width = high - low
     assert left - low > 0.045 * width and high - right > 0.025 * width
 
@@ -208,10 +233,14 @@ def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
     report = report_of()
     chosen = next(one for one in report.alternatives if one.rule == rule)
     kept, emitted = shuffle.halves_under(report, rule).data
-    assert [int(text.split()[1]) for text in kept.text] == list(chosen.order[:6])
-    np.testing.assert_allclose(emitted.y, report.images.mean[list(chosen.order[6:])], atol=1e-4)
+    assert [int(text.split()[1]) for text in kept.text] == list(chosen.order[:4])
+    np.testing.assert_allclose(emitted.y, report.images.mean[list(chosen.order[4:])], atol=1e-4)
+    # The bars fall from left to right, and their numbers stand below them.
+    falling = np.argsort(-report.images.mean).tolist()
+    assert [falling[x - 1] for x in (*kept.x, *emitted.x)] == list(chosen.order)
+    assert list(map(int, shuffle.halves_under(report, rule).layout.xaxis.ticktext)) == falling
     assert (kept.marker.color, emitted.marker.color) == (palette.KEPT, palette.EMITTED)
-    means = {palette.KEPT: report.images.mean[list(chosen.order[:6])].mean(), palette.EMITTED: np.mean(emitted.y)}
+    means = {palette.KEPT: report.images.mean[list(chosen.order[:4])].mean(), palette.EMITTED: np.mean(emitted.y)}
     lines = {line.line.color: line.y0 for line in shuffle.halves_under(report, rule).layout.shapes}
     assert lines == pytest.approx(means, abs=1e-4)
     for bars in (kept, emitted):
@@ -221,7 +250,10 @@ def test_bars_under_a_rule_are_blue_where_it_keeps(rule: str) -> None:
 def test_shares_over_images_stand_in_the_order_used() -> None:
     report = report_of()
     kept, emitted = shuffle.emitted_over_images(report).data
-    np.testing.assert_allclose([*kept.y, *emitted.y], report.images.emitted_share[report.order], atol=1e-4)
+    out = np.argsort(np.argsort(-report.images.redundancy, axis=1), axis=1) >= 4  # of each image alone
+    np.testing.assert_allclose([*kept.y, *emitted.y], out.mean(axis=0)[report.order], atol=1e-4)
+    assert [*kept.text, *emitted.text] == [f"channel {channel}" for channel in report.order]
+    assert [*kept.x, *emitted.x] == list(range(1, 13)) and len(kept.x) == 4
 
 
 @pytest.mark.parametrize("name", CHARTS)

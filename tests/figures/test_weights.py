@@ -40,14 +40,14 @@ every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS.keys()
 @every_chart
 def test_channels_stand_in_order_of_position_and_are_named_by_their_numbers(draw) -> None:
     axis = draw(made_up()).layout.xaxis
-    assert list(axis.tickvals) == [0, 1, 2, 3] and list(axis.ticktext) == ["3", "2", "1", "0"]
+    assert list(axis.tickvals) == [0, 1, 2, 3] and list(axis.ticktext) == ["3", "0", "1", "2"]
 
 
 @every_chart
 def test_split_line_stands_between_the_last_kept_and_the_first_emitted_position(draw) -> None:
     figure = draw(made_up())
     lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
-    assert [line.x0 for line in lines] == [1.5]
+    assert [line.x0 for line in lines] == [0.5]
     names = {trace.name for trace in figure.data}
     assert all(any(half in name for name in names) for half in ("passed on", "factored out"))
 
@@ -76,7 +76,7 @@ def test_kept_and_emitted_differ_in_colour_and_in_pattern_or_marker() -> None:
 
 def test_channels_of_a_wide_level_are_named_as_far_as_there_is_room() -> None:
     axis = figures.bars(made_up(channels=96)).layout.xaxis
-    assert len(axis.tickvals) == 16 and axis.ticktext[1] == str(95 - 6)
+    assert len(axis.tickvals) == 16 and axis.ticktext[1] == "5"
 
 
 # ---------------------------------------------------------------------- the main view
@@ -90,8 +90,14 @@ def test_bars_are_the_images_log_weights_without_their_average_over_images() -> 
     np.testing.assert_allclose(named(figure, "sd over").error_y.array, found.std, rtol=1e-4)
     for draw, kind in ((figures.bars, "bar"), (figures.slopes, "scatter")):
         names = [*of_part(draw(found), "passed on", kind).text, *of_part(draw(found), "factored out", kind).text]
-        places = [f"channel {3 - number}, place {number + 1} of 4" for number in range(4)]
+        places = [f"channel {channel}, place {place} of 4" for place, channel in enumerate((3, 0, 1, 2), 1)]
         assert [name.split("<br>")[0] for name in names] == places
+    told = [*of_part(figure, "passed on").text, *of_part(figure, "factored out").text]
+    image, average = found.image.log_weights[0], found.images.log_weights.mean(axis=0)
+    for text, value, mean in zip(told, image, average, strict=True):
+        said = [float(each) for each in re.findall(r"[=:×] ?([+-]?[\d.]+)", text.replace("−", "-"))]
+        assert said == pytest.approx([value, np.exp(value), value - mean, np.exp(value - mean)], abs=6e-3)
+    assert named(figure, "sd over").name == "±1 sd over 40 images"
 
 
 def test_half_one_and_double_are_always_on_the_axis() -> None:
@@ -141,10 +147,15 @@ def test_axis_that_two_charts_share_holds_everything_in_both(draw) -> None:
 
 def test_slopes_leave_out_channels_whose_weight_does_not_vary() -> None:
     found = made_up()
-    found.images.log_weights[:, 1] = 0.2
+    found.images.log_weights[:, 2] = 0.2
     figure = figures.slopes(found)
     assert list(of_part(figure, "passed on", "scatter").x) == [0]
-    assert list(of_part(figure, "factored out", "scatter").x) == [2, 3]
+    assert list(of_part(figure, "factored out", "scatter").x) == [1, 3]
+    told = found.correlations
+    for text, place in zip(of_part(figure, "factored out", "scatter").text, (1, 3), strict=True):
+        said = re.search(r"slope (\S+) \((\S+) to (\S+)\), .* = (\S+)$", text.replace("−", "-")).groups()
+        expected = [each[place] for each in (told.slope, told.slope_low, told.slope_high, told.pearson)]
+        assert [float(each) for each in said] == pytest.approx(expected, abs=6e-3)
     slope = of_part(figure, "passed on", "scatter")
     assert slope.y[0] + slope.error_y.array[0] == pytest.approx(found.correlations.slope_high[0], rel=1e-3)
     assert slope.y[0] - slope.error_y.arrayminus[0] == pytest.approx(found.correlations.slope_low[0], rel=1e-3)
