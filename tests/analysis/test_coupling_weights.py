@@ -302,16 +302,18 @@ def test_a_change_of_nothing_leaves_the_picture_and_other_amounts_are_bounded(ch
 @pytest.mark.parametrize(
     ("costs", "said"),
     [
-        ([0.02, 0.021, 0.019] * 4, "would cost 0.020 bits/dim."),
-        ([-0.02, -0.021, -0.019] * 4, "would save 0.020 bits/dim."),
-        ([-0.02, 0.021, 0.0] * 4, "would have no clear cost."),
+        ([0.02, 0.024, 0.019] * 4, "would cost 0.021 bits/dim."),
+        ([-0.02, -0.024, -0.019] * 4, "would save 0.021 bits/dim."),
+        ([-0.02, 0.023, 0.0] * 4, "would have no clear cost."),
     ],
 )
 def test_the_takeaway_is_short_and_goes_by_the_interval(costs: list[float], said: str) -> None:
     sentence = words.takeaway(made_up(), Frozen(np.array(costs)))
     assert sentence.endswith(said)
     assert len(sentence.split()) <= 20 and len(re.findall(r"\d[\d.]*", sentence)) <= 2
-    assert "12 test images" in words.cost(Frozen(np.array(costs)))
+    mean, (low, high) = np.mean(costs), of_mean_over_images(np.array(costs), None)
+    said = f"Cost of freezing: {mean:+.3f} bits/dim (95 % {low:+.3f} to {high:+.3f}, 12 test images)."
+    assert words.cost(Frozen(np.array(costs))) == said.replace("-", "−")
 
 
 def test_channels_are_named_by_what_they_are() -> None:
@@ -337,6 +339,10 @@ def test_what_the_weights_tell_goes_by_both_ends_of_the_interval() -> None:
     assert words.factors(rows) == "The weights alone predict grain (R² 0.70 at level 1), and light not at all."
     assert words.factors(rows[2:4]) == "The weights alone predict no known factor clearly, and light not at all."
     assert "fitted on 60 test images, R² of 30 others" in words.regression(rows)
+    columns = ("factor", "level", "images_fitted", "images_checked", "r_squared", "low", "high")
+    assert [tuple(row[name] for name in columns) for row in words.factor_table(rows)] == [
+        dataclasses.astuple(row) for row in rows
+    ]
 
 
 def test_a_high_r_squared_with_a_low_lower_end_tells_nothing_clearly() -> None:

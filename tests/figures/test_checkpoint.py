@@ -99,7 +99,16 @@ def test_lines_end_at_the_smallest_and_the_largest_factor_of_every_step() -> Non
         assert np.array(trace.y[0::3]) == pytest.approx(known[:, 0])
         assert np.array(trace.y[1::3]) == pytest.approx(known[:, 1])
         assert set(trace.y[2::3]) == {None}
-    assert "level 2, step 3" in convolutions.text[-1] and convolutions.marker.symbol != couplings.marker.symbol
+        expected = [(level, step) for level in (1, 2) for step in (1, 2, 3)]
+        for text, (level, step), (low, high) in zip(trace.text[::3], expected, known, strict=True):
+            assert text.startswith(f"level {level}, step {step}: ")
+            said = [float(number) for number in re.findall(r"×(\S+) to ×(\S+), (\S+) apart", text)[0]]
+            assert said == pytest.approx([low, high, high / low], rel=6e-3)
+        # A line stands at its step; a gap is between the levels.
+        assert [round(x) for x in trace.x[::3]] == [0, 1, 2, 4, 5, 6] and trace.x[::3] == trace.x[1::3]
+    axis = figures.conditioning(made, seen).layout.xaxis
+    assert dict(zip(axis.tickvals, axis.ticktext, strict=True)) == {0: "1", 1: "2", 2: "3", 4: "1", 5: "2", 6: "3"}
+    assert convolutions.marker.symbol != couplings.marker.symbol
     used = {convolutions.line.color, couplings.line.color}
     assert len(used) == 2 and not used & {palette.KEPT, palette.EMITTED}
 
@@ -139,3 +148,5 @@ def test_curve_has_raw_points_faint_and_smoothed_ones_bold() -> None:
     )
     assert raw.line.color == smooth.line.color and raw.opacity < 0.5 and smooth.line.width > raw.line.width
     assert list(probes.x) == curve().probe_steps.tolist() and probes.mode == "markers"
+    assert probes.y == pytest.approx(curve().probe_bits_per_dim, abs=1e-4)
+    assert list(raw.x) == list(smooth.x) == curve().steps.tolist()

@@ -14,7 +14,7 @@ SHARED = np.array([0, 1, 10, 100])
 
 def an_effect(values, claim_p=0.001):
     values = np.array(values, dtype=float)
-    found = effect("weighted − other", {}, np.arange(len(values)), values)
+    found = effect("weighted − other", {}, 10 + np.arange(len(values)), values)
     return Effect(**{**vars(found), "p_corrected": claim_p})
 
 
@@ -37,6 +37,12 @@ def test_every_seed_is_a_point_of_its_row():
     seeds = figure.data[0]
     assert seeds.x == pytest.approx([*-BETTER.values, *-OPEN.values])
     assert np.round(np.array(seeds.y)).tolist() == [0, 0, 0, 1, 1, 1]
+    assert seeds.text[:2] == ("seed 10: lead +0.0300 bits/dim", "seed 11: lead +0.0400 bits/dim")
+    assert [(trace.name, round(trace.y[0])) for trace in figure.data[1:]] == [
+        ("mean: better", 0),
+        ("mean: no conclusion", 1),
+    ]
+    assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]  # the first row is at the top
 
 
 def test_means_stand_in_their_intervals_and_what_needs_fewer_bits_stands_right_of_0():
@@ -53,6 +59,8 @@ def test_what_is_claimed_has_a_colour_and_a_shape():
     styles = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in figure.data[1:]}
     assert styles.keys() == {"mean: better", "mean: worse", "mean: no conclusion"}
     assert len({colour for colour, _ in styles.values()}) == len({symbol for _, symbol in styles.values()}) == 3
+    for trace, found in zip(figure.data[1:], (BETTER, WORSE, OPEN), strict=True):
+        assert trace.x == pytest.approx([-found.values.mean()], abs=1e-5)
     claimed = {colour for colour, _ in styles.values()}
     assert claimed.isdisjoint(
         {palette.KEPT, palette.EMITTED, figure.data[0].marker.color}
@@ -83,7 +91,10 @@ def test_the_axis_holds_0_every_seed_and_every_interval():
 def test_curves_have_a_bold_mean_and_faint_seeds():
     figure = compare.curves({"weighted": a_curve(), "shuffle": a_curve(3.9)}, SHARED, "bits/dim", scrubbed=True)
     faint, bold = figure.data[:2]
-    assert bold.y == pytest.approx(a_curve().mean, abs=1e-4)
+    assert bold.y == pytest.approx(a_curve().bits_per_dim.mean(axis=0), abs=1e-4)
+    assert bold.text == tuple(f"weighted, step {step}" for step in (1, 10, 100))
+    assert list(faint.x[:3]) == list(bold.x) == [1, 2, 3]
+    assert faint.y[4:7] == pytest.approx(a_curve().bits_per_dim[1], abs=1e-4)
     assert len([value for value in faint.y if value is not None]) == 9
     assert {figure.data[1].line.dash, figure.data[3].line.dash} == {"solid", "dash"}
     assert figure.data[1].line.color != figure.data[3].line.color

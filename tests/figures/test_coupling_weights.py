@@ -21,11 +21,15 @@ PLACE = Place(1, 2)
 def shown(html: str) -> list[np.ndarray]:
     """Return the pixels of every picture of the HTML."""
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
-    return [np.array(Image.open(io.BytesIO(base64.b64decode(picture)))) for picture in pictures]
+    return [decoded(picture) for picture in pictures]
+
+
+def decoded(picture: str) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(base64.b64decode(picture))))
 
 
 def maps(given: int = 4, shifts_alone: bool = False) -> ChannelMaps:
-    values = np.random.default_rng(1).normal(size=(2 + given, 4, 4))
+    values = np.random.default_rng(1).normal(size=(2 + given, 4, 6))
     return ChannelMaps(PLACE, values[:2], values[2:], shifts_alone)
 
 
@@ -62,7 +66,13 @@ def test_bars_are_differences_from_the_average_group_by_group() -> None:
     np.testing.assert_allclose(spread.error_y.array, found.spread(PLACE), rtol=1e-4)
     assert np.diff(bars.x).round(6).tolist() == [1, 1.6, 1, 1.6, 1]
     assert [note.text for note in figure.layout.annotations] == ["reads", "gives: log-scales", "gives: shifts"]
+    assert [note.x for note in figure.layout.annotations] == [0.5, 3.1, 5.7]  # in the middle of each group
+    assert spread.name == "±1 sd over 20 test images"
     assert [image.x for image in figure.layout.images] == list(bars.x)
+    for image, values in zip(figure.layout.images, [*maps().read, *maps().given], strict=True):
+        grey = decoded(image.source.partition(",")[2])[::8, ::8]
+        expected = 127.5 * (1 + np.clip((values - values.mean()) / values.std() / figures.GREY_RANGE, -1, 1))
+        np.testing.assert_allclose(grey, expected, atol=1)
     assert figure.layout.yaxis.range == (-1.0, 1.0)
     assert len(figures.channels(found, None, maps(), 1.0).data) == 2
 
@@ -80,9 +90,12 @@ def test_an_axis_that_two_charts_share_holds_both() -> None:
 
 
 def test_r_squared_is_drawn_by_factor_and_level() -> None:
-    rows = [FactorReading("grain", 1, 60, 30, 0.7, 0.6, 0.8), FactorReading("grain", 2, 60, 30, 0.2, -0.3, 0.3)]
+    rows = [FactorReading("grain", 1, 60, 30, 0.7, 0.6, 0.75), FactorReading("grain", 2, 60, 30, 0.2, -0.3, 0.3)]
     rows.append(FactorReading("light", 1, 60, 30, 0.0, -0.1, 0.1))
     grain, light = figures.factors(rows).data
+    assert (grain.name, light.name) == ("grain", "light")
+    assert [round(x) for x in grain.x] == [1, 2] and grain.x[0] < 1 < light.x[0] < 1.5  # side by side
+    assert grain.error_y.array == pytest.approx([0.05, 0.1])
     assert (list(grain.y), list(light.y)) == ([0.7, 0.2], [0.0])
     assert grain.error_y.arrayminus == pytest.approx([0.1, 0.5]) and grain.marker.symbol != light.marker.symbol
     assert figures.factors(rows).layout.yaxis.range[0] < -0.3
@@ -90,6 +103,7 @@ def test_r_squared_is_drawn_by_factor_and_level() -> None:
 
 def test_pictures_stand_side_by_side_with_their_names() -> None:
     html = figures.pictures(
-        {"the picture": np.zeros((4, 4, 3), np.uint8), "with grain 8": np.ones((4, 4, 3), np.uint8)}
+        {"the picture": np.zeros((4, 6, 3), np.uint8), "with grain 8": np.ones((4, 6, 3), np.uint8)}
     )
-    assert len(shown(html)) == 2 and ">with grain 8<" in html
+    assert [pixels.max() for pixels in shown(html)] == [0, 1] and shown(html)[0].shape[:2] == (4, 6)
+    assert html.index(">the picture<") < html.index(">with grain 8<")

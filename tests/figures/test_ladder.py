@@ -33,6 +33,12 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
         label = figure.layout.yaxis.ticktext[row].replace("−", "-")
         said = [float(each) for each in re.fullmatch(r".*<br>(\S+) \((\S+) to (\S+)\)", label).groups()]
         assert said == pytest.approx([below[row] - below[row - 1], low, high], abs=6e-4)
+        (bar,) = (bar for bar in figure.data if bar.type == "bar" and row in bar.y)
+        end = bar.x[bar.y.index(row)]
+        ends = end - bar.error_x.arrayminus[bar.y.index(row)], end + bar.error_x.array[bar.y.index(row)]
+        assert ends == pytest.approx((low, high), abs=1e-4)
+        assert bar.text[bar.y.index(row)].startswith(f"{made.rungs[row].name}: {made.rungs[row].step.in_words()}")
+        assert bar.text[bar.y.index(row)].endswith(made.rungs[row].detail)
     # Dotted lines lead up from the end of each bar to the next.
     dotted = figure.data[0]
     assert list(dotted.y) == [0, 1, None, 1, 2, None, 2, 3, None]
@@ -51,7 +57,10 @@ def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_s
     ]
     one, two = figures.with_training(leads).data
     assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
-    assert one.y[0] == pytest.approx(effect.lead, abs=1e-5)
+    assert (*one.y, *two.y) == pytest.approx((effect.lead, less.lead, less.lead), abs=1e-5)
+    assert [text.split(":")[0] for text in (*one.text, *two.text)] == ["a", "c", "b"]
+    assert one.text[0] == f"a: {effect.lead_in_figures}, {effect.claim}"
+    assert one.error_y.arrayminus[0] == pytest.approx(effect.lead - effect.lead_interval[0], abs=1e-4)
     assert one.error_y.array[0] == pytest.approx(effect.lead_interval[1] - effect.lead, abs=1e-4)
     assert one.marker.color != two.marker.color and one.marker.symbol != two.marker.symbol
 

@@ -33,6 +33,14 @@ def test_every_histogram_is_drawn_on_its_own_line_and_likelier_groups_are_named_
     assert len(rows) == 6 and [min(trace.y) for trace in rows] == [5, 4, 3, 2, 1, 0]
     names = dict(zip(map(int, figure.layout.yaxis.tickvals), figure.layout.yaxis.ticktext, strict=True))
     assert all(trace.name in names[min(trace.y)] for trace in rows)
+    for trace, scored in zip(rows, (result.own, *result.groups), strict=True):
+        bits = np.clip(scored.scores["bits/dim"], *result.edges[[0, -1]])  # the last bars hold what lies beyond
+        counts, _ = np.histogram(bits, result.edges)
+        tops = np.array(trace.y[1:-1:2]) - min(trace.y)
+        assert tops == pytest.approx(0.86 * counts / counts.max(), abs=2e-3)
+        assert trace.x == pytest.approx(result.edges.repeat(2), abs=1e-4)
+        assert trace.hovertemplate.startswith(f"{scored.scores['bits/dim'].mean():.2f} bits/dim on average")
+        assert (trace.line.color == figures.LIKELIER) == (scored in result.likelier)
     marked = {name for name in figure.layout.yaxis.ticktext if "◀" in name}
     assert marked == {f"<b>◀ {scored.group.name}</b>" for scored in result.likelier}
     (mark,) = [trace for trace in figure.data if trace.text == ("this image",)]
@@ -59,6 +67,10 @@ def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likeli
     for trace in figure.data:
         values = [scored.auroc[trace.name].value for scored in result.groups]
         assert list(trace.x) == pytest.approx(values, abs=1e-4)
+        for up, down, scored in zip(trace.error_x.array, trace.error_x.arrayminus, result.groups, strict=True):
+            auroc = scored.auroc[trace.name]
+            ends = max(auroc.value - auroc.error, 0), min(auroc.value + auroc.error, 1)
+            assert (auroc.value - down, auroc.value + up) == pytest.approx(ends, abs=2e-4)
         assert all(x + up <= 1.0001 for x, up in zip(trace.x, trace.error_x.array, strict=True))
         assert all(x - down >= -0.0001 for x, down in zip(trace.x, trace.error_x.arrayminus, strict=True))
 

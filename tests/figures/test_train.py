@@ -82,9 +82,15 @@ def test_compared_runs_have_a_colour_and_a_dash_each_that_mean_nothing_else(now)
         scale = description["layer"][0]["encoding"][channel]["scale"]
         assert scale["domain"] == names and len({str(one) for one in scale["range"]}) == len(names)
     assert not {palette.KEPT, palette.EMITTED} & set(description["layer"][0]["encoding"]["color"]["scale"]["range"])
-    rows = train.compared_rows({"run 0": now, "run 1": now})
+    other = replace(now, curve=replace(now.curve, probe_bits_per_dim=now.curve.probe_bits_per_dim + 1))
+    rows = train.compared_rows({"run 0": now, "run 1": other})
+    for run, state in (("run 0", now), ("run 1", other)):
+        bits = [row["bits"] for row in rows if row["run"] == run and row["line"].startswith("test")]
+        assert bits == pytest.approx(state.curve.probe_bits_per_dim, abs=1e-4)
     assert {row["run"] for row in rows} == {"run 0", "run 1"}
     assert {row["line"] for row in rows} == set(lines_of(description))
+    smooth, test = (layer["mark"]["strokeWidth"] for layer in description["layer"])
+    assert lines_of(description)[1].startswith("test") and test > smooth
 
 
 def test_every_channel_has_its_own_figures_and_is_marked_where_it_would_cross():
@@ -104,6 +110,9 @@ def test_channels_stand_in_the_order_used_on_their_side(now):
     assert tuple(row["channel"] for row in rows) == level.order
     assert [row["side"] for row in rows] == ["passed on"] * 6 + ["factored out"] * 6
     assert sum(row["crosses"] == "would cross" for row in rows) == 2 * level.crossing
+    pale = train.channels(1)["encoding"]["opacity"]["scale"]
+    opacity = dict(zip(pale["domain"], pale["range"], strict=True))
+    assert opacity["would cross"] < opacity["as used"] == 1
     colours = train.channels(1)["encoding"]["color"]["scale"]
     assert dict(zip(colours["domain"], colours["range"], strict=True)) == {
         "passed on": palette.KEPT,
