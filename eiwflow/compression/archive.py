@@ -30,9 +30,12 @@ from .grid import BIN, Archive, GridFlow
 #: First bytes of a file, before the length of its header.
 MAGIC = b"EIWFLOW\x01"
 VERSION = 1
-MAX_HEADER = 4 * 2**20
+#: The most bytes of a header's text, and of the part that lists the pictures: of :data:`MAX_PICTURES` with long names.
+MAX_HEADER, MAX_LIST = 2**25, 2**25 - 2**21
 #: The most bytes of an archive that is read, and pixels of all its pictures together.
 MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
+#: The most pixels of a side of a WebP file.
+WEBP_SIDE = 16_383
 _NAME = 200
 #: Tiles of which a flow makes at least so many bits; an archive that does not end decodes to noise of 0 bits.
 _TILES, _BITS = 64, 32
@@ -229,11 +232,16 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
         pictures: of any size; they are cut into tiles of the flow's size.
 
     Raises:
-        CompressionError: there are no pictures, or they have colours and the flow has none.
+        CompressionError: there are no pictures, or they have colours and the flow has none, or very long names.
 
     """
     if not 1 <= len(pictures) <= MAX_PICTURES:
         raise CompressionError(f"{len(pictures)} pictures were given; 1 to {MAX_PICTURES:,} can be compressed.")
+    listed = [[picture.name, *picture.pixels.shape] for picture in pictures]
+    if (length := len(json.dumps(listed))) > MAX_LIST:
+        raise CompressionError(
+            f"The names of the pictures take {length:,} bytes, and an archive holds {MAX_LIST:,}; compress in parts."
+        )
     tiles = np.concatenate([_tiles(picture, flow.config.shape) for picture in pictures])
     code = GridFlow(flow)
     archive = Archive(start=-(-code.needed(1) // 32))
@@ -251,7 +259,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
             "flow": digest,
             "torch": torch.__version__,
             "machine": platform.machine(),
-            "pictures": [[picture.name, *picture.pixels.shape] for picture in pictures],
+            "pictures": listed,
             "batches": batches,
             "sha256": _digest(pictures),
         }
@@ -315,7 +323,8 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
 def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
     """Return the bytes that PNG and WebP, lossless and with their strongest settings, take for the pictures.
 
-    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison.
+    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison. What
+    is too long for WebP is cut for it.
     """
     files = [picture.pixels for picture in pictures]
     if len({pixels.shape for pixels in files}) == 1:
@@ -323,19 +332,25 @@ def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
         rows = [np.concatenate(files[begin : begin + width], axis=1) for begin in range(0, len(files), width)]
         full = [row for row in rows if row.shape == rows[0].shape]
         files = [np.concatenate(full), *rows[len(full) :]]
-    return {name: sum(_file_bytes(pixels, name) for pixels in files) for name in ("png", "webp")}
+    return {
+        "png": sum(_file_bytes(pixels, "PNG", optimize=True) for pixels in files),
+        "webp": sum(
+            _file_bytes(part, "WEBP", lossless=True, quality=100, method=6)
+            for pixels in files
+            for rows in _cut(pixels, 0)
+            for part in _cut(rows, 1)
+        ),
+    }
 
 
-def _file_bytes(pixels: NDArray[np.uint8], kind: str) -> int:
+def _cut(pixels: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:
+    """Return parts of a picture that are no longer than a WebP file may be."""
+    return np.split(pixels, range(WEBP_SIDE, pixels.shape[axis], WEBP_SIDE), axis)
+
+
+def _file_bytes(pixels: NDArray[np.uint8], kind: str, **settings: int) -> int:
     file = io.BytesIO()
-    image = as_picture(pixels)
-    if kind == "webp":
-        # WebP has at most 16,383 pixels a side.
-        if max(image.size) > 16_383:
-            raise CompressionError(f"A picture has {image.size[0]}×{image.size[1]} pixels; WebP takes 16,383 a side.")
-        image.save(file, "WEBP", lossless=True, quality=100, method=6)
-    else:
-        image.save(file, "PNG", optimize=True)
+    as_picture(pixels).save(file, kind, **settings)
     return len(file.getvalue())
 
 

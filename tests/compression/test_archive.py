@@ -368,6 +368,27 @@ def test_codecs_are_given_their_best(tmp_path: Path):
     assert all(sizes[kind] < alone[kind] for kind in alone)
 
 
+@pytest.mark.parametrize(("shape", "count"), [((3, 16_384, 1), 1), ((16_384, 2, 1), 1), ((2, 2_000, 1), 100)])
+def test_pictures_too_long_for_webp_are_cut_for_it(shape, count):
+    given = pictures(*[shape] * count)
+    values = sum(picture.pixels.size for picture in given)
+    # Noise of 40 levels takes 5.3 of 8 bits.
+    assert all(0.6 * values < size < 1.2 * values for size in lossless_sizes(given).values())
+
+
+def test_the_longest_names_of_the_most_pictures_fit_and_longer_ones_are_refused_before_the_work(monkeypatch):
+    listed = [["x" * 200, 1000, 1000, 3]] * archive.MAX_PICTURES
+    assert len(json.dumps(listed)) < archive.MAX_LIST < archive.MAX_HEADER - 2**20
+    flow, given = small_flow(), [Picture("é" * 20, np.zeros((2, 2, 3), np.uint8))] * 3
+    length = len(json.dumps([["é" * 20, 2, 2, 3]] * 3))
+    monkeypatch.setattr(archive, "MAX_LIST", length)
+    assert len(decompress(flow, flow_digest(flow), compress(flow, flow_digest(flow), given)[0])) == 3
+    monkeypatch.setattr(archive, "MAX_LIST", length - 1)
+    monkeypatch.setattr(archive, "GridFlow", None)
+    with pytest.raises(CompressionError, match=f"take {length} bytes, and an archive holds {length - 1}"):
+        compress(flow, flow_digest(flow), given)
+
+
 def test_the_digest_of_a_flow_sees_every_value():
     flow = small_flow()
     before = flow_digest(flow)
