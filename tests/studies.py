@@ -23,11 +23,13 @@ def result(arm: Arm, seed: int, bits: float, iterations: int = STEPS[-1]) -> dic
     return {"arm": arm.text, "seed": seed, "bits_per_dim": float(bits), **costs, "cpu_s": 2.5 + seed, "curve": curve}
 
 
-def document(bits: Mapping[Arm, Sequence[float]], **fields: Any) -> dict[str, Any]:
-    """Return a study's document: arm -> bits/dim by seed; ``fields`` go to the recipe."""
+def document(bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> dict[str, Any]:
+    """Return a study's document: arm -> bits/dim by seed, None for a run that is missing; ``fields`` go to the recipe.
+    """
     seeds = max(len(values) for values in bits.values())
     recipe = StudyRecipe(**{"arms": tuple(bits), "seeds": seeds, **fields})
-    results = [result(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
+    runs = [(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
+    results = [result(arm, seed, value) for arm, seed, value in runs if value is not None]
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -37,9 +39,10 @@ def document(bits: Mapping[Arm, Sequence[float]], **fields: Any) -> dict[str, An
     }
 
 
-def write_study(path: Path, bits: Mapping[Arm, Sequence[float]], **fields: Any) -> Path:
-    """Write a packed study; return its path."""
-    return write_packed(path, document(bits, **fields))
+def write_study(path: Path, bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> Path:
+    """Write a packed study, its last run first; return its path."""
+    made = document(bits, **fields)
+    return write_packed(path, {**made, "results": made["results"][::-1]})
 
 
 def write_begun(folder: Path, bits: Mapping[Arm, Sequence[float]], done: int) -> Path:

@@ -80,11 +80,22 @@ def test_a_trace_accounts_for_the_log_probability(opened):
     assert found["log_prob"] == pytest.approx(log_dets + normal, abs=1e-2)
 
 
-def test_levels_end_where_the_flow_does(opened):
-    found = analyse(opened, tiny_data(), "levels", image=1)
-    trace = analyse(opened, tiny_data(), "trace", image=1)
-    bits = 8 - trace["log_prob"] / (opened.flow.config.dimensions * math.log(2))
-    assert found["bits_per_dim_if_stopped"][-1] == pytest.approx(bits, abs=1e-5)
+def test_every_subject_is_of_the_image_and_the_seed_that_are_asked_for(opened):
+    images, flow = tiny_data(test=32), opened.flow
+    (trace,) = traces(flow, images_to_score(images, flow)[2:3], 3)
+    traced, stops, latents, scores = (
+        analyse(opened, images, what, image=2, seed=3) for what in ("trace", "levels", "latents", "likelihood")
+    )
+    bits = 8 - trace.log_prob.item() / (flow.config.dimensions * math.log(2))
+    assert (stops["bits_per_dim_if_stopped"][-1], scores["image_bits_per_dim"]) == pytest.approx((bits, bits), abs=1e-5)
+    norms = [level.noise.norm().item() for level in trace.levels]
+    assert [row["norm"] for row in latents["norms"]] == pytest.approx(norms)
+    for row, level in zip(traced["levels"], trace.levels, strict=True):
+        for name in ("input", "kept", "emitted", "noise"):
+            if (values := getattr(level, name)) is not None:
+                assert row[name]["mean"] == pytest.approx(values.mean(dim=(0, 2, 3)).tolist(), abs=1e-5)
+                assert row[name]["std"] == pytest.approx(values.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-5)
+    assert traced["levels"][-1]["kept"] is None
 
 
 def test_one_level_can_be_asked_for(opened):

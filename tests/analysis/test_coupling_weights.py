@@ -280,6 +280,8 @@ def test_grain_contrast_and_light_are_what_they_say() -> None:
     assert not torch.equal(grain, changed(grey, "grain", 12.0, seed=2).double())
     light = changed(grey, "light", 0.5)[0, 0, 0].tolist()
     assert (light[0], light[-1]) == (50, 150) and light == sorted(light)
+    extremes = torch.tensor([[[[0, 100, 250]]]], dtype=torch.uint8)
+    assert changed(extremes, "contrast", 2.0).tolist() == [[[[0, 83, 255]]]]
     half = changed(images(1, 3), "contrast", 0.5).double()
     assert half.std().item() == pytest.approx(images(1, 3).double().std().item() / 2, rel=0.02)
 

@@ -80,8 +80,12 @@ def test_what_a_seed_shares_leaves_no_trace_in_a_contrast(study_of):
 
 def test_a_contrast_is_over_the_seeds_that_all_its_arms_have(study_of):
     bits = arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9})
-    short = {arm: values[:4] if arm.weights == "none" else values for arm, values in bits.items()}
-    assert comparisons(study_of(short)).effects[0].seeds.tolist() == [0, 1, 2, 3]
+    for arm, missing in zip(bits, (0, 4), strict=True):
+        bits[arm][missing] = None
+    one = comparisons(study_of(bits)).effects[0]
+    assert one.seeds.tolist() == [1, 2, 3, 5]
+    ours, theirs = ([values[seed] for seed in (1, 2, 3, 5)] for values in bits.values())
+    assert one.values == pytest.approx(np.subtract(ours, theirs))
 
 
 def test_one_seed_is_no_conclusion_however_large_the_difference(study_of):
@@ -296,13 +300,23 @@ def test_the_table_of_arms_has_what_each_cost_and_reached(study_of):
 
 
 def test_curves_are_paired_by_seed_and_step(study_of):
-    study = study_of(arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9}))
+    bits = arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9})
+    for arm, missing in zip(bits, (0, 4), strict=True):
+        bits[arm][missing] = None
+    study = study_of(bits)
     ours, theirs = (arm_curve(study, arm) for arm in study.arms)
     apart = ours.minus(theirs)
-    assert apart.steps.tolist() == [1, 10, 100]
-    assert apart.bits_per_dim == pytest.approx(ours.bits_per_dim - theirs.bits_per_dim)
-    assert ours.mean == pytest.approx(ours.bits_per_dim.mean(axis=0))
-    assert ours.cpu_s[-1] == pytest.approx(5.0)
+    assert apart.steps.tolist() == [1, 10, 100] and apart.seeds.tolist() == [1, 2, 3, 5]
+    first, other = (np.array([bits[arm][seed] for seed in (1, 2, 3, 5)]) for arm in study.arms)
+    assert apart.bits_per_dim == pytest.approx(np.repeat((first - other)[:, None], 3, axis=1), abs=2e-4)
+    # The test side of a curve, at steps 1, 10 and 100.
+    own = np.mean([value for value in bits[study.arms[0]] if value is not None])
+    assert ours.mean == pytest.approx(own + np.array([0.5, 0.05, 0.005]), abs=1e-4)
+    assert ours.cpu_s == pytest.approx(np.mean([2.5, 3.5, 4.5, 5.5, 7.5]) * np.array([0.01, 0.1, 1]))
+    fewer = arm_curve(study, study.arms[1])
+    fewer.steps[0] = 2  # the first of its steps is another
+    assert ours.minus(fewer).steps.tolist() == [10, 100]
+    assert ours.minus(fewer).bits_per_dim == pytest.approx(apart.bits_per_dim[:, 1:])
 
 
 def test_curves_of_other_steps_are_not_paired(study_of):
