@@ -76,6 +76,7 @@ def test_bars_add_up_to_what_stands_beside_them() -> None:
     made, _ = looked_at(levels=3, weights="pooled")
     *bars, ends = figures.parameters(made).data
     assert np.sum([bar.x for bar in bars], axis=0).tolist() == list(ends.x)
+    assert list(ends.y) == list(bars[0].y) == ["couplings", "1×1 conv.", "weights", "prior", "ActNorm"]
     assert sum(ends.x) == made.total and dict(zip(figures.PARTS, ends.x, strict=True)) == made.parameters
     assert all(f"{count:,}" in text for count, text in zip(ends.x, ends.text, strict=True))
     assert [(bar.name, bar.marker.pattern.shape) for bar in bars] == [

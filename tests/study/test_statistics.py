@@ -313,10 +313,11 @@ def test_curves_are_paired_by_seed_and_step(study_of):
     own = np.mean([value for value in bits[study.arms[0]] if value is not None])
     assert ours.mean == pytest.approx(own + np.array([0.5, 0.05, 0.005]), abs=1e-4)
     assert ours.cpu_s == pytest.approx(np.mean([2.5, 3.5, 4.5, 5.5, 7.5]) * np.array([0.01, 0.1, 1]))
-    fewer = arm_curve(study, study.arms[1])
-    fewer.steps[0] = 2  # the first of its steps is another
-    assert ours.minus(fewer).steps.tolist() == [10, 100]
-    assert ours.minus(fewer).bits_per_dim == pytest.approx(apart.bits_per_dim[:, 1:])
+    later = arm_curve(study, study.arms[1])
+    later.steps[:] = [10, 100, 1000]
+    assert ours.minus(later).steps.tolist() == [10, 100]
+    expected = ours.bits_per_dim[1:, 1:] - later.bits_per_dim[[0, 1, 2, 4], :2]
+    assert ours.minus(later).bits_per_dim == pytest.approx(expected)
 
 
 def test_curves_of_other_steps_are_not_paired(study_of):

@@ -46,14 +46,14 @@ def test_a_batch_is_dequantised_images_between_minus_half_and_half():
 
 
 def test_larger_images_are_cropped_at_another_place_every_step():
-    images = torch.zeros(8, 1, 12, 12, dtype=torch.uint8)
-    images[:] = torch.arange(144).view(12, 12)
+    images = torch.zeros(8, 1, 10, 13, dtype=torch.uint8)
+    images[:] = torch.arange(130).view(10, 13)
     corners = {
         int(((crop + 0.5) * 256).floor()[0, 0])
         for step in range(40)
-        for crop in training_batch(images, (8, 8), 8, 0, step)[:, 0]
+        for crop in training_batch(images, (8, 6), 8, 0, step)[:, 0]
     }
-    assert corners == {12 * row + column for row in range(5) for column in range(5)}
+    assert corners == {13 * row + column for row in range(3) for column in range(8)}
 
 
 @pytest.mark.parametrize("flip", [False, True])

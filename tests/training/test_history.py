@@ -156,13 +156,13 @@ def test_every_recording_step_has_its_sixteen_samples_as_one_lossy_webp(run):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_montage_is_sixteen_images_row_by_row(channels):
-    images = to_tensor(planes(16, 8, channels))
+def test_a_montage_is_twelve_images_row_by_row(channels):
+    images = to_tensor(planes(12, 8, channels))[..., :6]
     whole = montage(images, columns=4)
-    assert whole.shape[1:] == (32, 32)
+    assert whole.shape[1:] == (24, 24)
     for number, image in enumerate(images):
         row, column = divmod(number, 4)
-        tile = whole[:, 8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        tile = whole[:, 8 * row : 8 * row + 8, 6 * column : 6 * column + 6]
         assert torch.equal(tile[:channels], image)
     picture = Image.open(io.BytesIO(encode_webp(whole)))
     shown = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
