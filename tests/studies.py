@@ -24,8 +24,7 @@ def result(arm: Arm, seed: int, bits: float, iterations: int = STEPS[-1]) -> dic
 
 
 def document(bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> dict[str, Any]:
-    """Return a study's document: arm -> bits/dim by seed, None for a run that is missing; ``fields`` go to the recipe.
-    """
+    """Return a study's document: arm -> bits/dim by seed, None for a missing run; ``fields`` go to the recipe."""
     seeds = max(len(values) for values in bits.values())
     recipe = StudyRecipe(**{"arms": tuple(bits), "seeds": seeds, **fields})
     runs = [(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]

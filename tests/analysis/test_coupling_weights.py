@@ -35,13 +35,12 @@ from eiwflow.data import DataError, Factor
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.entropy_weights import CouplingWeights
 
-from ..flow.flows import ready_flow
 from ..training.tiny import tiny_data
-from .test_levels import images
+from .test_levels import images, ready_flow
 
 
 def weighted_flow(**fields: object) -> MultiScaleFlow:
-    """Return a flow of 1×8×8 images with entropy weights in its levels 1 and 2."""
+    """Return a flow of 1×8×16 images with entropy weights in its levels 1 and 2."""
     return ready_flow(dtype=torch.float32, weights="entropy", levels=3, **fields).requires_grad_(False)
 
 
@@ -141,7 +140,7 @@ def test_the_cost_of_freezing_is_that_of_weights_replaced_by_hand(monkeypatch: p
         for number, step in enumerate(level.steps, start=1):
             means = (seen.coupling_weights[f"step {number} {side}"].mean(dim=0).tolist() for side in ("read", "given"))
             step.coupling.weights = Constant(*means)
-    costs = (before - flow.log_prob(x)) / (64 * math.log(2))
+    costs = (before - flow.log_prob(x)) / (128 * math.log(2))
     assert costs.abs().max() > 1e-4
     np.testing.assert_allclose(found.costs, costs, atol=2e-6)
     assert found.mean == pytest.approx(costs.mean().item(), abs=1e-6)
@@ -189,7 +188,7 @@ def test_given_averages_are_taken_and_the_flow_stays_as_it_was() -> None:
     for coupling in plain.couplings():
         coupling.weights = None
     x = torch.cat(list(dequantised(flow, pixels, 0)))
-    expected = (flow.log_prob(x) - plain.log_prob(x)) / (64 * math.log(2))
+    expected = (flow.log_prob(x) - plain.log_prob(x)) / (128 * math.log(2))
     np.testing.assert_allclose(freeze(flow, pixels, ones).costs, expected, atol=2e-6)
     assert all(torch.equal(before[name], value) for name, value in flow.state_dict().items())
 

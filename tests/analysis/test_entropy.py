@@ -20,10 +20,10 @@ from eiwflow.flow.config import PRIORS
 from eiwflow.flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
 
 from .. import crossed
-from ..flow.flows import SOME_POLICIES, every_policy, ready_flow
+from ..flow.flows import SOME_POLICIES, every_policy
 from ..flow.numerics import noise
 from ..flow.test_information import autoregressive_spectrum, field_with
-from .test_levels import images
+from .test_levels import images, ready_flow
 
 BYTES = images(40)
 
@@ -194,7 +194,7 @@ def test_estimates_are_written_in_as_many_places_as_their_interval_supports() ->
 
 def test_a_shuffle_with_order_alone_leaves_the_sum_of_channel_entropies_unchanged() -> None:
     flow = ready_flow(split="entropy")
-    trace = flow.trace(noise(40, 1, 8, 8))
+    trace = flow.trace(noise(40, 1, 8, 16))
     level = trace.levels[0]
     before, after = measure(level.features), measure(torch.cat([level.kept, level.emitted], dim=1))
     np.testing.assert_allclose(after.values.sum(axis=1), before.values.sum(axis=1), rtol=1e-12)
@@ -261,8 +261,8 @@ def test_noise_is_measured_after_its_prior() -> None:
 
 
 def test_a_channel_of_few_positions_has_no_more_values_than_it_has() -> None:
-    """Of forty 8×8 images level 1 has 4×4 positions a channel, and level 2 has 2×2."""
-    assert found().to_dict()["values_per_channel"] == [40 * 16, 40 * 4]
+    """Of forty 8×16 images level 1 has 4×8 positions a channel, of which 16 are taken, and level 2 has 2×4."""
+    assert found().to_dict()["values_per_channel"] == [40 * 16, 40 * 8]
 
 
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
@@ -306,8 +306,8 @@ def test_halves_that_do_not_differ_are_said_not_to() -> None:
     """Both levels see noise: nothing is there to be told apart."""
     flow = MultiScaleFlow(ready_flow().config).double()
     with torch.no_grad():
-        flow.initialise(noise(200, 1, 8, 8))
-    white = torch.randint(0, 256, (64, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        flow.initialise(noise(200, 1, 8, 16))
+    white = torch.randint(0, 256, (64, 1, 8, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     sentence = words.answer(entropy.entropies(flow, white), 1)
     assert "these images show no clear difference" in sentence or "more structure is factored out" in sentence
 
@@ -330,7 +330,7 @@ def test_the_first_sentence_says_which_channels_have_structure(on: float, out: f
 
 
 def test_single_pixels_are_said_to_have_no_redundancy() -> None:
-    result = entropy.entropies(ready_flow(levels=3), images(130))
+    result = entropy.entropies(ready_flow(shape=(1, 8, 8), levels=3), images(130, shape=(1, 8, 8)))
     assert "all 16 channels are factored out." in words.answer(result, 3)
     assert "level 3: none" in words.by_level(result, "redundancy")
 
@@ -454,10 +454,10 @@ def test_the_account_is_minus_log_p_a_dimension() -> None:
     flow = ready_flow()
     account = entropy.account(flow, BYTES[:6], seed=3)
     (trace,) = entropy.traces(flow, BYTES[:6], 3)
-    assert account.coded == pytest.approx(-flow.log_prob(trace.x).mean().item() / 64)
+    assert account.coded == pytest.approx(-flow.log_prob(trace.x).mean().item() / 128)
     by_part = {(p.level, p.part): p.nats for p in account.postings}
     assert by_part[1, "coupling"] == pytest.approx(
-        sum(trace.levels[0].log_dets[f"step {step} coupling"].mean().item() for step in (1, 2)) / 64
+        sum(trace.levels[0].log_dets[f"step {step} coupling"].mean().item() for step in (1, 2)) / 128
     )
     assert by_part[1, "squeeze"] == 0 and (2, "shuffle") not in by_part and account.images == 6
 

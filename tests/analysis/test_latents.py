@@ -39,8 +39,8 @@ from eiwflow.analysis.words import latents as words
 from eiwflow.flow import Latents, dequantise, quantise
 
 from .. import crossed
-from ..flow.flows import SOME_POLICIES, ready_flow
-from .test_levels import images
+from ..flow.flows import SOME_POLICIES
+from .test_levels import images, ready_flow
 
 
 def latents_of(flow: object, n: int = 2, seed: int = 0) -> Latents:
@@ -71,7 +71,7 @@ def test_treatments_keep_replace_and_zero() -> None:
         images_of_draw = slice(2 * draw, 2 * draw + 2)
         assert torch.equal(kept[images_of_draw], latents.levels[0])
         assert torch.equal(drawn[images_of_draw], noise[1][draw])
-    assert zeroed.shape == (2 * DRAWS, 16, 1, 1) and not zeroed.any()
+    assert zeroed.shape == (2 * DRAWS, 16, 1, 2) and not zeroed.any()
 
 
 def test_keeping_everything_gives_the_image_back() -> None:
@@ -170,7 +170,7 @@ def test_psnr_falls_by_twenty_decibels_a_factor_ten_of_the_error(error: float, f
 def test_pictures_are_those_of_the_first_draw_and_psnr_that_of_each() -> None:
     flow = ready_flow(levels=3, dtype=torch.float32)
     treated = treat_image(flow, images(1), halvings(3), seed=2)
-    assert treated.pictures.shape == (3, 8, 8, 1) and treated.psnr.shape == (3, DRAWS)
+    assert treated.pictures.shape == (3, 8, 16, 1) and treated.psnr.shape == (3, DRAWS)
     x = dequantise(images(1), torch.Generator().manual_seed(2))
     latents = flow.encode(x)
     for draw in range(DRAWS):

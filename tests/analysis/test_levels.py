@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,14 +29,20 @@ from eiwflow.flow.config import PRIORS
 from eiwflow.flow.score import activation_bytes, score
 
 from .. import crossed
-from ..flow.flows import SOME_POLICIES, every_policy, ready_flow
+from ..flow import flows
+from ..flow.flows import SOME_POLICIES, every_policy
 
 
-def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 8, 8)) -> Tensor:
+def images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 8, 16)) -> Tensor:
     """Return n uint8 images (n, C, H, W) that are not noise: their mean grows to the right."""
     generator = torch.Generator().manual_seed(seed)
     ramp = torch.linspace(40, 160, shape[2])
     return (ramp + 60 * torch.rand(n, *shape, generator=generator)).to(torch.uint8)
+
+
+def ready_flow(seed: int = 0, **fields: Any) -> MultiScaleFlow:
+    """Return a flow of such images, of two levels of two steps, in which every part does something."""
+    return flows.ready_flow(seed, **{"shape": (1, 8, 16), **fields})
 
 
 def staircase(flow: MultiScaleFlow, pixels: Tensor, reference: Tensor | KeptFit, seed: int = 0) -> Staircase:
@@ -151,7 +158,7 @@ def test_constant_reference_channel_stays_finite() -> None:
     fit = KeptFit((torch.zeros(1, 1, 1, 1),), (torch.full((1, 1, 1, 1), 1e-6),))
     assert torch.isfinite(fit.log_prob(0, torch.zeros(2, 1, 4, 4))).all()
     flow = ready_flow()
-    assert np.isfinite(staircase(flow, images(2), torch.zeros(9, 1, 8, 8, dtype=torch.uint8)).bits_per_dim).all()
+    assert np.isfinite(staircase(flow, images(2), torch.zeros(9, 1, 8, 16, dtype=torch.uint8)).bits_per_dim).all()
 
 
 def test_words_of_a_staircase_name_every_stop() -> None:
@@ -165,8 +172,8 @@ def test_words_of_a_staircase_name_every_stop() -> None:
 
 @every_policy
 def test_values_factored_out_add_up_to_the_image(split: str) -> None:
-    flow = ready_flow(split=split, levels=3)
-    levels = level_facts(next(traces(flow, images(4))))
+    flow = ready_flow(shape=(1, 8, 8), split=split, levels=3)
+    levels = level_facts(next(traces(flow, images(4, shape=(1, 8, 8)))))
     assert sum(level.emitted for level in levels) == 64
     assert [level.kept for level in levels] == [32, 16, 0]
     assert [level.steps for level in levels] == [2, 2, 2]
@@ -214,7 +221,7 @@ def test_every_byte_comes_back(split: str) -> None:
     flow = ready_flow(split=split)
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)), seed=2)
     assert way.reconstruction.lost_bytes == 0 and way.reconstruction.max_abs_error < 1e-9
-    assert "all 64 bytes" in words.parts(way) and "32 at level 1 and 32 at level 2" in words.parts(way)
+    assert "all 128 bytes" in words.parts(way) and "64 at level 1 and 64 at level 2" in words.parts(way)
     assert words.happens(way) == (
         "Each level factors out half of its values, the last one all. From these the image comes back exactly."
     )
@@ -229,7 +236,7 @@ def test_an_image_that_is_lost_on_the_way_back_is_said_with_the_level(number: in
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
     assert way.reconstruction.max_abs_error > 1e-3
     assert f"The inverse of level {number} amplifies rounding" in words.reconstruction(way.reconstruction)
-    assert re.search(r"From these \d+ of 64 bytes come back\.$", words.happens(way))
+    assert re.search(r"From these \d+ of 128 bytes come back\.$", words.happens(way))
 
 
 @pytest.mark.parametrize(
@@ -254,14 +261,14 @@ def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
     flow, fit = ready_flow(levels=3), fit_kept(ready_flow(levels=3), images(20, seed=1))
     trace = next(traces(flow, images(5)))
     rows = passage(flow, images(1), fit).level_table(level_facts(trace), stops(trace, fit))
-    assert [row["numbers that leave"] for row in rows] == [32, 16, 16]
+    assert [row["numbers that leave"] for row in rows] == [64, 32, 32]
     assert rows[-1]["bits/dim if stopped, 5 images"] == pytest.approx(stops(trace, fit).mean[-1])
 
 
 def test_maps_are_grey_bytes_of_every_channel_and_the_table_has_a_row_for_each() -> None:
     flow = ready_flow(levels=3)
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
-    assert [maps.shape for maps in way.maps] == [(4, 4, 4), (8, 2, 2), (16, 1, 1)]
+    assert [maps.shape for maps in way.maps] == [(4, 4, 8), (8, 2, 4), (16, 1, 2)]
     assert all(maps.dtype == np.uint8 for maps in way.maps)
     assert len(way.channel_table()) == 4 + 8 + 16
     assert [row["part"] for row in way.channel_table()[:4]] == ["kept", "kept", "emitted", "emitted"]

@@ -31,9 +31,9 @@ from eiwflow.analysis.words import space as words
 from eiwflow.flow import Latents, quantise
 
 from .. import crossed
-from ..flow.flows import SOME_POLICIES, ready_flow
+from ..flow.flows import SOME_POLICIES
 from ..flow.numerics import noise
-from .test_levels import images
+from .test_levels import images, ready_flow
 
 every_path = pytest.mark.parametrize("path", PATHS)
 numbers = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=12)
@@ -179,7 +179,7 @@ def test_row_of_a_level_alone_is_what_the_flow_decodes() -> None:
     a.levels[1] = b.levels[1]
     expected = quantise(flow.decode(a))[0].permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(way.alone[1, -1], expected)
-    assert way.alone.shape == (3, FRAMES, 8, 8, 1) and way.together.shape == (FRAMES, 8, 8, 1)
+    assert way.alone.shape == (3, FRAMES, 8, 16, 1) and way.together.shape == (FRAMES, 8, 16, 1)
     assert way.t[0] == 0 and way.t[-1] == 1 and way.t[FRAMES // 2] == 0.5
 
 
@@ -252,7 +252,7 @@ def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:
 def test_norm_paths_are_those_of_the_latents_on_the_way() -> None:
     a, b = ends_of(ready_flow(levels=3))
     paths = norm_paths(a, b)
-    assert paths.dimensions.tolist() == [32, 16, 16] and paths.t[20] == 0.5
+    assert paths.dimensions.tolist() == [64, 32, 32] and paths.t[20] == 0.5
     middle = 0.5 * a.levels[1] + 0.5 * b.levels[1]
     assert paths.norms["linear"][20, 1] == pytest.approx(middle.norm().item())
     both = a.levels[1].norm() + b.levels[1].norm()

@@ -27,8 +27,8 @@ from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.score import score
 
 from .. import crossed
-from ..flow.flows import POLICIES, ready_flow
-from .test_levels import images
+from ..flow.flows import POLICIES
+from .test_levels import images, ready_flow
 
 WEIGHTED = [split for split in POLICIES if split.endswith("pooled")]
 
@@ -89,7 +89,7 @@ def test_a_flow_without_weights_before_its_split_is_refused() -> None:
 def test_images_have_the_noise_that_scores_give_them() -> None:
     flow = ready_flow(weights="pooled", dtype=torch.float32).requires_grad_(False)
     log_prob = flow.log_prob(dequantised(flow, images(70), seed=2))
-    np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (64 * np.log(2)), atol=1e-5)
+    np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (128 * np.log(2)), atol=1e-5)
 
 
 def test_only_the_image_looked_at_depends_on_the_seed() -> None:

@@ -180,13 +180,10 @@ def test_stairs_differ_in_more_than_colour_and_are_small() -> None:
 
 
 def test_axis_holds_every_stair() -> None:
-    for values in ([[9.5, 3.0]], [[1.0, 0.2]]):
-        low, high = figures.staircase(Staircase(np.array(values)), stairs_like(values)).layout.yaxis.range
-        assert low < min(values[0]) and high > max(values[0])
-
-
-def stairs_like(values: list[list[float]]) -> Staircase:
-    return Staircase(np.array(values) + 0.1)
+    for image, average in (([9.5, 3.0], [8.2, 4.0]), ([1.0, 0.9], [1.1, 0.2]), ([5.0, 3.0], [9.5, 4.0])):
+        stairs = (Staircase(np.array([values])) for values in (image, average))
+        low, high = figures.staircase(*stairs).layout.yaxis.range
+        assert low < min(*image, *average) and high > max(*image, *average)
 
 
 # ---------------------------------------------------------------------- pixels and colours
