@@ -385,7 +385,11 @@ def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
     # A fixed date makes the bytes of the same study the same.
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
-    file.writestr(entry, json.dumps(document, separators=(",", ":"), allow_nan=False))
+    try:
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise StudyError(f"{name} would hold a number that is not finite; nothing is written.") from None
+    file.writestr(entry, text)
 
 
 # ---------------------------------------------------------------------- parts of a document

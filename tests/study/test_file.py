@@ -32,7 +32,7 @@ from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.report import report
 from eiwflow.study.run import run_study
 
-from ..studies import arms, document, write_packed, write_study
+from ..studies import arms, document, packed_document, write_packed, write_study
 from ..test_cli import json_of, printed, refused
 from ..training.tiny import write_npz
 
@@ -225,6 +225,14 @@ def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path
         "study", "--out", real, "--pack", tmp_path / "x.zip", "--also", tmp_path / "other.zip"
     )
     assert "ends in .zip" in refused("study", "--out", real, "--pack", tmp_path / "x.json")
+    arm = study.arms[0]
+    for number in ("NaN", "1e999"):
+        record = json.dumps({"steps": file.recorded_steps(study, arm)}).replace(
+            '{"step": 0,', f'{{"note": {number}, "step": 0,', 1
+        )
+        write_packed(tmp_path / "foreign.zip", packed_document(tmp_path / "all.zip"), {arm.name: record})
+        said = refused("study", "--out", tmp_path / "foreign.zip", "--pack", tmp_path / "x.zip")
+        assert f"records/{arm.name}.json would hold a number that is not finite" in said
     assert not (tmp_path / "x.zip").exists()
 
 
