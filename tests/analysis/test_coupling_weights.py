@@ -86,6 +86,8 @@ def test_a_picture_is_beside_the_mean_over_the_images_that_are_counted() -> None
     assert found.distances[found.farthest] == max(found.distances.values())
     row = next(row for row in found.table(2) if (row["step"], row["side"], row["channel"]) == (1, "given", 2))
     assert row["weight"] == pytest.approx(own.given[Place(2, 1)][0, 1], abs=1e-6)
+    assert row["weight_mean"] == pytest.approx(first.given[Place(2, 1)][:, 1].mean(), abs=1e-5)
+    assert row["weight_minus_mean"] == pytest.approx(row["weight"] - row["weight_mean"], abs=1e-6)
     assert row["weight_std"] == pytest.approx(first.given[Place(2, 1)][:, 1].std(ddof=1), abs=1e-5)
     assert {row["level"] for row in found.table(2)} == {2} and len(found.table()) == 2 * (2 + 4 + 4 + 8)
 

@@ -268,7 +268,11 @@ def test_a_channel_of_few_positions_has_no_more_values_than_it_has() -> None:
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
     sentence = words.answer(found("entropy+pooled"), 1)
     assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")
-    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence and "Split by channel number, " in sentence
+    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence
+    numbered = found("entropy+pooled").levels[0].stage("number")
+    emitted, kept = (half.means["redundancy"] for half in (numbered.emitted, numbered.kept))
+    assert str(emitted) != str(kept)
+    assert sentence.endswith(f"Split by channel number, {emitted} would be factored out and {kept} passed on.")
     last = words.answer(found("entropy+pooled"), 2)
     assert last.startswith("Level 2 is the last: all 8 channels are factored out, with a spectral redundancy of")
 
@@ -514,8 +518,8 @@ def test_words_of_the_account_say_which_precision_closes_to_what() -> None:
 def record(order: list[int] | None = None) -> TrainingRecord:
     """Return a record of two steps of one level of four channels."""
     of_channels = np.array([[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]])
-    orders = None if order is None else np.array([order, order])
-    level = LevelRecord(1, of_channels, of_channels + 1, of_channels + 2, of_channels, orders, orders, None, None)
+    used, by_entropy = (None, None) if order is None else (np.array([order] * 2), np.array([np.sort(order)] * 2))
+    level = LevelRecord(1, of_channels, of_channels + 1, of_channels + 2, of_channels, used, by_entropy, None, None)
     return TrainingRecord(np.array([0, 10]), np.zeros(2), [level], {})
 
 

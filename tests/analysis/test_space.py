@@ -164,6 +164,10 @@ def test_ends_reproduce_the_images(split: str, path: str) -> None:
     one, other = images(2).split(1)
     way = interpolate(flow, one, other, path, seed=3)
     assert max(way.end_errors) < 1e-4
+    for errors in ((1e-6, 3e-5), (3e-5, 1e-6)):
+        assert "largest error is 3.0·10⁻⁵, where a grey level is 3.9·10⁻³" in words.ends(
+            dataclasses.replace(way, end_errors=errors)
+        )
     np.testing.assert_array_equal(way.together[0], way.a)
     np.testing.assert_array_equal(way.together[-1], way.b)
     for row in way.alone:
