@@ -83,11 +83,11 @@ class Answer:
         figures = f"{self.lead.lead_in_figures} bits/dim{_over(self.lead)} {where}"
         if self.word == "Yes":
             return f"Yes: {name} leads {nearest}, its nearest rival, by {figures}."
-        close = listed([label(self.study, other) for other in self.close[:3]])
-        others = f" and {len(self.close) - 3} more" if len(self.close) > 3 else ""
+        close = [label(self.study, other) for other in self.close]
+        named = listed([*close[:3], f"{len(close) - 3} more"] if len(close) > 3 else close)
         return (
-            f"No conclusion: {name} is too close to call with {close}{others}; its lead over {nearest}, the nearest "
-            f"rival, is {figures}."
+            f"No conclusion: {name} is too close to call with {named}; its lead over {nearest}, the nearest rival, is "
+            f"{figures}."
         )
 
 

@@ -7,7 +7,7 @@ from eiwflow.study.answer import answer, control
 from eiwflow.study.file import StudyError, read_study
 from eiwflow.study.recipe import AGAIN, Arm
 from eiwflow.study.report import report, report_in_words
-from eiwflow.study.statistics import comparisons
+from eiwflow.study.statistics import comparisons, label
 
 from ..studies import arms, write_study
 
@@ -52,6 +52,17 @@ def test_one_rival_that_is_as_good_is_no_conclusion_and_one_that_is_better_a_no(
     name = {"last/random": "last (random init)"}.get(rival, rival.split("/")[0].replace("+pooled", " + weights"))
     assert found.word == "No" and found.in_words().startswith(f"No: {name} leads entropy + weights by +0.1")
     assert f"too close to call with {name}; its lead over " in close.in_words()
+
+
+@pytest.mark.parametrize(("many", "end"), [(3, "{}, {} and {}"), (5, "{}, {}, {} and 2 more")])
+def test_three_rivals_that_are_too_close_to_call_are_named_nearest_first(study_of, many, end):
+    orders = ["variance", "variance-reversed", "random", "variance+pooled", "random+pooled"][:many]
+    rivals = {f"{order}/{P}": 3.841 + 0.002 * place for place, order in enumerate(orders)}
+    found = answer(study_of(arms({f"entropy+pooled/{P}": 3.84, f"entropy/{P}": 3.95, **rivals}, noise=0.02)))
+    nearest = sorted(found.rivals, key=lambda arm: found.rivals[arm].mean, reverse=True)
+    names = [label(found.study, arm) for arm in nearest]
+    said = f"is too close to call with {end.format(*names)}; its lead over {names[0]}, the nearest rival, is "
+    assert len(found.close) == many and said in found.in_words()
 
 
 def test_there_is_no_yes_while_an_arm_of_another_fraction_is_better(study_of):
