@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 
 from eiwflow import checkpoint
 from eiwflow.analysis import intervals, likelihood
@@ -68,7 +69,7 @@ def test_auroc_of_draws_is_that_of_the_drawn_images():
 
 
 def test_transformations_do_what_their_names_say():
-    images = planes(5, size=16)
+    images = planes(5, size=16)[:, :, :12]
     assert (np.diff(likelihood.flat(images).reshape(5, -1)) == 0).all()
     assert likelihood.flat(images)[:, 0, 0, 0].tolist() == images.mean(axis=(1, 2, 3)).round().astype(int).tolist()
     assert np.array_equal(likelihood.upside_down(likelihood.upside_down(images)), images)
@@ -80,20 +81,20 @@ def test_transformations_do_what_their_names_say():
     assert not np.array_equal(shuffled, rough)
     for before, after in zip(rough, shuffled, strict=True):
         cut = [
-            {part[y : y + 4, x : x + 4].tobytes() for y in (0, 4, 8, 12) for x in (0, 4, 8, 12)}
+            {part[y : y + 4, x : x + 3].tobytes() for y in (0, 4, 8, 12) for x in (0, 3, 6, 9)}
             for part in (before, after)
         ]
         assert cut[0] == cut[1] and len(cut[0]) == 16
 
 
 def test_codecs_count_the_bytes_of_real_files():
-    images = likelihood.noise(np.zeros((2, 16, 16, 3), np.uint8))
+    images = likelihood.noise(np.zeros((2, 16, 12, 3), np.uint8))
     for codec, settings in (("PNG", {"optimize": True}), ("WebP", {"lossless": True})):
         for image, bits in zip(images, likelihood.codec_bits_per_dim(images, codec), strict=True):
             file = io.BytesIO()
             Image.fromarray(image).save(file, codec, **settings)
             assert np.array_equal(np.array(Image.open(file)), image)
-            assert bits == 8 * len(file.getvalue()) / 768
+            assert bits == 8 * len(file.getvalue()) / (16 * 12 * 3)
 
 
 def test_levels_add_up_to_bits_per_dim(alone):
@@ -106,6 +107,36 @@ def test_levels_add_up_to_bits_per_dim(alone):
     for scored in result.groups:
         moved = sum(difference.value for difference in scored.level_difference)
         assert moved == pytest.approx(scored.bits_per_dim - result.own.bits_per_dim, abs=1e-9)
+
+
+def test_every_score_and_every_level_is_compared_with_the_own_images_as_mann_and_whitney_do(alone, tmp_path):
+    for number, image in enumerate(planes(5, seed=5)):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    result = measured(extra=[str(tmp_path)])
+
+    def above(own, other):
+        return stats.mannwhitneyu(other, own).statistic / (len(own) * len(other))
+
+    own, levels, rates = result.own, iter(result.level_table()), iter(result.auroc_table())
+    assert len(result.groups[-1].levels) == 5
+    for scored in result.groups:
+        for level, found in enumerate(scored.level_auroc):
+            expected = above(own.levels[:, level], scored.levels[:, level])
+            moved = scored.levels[:, level].mean() - own.levels[:, level].mean()
+            row = next(levels)
+            assert (row["group"], row["level"]) == (scored.group.name, level + 1)
+            shown = [row[name] for name in ("auroc", "low", "high", "difference_bits_per_dim", "difference_error")]
+            ends = max(expected - found.error, 0), min(expected + found.error, 1)
+            assert shown == pytest.approx([expected, *ends, moved, scored.level_difference[level].error])
+        for name, values in scored.scores.items():
+            row = next(rates)
+            assert (row["group"], row["score"]) == (scored.group.name, name)
+            assert row["auroc"] == pytest.approx(above(own.scores[name], values))
+    for row, scored in zip(result.group_table(), (own, *result.groups), strict=True):
+        means = {f"{codec}_bits_per_dim": bits.mean() for codec, bits in scored.codecs.items()}
+        means |= {name: values.mean() for name, values in scored.scores.items() if name != "bits/dim"}
+        means |= {"bits_per_dim": scored.scores["bits/dim"].mean(), "images": len(scored.group.images)}
+        assert {name: row[name] for name in means} == pytest.approx(means)
 
 
 def test_scores_are_what_they_are_said_to_be(alone):
@@ -122,12 +153,12 @@ def test_scores_are_what_they_are_said_to_be(alone):
 
 
 def test_the_blur_is_as_wide_as_is_said():
-    edge = np.zeros((1, 40, 40, 1), np.uint8)
+    edge = np.zeros((1, 40, 24, 1), np.uint8)
     edge[:, 20:] = 255
     group = likelihood.transformed(likelihood.Group("own", "own", edge, None, ""))[0]
     assert group.name == "blurred" and "σ = 2 pixels" in group.made
     normal = [255 * (1 + math.erf((row - 19.5) / 2 / math.sqrt(2))) / 2 for row in range(40)]
-    assert group.images[0, :, 20, 0] == pytest.approx(normal, abs=3)
+    assert group.images[0, :, 12, 0] == pytest.approx(normal, abs=3)
 
 
 def test_typicality_of_the_own_images_is_measured_from_their_mean(alone):
@@ -223,6 +254,8 @@ def test_too_few_pictures_are_those_that_no_score_could_tell_apart(alone, count,
 def test_photographs_are_counted_among_the_images_that_are_scored(alone):
     result = measured(count=32, sources=list(range(32)), most=8)
     assert result.photographs == 8 and result.to_dict()["photographs"] == 8
+    assert result.own.group.sources.tolist() == likelihood.spread(32, 8).tolist() != list(range(8))
+    assert np.array_equal(result.own.group.images, planes(32, seed=2)[likelihood.spread(32, 8)])
     assert words.images(result)[0] == (
         "8 own test images, at most as many of each other group. Intervals of 95 % over 8 source photographs."
     )
