@@ -14,7 +14,7 @@ from eiwflow.analysis.evaluate import Evaluation
 from eiwflow.analysis.levels import dequantised, level_facts
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words import levels as level_words
-from eiwflow.analysis.words.numbers import factor
+from eiwflow.analysis.words.numbers import factor, power
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
 from tests import crossed
@@ -61,8 +61,12 @@ def test_a_part_that_is_not_there_has_no_parameters(split: str, prior: str, with
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_shapes_lead_from_level_to_level_and_lose_no_number(levels: int) -> None:
-    made = anatomy(tiny_flow(levels=levels))
-    assert made.levels[0].shape_in == made.config.shape and made.levels[-1].kept is None
+    made = anatomy(tiny_flow(levels=levels, shape=(3, 16, 8)))
+    assert (
+        made.levels[0].shape == (12, 8, 4)
+        and made.levels[0].shape_in == made.config.shape
+        and made.levels[-1].kept is None
+    )
     for before, after in zip(made.levels, made.levels[1:], strict=False):
         assert before.kept == after.shape_in
     assert sum(math.prod(level.emitted) for level in made.levels) == made.config.dimensions
@@ -274,19 +278,36 @@ def test_tables_hold_a_row_a_level_and_a_step() -> None:
         assert row["condition_worst"] == max(step["condition"] for step in of_level)
         assert row["coupling_scale_max"] == max(step["coupling_scale_max"] for step in of_level)
         assert row["singular_value_min"] == min(step["singular_value_min"] for step in of_level)
+        whole = seen.levels[level.number - 1]
+        assert (row["inversion_max_abs"], row["inversion_relative"]) == (whole.max_abs, whole.relative)
+        for name, ends in (("weight", whole.weights), ("prior_sigma", whole.prior)):
+            assert (row[f"{name}_min"], row[f"{name}_max"]) == (ends or (None, None))
     assert rows[-1]["weight_min"] is None and rows[0]["weight_min"] < rows[0]["weight_max"]
 
 
 def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
-    flow = tiny_flow()
-    rows = words.cells(anatomy(flow), inversion(flow, images()))
-    assert [row[""] for row in rows] == ["level 1", "level 2", "whole flow"]
-    assert len({tuple(row) for row in rows}) == 1 and rows[1]["prior σ seen"] == "–"
+    flow = tiny_flow(steps=3, weights="pooled")
+    made, seen = anatomy(flow), inversion(flow, images())
+    *rows, whole = words.cells(made, seen)
+    for row, level, inverted in zip(rows, made.levels, seen.levels, strict=True):
+        singular, scales = level.singular_values, inverted.coupling
+        conditions = [values.max() / values.min() for values in singular]
+        worst = int(np.argmax(conditions))
+        ranges = (singular.min(), singular.max()), (scales.min(), scales.max()), inverted.weights, inverted.prior
+        assert list(row.values()) == [
+            f"level {level.number}",
+            power(inverted.max_abs),
+            power(inverted.relative),
+            f"{factor(conditions[worst])} (step {worst + 1})",
+            *(f"{factor(ends[0])} … {factor(ends[1])}" if ends else "–" for ends in ranges),
+        ]
+    assert list(whole.values()) == ["whole flow", power(seen.max_abs), power(seen.relative), *[""] * 5]
+    assert rows[1]["prior σ seen"] == "–" != rows[0]["prior σ seen"] != rows[0]["weights ω seen"]
 
 
 def test_words_count_what_is_there() -> None:
-    made = anatomy(tiny_flow(levels=1))
-    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×8×8 images, order entropy + entropy weights")
+    made = anatomy(tiny_flow(levels=1, shape=(3, 16, 8)))
+    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×16×8 images, order entropy + entropy weights")
     assert f"{made.total:,} parameters" in words.made(made) and "% in its coupling networks" in words.made(made)
     assert "Level by level" not in words.inversion(inversion(tiny_flow(levels=1), images()))
     shares = [

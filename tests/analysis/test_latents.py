@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi
 
 from eiwflow.analysis import intervals
 from eiwflow.analysis.latents import (
@@ -20,6 +21,7 @@ from eiwflow.analysis.latents import (
     TREATMENTS,
     Norms,
     Survey,
+    Treated,
     decode_all,
     encode,
     halvings,
@@ -35,6 +37,7 @@ from eiwflow.analysis.latents import (
     treat_image,
     typical_norms,
 )
+from eiwflow.analysis.levels import traces
 from eiwflow.analysis.words import latents as words
 from eiwflow.flow import Latents, dequantise, quantise
 
@@ -333,10 +336,39 @@ def test_norms_count_the_test_images_that_lie_where_draws_do() -> None:
     assert result.table()[0]["test_max"] == 20.0
 
 
-def test_norms_of_an_image_are_those_of_its_latents() -> None:
+def test_norms_of_an_image_are_those_of_its_latents_level_by_level() -> None:
     flow = ready_flow(levels=3)
-    result = norms(encode(flow, images(1))[1], survey(flow, images(4)))
-    np.testing.assert_allclose(result.image, result.test[0])
+    result = norms(encode(flow, images(5)[4:])[1], survey(flow, images(5)))
+    (trace,) = traces(flow, images(5))
+    known = np.stack([level.noise.flatten(1).norm(dim=1).numpy() for level in trace.levels], axis=1)
+    np.testing.assert_allclose(result.test, known, rtol=1e-6)
+    (alone,) = traces(flow, images(5)[4:])
+    image = [level.noise.norm().item() for level in alone.levels]
+    low, high = chi(np.array([64, 32, 32])).ppf([[0.025], [0.975]])
+    columns = "norm", "root_dimensions", "typical_low", "typical_high", "test_mean", "test_min", "test_max"
+    expected = image, np.sqrt([64, 32, 32]), low, high, known.mean(axis=0), known.min(axis=0), known.max(axis=0)
+    for name, values in zip(columns, expected, strict=True):
+        assert [row[name] for row in result.table()] == pytest.approx(list(values)), name
+    shares = [round(100 * np.mean((of >= a) & (of <= b))) for of, a, b in zip(known.T, low, high, strict=True)]
+    each = [f"‖ε{'₁₂₃'[i]}‖ = {image[i]:.1f} (√d = {math.sqrt(d):.1f})" for i, d in enumerate((64, 32, 32))]
+    said = f"This image has {', '.join(each)}. Of 5 test images, {shares[0]} %, {shares[1]} % and {shares[2]} % lie "
+    assert words.norms(result).startswith(said)
+
+
+def test_tables_of_resampled_pictures_have_a_row_a_way_and_a_stage() -> None:
+    draws = np.array([[24.0, 30.0, 27.0], [9.0, 8.0, 10.0]])
+    one = Treated(
+        np.zeros((8, 16, 1)), one_level(2, "resample"), np.array([0.75, 0.25]), np.zeros((2, 8, 16, 1)), draws
+    )
+    assert [list(row.values()) for row in one.table()] == [
+        ["resample", "keep", 0.75, 27.0, 24.0, 30.0, 27.0],
+        ["keep", "resample", 0.25, 9.0, 9.0, 8.0, 10.0],
+    ]
+    many = dataclasses.replace(survey_of(noisy(40, 0, 1)), sources=tuple(np.arange(40) // 5))
+    low, high = intervals.of_mean_over_images(many.psnr, many.sources)
+    rows = [list(row.values()) for row in many.table()]
+    expected = zip([0.5, 0.75, 1.0], many.psnr.mean(axis=0), low, high, [40] * 3, [8] * 3, strict=True)
+    assert rows == [pytest.approx(row) for row in expected]
 
 
 # ---------------------------------------------------------------------- report and export

@@ -27,22 +27,25 @@ from tests.words import spelled_out
 CLOCKS = ("seconds", "cpu_seconds", "step_cpu_seconds")
 
 
-def planes(n: int, size: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
-    """Return n images (n, size, size, channels) of slanted planes with a little noise, no two alike."""
+def planes(n: int, size: int | tuple[int, int] = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
+    """Return n images (n, *size, channels) of slanted planes with a little noise, no two alike."""
     random = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:size, :size][..., None] / size
+    height, width = (size, size) if isinstance(size, int) else size
+    rows, columns = np.mgrid[:height, :width][..., None] / np.array([height, width]).reshape(2, 1, 1, 1)
     heights, down, across = random.uniform(-0.3, 0.3, (3, n, 1, 1, channels))
-    noise = random.normal(0, 0.01, (n, size, size, channels))
+    noise = random.normal(0, 0.01, (n, height, width, channels))
     values = 0.5 + heights + down * rows + across * columns + noise
     return (values.clip(0, 0.999) * 256).astype(np.uint8)
 
 
-def tiny_data(size: int = 8, channels: int = 3, train: int = 64, test: int = 16, **fields: Any) -> ImageData:
+def tiny_data(
+    size: int | tuple[int, int] = 8, channels: int = 3, train: int = 64, test: int = 16, **fields: Any
+) -> ImageData:
     """Return a data set of planes."""
     return ImageData("planes", planes(train, size, channels, 1), planes(test, size, channels, 2), **fields)
 
 
-def write_npz(path: Path, **sizes: int) -> Path:
+def write_npz(path: Path, **sizes: Any) -> Path:
     """Write a data set of planes as an ``.npz``; return its path."""
     images = tiny_data(**sizes)
     np.savez(path, train=images.train, test=images.test)
@@ -80,7 +83,7 @@ def _tiny_flow(seed: int, **fields: Any) -> MultiScaleFlow:
 
 def tiny_x(n: int, config: FlowConfig, seed: int = 3) -> Tensor:
     """Return n images (n, C, H, W) of planes, as the flow takes them."""
-    images = torch.from_numpy(planes(n, config.shape[1], config.shape[0], seed)).permute(0, 3, 1, 2)
+    images = torch.from_numpy(planes(n, config.shape[1:], config.shape[0], seed)).permute(0, 3, 1, 2)
     return (images.float() + 0.5) / 256 - 0.5
 
 
