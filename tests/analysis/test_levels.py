@@ -26,6 +26,7 @@ from eiwflow.analysis.levels import (
 from eiwflow.analysis.words import levels as words
 from eiwflow.flow import FlowConfig, MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
+from eiwflow.flow.information import redundancy
 from eiwflow.flow.score import activation_bytes, score
 
 from .. import crossed
@@ -258,21 +259,49 @@ def test_the_share_factored_out_is_that_of_the_flow(fields: dict, start: str) ->
 
 
 def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
-    flow, fit = ready_flow(levels=3), fit_kept(ready_flow(levels=3), images(20, seed=1))
-    trace = next(traces(flow, images(5)))
-    rows = passage(flow, images(1), fit).level_table(level_facts(trace), stops(trace, fit))
-    assert [row["numbers that leave"] for row in rows] == [64, 32, 32]
-    assert rows[-1]["bits/dim if stopped, 5 images"] == pytest.approx(stops(trace, fit).mean[-1])
+    flow = ready_flow(keep=0.25)
+    fit, trace = fit_kept(flow, images(20, seed=1)), next(traces(flow, images(5)))
+    way, average = passage(flow, images(5)[4:], fit), stops(trace, fit).bits_per_dim.mean(axis=0)
+    first, last = (redundancy(level.features).mean(dim=0) for level in trace.levels)
+    kept, *emitted = trace.levels[0].order.tolist()
+    expected = [
+        [1, 4, "4×8", 96, 32, first[emitted].mean(), first[kept], way.stairs.bits_per_dim[0, 1], average[1]],
+        [2, 4, "2×4", 32, 0, last.mean(), math.nan, way.stairs.bits_per_dim[0, 2], average[2]],
+    ]
+    rows = way.level_table(level_facts(trace), stops(trace, fit))
+    for row, values in zip(rows, expected, strict=True):
+        assert (row["level"], row["channels"], row["size"]) == (values[0], values[1], values[2])
+        assert list(row.values())[3:] == pytest.approx([float(value) for value in values[3:]], nan_ok=True)
+    assert [name for name in rows[0] if name.endswith("5 images")] == [
+        "J of what leaves, nats/pixel, 5 images", "J of what stays, nats/pixel, 5 images",
+        "bits/dim if stopped, 5 images",
+    ]  # fmt: skip
 
 
 def test_maps_are_grey_bytes_of_every_channel_and_the_table_has_a_row_for_each() -> None:
-    flow = ready_flow(levels=3)
+    flow = ready_flow(keep=0.25, weights="pooled")
     way = passage(flow, images(1), fit_kept(flow, images(20, seed=1)))
-    assert [maps.shape for maps in way.maps] == [(4, 4, 8), (8, 2, 4), (16, 1, 2)]
-    assert all(maps.dtype == np.uint8 for maps in way.maps)
-    assert len(way.channel_table()) == 4 + 8 + 16
-    assert [row["part"] for row in way.channel_table()[:4]] == ["kept", "kept", "emitted", "emitted"]
-    assert sorted(row["channel"] for row in way.channel_table()[:4]) == [0, 1, 2, 3]
+    assert [(maps.shape, maps.dtype) for maps in way.maps] == [((4, 4, 8), np.uint8), ((4, 2, 4), np.uint8)]
+    (trace,) = traces(flow, images(1))
+    rows = iter(way.channel_table())
+    for level, maps in zip(trace.levels, way.maps, strict=True):
+        of_channels, order = redundancy(level.features)[0], range(4) if level.order is None else level.order.tolist()
+        for place, channel in enumerate(order):
+            is_kept = level.kept is not None and place == 0
+            omega = None if level.log_weights is None else level.log_weights[0, place].item()
+            row = [
+                level.number,
+                place + 1,
+                channel,
+                "kept" if is_kept else "emitted",
+                of_channels[channel].item(),
+                omega,
+            ]
+            assert list(next(rows).values()) == pytest.approx(row)
+        # Channels factored out are grey as their noise is, from −3 to 3.
+        noise = (127.5 + 127.5 * (level.noise[0] / 3).clamp(-1, 1)).round().numpy()
+        np.testing.assert_array_equal(maps[-len(noise) :], noise)
+    assert next(rows, None) is None
 
 
 def test_kept_maps_are_grey_in_standard_deviations_over_the_reference() -> None:

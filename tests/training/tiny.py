@@ -38,14 +38,12 @@ def planes(n: int, size: int | tuple[int, int] = 8, channels: int = 3, seed: int
     return (values.clip(0, 0.999) * 256).astype(np.uint8)
 
 
-def tiny_data(
-    size: int | tuple[int, int] = 8, channels: int = 3, train: int = 64, test: int = 16, **fields: Any
-) -> ImageData:
+def tiny_data(size: int = 8, channels: int = 3, train: int = 64, test: int = 16, **fields: Any) -> ImageData:
     """Return a data set of planes."""
     return ImageData("planes", planes(train, size, channels, 1), planes(test, size, channels, 2), **fields)
 
 
-def write_npz(path: Path, **sizes: Any) -> Path:
+def write_npz(path: Path, **sizes: int) -> Path:
     """Write a data set of planes as an ``.npz``; return its path."""
     images = tiny_data(**sizes)
     np.savez(path, train=images.train, test=images.test)
