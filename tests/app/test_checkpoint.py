@@ -245,7 +245,12 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     flow = load(checkpoints.checkpoint_files()["one"].path).flow
     known = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4)))
     assert known.split(" bits/dim")[0] in sentences(at)
-    assert_healthy(page_at(own=key))  # another tab of the same server
+    # Another file of the same name and size has a score of its own, in another tab of the same server.
+    (tmp_path / "my.npz").write_bytes(archive(8))
+    other = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4))).split(" bits/dim")[0]
+    shown = page_at(own=IMAGES.keep({"my images.npz": archive(8)}))
+    assert_healthy(shown)
+    assert other in sentences(shown) and other not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()
     assert "own" not in url(at) and sentences(at) == before
 
