@@ -55,10 +55,10 @@ def upload(at: AppTest, box: str, name: str, content: bytes) -> AppTest:
     return uploader.upload(name, content, "application/octet-stream").run()
 
 
-def archive(seed: int = 0, size: int = 32, channels: int = 3, count: int = 12) -> bytes:
+def archive(seed: int = 0, size: int = 32, channels: int = 3, count: int = 12, greys: int = 256) -> bytes:
     """Return images of noise as the bytes of an archive."""
     random, file = np.random.default_rng(seed), io.BytesIO()
-    train, test = (random.integers(0, 256, (count, size, size, channels), dtype=np.uint8) for _ in range(2))
+    train, test = (random.integers(0, greys, (count, size, size, channels), dtype=np.uint8) for _ in range(2))
     np.savez(file, train=train, test=test)
     return file.getvalue()
 
@@ -246,9 +246,9 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     known = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4)))
     assert known.split(" bits/dim")[0] in sentences(at)
     # Another file of the same name and size has a score of its own, in another tab of the same server.
-    (tmp_path / "my.npz").write_bytes(archive(8))
+    (tmp_path / "my.npz").write_bytes(archive(greys=64))
     other = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4))).split(" bits/dim")[0]
-    shown = page_at(own=IMAGES.keep({"my images.npz": archive(8)}))
+    shown = page_at(own=IMAGES.keep({"my images.npz": archive(greys=64)}))
     assert_healthy(shown)
     assert other in sentences(shown) and other not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()

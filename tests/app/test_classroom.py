@@ -552,7 +552,7 @@ def shown(at: AppTest) -> str:
 
 
 def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
-    bundle: Path, come: Come, queue: Queue
+    bundle: Path, come: Come, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     student = come()
     at = visit_page(TRAIN)
@@ -566,6 +566,10 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     second = visit_page(TRAIN)
     second.button(key="start-minute").click().run()
     assert "1 training comes before yours." in shown(second)
+    with monkeypatch.context() as patched:
+        patched.setattr(queue, "running", object)
+        said = [queues.place_in_words(ticket) for ticket in queue.waiting()]
+    assert said == ["1 training comes before yours.", "2 trainings come before yours."]
     second.button(key="leave-queue").click().run()
     assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
     come(roles.TEACHER)
