@@ -134,9 +134,12 @@ def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> 
     images = data_sets.images("faces16", (3, 32, 32), 8)
     noisy = couplings.changed(images.test[13:14], "grain", 9.0, 3)
     place = at.selectbox(key="coupling").value
-    own = couplings.measure(checkpoint.flow, noisy, 3).of(place)[0]
-    expected = own - couplings.measure(checkpoint.flow, images.test[:12]).of(place).mean(axis=0)
+    found = couplings.PictureWeights(
+        couplings.measure(checkpoint.flow, noisy, 3), couplings.measure(checkpoint.flow, images.test[:12])
+    )
+    expected = found.picture.of(place)[0] - found.images.of(place).mean(axis=0)
     assert after[0]["y"] == pytest.approx(expected, abs=1e-4)
+    assert f"weights move by up to {found.largest:.2f} from their averages" in sentences(at)
     assert "with grain 9" in sentences(at) and "of the unchanged picture" in sentences(at)
     at.button_group(key="change").set_value("contrast").run()
     assert figures_of(at)["channels"]["data"] == before and "with grain" not in sentences(at)
