@@ -24,7 +24,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
 
 from eiwflow.ui.common import shelves
-from eiwflow.ui.server import connections, lifespan, protection
+from eiwflow.ui.server import lifespan, protection, websocket
 from eiwflow.ui.server.protection import is_allowed, policy
 
 from ..conftest import ROOT
@@ -310,7 +310,7 @@ def test_a_flood_of_empty_frames_ends_its_connection(address, first):
 def test_a_message_in_many_fragments_and_many_pings_are_answered(address):
     """A browser may send a photo in pieces, and a heartbeat between them."""
     with opened(address) as (line, answer):
-        line.sendall(frame(0x02) + frame(0x00, bytes(connections.SMALL_BYTES)) * 3000)
+        line.sendall(frame(0x02) + frame(0x00, bytes(websocket.SMALL_BYTES)) * 3000)
         for _ in range(5):
             line.sendall(frame(0x89, b"x") * 100)
             assert answer.read(300) == b"\x8a\x01x" * 100  # pongs

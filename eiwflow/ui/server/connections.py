@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 #: Files and connections that the server asks the system for; connections of one address are an eighth of them.
 MOST_FILES, SHARE = 16_384, 8
@@ -20,8 +18,6 @@ MOST_FILES, SHARE = 16_384, 8
 SILENT_S = 30.0
 #: Bytes that are read of a connection at once; then the other connections have their turns.
 READ_BYTES = 16_384
-#: Bytes from which on a frame of a WebSocket is not small; small frames of a connection at once, and a second.
-SMALL_BYTES, FRAMES_AT_ONCE, FRAMES_S = 1024, 1000, 50
 
 
 @dataclass
@@ -107,54 +103,26 @@ def read_little(transport: Any) -> None:  # noqa: ANN401 (asyncio's own, which h
         transport.max_size = READ_BYTES
 
 
-class SmallFrames:
-    """The pace of small frames of a WebSocket: pings, pongs, fragments and short messages."""
-
-    def __init__(self) -> None:
-        self._due = 0.0
-
-    def allows(self, events: Iterable[object]) -> bool:
-        """Return whether a connection may send these events of websockets' protocol."""
-        small = sum(len(getattr(event, "data", bytes(SMALL_BYTES))) < SMALL_BYTES for event in events)
-        now = time.monotonic()
-        self._due = max(self._due, now - FRAMES_AT_ONCE / FRAMES_S) + small / FRAMES_S
-        return self._due <= now
-
-
-def _bound_frames() -> None:
-    """Close a WebSocket that sends too many small frames.
-
-    The pace of messages in :mod:`.protection` does not count pings, pongs and fragments. One connection that sent
-    nothing else let others wait for seconds, ten for a quarter of a minute.
-    """
+def _bounded(websocket: object) -> object:
+    """Return the bounded kind of a protocol for WebSockets."""
     try:
-        from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+        from .websocket import BoundedWebSocket
     except ImportError:  # an older uvicorn, whose other protocol awaits every frame
-        return
-    protocol: Any = WebSocketsSansIOProtocol
-    handled = getattr(protocol, "unbounded_handle_events", protocol.handle_events)
-    paces: WeakKeyDictionary[Any, SmallFrames] = WeakKeyDictionary()
-
-    def handle_events(self: Any) -> None:  # noqa: ANN401
-        if paces.setdefault(self, SmallFrames()).allows(self.conn.events):
-            handled(self)
-        else:
-            self.transport.abort()
-
-    protocol.unbounded_handle_events, protocol.handle_events = handled, handle_events
+        return websocket
+    return BoundedWebSocket if websocket is BoundedWebSocket.__base__ else websocket
 
 
 def bound() -> Connections:
     """Bound the connections of the server that this process is about to start; return them."""
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-    _bound_frames()
     protocol: Any = AutoHTTPProtocol
     connections = Connections(allow_many() // SHARE)
     made = getattr(protocol, "unbounded_connection_made", protocol.connection_made)
 
-    def connection_made(self: asyncio.Protocol, transport: asyncio.Transport) -> None:
+    def connection_made(self: Any, transport: asyncio.Transport) -> None:  # noqa: ANN401
         read_little(transport)
+        self.ws_protocol_class = _bounded(self.ws_protocol_class)
         made(self, transport)
         if not connections.come(self, transport):
             transport.abort()
