@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
+from websockets.frames import Frame
 
 from eiwflow.ui.server import connections
 from eiwflow.ui.server.connections import Connections
+from eiwflow.ui.server.websocket import BoundedWebSocket
 
 from ..made.server import start_server
 from .conftest import SETTINGS
@@ -27,6 +34,7 @@ class Transport:
 
     def __init__(self, address: str) -> None:
         self.address, self.closed, self.protocol = address, False, SimpleNamespace(cycle=None)
+        self.unread, self.written = 0, b""
 
     def get_extra_info(self, name: str) -> tuple[str, int] | None:
         return (self.address, 1) if name == "peername" else None
@@ -35,7 +43,18 @@ class Transport:
         return self.closed
 
     def abort(self) -> None:
-        self.closed = True
+        self.closed, self.unread = True, 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = close = pause_reading
 
     def get_protocol(self) -> object:
         return self.protocol
@@ -71,6 +90,122 @@ def test_a_connection_without_a_request_is_closed(monkeypatch: pytest.MonkeyPatc
     now += connections.SILENT_S - 1
     opened.close_silent_ones()
     assert not asking.closed  # its time begins with the end of its request
+
+
+def test_a_connection_that_reads_none_of_its_answers_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closing connection kept 2.5 MB and its place for as long as its visitor wanted."""
+    now = 1000.0
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now)
+    opened = Connections(3)
+    deaf, closing, slow = (come(opened, "10.0.0.1") for _ in range(3))
+    deaf.protocol, slow.protocol = SimpleNamespace(), SimpleNamespace()  # WebSockets
+    closing.closed = True
+    for each in (deaf, closing, slow):
+        each.unread = 3_000_000
+    assert come(opened, "10.0.0.1") is None
+    for _ in range(20):
+        opened.close_silent_ones()
+        now += 2
+        slow.unread -= 120_000  # 60 kB a second
+    assert [deaf.unread, closing.unread] == [0, 0] and deaf.closed and not slow.closed
+
+
+def test_the_address_that_holds_most_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MOST_HELD", 1000)
+    opened = Connections(10)
+    honest = come(opened, "10.0.0.1")
+    greedy = [come(opened, "10.0.0.2") for _ in range(5)]
+    honest.unread = 300
+    for size, each in enumerate(greedy, 1):
+        each.protocol = SimpleNamespace(held=lambda size=size: 40 * size)  # half-sent messages
+        each.unread = 60 * size  # and answers
+    opened.close_silent_ones()
+    assert [each.closed for each in greedy] == [False, False, False, True, True] and not honest.closed
+
+
+def visit(script: Callable[[Any, Transport, Any, Any], Awaitable[None]]) -> None:
+    """Open a WebSocket without a network; run a script with it, its transport, and what the app gets and sends."""
+
+    async def run() -> None:
+        ends: list[Any] = []
+
+        async def app(_: object, receive: Any, send: Any) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            ends.extend([receive, send])
+            await asyncio.Event().wait()
+
+        websocket = BoundedWebSocket(uvicorn.Config(app, ws="websockets-sansio"), ServerState(), {})
+        transport = Transport("10.0.0.1")
+        transport.protocol = websocket
+        websocket.connection_made(transport)
+        headers = "Host: x|Upgrade: websocket|Connection: Upgrade|Sec-WebSocket-Version: 13|Sec-WebSocket-Key: "
+        websocket.data_received(f"GET / HTTP/1.1|{headers}{'A' * 22}==||".replace("|", "\r\n").encode())
+        while not ends:
+            await asyncio.sleep(0)
+        await script(websocket, transport, *ends)
+        for task in list(websocket.tasks):
+            task.cancel()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
+
+
+def frame(first: int, content: bytes = b"") -> bytes:
+    """Return a frame with this first byte, and a mask of zeros."""
+    return bytes([first, 0xFF]) + len(content).to_bytes(8) + bytes(4) + content
+
+
+def test_a_half_sent_message_counts_and_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 connections sent a first fragment of 7.9 MB, then answered pings: 2.3 GB for as long as they wanted."""
+    now, part = 1000.0, bytes(100_000)
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now)
+
+    async def script(websocket: Any, transport: Transport, receive: Any, _: Any) -> None:
+        nonlocal now
+        opened = Connections(10)
+        opened.come(SimpleNamespace(), transport)
+        websocket.data_received(frame(0x02, part))
+        websocket.data_received(frame(0x00, part)[:50_014])
+        assert websocket.held() == 150_000  # without the 14 bytes of the head
+        now += 0.9 * connections.MESSAGE_S
+        websocket.data_received(frame(0x00, part)[50_014:])
+        websocket.data_received(frame(0x80))
+        assert websocket.held() == 200_000  # which the app has not asked for
+        assert (await receive())["bytes"] == 2 * part
+        websocket.data_received(frame(0x02, part))
+        now += 0.9 * connections.MESSAGE_S
+        opened.close_silent_ones()
+        assert not transport.closed
+        websocket.data_received(frame(0x00, part))
+        now += 0.2 * connections.MESSAGE_S
+        opened.close_silent_ones()
+        assert transport.closed
+        websocket.connection_lost(None)
+        assert not websocket.frames
+        assert not [kept for kept in gc.get_objects() if isinstance(kept, Frame) and len(kept.data) == len(part)]
+
+    visit(script)
+
+
+def test_a_visitor_who_reads_no_answers_is_asked_for_nothing_more() -> None:
+    """55 packs of 3.2 MB waited for each of 24 connections, in Streamlit's queue and in uvicorn's."""
+
+    async def script(websocket: Any, transport: Transport, receive: Any, send: Any) -> None:
+        websocket.pause_writing()
+        websocket.data_received(frame(0x82, b"next"))
+        next_one = asyncio.ensure_future(receive())
+        await asyncio.wait_for(send({"type": "websocket.send", "bytes": b"answer"}), 10)
+        assert transport.written.endswith(b"answer")  # it waits where it is counted
+        websocket.keepalive_timeout()  # a ping waits behind it
+        assert not next_one.done() and not transport.closed and websocket.held() == len(b"next")
+        websocket.resume_writing()
+        assert (await next_one)["bytes"] == b"next"
+        websocket.pause_writing()
+        websocket.connection_lost(None)
+        assert (await receive())["type"] == "websocket.disconnect"
+
+    visit(script)
 
 
 def test_a_connection_is_read_in_small_parts() -> None:

@@ -14,8 +14,12 @@ from typing import Any
 
 #: Files and connections that the server asks the system for; connections of one address are an eighth of them.
 MOST_FILES, SHARE = 16_384, 8
-#: Seconds in which a connection has to make a request.
+#: Seconds in which a connection has to make a request, or to read some of the answers that wait for it.
 SILENT_S = 30.0
+#: Seconds that a message of a WebSocket may take to come; a photo from the lesson has up to 4 MB.
+MESSAGE_S = 60.0
+#: Bytes of answers that are not read and of messages that are not handed on, of all connections.
+MOST_HELD = 512 * 2**20
 #: Bytes that are read of a connection at once; then the other connections have their turns.
 READ_BYTES = 16_384
 
@@ -29,6 +33,7 @@ class Connection:
         protocol: that reads its requests; of a WebSocket, the protocol before.
         since: when it was last seen to have made a request, or was opened, on the clock of ``time.monotonic``.
         request: the last request seen.
+        unread: bytes of answers that waited for its visitor when it was last seen.
 
     """
 
@@ -36,13 +41,34 @@ class Connection:
     protocol: Any
     since: float
     request: object = None
+    unread: int = 0
 
     def is_used(self) -> bool:
-        """Return whether it is a WebSocket, has a request under way, or has made one since the last call."""
+        """Return whether it is a WebSocket, has a request under way, or has made one since the last call.
+
+        Where answers wait, return whether some were read, or came, since the last call.
+        """
+        waited, self.unread = self.unread, self.transport.get_write_buffer_size()
+        if self.unread:
+            return self.unread != waited
         before, self.request = self.request, getattr(self.protocol, "cycle", None)
         under_way = self.request is not None and not getattr(self.request, "response_complete", True)
         is_websocket = self.transport.get_protocol() is not self.protocol  # which answers pings
         return is_websocket or under_way or self.request is not before
+
+    def is_late(self, now: float) -> bool:
+        """Return whether a message of it has taken longer than :data:`MESSAGE_S` to come."""
+        begun = getattr(self.transport.get_protocol(), "begun", None)
+        return begun is not None and now - begun > MESSAGE_S
+
+    def is_gone(self) -> bool:
+        """Return whether it is closed; a connection that is closing stays until its answers are read."""
+        return self.transport.is_closing() and not self.transport.get_write_buffer_size()
+
+    def held(self) -> int:
+        """Return the bytes that the server keeps for it."""
+        coming = getattr(self.transport.get_protocol(), "held", int)
+        return self.transport.get_write_buffer_size() + coming()
 
 
 class Connections:
@@ -62,24 +88,38 @@ class Connections:
         address = str((transport.get_extra_info("peername") or ("",))[0])
         own = self._open.setdefault(address, [])
         if len(own) >= self.most:
-            own[:] = [connection for connection in own if not connection.transport.is_closing()]
+            own[:] = [connection for connection in own if not connection.is_gone()]
         if len(own) >= self.most:
             return False
         own.append(Connection(transport, protocol, time.monotonic()))
         return True
 
     def close_silent_ones(self) -> None:
-        """Close connections that made no request for :data:`SILENT_S`; forget those that are closed."""
+        """Close connections that neither ask nor read for :data:`SILENT_S`, or are late; forget those that are closed.
+
+        Where the others still hold more than :data:`MOST_HELD`, the address that holds most loses its largest ones.
+        """
         now = time.monotonic()
         for address, own in list(self._open.items()):
             for connection in own:
                 if connection.is_used():
                     connection.since = now
-                elif now - connection.since > SILENT_S:
+                if now - connection.since > SILENT_S or connection.is_late(now):
                     connection.transport.abort()
-            own[:] = [connection for connection in own if not connection.transport.is_closing()]
+            own[:] = [connection for connection in own if not connection.is_gone()]
             if not own:
                 del self._open[address]
+        self._make_room()
+
+    def _make_room(self) -> None:
+        held = [[(each.held(), each.transport) for each in own] for own in self._open.values()]
+        too_many = sum(size for own in held for size, _ in own) - MOST_HELD
+        for own in sorted(held, key=lambda own: -sum(size for size, _ in own)):
+            for size, transport in sorted(own, key=lambda each: -each[0]):
+                if too_many <= 0:
+                    return
+                transport.abort()
+                too_many -= size
 
 
 def allow_many() -> int:
