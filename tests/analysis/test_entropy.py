@@ -41,8 +41,8 @@ def all_draws(few_draws: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def found(split: str = "entropy+pooled", **fields: object) -> Entropies:
-    """Return the entropies of a small flow on forty images."""
-    return entropy.entropies(ready_flow(split=split, **fields), BYTES)
+    """Return the entropies of a small flow that passes on a quarter, on forty images."""
+    return entropy.entropies(ready_flow(split=split, **{"keep": 0.25, **fields}), BYTES)
 
 
 def row(channels: Channels, measured: str) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_weights_change_raw_entropies_by_their_logarithm_and_no_redundancy() -> 
 
 @every_policy
 def test_every_policy_has_its_stages_and_the_one_used_is_what_the_flow_emits(split: str) -> None:
-    flow = ready_flow(split=split)
+    flow = ready_flow(split=split, keep=0.25)
     level = entropy.entropies(flow, BYTES).levels[0]
     order, weights = split.split("+")
     expected = ["number", "order"] if order == "entropy" else ["order"]
@@ -246,7 +246,7 @@ def test_every_policy_has_its_stages_and_the_one_used_is_what_the_flow_emits(spl
 
 def test_the_last_level_emits_everything_and_its_noise_is_the_same() -> None:
     level = found().levels[-1]
-    assert level.used.kept is None and len(level.used.emitted.numbers) == 8
+    assert level.used.kept is None and len(level.used.emitted.numbers) == 4
     assert level.noise is level.used.emitted
 
 
@@ -267,14 +267,14 @@ def test_a_channel_of_few_positions_has_no_more_values_than_it_has() -> None:
 
 def test_words_name_both_halves_with_their_intervals_and_what_the_numbering_would_have_done() -> None:
     sentence = words.answer(found("entropy+pooled"), 1)
-    assert sentence.startswith("At level 1 the 2 channels factored out have a spectral redundancy of ")
-    assert sentence.count("±") >= 4 and "the 2 passed on" in sentence
+    assert sentence.startswith("At level 1 the 3 channels factored out have a spectral redundancy of ")
+    assert sentence.count("±") >= 4 and "the 1 passed on" in sentence
     numbered = found("entropy+pooled").levels[0].stage("number")
     emitted, kept = (half.means["redundancy"] for half in (numbered.emitted, numbered.kept))
     assert str(emitted) != str(kept)
     assert sentence.endswith(f"Split by channel number, {emitted} would be factored out and {kept} passed on.")
     last = words.answer(found("entropy+pooled"), 2)
-    assert last.startswith("Level 2 is the last: all 8 channels are factored out, with a spectral redundancy of")
+    assert last.startswith("Level 2 is the last: all 4 channels are factored out, with a spectral redundancy of")
 
 
 def test_words_of_a_static_split_say_what_the_order_by_redundancy_would_send_out() -> None:
@@ -384,7 +384,7 @@ def test_a_pair_says_whether_the_images_tell_two_flows_apart() -> None:
     assert ("no clear" if difference.is_near_zero else "a clear") in sentence
     out, by_number = [], []
     for split in ("entropy+pooled", "variance-reversed"):
-        level = ready_flow(split=split).trace((BYTES.double() + 0.5) / 256 - 0.5).levels[0]
+        level = ready_flow(split=split, keep=0.25).trace((BYTES.double() + 0.5) / 256 - 0.5).levels[0]
         passed_on = level.kept.shape[1]
         out.append(float(redundancy(level.features[:, level.order[passed_on:]]).mean()))
         by_number.append(float(redundancy(level.features[:, passed_on:]).mean()))
@@ -399,7 +399,18 @@ def test_tables_have_a_row_for_everything_measured() -> None:
     result = found("entropy+pooled")
     # Three stages of two halves, and ε, of level 1; everything, and ε, of level 2.
     assert len(result.table()) == 3 * 2 + 1 + 2 and len({tuple(row) for row in result.table()}) == 1
-    assert len(result.channel_table()) == 3 * 4 + 8
+    assert len(result.channel_table()) == 3 * 4 + 4
+    rows = [row for row in result.channel_table() if row["level"] == 1]
+    order = ready_flow(keep=0.25).levels[0].shuffle.order.tolist()
+    for stage, numbers in (("number", [0, 1, 2, 3]), ("order", order), ("weights", order)):
+        in_place = [row for row in rows if row["stage"] == stage]
+        assert [row["channel"] for row in in_place] == numbers
+        assert [row["part"] for row in in_place] == ["kept", "emitted", "emitted", "emitted"]
+    # A channel has its redundancy in whatever place, and with whatever weight.
+    (trace,) = entropy.traces(ready_flow(split="entropy+pooled", keep=0.25), BYTES)
+    of_channels = redundancy(trace.levels[0].features).mean(dim=0)
+    for row in rows:
+        assert row["redundancy_nats"] == pytest.approx(of_channels[row["channel"]].item(), abs=1e-6)
     cells = words.cells(result)
     assert len(cells) == len(result.table()) and all(" ± " in row["redundancy"] for row in cells)
     assert {row["part"] for row in cells} == {"passed on", "factored out"}
@@ -524,17 +535,19 @@ def record(order: list[int] | None = None) -> TrainingRecord:
 
 
 def test_growth_follows_the_channels_that_the_order_used_passes_on() -> None:
-    growth = entropy.growth(record([3, 0, 1, 2]))
-    np.testing.assert_allclose(growth.levels[0].mean("redundancy", "kept"), [0.25, 0.65])
-    np.testing.assert_allclose(growth.levels[0].mean("rate", "emitted"), [1.25, 1.65])
-    np.testing.assert_allclose(growth.levels[0].mean("marginal", "emitted"), [2.25, 2.65])
+    growth = entropy.growth(record([3, 2, 0, 1]))
+    np.testing.assert_allclose(growth.levels[0].mean("redundancy", "kept"), [0.35, 0.75])
+    np.testing.assert_allclose(growth.levels[0].mean("rate", "emitted"), [1.15, 1.55])
+    np.testing.assert_allclose(growth.levels[0].mean("marginal", "emitted"), [2.15, 2.55])
     assert words.growth(growth, 1) == (
-        "From step 0 to step 10 the mean spectral redundancy at level 1 went from 0.25 to 0.65 for channels passed on "
-        "and from 0.25 to 0.65 for channels factored out, in nats a pixel."
+        "From step 0 to step 10 the mean spectral redundancy at level 1 went from 0.35 to 0.75 for channels passed on "
+        "and from 0.15 to 0.55 for channels factored out, in nats a pixel."
     )
     quarter = entropy.growth(record([3, 0, 1, 2]), kept=[1])
     np.testing.assert_allclose(quarter.levels[0].mean("redundancy", "kept"), [0.4, 0.8])
-    assert len(growth.table()) == 4 and growth.table()[0]["part"] == "kept"
+    assert [(row["step"], row["part"], round(row["redundancy_nats"], 6)) for row in growth.table()] == [
+        (0, "kept", 0.35), (10, "kept", 0.75), (0, "emitted", 0.15), (10, "emitted", 0.55)
+    ]  # fmt: skip
 
 
 def test_growth_of_a_last_level_has_one_half_and_of_single_pixels_no_redundancy() -> None:

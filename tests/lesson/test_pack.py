@@ -25,6 +25,7 @@ from eiwflow.study.recipe import Arm
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
+from ..training.tiny import planes
 from .test_flow_js import random_flow
 
 AGAIN = "build it again: python benchmarks/pack.py"
@@ -185,6 +186,15 @@ def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
         checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data=str(hidden)))
         packs.append(build.build_for(checkpoint.load(path), whole=False).to_bytes())
     assert packs[0] == packs[1] and opened(packs[0])[0]["faces"]
+
+
+@pytest.mark.parametrize(("size", "is_cut"), [((20, 16), True), ((16, 24), True), ((12, 30), False), ((30, 12), False)])
+def test_pictures_are_cut_to_the_flows_size_where_they_are_large_enough(size: tuple[int, int], is_cut: bool) -> None:
+    images = planes(3, size)
+    found = build._fitted(data.ImageData("planes", images, images), (3, 16, 16))
+    cut = {data.to_tensor(images[:, y : y + 16, x : x + 16]) for y in range(5) for x in range(9)}
+    assert found.shape == (3, 3, 16, 16)
+    assert any(found[0].equal(part[0]) for part in cut if part.shape == found.shape) is is_cut
 
 
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
