@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import compression, entropy, likelihood
+from eiwflow.analysis import compression, coupling_weights, entropy, levels, likelihood
 from eiwflow.analysis.subjects import MEASURES, Look
 from eiwflow.checkpoint import Checkpoint
+from eiwflow.flow.information import redundancy
+from eiwflow.flow.score import score
 from tests.training.tiny import planes, tiny_flow, tiny_info
 
 FIELDS = ("train", "test", "image", "level", "seed", "record")
@@ -41,9 +44,13 @@ class Watched(Look):
         return super().__getattribute__(name)
 
 
+def opened(weights: str) -> Checkpoint:
+    flow = tiny_flow(weights=weights).requires_grad_(False)
+    return Checkpoint("tiny", flow, tiny_info(flow), "0" * 64)
+
+
 def watched(weights: str) -> Watched:
-    flow = tiny_flow(weights=weights)
-    checkpoint = Checkpoint("tiny", flow, tiny_info(flow), "0" * 64)
+    checkpoint = opened(weights)
     factors = {"grain": np.linspace(1, 4, len(PIXELS))}
     look = Watched(checkpoint, "planes", PIXELS[:8], PIXELS, None, PIXELS[:1], 1, 3, factors=factors)
     object.__setattr__(look, "read", set())
@@ -61,3 +68,46 @@ def test_a_result_is_kept_by_all_that_it_depends_on_and_by_nothing_else(
     look = watched("entropy" if inside else "pooled")
     look.measure(name, **CHOICES.get(name, {}))
     assert look.read == set(MEASURES[name].depends_on)
+
+
+def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
+    monkeypatch.setattr(entropy, "RESAMPLES", 4)
+    photographs, image = tuple(number // 6 for number in range(48)), PIXELS[5:6]
+    look = Look(opened("pooled"), "planes", PIXELS[:8], PIXELS, photographs, image, 1, 3)
+    flow = look.flow
+    (trace,) = levels.traces(flow, image, 3)
+    bits = 8 - trace.log_prob.item() / (192 * math.log(2))
+    assert look.measure("bits_per_dim") == pytest.approx(bits, abs=1e-4)
+    assert look.measure("passage").stairs.mean[-1] == pytest.approx(bits, abs=1e-4)
+    np.testing.assert_array_equal(look.measure("weights").log_weights, trace.levels[0].log_weights[0].double())
+    of_image = redundancy(trace.levels[0].features)
+    np.testing.assert_allclose(look.measure("shuffle").image.redundancy, of_image, rtol=1e-6)
+    zeroed = look.measure("one_level", treatment="zero")
+    assert zeroed.ways == (("zero", "keep"), ("keep", "zero"))
+    np.testing.assert_array_equal(zeroed.image, levels.to_pixels(image)[0])
+    way = look.measure("blend", other=OTHER, path="linear", levels=(1, 2))
+    for picture, end in ((way.images[0], image), (way.images[-1], OTHER)):
+        np.testing.assert_array_equal(picture, levels.to_pixels(end)[0])
+    found = [look.measure(name) for name in ("weights", "latents_survey", "likelihood")]
+    assert [result.photographs for result in found] == [8] * 3 and look.measure("entropies").sources == 8
+    mine = look.measure("likelihood_beside", pictures=PIXELS[9:13], label="mine", made="by hand").groups[-1].group
+    assert (mine.name, mine.kind, mine.made) == ("mine", "folder", "by hand")
+    np.testing.assert_array_equal(mine.images, levels.to_pixels(PIXELS[9:13]))
+    scored = look.measure("score", limit=13)
+    assert (scored.n, scored.clusters) == (13, 3)
+    assert scored.bits_per_dim == pytest.approx(score(flow, PIXELS[:13]).mean().item(), abs=1e-5)
+
+
+def test_weights_inside_couplings_are_of_the_changed_picture_beside_the_images_before_it() -> None:
+    image = PIXELS[5:6]
+    look = Look(opened("entropy"), "planes", PIXELS[:8], PIXELS, tuple(range(48)), image, 1, 3)
+    picture = coupling_weights.changed(image, "grain", 20.0, 3)
+    own = coupling_weights.measure(look.flow, picture, 3)
+    found = look.measure("coupling_weights", change="grain", amount=20.0)
+    place = found.farthest
+    np.testing.assert_array_equal(found.picture.of(place), own.of(place))
+    np.testing.assert_allclose(found.images.of(place), coupling_weights.measure(look.flow, PIXELS).of(place), atol=1e-6)
+    maps = look.measure("channel_maps", step=1, change="grain", amount=20.0)
+    expected = coupling_weights.channel_maps(look.flow, picture, coupling_weights.Place(1, 1), 3)
+    np.testing.assert_array_equal(maps.given, expected.given)
