@@ -1,12 +1,13 @@
 """The strip of levels, as HTML and as a PNG for slides, and the staircase of bits/dim.
 
 An image enters the strip; every level factors out a part and passes on the rest. A box's area is its number of values.
-All boxes are as high as the image. Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they fill
-H × C·W/2^l pixels. So areas halve from level to level, and add up to the image's C colour planes.
+Half of level l has C·2^l channels of (H/2^l)×(W/2^l); in 2^l rows they fill H × C·W/2^l pixels, as high as the image.
+So areas halve from level to level, and add up to the image's C colour planes. Boxes of other parts are about as high.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -63,15 +64,22 @@ def boxes(passage: Passage) -> list[list[Box]]:
     height = passage.reconstruction.image.shape[0]
     of_levels = []
     for level, maps in zip(passage.levels, passage.maps, strict=True):
-        ends = {"kept": (0, level.kept_channels), "emitted": (level.kept_channels, level.shape[0])}
-        of_levels.append(
-            [
-                Box(part, first, last - first, columns, montage(maps[first:last], columns))
-                for part, (first, last) in ends.items()
-                if (columns := (last - first) * level.shape[1] // height)
-            ]
-        )
+        rows, parts = height // level.shape[1], []
+        for part, first, count in (
+            ("kept", 0, level.kept_channels),
+            ("emitted", level.kept_channels, level.emitted_channels),
+        ):
+            if count:
+                columns = _columns(count, rows)
+                parts.append(Box(part, first, count, columns, montage(maps[first : first + count], columns)))
+        of_levels.append(parts)
     return of_levels
+
+
+def _columns(count: int, rows: int) -> int:
+    """Return in how many columns maps fill whole rows, as nearly as possible as many rows as wanted."""
+    divisors = (columns for columns in range(1, count + 1) if count % columns == 0)
+    return min(divisors, key=lambda columns: abs(math.log(count / columns / rows)))
 
 
 def strip(passage: Passage) -> str:

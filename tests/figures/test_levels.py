@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import math
 import re
 from functools import cache
 
@@ -12,7 +14,7 @@ import torch
 from PIL import Image
 
 from eiwflow.analysis.levels import Passage, Reconstruction, Staircase, fit_kept, passage
-from eiwflow.analysis.words.numbers import fixed, power
+from eiwflow.analysis.words.numbers import fixed, power, signed
 from eiwflow.figures import levels as figures
 from eiwflow.figures import palette, pixels
 from tests.words import SPLITS
@@ -37,6 +39,8 @@ SHAPES = pytest.mark.parametrize(
         {"levels": 3},
         {"shape": (3, 16, 8), "levels": 3},
         {"shape": (3, 32, 32), "levels": 5},
+        {"keep": 0.25},
+        {"shape": (3, 16, 8), "levels": 3, "keep": 0.75},
     ],
     ids=str,
 )
@@ -48,10 +52,13 @@ SHAPES = pytest.mark.parametrize(
 @SHAPES
 def test_dashed_boxes_together_have_the_area_of_the_images_numbers(fields: dict) -> None:
     passed = way(**fields)
-    boxes = [box for parts in figures.boxes(passed) for box in parts]
-    assert sum(box.pixels.size for box in boxes if box.part == "emitted") == passed.dimensions
-    heights = {box.pixels.shape[0] for box in boxes}
-    assert heights == {passed.reconstruction.image.shape[0]}
+    of_levels, height = figures.boxes(passed), passed.reconstruction.image.shape[0]
+    for parts, level in zip(of_levels, passed.levels, strict=True):
+        sizes = {"kept": level.kept, "emitted": level.emitted}
+        assert {box.part: box.pixels.size for box in parts} == {part: size for part, size in sizes.items() if size}
+        heights = [box.pixels.shape[0] / height for box in parts]
+        assert all(0.5 <= each <= 2.25 for each in heights) if "keep" in fields else set(heights) == {1}
+    assert sum(box.pixels.size for parts in of_levels for box in parts if box.part == "emitted") == passed.dimensions
 
 
 @SHAPES
@@ -61,6 +68,14 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     channels = sum(level.shape[0] for level in passed.levels)
     assert html.count("data-tip=") == channels
     assert html.count("<img ") == len(re.findall(r'<img alt="[^"]{10,}"', html))
+    back = passed.reconstruction
+    height, width, colours = back.image.shape
+    assert f"<p>{colours} colour{'s' if colours == 3 else ''}, {height}×{width}<br>{back.image.size:,} values" in html
+    expected = [back.image, *(box.pixels for parts in figures.boxes(passed) for box in parts), back.restored]
+    for picture, pixels_of in zip(shown(html), expected, strict=True):
+        np.testing.assert_array_equal(picture, pixels_of.squeeze())
+    sizes = [f"<p>{c} channels, {h}×{w}<br>2 steps" for c, h, w in (level.shape for level in passed.levels)]
+    assert all(size in html for size in sizes)
     every = np.prod(passed.reconstruction.image.shape)
     shares = re.findall(r"<p><b>ε<sub>(\d)</sub></b> ([\d,]+) values<br>([\d.]+) % of all", html)
     assert [(int(number), int(values.replace(",", ""))) for number, values, _ in shares] == [
@@ -69,7 +84,7 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
     assert [float(share) for *_, share in shares] == pytest.approx(
         [100 * level.emitted / every for level in passed.levels], rel=6e-3
     )
-    assert "factors out all it has" in html and "nan" not in html
+    assert html.count("factors out all it has") == 1 and "nan" not in html
     for level in filter(lambda level: level.kept, passed.levels):
         halves = np.split(level.redundancy[0], [level.kept_channels])
         for half, fate in zip(halves, ("are passed on", "are factored out"), strict=True):
@@ -77,8 +92,25 @@ def test_every_map_has_its_channel_and_every_picture_its_words(fields: dict) -> 
             assert f"Level {level.number}: {len(half)} channel maps of {level.shape[1]}×{level.shape[2]} {said}" in html
 
 
+def shown(html: str) -> list[np.ndarray]:
+    """Return the pixels of every picture in a page."""
+    uris = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    return [np.array(Image.open(io.BytesIO(base64.b64decode(uri)))) for uri in uris]
+
+
+def test_a_map_is_pointed_out_with_its_own_redundancy_and_weight() -> None:
+    passed = way(split="entropy+pooled", keep=0.25)
+    tips = re.findall(r'data-tip="([^"]+)"', figures.strip(passed))
+    for tip, row in zip(tips, passed.channel_table(), strict=True):
+        parts = [f"channel {row['channel']}", f"place {row['position']} of "]
+        parts.append(f"redundancy {fixed(row['J, nats/pixel'], 2)} nats/pixel")
+        if (omega := row["log ω, nats"]) is not None:
+            parts.append(f"log ω = {signed(omega, 2)} nats (×{math.exp(omega):.2f})")
+        assert all(part in tip for part in parts), tip
+
+
 def test_a_map_is_pointed_out_by_its_channel_its_side_and_its_place_from_1() -> None:
-    passed = way(levels=3)
+    passed = way(levels=3, keep=0.75)
     told = re.findall(r"channel (\d+), (passed on|factored out), place (\d+) of (\d+)", figures.strip(passed))
     expected = []
     for level in passed.levels:
@@ -125,14 +157,19 @@ def test_many_levels_stand_below_each_other() -> None:
 
 
 def test_error_picture_is_brightest_where_the_error_is_largest() -> None:
-    image = np.zeros((2, 2, 3), np.uint8)
-    for error in (np.zeros((2, 2)), np.array([[0.0, 1e-6], [2e-6, 0.0]])):
-        html = figures.reconstruction(Reconstruction(image, image, error))
-        assert html.count("<img ") == 3 and power(float(error.max())) in html
+    image = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)
+    for error in (np.zeros((2, 3)), np.array([[0.0, 1e-6, 5e-7], [2e-6, 0.0, 0.0]])):
+        html = figures.reconstruction(Reconstruction(image, image + 1, error))
+        assert power(float(error.max())) in html
+        of_largest = error / 2e-6
+        for picture, expected in zip(shown(html), (image, image + 1, palette.cividis(of_largest)), strict=True):
+            np.testing.assert_array_equal(picture, expected)
 
 
 def test_samples_are_separate_pictures() -> None:
-    assert figures.samples(np.zeros((5, 4, 4, 1), np.uint8), 0.7).count("<img ") == 5
+    html = figures.samples(np.arange(5, dtype=np.uint8)[:, None, None, None].repeat(6, axis=2), 0.7)
+    assert [picture.tolist() for picture in shown(html)] == [[[number] * 6] for number in range(5)]
+    assert re.findall(r'alt="Sample (\d) at temperature 0.7', html) == list("12345")
 
 
 # ---------------------------------------------------------------------- the staircase
@@ -196,8 +233,6 @@ def test_montage_goes_row_by_row() -> None:
 
 
 def test_data_uri_gives_the_bytes_back() -> None:
-    import base64
-
     for array in (
         np.arange(6, dtype=np.uint8).reshape(2, 3),
         np.zeros((2, 3, 1), np.uint8),
