@@ -158,6 +158,19 @@ def test_a_flow_that_the_stage_cannot_draw_is_refused_in_a_sentence(config: Flow
         check(random_flow(config))
 
 
+def test_a_flow_that_takes_a_browser_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eiwflow.lesson import spec
+
+    flow = random_flow(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, order="random", weights="none"))
+    # Networks of 3×3, 1×1 and 3×3 convolutions: 6 → 4 → 4 → 12 channels of 8×8, then 12 → 4 → 4 → 24 of 4×4.
+    count = 64 * (6 * 9 * 4 + 4 * 4 + 4 * 9 * 12) + 16 * (12 * 9 * 4 + 4 * 4 + 4 * 9 * 24)
+    monkeypatch.setattr(spec, "MAX_MULTIPLICATIONS", count)
+    spec.check(flow)
+    monkeypatch.setattr(spec, "MAX_MULTIPLICATIONS", count - 1)
+    with pytest.raises(spec.LessonError, match="million multiplications a picture"):
+        spec.check(flow)
+
+
 @pytest.mark.parametrize(("name", "value"), [("bias", 1e30), ("log_scale", 80.0)])
 def test_a_flow_without_finite_values_is_refused_in_a_sentence(tmp_path: Path, name: str, value: float) -> None:
     from eiwflow.lesson.spec import LessonError
