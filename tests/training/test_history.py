@@ -192,3 +192,5 @@ def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the
     first = level_records(flow, probe)[0]
     assert recorded(run)[-1]["levels"][0]["log_std"] == pytest.approx(first["log_std"], abs=1e-4)
     assert recorded(run)[-1]["levels"][0]["weights_std"] == pytest.approx(first["weights_std"], abs=1e-4)
+    last = max(run.samples.glob("step_*.webp"))
+    assert last.read_bytes() == sample_montage(flow, run.config()[0].seed) and last.name != "step_0000000.webp"
