@@ -64,6 +64,7 @@ def test_every_policy_gives_the_same_pixels_back(order, weights, split):
     assert [picture.name for picture in again] == [picture.name for picture in given]
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(given, again, strict=True))
     assert summary.tiles == 1 + 3 * 2 + 2 + 2 * 3
+    assert summary.values == sum(picture.pixels.size for picture in given) < summary.tiles * 3 * 8 * 8
     assert summary.bytes == len(content)
 
 

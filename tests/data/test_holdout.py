@@ -31,7 +31,7 @@ def test_whole_photographs_of_photos32_are_held_out_and_the_test_part_is_gone() 
     assert 0.15 <= len(tuning.test) / len(data.train) <= 0.25
     assert tuning.name == "photos32" and tuning.source_names == data.source_names
     assert "validation" in tuning.note
-    # The bundled held-out studies are on these: whichever have the least hashes, until a fifth is held out.
+    # The bundled held-out studies are on these: those whose names have the least hashes, until 15 % are held out.
     assert {data.source_names[source] for source in tuning.test_source} == {
         "beacon-street-sunset.jpg", "casa-mila.jpg", "ocean-waves.jpg"
     }  # fmt: skip
