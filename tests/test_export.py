@@ -1,11 +1,13 @@
 """An exported flow computes what the flow computes, for batches of any size, without this package."""
 
+import math
+
 import onnxruntime
 import pytest
 import torch
 
 from eiwflow import cli
-from eiwflow.export import EXPORTS, export
+from eiwflow.export import EXPORTS, differences, export
 from eiwflow.flow import ConfigError
 
 from .flow.flows import images_for, ready_flow
@@ -53,6 +55,13 @@ def test_the_command_states_how_far_onnxruntime_is_off(written):
     answer, _ = written
     assert answer["holds"] and answer["max_difference"].keys() == EXPORTS.keys()
     assert 0 <= max(answer["max_difference"].values()) < 1e-4
+
+
+def test_differences_of_log_p_are_in_bits_a_dimension(flow, written, monkeypatch):
+    one_bit = flow.config.dimensions * math.log(2)
+    monkeypatch.setitem(EXPORTS, "log_prob", lambda flow: lambda x: flow.log_prob(x) - one_bit)
+    found = differences(flow, {"log_prob": written[1] / "log_prob.onnx"})
+    assert found["log_prob"] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_link_in_the_folder_is_replaced_and_not_written_through(written):
