@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from itertools import combinations, cycle
@@ -253,8 +254,9 @@ def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> N
 
 def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
     page = scene(6)
+    page.evaluate(WATCHED)
     move(page, "Flow’s order", 0)
-    before = canvas(page, ".scene-6 canvas")
+    before, written = canvas(page, ".scene-6 canvas"), page.evaluate("written")
     move(page, "Flow’s order", 1)
     wait_for(page, "of structure is passed on")
     assert page.locator("h1").inner_text() == "Sort by entropy: most structure goes left."
@@ -262,6 +264,9 @@ def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
     head, _ = opened(default.pack())
     structure, order = np.maximum(head["before"]["redundancy"], 0), head["flow"]["levels"][0]["order"]
     held, most = structure[order[: head["flow"]["levels"][0]["kept"]]].sum(), np.sort(structure)[-6:].sum()
+    bits = max(structure.max(), *head["flow"]["redundancy"]) / math.log(2)
+    highest = max(float(text) for text in written if re.fullmatch(r"\d\.\d", text))  # of the axis
+    assert 0.3 < bits * math.log(2) < highest <= bits < highest + 0.2
     before_training, best = (int(n) for n in re.findall(r"\d+", sentence(page)))
     assert [before_training, best] == [round(100 * part / structure.sum()) for part in (held, most)]
     assert 50 < before_training < 100
@@ -298,11 +303,14 @@ def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
     wait_for(page, "by chance 3.")
     before, first = canvas(page, ".room canvas"), page.locator(".river img").get_attribute("src")
     last = int(page.get_by_label("Training", exact=True).get_attribute("max") or 0)
+    river = opened(default.pack())[0]["rivers"][0]
+    ranks = {f"step {step:,}": row for step, row in zip(river["steps"], river["ranks"], strict=True)}
     for stop in range(last + 1):
         move(page, "Training", stop)
         step = page.get_by_label("Training", exact=True).get_attribute("aria-valuetext")
         assert page.locator(".river figcaption").inner_text() == f"samples, {step}"  # of the step that is shown
-        assert stop == last or sentence(page).startswith(f"S{step[1:]}:")
+        above = sum(rank < 6 for rank, kept in zip(ranks[step], river["kept"], strict=True) if kept)
+        assert stop == last or sentence(page).startswith(f"S{step[1:]}: {above} of 6 blue lines in the upper half")
     assert canvas(page, ".room canvas") != before and page.locator(".river img").get_attribute("src") != first
     assert step == "step 3,000"
 
@@ -389,6 +397,8 @@ def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     page.evaluate(WATCHED)
     move(page, "Grain", 11.9)
     move(page, "Grain", 12)
+    grain = math.hypot(12, opened(default.pack())[0]["images"][0]["grain"])  # its own, known grain is independent
+    assert page.get_by_text(f"{grain:.1f} grey levels of fine noise (grain)").is_visible()
     written = page.evaluate("written")  # the answer is in the picture, too, and twelve are told from six
     assert {f"mean {'+' if found[2] == 'more' else '−'}{found[1]} %", "it reads 6 channels"} <= set(written)
     assert {"it gives 6 scales", "and 6 shifts"} <= set(written)
