@@ -13,6 +13,7 @@ import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 #: ``classroom``, ``read-only``, or empty: every visitor may do everything.
@@ -30,17 +31,27 @@ DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
 RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
 #: Fewest characters of a token: attempts are limited by the network alone.
 SHORTEST_TOKEN = 16
-#: Limits, and the variable that sets each.
-LIMITS = {
-    "steps": "EIWFLOW_STUDENT_STEPS",
-    "minutes": "EIWFLOW_STUDENT_MINUTES",
-    "memory_mib": "EIWFLOW_STUDENT_MEMORY_MIB",
-    "disk_mib": "EIWFLOW_STUDENT_DISK_MIB",
-    "uploads_mib": "EIWFLOW_STUDENT_UPLOADS_MIB",
-    "all_uploads_mib": "EIWFLOW_UPLOADS_MIB",
-}
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
+
+
+class Limit(NamedTuple):
+    """A limit: the option of ``eiwflow app`` that sets it, the environment variable, and words for ``--help``."""
+
+    option: str
+    variable: str
+    words: str
+
+
+#: The limits by the names of :class:`Settings`, which has their defaults.
+LIMITS = {
+    "steps": Limit("student-steps", "EIWFLOW_STUDENT_STEPS", "of one training"),
+    "minutes": Limit("student-minutes", "EIWFLOW_STUDENT_MINUTES", "minutes after which a training is asked to stop"),
+    "memory_mib": Limit("student-memory", "EIWFLOW_STUDENT_MEMORY_MIB", "MiB of a student's training"),
+    "disk_mib": Limit("student-disk", "EIWFLOW_STUDENT_DISK_MIB", "MiB of a student's runs"),
+    "uploads_mib": Limit("student-uploads", "EIWFLOW_STUDENT_UPLOADS_MIB", "MiB of a student's uploads"),
+    "all_uploads_mib": Limit("uploads", "EIWFLOW_UPLOADS_MIB", "MiB of all visitors' uploads"),
+}
 
 
 @dataclass(frozen=True)
@@ -164,7 +175,7 @@ def _has_host_and_port(url: str) -> bool:
 
 
 def _limit(name: str) -> int:
-    variable = LIMITS[name]
+    variable = LIMITS[name].variable
     text = os.environ.get(variable, "")
     if not text:
         return int(getattr(Settings, name))

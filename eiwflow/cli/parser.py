@@ -13,6 +13,7 @@ import eiwflow
 
 from ..files import printable
 from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
+from ..server_settings import LIMITS, Settings
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
@@ -349,14 +350,14 @@ def _app_options(app: Parser) -> None:
     )
     mode.add_argument("--read-only", action="store_true", help="visitors look at everything and change nothing")
     app.add_argument("--join-url", help="the address that visitors type, behind a proxy or in a container")
-    app.add_argument("--student-steps", type=_count(1_000_000), help="of one training (default: 2000)")
-    app.add_argument(
-        "--student-minutes", type=_count(1_000_000), help="minutes after which a training is asked to stop (default: 5)"
-    )
-    app.add_argument("--student-memory", type=_count(1_000_000), help="MiB of a student's training (default: 2048)")
-    app.add_argument("--student-disk", type=_count(1_000_000), help="MiB of a student's runs (default: 200)")
-    app.add_argument("--student-uploads", type=_count(1_000_000), help="MiB of a student's uploads (default: 64)")
-    app.add_argument("--uploads", type=_count(1_000_000), help="MiB of all visitors' uploads (default: 1024)")
+    for name, limit in LIMITS.items():
+        app.add_argument(
+            f"--{limit.option}",
+            type=_count(1_000_000),
+            dest=limit.variable,
+            metavar="N",
+            help=f"{limit.words} (default: {getattr(Settings, name)})",
+        )
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)

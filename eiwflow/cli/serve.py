@@ -16,15 +16,6 @@ from .. import project, server_settings
 PORT = 8501
 _HERE = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
-#: Options of ``eiwflow app`` -> environment variables of the server.
-VARIABLES = {
-    "student_steps": "EIWFLOW_STUDENT_STEPS",
-    "student_minutes": "EIWFLOW_STUDENT_MINUTES",
-    "student_memory": "EIWFLOW_STUDENT_MEMORY_MIB",
-    "student_disk": "EIWFLOW_STUDENT_DISK_MIB",
-    "student_uploads": "EIWFLOW_STUDENT_UPLOADS_MIB",
-    "uploads": "EIWFLOW_UPLOADS_MIB",
-}
 
 
 def app_command(options: argparse.Namespace) -> NoReturn:
@@ -66,9 +57,9 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         environment["EIWFLOW_JOIN_URL"] = join_url
     elif options.address is not None:
         environment["EIWFLOW_JOIN_URL"] = f"http://{_in_url(reached_at(options.address))}:{options.port or PORT}"
-    for option, variable in VARIABLES.items():
-        if (value := getattr(options, option)) is not None:
-            environment[variable] = str(value)
+    for limit in server_settings.LIMITS.values():
+        if (value := getattr(options, limit.variable)) is not None:
+            environment[limit.variable] = str(value)
     return command, environment
 
 

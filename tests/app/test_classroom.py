@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import cli
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
+from eiwflow.project import ROOT
 from eiwflow.server_settings import Settings, settings, teacher_token
 from eiwflow.training import worker
 from eiwflow.training.run import train
@@ -502,6 +504,28 @@ def test_a_class_is_told_one_port_and_reaches_this_machine_by_its_names(monkeypa
         "EIWFLOW_STUDENT_STEPS": "500",
     }
     assert "EIWFLOW_TEACHER_TOKEN" not in line
+
+
+def test_every_limit_has_one_option_and_the_default_that_help_and_documentation_state(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["app", "--help"])
+    helped = " ".join(capsys.readouterr().out.split())
+    documented = (ROOT / "docs" / "deployment.md").read_text()
+    limits = {
+        "--student-steps": "steps", "--student-minutes": "minutes", "--student-memory": "memory_mib",
+        "--student-disk": "disk_mib", "--student-uploads": "uploads_mib", "--uploads": "all_uploads_mib",
+    }  # fmt: skip
+    for option, name in limits.items():
+        _, environment = told(option, "77")
+        ((variable, value),) = environment.items()
+        with monkeypatch.context() as patched:
+            patched.setenv(variable, value)
+            assert settings() == Settings(**{name: 77})
+        default = getattr(Settings(), name)
+        assert re.search(rf" {option} N [^()]+ \(default: {default}\)", helped)
+        assert re.search(rf"^\|.*`{variable}` \| {default} \|", documented, re.MULTILINE)
 
 
 def test_a_class_behind_a_proxy_joins_at_its_address() -> None:
