@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -230,7 +231,8 @@ def test_a_run_is_running_while_it_runs(tmp_path):
     run, seen = tiny_run(tmp_path, iterations=2), set()
     train(run, images=tiny_data(), progress=lambda *_: seen.add(run.status()["state"]))
     assert seen == {"running"}
-    assert "running from step 0 of 2 on cpu" in (run.path / "log.txt").read_text()
+    begun = f"running from step 0 of 2 on cpu: float32, channels last, {torch.get_num_threads()} CPU threads"
+    assert begun in (run.path / "log.txt").read_text()
     assert "finished at step 2" in (run.path / "log.txt").read_text()
 
 
