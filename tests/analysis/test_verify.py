@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 from eiwflow.analysis.verify import CONDITION, LOG_DET, ROUND_TRIP, Verification, log_det_error, verify
 from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words.numbers import factor
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow import MultiScaleFlow
 from tests import crossed
@@ -18,12 +20,12 @@ from tests.training.tiny import planes, tiny_flow, tiny_info
 from tests.words import SPLITS
 
 
-def images(n: int = 8, size: int = 16, channels: int = 3) -> torch.Tensor:
+def images(n: int = 8, size: int | tuple[int, int] = (16, 8), channels: int = 3) -> torch.Tensor:
     return torch.from_numpy(planes(n, size, channels, 2)).permute(0, 3, 1, 2).contiguous()
 
 
 def three_levels(**fields: object) -> MultiScaleFlow:
-    return tiny_flow(**{"shape": (3, 16, 16), "levels": 3, "steps": 2, **fields}).requires_grad_(False)
+    return tiny_flow(**{"shape": (3, 16, 8), "levels": 3, "steps": 2, **fields}).requires_grad_(False)
 
 
 def verified(flow: MultiScaleFlow, shown: torch.Tensor | None = None) -> Verification:
@@ -65,6 +67,15 @@ def test_words_and_rows_state_the_worst_figures_and_what_was_looked_at() -> None
     assert words.badge(found) == "All checks hold"
     assert "Seen on 5 test images of planes." in words.verification(found)
     assert "noise" in words.verification(verified(three_levels()))
+    said = re.findall(
+        r" (\S+) (?:of its input|nats/dim from|times another).*?\(bound (\S+)\)", words.verification(found)
+    )
+    worst = [
+        max(check.measured for check in found.checks if check.name == name)
+        for name in ("round trip", "log-det", "conditioning")
+    ]
+    bounds = (ROUND_TRIP, LOG_DET, CONDITION)
+    assert said == [(factor(figure), factor(bound)) for figure, bound in zip(worst, bounds, strict=True)]
     assert [row["measured"] for row in found.table()] == [check.measured for check in found.checks]
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["holds"] is True
 
