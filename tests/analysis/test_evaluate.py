@@ -18,6 +18,9 @@ from eiwflow.flow.score import score
 from eiwflow.training.trainer import Trainer
 from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info, tiny_recipe
 
+#: The photographs of 16 images: of some one image, of others up to seven.
+SOURCES = np.array([0, 2, 2, 6, 6, 6, 6, 0, 5, 2, 6, 6, 0, 0, 2, 6])
+
 # ---------------------------------------------------------------------- the standard error
 
 clustered = st.lists(st.tuples(st.floats(-100, 100), st.integers(0, 4)), min_size=2, max_size=30)
@@ -72,7 +75,7 @@ def test_the_score_is_the_mean_over_the_test_part():
 
 
 def test_where_sources_are_known_the_error_is_robust_over_them():
-    flow, sources = tiny_flow(), np.repeat([0, 2, 5, 6], 4)
+    flow, sources = tiny_flow(), SOURCES
     images = tiny_data(test_source=sources)
     scores = score(flow, to_tensor(images.test)).double().numpy()
     result = evaluate(flow, images)
@@ -81,7 +84,7 @@ def test_where_sources_are_known_the_error_is_robust_over_them():
 
 
 def test_the_error_of_the_importance_bound_is_robust_over_sources_too():
-    flow, sources = tiny_flow(), np.repeat([0, 2, 5, 6], 4)
+    flow, sources = tiny_flow(), SOURCES
     images = tiny_data(test_source=sources)
     bounds = score(flow, to_tensor(images.test), importance=3).double().numpy()
     result = evaluate(flow, images, importance=3)
