@@ -225,17 +225,31 @@ def handed_on(*messages: BackMsg) -> list[str]:
     return kinds
 
 
+#: A photo from the lesson, and widgets with more than half of the values that a message may have.
+PHOTO = BackMsg(rerun_script={"widget_states": {"widgets": [{"id": "lesson", "json_trigger_value": "x" * 4_000_000}]}})
+HALF = protection.MOST_WIDGETS // 2 + 1
+MANY_VALUES = [
+    {"int_array_value": {"data": [0] * HALF}},
+    {"double_array_value": {"data": [0.0] * HALF}},
+    {"string_array_value": {"data": [""] * HALF}},
+    {"file_uploader_state_value": {"uploaded_file_info": [{}] * HALF}},
+    *({kind: json} for kind in ("json_value", "json_trigger_value") for json in ("[" * HALF, "0," * HALF, "{" * HALF)),
+]
+
+
 @pytest.mark.parametrize(
     "rerun",
     [
         {"widget_states": {"widgets": [{"id": "x"}] * (protection.MOST_WIDGETS + 1)}},
         *({name: "x" * (protection.MOST_ADDRESS + 1)} for name in ("query_string", "page_name", "fragment_id")),
         {"cached_message_hashes": ["x"] * (protection.MOST_WIDGETS + 1)},
+        *({"widget_states": {"widgets": [{"id": "x", **value}] * 2}} for value in MANY_VALUES),
+        {"widget_states": {"widgets": [{"id": "x", "string_value": "x" * protection.MOST_BYTES}]}},
+        {"context_info": {"url": "x" * protection.MOST_BYTES}},
     ],
 )
 def test_a_message_with_more_than_any_page_sends_ends_its_connection(rerun):
-    photo = {"widget_states": {"widgets": [{"id": "lesson", "json_value": "x" * 4_000_000}]}}
-    assert handed_on(BackMsg(rerun_script=photo), BackMsg(rerun_script=rerun)) == ["rerun_script", "disconnect"]
+    assert handed_on(PHOTO, BackMsg(rerun_script=rerun)) == ["rerun_script", "disconnect"]
 
 
 def test_large_messages_are_delayed_by_their_bytes(monkeypatch):
@@ -248,8 +262,7 @@ def test_large_messages_are_delayed_by_their_bytes(monkeypatch):
 
     monkeypatch.setattr(protection.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(protection.asyncio, "sleep", sleep)
-    photo = BackMsg(rerun_script={"widget_states": {"widgets": [{"id": "lesson", "json_value": "x" * 4_000_000}]}})
-    handed_on(photo, photo, photo)
+    handed_on(PHOTO, PHOTO, PHOTO)
     assert delays == [0.0, pytest.approx(1.1, abs=0.1), pytest.approx(4.1, abs=0.1)]
 
 

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from ...server_settings import ancestors, settings
 from ..access import roles
@@ -26,8 +27,9 @@ from ..common import shelves
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
 #: Bytes a second of a connection's messages, which larger ones delay; a photo from the lesson has up to 4 MB.
 BYTES_S = 1_000_000
-#: Widgets of a message, and letters of its address and of the names in it, at most: a page has about a hundred widgets.
-MOST_WIDGETS, MOST_ADDRESS = 2_000, 65_536
+#: Widgets of a message, and values of its widgets; letters of its address and of the names in it; and its bytes without
+#: a photo, at most. A page has about a hundred widgets; an uploader has 300 files, of half a kilobyte each.
+MOST_WIDGETS, MOST_ADDRESS, MOST_BYTES = 2_000, 65_536, 524_288
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
 MOST_DELAYED = 600
 #: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
@@ -149,7 +151,7 @@ class Frames:
     Streamlit reads all arrived messages without a pause, so a flood would stop the server for everybody. For each
     unreadable message it would write fifty lines into the log. It makes an address for every file that a message
     names; for a million names it answered nobody for 43 s. Twenty messages a second of 150,000 widgets each made other
-    visitors wait 4 s for a page.
+    visitors wait 4 s for a page, and ten messages of four million empty texts 11 s, for minutes.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -192,12 +194,25 @@ def _kind(content: bytes) -> str:
     rerun = message.rerun_script
     # Streamlit writes the name of an unknown part of a page into the log, whatever its length.
     names = rerun.query_string, rerun.page_name, rerun.page_script_hash, rerun.fragment_id
+    widgets = rerun.widget_states.widgets
+    photos = sum(len(widget.json_trigger_value) for widget in widgets)
     is_small = (
         len(message.file_urls_request.file_names) <= shelves.MOST_FILES
-        and max(len(rerun.widget_states.widgets), len(rerun.cached_message_hashes)) <= MOST_WIDGETS
+        and len(content) - photos <= MOST_BYTES
+        and max(len(widgets), len(rerun.cached_message_hashes), sum(map(_values, widgets))) <= MOST_WIDGETS
         and max(map(len, names)) <= MOST_ADDRESS
     )
     return kind if is_small else ""
+
+
+def _values(widget: WidgetState) -> int:
+    """Return how many values a widget's state holds, at most: a value may take one byte here, and fifty in Python."""
+    kind = widget.WhichOneof("value") or "id"
+    if kind.startswith("json"):
+        return sum(map(getattr(widget, kind).count, ",[{"))
+    if kind.endswith("_array_value"):
+        return len(getattr(widget, kind).data)
+    return len(widget.file_uploader_state_value.uploaded_file_info)
 
 
 class ContentSecurity:
