@@ -225,6 +225,12 @@ def handed_on(*messages: BackMsg) -> list[str]:
     return kinds
 
 
+def test_no_photo_stays_with_streamlit_until_the_next_message():
+    """Streamlit's loop keeps a message until the next has come: twenty visitors with a photo of 8 MB took 377 MB."""
+    small = BackMsg(stop_script=True)
+    assert handed_on(small, PHOTO, small) == ["stop_script", "rerun_script", "app_heartbeat", "stop_script"]
+
+
 #: A photo from the lesson, and widgets with more than half of the values that a message may have.
 PHOTO = BackMsg(rerun_script={"widget_states": {"widgets": [{"id": "lesson", "json_trigger_value": "x" * 4_000_000}]}})
 HALF = protection.MOST_WIDGETS // 2 + 1
@@ -249,7 +255,7 @@ MANY_VALUES = [
     ],
 )
 def test_a_message_with_more_than_any_page_sends_ends_its_connection(rerun):
-    assert handed_on(PHOTO, BackMsg(rerun_script=rerun)) == ["rerun_script", "disconnect"]
+    assert handed_on(PHOTO, BackMsg(rerun_script=rerun)) == ["rerun_script", "app_heartbeat", "disconnect"]
 
 
 def test_large_messages_are_delayed_by_their_bytes(monkeypatch):

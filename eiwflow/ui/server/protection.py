@@ -34,6 +34,8 @@ MOST_WIDGETS, MOST_ADDRESS, MOST_BYTES = 2_000, 65_536, 524_288
 MOST_DELAYED = 600
 #: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
 KNOWN_MESSAGES = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "deferred_file"}
+#: A message that changes nothing.
+HEARTBEAT = BackMsg(app_heartbeat=True).SerializeToString()
 #: Seconds without a byte after which an upload is given up, since it takes room from other visitors.
 SILENT_S = 30.0
 
@@ -159,10 +161,13 @@ class Frames:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
-        due, delayed = 0.0, 0
+        due, delayed, is_large = 0.0, 0, False
 
         async def receive_at_pace() -> Message:
-            nonlocal due, delayed
+            nonlocal due, delayed, is_large
+            if is_large:  # Streamlit keeps a message, twice, until the next has come
+                is_large = False
+                return {"type": "websocket.receive", "bytes": HEARTBEAT}
             while True:
                 message = await receive()
                 if message["type"] != "websocket.receive":
@@ -177,6 +182,7 @@ class Frames:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind in KNOWN_MESSAGES:
+                    is_large = len(content) > MOST_ADDRESS
                     return message
 
         await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)

@@ -90,14 +90,15 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return self._fragments + len(self.conn.reader.buffer)
 
     def held(self) -> int:
-        """Return the bytes of messages that have come, in part or whole, with the last that was handed on."""
+        """Return the bytes of messages that have come, in part or whole, or were handed on last."""
         queue: Any = self.queue  # which hides its items
         return self._unfinished() + sum(map(_size, queue._queue)) + self._taken
 
     async def receive(self) -> ASGIReceiveEvent:
         """Return the next message, once its visitor has read the answers to those before."""
+        self._taken = 0
         message = await super().receive()
-        self._taken = _size(message)  # counts until the next is asked for: .protection may delay it
+        self._taken = _size(message)  # which .protection may delay before it asks for the next
         if message["type"] == "websocket.receive":
             await self._answers_read.wait()
         return message
