@@ -73,10 +73,14 @@ def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_res
     assert_same_run(stopped, whole)
 
 
-def test_images_on_disk_are_read_ahead_and_those_in_memory_are_not(held):
+def test_images_on_disk_are_read_ahead_and_those_in_memory_are_not(held, monkeypatch):
     recipe = tiny_recipe()
     assert [default_workers(Batches(images, recipe), CPU) for images in held] == [0, 1]
-    assert default_workers(Batches(held[0], recipe), torch.device("cuda")) >= 1
+    found = []
+    for cores, ranks in ((8, 2), (16, 2), (2, 4)):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        found.append(default_workers(Batches(held[0], recipe, (0, ranks)), torch.device("cuda")))
+    assert found == [3, 4, 1]  # a core of each rank trains, and at most four read
 
 
 def test_what_a_worker_cannot_read_is_a_sentence_and_the_last_save_stays(tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import threading
 import zipfile
@@ -234,6 +235,14 @@ def test_a_run_is_running_while_it_runs(tmp_path):
     begun = f"running from step 0 of 2 on cpu: float32, channels last, {torch.get_num_threads()} CPU threads"
     assert begun in (run.path / "log.txt").read_text()
     assert "finished at step 2" in (run.path / "log.txt").read_text()
+
+
+def test_a_file_of_a_run_that_cannot_be_read_is_named_with_its_run_and_why(tmp_path):
+    run = tiny_run(tmp_path)
+    assert run.complaints() == []
+    (run.path / "log.txt").mkdir()
+    (said,) = run.complaints()
+    assert re.fullmatch(rf"log\.txt of the run {run.path.name} cannot be read: it is [^.]+\.", said)
 
 
 def test_an_archive_holds_nothing_from_outside_the_run_and_no_file_beyond_all_bounds(tmp_path):
