@@ -670,6 +670,8 @@ def test_the_class_has_a_page_only_where_there_is_one(
     assert "Class" in [entry.label for entry in navigation.pages()]
     at = visit_page(CLASS)
     assert not at.exception and "teacher’s" not in shown(at) and "are in the lesson" not in shown(at)
+    limits = "at most 2,000 steps and 5 minutes, 200 MiB of runs and 64 MiB of uploads for each of you."
+    assert limits in shown(at)
     come(roles.TEACHER)
     assert "This browser is the teacher’s" in shown(visit_page(CLASS))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import json
 import re
 import subprocess
@@ -13,10 +15,13 @@ from types import SimpleNamespace
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis.subjects import MEASURES
 from eiwflow.project import ROOT
+from eiwflow.ui.components import scrubber, thumbnails
 from eiwflow.ui.shell import parts
 
 from .conftest import APP, PATIENCE_S, small_flow, visit_page, write_checkpoint
@@ -124,6 +129,50 @@ def test_a_page_with_a_slider_through_the_training_needs_no_pandas(bundle, path:
 
 
 @pytest.mark.usefixtures("without_pandas")
+def test_a_film_has_each_sample_at_the_place_of_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(scrubber.st, "html", lambda html: drawn.append(str(html)))
+    samples = {1500: b"last", 0: b"first", 7: b"of no step"}
+    scrubber.film(np.array([0, 40, 1500]), samples, "curves", "mine")
+    (html,) = drawn
+    frames = re.findall(r'data-place="(\d+)" hidden><img alt="" src="data:image/webp;base64,([^"]+)"', html)
+    assert [(place, base64.b64decode(content)) for place, content in frames] == [("0", b"first"), ("2", b"last")]
+    assert 'aria-label="Film of samples at 2 training steps up to 1,500; ' in html
+    assert 'data-under="curves" data-name="mine"' in html
+
+
+def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    session: dict[str, object] = {}
+    drawn: list[dict] = []
+    monkeypatch.setattr(thumbnails, "st", SimpleNamespace(session_state=session))
+    monkeypatch.setattr(thumbnails, "_component", lambda **given: drawn.append(given))
+    each = 2 * thumbnails.AT_ONCE + 3
+    images = torch.arange(each, dtype=torch.uint8)[:, None, None, None].expand(each, 1, 4, 2)
+    chosen = thumbnails.AT_ONCE + 1
+    choices: list[int] = []
+
+    def strip(chosen: int, live: bool = True) -> list[int]:
+        """Return the numbers of the images that are shown."""
+        thumbnails.thumbnails(images, chosen, choices.append, "strip", "image", live)
+        data = drawn[-1]["data"]
+        sheet = np.array(Image.open(io.BytesIO(base64.b64decode(data["sheet"].partition(",")[2]))))
+        shown = sheet[0, ::2].tolist()
+        assert (data["first"], data["shown"], data["total"]) == (shown[0], len(shown), each)
+        assert data["chosen"] == (chosen if live else -1) and data["page"] == shown[0] // thumbnails.AT_ONCE
+        return shown
+
+    pages = [list(range(each))[first : first + thumbnails.AT_ONCE] for first in range(0, each, thumbnails.AT_ONCE)]
+    assert strip(chosen) == pages[1] and strip(chosen, live=False) == pages[1]
+    for turned, page in ((0, 0), (3, 0), (-1, 2)):  # behind the last page comes the first, and before it the last
+        session["strip"] = SimpleNamespace(page=turned)
+        drawn[-1]["on_page_change"]()
+        assert strip(chosen) == pages[page]
+    session["strip"] = SimpleNamespace(picked=each - 1)
+    drawn[-1]["on_picked_change"]()
+    assert choices == [each - 1] and strip(each - 1) == pages[2]
+    assert strip(2) == pages[0]  # chosen elsewhere
+
+
 def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
     at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S).switch_page("pages/0_lesson.py")
     at.session_state["_lesson_photo"] = {"error": "No picture."}

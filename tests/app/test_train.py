@@ -188,6 +188,13 @@ def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> N
     given = {**PRESETS.get(options.preset, {}), **{k: v for k, v in vars(options).items() if v is not None}}
     assert {name: given[name] for name in PRESETS[preset]} == PRESETS[preset]
     assert said["step"] == PRESETS[preset]["iterations"] and 3 < said["test_bits_per_dim"] < 8
+    _, words = presets.result(preset)
+    assert [float(each) for each in re.findall(r" (\d+\.\d+) ", words)] == pytest.approx(
+        [said["cpu_seconds"] / 60, said["test_bits_per_dim"]], abs=0.051
+    )
+    names = ("size", "size", "levels", "steps", "width", "iterations", "batch")
+    numbers = re.findall(r"(?<![\w])[\d,]*\d", presets.settings_in_words(preset))
+    assert [int(number.replace(",", "")) for number in numbers] == [PRESETS[preset][name] for name in names]
 
 
 # ---------------------------------------------------------------------- starting
@@ -296,6 +303,8 @@ def test_a_run_that_trains_can_be_paused_and_stopped_and_not_deleted(
     at = open_train()
     assert not at.exception and not at.error
     assert "is training. After 5 of 100 steps" in sentences(at) and "MiB of memory so far" in sentences(at)
+    recorded = [record["step"] for record in held.records() if "levels" in record][-1]
+    assert f"Means over channels at step {recorded}:" in sentences(at)
     assert {"Pause", "Stop"} <= labels(at) and "Resume" not in labels(at)
     assert charts(at) == 2  # the curves, and the one level that splits
     at.button(key="pause").click().run()
