@@ -269,7 +269,7 @@ def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_th
     monkeypatch.setattr(own_images, "own_images", choose_and_forget)
     at = open_page(own=key)
     assert_healthy(at)
-    assert "on 12 test images of mine.npz" in sentences(at)
+    assert f"on 12 test images of {key}.npz" in sentences(at)
 
 
 def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open) -> None:

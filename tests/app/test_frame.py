@@ -128,7 +128,14 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
     key = hashlib.sha256(content).hexdigest()[:12]
     assert url(at)["ck"] == key and "upload mine; rm -rf.safetensors" in at.selectbox(key="ck").options
     assert "evaluate 'mine; rm -rf.safetensors' --data" in at.code[0].value
-    assert url(run_app(ck=key))["ck"] == key  # a link, opened by another visitor of the same server
+    other = run_app(ck=key)  # a link, opened by another visitor of the same server
+    assert url(other)["ck"] == key and f"upload {key}" in other.selectbox(key="ck").options
+    # A visitor could give the lecturer's file a name that everybody read who sent it later.
+    other.file_uploader(key="upload-side-bar-0").upload("theirs.safetensors", content, "").run()
+    assert not other.exception and "evaluate theirs.safetensors --data" in other.code[0].value
+    for visitor, name in ((other, "theirs"), (at.run(), "mine; rm -rf")):
+        uploads = [option for option in visitor.selectbox(key="ck").options if option.startswith("upload")]
+        assert uploads == [f"upload {name}.safetensors"]
     assert "upload mine; rm -rf.safetensors" not in run_app().selectbox(key="ck").options
 
 

@@ -172,7 +172,7 @@ def test_the_tabs_of_a_student_count_together(
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
 
 
-def test_the_same_file_of_another_visitor_renames_nobodys() -> None:
+def test_the_same_file_of_another_visitor_is_kept_once() -> None:
     upload = Upload("test", Limits(("txt",), 1, kept=2), lambda key, files: next(iter(files)), len)
     key = upload.keep({"mine.txt": b"content"})
     assert upload.keep({"theirs.txt": b"content"}) == key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -40,7 +41,7 @@ def _written(key: str, files: Files) -> CheckpointFile:
     admit(load(content, name))
     path = Path(_folder().name) / f"{key}.safetensors"
     write_atomically(path, content)  # another visitor may be reading the same file
-    return CheckpointFile(key, f"upload {name[:60]}", path, name, size=len(content))
+    return CheckpointFile(key, f"upload {key}", path, path.name, size=len(content))
 
 
 @st.cache_resource(show_spinner=False)
@@ -79,4 +80,9 @@ def show(key: str) -> None:
 def files(named: Iterable[str] = ()) -> list[CheckpointFile]:
     """Return the files that this session uploaded or that a link names, if the server still holds them."""
     keys = dict.fromkeys([*st.session_state.get("_uploaded", []), *named])
-    return [file for key in keys if (file := upload().kept(key)) is not None]
+    return [_as_named_here(file) for key in keys if (file := upload().kept(key)) is not None]
+
+
+def _as_named_here(file: CheckpointFile) -> CheckpointFile:
+    name = upload().name_of(file.key)
+    return replace(file, label=f"upload {name[:60]}", argument=name) if name else file

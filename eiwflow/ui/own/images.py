@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -29,7 +29,7 @@ class Archive:
 
     Attributes:
         key: a hash of their file.
-        name: the file's, for the visitor's eyes.
+        name: the file's, or the key's for a visitor who did not send it.
         content: of the file.
 
     """
@@ -41,9 +41,13 @@ class Archive:
 
 def _archive(key: str, files: Files) -> Archive:
     ((name, content),) = files.items()
-    name = re.sub(r"[^\w .-]", "_", name)[:60]  # the name is shown in sentences: other characters could be Markdown
-    data.images.check_parts(data.npz.read_npz(content, name, MAX_UNPACKED))
-    return Archive(key, name, content)
+    data.images.check_parts(data.npz.read_npz(content, _shown(name), MAX_UNPACKED))
+    return Archive(key, f"{key}.npz", content)
+
+
+def _shown(name: str) -> str:
+    """Return a file's name for sentences, in which other characters could be Markdown."""
+    return re.sub(r"[^\w .-]", "_", name)[:60]
 
 
 IMAGES = Upload("images", Limits(("npz",), 64, kept=4), _archive, lambda archive: len(archive.content))
@@ -53,6 +57,8 @@ def own_images() -> Archive | None:
     """Draw the uploader for a visitor's images; return those whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
     archive = IMAGES.kept(own)  # once: other visitors' images may push these out meanwhile
+    if archive is not None and (name := IMAGES.name_of(archive.key)):
+        archive = replace(archive, name=_shown(name))
     IMAGES.say_refusal("own", st.container())
     if own is not None:
         if archive is None:

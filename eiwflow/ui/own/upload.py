@@ -17,6 +17,8 @@ from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
 
 Kept = TypeVar("Kept")
+#: Key of a session's state: key of an upload -> name of its file.
+_NAMES = "_names_of_uploads"
 #: Uploaded files: name -> content.
 Files = Mapping[str, bytes]
 
@@ -77,10 +79,20 @@ class Upload(Generic[Kept]):
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
         key = self.prefix + digest.hexdigest()[:12]
-        # Kept once: otherwise another visitor's file with this content would get a new name.
+        if not self.limits.several:
+            st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:
             self.shelf.keep(key, self.parse(key, files), visitor())
         return key
+
+    @staticmethod
+    def name_of(key: str) -> str:
+        """Return the name of an upload's file as this session sent it; empty if another sent it.
+
+        Visitors may send the same content, and none decides what the others read about it.
+        """
+        name: str = st.session_state.get(_NAMES, {}).get(key, "")
+        return name
 
     def kept(self, key: str | None) -> Kept | None:
         """Return the value of a key, and keep it while this session uses it; None if it is gone."""
