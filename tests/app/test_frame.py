@@ -139,6 +139,20 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
     assert "upload mine; rm -rf.safetensors" not in run_app().selectbox(key="ck").options
 
 
+def test_uploads_of_one_file_name_are_two_choices(three: Path, tmp_path: Path) -> None:
+    contents = [own_checkpoint(tmp_path, steps=steps) for steps in (1, 2)]
+    keys = [hashlib.sha256(content).hexdigest()[:12] for content in contents]
+    at = run_app(ck="one")
+    for time, content in enumerate(contents):  # each run saves its flow under the same name
+        at.file_uploader(key=f"upload-side-bar-{time}").upload("last.safetensors", content, "").run()
+    labels = at.selectbox(key="ck").options
+    assert not at.exception and labels[3:] == [f"upload last.safetensors ({key[-6:]})" for key in keys]
+    for key in keys:
+        at.selectbox(key="ck").set_value(key).run()
+        at.number_input(key="seed").set_value(7).run()
+        assert url(at)["ck"] == at.selectbox(key="ck").value == key
+
+
 def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) -> None:
     keys = [
         own_checkpoints.upload().keep({"mine": own_checkpoint(tmp_path, width=width)})

@@ -460,6 +460,20 @@ def test_runs_of_one_name_are_told_apart_and_their_curves_laid_over_each_other()
     assert "One training of each ranks nothing" in sentences(at)
 
 
+def test_no_run_takes_the_place_of_another_by_its_name() -> None:
+    other, shown, alike = (trained_run(6) for _ in range(3))  # the oldest is the last of the list
+    mark = shown.path.name[-6:]
+    for run, title in ((shown, "X"), (alike, "X"), (other, f"X ({mark})")):
+        run.rename(title)
+    at = open_train(run=shown.path.name)
+    at.multiselect(key="compared").set_value([alike.path.name]).run()  # any click sends the label of the run
+    assert at.selectbox(key="run").value == url(at)["run"] == shown.path.name
+    assert "The run that is shown, **X**" in sentences(at)
+    assert sorted(at.selectbox(key="run").options) == sorted(
+        [f"X ({mark})", f"X ({alike.path.name[-6:]})", f"X ({mark}) ({other.path.name[-6:]})"]
+    )
+
+
 def test_the_list_says_what_every_run_is() -> None:
     trained_run(6, split="variance-reversed")
     trained_run(6, stop_at=2).rename("half way")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.ui.access.navigation import pages
-from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.common.untrusted import distinct, plain
 from eiwflow.ui.jobs import studies
 from eiwflow.ui.shell import parts
 
@@ -163,6 +164,31 @@ OURS_IN_PROSE = OURS | {
     "'\\n'.join((f'- {count.in_words()}' for count in evidence.counts.values()))", "temperature",
     "'  \\n'.join(lines)",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"run-825a8d": "X", "run-111111": "X", "run-c5579e": "X (825a8d)"},
+        {"run-825a8d": "X", "run-111111": "X", "run-c5579e": " X  ( 825a8d\u3164)"},
+        {"1": "last one", "2": "last  one ", "3": "last\u200bone", "4": "ｌast one", "5": "last\u2800\ufe0fone"},
+        {"folder/same-end": "X", "another/same-end": "X"},
+        {"a": "X", "b) (a": "X", "": "X", "\udcff": "X (a)"},
+        {"long": "n" * 60, "longer": "n" * 60},
+    ],
+    ids=["the label of another", "almost the label of another", "unseen letters", "keys of one end", "odd keys", "cut"],
+)
+def test_labels_of_untrusted_names_differ_also_to_the_eye(names: dict[str, str]) -> None:
+    labels = distinct(names)
+    seen = {re.sub(r"[\s\u200b\u2800\u3164\ufe0f]", "", label) for label in labels.values()}
+    assert list(labels) == list(names) and len(seen) == len(names)
+    assert all(label.startswith(names[key]) for key, label in labels.items())
+    assert distinct(labels) == labels
+
+
+def test_names_that_differ_are_their_own_labels() -> None:
+    names = {"run-825a8d": "X", "run-c5579e": "Y (825a8)", "run-111111": "x", "run-222222": "Z (222222)"}
+    assert distinct(names) == names
 
 
 def test_no_page_shows_a_raw_string_in_a_message() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import streamlit as st
 from ...figures import train as figures
 from .. import access
 from ..common import state
-from ..common.untrusted import plain
+from ..common.untrusted import distinct, plain
 from ..shell import parts
 from ..sources import missing
 from ..sources.data_sets import floor
@@ -41,7 +40,7 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
         "run",
         list(known),
         first,
-        lambda: chosen.selectbox("Run", list(known), format_func=lambda name: called[name], key="run"),
+        lambda: chosen.selectbox("Run", list(known), format_func=called.__getitem__, key="run"),
         name="the run",
     )
     state.write_url({"run": name})
@@ -54,10 +53,8 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
 
 
 def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
-    """Return a different label for each run: Streamlit finds an option by its label."""
-    titles = {name: listed.run.title for name, listed in known.items()}
-    several = {title for title, count in Counter(titles.values()).items() if count > 1}
-    return {name: f"{title} ({name[-6:]})" if title in several else title for name, title in titles.items()}
+    """Return the titles of runs, no two alike."""
+    return distinct({name: listed.run.title for name, listed in known.items()})
 
 
 def show(listed: runs.Listed, page: Visit) -> None:
@@ -154,8 +151,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
         key="compared",
     )
     if others:
-        # Two runs may have the same name.
-        together = {f"{known[key].run.title} ({key[-6:]})": known[key].progress for key in [name, *others]}
+        together = {called[key]: known[key].progress for key in [name, *others]}
         parts.chart_of_rows(
             figures.compared_rows(together),
             figures.compared(list(together)),

@@ -15,7 +15,7 @@ import streamlit as st
 from ... import project
 from ...files import complaint, entries, is_text, printable, stamp
 from ..common import state
-from ..common.untrusted import plain
+from ..common.untrusted import distinct, plain
 from ..sources import cache, missing
 from ..sources.visit import Visit
 
@@ -105,13 +105,14 @@ def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str])
 
     """
     keys = list(known)
+    labels = distinct({key: name_of(key) for key in keys})
     if (asked := state.wanted("study")) is not None and asked not in known:
-        missing.stop(st.container(), "study", missing.study(asked), {key: name_of(key) for key in keys})
+        missing.stop(st.container(), "study", missing.study(asked), labels)
     key = state.choice(
         "study",
         keys,
         first,
-        lambda: st.selectbox("Study", keys, format_func=name_of, key="study", on_change=_forget_choices),
+        lambda: st.selectbox("Study", keys, format_func=labels.__getitem__, key="study", on_change=_forget_choices),
         name="the study",
     )
     state.write_url({"study": key})

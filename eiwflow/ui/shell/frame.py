@@ -17,7 +17,7 @@ from ...figures.pixels import file_uri
 from ..access import navigation
 from ..common import state, texts, untrusted
 from ..common.engine import engine
-from ..common.untrusted import plain
+from ..common.untrusted import distinct, plain
 from ..components.thumbnails import thumbnails
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS, photo_of_shape
@@ -306,11 +306,12 @@ def _open(
 
 
 def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> str:
+    labels = distinct({label: plain(label) for label in classes})
     return state.choice(
         "label",
         classes,
         classes[0],
-        lambda: box.selectbox(f"Given {plain(factor)}", classes, format_func=plain, key="label"),
+        lambda: box.selectbox(f"Given {plain(factor)}", classes, format_func=labels.__getitem__, key="label"),
         f"the {factor}",
     )
 

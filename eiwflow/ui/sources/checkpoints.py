@@ -14,6 +14,7 @@ import streamlit as st
 from ... import project
 from ...analysis import SURVEY_IMAGES
 from ...files import stamp
+from ..common.untrusted import distinct
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
@@ -37,7 +38,7 @@ class CheckpointFile:
     Attributes:
         key: in the URL: the name of a bundled checkpoint, or the content hash of others, followed by the run's name if
             a newer run has the same content.
-        label: in the side bar.
+        label: in the side bar; :func:`checkpoint_files` makes it differ from those of the other files.
         path: the file.
         argument: its name on the command line; the file's name for an upload.
         run: the run's directory, or None.
@@ -56,7 +57,9 @@ class CheckpointFile:
 def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:
     """Return all checkpoints by key: bundled, saved among the runs, of runs at rest, and uploaded."""
     bundled = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
-    return {file.key: file for file in (*bundled, *_saved(), *_runs_at_rest()[0], *uploaded)}
+    files = {file.key: file for file in (*bundled, *_saved(), *_runs_at_rest()[0], *uploaded)}
+    labels = distinct({key: file.label for key, file in files.items()})
+    return {key: replace(file, label=labels[key]) for key, file in files.items()}
 
 
 def complaints() -> list[str]:

@@ -10,7 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ..common import state
-from ..common.untrusted import plain
+from ..common.untrusted import distinct, plain
 from . import checkpoints
 
 
@@ -47,11 +47,12 @@ def say(
     own = f"{key}-instead"
     take = choose or partial(state.set_choice, key)
     if instead:
+        labels = distinct(instead)
         place.selectbox(
             "Choose another",
             list(instead),
             index=None,
-            format_func=lambda option: instead[option],
+            format_func=labels.__getitem__,
             key=own,
             on_change=lambda: take(st.session_state[own]),
         )
