@@ -116,6 +116,22 @@ def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path)
     assert run_app(ck="three", data="photos32").selectbox(key="data").value == "photos32"
 
 
+def test_an_address_with_a_flow_and_a_data_set_shows_both_whatever_was_shown_before(three: Path) -> None:
+    at = run_app(ck="three", data="letters32")
+    addresses = [url(at)]
+    for key, value in (("data", "photos32"), ("ck", "one")):  # that flow's own data set
+        at.selectbox(key=key).set_value(value).run()
+        addresses.append(url(at))
+    assert [(address["ck"], address["data"]) for address in addresses] == [
+        ("three", "letters32"), ("three", "photos32"), ("one", "photos32"),
+    ]  # fmt: skip
+    for place in (1, 2, 0, 2, 1):  # Back, Forward, twice Back, …
+        at.query_params.update(addresses[place])
+        at.run()
+        shown = {key: at.selectbox(key=key).value for key in ("ck", "data")}
+        assert url(at) == addresses[place] and shown.items() <= addresses[place].items() and not at.info
+
+
 def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
     return write_checkpoint(tmp_path / "mine.safetensors", small_flow(**changes)).read_bytes()
 

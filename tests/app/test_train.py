@@ -328,12 +328,14 @@ def test_a_frozen_run_is_reported_and_can_be_killed(held: RunDirectory, monkeypa
 
 def test_a_run_that_ended_opens_in_every_page_and_gets_another_name() -> None:
     run = trained_run(6)
-    at = open_train()
+    at = open_train(data="photos32")
     assert not at.exception and not at.error
     assert "finished. After 6 of 6 steps" in sentences(at) and "on the test part" in sentences(at)
     digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
-    links = [link.proto.page for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
-    assert {"Levels", "latents", "weights"} & {*links} or len(links) > 4
+    links = [link.proto for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
+    assert {"Levels", "latents", "weights"} & {link.page for link in links} or len(links) > 4
+    # The data set is the flow's own, not that of the page before.
+    assert not any("data=" in link.query_string for link in links)
     assert not {"Pause", "Stop", "Resume"} & labels(at)
     at.text_input(key=f"title-{run.path.name}").set_value("mine").run()
     assert not at.exception and run.title == "mine" and "“mine”" in sentences(at)

@@ -68,6 +68,11 @@ def set_choice(key: str, value: object) -> None:
     _answer_url(key)
 
 
+def read_again(key: str) -> None:
+    """Let the present value of a choice in the URL count as a new one."""
+    st.session_state.get("_url", {}).pop(key, None)
+
+
 def forget_choice(key: str) -> None:
     """Forget a shared choice from a callback: the chosen thing was removed."""
     st.session_state.pop(key, None)

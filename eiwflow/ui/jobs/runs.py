@@ -165,7 +165,7 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
             st.markdown("Open it as it is now in")
             for entry in entries:
                 if st.button(entry.label, key=f"open-{entry.label}"):
-                    _open_now(run, entry.path, page.links)
+                    _open_now(run, entry.path, page)
         return
     file = next((file for file in checkpoints.checkpoint_files().values() if file.path == run.last_checkpoint), None)
     if file is None:
@@ -173,10 +173,10 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
     with st.container(horizontal=True):
         st.markdown("Open it in")
         for entry in entries:
-            st.page_link(entry.path, label=entry.label, query_params={**page.links, "ck": file.key})
+            st.page_link(entry.path, label=entry.label, query_params=page.links_to(file.key))
 
 
-def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
+def _open_now(run: RunDirectory, path: str, page: Visit) -> None:
     """Open a page on a copy of the run's last save, since the next save replaces the file."""
     from ...checkpoint import MAX_FILE_BYTES, CheckpointError
 
@@ -187,7 +187,7 @@ def _open_now(run: RunDirectory, path: str, links: dict[str, str]) -> None:
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
         return
     own_checkpoints.show(key)
-    st.switch_page(path, query_params={**links, "ck": key})
+    st.switch_page(path, query_params=page.links_to(key))
 
 
 # ---------------------------------------------------------------------- clicks

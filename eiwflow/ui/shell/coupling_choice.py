@@ -101,7 +101,7 @@ def without_weights(page: Page) -> None:
     names = [key for key in checkpoints.checkpoint_files() if key.endswith(WEIGHTED)]
     names.sort(key=lambda name: not name.startswith(page.checkpoint.info.data))  # a flow of the same images goes first
     if names:
-        link = {**page.links, "ck": names[0], "vs": "none"}
+        link = {**page.links_to(names[0]), "vs": "none"}
         st.page_link("pages/5_weights.py", label=f"Look at {plain(names[0])}, which has weights", query_params=link)
 
 

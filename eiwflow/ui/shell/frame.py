@@ -142,7 +142,8 @@ def _begin(
         other, _ = _open("vs", files[second], above, {NOTHING: "none", **labels})
     elif compare and companion != NOTHING:
         second, other = companion, _companion(files[companion], names[companion], box, above)
-    images = _images(checkpoint, of, box, above)
+    linked = st.query_params.get("ck") == chosen and "data" in st.query_params
+    images = _images(checkpoint, of, box, above, linked)
     photo, picked = _choose_image(images, above, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
@@ -344,17 +345,20 @@ def _checkpoint_uploader(box: DeltaGenerator) -> None:
 
 
 def _images(
-    checkpoint: Checkpoint, of: tuple[str, str], box: DeltaGenerator, above: DeltaGenerator
+    checkpoint: Checkpoint, of: tuple[str, str], box: DeltaGenerator, above: DeltaGenerator, linked: bool
 ) -> data_sets.Images:
+    """Draw the choice of a data set; ``linked`` says whether the URL names it together with the flow."""
     names = data_sets.names()
     if not names:
         above.error("There is no data set to look at: assets/data holds no .npz file.")
         raise _Stopped
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
-    # From a flow's own data set, another flow leads to that flow's data set.
+    # From a flow's own data set, another flow leads to that flow's data set, unless the URL names both.
     before, st.session_state["_trained_on"] = st.session_state.get("_trained_on", default), default
-    if before != default and st.session_state.get("_data") == before:
+    if before != default and linked:
+        state.read_again("data")
+    elif before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
     if (asked := state.wanted("data")) not in (None, *names):
         missing.say(above, "data", missing.data_set(str(asked), names), {name: name for name in names})

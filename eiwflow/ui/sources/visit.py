@@ -33,6 +33,10 @@ class Visit:
         """Return the name of an exported file."""
         return f"eiwflow-{self.label.lower()}-{what}.{suffix}"
 
+    def links_to(self, checkpoint: str) -> dict[str, str]:
+        """Return the URL's parameters for links to another checkpoint, which may show a data set of its own."""
+        return {key: text for key, text in self.links.items() if key != "data"} | {"ck": checkpoint}
+
     def key(self, what: str) -> str:
         """Return the key of an element, unique among columns."""
         return what
