@@ -92,6 +92,20 @@ def test_a_picture_is_beside_the_mean_over_the_images_that_are_counted() -> None
     assert {row["level"] for row in found.table(2)} == {2} and len(found.table()) == 2 * (2 + 4 + 4 + 8)
 
 
+def test_every_column_of_the_table_is_the_measure_of_its_name_channels_read_before_those_given() -> None:
+    found = made_up()
+    rows = iter(found.table())
+    for place in found.picture.places:
+        for side, count in (("read", 2), ("given", 4)):
+            own, others = getattr(found.picture, side)[place], getattr(found.images, side)[place]
+            for channel in range(count):
+                value, seen = own[0, channel], others[:, channel]
+                figures = [value, seen.mean(), seen.std(ddof=1), value - seen.mean()]
+                row = list(next(rows).values())
+                assert row[:4] == [*place, side, channel + 1] and row[4:] == pytest.approx(figures)
+    assert next(rows, None) is None
+
+
 def test_a_flow_without_weights_is_refused_with_what_to_do() -> None:
     flow = ready_flow(weights="none")
     for ask in (lambda: measure(flow, images(2)), lambda: freeze(flow, images(2))):

@@ -218,6 +218,7 @@ def test_words_name_the_level_that_moves_most() -> None:
     assert f"Level {way.moved[:-1].argmax() + 1} moves the picture most" in words.answer(way)
     assert [row["moves"] for row in way.table()] == ["1", "2", "3", "all"]
     assert [row["share_of_numbers"] for row in way.table()] == [0.5, 0.25, 0.25, 1.0]
+    assert [row["rms_pixel_change"] for row in way.table()] == way.moved.tolist()
     assert "a grey level is 3.9·10⁻³" in words.ends(way)
     json.dumps(words.report(way), allow_nan=False)
 
@@ -261,6 +262,14 @@ def test_norm_paths_are_those_of_the_latents_on_the_way() -> None:
     assert paths.norms["linear"][20, 1] == pytest.approx(middle.norm().item())
     both = a.levels[1].norm() + b.levels[1].norm()
     assert paths.norms["spherical"][20, 1] == pytest.approx(both.item() / 2)
+    for t in (0, 10, 40):
+        for level, (start, end) in enumerate(zip(a.levels, b.levels, strict=True)):
+            way = (1 - t / 40) * start + t / 40 * end
+            length = (1 - t / 40) * start.norm() + t / 40 * end.norm()
+            assert paths.norms["linear"][t, level] == pytest.approx(way.norm().item())
+            assert paths.norms["spherical"][t, level] == pytest.approx(length.item())
+    row = next(row for row in paths.table() if (row["path"], row["level"], row["t"]) == ("linear", 2, 0.25))
+    assert row["norm"] == paths.norms["linear"][10, 1] and row["root_dimensions"] == pytest.approx(math.sqrt(32))
 
 
 def test_total_norm_is_that_of_all_levels_together() -> None:
