@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -183,6 +184,22 @@ def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
     padded, resized = (data_sets.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
     assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
     assert padded.key != resized.key and (padded.remade, resized.remade) == (False, True)
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_averages_of_a_large_flow_are_over_the_first_images(monkeypatch: pytest.MonkeyPatch, is_large: bool) -> None:
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: is_large)
+    monkeypatch.setattr(checkpoints, "FEW_IMAGES", 5)
+    pixels, grain = torch.arange(18, dtype=torch.uint8).view(18, 1, 1, 1), np.arange(9.0)
+    images = data_sets.Images(
+        "s", pixels[9:], pixels[:9], "A note.", False, (4, 1, 1, 0, 2, 2, 3, 3, 4), {"grain": grain}
+    )
+    few = data_sets.few(images, small_flow().config)
+    count = 5 if is_large else 9
+    assert few.test.flatten().tolist() == list(range(count))
+    assert few.reference.flatten().tolist() == list(range(9, 9 + count))
+    assert few.sources == images.sources[:count] and few.factors["grain"].tolist() == list(range(count))
+    assert few.note.startswith("A note.") and ("over the first 5 test images" in few.note) is is_large
 
 
 def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
