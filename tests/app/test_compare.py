@@ -359,7 +359,7 @@ def test_arms_move_in_lock_step_to_the_step_and_by_the_measure_of_the_link(with_
     at = visit(study="recorded")
     assert not at.exception and not at.error
     moving = [figure for figure in figures(at) if figure.get("frames")]
-    assert len(moving) == 1  # curves
+    assert [y_title(figure) for figure in moving] == ["bits/dim on test crops"]  # curves
     steps = [[frame["name"] for frame in figure["frames"]] for figure in moving]
     assert all(one == steps[0] for one in steps)
     assert len(steps[0]) >= 20

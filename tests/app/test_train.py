@@ -517,6 +517,12 @@ def test_without_a_setting_the_home_folder_is_read_by_this_machine_alone(
     assert folders.data_roots() == ([Path.home().resolve()] if home else [])
 
 
+def test_a_cpu_is_described_by_its_threads_of_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presets, "threads", lambda: 3)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert presets.devices.__wrapped__()["cpu"] == "3 of 8 cores"
+
+
 def test_a_run_from_the_page_is_not_endless() -> None:
     settings = {"iterations": presets.MOST_ITERATIONS + 1, "batch": 8}
     with pytest.raises(ConfigError, match=r"^iterations is 200,001; a run from this page has at most 200,000"):

@@ -127,7 +127,9 @@ def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> 
     at = open_weights(seed="3")
     before = figures_of(at)["channels"]["data"]
     assert len(before) == 2
-    at.slider(key="amount-grain").set_value(9.0).run()
+    slider = at.slider(key="amount-grain")
+    assert (slider.min, slider.max, slider.step, slider.value) == (0, 30, 1, 0)  # grey levels
+    slider.set_value(9.0).run()
     after = figures_of(at)["channels"]["data"]
     assert len(after) == 3 and after[2]["y"] == before[0]["y"] != after[0]["y"]
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
