@@ -596,6 +596,9 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     assert said == ["1 training comes before yours.", "2 trainings come before yours."]
     second.button(key="leave-queue").click().run()
     assert len(queue.waiting()) == 1 and "before yours" not in shown(second)
+    queues.own().refusal = "The disk is full."
+    assert "Your training was not started: The disk is full." in shown(second.run())
+    assert "not started" not in shown(second.run())  # once is enough
     come(roles.TEACHER)
     teacher = visit_page(CLASS)
     assert "entropy on faces16, 1,400 steps" in shown(teacher)
