@@ -129,6 +129,16 @@ def test_a_page_with_a_slider_through_the_training_needs_no_pandas(bundle, path:
 
 
 @pytest.mark.usefixtures("without_pandas")
+def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
+    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S).switch_page("pages/0_lesson.py")
+    at.session_state["_lesson_photo"] = {"error": "No picture."}
+    at.run()
+    assert not at.exception and json.loads(at.get("bidi_component")[-1].proto.json) == [
+        {"photo": {"error": "No picture."}}
+    ]
+    assert "pandas" not in sys.modules
+
+
 def test_a_film_has_each_sample_at_the_place_of_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(scrubber.st, "html", lambda html: drawn.append(str(html)))
@@ -171,16 +181,6 @@ def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(mon
     drawn[-1]["on_picked_change"]()
     assert choices == [each - 1] and strip(each - 1) == pages[2]
     assert strip(2) == pages[0]  # chosen elsewhere
-
-
-def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S).switch_page("pages/0_lesson.py")
-    at.session_state["_lesson_photo"] = {"error": "No picture."}
-    at.run()
-    assert not at.exception and json.loads(at.get("bidi_component")[-1].proto.json) == [
-        {"photo": {"error": "No picture."}}
-    ]
-    assert "pandas" not in sys.modules
 
 
 def test_the_results_that_pages_are_promised_are_those_of_the_measures() -> None:
