@@ -78,29 +78,39 @@ def open_to_append(path: Path) -> BinaryIO:
     return open(path, "ab", opener=lambda *_: open_regular(path, follow=False, access=access))
 
 
-def read_bytes(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int, follow: bool = True) -> bytes:
     """Return the content of a regular file of at most ``most`` bytes.
+
+    ``follow`` tells, here and below, whether a link is followed. In the folder of a stranger's run or study it may lead
+    to any file of this user, whose content a page would show.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger.
 
     """
-    with open(open_regular(path, most), "rb") as file:
-        content = file.read(most + 1)
+    with open(open_regular(path, most, follow), "rb") as file:
+        content = _read(file, most + 1)
     if len(content) > most:  # it has grown since its size was read
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes, the most that are read")
     return content
 
 
-def read_start(path: Path, most: int) -> bytes:
+def _read(file: BinaryIO, most: int) -> bytes:
+    content: bytes | None = file.read(most)
+    if content is None:  # of a file of the system, which would be waited for
+        raise OSError(errno.EAGAIN, "nothing can be read from it now")
+    return content
+
+
+def read_start(path: Path, most: int, follow: bool = True) -> bytes:
     """Return at most the first ``most`` bytes of a regular file, however large it is.
 
     Raises:
         OSError: it cannot be read, or is no regular file.
 
     """
-    with open(open_regular(path), "rb") as file:
-        return file.read(most)
+    with open(open_regular(path, follow=follow), "rb") as file:
+        return _read(file, most)
 
 
 def webp_pixels(start: bytes) -> int:
@@ -129,20 +139,20 @@ def webp_pixels(start: bytes) -> int:
     return width * height
 
 
-def read_end(path: Path, most: int) -> bytes:
+def read_end(path: Path, most: int, follow: bool = True) -> bytes:
     """Return at most the last ``most`` bytes of a regular file, however large it is.
 
     Raises:
         OSError: it cannot be read, or is no regular file.
 
     """
-    with open(open_regular(path), "rb") as file:
+    with open(open_regular(path, follow=follow), "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-        return file.read(most)
+        return _read(file, most)
 
 
 def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Return the document in a JSON file of at most ``most`` bytes.
+    """Return the document in a JSON file of at most ``most`` bytes; a link is not followed.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger.
@@ -151,7 +161,7 @@ def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (wha
 
     """
     try:
-        document = json.loads(read_bytes(path, most))
+        document = json.loads(read_bytes(path, most, follow=False))
         if not is_text(json.dumps(document, ensure_ascii=False, allow_nan=False)):
             raise ValueError("not a text, though JSON")
     except RecursionError:
@@ -209,12 +219,12 @@ def visible(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
-def complaint(path: Path, most: int | None = None) -> str:
+def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:
     """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:
         if not path.is_symlink() and not path.exists():
             return ""
-        os.close(open_regular(path, most))
+        os.close(open_regular(path, most, follow))
     except OSError as error:
         return reason(error)
     return ""

@@ -136,7 +136,7 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
 
     """
-    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS).split(b"\n", MAX_LINES)[:-1]
+    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS, follow=False).split(b"\n", MAX_LINES)[:-1]
     records = []
     room = MAX_VALUES
     for line in lines:
@@ -182,8 +182,8 @@ def read_samples(folder: Path) -> dict[int, bytes]:
     for step, path in sample_files(folder).items():
         if len(samples) == MAX_MONTAGES:
             break
-        if 0 < files.webp_pixels(files.read_start(path, 30)) <= MAX_MONTAGE_PIXELS:
-            content = files.read_bytes(path, MAX_SAMPLES)
+        if 0 < files.webp_pixels(files.read_start(path, 30, follow=False)) <= MAX_MONTAGE_PIXELS:
+            content = files.read_bytes(path, MAX_SAMPLES, follow=False)
             if (room := room - len(content)) < 0:
                 break
             samples[step] = content

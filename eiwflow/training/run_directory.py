@@ -248,7 +248,8 @@ class WorkFolder:
     def asked(self) -> str:
         """Return the request to the process that trains the run; empty without a request."""
         with contextlib.suppress(OSError):
-            if (text := files.read_start(self._request, 16).decode(errors="replace").strip()) in ("stop", "pause"):
+            text = files.read_start(self._request, 16, follow=False).decode(errors="replace").strip()
+            if text in ("stop", "pause"):
                 return text
         return ""
 
@@ -277,7 +278,7 @@ class WorkFolder:
         log = self.path / "log.txt"
         with contextlib.suppress(OSError):
             if log.stat().st_size > MAX_LOG:
-                end = files.read_end(log, MAX_LOG // 2).partition(b"\n")[2]
+                end = files.read_end(log, MAX_LOG // 2, follow=False).partition(b"\n")[2]
                 with open(files.open_regular(log, follow=False, access=os.O_RDWR), "r+b") as file:
                     file.write(end)
                     file.truncate()
@@ -285,7 +286,7 @@ class WorkFolder:
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of ``log.txt``."""
         with contextlib.suppress(OSError):
-            end = files.read_end(self.path / "log.txt", 200 * lines).decode(errors="replace")
+            end = files.read_end(self.path / "log.txt", 200 * lines, follow=False).decode(errors="replace")
             return "\n".join(end.splitlines()[-lines:])
         return ""
 
@@ -442,7 +443,7 @@ class RunDirectory(WorkFolder):
     def title(self) -> str:
         """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
-            text = files.read_start(self.path / "title.txt", 4 * MAX_TITLE).decode(errors="replace")
+            text = files.read_start(self.path / "title.txt", 4 * MAX_TITLE, follow=False).decode(errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE].strip():
                 return text
         with contextlib.suppress(ValueError):
@@ -580,7 +581,7 @@ class RunDirectory(WorkFolder):
         return [
             f"{path.relative_to(self.path)} of the run {files.printable(self.path.name)} cannot be read: {why}."
             for path, most in bounds.items()
-            if (why := files.complaint(path, most))
+            if (why := files.complaint(path, most, follow=path in (self.resume_file, self.last_checkpoint)))
         ]
 
 

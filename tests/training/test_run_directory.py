@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from eiwflow import files
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import run_directory
-from eiwflow.training.history import read_records
+from eiwflow.training.history import read_records, read_samples
 from eiwflow.training.recipe import Recipe, recording_steps
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, runs_root
@@ -292,6 +292,29 @@ def test_a_file_that_becomes_a_link_while_it_is_exported_is_left_out(tmp_path, m
     monkeypatch.setattr(files, "walk", lambda folder: iter(found))
     with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
         assert archive.namelist() == [f"{run.path.name}/config.json"]
+
+
+def test_links_of_a_strangers_run_show_nothing_of_the_files_that_they_lead_to(tmp_path):
+    run = tiny_run(tmp_path / "runs")
+    train(run, images=tiny_data())
+    title, recipe = run.title, run.config()
+    montage = max(run.samples.glob("*.webp"))
+    links = ["title.txt", "log.txt", "status.json", "metrics.jsonl", f"samples/{montage.name}"]
+    kept = {name: (run.path / name).read_bytes() for name in links[2:]}
+    for number, name in enumerate(links):
+        secret = tmp_path / f"secret {number}"
+        secret.write_bytes(kept.get(name, b"secret"))
+        (run.path / name).unlink(missing_ok=True)
+        (run.path / name).symlink_to(secret)
+    assert (run.title, run.log_end(), run.config()) == (title, "", recipe)
+    assert not read_records(run.path / "metrics.jsonl") and run.status().get("state") != "finished"
+    with pytest.raises(OSError, match="it is a link, not a file"):
+        read_samples(run.samples)
+    assert sum("it is a link, not a file" in complaint for complaint in run.complaints()) == len(links)
+    (run.path / "config.json").replace(tmp_path / "config.json")
+    (run.path / "config.json").symlink_to(tmp_path / "config.json")
+    with pytest.raises(RunError, match=r"config\.json of .* is not readable"):
+        run.config()
 
 
 def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, monkeypatch):

@@ -148,7 +148,7 @@ def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
 
     samples = list(run.sample_files().items())
     try:
-        content = files.read_bytes(samples[-1][1], MAX_SAMPLES) if samples else b""
+        content = files.read_bytes(samples[-1][1], MAX_SAMPLES, follow=False) if samples else b""
     except OSError:
         return None
     return (samples[-1][0], content) if 0 < files.webp_pixels(content) <= MAX_MONTAGE_PIXELS else None
