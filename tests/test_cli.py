@@ -645,13 +645,35 @@ def test_a_folder_of_samples_is_not_there_before_it_is_whole(place, tmp_path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and len(list((tmp_path / "a").iterdir())) == 20
 
 
+def test_of_two_who_sample_into_one_empty_folder_neither_touches_the_others_pictures(place, tmp_path, monkeypatch):
+    decode, theirs = MultiScaleFlow.decode, tmp_path / "000001.png"
+
+    def meanwhile(flow, latents):
+        theirs.write_bytes(b"theirs")
+        return decode(flow, latents)
+
+    monkeypatch.setattr(MultiScaleFlow, "decode", meanwhile)
+    assert "File exists" in refused("sample", place / "good.safetensors", "--n", 3, "--out", tmp_path)
+    assert [*tmp_path.iterdir()] == [theirs] and theirs.read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 16), (3, 16, 8)])
+def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_path, shape):
+    flow = tiny_flow(shape=shape)
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    (tmp_path / "pictures").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3), dtype=np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    assert json_of("evaluate", tmp_path / "flow.safetensors", "--data", tmp_path / "pictures")["n"] > 0
+
+
 @pytest.mark.parametrize("name", ["a.npy", "a"])
 def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, name):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(files.os, "fsync", full)
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("eiwflow.analysis.samples.png_file", full)
     line = refused("sample", place / "good.safetensors", "--n", 3, "--out", tmp_path / name)
     assert line == "eiwflow sample: No space left on device.\n"
 

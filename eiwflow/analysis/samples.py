@@ -80,7 +80,7 @@ def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
 
     Raises:
         ConfigError: the folder is not empty.
-        OSError: it cannot be written.
+        OSError: it cannot be written, or another process writes into it.
 
     """
     if not folder.exists():
@@ -96,8 +96,10 @@ def _write(folder: Path, images: Iterable[np.ndarray]) -> None:
     paths: list[Path] = []
     try:
         for number, image in enumerate(image for part in images for image in part):
-            paths.append(folder / f"{number:06d}.png")
-            paths[-1].write_bytes(png_file(image))
+            path = folder / f"{number:06d}.png"
+            with open(path, "xb") as file:  # another process may write into the same folder
+                paths.append(path)
+                file.write(png_file(image))
     except BaseException:  # half a folder would look whole, and be refused the next time
         for path in paths:
             path.unlink(missing_ok=True)
