@@ -146,12 +146,14 @@ def test_letters_and_faces_have_the_attributes_that_are_promised() -> None:
 def test_lightness_is_the_grey_level_that_pillow_makes_of_a_colour(marked: ImageData) -> None:
     inks = np.array([[200, 30, 40], [20, 180, 60], [10, 40, 220]], np.float32)
     letters = {"letter": np.array(list("ABA")), "ink": inks, "paper": 255 - inks, "rotation": np.zeros(3)}
-    letters |= {name: np.ones(3, np.float32) for name in ("light", "light_direction", "grain")}
+    grain = np.array([1.0, 2.0, 8.0], np.float32)
+    letters |= {"light": np.ones(3, np.float32), "light_direction": np.ones(3, np.float32), "grain": grain}
     written = replace(marked, factors={name: Factor(values, values) for name, values in letters.items()})
 
     def grey(colour: tuple[int, ...] | str) -> int:
         return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
 
+    assert attributes.attribute_values(written, "test")["grain"] / np.log(2) == pytest.approx([0, 1, 3])
     skins = [grey(colour) for colour in marked.factors["skin_color"].test.tolist()]
     assert len(set(skins)) == 2 and attributes.attribute_values(marked, "test")["skin"] == pytest.approx(skins, abs=1)
     for name in ("ink", "paper"):

@@ -297,6 +297,9 @@ def test_grain_contrast_and_light_are_what_they_say() -> None:
     assert (light[0], light[-1]) == (50, 150) and light == sorted(light)
     extremes = torch.tensor([[[[0, 100, 250]]]], dtype=torch.uint8)
     assert changed(extremes, "contrast", 2.0).tolist() == [[[[0, 83, 255]]]]
+    # Around the mean of all values, so that less contrast leaves less of a tint.
+    tinted = torch.tensor([40, 120, 200], dtype=torch.uint8)[None, :, None, None].expand(1, 3, 2, 2)
+    assert changed(tinted, "contrast", 0.5)[0, :, 0, 0].tolist() == [80, 120, 160]
     half = changed(images(1, 3), "contrast", 0.5).double()
     assert half.std().item() == pytest.approx(images(1, 3).double().std().item() / 2, rel=0.02)
 

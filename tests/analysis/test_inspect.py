@@ -157,8 +157,8 @@ def gaussians(std, n=64, channels=4, side=16):
 
 def test_the_entropies_of_known_gaussians_are_found(checkpoint, monkeypatch):
     features, kept, emitted = gaussians(1.0, channels=8), gaussians(0.5), gaussians(3.0)
-    zeros = torch.zeros_like(emitted)
-    level = LevelTrace(1, features, features, torch.arange(8), None, kept, emitted, zeros, zeros, emitted, {})
+    zeros, noise = torch.zeros_like(emitted), emitted / 3
+    level = LevelTrace(1, features, features, torch.arange(8), None, kept, emitted, zeros, zeros, noise, {})
     monkeypatch.setattr(module, "trace_of_test_images", lambda *_: Trace(features, [level, level], zeros))
     first = inspect(checkpoint(), tiny_data())["levels"][0]
     assert first["entropy_kept"] == pytest.approx(GAUSSIAN_ENTROPY + math.log(0.5), abs=0.03)

@@ -120,6 +120,10 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     river = rank_river(record_of(DRIFTING), 1)
     np.testing.assert_array_equal(river.churn, [0, 1, 0.5])
     np.testing.assert_array_equal(river.crossing[2], [False, True, True, False])
+    order, redundancy = np.arange(4), np.array([[0.4, 0.3, 0.1, 0.0]] * 2)
+    images, rules = ImageOrders(order, redundancy, 2), alternatives(redundancy[0], order, 2)
+    row = ShuffleReport(1, "entropy", order, 2, river, images, rules).summary()
+    assert (row["churn_at_first_step"], row["churn_at_last_step"]) == (0, 0.5)
     np.testing.assert_array_equal(river.ranks[1], [2, 3, 0, 1])
     assert words.over_training(river) == (
         "Sorted again, no channel would change sides at step 0, 4 at most (step 10) and 2 at step 100."

@@ -111,10 +111,13 @@ def test_the_words_say_what_a_study_was_evaluated_on_and_that_cpu_was_equal(stud
 
 
 def test_a_control_claims_nothing_or_owns_up_to_it(study_of):
+    seen = ()
     for difference, end in ((0.0, "It claims no difference, as it should."), (0.1, "there is none.")):
         study = study_of(arms({f"random/{P}": 4.0, f"{AGAIN}/{P}": 4.0 + difference}, 8))
         assert words.control(control(study)).endswith(end)
         assert report(study)["control"] == words.control(control(study))
+        seen += control(study)
+    assert words.control(seen).endswith("there is none.")  # of two priors one claims
 
 
 def test_a_study_is_too_short_where_a_run_saw_fewer_images_than_in_the_shortest_bundled_study(study_of):

@@ -180,6 +180,11 @@ def test_a_report_states_the_ladder_as_leads(study):
     for answer in result["ladder"]["answers"].values():
         said = rf"{answer['lead']:+.4f}".replace("+", r"\+") + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
         assert any(re.fullmatch(said, line) for line in lines), said
+    for rung in result["ladder"]["rungs"][1:]:
+        low, high = (f"{rung['step'][end]:+.4f}" for end in ("low", "high"))
+        said = f"{rung['step']['lead']:+.4f}  [{low}, {high}]  {rung['step']['claim']:13}  {rung['name']}"
+        assert said in lines
+    assert rung["step"]["lead"] != rung["saved"]["lead"]
     (row,) = (row for row in result["comparisons"] if row["contrast"].endswith(" − last (random init), conditional"))
     assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
         result

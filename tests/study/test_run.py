@@ -275,10 +275,13 @@ def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, da
     assert numbers(more) == numbers(whole) and whole.looks == ()
 
 
-def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, data):
-    recipe, out = tiny_study(data, iterations=1, seeds=1), tmp_path / "study"
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, data, part):
+    recipe, out = tiny_study(data, iterations=1, seeds=1, arms=ARMS[:1]), tmp_path / "study"
     run_study(recipe, out)
-    write_npz(data, train=63)
+    parts = dict(np.load(data))
+    parts[part][-1, 0, 0, 0] ^= 1
+    np.savez(data, **parts)
     with pytest.raises(RunError, match="of other images than"):
         run_study(recipe, out)
 
