@@ -64,6 +64,15 @@ def test_differences_of_log_p_are_in_bits_a_dimension(flow, written, monkeypatch
     assert found["log_prob"] == pytest.approx(1, abs=1e-3)
 
 
+def test_the_difference_of_noise_is_the_largest_of_all_levels(flow, written, monkeypatch):
+    def off(x):
+        first, *others = flow.encode(x).levels
+        return [first + 1, *others]
+
+    monkeypatch.setitem(EXPORTS, "encode", lambda flow: off)
+    assert differences(flow, {"encode": written[1] / "encode.onnx"})["encode"] == pytest.approx(1, abs=1e-3)
+
+
 def test_a_link_in_the_folder_is_replaced_and_not_written_through(written):
     _, folder = written
     assert (folder.parent / "elsewhere").read_text() == "precious"

@@ -585,7 +585,9 @@ def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     assert queue.of(student).recipe.iterations == 1400
     at.button(key="start-minute").click().run()
     assert "You have a training in the queue or under way" in shown(at)
-    assert "1 waits" in shown(visit_page(CLASS))
+    of_class = shown(visit_page(CLASS))
+    assert "1 waits" in of_class
+    assert "at most 2,000 steps and 5 minutes, 200 MiB of runs and 64 MiB of uploads for each of you" in of_class
     come()
     second = visit_page(TRAIN)
     second.button(key="start-minute").click().run()

@@ -114,6 +114,10 @@ def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     assert {"Start", "Start with these settings"} == labels(at) and len(at.button) == len(PRESETS) + 1
     measured = json.loads((presets.PICTURES / "minute.json").read_bytes())
     minutes = measured["cpu_seconds"] / 60
+    minute = PRESETS["minute"]
+    assert minute["levels"] != minute["steps"]
+    said = f"16×16 pixels, {minute['levels']} levels of {minute['steps']} steps, width {minute['width']}; "
+    assert said in presets.settings_in_words("minute")
     assert f"after {minutes:.1f} CPU minutes: {measured['test_bits_per_dim']:.2f} bits/dim on faces16" in sentences(at)
     assert not charts(at)
 

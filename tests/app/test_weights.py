@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis import coupling_weights as couplings
@@ -135,6 +140,10 @@ def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> 
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
     images = data_sets.images("faces16", (3, 32, 32), 8)
     noisy = couplings.changed(images.test[13:14], "grain", 9.0, 3)
+    (told,) = (element.proto.body for element in at.get("html") if "with grain 9" in element.proto.body)
+    sent = re.findall(r"data:image/png;base64,([^\"]+)", told)[1]  # beside the picture without grain
+    drawn = np.array(Image.open(io.BytesIO(base64.b64decode(sent))))
+    assert np.array_equal(drawn, noisy[0].permute(1, 2, 0).numpy())
     place = at.selectbox(key="coupling").value
     found = couplings.PictureWeights(
         couplings.measure(checkpoint.flow, noisy, 3), couplings.measure(checkpoint.flow, images.test[:12])

@@ -367,6 +367,11 @@ def test_codecs_are_given_their_best(tmp_path: Path):
             alone[kind] += len(file.getvalue())
     sizes = lossless_sizes(given)
     assert all(sizes[kind] < alone[kind] for kind in alone)
+    rows = [np.concatenate([picture.pixels for picture in given[row : row + 3]], axis=1) for row in (0, 3, 6)]
+    for kind, settings in {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 100, "method": 6}}.items():
+        file = io.BytesIO()
+        Image.fromarray(np.concatenate(rows)).save(file, kind.upper(), **settings)
+        assert sizes[kind] == len(file.getvalue())
 
 
 @pytest.mark.parametrize(("shape", "count"), [((3, 16_384, 1), 1), ((16_384, 2, 1), 1), ((2, 2_000, 1), 100)])

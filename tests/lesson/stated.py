@@ -108,6 +108,7 @@ def passed_on() -> list[float]:
     flow, images = bundled().flow, data.load(default.DATA, download=False)
     shuffle, start = flow.levels[0].shuffle, build.before_training(Pack(), bundled(), images)
     assert shuffle is not None and start is not None
+    assert np.allclose(start["redundancy"], opened(default.pack())[0]["before"]["redundancy"], atol=1e-3)
     kept = len(shuffle.order) - flow.latent_shapes()[0][0]
     after = redundancy(flow.trace(many()).levels[0].features).mean(dim=0)
     structures = [each.clamp_min(0) for each in (after, torch.tensor(start["redundancy"]))]
