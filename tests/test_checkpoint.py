@@ -405,7 +405,7 @@ REFUSED = {
     # Values.
     "a NaN": (
         holding("levels.1.steps.0.actnorm.bias", filled(float("nan"))),
-        "levels.1.steps.0.actnorm.bias", "finite", "not",
+        "tensor 'levels.1.steps.0.actnorm.bias' of level 2", "finite", "not",
     ),
     "an order that names a channel twice": (
         holding("levels.0.shuffle.order", lambda t: t[[0, *range(11)]]),
