@@ -6,9 +6,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.common import state
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Upload
@@ -130,6 +132,22 @@ def test_an_address_with_a_flow_and_a_data_set_shows_both_whatever_was_shown_bef
         at.run()
         shown = {key: at.selectbox(key=key).value for key in ("ck", "data")}
         assert url(at) == addresses[place] and shown.items() <= addresses[place].items() and not at.info
+
+
+def test_forward_shows_what_it_left_also_if_back_was_not_drawn_to_its_end(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = visit_page(SHUFFLE, ck="one", data="photos32", image="3", seed="7", level="1", vs="three")
+    left = url(at)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(state, "write_url", lambda _: st.stop())
+        at.query_params.update(ck="two", data="faces16", image="4", seed="8", level="2", vs="one")
+        assert at.run().number_input(key="seed").value == 8
+    at.query_params.update(left)
+    at.run()
+    assert not at.exception and url(at) == left
+    for key, kind in (("ck", "selectbox"), ("data", "selectbox"), ("vs", "selectbox"), ("seed", "number_input")):
+        assert str(getattr(at, kind)(key=key).value) == left[key]
 
 
 def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:

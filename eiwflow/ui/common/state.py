@@ -30,9 +30,11 @@ def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[
         name: of the choice in a sentence, by default the key.
 
     """
-    _put(key, _asked(key, options, default, name), options)
-    st.session_state["_" + key] = draw()
-    return st.session_state["_" + key]
+    value, by_url = _asked(key, options, default, name)
+    _put(key, value, options)
+    drawn = draw()
+    _keep(key, drawn, by_url)
+    return drawn
 
 
 def clamped_choice(key: str, options: range, visible: range, default: int, draw: Callable[[], object]) -> int:
@@ -48,8 +50,8 @@ def clamped_choice(key: str, options: range, visible: range, default: int, draw:
     """
     on_screen = f"_shown_{key}"
     # An unmoved widget keeps the wanted value, also where the page cannot show it.
-    wanted = _asked(key, options, default, key, visible=st.session_state.get(on_screen))
-    st.session_state["_" + key] = wanted
+    wanted, by_url = _asked(key, options, default, key, visible=st.session_state.get(on_screen))
+    _keep(key, wanted, by_url)
     st.session_state[on_screen] = min(wanted, visible[-1])
     _put(key, st.session_state[on_screen], visible)
     draw()
@@ -58,8 +60,10 @@ def clamped_choice(key: str, options: range, visible: range, default: int, draw:
 
 def hidden_choice(key: str, options: Sequence[Option], default: Option, name: str = "") -> Option:
     """Return a shared choice that no widget shows; :func:`set_choice` changes it."""
-    st.session_state[key] = st.session_state["_" + key] = _asked(key, options, default, name)
-    return st.session_state[key]
+    value, by_url = _asked(key, options, default, name)
+    st.session_state[key] = value
+    _keep(key, value, by_url)
+    return value
 
 
 def set_choice(key: str, value: object) -> None:
@@ -134,21 +138,33 @@ def _put(key: str, value: object, *choices: Sequence[object]) -> None:
     stood[key] = here
 
 
-def _asked(key: str, options: Sequence[Option], default: Option, name: str, visible: object = None) -> Option:
+def _keep(key: str, value: object, by_url: bool) -> None:
+    """Keep the value of a choice. The URL that asked for it is answered, also if this run ends before it is written."""
+    st.session_state["_" + key] = value
+    if by_url:
+        _answer_url(key)
+
+
+def _asked(
+    key: str, options: Sequence[Option], default: Option, name: str, visible: object = None
+) -> tuple[Option, bool]:
     """Return the wanted option: of the widget if it was moved, else of the URL, else the surviving value.
+
+    The second value is whether the URL has a new value, available or not.
 
     A surviving value, or a ``visible`` value in place of a hidden one, is no move.
     """
     survived = st.session_state.get("_" + key, st.session_state.get(key, default))
     if (there := st.session_state.get(key, survived)) not in (visible, survived) and there in options:
-        return there
+        return there, False
     url, written = st.query_params.get(key), st.session_state.get("_url", {}).get(key)
-    wanted = None if url is None or url == written else _find(options, url)
+    by_url = url is not None and url != written
+    wanted = _find(options, url) if url is not None and by_url else None
     value = survived if wanted is None else wanted
     chosen = value if value in options else default
-    if wanted is None and url is not None and url != written:
+    if wanted is None and by_url:
         note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(chosen)}.")
-    return chosen
+    return chosen, by_url
 
 
 def _find(options: Sequence[Option], text: str) -> Option | None:
