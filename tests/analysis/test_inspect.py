@@ -50,6 +50,20 @@ def test_every_key_of_the_issue_is_there(checkpoint):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+def test_the_table_of_the_file_has_every_field_of_its_document(checkpoint):
+    loaded = checkpoint()
+    rows = {(row["group"], row["field"]): row["value"] for row in inspect(loaded, None)["tables"]["file"]}
+    info, config = loaded.info, loaded.info.config.to_dict()
+    said = {("flow", name): "3×8×8" if name == "shape" else str(value) for name, value in config.items()}
+    said |= {("training", name): value for name, value in (("data", "planes"), ("step", "7"), ("seed", "5"))}
+    said |= {("training", name): str(value) for name, value in info.recipe.items()}
+    said |= {("measured then", name): str(value) for name, value in info.metrics.items()}
+    said |= {("measured then", "temperature"): str(info.temperature)}
+    said |= {("software", name): version for name, version in info.versions.items()}
+    said |= {("file", "sha256"): loaded.sha256, ("file", "command"): "python -m eiwflow train"}
+    assert rows == said
+
+
 def test_parameters_are_those_of_the_density(checkpoint):
     splits = ("entropy", "variance-reversed", "entropy+pooled")
     shuffle, static, weighted = (inspect(checkpoint(split=split), None) for split in splits)

@@ -19,14 +19,14 @@ from tests.words import SPLITS
 def looked_at(**fields: object) -> tuple[Anatomy, Inversion]:
     """Return make and inversion of a small flow."""
     flow = tiny_flow(**fields)
-    size = flow.config.shape[1]
-    images = torch.from_numpy(planes(4, size, flow.config.shape[0])).permute(0, 3, 1, 2).contiguous()
+    colours, *size = flow.config.shape
+    images = torch.from_numpy(planes(4, (size[0], size[1]), colours)).permute(0, 3, 1, 2).contiguous()
     return anatomy(flow), inversion(flow, images)
 
 
 FLOWS = pytest.mark.parametrize(
     "fields",
-    [{}, {"levels": 1}, {"levels": 3, "steps": 2}, {"shape": (1, 64, 64), "levels": 6}, {"prior": "standard"}],
+    [{}, {"levels": 1}, {"levels": 3, "steps": 2}, {"shape": (1, 64, 64), "levels": 6}, {"shape": (3, 16, 8)}],
     ids=str,
 )
 
@@ -50,6 +50,12 @@ def test_every_level_names_its_parts_and_their_parameters(fields: dict) -> None:
     made, _ = looked_at(**fields)
     html = figures.strip(made)
     for level in made.levels:
+        entering, inside, kept, emitted = (
+            "×".join(map(str, shape or ())) for shape in (level.shape_in, level.shape, level.kept, level.emitted)
+        )
+        on = f"{kept} passed on · " if kept else ""
+        head = f"<h4>Level {level.number}</h4><p>{entering},<br>squeezed to {inside}</p>"
+        assert head in html and f"<p>{on}{emitted} factored out</p>" in html
         assert f"<h4>Level {level.number}</h4>" in html and f">{level.total:,}</td>" in html
         assert all(f">{count:,}</td>" in html for count in level.parameters.values() if count)
     assert f">{made.total:,}</td>" in html and html.count("<section>") == 1 + len(made.levels)

@@ -183,6 +183,21 @@ def test_matrix_is_blue_above_the_split_line_and_orange_below_it() -> None:
     assert (np.diff(blue - red) < 0).all()  # the farther from the line, the deeper
 
 
+@pytest.mark.parametrize("channels", [12, 32], ids=["lines", "matrix"])
+def test_sides_of_the_split_line_are_named_and_shaded_where_they_are(channels: int) -> None:
+    river = river_of(channels)
+    layout = shuffle.rank_river(river).layout
+    (line,) = (shape.y0 for shape in layout.shapes if shape.y0 == shape.y1)
+    assert line == river.passed_on + 0.5
+    low, high = layout.yaxis.range  # upside down: the first rank is at the top
+    names = {note.text: low + note.y * (high - low) for note in layout.annotations}
+    middles = {"<b>passed on</b>": (0.5 + line) / 2, "<b>factored out</b>": (line + channels + 0.5) / 2}
+    assert names == pytest.approx(middles, abs=0.2)
+    bands = {shape.fillcolor: (shape.y0 + shape.y1) / 2 for shape in layout.shapes if shape.fillcolor}
+    if bands:  # a matrix has the colours of its cells
+        assert bands[palette.KEPT] < line < bands[palette.EMITTED]
+
+
 @pytest.mark.parametrize("records", [2, 5, 49])
 def test_names_of_channels_stand_inside_the_river_on_both_sides(records: int) -> None:
     figure = shuffle.rank_river(river_of(24, records))
