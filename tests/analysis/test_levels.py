@@ -319,6 +319,11 @@ def test_a_flow_that_diverged_is_named_by_its_level_before_anything_is_measured(
         flow.levels[1].steps[0].actnorm.log_scale.fill_(800.0)
     with pytest.raises(NonFiniteError, match="Level 2 of the flow"):
         next(traces(flow, images(2)))
+    flow = ready_flow(prior="conditional")
+    with torch.no_grad():
+        flow.levels[0].split.prior.bias.fill_(torch.inf)  # of the level's noise alone
+    with pytest.raises(NonFiniteError, match="Level 1 of the flow"):
+        next(traces(flow, images(2)))
 
 
 def test_batches_shrink_with_the_activations_and_results_stay(monkeypatch):
