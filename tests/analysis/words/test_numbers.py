@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eiwflow import cli
-from eiwflow.analysis.words.numbers import counted, fixed, signed
+from eiwflow.analysis.words.numbers import counted, factor, fixed, signed
 from eiwflow.ui.shell.parts import _cell
 from tests.studies import arms, write_study
 
@@ -53,3 +53,11 @@ def test_the_report_of_one_seed_states_no_interval_and_no_plural(tmp_path, capsy
     report = capsys.readouterr().out
     assert "nan" not in report and "±" not in report and "1 seeds" not in report
     assert "  1 seed  " in report
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(99_999, "99,999"), (100_000, "1.0·10⁵"), (100, "100"), (99.94, "99.9"), (0.001, "0.001"), (0.00099, "9.9·10⁻⁴")],
+)
+def test_factors_are_written_out_from_a_thousandth_to_a_hundred_thousand(value: float, said: str) -> None:
+    assert factor(value) == said
