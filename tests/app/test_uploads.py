@@ -256,11 +256,15 @@ def test_sessions_that_a_browser_invents_push_out_no_tab_of_a_student(
     assert put("tab 2", **cookie) == 413
 
 
-def test_the_owners_of_ended_sessions_are_forgotten() -> None:
-    load = shelves.Load()
+def test_the_owners_of_ended_sessions_are_forgotten(
+    manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelves, "LOAD", load := shelves.Load())
     for tab in ("open", "ended"):
         load.come(tab, 1, "ada")
-    load.forget_all_but({"open", "new"})
+    tabs = [SimpleNamespace(session=SimpleNamespace(id=tab)) for tab in ("open", "new")]
+    streamlit.runtime.get_instance()._session_mgr = SimpleNamespace(list_sessions=lambda: tabs)
+    shelves.free_ended_sessions()
     assert load.allowed("ended")[0] == {"ended"} and load.allowed("open")[0] == {"open"}
 
 

@@ -233,6 +233,7 @@ def free_ended_sessions() -> None:
     session_ids = {active.session.id for active in sessions.list_sessions()}
     for session in _waiting().keys() - session_ids:
         get_instance().uploaded_file_mgr.remove_session_files(session)
+    LOAD.forget_all_but(session_ids)
 
 
 def _waiting() -> dict[str, list[int]]:
