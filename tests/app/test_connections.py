@@ -192,7 +192,10 @@ def test_a_visitor_who_reads_no_answers_is_asked_for_nothing_more() -> None:
     """55 packs of 3.2 MB waited for each of 24 connections, in Streamlit's queue and in uvicorn's."""
 
     async def script(websocket: Any, transport: Transport, receive: Any, send: Any) -> None:
+        looks: list[str] = []
+        websocket.make_room = lambda: looks.append("a look")
         websocket.pause_writing()
+        assert looks
         websocket.data_received(frame(0x82, b"next"))
         next_one = asyncio.ensure_future(receive())
         await asyncio.wait_for(send({"type": "websocket.send", "bytes": b"answer"}), 10)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ SILENT_S = 30.0
 MESSAGE_S = 60.0
 #: Bytes of answers that are not read and of messages that are not handed on, of all connections.
 MOST_HELD = 512 * 2**20
+#: Seconds between two looks at what all connections hold, at least.
+LOOK_S = 0.25
 #: Bytes that are read of a connection at once; then the other connections have their turns.
 READ_BYTES = 16_384
 
@@ -82,6 +85,7 @@ class Connections:
     def __init__(self, most: int) -> None:
         self.most = most
         self._open: dict[str, list[Connection]] = {}
+        self._looked = -LOOK_S
 
     def come(self, protocol: asyncio.Protocol, transport: asyncio.Transport) -> bool:
         """Note a new connection; return whether its address may have it."""
@@ -109,9 +113,14 @@ class Connections:
             own[:] = [connection for connection in own if not connection.is_gone()]
             if not own:
                 del self._open[address]
-        self._make_room()
+        self.make_room()
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Close what holds most where all hold more than :data:`MOST_HELD`; look once in :data:`LOOK_S`."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_S:
+            return
+        self._looked = now
         held = [[(each.held(), each.transport) for each in own] for own in self._open.values()]
         too_many = sum(size for own in held for size, _ in own) - MOST_HELD
         for own in sorted(held, key=lambda own: -sum(size for size, _ in own)):
@@ -143,12 +152,13 @@ def read_little(transport: Any) -> None:  # noqa: ANN401 (asyncio's own, which h
         transport.max_size = READ_BYTES
 
 
-def _bounded(websocket: object) -> object:
+def _bounded(websocket: object, make_room: Callable[[], None]) -> object:
     """Return the bounded kind of a protocol for WebSockets."""
     try:
         from .websocket import BoundedWebSocket
     except ImportError:  # an older uvicorn, whose other protocol awaits every frame
         return websocket
+    BoundedWebSocket.make_room = staticmethod(make_room)
     return BoundedWebSocket if websocket is BoundedWebSocket.__base__ else websocket
 
 
@@ -162,7 +172,7 @@ def bound() -> Connections:
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:  # noqa: ANN401
         read_little(transport)
-        self.ws_protocol_class = _bounded(self.ws_protocol_class)
+        self.ws_protocol_class = _bounded(self.ws_protocol_class, connections.make_room)
         made(self, transport)
         if not connections.come(self, transport):
             transport.abort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent
@@ -40,6 +40,9 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     leave them in Streamlit's queue.
     """
 
+    #: Called where answers begin to wait.
+    make_room: Callable[[], None] = staticmethod(lambda: None)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
@@ -59,6 +62,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def pause_writing(self) -> None:
         """Note that answers wait, beyond asyncio's 64 KiB."""
         self._answers_read.clear()
+        self.make_room()
 
     def resume_writing(self) -> None:
         """Note that the visitor has read them."""
