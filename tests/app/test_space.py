@@ -16,6 +16,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
+from eiwflow.data import load
 from eiwflow.ui.own.photos import PHOTOS
 
 from .conftest import (
@@ -125,12 +126,20 @@ def blends(at: AppTest) -> list[dict]:
 
 
 def test_the_big_picture_has_its_frames_ahead_and_stands_where_the_link_says(one: Path) -> None:
-    (shown,) = blends(open_space(t="0.25"))
+    (shown,) = blends(open_space(t="0.25", image="5", b="7"))
     assert shown["last"] == 32 and shown["start"] == 8
     for bad in ("x", "7", "nan"):
         assert blends(open_space(t=bad))[0]["start"] == 16
-    sheet = Image.open(io.BytesIO(base64.b64decode(shown["sheet"].split(",")[1])))
-    assert sheet.size == (33 * 32, 32)
+    sheet, a, b = (decoded(shown[name]) for name in ("sheet", "a", "b"))
+    assert sheet.shape == (32, 33 * 32, 3)
+    for picture, frame, number in ((a, sheet[:, :32], 5), (b, sheet[:, -32:], 7)):
+        expected = load("photos32").test[number]
+        assert np.array_equal(picture, expected) and np.array_equal(frame, expected)
+
+
+def decoded(uri: str) -> np.ndarray:
+    """Return the pixels of a data URI."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))))
 
 
 def test_levels_that_stay_are_those_of_a(one: Path) -> None:
@@ -139,7 +148,7 @@ def test_levels_that_stay_are_those_of_a(one: Path) -> None:
     at.button_group(key="moving").set_value([3]).run()
     assert not at.exception and blends(at)[0]["sheet"] != whole
     at.button_group(key="moving").set_value([]).run()
-    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(blends(at)[0]["sheet"].split(",")[1]))))
+    sheet = decoded(blends(at)[0]["sheet"])
     frames = np.split(sheet, 33, axis=1)
     assert all(np.array_equal(frame, frames[0]) for frame in frames)
 
