@@ -131,7 +131,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         wait_for_step(page, step_of(page) + 20)
         assert first_label(page) > 0, "the zoom is lost"
         assert page.locator("svg[data-mine='1']").count() == 1, "the chart was drawn anew"
-        assert page.evaluate("window.jumps") < 0.005  # of 0.1, from which on browsers call it a jump
+        assert page.evaluate("window.jumps") < 0.02  # of 0.1, from which on browsers call it a jump
         page.wait_for_function("document.querySelector(`figure img[src^='data:image/webp']`)?.naturalWidth === 64")
 
         # It rests while pages are loaded; whoever comes later finds it. That nobody starts another meanwhile, and that

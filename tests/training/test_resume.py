@@ -195,10 +195,10 @@ def unreadable(monkeypatch, owner, name, when=lambda path: True):
     """Let a function that reads a path fail, as it does for a moment where too many files are open."""
     read = getattr(owner, name)
 
-    def failing(path, *most):
+    def failing(path, *most, **choices):
         if when(path):
             raise OSError(errno.EMFILE, "Too many open files")
-        return read(path, *most)
+        return read(path, *most, **choices)
 
     monkeypatch.setattr(owner, name, failing)
 
