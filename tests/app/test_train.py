@@ -311,8 +311,8 @@ def test_a_run_that_trains_can_be_paused_and_stopped_and_not_deleted(
     assert recorded == 22 and f"Means over channels at step {recorded}:" in sentences(at)  # not at the newest step
     assert {"Pause", "Stop"} <= labels(at) and "Resume" not in labels(at)
     assert charts(at) == 2  # the curves, and the one level that splits
-    at.button(key="pause").click().run()
-    at.button(key="stop").click().run()
+    at.button(key=f"pause-{held.path.name}").click().run()
+    at.button(key=f"stop-{held.path.name}").click().run()
     assert calls == [("ask", held, True), ("ask", held, False)]
 
 
@@ -326,7 +326,7 @@ def test_a_frozen_run_is_reported_and_can_be_killed(held: RunDirectory, monkeypa
     silent = re.match(r"No word for (\d+) s: the process hangs", at.warning[0].value)
     assert silent and 40 <= int(silent[1]) <= time.time() - long_ago + 1  # it is rounded
     assert {"Stop", "Kill"} <= labels(at)
-    at.button(key="kill").click().run()
+    at.button(key=f"kill-{held.path.name}").click().run()
     assert killed == [held]
 
 
@@ -404,7 +404,7 @@ def test_a_crashed_run_of_another_machine_shows_the_end_of_its_log_and_is_resume
     at = open_train()
     assert "the last save is of step 3." in at.error[0].value and "Resume" in at.error[0].value
     assert any("a last word" in code.value for code in at.code)
-    at.button(key="resume").click().run()
+    at.button(key=f"resume-{run.path.name}").click().run()
     assert calls == [("resume", run, "cpu")]
 
 
@@ -448,7 +448,9 @@ def test_deleting_asks_first() -> None:
     at = open_train(run=doomed.path.name)
     assert "This cannot be undone." in sentences(at)
     assert {run.path for run in all_runs(runs_root())} == {doomed.path, other.path}
-    at.button(key="delete").click().run()
+    at.button(key=f"delete-{doomed.path.name}").click().run()
+    # A second click on the same button is for nothing: the one that took its place is another's.
+    assert [button.key for button in at.button if "delete" in button.key] == [f"delete-{other.path.name}"]
     assert not at.exception and all_runs(runs_root()) == [other]
     assert at.selectbox(key="run").value == other.path.name
 

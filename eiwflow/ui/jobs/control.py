@@ -65,7 +65,7 @@ def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> 
         return
 
     def button(label: str, act: Callable[[], object], note: str | None = None) -> None:
-        key = f"{label.lower()}-{study}" if study else label.lower()
+        key = f"{label.lower()}-{study or work.path.name}"  # a late click is for the work that was shown
         kind: Literal["primary", "secondary"] = "primary" if act is resume and not study else "secondary"
         st.button(label, on_click=click, args=(act, place, changes), key=key, help=note, type=kind)
 

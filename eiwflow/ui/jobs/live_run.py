@@ -180,11 +180,12 @@ def _change(listed: runs.Listed, name: str) -> None:
             width=320,
         )
         st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
-        with st.popover("Delete …", disabled=listed.state.alive):
+        # Keys of this run: a second click is for this run too, whichever the page shows by then.
+        with st.popover("Delete …", disabled=listed.state.alive, key=f"delete-of-{name}"):
             st.markdown(
                 f"Delete **{plain(listed.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
-            st.button("Delete it for good", on_click=runs.delete, args=(listed.run,), key="delete", type="primary")
+            st.button("Delete it for good", on_click=runs.delete, args=(listed.run,), key=f"delete-{name}", type="primary")
 
 
 def waiting() -> None:
