@@ -26,6 +26,7 @@ from torch import Tensor
 from ..data import DataError, ImageData, to_tensor
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
+from ..flow.multiscale import finite
 from . import passes
 from .intervals import draws, explained, percentiles
 
@@ -210,6 +211,13 @@ def _directions(latents: Sequence[Tensor], values: Mapping[str, np.ndarray]) -> 
 # ---------------------------------------------------------------------- readings
 
 
+def _scores(latents: Sequence[Tensor], direction: Sequence[np.ndarray]) -> np.ndarray:
+    """Return every level's coordinate (L, N) along a direction; it may overflow where the noise does not."""
+    along = [noise.flatten(1) @ torch.from_numpy(d.ravel()) for noise, d in zip(latents, direction, strict=True)]
+    read = [finite(score, level, "reading an attribute") for level, score in enumerate(along, start=1)]
+    return torch.stack(read).double().numpy()
+
+
 def _readings(
     moves: Mapping[str, Sequence[np.ndarray]],
     train: tuple[Sequence[Tensor], Values],
@@ -218,10 +226,7 @@ def _readings(
     drawn = draws(len(test[0][0]), None, RESAMPLES)
     readings = []
     for name, direction in moves.items():
-        scores = [
-            np.stack([(level.flatten(1) @ torch.from_numpy(d.ravel())).double().numpy() for level, d in pairs])
-            for pairs in (list(zip(part[0], direction, strict=True)) for part in (train, test))
-        ]
+        scores = [_scores(latents, direction) for latents, _ in (train, test)]
         levels: list[int | None] = [*range(1, len(direction) + 1), None]
         for level in levels:
             train_score, test_score = (score.sum(axis=0) if level is None else score[level - 1] for score in scores)

@@ -15,7 +15,7 @@ from eiwflow import checkpoint
 from eiwflow.analysis import attributes
 from eiwflow.analysis.analyse import analyse
 from eiwflow.data import DataError, Factor, ImageData, load, to_tensor
-from eiwflow.flow import MultiScaleFlow, dequantise
+from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.bijection import generator_for
 from tests.training.tiny import planes, tiny_flow, tiny_info
 
@@ -159,6 +159,18 @@ def test_lightness_is_the_grey_level_that_pillow_makes_of_a_colour(marked: Image
     for name in ("ink", "paper"):
         expected = [grey(tuple(colour)) for colour in letters[name].astype(int).tolist()]
         assert attributes.attribute_values(written, "test")[name] == pytest.approx(expected, abs=1)
+
+
+def test_readings_that_overflow_are_refused_with_their_level(flow: MultiScaleFlow, marked: ImageData) -> None:
+    """Of noise that is finite, as in a file of a stranger."""
+    x = dequantise(to_tensor(marked.train[:40]), generator_for(0, "attributes of train"))
+    near = flow.encode(x).levels
+    values = {"skin": attributes.attribute_values(marked, "train")["skin"][:40]}
+    moves = {"skin": [level[0].numpy() for level in near]}
+    assert len(attributes._readings(moves, (near, values), (near, values))) == 3
+    far, moves = [1e25 * level for level in near], {"skin": [1e25 * level[0].numpy() for level in near]}
+    with pytest.raises(NonFiniteError, match="Level 1 of the flow gave .* while reading an attribute"):
+        attributes._readings(moves, (far, values), (far, values))
 
 
 def test_images_of_another_size_are_refused(flow: MultiScaleFlow) -> None:

@@ -185,7 +185,9 @@ def _change(listed: runs.Listed, name: str) -> None:
             st.markdown(
                 f"Delete **{plain(listed.run.title)}** with its checkpoint, curves and samples? This cannot be undone."
             )
-            st.button("Delete it for good", on_click=runs.delete, args=(listed.run,), key=f"delete-{name}", type="primary")
+            st.button(
+                "Delete it for good", on_click=runs.delete, args=(listed.run,), key=f"delete-{name}", type="primary"
+            )
 
 
 def waiting() -> None:
