@@ -53,6 +53,27 @@ def test_an_upload_that_the_server_has_lost_is_refused_in_a_sentence() -> None:
     assert str(PHOTOS.refusal("here")) == "The server no longer has the file that this page sent; send it again."
 
 
+def test_few_files_are_read_at_a_time() -> None:
+    """A picture takes many times the memory of its file meanwhile."""
+    now, most, lock = [], [], threading.Lock()
+
+    def parse(key: str, _: object) -> bytes:
+        now.append(key)
+        with lock:
+            most.append(len(now))
+        time.sleep(0.02)
+        now.remove(key)
+        return b"read"
+
+    upload = Upload("few", Limits(("png",), 1, kept=16), parse, len)
+    threads = [threading.Thread(target=upload.keep, args=({"a.png": bytes([n])},)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 8 and max(most) == 2
+
+
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:
     gone: list[int] = []
     shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
