@@ -25,8 +25,9 @@ from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
-from eiwflow.study.statistics import factorial
+from eiwflow.study.statistics import factorial, subjects
 from eiwflow.training.run_directory import RunError
+from eiwflow.ui.jobs import arms as arms_shown
 from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
@@ -414,7 +415,10 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
     at = visit()
     at.button_group(key="study-arms").set_value("my own choice").run()
     at.multiselect(key="study-orders").set_value(["entropy", "variance"])
-    at.number_input(key="study-seeds").set_value(2)
+    at.number_input(key="study-seeds").set_value(1).run()
+    assert "runs" in sentences(at) and "One seed is no conclusion." in sentences(at)
+    at.number_input(key="study-seeds").set_value(2).run()
+    assert "One seed is no conclusion." not in sentences(at)
     at.number_input(key="study-iterations").set_value(50).run()
     assert "4 runs, about 0.2 minutes as bundled studies took" in sentences(at)
     button(at, "Start the study").click().run()
@@ -422,6 +426,21 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
     ((recipe, out),) = started
     assert recipe == StudyRecipe(arms=(Arm("entropy"), Arm("variance")), seeds=2, iterations=50)
     assert out.parent == shown.own_folder()
+
+
+def test_the_arms_compared_at_first_are_the_best_of_each_other_order(tmp_path: Path) -> None:
+    means = {
+        "entropy/principal-random": 3.8,
+        "entropy/principal-alternating": 3.7,
+        "variance/principal-alternating": 3.9,
+        "variance/principal-random": 3.95,
+        "variance@0.75/principal-random": 3.6,
+        "random/principal-random": 4.1,
+    }
+    study = read_study(write_study(tmp_path / "study.zip", arms(means)))
+    first = subjects(study)[0]
+    assert first.startswith("entropy/")
+    assert arms_shown._usual(study) == ["variance/principal-alternating", "random/principal-random"]
 
 
 def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
