@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from .images import DataError, Factor, ImageData, check_images, reason
+from .images import DataError, Factor, ImageData, check_count, check_images, reason
 from .labels import LABEL, is_label
 from .npz import HEADER_BYTES, check_directory, check_size, members_of, npy_header
 from .on_disk import NpyFile
@@ -79,6 +79,7 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
 
 def _checked(source: NpyFile, name: str) -> NpyFile:
     check_images(repr(name), 1, *source.shape[1:])
+    check_count(repr(name), source.shape[0])
     return source
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, hold_out, load
+from eiwflow.data import DataError, hold_out, images, load
 from eiwflow.data import npy as module
-from eiwflow.data.npy import cached
+from eiwflow.data.npy import cached, read_npy
 from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.split import tenth_by_number
 from eiwflow.data.views import OnDisk
@@ -122,6 +122,23 @@ def test_a_file_that_holds_no_images_is_refused(tmp_path: Path, write, words: st
     with pytest.raises(DataError, match=words) as refusal:
         load(tmp_path / "a.npy")
     assert "a.npy" in str(refusal.value)
+
+
+def test_a_file_of_holes_that_states_more_images_than_memory_has_room_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "holes.npy"
+    np.save(path, noise(1, 8, 8, 1))
+    with open(path, "r+b") as file:
+        content = file.read().replace(b"(1, 8, 8, 1), }      ", b"(10000, 8, 8, 1), }  ")
+        file.seek(0)
+        file.write(content)
+        file.truncate(len(content) + 9999 * 64)
+    monkeypatch.setattr(images, "free_memory", lambda: 16 * 10_000 / images.ROOM + 1)
+    assert len(read_npy(path).train) > 8000
+    monkeypatch.setattr(images, "free_memory", lambda: 16 * 9_999 / images.ROOM + 1)
+    with pytest.raises(DataError, match="states 10,000 images; the free memory has room for the numbers of 9,999"):
+        read_npy(path)
 
 
 def test_labels_with_a_damaged_header_are_a_sentence(tmp_path: Path) -> None:
