@@ -198,7 +198,7 @@ def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open
     content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
     at = upload(open_page(), "upload-page", "mine.safetensors", content)
     assert_healthy(at)
-    key = hashlib.sha256(content).hexdigest()[:12]
+    key = hashlib.sha256(content).hexdigest()[:32]
     assert url(at)["ck"] == key and "order random" in sentences(at)
     again = page_at(ck=key)  # another tab of the same server
     assert_healthy(again)
@@ -238,7 +238,7 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     before = sentences(at)
     at = upload(at, "upload-own", "my images.npz", archive())
     assert_healthy(at)
-    key = hashlib.sha256(archive()).hexdigest()[:12]
+    key = hashlib.sha256(archive()).hexdigest()[:32]
     assert url(at)["own"] == key and "on 12 test images of my images.npz" in sentences(at)
     assert "--data 'my images.npz'" in at.code[0].value
     (tmp_path / "my.npz").write_bytes(archive())
@@ -270,6 +270,22 @@ def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_th
     at = open_page(own=key)
     assert_healthy(at)
     assert f"on 12 test images of {key}.npz" in sentences(at)
+
+
+def test_own_images_are_unpacked_once_for_all_moves(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = IMAGES.keep({"mine.npz": archive(9)})
+    read, unpacked = own_images.data.npz.read_npz, []
+
+    def reading(*given: object) -> object:
+        unpacked.append(given)
+        return read(*given)
+
+    monkeypatch.setattr(own_images.data.npz, "read_npz", reading)
+    for seed in ("1", "2"):
+        at = open_page(own=key, seed=seed)
+        assert_healthy(at)
+        assert "on 12 test images of" in sentences(at)
+    assert len(unpacked) == 1
 
 
 def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open) -> None:

@@ -171,7 +171,7 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
     at = run_app(ck="one")
     at.file_uploader(key="upload-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
     assert not at.exception and not at.error
-    key = hashlib.sha256(content).hexdigest()[:12]
+    key = hashlib.sha256(content).hexdigest()[:32]
     assert url(at)["ck"] == key and "upload mine; rm -rf.safetensors" in at.selectbox(key="ck").options
     assert "evaluate 'mine; rm -rf.safetensors' --data" in at.code[0].value
     other = run_app(ck=key)  # a link, opened by another visitor of the same server
@@ -187,7 +187,7 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
 
 def test_uploads_of_one_file_name_are_two_choices(three: Path, tmp_path: Path) -> None:
     contents = [own_checkpoint(tmp_path, steps=steps) for steps in (1, 2)]
-    keys = [hashlib.sha256(content).hexdigest()[:12] for content in contents]
+    keys = [hashlib.sha256(content).hexdigest()[:32] for content in contents]
     at = run_app(ck="one")
     for time, content in enumerate(contents):  # each run saves its flow under the same name
         at.file_uploader(key=f"upload-side-bar-{time}").upload("last.safetensors", content, "").run()
@@ -262,8 +262,8 @@ def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_an
     content = own_checkpoint(tmp_path, split="entropy+entropy")
     at.file_uploader(key="upload-side-bar-1").upload("mine.safetensors", content, "").run()
     assert not at.exception and not at.error
-    assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:12]
-    assert not of_one_image or url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:12]
+    assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:32]
+    assert not of_one_image or url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:32]
     assert at.get("plotly_chart")
     assert not any("--image" in code.value for code in at.code)
 

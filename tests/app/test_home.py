@@ -109,7 +109,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     before = sentences(at)
     at.file_uploader(key="upload-photo-0").upload("mine.png", picture_bytes(), "image/png").run()
     assert_healthy(at)
-    key = hashlib.sha256(picture_bytes()).hexdigest()[:12]
+    key = hashlib.sha256(picture_bytes()).hexdigest()[:32]
     assert url(at)["photo"] == key and sentences(at) != before
     assert not at.code and reproduce.OF_A_PHOTO in sentences(at)
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server

@@ -30,6 +30,7 @@ from eiwflow.lesson import default
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.common.shelves import MOST_FILES
 from eiwflow.ui.jobs.runs import export_link
+from eiwflow.ui.server import routes
 from eiwflow.ui.stage import first_scene
 
 from ..conftest import ROOT
@@ -242,6 +243,18 @@ def test_a_run_is_saved_under_its_exact_name_without_what_links_lead_to(address:
     assert answer.getheader("Content-Length") is None  # it is sent while it is made
     with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
         assert {*archive.namelist()} == {f"{run.path.name}/config.json", f"{run.path.name}/status.json"}
+
+
+def test_to_find_a_run_for_its_export_no_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may ask for any name, as often as the network allows."""
+    runs = [tiny_run(tmp_path) for _ in range(3)]
+    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path))
+
+    def read(*_: object) -> None:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr("eiwflow.files.open_regular", read)
+    assert routes._known(runs[1].path.name) == runs[1] and routes._known("x") is None
 
 
 def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirectory) -> None:

@@ -105,7 +105,7 @@ def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
     before = sentences(at)
     at = upload(at, picture_bytes(seed=2))
     assert_healthy(at)
-    key = hashlib.sha256(picture_bytes(seed=2)).hexdigest()[:12]
+    key = hashlib.sha256(picture_bytes(seed=2)).hexdigest()[:32]
     assert url(at)["photo_b"] == key and url(at)["photo"] != key and sentences(at) != before
     assert_healthy(open_space(photo_b=key))  # another tab of the same server
     next(button for button in at.button if button.label == "B back to the test images").click().run()

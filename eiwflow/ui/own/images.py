@@ -11,9 +11,12 @@ import streamlit as st
 from ... import data
 from ..common import state
 from ..sources import data_sets, missing
+from ..sources.results import results
 from .upload import Files, Limits, Upload
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ...flow import MultiScaleFlow
 
 #: Bytes of images that an archive may unpack to: visitors share the server's memory.
@@ -79,13 +82,19 @@ def scored(flow: MultiScaleFlow) -> int:
 def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
     """Return a visitor's images in the shape that a flow takes: padded to its multiple, larger images cut.
 
+    They are unpacked once for all moves: 64 KiB may hold 64 MiB.
+
     Raises:
         DataError: they do not fit the flow.
 
     """
     from ...analysis.evaluate import images_to_score
 
-    read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
-    fitted = data.images.pad_to_multiple(read, 2**flow.config.levels)
-    test = images_to_score(fitted, flow)
-    return data_sets.Images(own.name, test, test, f"{fitted.note} ({own.key})", remade=False)
+    def fit() -> tuple[Tensor, str]:
+        read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
+        fitted = data.images.pad_to_multiple(read, 2**flow.config.levels)
+        return images_to_score(fitted, flow), fitted.note
+
+    key = own.key, flow.config.shape, flow.config.levels
+    test, note = results().at_once("own", key, fit, average=True)
+    return data_sets.Images(own.name, test, test, f"{note} ({own.key})", remade=False)

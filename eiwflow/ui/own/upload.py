@@ -18,6 +18,8 @@ from ..common.untrusted import plain
 from ..sources.results import Places
 
 Kept = TypeVar("Kept")
+#: Of a key: two files of one key of twelve letters were made in a minute, and one visitor saw the other's.
+KEY_LETTERS = 32
 #: Key of a session's state: key of an upload -> name of its file.
 _NAMES = "_names_of_uploads"
 #: For files that are read: a picture takes up to 260 MiB meanwhile, and forty at once took 10 GiB in 7 s.
@@ -81,7 +83,7 @@ class Upload(Generic[Kept]):
         digest = hashlib.sha256()
         for name, content in files.items():
             digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
-        key = self.prefix + digest.hexdigest()[:12]
+        key = self.prefix + digest.hexdigest()[:KEY_LETTERS]
         if not self.limits.several:
             st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Key = tuple[Hashable, ...]
 #: Results kept of each kind; traces of all test images, results of large flows and packs of the lesson are large.
-MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512, "lesson": 4}
+MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512, "lesson": 4, "own": 2}
 #: Seconds between two signs of life, and between two looks whether the visitor who waits has moved on.
 SIGN_OF_LIFE_S, MOVED_ON_S = 0.5, 0.2
 #: Measures under way in scripts at a time: averages over many images, and all others.
