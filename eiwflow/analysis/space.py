@@ -248,7 +248,7 @@ def blend(
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     way = between(of_a, of_b, torch.linspace(0, 1, frames, dtype=torch.double), path, levels)
     first, last = to_pixels(ends)
-    return Blend(first, last, tuple(levels), to_pixels(quantise(decode_all(flow, way))))
+    return Blend(first, last, tuple(levels), to_pixels(quantise(decode_all(flow, way), flow.config.bits)))
 
 
 def interpolate(

@@ -99,6 +99,7 @@ def test_the_floor_is_that_of_the_images_that_are_scored():
     fine, coarse = (math.log2(2 * math.pi * math.e * (sigma**2 + 1 / 12)) / 2 for sigma in (2, 8))
     assert evaluate(tiny_flow(), images, 8).floor_bits_per_dim == pytest.approx(fine, abs=0.001)
     assert evaluate(tiny_flow(), images).floor_bits_per_dim == pytest.approx((fine + coarse) / 2, abs=0.001)
+    assert evaluate(tiny_flow(bits=5), images).floor_bits_per_dim is None  # fewer grey levels take fewer bits
 
 
 @pytest.mark.parametrize("limit", [1, 5, 70])

@@ -97,13 +97,16 @@ def test_codecs_count_the_bytes_of_real_files():
             assert bits == 8 * len(file.getvalue()) / (16 * 12 * 3)
 
 
-def test_levels_add_up_to_bits_per_dim(alone):
-    flow = tiny_flow()
+@pytest.mark.parametrize("bits", [8, 5])
+def test_levels_add_up_to_bits_per_dim(alone, bits):
+    flow = tiny_flow(bits=bits)
     result = measured(flow)
     images = to_tensor(planes(32, seed=2))
+    seen = (images // 2 ** (8 - bits) * 2 ** (8 - bits)).permute(0, 2, 3, 1).numpy()
+    assert result.own.codecs["PNG"] == pytest.approx(likelihood.codec_bits_per_dim(seen, "PNG"))
     assert result.own.scores["bits/dim"] == pytest.approx(score(flow, images).numpy(), abs=1e-4)
     for scored in (result.own, *result.groups):
-        assert 8 + scored.levels.sum(axis=1) == pytest.approx(scored.scores["bits/dim"], abs=1e-9)
+        assert bits + scored.levels.sum(axis=1) == pytest.approx(scored.scores["bits/dim"], abs=1e-9)
     for scored in result.groups:
         moved = sum(difference.value for difference in scored.level_difference)
         assert moved == pytest.approx(scored.bits_per_dim - result.own.bits_per_dim, abs=1e-9)

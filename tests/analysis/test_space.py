@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
+from eiwflow.analysis import space
 from eiwflow.analysis.latents import encode
 from eiwflow.analysis.space import (
     FRAMES,
@@ -156,6 +157,12 @@ def test_an_unknown_path_and_a_level_out_of_range_are_refused() -> None:
 
 
 # ---------------------------------------------------------------------- pictures
+
+
+def test_the_way_of_a_flow_of_few_grey_levels_has_no_others() -> None:
+    flow = ready_flow(bits=5, levels=2, dtype=torch.float32)
+    seen = space.blend(flow, *images(2).split(1), "linear", (1, 2), frames=3).images
+    assert 8 < len(np.unique(seen)) <= 32
 
 
 @crossed(split=SOME_POLICIES, path=PATHS)

@@ -146,7 +146,9 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
     beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
     note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
     floor = f" {floor_in_words(evaluation.floor_bits_per_dim)}" if evaluation.floor_bits_per_dim is not None else ""
-    return f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; 8 would be the raw bytes.{floor}{beside}{note}"
+    bits = 8 if info is None else info.config.bits
+    raw = "8 would be the raw bytes" if bits == 8 else f"{bits} would be the raw values of {2**bits} grey levels"
+    return f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {raw}.{floor}{beside}{note}"
 
 
 def badge(report: Verification) -> str:

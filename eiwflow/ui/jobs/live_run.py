@@ -93,7 +93,7 @@ def _draw(listed: runs.Listed) -> None:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
     recipe = look.recipe
-    lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels)
+    lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels) if recipe.flow.bits == 8 else None
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         parts.chart_of_rows(

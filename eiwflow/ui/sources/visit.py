@@ -72,9 +72,11 @@ class Page(Visit):
     second: bool = False
 
     def floor_bits_per_dim(self) -> float | None:
-        """Return the bits/dim of the chosen image's grain; None for a photo or unknown grain."""
+        """Return the bits/dim of the chosen image's grain; None for a photo, unknown grain or a flow of fewer bits."""
         number = min(int(self.links["image"]), len(self.images.test) - 1)
-        return None if self.photo is not None else self.images.floor_bits_per_dim(slice(number, number + 1))
+        if self.photo is not None or self.checkpoint.info.config.bits < 8:
+            return None
+        return self.images.floor_bits_per_dim(slice(number, number + 1))
 
     @property
     def argument(self) -> str:
