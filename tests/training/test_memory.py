@@ -20,6 +20,8 @@ def mib():
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) // 2**10
 def step(mib):
     return [torch.ones(2**18) for _ in range(mib)]
+# As in any process there are small free blocks: a small one at the heap's top would keep all below it.
+[torch.ones(1) for _ in range(4096)]
 assert keep_freed_memory()
 step(32)
 before = faults()
