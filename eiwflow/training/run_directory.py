@@ -622,6 +622,16 @@ def all_runs(root: Path) -> list[RunDirectory]:
     return list_runs(root)[0]
 
 
+def find_run(root: Path, name: str) -> RunDirectory | None:
+    """Return the run of this name in a folder, or None; no file of a run is read."""
+    return next((RunDirectory(path) for path in files.entries(root) if path.name == name and _is_run(path)), None)
+
+
+def _is_run(path: Path) -> bool:
+    # The folder of a pretrained flow has such a file, too.
+    return path.is_dir() and os.path.lexists(path / "config.json") and not os.path.isfile(path / PRETRAINED)
+
+
 def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
     """Return the runs in a folder, the newest first, and a sentence for everything in it that cannot be read."""
     runs, complaints = [], []
@@ -631,15 +641,12 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
             complaints.append(f"{name} in {root.name} is left out: its name is not valid UTF-8.")
         elif path.is_symlink() and not path.exists():
             complaints.append(f"{name} in {root.name} is left out: it is a link that leads nowhere.")
-        elif os.path.isfile(path / PRETRAINED):
-            continue  # a folder of a pretrained flow
-        elif path.is_dir() and (path.name != STUDIES or os.path.lexists(path / "config.json")):
-            if os.path.lexists(path / "config.json"):
-                run = RunDirectory(path)
-                runs.append(run)
-                complaints += run.complaints()
-            elif path.exists():
-                complaints.append(f"{name} in {root.name} is left out: it has no config.json, so it is no whole run.")
+        elif _is_run(path):
+            run = RunDirectory(path)
+            runs.append(run)
+            complaints += run.complaints()
+        elif path.is_dir() and path.name != STUDIES and not os.path.isfile(path / PRETRAINED):
+            complaints.append(f"{name} in {root.name} is left out: it has no config.json, so it is no whole run.")
     return runs, complaints
 
 

@@ -26,11 +26,11 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
+from eiwflow.checkpoint import PRETRAINED
 from eiwflow.lesson import default
-from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.run_directory import RunDirectory, find_run
 from eiwflow.ui.common.shelves import MOST_FILES
 from eiwflow.ui.jobs.runs import export_link
-from eiwflow.ui.server import routes
 from eiwflow.ui.stage import first_scene
 
 from ..conftest import ROOT
@@ -248,13 +248,17 @@ def test_a_run_is_saved_under_its_exact_name_without_what_links_lead_to(address:
 def test_to_find_a_run_for_its_export_no_run_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Anybody may ask for any name, as often as the network allows."""
     runs = [tiny_run(tmp_path) for _ in range(3)]
-    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path))
+    pretrained = tmp_path / "flow"
+    pretrained.mkdir()
+    for name in ("config.json", PRETRAINED):
+        (pretrained / name).write_text("{}")
 
     def read(*_: object) -> None:
         raise AssertionError("it was read")
 
     monkeypatch.setattr("eiwflow.files.open_regular", read)
-    assert routes._known(runs[1].path.name) == runs[1] and routes._known("x") is None
+    assert find_run(tmp_path, runs[1].path.name) == runs[1]
+    assert find_run(tmp_path, "x") is find_run(tmp_path, "flow") is None
 
 
 def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirectory) -> None:
