@@ -152,14 +152,14 @@ def read_little(transport: Any) -> None:  # noqa: ANN401 (asyncio's own, which h
         transport.max_size = READ_BYTES
 
 
-def _bounded(websocket: object, make_room: Callable[[], None]) -> object:
-    """Return the bounded kind of a protocol for WebSockets."""
+def _bounded(make_room: Callable[[], None]) -> dict[object, object]:
+    """Return the protocols for WebSockets that have a bounded kind, and those kinds."""
     try:
         from .websocket import BoundedWebSocket
     except ImportError:  # an older uvicorn, whose other protocol awaits every frame
-        return websocket
+        return {}
     BoundedWebSocket.make_room = staticmethod(make_room)
-    return BoundedWebSocket if websocket is BoundedWebSocket.__base__ else websocket
+    return {BoundedWebSocket.__base__: BoundedWebSocket}
 
 
 def bound() -> Connections:
@@ -168,11 +168,12 @@ def bound() -> Connections:
 
     protocol: Any = AutoHTTPProtocol
     connections = Connections(allow_many() // SHARE)
+    bounded = _bounded(connections.make_room)
     made = getattr(protocol, "unbounded_connection_made", protocol.connection_made)
 
     def connection_made(self: Any, transport: asyncio.Transport) -> None:  # noqa: ANN401
         read_little(transport)
-        self.ws_protocol_class = _bounded(self.ws_protocol_class, connections.make_room)
+        self.ws_protocol_class = bounded.get(self.ws_protocol_class, self.ws_protocol_class)
         made(self, transport)
         if not connections.come(self, transport):
             transport.abort()
