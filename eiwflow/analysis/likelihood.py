@@ -375,7 +375,7 @@ def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, se
     of_levels = torch.cat(levels).numpy()
     bits = flow.config.bits + of_levels.sum(axis=1)
     seen = group.images & (256 - 2 ** (8 - flow.config.bits))  # the grey levels that the flow tells apart
-    codecs = {codec: codec_bits_per_dim(seen.astype(np.uint8), codec) for codec in ("PNG", "WebP")}
+    codecs = {codec: codec_bits_per_dim(seen, codec) for codec in ("PNG", "WebP")}
     scores = {
         BITS: bits,
         TYPICALITY: np.abs(bits - (bits.mean() if typical is None else typical)),
