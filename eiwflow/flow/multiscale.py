@@ -73,8 +73,22 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
 
     """
     levels = 2**bits
-    grey = ((x + 0.5) * levels).floor().clamp(0, levels - 1)
-    return (grey if bits == 8 else (grey * (255 / (levels - 1))).round()).to(torch.uint8)
+    return spread_levels(((x + 0.5) * levels).floor().clamp(0, levels - 1), bits)
+
+
+def spread_levels(grey: Tensor, bits: int) -> Tensor:
+    """Return the bytes of grey levels 0 to 2^b − 1: they are spread from 0 to 255."""
+    return (grey if bits == 8 else (grey * (255 / (2**bits - 1))).round()).to(torch.uint8)
+
+
+def coarsened(images: Tensor, bits: int) -> Tensor:
+    """Return bytes as a flow of ``bits`` b sees them: in 2^b grey levels, spread from 0 to 255.
+
+    >>> coarsened(torch.tensor([0, 7, 8, 255], dtype=torch.uint8), bits=5)
+    tensor([  0,   0,   8, 255], dtype=torch.uint8)
+
+    """
+    return images if bits == 8 else spread_levels(images >> (8 - bits), bits)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
 from ..flow.context import keywords
+from ..flow.multiscale import coarsened
 
 #: Temperatures to try, samples drawn at each, and number of training images. None is above 1, where samples leave the
 #: learnt distribution, even if this would make up for missing power.
@@ -42,8 +43,8 @@ def best_temperature(
 ) -> float:
     """Return the temperature whose samples have the power spectrum nearest to that of training images.
 
-    Nearest means the smallest mean square of the log ratio of powers, over octaves. Test images are not used. If the
-    samples are finite at no temperature, it is 1.
+    Nearest means the smallest mean square of the log ratio of powers, over octaves. Samples and training images have
+    the flow's grey levels. Test images are not used. If the samples are finite at no temperature, it is 1.
 
     Args:
         flow: the flow to sample from.
@@ -53,7 +54,7 @@ def best_temperature(
         labels: of the training images (N,), if the flow has labels; samples have the labels of the first images.
 
     """
-    wanted = np.maximum(octave_power(train[:IMAGES]), LEAST_RATIO)
+    wanted = np.maximum(octave_power(coarsened(train[:IMAGES], flow.config.bits)), LEAST_RATIO)
     context = None if labels is None else labels[torch.arange(SAMPLES) % len(labels)]
     distances = {}
     for temperature in temperatures:

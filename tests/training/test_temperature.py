@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
-from eiwflow.flow import MultiScaleFlow, NonFiniteError, quantise
+from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise, quantise
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
 from tests.training.tiny import tiny_config, tiny_data, tiny_run
@@ -60,6 +61,15 @@ def test_the_temperature_of_loud_samples_is_the_one_that_makes_them_as_loud_as_t
     generator = torch.Generator().manual_seed(1)
     quiet = torch.cat([quantise(flow.sample(256, 0.7, generator)) for _ in range(4)])
     assert best_temperature(flow, quiet) == pytest.approx(0.7, abs=0.051)
+
+
+def test_training_images_are_compared_in_the_grey_levels_of_the_flow() -> None:
+    flow = MultiScaleFlow(dataclasses.replace(tiny_config(), bits=2))
+    flow.initialise(dequantise(flow_and_images()[1], bits=2))
+    generator = torch.Generator().manual_seed(1)
+    drawn = torch.cat([quantise(flow.sample(256, 0.7, generator), 2) for _ in range(4)])
+    quiet = drawn // 85 * 64  # the darkest bytes of the four grey levels: for the flow the same images
+    assert best_temperature(flow, quiet) == best_temperature(flow, drawn) == pytest.approx(0.7, abs=0.051)
 
 
 def test_many_octaves_a_little_off_are_nearer_than_one_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
