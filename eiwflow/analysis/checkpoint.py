@@ -188,6 +188,7 @@ class Inversion:
         levels: each level alone, on its own inputs.
         max_abs: the largest |decode(encode(x)) − x|, of x in [−½, ½].
         relative: the largest ‖decode(encode(x)) − x‖ / ‖x‖ over images.
+        bits: of the images' grey levels.
 
     """
 
@@ -195,6 +196,7 @@ class Inversion:
     levels: tuple[LevelInversion, ...]
     max_abs: float
     relative: float
+    bits: int = 8
 
 
 @torch.no_grad()
@@ -222,7 +224,8 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
             kept, noise, _, _ = level(level_input)
             seen.append(level_inversion(level, level_input, kept, noise))
     max_abs, relative = np.max(whole, axis=0)
-    return Inversion(len(looked_at), tuple(_together(seen) for seen in of_levels), float(max_abs), float(relative))
+    each = tuple(_together(seen) for seen in of_levels)
+    return Inversion(len(looked_at), each, float(max_abs), float(relative), flow.config.bits)
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
+from ..flow.multiscale import coarsened
 from . import intervals, passes, progress
 from .levels import dequantised, to_pixels
 
@@ -137,7 +138,7 @@ class Treated:
     """One image, decoded after its latents were treated in K ways, with R draws of the resampled levels.
 
     Attributes:
-        image: bytes (H, W, C).
+        image: bytes (H, W, C), in the flow's grey levels.
         ways: K times one treatment a level.
         shares: of the image's values that are not kept (K,).
         pictures: bytes (K, H, W, C) of the first draw.
@@ -197,7 +198,7 @@ def treat_image(
     together = Latents([torch.cat(level) for level in zip(*treated, strict=True)])
     decoded = decode_all(flow, together).split(counts)
     return Treated(
-        image=to_pixels(image)[0],
+        image=to_pixels(coarsened(image, flow.config.bits))[0],
         ways=tuple(ways),
         shares=thrown_away(flow, ways),
         pictures=to_pixels(quantise(torch.stack([of_way[0] for of_way in decoded]), flow.config.bits)),

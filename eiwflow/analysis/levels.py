@@ -14,7 +14,7 @@ from torch import Tensor
 from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import round_trip_error
 from ..flow.information import redundancy
-from ..flow.multiscale import LevelTrace, Trace, finite
+from ..flow.multiscale import LevelTrace, Trace, coarsened, finite, spread_levels
 from ..flow.split import standard_normal_log_prob
 from . import passes, progress
 from .exactness import unsound_level
@@ -151,10 +151,12 @@ class Staircase:
 
     Attributes:
         bits_per_dim: (N, L+1), per image.
+        bits: of the images' grey levels: what a value costs without any model.
 
     """
 
     bits_per_dim: np.ndarray
+    bits: int = 8
 
     @property
     def mean(self) -> np.ndarray:
@@ -176,7 +178,7 @@ def stops(trace: Trace, fit: KeptFit) -> Staircase:
     for level in trace.levels:
         left = left + level.log_det.double() + standard_normal_log_prob(level.noise).double()
         log_probs.append(left if level.kept is None else left + fit.log_prob(level.number, level.kept))
-    return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel(), fit.bits).numpy())
+    return Staircase(to_bits_per_dim(torch.stack(log_probs, dim=1), trace.x[0].numel(), fit.bits).numpy(), fit.bits)
 
 
 # ---------------------------------------------------------------------- the facts of a level
@@ -279,9 +281,10 @@ class Reconstruction:
     """An image, its reconstruction from the latents, and the difference.
 
     Attributes:
-        image, restored: bytes (H, W, C).
-        error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 1/256.
+        image, restored: bytes (H, W, C), in the flow's grey levels.
+        error: (H, W), the largest |decode(encode(x)) − x| over colours; x spans [−½, ½], a grey level 2^−b.
         at_fault: the level, from 1, whose inverse makes rounding grow beyond its bound, or None.
+        bits: b, of the grey levels.
 
     """
 
@@ -289,6 +292,7 @@ class Reconstruction:
     restored: np.ndarray
     error: np.ndarray
     at_fault: int | None = None
+    bits: int = 8
 
     @property
     def max_abs_error(self) -> float:
@@ -399,14 +403,16 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = passes.decode(flow, passes.encode(flow, trace.x))
     error = round_trip_error(restored, trace.x)
-    # Dequantisation noise may lie at the edge of a byte, and rounding would then change the byte. So it is left out.
-    grey_levels = (256 * (restored - trace.x)).nan_to_num().clamp(-255, 255).round()
-    bytes_back = (image + grey_levels).clamp(0, 255).to(torch.uint8)
+    bits, largest = flow.config.bits, 2**flow.config.bits - 1
+    # Dequantisation noise may lie at the edge of a level, and rounding would then change the level. So it is left out.
+    off = (2**bits * (restored - trace.x)).nan_to_num().clamp(-largest, largest).round()
+    levels_back = ((image >> (8 - bits)) + off).clamp(0, largest)
     return Reconstruction(
-        image=to_pixels(image)[0],
-        restored=to_pixels(bytes_back)[0],
+        image=to_pixels(coarsened(image, bits))[0],
+        restored=to_pixels(spread_levels(levels_back, bits))[0],
         error=error.pixels[0].numpy(),
         at_fault=unsound_level(flow, trace, error.max_abs),
+        bits=bits,
     )
 
 

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import round_trip_error
+from ..flow.multiscale import coarsened
 from .latents import decode_all, encode, norms_of, typical_norms
 from .levels import to_pixels
 
@@ -175,6 +176,7 @@ class Interpolation:
         end_errors: the largest |x̂ − x| at A and at B with all levels, of x in [−½, ½].
         moved: root mean square pixel change from A to the far end of each row, (L+1,): each level alone, then all;
             pixels are clipped to [−½, ½].
+        bits: of the flow's grey levels, which all pictures have.
 
     """
 
@@ -187,6 +189,7 @@ class Interpolation:
     norms: NormPaths
     end_errors: tuple[float, float]
     moved: np.ndarray
+    bits: int = 8
 
     @property
     def shares(self) -> np.ndarray:
@@ -247,7 +250,7 @@ def blend(
     _, latents = encoded or encode(flow, ends, seed)
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
     way = between(of_a, of_b, torch.linspace(0, 1, frames, dtype=torch.double), path, levels)
-    first, last = to_pixels(ends)
+    first, last = to_pixels(coarsened(ends, flow.config.bits))
     return Blend(first, last, tuple(levels), to_pixels(quantise(decode_all(flow, way), flow.config.bits)))
 
 
@@ -287,7 +290,7 @@ def interpolate(
     together, *rest = decoded.split([len(t), *[len(t) - 1] * len(levels)])
     alone = [torch.cat([together[:1], row]) for row in rest]
     far_ends = torch.stack([*(row[-1] for row in alone), together[-1]]).clamp(-0.5, 0.5)
-    pictures = to_pixels(ends)
+    pictures = to_pixels(coarsened(ends, flow.config.bits))
     return Interpolation(
         a=pictures[0],
         b=pictures[1],
@@ -298,6 +301,7 @@ def interpolate(
         norms=norm_paths(of_a, of_b),
         end_errors=(round_trip_error(together[:1], x[:1]).max_abs, round_trip_error(together[-1:], x[1:]).max_abs),
         moved=(far_ends - x[0]).double().square().mean(dim=(1, 2, 3)).sqrt().numpy(),
+        bits=flow.config.bits,
     )
 
 

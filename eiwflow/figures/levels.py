@@ -16,7 +16,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..analysis.words import levels as words
-from ..analysis.words.numbers import fixed, power, signed
+from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from . import palette
 from .kit import BELOW, layout, legend_room
 from .pixels import appearance, data_uri, montage
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: From this many levels on, levels are stacked: side by side the last would be too narrow for its words.
 STACKED_FROM = 4
-#: Bits/dim of uniform bytes.
-RAW_BITS = 8.0
 
 #: How a level sorts its channels, by the policy's order.
 ORDER_WORDS = {
@@ -239,7 +237,7 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
 
     """
     last = image.bits_per_dim.shape[1] - 1
-    higher = image.mean >= average.mean
+    higher, bits = image.mean >= average.mean, image.bits
     others = f"average of {len(average.bits_per_dim)} test images"
     figure = go.Figure(
         [
@@ -247,11 +245,17 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
             *_stairs("this image", image.mean, higher, palette.SUBJECT, "solid", "circle"),
         ]
     )
-    low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), RAW_BITS)
+    low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), bits)
     low = low if floor is None else min(low, floor)
     margin = 0.16 * (high - low)
     names = [
-        {"x": last + 0.5, "y": RAW_BITS, "text": "raw bytes: 8 bits", "xanchor": "right", "yanchor": "bottom"},
+        {
+            "x": last + 0.5,
+            "y": bits,
+            "text": f"{raw(bits)}: {counted(bits, 'bit')}",
+            "xanchor": "right",
+            "yanchor": "bottom",
+        },
         *(
             []
             if floor is None

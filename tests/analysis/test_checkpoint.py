@@ -353,6 +353,11 @@ def test_the_level_that_is_off_most_is_so_relative_to_its_input() -> None:
     assert "the round-trip error is at most 7.0·10⁻⁵" in said and "level 2" in said and "3.0·10⁻⁶ of its input" in said
 
 
+def test_a_grey_level_is_that_of_the_flow() -> None:
+    for bits, said in ((8, "3.9·10⁻³"), (5, "3.1·10⁻²")):
+        assert f"a grey level is {said}." in words.inversion(inversion(tiny_flow(bits=bits), images(2)))
+
+
 def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
     found = Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6, "3 of the 20 test images are also in the train part")
     assert words.score(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")

@@ -110,6 +110,18 @@ def test_more_than_the_raw_bytes_is_said_of_the_gaussian_on_the_pixels_alone(pix
     assert ("More than 8 is worse than storing the raw bytes" in words.stops(stairs)) == (pixels > 8)
 
 
+@pytest.mark.parametrize("pixels", [4.9, 5.1])
+def test_a_flow_of_fewer_grey_levels_is_compared_with_its_own_raw_values(pixels: float) -> None:
+    flow = ready_flow(bits=5)
+    way = passage(flow, images(1), fit_kept(flow, images(20)))
+    assert way.stairs.bits == 5
+    stairs = dataclasses.replace(way.stairs, bits_per_dim=np.array([[pixels, 4.0, 3.0]]))
+    cost = words.cost(dataclasses.replace(way, stairs=stairs))
+    assert ("more than its raw values of 32 grey levels: 5." in cost) == (pixels > 5)
+    storing = "More than 5 is worse than storing the raw values of 32 grey levels."
+    assert (storing in words.stops(stairs)) == (pixels > 5)
+
+
 def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
     """Multiply the channels that level 1 keeps by ``factors`` (C/2,); let the ActNorm behind undo it.
 
@@ -226,6 +238,26 @@ def test_every_byte_comes_back(split: str) -> None:
     assert words.happens(way) == (
         "Each level factors out half of its values, the last one all. From these the image comes back exactly."
     )
+
+
+def test_an_image_comes_back_in_the_grey_levels_that_the_flow_sees() -> None:
+    flow, image = ready_flow(bits=5), images(1)
+    result = (way := passage(flow, image, fit_kept(flow, images(20, seed=1)), seed=2)).reconstruction
+    seen = (image[0].permute(1, 2, 0).numpy() >> 3) * (255 / 31)  # the three low bits become noise
+    np.testing.assert_array_equal(result.image, seen.round())
+    np.testing.assert_array_equal(result.restored, result.image)
+    assert words.happens(way).endswith("the image comes back exactly in its 32 grey levels.")
+    assert "gives back all 128 values of 32 grey levels" in words.reconstruction(result)
+    assert "one grey level is 3.1·10⁻²." in words.reconstruction(result)  # 1/32
+
+
+@pytest.mark.parametrize("off", [0.4, 0.6])
+def test_a_value_of_few_grey_levels_is_lost_by_half_a_level(off: float) -> None:
+    flow = ready_flow(bits=5)
+    decode = flow.decode
+    flow.decode = lambda latents: decode(latents) + off / 32
+    result = passage(flow, images(1), fit_kept(flow, images(20, seed=1))).reconstruction
+    assert result.lost_bytes == (128 if off > 0.5 else 0)
 
 
 @pytest.mark.parametrize("number", [1, 2])

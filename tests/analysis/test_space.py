@@ -161,8 +161,13 @@ def test_an_unknown_path_and_a_level_out_of_range_are_refused() -> None:
 
 def test_the_way_of_a_flow_of_few_grey_levels_has_no_others() -> None:
     flow = ready_flow(bits=5, levels=2, dtype=torch.float32)
-    seen = space.blend(flow, *images(2).split(1), "linear", (1, 2), frames=3).images
-    assert 8 < len(np.unique(seen)) <= 32
+    blend = space.blend(flow, *images(2).split(1), "linear", (1, 2), frames=3)
+    assert 8 < len(np.unique(blend.images)) <= 32
+    way = interpolate(flow, *images(2).split(1))
+    for end, picture, among in ((way.a, way.together[0], blend.a), (way.b, way.together[-1], blend.b)):
+        np.testing.assert_array_equal(picture, end)
+        np.testing.assert_array_equal(among, end)
+    assert "where a grey level is 3.1·10⁻²" in words.ends(way)
 
 
 @crossed(split=SOME_POLICIES, path=PATHS)

@@ -186,6 +186,13 @@ def test_the_floor_is_a_line_below_every_stair_and_is_named() -> None:
     assert all("grain" not in note.text for note in figures.staircase(*stairs()).layout.annotations)
 
 
+def test_the_line_of_raw_values_is_at_the_bits_of_the_flow() -> None:
+    image, average = (Staircase(each.bits_per_dim - 3, bits=5) for each in stairs())
+    figure = figures.staircase(image, average)
+    assert [line.y0 for line in figure.layout.shapes] == [5]
+    assert [note.text for note in figure.layout.annotations] == ["raw values of 32 grey levels: 5 bits"]
+
+
 def test_staircase_falls_from_tread_to_tread_and_labels_each() -> None:
     figure = figures.staircase(*stairs())
     average, _, image, labels = figure.data

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from .numbers import counted, factor, fixed, floor_in_words, listed, percent, power
+from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, percent, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -104,7 +104,7 @@ def inversion(result: Inversion) -> str:
     )
     return (
         f"Over {counted(result.images, 'test image')}, the round-trip error is at most {power(result.max_abs)}; a grey "
-        f"level is {power(1 / 256)}.{alone}"
+        f"level is {grey_level(result.bits)}.{alone}"
     )
 
 
@@ -147,8 +147,8 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
     note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
     floor = f" {floor_in_words(evaluation.floor_bits_per_dim)}" if evaluation.floor_bits_per_dim is not None else ""
     bits = 8 if info is None else info.config.bits
-    raw = "8 would be the raw bytes" if bits == 8 else f"{bits} would be the raw values of {2**bits} grey levels"
-    return f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {raw}.{floor}{beside}{note}"
+    flow = f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {bits} would be the {raw(bits)}."
+    return f"{flow}{floor}{beside}{note}"
 
 
 def badge(report: Verification) -> str:

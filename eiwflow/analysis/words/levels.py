@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .latents import part
-from .numbers import counted, listed, power
+from .numbers import counted, grey_level, listed, power, raw
 
 if TYPE_CHECKING:
     from ..levels import LevelFacts, Passage, Reconstruction, Staircase
@@ -16,15 +16,16 @@ def happens(passage: Passage) -> str:
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
     first = f"Each level factors out {share} of its values, the last one all" if shares else "One level factors out all"
-    lost = passage.reconstruction.lost_bytes
-    back = f"{came_back(passage.reconstruction)} come back" if lost else "the image comes back exactly"
+    lost, bits = passage.reconstruction.lost_bytes, passage.reconstruction.bits
+    levels = "" if bits == 8 else f" in its {2**bits} grey levels"
+    back = f"{came_back(passage.reconstruction)} come back" if lost else f"the image comes back exactly{levels}"
     return f"{first}. From these {back}."
 
 
 def cost(passage: Passage) -> str:
-    """Return the image's bits/dim with the flow and with a Gaussian, and whether they exceed 8 bits."""
-    first_stop, *_, end = passage.stairs.mean
-    worse = ", more than its raw bytes: 8" if first_stop > 8 else ""
+    """Return the image's bits/dim with the flow and with a Gaussian, and whether they exceed the raw values."""
+    (first_stop, *_, end), bits = passage.stairs.mean, passage.stairs.bits
+    worse = f", more than its {raw(bits)}: {bits}" if first_stop > bits else ""
     return (
         f"The flow needs {end:.1f} bits per value for this image. A Gaussian per colour needs {first_stop:.1f}{worse}."
     )
@@ -41,9 +42,10 @@ def parts(passage: Passage) -> str:
 
 def stops(staircase: Staircase) -> str:
     """Return bits/dim if the flow stopped after each level."""
-    first, *between, last = (f"{bits:.2f}" for bits in staircase.mean)
-    each = "".join(f", {bits} after level {level}" for level, bits in enumerate(between, start=1))
-    above = " More than 8 is worse than storing the raw bytes." if staircase.mean[0] > 8 else ""
+    first, *between, last = (f"{stair:.2f}" for stair in staircase.mean)
+    each = "".join(f", {stair} after level {level}" for level, stair in enumerate(between, start=1))
+    bits = staircase.bits
+    above = f" More than {bits} is worse than storing the {raw(bits)}." if staircase.mean[0] > bits else ""
     return f"Stopped before level 1, the flow needs {first} bits/dim{each}; with all levels it needs {last}.{above}"
 
 
@@ -66,11 +68,10 @@ def level(facts: LevelFacts) -> str:
 
 
 def came_back(result: Reconstruction) -> str:
-    """Return how many bytes came back."""
-    size = f"{result.image.size:,}"
-    return (
-        f"all {size} bytes" if not result.lost_bytes else f"{result.image.size - result.lost_bytes:,} of {size} bytes"
-    )
+    """Return how many bytes came back, or values of fewer grey levels."""
+    size, lost = result.image.size, result.lost_bytes
+    values = "bytes" if result.bits == 8 else f"values of {2**result.bits} grey levels"
+    return f"{f'{size - lost:,} of' if lost else 'all'} {size:,} {values}"
 
 
 def reconstruction(result: Reconstruction) -> str:
@@ -78,7 +79,7 @@ def reconstruction(result: Reconstruction) -> str:
     blame = "" if result.at_fault is None else f" {unsound(result.at_fault)}"
     return (
         f"The inverse gives back {came_back(result)}; the largest error is {power(result.max_abs_error)}, "
-        f"where one grey level is {power(1 / 256)}.{blame}"
+        f"where one grey level is {grey_level(result.bits)}.{blame}"
     )
 
 

@@ -32,6 +32,24 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def grey_level(bits: int) -> str:
+    """Return the distance of two of 2^``bits`` grey levels in an image from −½ to ½.
+
+    >>> grey_level(8), grey_level(5)
+    ('3.9·10⁻³', '3.1·10⁻²')
+    """
+    return power(2.0**-bits)
+
+
+def raw(bits: int) -> str:
+    """Return the name of values before any flow.
+
+    >>> raw(8), raw(5)
+    ('raw bytes', 'raw values of 32 grey levels')
+    """
+    return "raw bytes" if bits == 8 else f"raw values of {2**bits} grey levels"
+
+
 def floor_in_words(floor: float, of: str = "the") -> str:
     """Return the floor of bits/dim as a sentence; ``of`` says whose grain it is.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numbers import percent, power
+from .numbers import grey_level, percent, power
 
 if TYPE_CHECKING:
     from ..space import Interpolation, NormPaths, Samples
@@ -44,7 +44,7 @@ def ends(way: Interpolation) -> str:
     """Return how exactly the ends are the images."""
     return (
         f"With all levels moving, both ends are the images themselves: the largest error is "
-        f"{power(max(way.end_errors))}, where a grey level is {power(1 / 256)}."
+        f"{power(max(way.end_errors))}, where a grey level is {grey_level(way.bits)}."
     )
 
 
