@@ -177,8 +177,7 @@ def evaluate(
         round_trip_max_abs=round_trip,
         log_det_gap=gap,
         note=images.note,
-        # Of all 256 grey levels; fewer take fewer bits.
-        floor_bits_per_dim=images.floor_bits_per_dim(len(tensor)) if flow.config.bits == 8 else None,
+        floor_bits_per_dim=images.floor_bits_per_dim(len(tensor), flow.config.bits),
         importance=importance,
         importance_bits_per_dim=None if bound is None else bound.mean().item(),
         importance_bits_per_dim_stderr=None if bound is None else standard_error(bound.double().numpy(), sources),

@@ -98,10 +98,11 @@ def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
     return entropy.reshape(sigma.shape)
 
 
-def floor_bits_per_dim(sigma: np.ndarray) -> float:
+def floor_bits_per_dim(sigma: np.ndarray, bits: int = 8) -> float | None:
     """Return the floor of bits/dim over images whose grain has these standard deviations (N,), in grey levels.
 
     No model can beat the mean entropy of the rounded grain. Values are taken as not clipped, as in
-    :func:`grain_entropy`. Bits/dim minus this floor is the cost of everything but grain.
+    :func:`grain_entropy`. Bits/dim minus this floor is the cost of everything but grain. It is None for a flow of fewer
+    than 8 ``bits``, whose few grey levels hide some of the grain: how much depends on the picture.
     """
-    return float(grain_entropy(sigma).mean())
+    return float(grain_entropy(sigma).mean()) if bits == 8 else None

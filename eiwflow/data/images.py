@@ -77,14 +77,15 @@ class ImageData:
     factors: Mapping[str, Factor] = field(default_factory=dict)
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def floor_bits_per_dim(self, limit: int | None = None) -> float | None:
-        """Return the bits/dim of the test images' grain alone, which no model can beat; None where it is not known.
+    def floor_bits_per_dim(self, limit: int | None = None, bits: int = 8) -> float | None:
+        """Return the bits/dim of the test images' grain alone, which no model of these ``bits`` can beat, or None.
 
-        It holds for values that are not clipped. Clipping lowers it a little where an image touches 0 or 255.
+        It is None where it is not known. It holds for values that are not clipped. Clipping lowers it a little where an
+        image touches 0 or 255.
         """
         from .camera import floor_bits_per_dim
 
-        return floor_bits_per_dim(self.factors["grain"].test[:limit]) if "grain" in self.factors else None
+        return floor_bits_per_dim(self.factors["grain"].test[:limit], bits) if "grain" in self.factors else None
 
     @property
     def measured(self) -> dict[str, np.ndarray]:

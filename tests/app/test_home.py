@@ -79,6 +79,15 @@ def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
     assert "grain alone" not in at.get("plotly_chart")[0].proto.spec
 
 
+def test_a_flow_of_fewer_grey_levels_stands_beside_its_own_raw_values(bundle: Path) -> None:
+    write_checkpoint(bundle / "faces.safetensors", small_flow(shape=(3, 16, 16), bits=5), data="faces16")
+    at = run_app()
+    assert_healthy(at)
+    chart = json.loads(at.get("plotly_chart")[0].proto.spec)
+    assert [note["text"] for note in chart["layout"]["annotations"]] == ["raw values of 32 grey levels: 5 bits"]
+    assert "grain" not in at.get("plotly_chart")[0].proto.spec and "all 768 values of 32 grey levels" in sentences(at)
+
+
 def test_a_link_opens_what_it_names(open_app: Open) -> None:
     at = open_app(ck="two", data="faces16", image="5", seed="3", level="2", step="7")
     assert_healthy(at)

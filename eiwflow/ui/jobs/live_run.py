@@ -92,8 +92,8 @@ def _draw(listed: runs.Listed) -> None:
     if now.frozen:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
-    recipe = look.recipe
-    lowest = floor(recipe.data, recipe.validation, 2**recipe.flow.levels) if recipe.flow.bits == 8 else None
+    recipe, flow = look.recipe, look.recipe.flow
+    lowest = floor(recipe.data, recipe.validation, 2**flow.levels, flow.bits)
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         parts.chart_of_rows(

@@ -43,11 +43,11 @@ class Images:
     sources: tuple[int, ...] | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def floor_bits_per_dim(self, part: slice) -> float | None:
-        """Return the mean floor of some test images, which no model can beat; None for unknown grain."""
+    def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
+        """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
         from ...data.camera import floor_bits_per_dim
 
-        return floor_bits_per_dim(self.factors["grain"][part]) if "grain" in self.factors else None
+        return floor_bits_per_dim(self.factors["grain"][part], bits) if "grain" in self.factors else None
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
@@ -103,19 +103,20 @@ def forget() -> None:
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def floor(name: str, validation: bool, multiple: int = 1) -> float | None:
+def floor(name: str, validation: bool, multiple: int = 1, bits: int = 8) -> float | None:
     """Return the floor of bits/dim of a bundled set's test part, or of its held-out part; None where it is not known.
 
     Args:
         name: of the data set.
         validation: whether images held out from the train part replace the test part.
         multiple: divisor of both sides; padded images have no floor.
+        bits: of the flow's grey levels.
 
     """
     if name not in names():
         return None
     loaded = data.load(name, multiple=multiple, download=False)
-    return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim()
+    return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim(bits=bits)
 
 
 def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:

@@ -72,11 +72,11 @@ class Page(Visit):
     second: bool = False
 
     def floor_bits_per_dim(self) -> float | None:
-        """Return the bits/dim of the chosen image's grain; None for a photo, unknown grain or a flow of fewer bits."""
+        """Return the bits/dim of the chosen image's grain; None for a photo, and where it is not known."""
         number = min(int(self.links["image"]), len(self.images.test) - 1)
-        if self.photo is not None or self.checkpoint.info.config.bits < 8:
+        if self.photo is not None:
             return None
-        return self.images.floor_bits_per_dim(slice(number, number + 1))
+        return self.images.floor_bits_per_dim(slice(number, number + 1), self.checkpoint.info.config.bits)
 
     @property
     def argument(self) -> str:
