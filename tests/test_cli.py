@@ -666,6 +666,9 @@ def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_
     for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3), dtype=np.uint8)):
         Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
     assert json_of("evaluate", tmp_path / "flow.safetensors", "--data", tmp_path / "pictures")["n"] > 0
+    # Trained further on the same folder, as train --init-from does.
+    recipe = Recipe(flow.config, str(tmp_path / "pictures"), batch=8, iterations=1, warmup=0)
+    assert trainer_module.Trainer(recipe, trainer_module.load_data(recipe)).advance()
 
 
 @pytest.mark.parametrize("name", ["a.npy", "a"])

@@ -25,8 +25,9 @@ from eiwflow.compression.archive import decompress, flow_digest
 from eiwflow.flow import Latents, MultiScaleFlow, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
+from eiwflow.ui.shell import reproduce
 
-from .conftest import visit_page, write_checkpoint
+from .conftest import picture_bytes, small_flow, visit_page, write_checkpoint
 from .test_shuffle import write_record
 from .test_weights import lively_flow
 
@@ -203,3 +204,13 @@ def check_archive(content: bytes, run: RunDirectory) -> None:
     assert pictures
     for picture, image in zip(pictures, data.load("photos32").test, strict=False):
         assert np.array_equal(picture.pixels, image)
+
+
+def test_a_script_reads_a_folder_s_pictures_for_a_flow_that_is_wider_than_high(tmp_path: Path) -> None:
+    flow = write_checkpoint(tmp_path / "wide.safetensors", small_flow(shape=(3, 8, 16)))
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}.png").write_bytes(picture_bytes(seed=number))
+    exec(reproduce.python([f"evaluate {flow} --data {folder} --limit 2"]), variables := {})
+    assert variables["scores"]["n"] == 2
