@@ -109,8 +109,9 @@ FLOW: dict[str, Setting] = {
     ),
     "keep": Setting(
         0.5,
-        "fraction of its channels that a level passes on: 0.25, 0.5, 0.75, or auto, those with structure",
-        words=(0.25, 0.5, 0.75, "auto"),
+        "fraction of its channels that a level passes on: 0.25, 0.5, 0.75, or auto, those with structure; all, so that "
+        "nothing is split off",
+        words=(0.25, 0.5, 0.75, "auto", "all"),
         label="Keep",
         rare=True,
     ),

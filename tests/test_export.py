@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eiwflow import cli
-from eiwflow.export import EXPORTS, differences, export
+from eiwflow.export import EXPORTS, differences, export, export_onnx
 from eiwflow.flow import ConfigError
 
 from .flow.flows import images_for, ready_flow
@@ -93,6 +93,14 @@ def test_torch_export_takes_batches_of_any_size_of_an_order_that_is_learned(name
         got, expected = program(x), latents.levels if name == "encode" else flow.log_prob(x)
     pairs = zip(got, expected, strict=True) if name == "encode" else [(got, expected)]
     assert all(torch.allclose(ours, theirs, atol=1e-8) for ours, theirs in pairs)
+
+
+def test_a_flow_that_splits_nothing_is_exported_with_latents_of_no_channels(tmp_path):
+    flow = ready_flow(keep="all", steps=1).float()
+    gaps = differences(flow, export_onnx(flow, tmp_path))
+    assert gaps.keys() == EXPORTS.keys() and max(gaps.values()) < 1e-4
+    outputs = onnxruntime.InferenceSession(tmp_path / "encode.onnx").get_outputs()
+    assert [entry.shape[1] for entry in outputs] == [shape[0] for shape in flow.latent_shapes()] == [0, 16]
 
 
 def test_another_method_is_refused_with_those_that_there_are():

@@ -119,7 +119,8 @@ def _measured(seen: LevelTrace | None) -> dict[str, Any]:
     if seen.features[0, 0].numel() > 1:  # one pixel has no spectrum
         figures["redundancy"] = redundancy(seen.features).mean(dim=0).tolist()
         figures["entropy_rate"] = entropy_rate(seen.features).mean(dim=0).tolist()
-    figures["entropy_emitted"] = float(marginal_entropy(seen.emitted).mean())
+    if seen.emitted.shape[1]:
+        figures["entropy_emitted"] = float(marginal_entropy(seen.emitted).mean())
     if seen.kept is not None:
         figures["entropy_kept"] = float(marginal_entropy(seen.kept).mean())
     if seen.log_weights is not None:

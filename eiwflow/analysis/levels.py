@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, dequantise, to_bits_per_dim
+from ..flow import ConfigError, MultiScaleFlow, dequantise, to_bits_per_dim
 from ..flow.bijection import round_trip_error
 from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, Trace, coarsened, finite, spread_levels
@@ -25,6 +25,20 @@ STD_FLOOR = 1e-6
 IMAGES = 128
 #: Channel maps go from black to white over ±GREY_RANGE standard deviations.
 GREY_RANGE = 3.0
+
+
+class NoPartsError(ConfigError):
+    """The parts that levels factor out were asked of a flow that passes on all channels to its last level."""
+
+
+def check_parts(flow: MultiScaleFlow) -> None:
+    """Raise :class:`NoPartsError` for a flow whose levels before the last factor nothing out."""
+    config = flow.config
+    if config.levels > 1 and not config.splits:
+        raise NoPartsError(
+            f"This flow passes on all channels (keep {config.keep}): before its last level it factors nothing out, "
+            "so there are no parts to tell apart."
+        )
 
 
 # ---------------------------------------------------------------------- the Gaussian that ends a stopped flow

@@ -204,7 +204,7 @@ def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
         orders = [order for order in (level.order, level.entropy_order) if order is not None]
         if any((np.sort(order, axis=1) != channels).any() for order in orders):
             raise ValueError(f"level {level.number} has an order that is no permutation")
-        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels >= max(len(channels), 1):
+        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels > len(channels):
             raise ValueError(f"level {level.number} passes on more channels than it has")
     return levels
 

@@ -62,7 +62,7 @@ def spherical(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     angle = torch.atan2(sine, cosine)
     t = t.double()[:, None]
     norm = (1 - t) * a.double().norm() + t * b.double().norm()
-    path = (norm * ((t * angle).cos() * u + (t * angle).sin() * w)).to(a.dtype).view(-1, *a.shape)
+    path = (norm * ((t * angle).cos() * u + (t * angle).sin() * w)).to(a.dtype).view(len(t), *a.shape)
     path[t[:, 0] == 0], path[t[:, 0] == 1] = a, b
     return path
 
@@ -128,6 +128,10 @@ class NormPaths:
     def typical_total(self) -> np.ndarray:
         """The interval (2,) of the norm of all levels together for 95 % of the draws of N(0, I)."""
         return typical_norms(self.dimensions.sum()[None])[0]
+
+    def relative(self, path: str) -> np.ndarray:
+        """Return ‖ε_l(t)‖ / √d_l (T, L); 0 for a level without values."""
+        return self.norms[path] / np.sqrt(self.dimensions.clip(1))
 
     def total(self, path: str) -> np.ndarray:
         """Return the norm of all levels together (T,)."""

@@ -89,10 +89,13 @@ class Look:
 
         Raises:
             NonFiniteError: the flow gives a value that is not finite.
+            NoPartsError: the flow passes on all channels, and the measure tells parts of its levels apart.
             ConfigError: the level has no Shuffle, and the measure needs one.
             DataError: there are too few images.
 
         """
+        if name in OF_A_SPLIT:
+            levels.check_parts(self.flow)
         if name in self.known:
             return self.known[name]
         if self.keep is None:
@@ -359,3 +362,8 @@ MEASURES: dict[str, Measure] = {
     "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),
     "score": Measure(_score, ("test",)),
 }
+#: Measures of the parts that levels pass on and factor out.
+OF_A_SPLIT = frozenset({
+    "kept_fit", "passage", "survey", "halved", "one_level", "mixed", "latents_survey", "norms", "entropies", "growth",
+    "shuffle", "facts",
+})  # fmt: skip

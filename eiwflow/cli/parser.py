@@ -136,7 +136,7 @@ def build_parser() -> Parser:
     )  # fmt: skip
     study.add_argument(
         "--keep", type=_words, dest="keeps", metavar="KEEP,…",
-        help="fractions passed on: 0.25, 0.5, 0.75, auto (default: 0.5)",
+        help="fractions passed on: 0.25, 0.5, 0.75, auto, all (default: 0.5)",
     )  # fmt: skip
     study.add_argument(
         "--prior", "--priors", type=_words, dest="priors", metavar="PRIOR,…",

@@ -247,7 +247,7 @@ def _floats(x: Cells) -> Tensor:
 
 def _cells(x: Tensor) -> Cells:
     """Return floats as cells of the grid."""
-    if not torch.isfinite(x).all() or x.abs().max() > 2**20:
+    if not torch.isfinite(x).all() or (x.abs() > 2**20).any():
         raise CompressionError("A value inside the flow is too large or not finite; these images cannot be compressed.")
     return np.rint(x.double().numpy() * UNIT).astype(np.int64)
 
@@ -321,7 +321,8 @@ def _moves(level: Level) -> list[Move]:
                 _Conditional(_weighted_by(weights.emitted), kept, emitted),
                 _Conditional(_weighted_by(weights.kept), emitted, kept),
             ]
-        moves.append(_Conditional(_standardised_by(level.split), kept, emitted))
+        if level.split.parts[1]:
+            moves.append(_Conditional(_standardised_by(level.split), kept, emitted))
     elif level.top is not None:
         moves.append(_Conditional(_standardised_by(level.top), slice(0, None), slice(0, None)))
     return moves
@@ -392,7 +393,7 @@ class GridFlow:
                 x, noise = np.split(x, [level.split.parts[0]], axis=1)
                 noises.append(noise)
         for noise in [*noises, x]:
-            if np.abs(noise).max() >= LIMIT * BIN:
+            if (np.abs(noise) >= LIMIT * BIN).any():
                 raise CompressionError("A latent is beyond what this code can hold.")
             archive.push_noise(noise)
 

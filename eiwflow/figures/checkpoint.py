@@ -84,15 +84,15 @@ def _policy_in_words(made: Anatomy) -> str:
 def _level(made: Anatomy, level: LevelAnatomy) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None]
-    out = f"{_size(level.emitted)} factored out"
+    boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None and shape[0]]
+    out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
         (f"{times} ActNorm", counts["actnorm"]),
         (f"{times} 1×1 convolution", counts["mixing"]),
         (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
     ]
-    if level.kept is not None:
+    if level.kept is not None and level.emitted[0]:
         rows += [
             (_policy_in_words(made), counts["shuffle"]),
             (f"{config.prior} prior", counts["prior"]),

@@ -76,7 +76,7 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
     )  # fmt: skip
     t = paths.t.round(4).tolist()
     for path, (name, colour, dash) in _PATHS.items():
-        for level, norms in enumerate((paths.norms[path] / np.sqrt(paths.dimensions)).T, start=1):
+        for level, norms in enumerate(paths.relative(path).T, start=1):
             figure.add_scatter(
                 x=t, y=norms.round(4).tolist(), mode="lines", line={"color": colour, "dash": dash, "width": 1},
                 opacity=0.7, showlegend=False, hovertemplate=f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>",
@@ -87,7 +87,7 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
             hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
         )  # fmt: skip
     bands = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
-    bands += [norms / np.sqrt(each.dimensions) for each in (paths, *beside) for norms in each.norms.values()]
+    bands += [each.relative(path) for each in (paths, *beside) for path in each.norms]
     figure.update_layout(
         layout(320, legend_room(2), right=16),
         xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1]},

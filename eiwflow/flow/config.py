@@ -76,7 +76,7 @@ class FlowConfig:
             with them the field is always ``alternating``.
         keep: the fraction of its channels that a level passes on: 0.25, 0.5 or 0.75; ``auto``: as many as have a
             spectral redundancy above :data:`~eiwflow.flow.policies.AUTO_REDUNDANCY` in the initialising pass, at least
-            one and not all.
+            one and not all; ``all``: nothing is factored out before the last level, so the prior has no say.
         kept: channels that every level but the last passes on, for ``auto`` once the flow is initialised; empty for a
             fraction. :attr:`counts` holds the numbers in both cases.
         coupling: how a coupling's scale follows from its network: ``bounded``, or unbounded as in other code:
@@ -129,6 +129,10 @@ class FlowConfig:
         for name, word in plain if self.init == "linear" else ():
             if (value := getattr(self, name)) != word:
                 raise ConfigError(f"{name} is {value!r}; with init linear it must be {word}.")
+        if self.keep == "all" and WEIGHTS[self.weights].shuffle is not None:
+            raise ConfigError(
+                f"weights is {self.weights!r}; with keep all there is no split whose parts could be weighted."
+            )
         if ORDERS[self.order].learned:
             for name, word in (("weights", "none"), ("prior", "standard")):
                 if getattr(self, name) != word:
@@ -197,6 +201,11 @@ class FlowConfig:
         return self.keep != "auto" or len(self.kept) == self.levels - 1
 
     @property
+    def splits(self) -> bool:
+        """Whether a level before the last factors something out."""
+        return self.levels > 1 and self.keep != "all"
+
+    @property
     def counts(self) -> tuple[int, ...]:
         """Channels that every level but the last passes on; the largest possible number before that is known."""
         if self.kept:
@@ -204,7 +213,8 @@ class FlowConfig:
         counts: list[int] = []
         for _ in range(self.levels - 1):
             channels = 4 * (counts[-1] if counts else self.shape[0])
-            counts.append(channels - 1 if isinstance(self.keep, str) else round(channels * self.keep))
+            most = channels if self.keep == "all" else channels - 1
+            counts.append(most if isinstance(self.keep, str) else round(channels * self.keep))
         return tuple(counts)
 
     @property

@@ -163,6 +163,8 @@ class Split(Bijection):
         self.bounded = prior == "conditional"
         self.prior: nn.Module | None = None
         self.context_map: ContextMap | None = None
+        if not self.parts[1]:
+            return  # nothing is factored out
         if prior == "constant":
             self.prior = Constant(2 * self.parts[1], *size)
             self.context_map = ContextMap(context, 2 * self.parts[1], *size) if context else None

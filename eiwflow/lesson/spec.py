@@ -42,6 +42,8 @@ def check(flow: MultiScaleFlow) -> None:
         raise LessonError(f"This flow has images of {flow.config.bits} bits; the lesson shows flows of 8-bit images.")
     if flow.config.levels < 2:
         raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
+    if not flow.config.splits:
+        raise LessonError("This flow passes on all channels (keep all); the lesson shows how a flow splits.")
 
     if (needed := multiplications(flow)) > MAX_MULTIPLICATIONS:
         raise LessonError(

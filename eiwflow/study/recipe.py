@@ -37,7 +37,7 @@ class Arm:
         weights: ``none``, ``entropy``, ``means`` or ``pooled``.
         init: ``principal``, ``linear`` or ``random``.
         partition: of the couplings; ``alternating`` if ``init`` is ``random``, which has no partitions.
-        keep: the fraction of its channels that a level passes on, as text, or ``auto``.
+        keep: the fraction of its channels that a level passes on, as text, ``auto`` or ``all``.
         prior: of the latents factored out.
 
     >>> Arm.parse("entropy+pooled/principal-information").text
@@ -93,7 +93,7 @@ class Arm:
         return FlowConfig(
             order="random" if again else self.order,
             partition=self.partition,
-            keep=self.keep if self.keep == "auto" else float(self.keep),
+            keep=_keep(self.keep),
             permutation_seed=permutation_seed + (AGAIN_FROM if again else 0),
             **fields,
         )
@@ -139,10 +139,10 @@ class Arm:
 
 def _keep(word: str) -> float | str:
     try:
-        return word if word == "auto" else float(word)
+        return word if word in FLOW["keep"].words else float(word)
     except ValueError:
         raise ConfigError(
-            f"An arm has the fraction {word[:40]!r}; it must be 0.25, 0.5, 0.75 or auto, as in entropy@0.25."
+            f"An arm has the fraction {word[:40]!r}; it must be 0.25, 0.5, 0.75, auto or all, as in entropy@0.25."
         ) from None
 
 

@@ -200,7 +200,9 @@ def label(study: Study, arm: Arm) -> str:
     weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
         arm.weights, f" + {_WEIGHTS_FROM.get(arm.weights, arm.weights)}"
     )
-    fraction = {"0.25": ", ¼ passed on", "0.75": ", ¾ passed on", "auto": ", fraction by redundancy"}.get(arm.keep, "")
+    fraction = {
+        "0.25": ", ¼ passed on", "0.75": ", ¾ passed on", "auto": ", fraction by redundancy", "all": ", all passed on",
+    }.get(arm.keep, "")  # fmt: skip
     if arm.init == "random":
         init = " (random init)" if any(other.init != "random" for other in study.arms) else ""
     else:
@@ -327,7 +329,7 @@ _PARTS: dict[str, tuple[str, tuple[tuple[str, str], ...], str]] = {
         "partitions: {0} − {1}",
     ),
     "init": ("init", (("principal", "random"),), "{0} − {1} initialisation"),
-    "fraction": ("keep", (("0.25", HALF), ("0.75", HALF)), "{0} − {1} passed on"),
+    "fraction": ("keep", (("0.25", HALF), ("0.75", HALF), ("all", HALF)), "{0} − {1} passed on"),
 }
 Pair = tuple[Arm, Arm]
 

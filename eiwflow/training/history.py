@@ -47,7 +47,7 @@ def level_records(flow: MultiScaleFlow, probe: Tensor, context: Tensor | None = 
     ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (the
     one used) and ``entropy_order`` (by redundancy now), those passed on first. With weights before the split:
     ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the
-    mean of ε², which is 1 for a flow that fits.
+    mean of ε², which is 1 for a flow that fits, and 0 where a level factors nothing out.
     """
     return [_level_record(level) for level in flow.trace(probe, context).levels]
 
@@ -60,7 +60,7 @@ def _level_record(level: LevelTrace) -> dict[str, Any]:
         "entropy_rate": _rounded(entropy_rate(features).mean(dim=0)) if has_spectrum else None,
         "entropy": _rounded(marginal_entropy(features, RECORDED_VALUES)),
         "log_std": _rounded(_std(features.transpose(0, 1).flatten(1), dim=1).clamp_min(1e-12).log()),
-        "noise_square": round(level.noise.double().square().mean().item(), 5),
+        "noise_square": round(level.noise.double().square().mean().item() if level.noise.numel() else 0.0, 5),
         "order": None,
         "entropy_order": None,
         "weights_mean": None,

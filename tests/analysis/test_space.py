@@ -251,7 +251,14 @@ def test_words_of_an_image_and_itself_and_of_one_level() -> None:
     np.testing.assert_allclose(norm_paths(same, same).norms["linear"], norm_paths(same, same).norms["spherical"])
     assert "the same image" in words.answer(interpolate(flow, image, image))
     one, other = images(2).split(1)
-    assert "has one level" in words.answer(interpolate(ready_flow(levels=1), one, other))
+    for flow in (ready_flow(levels=1), ready_flow(keep="all")):
+        said = "All values of this flow lie in one level: they go from A to B together."
+        way = interpolate(flow, one, other)
+        assert words.answer(way) == said
+        for path in ("linear", "spherical"):
+            ends = [way.norms.total(path)[end] / np.sqrt(way.norms.dimensions.sum()) for end in (0, -1)]
+            np.testing.assert_allclose(way.norms.relative(path)[[0, -1], -1], ends)
+            assert not way.norms.relative(path)[:, :-1].any()
 
 
 def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:

@@ -30,6 +30,7 @@ FLOWS: dict[str, dict[str, Any]] = {
     "variance, three-quarters": {"keep": 0.75, "split": "variance"},
     "released": {"split": "released", "prior": "standard"},
     "entropy, auto": {"keep": "auto", "split": "entropy"},
+    "all": {"keep": "all"},
     "labelled": {"context": 3},
     "last": {"split": "last"},
     "random": {"split": "random"},
@@ -76,6 +77,17 @@ def test_every_page_takes_every_kind_of_flow(bundle: Path, page: str, flow: str)
     at = visit_page(page, ck="one", **GUESS)
     assert not at.exception and not at.error
     assert page not in LOOKING or at.get("plotly_chart") or at.info
+
+
+@pytest.mark.parametrize("page", LOOKING)
+def test_a_flow_that_splits_nothing_is_a_sentence_where_a_page_tells_parts_apart(bundle: Path, page: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", flow_of("all"), data="faces16")
+    at = visit_page(page, **GUESS)
+    assert not at.exception and not at.error
+    of_a_split = page.split("_")[1][:-3] in ("levels", "latents", "entropy", "shuffle")
+    assert bool(at.get("plotly_chart")) != of_a_split
+    said = [info.value for info in at.info]
+    assert any("passes on all channels" in each or "splits nothing" in each for each in said) == of_a_split
 
 
 @every_other("page", LOOKING, SHAPES)

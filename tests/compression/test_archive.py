@@ -79,6 +79,14 @@ def test_the_maps_and_priors_of_imported_flows_give_the_same_pixels_back(couplin
         compress(small_flow(bits=5), "flow", given)
 
 
+def test_a_flow_that_splits_nothing_gives_the_same_pixels_back():
+    flow, given = small_flow(keep="all"), pictures((20, 13, 3), (9, 1, 3))
+    content, summary = compress(flow, "flow", given)
+    again = decompress(flow, "flow", content)
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(given, again, strict=True))
+    assert summary.bytes == len(content)
+
+
 def test_a_flow_of_grey_images_takes_grey_pictures_alone():
     flow = small_flow(shape=(1, 8, 8))
     given = pictures((10, 8, 1))

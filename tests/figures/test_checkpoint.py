@@ -45,6 +45,14 @@ def test_area_of_a_box_is_its_share_of_the_images_numbers(fields: dict) -> None:
     assert widths["kept"] == pytest.approx([50 / 2**n for n in range(len(made.levels) - 1)], rel=1e-3)
 
 
+def test_a_level_that_passes_on_all_channels_has_no_split() -> None:
+    html = figures.strip(looked_at(keep="all")[0])
+    levels = [re.search(rf"Level {number}</h4>.*?</section>", html).group() for number in (1, 2)]
+    assert "passed on · nothing factored out" in levels[0] and "eiw-emitted" not in levels[0]
+    assert "prior" not in levels[0] and "width: 100%" in levels[0].replace("100.0", "100")
+    assert "passed on" not in levels[1] and "factored out" in levels[1]
+
+
 @FLOWS
 def test_every_level_names_its_parts_and_their_parameters(fields: dict) -> None:
     made, _ = looked_at(**fields)

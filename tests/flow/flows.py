@@ -41,7 +41,7 @@ ARMS |= {
     for split in POLICIES
     for prior in PRIORS
     for keep in FLOW["keep"].words
-    if keep != 0.5
+    if keep != 0.5 and (keep, split.split("+")[-1]) != ("all", "pooled")
 }  # fmt: skip
 ARMS |= {
     f"released, {init}, keep {keep}": {"split": "released", "prior": "standard", "init": init, "keep": keep}
@@ -113,4 +113,4 @@ def decode_rows(flow: MultiScaleFlow, rows: Tensor) -> Tensor:
     """Return the images of rows (N, D) of all ε_l."""
     shapes = flow.latent_shapes()
     parts = rows.split([c * h * w for c, h, w in shapes], dim=1)
-    return flow.decode(Latents([part.view(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]))
+    return flow.decode(Latents([part.reshape(len(rows), *shape) for part, shape in zip(parts, shapes, strict=True)]))

@@ -78,6 +78,16 @@ def test_a_fraction_says_how_many_channels_every_level_passes_on(keep, counts):
     assert dataclasses.replace(config, shape=(1, 32, 32)).counts[0] == 4 * keep
 
 
+def test_all_passes_every_channel_on_so_that_nothing_is_split():
+    config = FlowConfig(keep="all")
+    assert config.counts == (12, 48) and config.resolved and not config.splits
+    assert [config.noise_shape(level) for level in (1, 2, 3)] == [(0, 16, 16), (0, 8, 8), (192, 4, 4)]
+    assert FlowConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert FlowConfig().splits and FlowConfig(keep="auto").splits and not FlowConfig(levels=1).splits
+    said = "weights is 'pooled'; with keep all there is no split whose parts could be weighted."
+    assert refusal(keep="all", weights="pooled") == said
+
+
 def test_auto_holds_what_was_asked_and_the_numbers_once_they_are_known():
     asked = FlowConfig(keep="auto")
     assert not asked.resolved and asked.to_dict()["keep"] == "auto" and "kept" not in asked.to_dict()
@@ -89,7 +99,7 @@ def test_auto_holds_what_was_asked_and_the_numbers_once_they_are_known():
 
 
 def test_another_fraction_is_refused_with_all_that_are_allowed():
-    assert refusal(keep=0.3) == "keep is '0.3'; it must be one of 0.25, 0.5, 0.75, auto."
+    assert refusal(keep=0.3) == "keep is '0.3'; it must be one of 0.25, 0.5, 0.75, auto, all."
 
 
 @pytest.mark.parametrize(

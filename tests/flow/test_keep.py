@@ -12,7 +12,7 @@ from eiwflow.flow.shuffle import Shuffle
 
 from ..words import spelled_out
 from .flows import SOME_POLICIES, fresh_flow, images_for, ready_flow
-from .numerics import noise, sheet
+from .numerics import largest_difference, noise, sheet
 
 KEPT = {0.25: 1, 0.5: 2, 0.75: 3}
 
@@ -31,6 +31,19 @@ def test_every_tensor_has_the_channels_that_keep_says(keep):
     latents = flow.sample_latents(3)
     assert [noise.shape[1:] for noise in latents.levels] == flow.latent_shapes()
     assert sum(noise[0].numel() for noise in latents.levels) == flow.config.dimensions
+
+
+@pytest.mark.parametrize("prior", ["standard", "conditional", "unbounded", "constant"])
+def test_with_all_channels_passed_on_the_last_level_holds_every_value_and_no_prior_is_learned(prior):
+    flow = ready_flow(keep="all", prior=prior, levels=3)
+    x = images_for(flow, 2)
+    latents, trace = flow.encode(x), flow.trace(x)
+    assert [tuple(noise.shape[1:]) for noise in latents.levels] == [(0, 4, 4), (0, 2, 2), (64, 1, 1)]
+    assert all(level.split.prior is None for level in flow.levels[:-1])
+    nats = torch.distributions.Normal(0, 1).log_prob(latents.levels[-1]).sum(dim=(1, 2, 3))
+    steps = sum(each for level in trace.levels for each in level.log_dets.values())
+    torch.testing.assert_close(flow.log_prob(x), nats + steps)
+    assert largest_difference(flow.decode(latents), x) < 1e-8
 
 
 #: The channels of 8 that are passed on, by order and number, of principal channels where the order is by variance.

@@ -149,6 +149,7 @@ def test_fields_are_added_without_a_change_of_the_arrays() -> None:
         (FlowConfig(shape=(3, 16, 8), levels=2, steps=1, width=4), "16×8"),
         (FlowConfig(shape=(3, 64, 64), levels=2, steps=1, width=4), "64×64"),
         (FlowConfig(shape=(3, 16, 16), levels=1, steps=1, width=4), "one level"),
+        (FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, keep="all"), "passes on all channels"),
     ],
 )
 def test_a_flow_that_the_stage_cannot_draw_is_refused_in_a_sentence(config: FlowConfig, why: str) -> None:

@@ -37,6 +37,7 @@ OTHER_WORDS = {
     "entropy@¼/principal-random": "entropy@0.25/principal-random/conditional",
     "entropy+pooled@3/4/principal-random/standard": "entropy+pooled@0.75/principal-random/standard",
     "variance@½/principal-random": "variance/principal-random/conditional",
+    "entropy@all/principal-random": "entropy@all/principal-random/conditional",
 }
 
 
@@ -117,6 +118,7 @@ def test_an_arm_s_flow_has_its_choices():
         "entropy", "pooled", "information", 0.25, "standard",
     )  # fmt: skip
     assert flow.permutation_seed == 3
+    assert Arm.parse("entropy@all/principal-random").flow(shape=(3, 8, 8), levels=2).counts == (12,)
 
 
 WRONG = {

@@ -142,7 +142,7 @@ def test_the_factorial_reading_finds_the_parts_that_the_numbers_were_made_of(stu
     for name, cost in order.items():
         made[f"{name}/{P}"] = 4 + cost
         made[f"{name}+pooled/{P}"] = 4 + cost - 0.02 - 0.01 * (name == "entropy")
-    made |= {f"entropy@0.25/{P}": 3.95, f"variance@0.25/{P}": 4.06}
+    made |= {f"entropy@0.25/{P}": 3.95, f"variance@0.25/{P}": 4.06, f"entropy@all/{P}": 4.13}
     made |= {"entropy/principal-information": 4.04, "entropy/random": 4.5}
     found = factorial(study_of(arms(made, noise=1e-4)), "conditional")
     said = {one.name: one.mean for one in found.effects}
@@ -155,6 +155,7 @@ def test_the_factorial_reading_finds_the_parts_that_the_numbers_were_made_of(stu
             "partitions: information − random": 0.04,
             "principal − random initialisation": -0.5,
             "0.25 − 0.5 passed on": (-0.05 + 0.03) / 2,
+            "all − 0.5 passed on": 0.13,
             "weights × entropy order": -0.01,
             "(entropy − variance) × 0.25 passed on": -0.11 + 0.03,
         },
@@ -185,12 +186,12 @@ def test_what_a_study_has_no_arms_for_is_not_in_the_reading(study_of):
 def test_an_arm_is_called_by_what_is_not_usual_in_its_study(study_of):
     made = {
         f"entropy/{P}": 4.0, f"entropy+pooled@0.25/{P}": 4.0, "entropy/principal-information": 4.0,
-        "first/random": 4.0, f"{AGAIN}/{P}": 4.0, f"variance@0.75/{P}": 4.0,
+        "first/random": 4.0, f"{AGAIN}/{P}": 4.0, f"variance@0.75/{P}": 4.0, f"variance@all/{P}": 4.0,
     }  # fmt: skip
     study = study_of(arms(made))
     assert [label(study, arm) for arm in study.arms] == [
         "entropy", "entropy + weights, ¼ passed on", "entropy (partitions: information)", "first (random init)",
-        "random again", "variance, ¾ passed on",
+        "random again", "variance, ¾ passed on", "variance, all passed on",
     ]  # fmt: skip
     assert label(study_of(arms({"first/random": 4.0})), Arm.parse("first/random")) == "first"
     study = study_of(

@@ -9,6 +9,9 @@ import torch
 from PIL import Image
 from scipy.stats import differential_entropy
 
+from eiwflow.analysis.record import load_record
+from eiwflow.analysis.train import progress
+from eiwflow.analysis.words import train as words
 from eiwflow.checkpoint import load
 from eiwflow.data import to_tensor
 from eiwflow.files import webp_pixels
@@ -103,6 +106,16 @@ def test_a_last_level_of_one_pixel_has_no_spectrum():
     assert last["redundancy"] is None
     assert last["entropy_rate"] is None
     assert all(isinstance(value, float) for value in last["log_std"])
+
+
+def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_path):
+    run = tiny_run(tmp_path, keep="all", weights="entropy", iterations=2)
+    train(run, images=tiny_data())
+    last = recorded(run)[-1]
+    assert last["levels"][0]["noise_square"] == 0 and len(last["levels"][1]["entropy"]) == 4 * 12
+    now = progress(run).levels[0]
+    assert now.emitted == () and words.level(now) == "Level 1 passes on all of its 12 channels."
+    assert load_record(run.last_checkpoint).levels[0].kept_channels == 12
 
 
 def test_levels_down_to_one_pixel_can_be_trained(tmp_path):

@@ -27,7 +27,7 @@ OTHERS = {"first": "first half", "last": "last half", "random": "random half", "
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
 THICK = "Thick: would change sides, if sorted again."
-NO_SPLIT = "This flow has one level: it splits nothing, so there is no permutation."
+NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."

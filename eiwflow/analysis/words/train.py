@@ -60,6 +60,8 @@ def level(state: LevelNow) -> str:
     """Return which part of a level's channels has more structure, and whether the order still holds."""
     if state.order is None:
         return f"Level {state.number} is the last: all {len(state.entropy)} channels are factored out."
+    if not state.emitted:
+        return f"Level {state.number} passes on all of its {len(state.entropy)} channels."
     if not state.redundancy:
         return f"Level {state.number} passes on {state.count} of {len(state.order)} channels."
     moved = (

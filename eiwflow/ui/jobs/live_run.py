@@ -108,7 +108,7 @@ def _draw(listed: runs.Listed) -> None:
     with right:
         if (newest := runs.newest_samples(run)) is not None:
             st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
-    splitting = [level for level in progress.levels if level.order is not None and level.redundancy]
+    splitting = [level for level in progress.levels if level.order is not None and level.emitted and level.redundancy]
     if splitting:
         with st.expander("Channels now"):
             _draw_channels(splitting, now.alive)

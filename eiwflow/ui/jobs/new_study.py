@@ -29,7 +29,7 @@ INIT_WORDS = {
     "partitions by information, linear start": ("linear", "information"),
 }
 #: Fraction passed on -> its text.
-KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾"}
+KEEPS = {"0.25": "¼", "0.5": "½", "0.75": "¾", "all": "all"}
 #: The arms of a new study: those of the ladder, or all combinations of lists.
 LADDER, CHOSEN = "the ladder", "my own choice"
 MOST_SEEDS, MOST_ITERATIONS = 8, 500

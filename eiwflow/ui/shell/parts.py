@@ -154,8 +154,9 @@ def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
 
 def shuffle_level(page: Page) -> int | None:
     """Return the wanted level, or the nearest with a Shuffle and say so; None without a Shuffle."""
-    levels = page.checkpoint.info.config.levels
-    if levels == 1:
+    config = page.checkpoint.info.config
+    levels = config.levels
+    if not config.splits:
         return None
     if page.level >= levels:
         there = "is the last and has no Shuffle" if page.level == levels else "is not there"
@@ -340,10 +341,13 @@ def closing(page: Visit, sentence: str) -> None:
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Show a flow's failure on this image as a sentence, and continue the page."""
+    from ...analysis.levels import NoPartsError
     from ...flow import NonFiniteError
 
     try:
         yield
+    except NoPartsError as error:
+        st.info(f"{plain(error)} Choose a flow that splits.")
     except NonFiniteError as error:
         st.error(f"{plain(error)} Choose another image, seed or checkpoint.")
 
