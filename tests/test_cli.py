@@ -1127,6 +1127,18 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert json_of("analyse", run, *planes, "--what", "levels", "--label", 1)
 
 
+def test_a_class_of_one_training_image_is_measured_as_any_other(labelled):
+    run, planes = labelled / "run", np.load(labelled / "planes.npz")
+    first = planes["train_labels"] != 1
+    first[np.flatnonzero(~first)[0]] = True  # the one training image of class 1
+    few = labelled / "few.npz"
+    np.savez(few, **dict(planes) | {"train": planes["train"][first], "train_labels": planes["train_labels"][first]})
+    assert json_of("evaluate", run, "--data", few, "--label", 1)["n"] == (planes["test_labels"] == 1).sum()
+    # Levels fits its Gaussians to training images.
+    stops = json_of("analyse", run, "--data", few, "--what", "levels", "--label", 1)["bits_per_dim_if_stopped"]
+    assert len(stops) > 1 and np.isfinite(stops).all()
+
+
 def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     run, data = labelled / "run", labelled / "planes.npz"
     loaded = load(run / "checkpoints/last.safetensors")

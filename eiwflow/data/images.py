@@ -140,10 +140,10 @@ def free_memory() -> int:
     return min(bounds)
 
 
-def check_parts(data: ImageData) -> ImageData:
-    """Return the data, or raise DataError where a part has too few images to work with."""
-    if len(data.train) < MIN_TRAIN:
-        raise DataError(f"{data.name!r} has {len(data.train)} images to train on; at least {MIN_TRAIN} are needed")
+def check_parts(data: ImageData, least: int = MIN_TRAIN) -> ImageData:
+    """Return the data, or raise DataError where it has no test image or fewer than ``least`` images to train on."""
+    if len(data.train) < least:
+        raise DataError(f"{data.name!r} has {len(data.train)} images to train on; at least {least} are needed")
     if not len(data.test):
         raise DataError(f"{data.name!r} has 0 images to test on; at least 1 unlike the training images is needed")
     return data

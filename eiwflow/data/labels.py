@@ -115,7 +115,7 @@ def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
 
 
 def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str] | None = None) -> ImageData:
-    """Return the images of one class of a factor alone.
+    """Return the images of one class of a factor alone, for a flow that is trained: one of each part is enough.
 
     Args:
         images: a data set.
@@ -124,7 +124,7 @@ def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str]
         classes: a checkpoint's names of classes, for data with numbers. The images may have classes beyond them.
 
     Raises:
-        DataError: there is no such factor, or there are too few images of the class.
+        DataError: there is no such factor, or there is no test image of the class.
 
     """
     images = images if classes is None or factor not in images.factors else _by_number(images, factor, classes)
@@ -146,5 +146,6 @@ def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str]
             train_source=of_train,
             test_source=of_test,
             factors={key: Factor(each.train[train], each.test[test]) for key, each in images.factors.items()},
-        )
+        ),
+        least=1,
     )
