@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .files import write_atomically
+from .files import write_together
 from .flow import ConfigError, ContextError, MultiScaleFlow
 from .flow.step import inverse_affine_maps
 
@@ -112,22 +112,28 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
 
     Inputs and outputs are called ``x``, ``log_prob`` and ``noise_1`` … ``noise_L``; the first size of each is free.
 
+    Files of another flow in the folder are replaced together, when all three are written.
+
     Raises:
-        OSError: a file cannot be written; it is then not there, or as before.
+        OSError: a file cannot be written; the folder is then as before.
 
     """
-    paths = {}
-    for name, kind in EXPORTS.items():
-        module = kind(flow)
-        program = torch.onnx.export(
-            export(flow, name), (), dynamo=True, verbose=False,
-            input_names=module.inputs, output_names=module.outputs,
-        )  # fmt: skip
-        assert program is not None  # with dynamo=True it never is
-        paths[name] = folder / f"{name}.onnx"
-        # Not program.save, which writes through links, and leaves half a file on a full disk.
-        write_atomically(paths[name], program.model_proto.SerializeToString())
+    paths = {name: folder / f"{name}.onnx" for name in EXPORTS}
+    # Not program.save, which writes through links, and leaves half a file on a full disk.
+    write_together((path, _onnx(flow, name)) for name, path in paths.items())
     return paths
+
+
+def _onnx(flow: MultiScaleFlow, name: str) -> bytes:
+    """Return one method of a flow as the bytes of an ONNX file."""
+    module = EXPORTS[name](flow)
+    program = torch.onnx.export(
+        export(flow, name), (), dynamo=True, verbose=False,
+        input_names=module.inputs, output_names=module.outputs,
+    )  # fmt: skip
+    assert program is not None  # with dynamo=True it never is
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 @torch.no_grad()

@@ -259,6 +259,39 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
         OSError: it cannot be written, or exists and is no regular file, such as a folder or a device.
 
     """
+    temporary = _written_beside(path, content)
+    try:
+        os.replace(temporary, path)
+    except BaseException as error:
+        _discard(temporary, path, error)
+        raise
+
+
+def write_together(contents: Iterable[tuple[Path, bytes]]) -> None:
+    """Replace several files that belong together: all are written and flushed beside them before an old one goes.
+
+    A reader, or a process that is killed within the last moment, may find a file missing, but never files of both.
+
+    Raises:
+        OSError: one cannot be written, or exists and is no regular file; then all are as before.
+
+    """
+    written: dict[Path, Path] = {}
+    try:
+        for path, content in contents:
+            written[path] = _written_beside(path, content)
+        for path in written:
+            path.unlink(missing_ok=True)
+        for path, temporary in written.items():
+            os.replace(temporary, path)
+    except BaseException as error:
+        for path, temporary in written.items():
+            _discard(temporary, path, error)
+        raise
+
+
+def _written_beside(path: Path, content: bytes | Iterable[bytes | memoryview]) -> Path:
+    """Write and flush a temporary file beside ``path``, and return its path."""
     if not path.name:
         raise OSError(errno.EISDIR, "it is a folder, not a file", str(path))
     with suppress(FileNotFoundError):
@@ -271,13 +304,18 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) 
             file.writelines([content] if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename == str(temporary):
-            error.filename = str(path)
+        _discard(temporary, path, error)
         raise
+    return temporary
+
+
+def _discard(temporary: Path, path: Path, error: BaseException) -> None:
+    """Remove a temporary file after an error, which then names the file it stood for."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
+    if isinstance(error, OSError) and error.filename == str(temporary):
+        error.filename = str(path)
 
 
 @contextmanager

@@ -81,6 +81,21 @@ def test_a_link_in_the_folder_is_replaced_and_not_written_through(written):
     }
 
 
+def test_a_stopped_export_leaves_the_files_of_the_flow_that_were_there(written, monkeypatch):
+    _, folder = written
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def stop_at_the_last(flow, name):
+        if name == "decode":
+            raise KeyboardInterrupt
+        return b"another flow"
+
+    monkeypatch.setattr("eiwflow.export._onnx", stop_at_the_last)
+    with pytest.raises(KeyboardInterrupt):
+        export_onnx(tiny_flow(), folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 @pytest.mark.parametrize("name", EXPORTS)
 def test_torch_export_takes_batches_of_any_size_of_an_order_that_is_learned(name):
     flow = ready_flow(order="released", weights="none", prior="standard", init="random", steps=1)

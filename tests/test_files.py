@@ -149,3 +149,35 @@ def test_what_is_appended_never_goes_through_a_link_or_waits_for_a_pipe(tmp_path
         with files.open_to_append(tmp_path / "log") as file:
             file.write(b"x")
     assert (tmp_path / "log").read_bytes() == b"xx"
+
+
+def test_files_that_belong_together_are_replaced_together(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in "abc"]
+    files.write_together((path, b"old") for path in paths)
+    assert [path.read_bytes() for path in paths] == [b"old"] * 3
+
+    def stopped():
+        yield paths[0], b"new"
+        assert paths[0].read_bytes() == b"old"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        files.write_together(stopped())
+    assert [path.read_bytes() for path in paths] == [b"old"] * 3 and len([*tmp_path.iterdir()]) == 3
+    seen, replace = [], os.replace
+
+    def look_and_replace(source, path):
+        replace(source, path)
+        seen.append({path.read_bytes() for path in paths if path.exists()})
+
+    monkeypatch.setattr(files.os, "replace", look_and_replace)
+    files.write_together((path, b"new") for path in paths)
+    assert seen == [{b"new"}] * 3  # wherever the process ends, the folder never holds files of both
+
+
+def test_a_file_that_cannot_be_replaced_leaves_the_others_as_they_were(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OSError, match="it is a folder, not a file"):
+        files.write_together([(tmp_path / "a", b"new"), (tmp_path / "b", b"new")])
+    assert (tmp_path / "a").read_bytes() == b"old" and {path.name for path in tmp_path.iterdir()} == {"a", "b"}
