@@ -671,6 +671,21 @@ def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_
     assert trainer_module.Trainer(recipe, trainer_module.load_data(recipe)).advance()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train --iterations 1 --out", "study --out", "sample faces16-glow --out", "compress faces16-glow a.png --out",
+        "decompress faces16-glow a.eiw --out", "import a.pt --out", "export faces16-glow --out", "lesson --out",
+        "lesson --homework", "evaluate faces16-glow --data", "inspect", "train --resume",
+    ],
+)  # fmt: skip
+def test_a_path_with_a_zero_byte_is_refused_in_one_sentence(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    said = refused(*words.split(), "a\0b")
+    assert said.endswith(": The argument 'a\\x00b' has a zero byte, which no name and no path can have.\n")
+    assert not [*tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize("name", ["a.npy", "a"])
 def test_samples_that_find_no_room_are_a_sentence(place, tmp_path, monkeypatch, name):
     def full(*_):

@@ -74,6 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for argument in arguments:
             if not is_text(argument):
                 raise ConfigError(f"The argument {argument!a} is not UTF-8.")
+            if "\0" in argument:
+                raise ConfigError(
+                    f"The argument {argument[:200]!r} has a zero byte, which no name and no path can have."
+                )
         if getattr(options, "threads", None) is not None:
             import torch
 
