@@ -329,6 +329,66 @@ def test_no_visitor_clears_what_the_server_keeps_for_everybody():
     assert handed_on(rerun, download, *foreign, stop) == kinds
 
 
+def downloads(making_s: float, each: int) -> dict[str, float]:
+    """Let 8 connections ask for ``each`` files at once, then another visitor for one; return when each had its last.
+
+    The server behind them makes files as Streamlit does: in a few threads, first come first served.
+    """
+    asked = BackMsg(backend_operation_request={"deferred_file": {"file_id": "x"}}).SerializeToString()
+    answer = ForwardMsg(backend_operation_response={"deferred_file": {"url": "/x"}}).SerializeToString()
+    other = ForwardMsg(delta={"new_element": {"html": {"body": "x"}}}).SerializeToString()
+    ended: dict[str, float] = {}
+
+    async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, object]]], send: Any) -> None:
+        async def make() -> None:
+            await asyncio.to_thread(time.sleep, making_s)
+            await send({"type": "websocket.send", "bytes": other})
+            await send({"type": "websocket.send", "bytes": answer})
+
+        under_way = []
+        while (await receive())["type"] == "websocket.receive":
+            under_way.append(asyncio.create_task(make()))
+        await asyncio.gather(*under_way)
+        ended[scope["name"]] = time.monotonic() - begun
+
+    async def visit(frames: protection.Frames, name: str, count: int) -> None:
+        waiting = [{"type": "websocket.receive", "bytes": asked}] * count
+
+        async def receive() -> dict[str, object]:
+            return waiting.pop() if waiting else {"type": "websocket.disconnect", "code": 1000}
+
+        async def send(message: dict[str, object]) -> None:
+            pass
+
+        await frames({"type": "websocket", "name": name}, receive, send)
+
+    async def all_visits() -> None:
+        frames = protection.Frames(app)
+        crowd = [asyncio.create_task(visit(frames, f"crowd {number}", each)) for number in range(8)]
+        await asyncio.sleep(making_s)
+        await asyncio.gather(visit(frames, "another", 1), *crowd)
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, all_visits()).result()
+    return ended
+
+
+def test_a_crowd_of_files_for_few_connections_does_not_stand_before_another_visitor_s():
+    """Eight connections asked for 55 files each: another visitor waited 96 s for a table."""
+    ended = downloads(making_s=0.05, each=20)
+    first_of_the_crowd = min(end for name, end in ended.items() if name != "another")
+    assert len(ended) == 9 and ended["another"] < first_of_the_crowd / 2
+
+
+def test_a_file_whose_answer_was_lost_keeps_its_connection_for_a_while_alone(monkeypatch):
+    monkeypatch.setattr(protection, "MADE_S", 0.2)
+    download = BackMsg(backend_operation_request={"deferred_file": {"file_id": "x"}})
+    begun = time.monotonic()
+    assert handed_on(download, download) == ["backend_operation_request"] * 2  # no answer is sent
+    assert time.monotonic() - begun > 0.19
+
+
 @pytest.mark.parametrize(("files", "kind"), [(300, "file_urls_request"), (301, "disconnect")])
 def test_a_message_that_asks_for_more_addresses_than_files_are_taken_ends_its_connection(files, kind):
     """The server makes an address for every name: for a million it answered nobody for 43 s."""

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from ...server_settings import ancestors, settings
@@ -37,6 +38,8 @@ TURN_S = 0.01
 MOST_DELAYED = 600
 #: Messages that the app's own pages send. Streamlit obeys others too: ``clear_cache`` would take away all uploads.
 KNOWN_MESSAGES = {"rerun_script", "stop_script", "app_heartbeat", "file_urls_request", "deferred_file"}
+#: Seconds that a second file of a connection waits for the first, at most: its answer may be lost with a page.
+MADE_S = 30.0
 #: A message that changes nothing.
 HEARTBEAT = BackMsg(app_heartbeat=True).SerializeToString()
 #: Bytes of an answer that are sent at once.
@@ -187,6 +190,9 @@ class Frames:
 
     Pages are begun in turns, and addresses take them in turn: otherwise Streamlit begins all at once, each in a thread,
     and 1,200 connections kept the server from answering anybody for 58 s.
+
+    A connection has one file made at a time, which is downloaded then: Streamlit makes those of all visitors in one
+    row, and 8 connections that asked for 55 each made another visitor wait 96 s for a table.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -198,6 +204,8 @@ class Frames:
         """Hand a connection on."""
         due, delayed, is_large = 0.0, 0, False
         own_turn = self._turns.setdefault((scope.get("client") or ("",))[0], asyncio.Lock())
+        made = asyncio.Event()
+        made.set()
 
         async def receive_at_pace() -> Message:
             nonlocal due, delayed, is_large
@@ -220,11 +228,23 @@ class Frames:
                 if kind == "rerun_script":
                     async with own_turn, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
+                elif kind == "deferred_file":
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(made.wait(), MADE_S)
+                    made.clear()
                 if kind in KNOWN_MESSAGES:
                     is_large = len(content) > MOST_ADDRESS
                     return message
 
-        await self.app(scope, receive_at_pace if scope["type"] == "websocket" else receive, send)
+        async def send_and_note(message: Message) -> None:
+            if not made.is_set() and _is_file(message.get("bytes") or b""):
+                made.set()
+            await send(message)
+
+        if scope["type"] == "websocket":
+            await self.app(scope, receive_at_pace, send_and_note)
+        else:
+            await self.app(scope, receive, send)
 
 
 def _kind(content: bytes) -> str:
@@ -248,6 +268,11 @@ def _kind(content: bytes) -> str:
         and max(map(len, names)) <= MOST_ADDRESS
     )
     return kind if is_small else ""
+
+
+def _is_file(content: bytes) -> bool:
+    """Return whether a message to a browser says where a file is, or that it cannot be made."""
+    return bool(ForwardMsg.FromString(content).WhichOneof("type") == "backend_operation_response")
 
 
 def _values(widget: WidgetState) -> int:
