@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import os
 import re
@@ -22,15 +23,17 @@ from urllib.request import urlopen
 
 import pytest
 import streamlit as st
+from starlette.requests import Request
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 
 from eiwflow.checkpoint import PRETRAINED
-from eiwflow.lesson import default
+from eiwflow.lesson import bundle, default
 from eiwflow.training.run_directory import RunDirectory, find_run
 from eiwflow.ui.common.shelves import MOST_FILES
 from eiwflow.ui.jobs.runs import export_link
+from eiwflow.ui.server import front_page
 from eiwflow.ui.stage import first_scene
 
 from ..conftest import ROOT
@@ -229,10 +232,10 @@ def run(server_runs: Path) -> RunDirectory:
     return run
 
 
-def ask(address: str, path: str, method: str = "GET", host: str | None = None) -> HTTPResponse:
+def ask(address: str, path: str, method: str = "GET", host: str | None = None, **headers: str) -> HTTPResponse:
     parts = urlsplit(address)
     connection = HTTPConnection(parts.hostname, parts.port, timeout=60)
-    connection.request(method, path, headers={} if host is None else {"Host": host})
+    connection.request(method, path, headers=headers if host is None else headers | {"Host": host})
     return connection.getresponse()
 
 
@@ -292,6 +295,23 @@ def test_the_front_page_asks_first_for_its_scene_and_its_pack_and_the_browser_ke
         assert answer.status == 200 and "immutable" in answer.getheader("Cache-Control")
         assert content is None or answer.read() == content
     assert "no-cache" in ask(address, "/").getheader("Cache-Control")  # a new version has new addresses
+
+
+def test_the_scene_and_its_pack_are_compressed_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two thousand requests of the pack took the server 110 s, since each was compressed anew."""
+    contents = {first_scene.script(): bundle.script("home.js").encode(), first_scene.pack(): default.pack()}
+    for link, content in contents.items():
+        answer = ask(address, f"/{link}", **{"Accept-Encoding": "gzip"})
+        assert answer.getheader("Content-Encoding") == "gzip" and gzip.decompress(answer.read()) == content
+        assert ask(address, f"/{link}").getheader("Content-Encoding") is None
+    compress, times = gzip.compress, []
+    monkeypatch.setattr(gzip, "compress", lambda *content, **named: times.append(1) or compress(*content, **named))
+    front_page._compressed.cache_clear()
+    asked = Request({"type": "http", "headers": [(b"accept-encoding", b"br, gzip")]})
+    for _ in range(3):
+        for content in contents.values():
+            assert gzip.decompress(front_page._kept(asked, content, "text/plain").body) == content
+    assert len(times) == 2
 
 
 @pytest.mark.parametrize("path", ["/?lesson=1", "/levels", "/lesson"])

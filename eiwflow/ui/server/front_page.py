@@ -5,6 +5,7 @@ Streamlit's own scripts need most of a second before they draw; the scene does n
 
 from __future__ import annotations
 
+import gzip
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -54,9 +55,23 @@ def _html(with_scene: bool) -> str:
     return page.replace("<head>", f"<head>{head}", 1).replace("<body>", f"<body>{body}", 1)
 
 
-async def _script(_: Request) -> Response:
-    return Response(bundle.script(first_scene.SCRIPT), media_type="text/javascript", headers=KEPT)
+async def _script(request: Request) -> Response:
+    return _kept(request, bundle.script(first_scene.SCRIPT).encode(), "text/javascript")
 
 
-async def _content(_: Request) -> Response:
-    return Response(default.pack(), media_type="application/octet-stream", headers=KEPT)
+async def _content(request: Request) -> Response:
+    return _kept(request, default.pack(), "application/octet-stream")
+
+
+def _kept(request: Request, content: bytes, media_type: str) -> Response:
+    """Return a file that a browser keeps, compressed once: Streamlit would do it again for every request."""
+    headers = {**KEPT, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content = _compressed(content)
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, media_type=media_type, headers=headers)
+
+
+@lru_cache(maxsize=2)  # the script and the pack
+def _compressed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
