@@ -232,6 +232,20 @@ def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
     assert not at.error and url(at)["run"] == runs[1].path.name
 
 
+def test_a_run_that_is_deleted_is_named_also_if_another_has_its_title_now(one: Path) -> None:
+    """Streamlit finds an option by its label: the page would show the other run as if nothing had happened."""
+    runs = [trained_run(4, stop_at=2, seed=seed) for seed in (0, 1)]
+    name = runs[0].path.name
+    for run, title in zip(runs, "XY", strict=True):
+        run.rename(title)
+    at = visit_page(TRAIN, run=name)
+    assert at.selectbox(key="run").value == name and not at.error
+    shutil.rmtree(runs[0].path)
+    runs[1].rename("X")
+    at.run()
+    assert_named(at, f"The run “{name}” is not here", run=name)
+
+
 def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "studies"
     monkeypatch.setattr(studies, "BUNDLED", folder)
