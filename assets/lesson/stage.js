@@ -79,15 +79,15 @@ class Stage {
     this.scenes = tour ? this.possible.filter((scene) => tour.includes(String(scene.number))) : this.possible;
     if (!tour && query.get("minutes") === "10") this.scenes = this.inTenMinutes;
     if (!this.scenes.length) this.scenes = this.possible;
-    const asked = before.image ?? (head.photo ? OWN : query.get("image"));
-    this.image = Math.max(
-      0,
-      this.images.findIndex((image) => String(image.number) === asked),
-    );
-    this.at = Math.max(
-      0,
-      this.scenes.findIndex((scene) => String(scene.number) === String(before.scene ?? query.get("scene"))),
-    );
+    const inVain = [],
+      /** The place of what is asked for by its number; the first, where it is not here. */
+      placeOf = (numbered, name, number) => {
+        const at = numbered.findIndex((one) => String(one.number) === String(number));
+        if (at < 0 && number) inVain.push(`${name} “${String(number).slice(0, 40)}”`);
+        return Math.max(0, at);
+      };
+    this.image = placeOf(this.images, "image", before.image ?? (head.photo ? OWN : query.get("image")));
+    this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
     if (query.get("choice")) this.kept[this.scenes[this.at].number] = query.get("choice");
     Object.assign(this.kept, before.kept);
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -96,6 +96,8 @@ class Stage {
     this.listen();
     this.klass = head.class && !options.home ? joinClass(this) : null;
     this.show();
+    if (inVain.length)
+      this.notice(`This link asks for ${inVain.join(" and ")}, which ${inVain.length > 1 ? "are" : "is"} not here.`);
   }
 
   build() {

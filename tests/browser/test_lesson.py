@@ -656,6 +656,28 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
     assert "minutes=" not in page.url
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("scene=99", "This link asks for scene “99”, which is not here."),
+        ("scene=2&image=x", "This link asks for image “x”, which is not here."),
+        ("image=9&scene=0", "This link asks for image “9” and scene “0”, which are not here."),
+    ],
+)
+def test_a_scene_or_an_image_that_a_link_asks_for_in_vain_is_named(
+    browser: Browser, lesson_file: Path, asked: str, said: str
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{lesson_file.as_uri()}?{asked}")
+    page.locator("[data-lesson=sentence]", has_text=said).wait_for()
+    assert "scene=2" in page.url if "=2" in asked else "scene=1" in page.url
+    page.keyboard.press("PageDown")  # what the next scene says is not covered
+    page.locator("[data-lesson=sentence]", has_text=re.compile(r"^(?!This link).*\w")).wait_for()
+    page.goto(f"{lesson_file.as_uri()}?scene=3&image={default.SHOWN[1]}")
+    page.locator("[data-lesson=sentence]", has_text=re.compile(r"^(?!This link).*\w")).wait_for()
+    page.close()
+
+
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(1)
     page.keyboard.press("ArrowRight")
