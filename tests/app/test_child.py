@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -232,6 +233,49 @@ def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pyt
     for thread in threads:
         thread.join(60)
     assert turns == ["greedy", "modest", *["greedy"] * 5]
+
+
+def test_moves_of_a_large_flow_that_were_left_are_not_made_before_another_visitors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twenty moves of one tab made another visitor wait for 249 s, long after the tab showed another page."""
+    held, made, names, free = results.Results(), [], threading.local(), threading.Event()
+    left: set[int] = set()
+    monkeypatch.setattr(results, "visitor", lambda: names.who)
+
+    def end_if_moved_on() -> None:
+        if getattr(names, "move", None) in left:
+            raise child.LeftError
+
+    monkeypatch.setattr(child, "end_if_moved_on", end_if_moved_on)
+
+    def make(_: Progress) -> None:
+        free.wait(60)
+
+    def move(number: int, who: tuple[str, str]) -> None:
+        names.who, names.move = who, number
+        line = SimpleNamespace(caption=lambda _: None, progress=lambda *_: None)
+        with suppress(child.LeftError):
+            held.beside("large flow", (number,), lambda progress: (make(progress), made.append(number)), False, line)
+
+    lane = held._lanes[False]
+    threads = []
+    for number, who in enumerate([*[("greedy", "tab")] * 6, ("modest", "another")]):
+        threads.append(threading.Thread(target=move, args=(number, who), daemon=True))
+        threads[-1].start()
+        end = time.monotonic() + 60
+        while lane._free or len(lane._waiting) < len(threads) - 1:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+    left.update(range(1, 5))  # the first move is under way, the last one is looked at
+    end = time.monotonic() + 60
+    while len(lane._waiting) > 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    free.set()
+    for thread in threads:
+        thread.join(60)
+    assert made == [0, 6, 5]
 
 
 def test_a_session_works_at_one_average_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

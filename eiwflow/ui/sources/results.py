@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Condition, Lock, local
+from threading import Condition, Lock, Thread, local
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -44,10 +44,10 @@ class _Job:
 
 
 class Places:
-    """Places for work in scripts; of those that wait, the address that was served least recently is next.
+    """Places for work; of the visitors whose scripts wait, the address that was served least recently is next.
 
-    A thread that holds a place takes no second one, nor does a session whose script before still works. The tabs of one
-    address take turns too.
+    A thread that holds a place takes no second one, nor does a session that works already. The tabs of one address take
+    turns too. A script whose visitor has moved on ends while it waits.
 
     Args:
         count: of the places.
@@ -63,22 +63,27 @@ class Places:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Hold a place; a script whose visitor has moved on ends while it waits."""
+        """Hold a place for the work of this thread."""
         if getattr(self._held, "one", False):
             yield
             return
-        self._take(who := visitor())
+        self.take(who := visitor())
         self._held.one = True
         try:
             yield
         finally:
             self._held.one = False
-            with self._changed:
-                self._free += 1
-                self._working.remove(who[1])
-                self._changed.notify_all()
+            self.free(who)
 
-    def _take(self, who: tuple[str, str]) -> None:
+    def free(self, who: tuple[str, str]) -> None:
+        """Give back the place that a visitor took."""
+        with self._changed:
+            self._free += 1
+            self._working.remove(who[1])
+            self._changed.notify_all()
+
+    def take(self, who: tuple[str, str]) -> None:
+        """Wait for a place of a visitor's own, which any thread may give back."""
         with self._changed:
             self._waiting.append(who)
         try:
@@ -124,7 +129,7 @@ class Results:
         self._lock = Lock()
         self._places = {average: Places(count) for average, count in PLACES.items()}
         # Averages of large flows are made one at a time; a visitor's move does not wait for them.
-        self._lanes = {average: ThreadPoolExecutor(1) for average in (True, False)}
+        self._lanes = {average: Places(1) for average in (True, False)}
 
     def at_once(
         self,
@@ -161,19 +166,18 @@ class Results:
     def beside(self, kind: str, key: Key, make: Callable[[Progress], Any], average: bool, line: DeltaGenerator) -> Any:  # noqa: ANN401
         """Return the result of a key; make a missing one beside the scripts, and show its progress.
 
-        A visitor's move does not lose the work.
+        A visitor's move does not lose work that was begun; work that was not gives way to the next visitor's.
         """
-        from ...analysis import progress
-
         while True:
-            job, new = self._job(kind, key)
-            if new:
-
-                def work(job: _Job = job) -> None:
-                    progress.watch(job.progress)
-                    self._finish(kind, key, job, lambda: make(job.progress), keep_error=True)
-
-                self._lanes[average].submit(work)
+            if (job := self._known(kind, key)) is None:
+                line.caption("This flow is large. Waiting for a turn …")
+                self._lanes[average].take(who := visitor())
+                job, new = self._job(kind, key)
+                if new:
+                    arguments = kind, key, job, make, lambda who=who: self._lanes[average].free(who)
+                    Thread(target=self._work, args=arguments, daemon=True).start()
+                else:
+                    self._lanes[average].free(who)
             while not job.result.done():
                 wait([job.result], timeout=SIGN_OF_LIFE_S)
                 if not job.result.done():
@@ -207,6 +211,17 @@ class Results:
             while len(jobs) > MOST[kind]:
                 jobs.popitem(last=False)
             return jobs[key], new
+
+    def _work(
+        self, kind: str, key: Key, job: _Job, make: Callable[[Progress], Any], then: Callable[[], object]
+    ) -> None:
+        from ...analysis import progress
+
+        progress.watch(job.progress)
+        try:
+            self._finish(kind, key, job, lambda: make(job.progress), keep_error=True)
+        finally:
+            then()
 
     def _finish(self, kind: str, key: Key, job: _Job, make: Callable[[], Any], keep_error: bool) -> None:
         try:
