@@ -168,9 +168,11 @@ class Results:
 
         A visitor's move does not lose work that was begun; work that was not gives way to the next visitor's.
         """
+        from ...analysis.progress import Progress
+
         while True:
             if (job := self._known(kind, key)) is None:
-                line.caption("This flow is large. Waiting for a turn …")
+                _show(line, Progress())
                 self._lanes[average].take(who := visitor())
                 job, new = self._job(kind, key)
                 if new:
