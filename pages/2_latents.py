@@ -56,7 +56,7 @@ if sentences:
         names = {view: f"{view.file.label}: " if page.other else "" for view in sentences}
         ui.takeaway(" ".join(f"{names[view]}{sentence}" for view, sentence in sentences.items()))
 
-with ui.fold("Half, three quarters, everything resampled", "halvings") as fold:
+with ui.fold("One level more at a time, until all are resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}
     if fold.open:
         halved = ui.each(page, lambda view: cache.measure(view).halved)
@@ -108,4 +108,6 @@ if (more := ui.more_evidence()).open:
     columns = [page] if page.other is None else [page, page.other]
     ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in columns))
 
-ui.closing(page, "Half of the values are factored out after one level. Was it the right half? Entropy asks that.")
+ui.closing(
+    page, "One level factors out part of the values and passes on the rest. Is it the right part? Entropy asks that."
+)

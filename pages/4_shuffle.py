@@ -110,7 +110,7 @@ def evidence(view: ui.Page, reports: ui.Results) -> None:
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
     of_levels = [cache.measure(view, level).shuffle.summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
-        ui.table(readable(rows))
+        ui.table(readable(rows, words.HEADINGS))
     river = {} if report.river is None else {"river": report.river.table()}
     ui.exports(view, tables={"channels": report.table(), **river})
     ui.offer_film(view)

@@ -110,7 +110,7 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
     """Show the numbers of the path, and offer its files."""
     b = other.images[view]
     way = cache.measure(view, other=b, path=path, frames=ALONE).interpolation
-    ui.table(readable(way.table()))
+    ui.table(readable(way.table(), {"share_of_numbers": "share of values"}))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(
         view,

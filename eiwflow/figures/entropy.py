@@ -448,7 +448,7 @@ def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int]
     for place in np.argsort(-redundancy, kind="stable"):
         part = "kept" if place < kept else "emitted"
         value = float(redundancy[place])
-        alt = f"Channel {numbers[place]}, {PARTS[part]}: spectral redundancy {value:.2f} nats per pixel"
+        alt = f"Channel {numbers[place]}, {PARTS[part]}: spectral redundancy {fixed(value, 2)} nats per pixel"
         cells[part].append(
             f'<figure class="eiw-map eiw-{part}" style="--share: {max(0.0, value / largest):.3f}">'
             f'<img alt="{alt}" title="{alt}" src="{data_uri(maps[place])}"><i></i>'

@@ -46,7 +46,7 @@ def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[s
     return {
         "range": [-float(left), last + float(right)],
         "tickvals": chosen.tolist(),
-        "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else str(step) for step in steps[chosen]],
+        "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else f"{step:.0f}" for step in steps[chosen]],
         "tickangle": 0,
         "title": {"text": "training step (log-spaced)"},
     }

@@ -121,6 +121,8 @@ def test_without_a_run_or_a_checkpoint_the_page_answers_its_question() -> None:
     assert said in presets.settings_in_words("minute")
     assert f"after {minutes:.1f} CPU minutes: {measured['test_bits_per_dim']:.2f} bits/dim on faces16" in sentences(at)
     assert not charts(at)
+    assert at.number_input(key="own-seed").help.startswith("0 to 2,147,483,647. Seed of all random draws.")
+    assert at.number_input(key="own-learning_rate").help.startswith("1e-06 to 1. ")
 
 
 def test_while_the_device_is_being_timed_everything_else_stands(

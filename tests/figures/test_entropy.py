@@ -261,4 +261,7 @@ def test_maps_passed_on_stand_above_those_factored_out_each_from_structured_to_n
         ("0.500", "4", "0.20"),
     ]
     assert [(picture.shape, picture.max()) for picture in pictures] == [((2, 3), grey) for grey in (10, 20, 30, 40)]
+    assert "spectral redundancy −0.02 nats" in figures.sorted_maps(
+        maps, redundancy - 0.02 - redundancy.min(), [7, 5, 6, 4], 1
+    )
     assert "passed on" not in figures.sorted_maps(maps, redundancy, numbers=[7, 5, 6, 4], kept=0)

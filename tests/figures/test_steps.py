@@ -32,6 +32,11 @@ def test_between_its_steps_a_record_shows_the_latest_and_behind_its_end_nothing(
 def test_steps_stand_at_equal_distances_with_the_first_and_the_last_named() -> None:
     axis = steps.axis(np.array([0, 1, 10, 1_500, 12_000]), 1, 0.5, ticks=3)
     assert axis["range"] == [-1, 4.5] and axis["tickvals"] == [0, 2, 4] and axis["ticktext"] == ["0", "10", "12k"]
+    assert steps.axis(np.array([1.0, 10.0, 100.0]), 0, 0)["ticktext"] == [
+        "1",
+        "10",
+        "100",
+    ]  # of a study without records
 
 
 def test_a_film_shows_every_sample_in_the_order_of_steps_with_its_step_below() -> None:

@@ -24,6 +24,14 @@ RULES = {
 }
 #: rule -> the part it factors out. Links hold these words, so they do not change, also for other parts than halves.
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
+#: Headings of a page for columns of a file.
+HEADINGS = {
+    "kept_nats_per_pixel": "redundancy passed on, nats/pixel",
+    "emitted_nats_per_pixel": "redundancy factored out, nats/pixel",
+    "churn_at_first_step": "share that changes sides, first step",
+    "churn_at_last_step": "share that changes sides, last step",
+    "churn_of_single_images": "share that changes sides, single images",
+}
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
 THICK = "Thick: would change sides, if sorted again."
@@ -139,6 +147,11 @@ def own(image: ImageOrders) -> str:
 
 def alternative(outcome: Alternative) -> str:
     """Return the channels that a rule passes on and factors out."""
+    if outcome.rule == "used":
+        return (
+            f"The order used passes on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on average and "
+            f"factors out {fixed(outcome.emitted_redundancy, 2)}."
+        )
     return (
         f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on "
         f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} "

@@ -50,7 +50,7 @@ class Number:
         """Draw the control of a setting."""
         setting, kind = SETTINGS[name], type(self.value)
         low, high = self.bounds or setting.bounds or (0, 1)
-        text = f"{low:g} to {high:g}. {_help(name)}"
+        text = f"{_bound(low)} to {_bound(high)}. {_help(name)}"
         box.number_input(
             setting.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=text
         )
@@ -82,6 +82,11 @@ def default_first(name: str) -> tuple[Any, ...]:
     setting = SETTINGS[name]
     words = _ROWS.get(name, setting.words)
     return (setting.default, *(word for word in words if word != setting.default))
+
+
+def _bound(value: float) -> str:
+    """Return a bound of a number in words: 200,000 or 1e-06."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
 
 
 def _help(name: str) -> str:
