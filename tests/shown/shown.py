@@ -2,8 +2,8 @@
 
 These tests see a change. Whether a number is right is asked by the other tests; a file on record was read once.
 
-Numbers are written so that two machines agree: four significant digits, and none below a hundred-thousandth of the
-largest number of its list. Times, dates, folders and hashes are masked in :func:`masked`, and nowhere else.
+Numbers are written so that two machines agree: all of a list with the places that its largest has in four significant
+digits. Times, dates, folders and hashes are masked in :func:`masked`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -15,21 +15,27 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import unescape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.message import Message
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+
+from eiwflow.ui.access import navigation
 
 FOLDER = Path(__file__).parent
 #: The variable of the environment with which the tests of this folder write their files instead of comparing.
 REWRITE = "EIWFLOW_REWRITE"
 #: Values of a list that are written in full; of a longer list, the first and last three and two means.
 IN_FULL = 24
+#: Letters of a list of words that is written in full.
+IN_WORDS = 300
 #: Numbers that are all below this are rounding errors of floats, which differ between machines.
 TINY = 1e-5
 #: Relative difference of two numbers that are taken for equal.
@@ -40,8 +46,9 @@ SHOWN = 60
 # ------------------------------------------------------------------------------------------------ the comparison
 
 _NUMBER = re.compile(r"(?<![\w#.,])[-+−]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
+_DECIMAL = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+(?:e[-+]?\d+)?|(?=\s?%))")
 #: A whole number is a count and must be equal, unless one of these follows: then it was rounded.
-_ROUNDED = re.compile(r"\s?(?:%|dB|MiB|KiB|of 100\b)")
+_ROUNDED = re.compile(r"\s?(?:%|dB|MiB|KiB|bytes|of 100\b)")
 
 
 def approved(name: str, text: str) -> None:
@@ -79,6 +86,28 @@ def different(expected: str, found: str, name: str = "on file") -> str:
     return "\n".join(line if len(line) <= 400 else f"{line[:400]} …" for line in [*lines[:SHOWN], *more])
 
 
+def changes(before: str, after: str) -> str:
+    """Return the lines by which a text differs from another; of lines that went, the first and their number.
+
+    ``@`` names the element in which a line stands.
+    """
+    old, new = (masked(text).splitlines() for text in (before, after))
+    lines: list[str] = []
+    last = ""
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            continue
+        inside = next((line for line in reversed(new[: c + 1]) if line[:1] not in (" ", "")), "")
+        if d > c and inside != new[c] and inside != last:
+            lines.append(f"@ {inside[:80]}")
+            last = inside
+        if d == c:
+            more = f" … {b - a - 1} lines more" if b - a > 1 else ""
+            lines.append(f"- {old[a][:80]}{more}")
+        lines += [f"+ {line}" for line in new[c:d]]
+    return "\n".join(lines)
+
+
 def _words(line: str) -> str:
     return _NUMBER.sub("0", line)
 
@@ -104,7 +133,8 @@ def close(old: str, new: str, rounded: bool = False) -> bool:
     if not rounded and not set(".e") & set(old + new):
         return False
     a, b = (float(text.replace(",", "").replace("−", "-")) for text in (old, new))
-    digit = max(_last_digit(text) for text in (old, new))
+    # Where one of them is 0 without decimals, the other's digits count.
+    digit = max([_last_digit(text) for text in (old, new) if set(".e") & set(text)], default=1.0)
     return abs(a - b) <= max(1.001 * digit, CLOSE * min(abs(a), abs(b)))
 
 
@@ -119,7 +149,10 @@ _MASKS: tuple[tuple[str, str], ...] = (
     (r"(?<![\w.…:/<])(?:/[\w.~+-]+){2,}/(?=[\w.])", "<folder>/"),
     (r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{12,}\b", "<hash>"),
     (r"(?<=-)[0-9a-f]{8}(?=[-.])", "<hash>"),  # of a flow, in the name of a file
-    (r"(?<![\w.])\d+(?:\.\d+)?·10⁻(?:[⁶⁷⁸⁹]|¹[⁰¹²³⁴⁵⁶])", "<tiny>"),
+    (r"(?<![\w.])\d+(?:\.\d+)?·10⁻(?:[⁶⁷⁸⁹]|¹[⁰¹²³⁴⁵⁶⁷⁸⁹])", "<tiny>"),
+    (r"(?<=off by )0(?= )|(?<=by more than )0(?= (?:of|nats))", "<tiny>"),
+    (r"closes to \S+ in float64, \S+ in float32", "closes to <tiny> in float64, <tiny> in float32"),
+    (r"level \d+(?= inverts least exactly)", "level <any>"),
     (r"(?<=<tiny>, src=picture )(\S+)[^>]*?(?=, style)", r"\1 of rounding errors"),
 )
 
@@ -137,6 +170,8 @@ def masked(text: str) -> str:
 def values(numbers: Any) -> str:
     """Return a list or an array in one line, shortened where it is long."""
     array = np.asarray(numbers)
+    if not array.ndim:
+        return _item(array.item())
     if array.dtype == object or array.dtype.kind not in "iufb":
         return _mixed(list(numbers))
     shape = f"{'×'.join(map(str, array.shape))} " if array.ndim > 1 else ""
@@ -154,17 +189,19 @@ def _mixed(items: Sequence[Any]) -> str:
     """Return a list of words, with or without numbers, in one line; a long one with the number of different ones."""
     if items and all(item is None or isinstance(item, (int, float)) for item in items):
         return values(np.array([np.nan if item is None else item for item in items], dtype=np.float64))
-    texts = [_item(item) for item in items]
-    if len(texts) <= IN_FULL or all(len(text) <= 3 for text in texts):
-        return f"[{', '.join(texts)}]"
-    # A sum that sees another word, and another order.
-    places = sum(place * sum(map(ord, text)) for place, text in enumerate(_without_decimals(texts), start=1))
-    return f"{len(texts)} items [{', '.join(texts[:3])} … {', '.join(texts[-3:])}], sum of letters {places}"
-
-
-def _without_decimals(texts: Sequence[str]) -> Iterator[str]:
-    """Yield texts without their numbers that have decimals, whose last digits differ between machines."""
-    return (re.sub(r"[-−]?\d[\d,]*\.\d+(?:e[-+]?\d+)?", "", text) for text in texts)
+    texts = [masked(_item(item)) for item in items]
+    runs = [(text, len(list(several))) for text, several in groupby(texts)]
+    together = ", ".join(text if count == 1 else f"{count} × {text}" for text, count in runs)
+    if len(together) <= IN_WORDS:
+        return f"[{together}]"
+    # Sums that see another word, another number, and another order.
+    every = ", ".join(texts)
+    known = [float(each.replace(",", "").replace("−", "-")) for each in _DECIMAL.findall(every)]
+    words = _DECIMAL.sub("", every)
+    letters = sum(place % 9973 * ord(letter) for place, letter in enumerate(words, start=1))
+    numbers = f", numbers {' weighted '.join(means(np.array(known)))}" if known else ""
+    ends = [texts[place][: IN_WORDS // 4] for place in (0, -1)]
+    return f"{len(texts)} items [{' … '.join(ends)}] letters {letters}{numbers}"
 
 
 def _item(item: Any) -> str:
@@ -172,6 +209,8 @@ def _item(item: Any) -> str:
         return _text(item)
     if isinstance(item, (list, tuple, np.ndarray)):
         return values(item)
+    if isinstance(item, Message):
+        return re.sub(r"\s+", " ", str(item)).strip()
     if isinstance(item, Mapping):
         return "{" + ", ".join(f"{key}: {_item(each)}" for key, each in item.items()) + "}"
     return number(item)
@@ -185,7 +224,7 @@ def number(value: Any) -> str:
 
 
 def _numbers(array: np.ndarray, largest: float | None = None, whole: bool = True) -> list[str]:
-    """Return numbers as texts: whole ones in full, else four digits and none below 1e-5 of the largest."""
+    """Return numbers as texts: whole ones in full, else with the places of the largest in four significant digits."""
     finite = array[np.isfinite(array)].astype(np.float64)
     if whole and np.all(finite == np.round(finite)) and np.abs(finite).max(initial=0) < 1e12:
         return [str(int(each)) if np.isfinite(each) else "–" for each in array]
@@ -198,13 +237,9 @@ def _numbers(array: np.ndarray, largest: float | None = None, whole: bool = True
 def _float(value: float, largest: float) -> str:
     if not np.isfinite(value):
         return "–"
-    lowest = int(np.floor(np.log10(largest))) - 5
-    place = int(np.floor(np.log10(abs(value)))) - 3 if value else lowest
-    digits = -max(place, lowest)
-    if digits <= -1 and abs(value) >= 1e5:
-        return f"{value:.3e}"
-    text = f"{value:.{max(1, digits)}f}"
-    return text.removeprefix("-") if float(text) == 0 else text
+    place = int(np.floor(np.log10(largest))) - 3
+    text = f"{value:.{-place}f}" if place < 0 else f"{value:.1f}" if place < 2 else f"{value:.3e}"
+    return "0" if float(text) == 0 else text
 
 
 def picture(uri: str) -> str:
@@ -250,14 +285,23 @@ def html(text: str) -> list[str]:
     return [line for line in (re.sub(r"\s+", " ", unescape(line)).strip(" ") for line in text.split("\n")) if line]
 
 
+#: Declarations of a style that say a number, and not how something looks.
+_SIZES = ("--", "width", "max-width", "aspect-ratio")
+
+
 def _tag(name: str, attributes: str) -> str:
-    said = [
-        f"{key}={unescape(value)}"
-        for key, value in re.findall(r'([\w-]+)="([^"]*)"', attributes)
-        if value and key not in ("tabindex", "role", "scope", "id")
-    ]
-    classes_of_cells = name in ("td", "th", "tr") and not [each for each in said if not each.startswith("class=")]
-    return "" if not said or classes_of_cells else f"\n<{name} {', '.join(said)}> "
+    said: dict[str, str] = dict(re.findall(r'([\w-]+)="([^"]*)"', attributes))
+    for key in ("tabindex", "role", "scope", "id", *(["title"] if said.get("title") == said.get("alt") else [])):
+        said.pop(key, None)
+    if said.get("aria-label", "").startswith("Table: "):
+        said.pop("aria-label")  # the words of its headings
+    if kept := [each.strip() for each in said.pop("style", "").split(";") if each.strip().startswith(_SIZES)]:
+        said["style"] = "; ".join(kept)
+    kind = "".join(f".{each.removeprefix('eiw-')}" for each in said.pop("class", "").split())
+    if not said and (not kind or name in ("td", "th", "tr")):
+        return ""
+    more = "".join(f", {key}={unescape(value)}" for key, value in said.items() if value).removeprefix(",")
+    return f"\n<{name}{kind}{more}> "
 
 
 # ------------------------------------------------------------------------------------------------ figures
@@ -266,15 +310,21 @@ def _tag(name: str, attributes: str) -> str:
 _LOOKS = {
     "font", "hoverlabel", "paper_bgcolor", "plot_bgcolor", "autosize", "datarevision", "template", "dragmode",
     "hovermode", "margin", "legend", "automargin", "gridcolor", "zerolinecolor", "standoff", "tickfont", "uid",
-    "textfont", "height", "showgrid", "zeroline",
+    "textfont", "height", "showgrid", "zeroline", "cliponaxis", "connectgaps", "showarrow", "thickness", "opacity",
+    "xanchor", "yanchor", "hoverinfo", "legendgroup", "tickangle", "fixedrange", "marker.line", "error_x.color",
+    "error_y.color", "error_x.type", "error_y.type", "error_x.width", "error_y.width", "line.width", "fgcolor",
+    "fillmode", "solidity", "sizex", "sizey", "sizing", "xref", "yref", "layer", "textangle", "xshift",
 }  # fmt: skip
 
 
 def figure(spec: Mapping[str, Any]) -> list[str]:
     """Return a plotly figure as lines: its layout, then every trace with its lists, then its frames."""
     lines = [f"  layout {line}" for line in _fields(spec.get("layout", {}))]
+    first: dict[str, int] = {}
     for place, trace in enumerate(spec["data"], start=1):
-        lines += [f"  trace {place}: {line}" for line in _fields(trace)]
+        for line in _fields(trace):
+            of = first.setdefault(line, place)
+            lines.append(f"  #{place} {line if of == place or len(line) < 40 else f'{line.split()[0]} as #{of}'}")
     if frames := spec.get("frames"):
         lines.append(f"  frames {values([frame.get('name', '') for frame in frames])}")
         lines += [f"  {line}" for line in _over_frames(frames)]
@@ -291,16 +341,20 @@ def _over_frames(frames: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 fields.setdefault(key, []).extend(np.ravel(listed).tolist() if _is_list(listed) else [listed])
         for key, together in fields.items():
             same = len({str(each) for each in together}) == 1
-            yield f"frames' trace {place + 1}: {key} {_item(together[0]) if same else values(together)}"
+            if key != "type":
+                yield f"frames #{place + 1} {key} {_item(together[0]) if same else values(together)}"
     layouts = [dict(_flat(frame["layout"])) for frame in frames if frame.get("layout")]
     for key in dict.fromkeys(key for layout in layouts for key in layout):
-        yield f"frames' layout: {key} {values([layout.get(key) for layout in layouts])}"
+        yield f"frames layout {key} {values([layout.get(key) for layout in layouts])}"
 
 
 def _fields(thing: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is one word each in one line, and then a line for each list."""
     words, lists = [], []
-    for key, value in _flat(thing):
+    known = dict(_flat(thing))
+    for key, value in known.items():
+        if key.endswith(".arrayminus") and value == known.get(key.removesuffix("minus")):
+            continue  # as far below as above
         listed = _decoded(value)
         (lists if _is_list(listed) else words).append(f"{key} {_item(listed)}")
     if words:
@@ -310,7 +364,7 @@ def _fields(thing: Mapping[str, Any]) -> Iterator[str]:
 
 def _flat(thing: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in sorted(thing.items()):
-        if key in _LOOKS or value in ({}, None):
+        if key in _LOOKS or f"{before}{key}" in _LOOKS or value in ({}, None):
             continue
         if isinstance(value, Mapping) and "bdata" not in value:
             yield from _flat(value, f"{before}{key}.")
@@ -335,14 +389,11 @@ def _decoded(value: Any) -> Any:
 
 # ------------------------------------------------------------------------------------------------ a page
 
-#: Fields of elements that are Streamlit's own.
-_OWN = {
-    "id", "form_id", "set_value", "label_visibility", "page_script_hash", "query_param_key", "element_type", "wrap",
-    "deferred_file_id", "raw_value", "raw_values", "value", "values", "format", "has_min", "has_max", "url",
-    "ignore_rerun", "accept_new_options", "data_type", "config", "theme", "selection_mode", "style", "width",
-    "use_container_width", "height", "click_mode", "is_form_submitter", "column", "max_upload_size_mb", "options",
-    "label", "help", "default", "query_string", "page", "type", "body", "allow_html", "required", "tag",
-}  # fmt: skip
+#: What a control or a bar says beside its label, its value and its options.
+_SAID = (
+    "default", "step", "min", "max", "max_chars", "max_selections", "placeholder", "disabled", "multiple_files", "text",
+    "icon", "help",
+)  # fmt: skip
 #: Folds whose text stands in assets/texts, where it is read.
 _TEXTS = ("How to read this", "Glossary", "About EIW-Flow")
 
@@ -354,10 +405,20 @@ def page(at: AppTest, files: Mapping[str, bytes] | None = None) -> str:
     """
     lines = []
     for name, part in (("page", at.main), ("side bar", at.sidebar)):
-        lines += [f"==== {name}", *_Walk()(part)]
+        lines += [f"==== {name}", *_links_together(_Walk()(part))]
     for name, content in (files or {}).items():
         lines += [f"==== {name}", *file(name, content)]
     return "\n".join(lines)
+
+
+def _links_together(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines, those of links that follow each other as one, also across the captions of their groups."""
+    captions = {f"caption: {entry.group}" for entry in navigation.pages()}
+    for is_link, several in groupby(lines, key=lambda line: line.startswith("link ") or line in captions):
+        here = list(several)
+        yield from (
+            ["; ".join(line.removeprefix("link ").removeprefix("caption: ") for line in here)] if is_link else here
+        )
 
 
 def file(name: str, content: bytes) -> list[str]:
@@ -379,7 +440,7 @@ def _column(cells: Sequence[str]) -> str:
 
 
 class _Walk:
-    """Goes through a page; a link's address is written where it differs from the last."""
+    """Goes through a page; what links carry is written where it differs from the last."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -405,8 +466,13 @@ class _Walk:
     def element(self, kind: str, node: Any, proto: Any) -> Iterator[str]:
         """Yield the lines of one element."""
         if kind == "plotly_chart":
-            yield f"chart {_key(proto.id)}"
-            yield from figure(json.loads(proto.spec))
+            saved = json.loads(proto.config).get("toImageButtonOptions", {})
+            yield f"chart {_key(proto.id)}, saved as {saved.get('filename')}.{saved.get('format')}"
+            yield f"  alt {_text(proto.alt)}"
+            spec = json.loads(proto.spec)
+            if spec["layout"].get("paper_bgcolor") == "white":
+                yield "  for print"
+            yield from figure(spec)
         elif kind == "html":
             yield from html(proto.body)
         elif kind == "bidi_component":
@@ -419,9 +485,10 @@ class _Walk:
         elif kind == "code":
             yield from (f"code: {line}" for line in proto.code_text.splitlines())
         elif kind == "page_link":
-            address = "" if proto.query_string == self.address else f"?{proto.query_string}"
+            if proto.query_string != self.address:
+                yield f"links carry {proto.query_string}"
             self.address = proto.query_string
-            yield f"link {proto.label} -> {proto.page}{address}"
+            yield f"link {proto.label} -> {proto.page}"
         elif kind != "empty":
             yield from self.control(kind, node, proto)
 
@@ -432,20 +499,16 @@ class _Walk:
             head, *rest = _text(proto.body).splitlines() or [""]
             yield f"{kind}: {head}"
             yield from (f"  {line}" for line in rest)
-        else:
-            parts = [f"{kind} {getattr(proto, 'label', '')}".rstrip()]
-            chosen = None if kind.endswith("button") else getattr(node, "value", None)
-            if chosen is not None and chosen != getattr(proto, "label", ""):
-                parts.append(f"= {_item(chosen)}")
-            yield " ".join(parts)
+            return
+        chosen = None if kind.endswith("button") else getattr(node, "value", None)
+        label = getattr(proto, "label", "")
+        parts = [f"{kind} {label}".rstrip() + ("" if chosen in (None, label) else f" = {_item(chosen)}")]
         if "options" in names:
-            options = [getattr(each, "content", each) for each in proto.options]
-            yield f"  options: {', '.join(map(str, options))}"
-        for field, value in proto.ListFields():
-            if field.name in ("help", "default") or field.name not in _OWN:
-                listed = hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
-                words = _item(list(value) if listed and not hasattr(value, "items") else value)
-                yield f"  {field.name}: {words}"
+            parts.append(f"options: {' | '.join(str(getattr(each, 'content', each)) for each in proto.options)}")
+        for field, value in sorted(proto.ListFields(), key=lambda pair: pair[0].name == "help"):
+            if field.name in _SAID:
+                parts.append(f"{field.name}: {values(list(value)) if field.is_repeated else _item(value)}")
+        yield "; ".join(parts).replace("\n", " / ")
 
     def component(self, proto: Any) -> Iterator[str]:
         """Yield what a component of ours is given."""
@@ -470,6 +533,7 @@ def vega(proto: Any) -> Iterator[str]:
     from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df as frame_of
 
     yield f"chart by Vega-Lite {_key(proto.id)}: {_item(json.loads(proto.spec))}"
+    yield f"  alt {_text(proto.alt)}"
     for data in [proto.data, *(each.data for each in proto.datasets)]:
         if data.data:
             yield from _frame(frame_of(data.data))
