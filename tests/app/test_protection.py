@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import streamlit.logger
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -161,6 +162,21 @@ def test_a_large_answer_is_sent_in_parts(size):
     assert head["status"] == 200 and b"".join(part["body"] for part in parts) == content
     assert max(len(part["body"]) for part in parts) <= protection.PART_BYTES
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
+
+
+@pytest.mark.parametrize(("path", "encoding"), [("/media/x.html", None), ("/base/media/x.csv", None), ("/x", "gzip")])
+def test_a_file_for_download_is_not_compressed_for_every_request(path, encoding):
+    """Streamlit compressed the lesson anew for each: 50 requests took the server 5 s."""
+    head: dict[str, Any] = {}
+
+    async def send(message: dict[str, Any]) -> None:
+        head.update(message if message["type"] == "http.response.start" else {})
+
+    app = protection.InParts(GZipMiddleware(Response(b"x" * 10_000)))
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"accept-encoding", b"gzip")]}
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, app(scope, None, send)).result()
+    assert dict(head["headers"]).get(b"content-encoding") == (encoding and encoding.encode())
 
 
 # ---------------------------------------------------------------------- floods
