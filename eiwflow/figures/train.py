@@ -21,8 +21,8 @@ _RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, average
 #: Dashes of compared runs, which also differ in colour.
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
 MOST_RUNS = len(palette.ARMS)
-#: Two values within every axis of bits/dim (raw bytes have 8), and the highest end of an axis.
-_LOW, _HIGH, _MOST = 3.0, 8.0, 12.0
+#: A value within every axis of bits/dim, unless raw values have less, and the highest end of an axis.
+_LOW, _MOST = 3.0, 12.0
 #: A plain wheel scrolls the page.
 _ZOOM = {
     "name": "zoom",
@@ -39,10 +39,13 @@ _BITS = {
 }
 
 
-def scale(progress: Progress, floor: float | None = None) -> tuple[float, float]:
-    """Return an axis of whole bits for a run's curves: common to train and test, and constant while they fall."""
+def scale(progress: Progress, floor: float | None = None, bits: int = 8) -> tuple[float, float]:
+    """Return an axis of whole bits for a run's curves: common to train and test, and constant while they fall.
+
+    The ``bits`` of raw values are on it.
+    """
     train, test = progress.curve.bits_per_dim, progress.curve.probe_bits_per_dim
-    values = [*train.tolist(), *test.tolist(), *([] if floor is None else [floor]), _LOW, _HIGH]
+    values = [*train.tolist(), *test.tolist(), *([] if floor is None else [floor]), min(_LOW, bits - 1), bits]
     finite = [value for value in values if math.isfinite(value)]
     return float(max(math.floor(min(finite)), 0)), float(min(math.ceil(max(finite)), _MOST))
 

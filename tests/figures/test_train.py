@@ -44,6 +44,12 @@ def test_the_axis_begins_below_the_floor(now, floor, low):
     assert train.scale(high, floor) == (low, 8) and train.scale(high) == (3, 8)
 
 
+@pytest.mark.parametrize(("bits", "ends"), [(8, (1, 8)), (5, (1, 5)), (2, (1, 2)), (1, (0, 2))])
+def test_the_axis_of_fewer_grey_levels_ends_at_their_raw_values(now, bits, ends):
+    low = replace(now, curve=replace(now.curve, bits_per_dim=np.full(6, 1.5), probe_bits_per_dim=np.full(7, 1.2)))
+    assert train.scale(low, bits=bits) == ends
+
+
 def test_a_diverging_run_keeps_its_scale(now):
     diverged = replace(now.curve, probe_bits_per_dim=np.array([1e9, np.inf]))
     assert train.scale(replace(now, curve=diverged))[1] == 12

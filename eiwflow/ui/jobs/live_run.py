@@ -98,7 +98,7 @@ def _draw(listed: runs.Listed) -> None:
     with left:
         parts.chart_of_rows(
             figures.curve_rows(progress),
-            figures.curves(figures.scale(progress, lowest), lowest),
+            figures.curves(figures.scale(progress, lowest, flow.bits), lowest),
             key="curve",
             alt=CURVES if now.alive else f"{CURVES} {words.answer(progress)}",
             on_select=_zoomed,
