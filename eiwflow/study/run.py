@@ -76,11 +76,11 @@ class StudyFolder(WorkFolder):
 
     @classmethod
     def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> tuple[StudyFolder, StudyRecipe]:
-        """Make the folder of a study, or extend the recipe of an existing one; return folder and recipe.
+        """Make the folder of a study, or open an existing one; return folder and recipe.
 
         Args:
             path: the folder.
-            recipe: it may have further arms and more seeds than an existing study.
+            recipe: it may have further arms and more seeds than an existing study, which :meth:`extend` writes down.
             command: the command line, kept in the folder.
 
         Raises:
@@ -112,14 +112,26 @@ class StudyFolder(WorkFolder):
             }  # fmt: skip
             self.write(document)
             return recipe
+        return self._extended(recipe, document, begun)
+
+    def _extended(self, recipe: StudyRecipe, document: dict[str, Any], begun: Study) -> StudyRecipe:
+        """Return the study's recipe with the arms and seeds of another, of which nothing is written down.
+
+        Raises:
+            RunError: it differs in more, or at equal CPU seconds has a kind of step that was not measured with others.
+
+        """
         if difference := recipe.difference(begun.recipe):
             raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
         extended = begun.recipe.extended(recipe)
-        looks = set(begun.looks)
-        if extended.seeds > begun.recipe.seeds and begun.runs:
-            looks.add(begun.recipe.seeds)  # its results were visible before the extension
-        if extended != begun.recipe:
-            self.write({**document, "recipe": extended.to_dict(), "looks": [*looks]})
+        measured = document.get("step_cost") or {}
+        for arm in extended.arms if measured else ():
+            if (kind := cost_class(extended.training(arm, 0).flow)) not in measured:
+                raise RunError(
+                    f"{self.path.name} compares at equal CPU seconds, and its steps were measured together: "
+                    f"{', '.join(measured)}. The arm {arm.text} has steps of another kind, {kind}; begin a study with "
+                    "all arms in another folder."
+                )
         return extended
 
     def _begun(self) -> Study:
@@ -148,25 +160,37 @@ class StudyFolder(WorkFolder):
         document = {**document, "looks": kept_looks(document.get("looks") or [])}
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
-    def prepare(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
-        """Check the images against the study's and return the costs of its steps, once for all its processes.
+    def extend(self, recipe: StudyRecipe, images: ImageData | None = None) -> StudyRecipe:
+        """Write down further arms and seeds, and which ``images`` are used; return the whole recipe.
 
         Raises:
-            RunError: the study was begun on other images.
+            RunError: the study has another recipe or was begun on other images; nothing is changed.
 
         """
-        fingerprint = _fingerprint(images)
+        fingerprint = None if images is None else _fingerprint(images)
+        with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
+            document, begun = self.document(), self._begun()
+            known, looks = document.get("data_sha256"), set(begun.looks)
+            if known and fingerprint and known != fingerprint:
+                raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
+            extended = self._extended(recipe, document, begun)
+            if extended.seeds > begun.recipe.seeds and begun.runs:
+                looks.add(begun.recipe.seeds)  # its results were visible before the extension
+            if extended != begun.recipe or known != (fingerprint or known):
+                stated = {"recipe": extended.to_dict(), "data_sha256": known or fingerprint, "looks": [*looks]}
+                self.write({**document, **stated})
+        return extended
+
+    def step_costs(self, recipe: StudyRecipe, channels: int) -> dict[str, float] | None:
+        """Return the costs of steps at equal CPU seconds, measured once for all processes of the study; else None."""
+        if not recipe.equal_cpu:
+            return None
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document = self.document()
-            if (known := document.get("data_sha256")) and known != fingerprint:
-                raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
-            costs = document.get("step_cost")
-            if recipe.equal_cpu:
-                missing = {kind for kind in _kinds(recipe, images.channels) if kind not in (costs or {})}
-                costs = _step_costs(recipe, images.channels) if missing else costs
-            if known is None or costs != document.get("step_cost"):
-                self.write({**document, "data_sha256": fingerprint, "step_cost": costs})
-        return costs
+            if not (costs := document.get("step_cost")):
+                costs = relative_costs(seconds_per_step(_kinds(recipe, channels), recipe.batch, recipe.optimiser))
+                self.write({**document, "step_cost": costs})
+        return dict(costs)
 
     def look(self, seeds: int) -> None:
         """Record that the study was reported with this number of seeds; do nothing if it cannot be continued."""
@@ -273,6 +297,7 @@ def run_study(
     folder, recipe = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
+            recipe = folder.extend(recipe, images)
             folder.forget_asked()  # the request was to a process that has ended
             if shard == (1, 1):
                 folder.set_status("running", 0)
@@ -335,7 +360,7 @@ def _run(
     progress: Callable[[int, int], None] | None,
     shard: tuple[int, int],
 ) -> None:
-    costs = folder.prepare(recipe, images)
+    costs = folder.step_costs(recipe, images.channels)
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
@@ -373,10 +398,6 @@ def _training(recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: di
 def _kinds(recipe: StudyRecipe, channels: int) -> dict[str, Any]:
     flows = [recipe.training(arm, 0, channels).flow for arm in recipe.arms]
     return {cost_class(flow): flow for flow in flows}
-
-
-def _step_costs(recipe: StudyRecipe, channels: int) -> dict[str, float]:
-    return relative_costs(seconds_per_step(_kinds(recipe, channels), recipe.batch, recipe.optimiser))
 
 
 def _fingerprint(images: ImageData) -> str:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -376,6 +377,43 @@ def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, dat
     assert [run.iterations for run in found.runs.values()] == [10, 8]
     monkeypatch.setattr(study, "seconds_per_step", None)
     assert run_study(recipe, out).step_cost == found.step_cost
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["stopped", "finished"])
+def test_a_study_at_equal_cpu_takes_no_arm_whose_steps_were_not_measured_with_the_others(
+    tmp_path, data, monkeypatch, done
+):
+    monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict.fromkeys(configs, 2.0))
+    recipe, out = tiny_study(data, iterations=2, seeds=1, arms=ARMS[:1], equal_cpu=True), tmp_path / "study"
+    with monkeypatch.context() as patch:
+        if not done:
+            patch.setattr(study, "run_job", lambda *_: study.STOPPED)
+        with nullcontext() if done else pytest.raises(study.Stopped):
+            run_study(recipe, out)
+    before = (out / SETTINGS).read_bytes()
+    (kind,) = json.loads(before)["step_cost"]
+    with pytest.raises(
+        RunError, match=rf"measured together: {kind}\. The arm random\+pooled/principal-random/conditional has"
+    ):
+        run_study(tiny_study(data, iterations=2, arms=("random+pooled/principal-random",), equal_cpu=True), out)
+    assert (out / SETTINGS).read_bytes() == before
+    more = run_study(tiny_study(data, iterations=2, arms=ARMS[:1], equal_cpu=True, seeds=2), out)
+    assert more.is_done and {run.iterations for run in more.runs.values()} == {2}
+
+
+def test_a_command_that_is_refused_leaves_the_study_as_it_is(tmp_path, data):
+    out = tmp_path / "study"
+    run_study(tiny_study(data, iterations=1, seeds=1, arms=ARMS[:1]), out)
+    before = (out / SETTINGS).read_bytes()
+    more = tiny_study(data, iterations=1, seeds=3)
+    with FileLock(out / "run.lock"), pytest.raises(RunError, match="is being trained by another process"):
+        run_study(more, out)
+    parts = dict(np.load(data))
+    parts["train"][0, 0, 0, 0] ^= 1
+    np.savez(data, **parts)
+    with pytest.raises(RunError, match="of other images than"):
+        run_study(more, out)
+    assert (out / SETTINGS).read_bytes() == before
 
 
 # ---------------------------------------------------------------------- shares
