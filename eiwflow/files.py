@@ -219,6 +219,14 @@ def visible(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
+def links(folder: Path) -> Iterator[Path]:
+    """Yield the links below a folder; hidden ones are left out, and hidden folders are not entered."""
+    for place, folders, names in os.walk(folder, followlinks=False):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        seen = sorted(name for name in [*folders, *names] if not name.startswith("."))
+        yield from (path for name in seen if (path := Path(place) / name).is_symlink())
+
+
 def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:
     """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:

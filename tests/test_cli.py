@@ -669,6 +669,24 @@ def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_
     # Trained further on the same folder, as train --init-from does.
     recipe = Recipe(flow.config, str(tmp_path / "pictures"), batch=8, iterations=1, warmup=0)
     assert trainer_module.Trainer(recipe, trainer_module.load_data(recipe)).advance()
+    # Smaller images are refused before a run is made.
+    images = write_npz(tmp_path / "small.npz", size=8)
+    said = refused(
+        "train",
+        "--init-from",
+        tmp_path / "flow.safetensors",
+        "--data",
+        images,
+        "--batch",
+        8,
+        "--out",
+        tmp_path / "runs",
+    )
+    height, width = shape[1:]
+    assert said.endswith(
+        f": The flow of --init-from takes {height}×{width} pixels; the images of small.npz have 8×8 pixels.\n"
+    )
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "benchmarks/README.md")] + sorted(
     (ROOT / "docs").glob("*.md")
 )
-EIWFLOW = re.compile(r"^(?:torchrun .* -m eiwflow|python -m eiwflow|eiwflow) (.+)$")
+EIWFLOW = re.compile(r"^(?:torchrun .* -m -- eiwflow|python -m eiwflow|eiwflow) (.+)$")
 #: Programs that documents name beside our own.
 OTHERS = (
     "python3 -m venv",
@@ -131,7 +131,7 @@ SCALE = re.findall(
 
 
 def test_estimates_at_paper_scale_are_those_of_the_commands_above_them():
-    lines = [line for line in commands(ROOT / "docs" / "training.md") if "--nproc-per-node 8 -m eiwflow train" in line]
+    lines = [line for line in commands(ROOT / "docs" / "training.md") if "-node 8 -m -- eiwflow train" in line]
     assert len(lines) == len(SCALE) == 3
     for line, (name, parameters, memory, multiplications, *hours) in zip(lines, SCALE, strict=True):
         options = cli.build_parser().parse_args(shlex.split(EIWFLOW.match(line)[1]))

@@ -160,7 +160,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     if options.init_from is None:
         flow = _flow_config(options, settings, 3, size)
     else:
-        flow, size = _flow_of_checkpoint(options, settings)
+        flow = _flow_of_checkpoint(options, settings)
     factor = options.labels or settings.get("labels", "")
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
     team.check(recipe.batch, recipe.accumulate)
@@ -169,16 +169,19 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         labels = labels_of(images, factor)
         flow = dataclasses.replace(flow, context=len(labels.classes))
         recipe = dataclasses.replace(recipe, flow=flow, labels=factor, classes=labels.classes)
-    if size > min(images.size):
-        raise DataError(f"--size is {size}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
+    if any(side > most for side, most in zip(flow.shape[1:], images.size, strict=True)):
+        asked = f"--size is {flow.shape[1]}"
+        if options.init_from is not None:
+            asked = f"The flow of --init-from takes {flow.shape[1]}×{flow.shape[2]} pixels"
+        raise DataError(f"{asked}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
     if options.init_from is not None and images.channels != flow.shape[0]:
         raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
     flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))
     return dataclasses.replace(recipe, flow=flow), images
 
 
-def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -> tuple[FlowConfig, int]:
-    """Return the flow to start from and the shorter side of its images; put its path and data into the settings."""
+def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -> FlowConfig:
+    """Return the flow to start from; put its path and data into the settings."""
     from .. import checkpoint
     from ..flow import ConfigError
 
@@ -196,7 +199,7 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
         settings["labels"] = loaded.info.labels
     # The number of classes comes from the data.
     flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
-    return flow, min(flow.shape[1:])
+    return flow
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -8,6 +8,7 @@ import json
 import math
 import platform
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..data import DATASETS, DataError, as_picture, load
-from ..data.folder import SUFFIXES
+from ..data.folder import OTHER_SUFFIXES, SUFFIXES
 from ..data.picture import FORMATS, check_exif, check_jpeg
-from ..files import new_folder, printable, read_bytes, reason, walk
+from ..files import links, new_folder, printable, read_bytes, reason, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
 from . import CompressionError
@@ -171,6 +172,7 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
             files = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
             if not files:
                 raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
+            left_out += _passed_over(path)
             for file in files:
                 try:
                     picture = _read(file, file.relative_to(path).as_posix())
@@ -183,6 +185,19 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
         else:
             add(_read(path, path.name))
     return pictures, left_out
+
+
+def _passed_over(folder: Path) -> list[str]:
+    """Return a sentence for every link below a folder, and for the pictures of other kinds."""
+    linked = [file for file in links(folder) if file.is_dir() or file.suffix.lower() in SUFFIXES]
+    kinds = Counter(kind for file in walk(folder) if (kind := file.suffix.lower()) in OTHER_SUFFIXES)
+    return [
+        *(f"{file.relative_to(folder).as_posix()} is a link." for file in linked),
+        *(
+            f"{number:,} file{'s' * (number > 1)} of the kind {kind}, which is not read."
+            for kind, number in kinds.items()
+        ),
+    ]
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:

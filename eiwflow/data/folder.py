@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import visible
+from ..files import links, visible
 from .images import DataError, Factor, ImageData, check_images, is_file
 from .on_disk import SHOWN, Files, Pictures, decoded
 from .split import tenth_by_hash
@@ -21,7 +21,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
 #: Kinds of pictures that are not decoded; the note counts them.
-OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg"}
+OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif"}
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
 #: Test images of a folder on disk that has no test part of its own.
@@ -130,10 +130,13 @@ def _in_words(classes: Sequence[str]) -> str:
 
 
 def _left_out(folder: Path) -> str:
-    """Return the counts of pictures of other kinds, as a part of a note."""
+    """Return the counts of pictures of other kinds and of linked folders, as a part of a note."""
+    linked = sum(path.is_dir() for path in links(folder))
     kinds = Counter(path.suffix.lower() for path in visible(folder) if path.suffix.lower() in OTHER_SUFFIXES)
     words = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
-    return f"; left out, as their kinds are not read: {words}" if words else ""
+    return (f"; left out: {linked:,} linked folder{'s' * (linked > 1)}" if linked else "") + (
+        f"; left out, as their kinds are not read: {words}" if words else ""
+    )
 
 
 def picture_names(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_count, check_images, reason
-from .labels import LABEL, is_label
+from .labels import LABEL, has_letters, is_label
 from .npz import HEADER_BYTES, check_directory, check_size, members_of, npy_header
 from .on_disk import NpyFile
 from .split import tenth_by_number
@@ -74,6 +74,8 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
         raise DataError(f"{beside.name!r} cannot be read as labels: {reason(error)}") from error
     if len(labels) != count:
         raise DataError(f"{beside.name!r} ends after {len(labels):,} of {count:,} labels: it was cut short")
+    if not has_letters(labels):
+        raise DataError(f"{beside.name!r} has a name with a letter that does not exist")
     return labels
 
 

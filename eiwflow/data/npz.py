@@ -18,7 +18,7 @@ import numpy as np
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, reason
-from .labels import LABEL, is_label
+from .labels import LABEL, has_letters, is_label
 from .split import tenth_by_hash
 
 #: Most arrays of an archive; they are counted in its last bytes, where its directory is.
@@ -136,6 +136,8 @@ def _labels(
     if sum(member.data_bytes for member in chosen.values()) > MAX_BESIDE:
         return {}, f"{', '.join(chosen)} left out: they take more than {MAX_BESIDE:,} bytes"
     labels = [_array(archive, member) for member in chosen.values()]
+    if not all(map(has_letters, labels)):
+        return {}, f"{', '.join(chosen)} left out: a name has a letter that does not exist"
     return {"label": Factor(labels[0][~in_test], labels[0][in_test]) if in_test is not None else Factor(*labels)}, ""
 
 

@@ -1,4 +1,4 @@
-"""Several processes that train one flow: ``torchrun --nproc-per-node N -m eiwflow train …``.
+"""Several processes that train one flow: ``torchrun --nproc-per-node N -m -- eiwflow train …``.
 
 Every process draws the random numbers of the whole batch from (seed, step) and reads its part of the images, so that
 the processes together see the same images as a single process. The first process initialises the flow, writes the run

@@ -290,9 +290,11 @@ def test_what_cannot_be_compressed_of_a_folder_is_left_out_and_named(tmp_path, c
     for name, mode in (("a.png", "L"), ("b.png", "RGBA"), ("c.png", "I;16")):
         Image.new(mode, (8, 8)).save(tmp_path / name)
     (tmp_path / "d.png").write_bytes(b"nothing")
+    (tmp_path / "e.png").symlink_to("a.png"), (tmp_path / "f").symlink_to(tmp_path), (tmp_path / "g.tif").touch()
     found, left_out = gather([str(tmp_path)])
     assert [picture.name for picture in found] == ["a.png"]
-    assert [sentence[:5] for sentence in left_out] == ["b.png", "c.png", "d.png"]
+    assert left_out[:3] == ["e.png is a link.", "f is a link.", "1 file of the kind .tif, which is not read."]
+    assert [sentence[:5] for sentence in left_out[3:]] == ["b.png", "c.png", "d.png"]
     assert cli.main(["compress", "faces16-glow", str(tmp_path), "--out", str(tmp_path / "some.eiw")]) == 0
     said = capsys.readouterr().out
     assert "1 picture in" in said and "left out: b.png has pixels of the kind RGBA" in said

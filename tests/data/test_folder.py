@@ -132,6 +132,8 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None
         load(tmp_path)
     fill(tmp_path, 9)
     assert load(tmp_path).note.endswith("; left out, as their kinds are not read: 1 .tif, 1 .tiff")
+    (tmp_path / "elsewhere").symlink_to(tmp_path.parent, target_is_directory=True)
+    assert "; left out: 1 linked folder; left out, as their kinds" in load(tmp_path).note
 
 
 def test_a_folder_that_is_too_large_for_memory_is_decoded_when_it_is_asked_for(

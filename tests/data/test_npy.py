@@ -141,6 +141,15 @@ def test_a_file_of_holes_that_states_more_images_than_memory_has_room_for_is_ref
         read_npy(path)
 
 
+def test_labels_of_letters_that_do_not_exist_are_a_sentence(tmp_path: Path) -> None:
+    saved(tmp_path / "train.npy", noise(3, 8, 8)), saved(tmp_path / "val.npy", noise(2, 8, 8))
+    labels = np.full(3, "a")
+    labels.view(np.uint32)[1] = 0x110000
+    saved(tmp_path / "train_labels.npy", labels)
+    with pytest.raises(DataError, match="'train_labels.npy' has a name with a letter that does not exist"):
+        load(tmp_path)
+
+
 def test_labels_with_a_damaged_header_are_a_sentence(tmp_path: Path) -> None:
     for part in ("train", "val"):
         saved(tmp_path / f"{part}.npy", noise(9, 8, 8, 3))

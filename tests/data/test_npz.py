@@ -199,6 +199,16 @@ def test_labels_that_do_not_fit_are_left_out_and_the_note_says_so(tmp_path: Path
     assert not alone.factors and alone.note == f"train_{words}"
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_names_of_letters_that_do_not_exist_are_left_out(tmp_path: Path, order: str) -> None:
+    labels, images = np.array(["a", "\U0010ffff"] * 20, dtype=f"{order}U1"), noise(40, 8, 8)
+    assert load(write_npz(tmp_path, images=images, labels=labels)).factors
+    points = labels.view(f"{order}u4")
+    points[3] += 1
+    data = load(write_npz(tmp_path, images=images, labels=labels))
+    assert not data.factors and data.note == "labels left out: a name has a letter that does not exist"
+
+
 @pytest.mark.parametrize("name", ["train", "source_names", "bystander"])
 def test_a_pickle_in_an_archive_is_never_run(tmp_path: Path, name: str) -> None:
     trap = tmp_path / "it-ran"
