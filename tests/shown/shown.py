@@ -78,7 +78,11 @@ def different(expected: str, found: str, name: str = "on file") -> str:
     by_words: dict[str, list[str]] = {}
     for line in old:
         by_words.setdefault(_words(line), []).append(line)
-    taken = [next((line for line in by_words.get(_words(each), ()) if alike(line, each)), each) for each in new]
+    known = set(old)
+    taken = [
+        next((line for line in by_words.get(_words(each), ()) if each not in known and alike(line, each)), each)
+        for each in new
+    ]
     if len(old) == len(new) and all(map(alike, old, new)):
         return ""
     lines = list(difflib.unified_diff(old, taken, name, "found now", n=1, lineterm=""))

@@ -43,6 +43,14 @@ def test_a_difference_names_the_lines_that_changed_and_few_others() -> None:
     assert [line for line in lines[3:] if line[0] in "-+"] == [f"-{old[20]}", "+row 20 9.000"] and len(lines) < 9
 
 
+def test_a_difference_leaves_out_lines_that_are_near_each_other() -> None:
+    assert shown.different("x 1.51\nx 1.52\nword", "x 1.51\nx 1.52\nother").splitlines()[3:] == [
+        " x 1.52",
+        "-word",
+        "+other",
+    ]
+
+
 @pytest.mark.parametrize("change", [np.flip, lambda array: np.roll(array, 1), lambda array: array + 0.01])
 def test_a_long_list_that_changed_is_seen(change) -> None:
     array = np.random.default_rng(0).normal(2, 1, 500)
