@@ -304,6 +304,11 @@ def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
 
 
+def _size(config: FlowConfig) -> str:
+    """Return the levels and steps of a flow as text: ``3 levels × 8 steps``."""
+    return f"{counted(config.levels, 'level')} × {counted(config.steps, 'step')}"
+
+
 def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels: int, size: int) -> FlowConfig:
     from ..flow import ConfigError, FlowConfig
 
@@ -533,7 +538,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     config = loaded.info.config
     lines = [
         f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, partition {config.partition}, "
-        f"{config.levels} levels × {config.steps} steps, width {config.width}, {result['parameters']:,} parameters",
+        f"{_size(config)}, width {config.width}, {result['parameters']:,} parameters",
         f"imported from {loaded.info.imported.get('file')}, a checkpoint of {loaded.info.imported.get('kind')}"
         if loaded.info.imported
         else f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
@@ -797,7 +802,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     parameters = loaded.flow.parameter_count()
     size = "×".join(map(str, config.shape))
     lines = [
-        f"{options.out}: {parameters:,} parameters, {config.levels} levels × {config.steps} steps, "
+        f"{options.out}: {parameters:,} parameters, {_size(config)}, "
         f"width {config.width}, {config.coupling} couplings, images of {size} with {config.bits} bits",
         f"imported from {facts['file']}, a checkpoint of {facts['kind']}",
     ]

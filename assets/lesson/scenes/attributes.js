@@ -140,7 +140,8 @@ export const attributes = {
           cell.classList.toggle("best", l === best && !alike(one));
         });
       }
-      const said = rows.map(({ one }, r) => {
+      const [first, second] = rows.map(({ one }) => one);
+      const said = (second === first ? rows.slice(0, 1) : rows).map(({ one }, r) => {
         const best = bestOf(one),
           level = alike(one) ? "every level" : `level ${best + 1}`,
           name = one.name.toLowerCase(),
@@ -148,7 +149,7 @@ export const attributes = {
           [low, high] = [alike(one) ? Math.min(...one.readings) : one.readings[best], one.readings[best]].map(written),
           reading = low === high ? high : `${low}–${high}`;
         if (one.metric !== "AUROC") return `${level} explains ${reading} of ${name}`;
-        if (r && rows[0].one.metric !== "AUROC") return `${level} tells ${reading} pairs by ${name}`;
+        if (r && first.metric !== "AUROC") return `${level} tells ${reading} pairs by ${name}`;
         return r ? `${level} ${reading} by ${name}` : `${level} tells ${reading} of 100 pairs apart by ${name}`;
       });
       stage.say(`${cap(said.join(", "))}.`);
