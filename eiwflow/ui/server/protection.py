@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
-from weakref import WeakValueDictionary
 
 import streamlit as st
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -24,6 +23,7 @@ from ...server_settings import ancestors, settings
 from ..access import roles
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import shelves
+from .turns import Addresses, RequestTurns
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
@@ -50,7 +50,8 @@ SILENT_S = 30.0
 
 def middleware() -> list[Middleware]:
     """Return the middleware between the network and Streamlit, the outermost first."""
-    return [Middleware(kind) for kind in (InParts, ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)]
+    kinds = (RequestTurns, InParts, ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)
+    return [Middleware(kind) for kind in kinds]
 
 
 class InParts:
@@ -201,12 +202,12 @@ class Frames:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._turn = asyncio.Lock()
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # address -> of its connections
+        self._addresses = Addresses(at_once=1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
         due, delayed, is_large = 0.0, 0, False
-        own_turn = self._turns.setdefault((scope.get("client") or ("",))[0], asyncio.Lock())
+        places = self._addresses.places(scope)
         made = asyncio.Event()
         made.set()
 
@@ -229,7 +230,7 @@ class Frames:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind == "rerun_script":
-                    async with own_turn, self._turn:
+                    async with places, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
                 elif kind == "deferred_file":
                     with suppress(TimeoutError):

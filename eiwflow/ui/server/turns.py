@@ -1,0 +1,107 @@
+"""Turns: the requests of an address wait behind each other, not before those of another address."""
+
+from __future__ import annotations
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Requests of an address that the server begins in a pass over its connections, and works on at once.
+AT_ONCE = 4
+#: Requests of an address that may wait. It has at most as many connections, and each asks for one thing at a time, so
+#: more come only of connections that were closed without waiting for an answer.
+MOST_WAITING = 2_048
+
+
+class Places(asyncio.Semaphore):
+    """Places of an address.
+
+    Attributes:
+        waiting: requests that have none yet.
+
+    """
+
+    waiting: int = 0
+
+
+class Addresses:
+    """Places by address.
+
+    Args:
+        at_once: places of an address.
+
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._at_once = at_once
+        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
+
+    def places(self, scope: Scope) -> Places:
+        """Return the places of the address that a request came from."""
+        return self._places.setdefault((scope.get("client") or ("",))[0], Places(self._at_once))
+
+
+class RequestTurns:
+    """Let the requests of an address wait behind each other.
+
+    The server has one thread, which answers all that its connections ask before it goes on with a page. 2,000
+    connections of one address that asked again at each answer let another visitor wait 29 s for a page.
+
+    A request has its place for a pass of that thread over all connections at least. Then it keeps it until its answer
+    begins, or until it waits for what its visitor sends.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._addresses = Addresses(AT_ONCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on in its turn."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        places = self._addresses.places(scope)
+        if places.waiting >= MOST_WAITING:
+            await _refuse(scope, receive, send)
+            return
+        places.waiting += 1
+        try:
+            await places.acquire()
+        finally:
+            places.waiting -= 1
+        # The first message of a WebSocket is there already, and opens it.
+        has_place, waits_for_visitor = True, scope["type"] == "http"
+
+        def leave() -> None:
+            nonlocal has_place
+            if has_place:
+                places.release()
+            has_place = False
+
+        async def leave_and_receive() -> Message:
+            nonlocal waits_for_visitor
+            if waits_for_visitor:
+                leave()
+            waits_for_visitor = True
+            return await receive()
+
+        async def leave_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                leave()
+            await send(message)
+
+        try:
+            await asyncio.sleep(0)  # a pass over all connections
+            await self.app(scope, leave_and_receive, leave_and_send)
+        finally:
+            leave()
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1013})
+        return
+    sentence = "Too many requests of this address are waiting. Try again in a minute."
+    await PlainTextResponse(sentence, status_code=429, headers={"Connection": "close"})(scope, receive, send)
