@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import cli
 from eiwflow.cli import serve
 from eiwflow.cli.parser import build_parser
+from eiwflow.lesson.bundle import ASSETS
 from eiwflow.project import ROOT
 from eiwflow.server_settings import Settings, settings, teacher_token
 from eiwflow.training import worker
@@ -28,11 +30,12 @@ from eiwflow.ui import access
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
 from eiwflow.ui.classroom import join
-from eiwflow.ui.classroom.board import ABSENT_S, MOST_SCENES, MOST_VISITORS, Board
+from eiwflow.ui.classroom.board import ABSENT_S, MOST_VISITORS, MOST_VOTES, SCENES, Board
 from eiwflow.ui.jobs import control, presets, runs
 from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import MOST_WAITING, Queue, Ticket
 
+from ..lesson.test_flow_js import NODE, needs_node
 from ..made.server import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
 from .conftest import PATIENCE_S, visit_page
@@ -150,43 +153,60 @@ def test_where_everything_is_read_only_nobody_changes_anything(monkeypatch: pyte
 
 def test_a_visitor_has_one_vote_in_each_scene() -> None:
     board = Board()
-    assert board.vote("a", "7", "half") and board.vote("b", "7", "half") and board.vote("a", "7", "full")
-    assert board.vote("a", "11", "behind")
-    assert board.tally("7") == {"full": 1, "half": 1} and board.tally("11") == {"behind": 1}
-    board.clear("7")
-    assert board.tally("7") == {} and board.tally("11") == {"behind": 1}
+    assert board.vote("a", "8", "half") and board.vote("b", "8", "half") and board.vote("a", "8", "full")
+    assert board.vote("a", "13", "behind")
+    assert board.tally("8") == {"full": 1, "half": 1} and board.tally("13") == {"behind": 1}
+    board.clear("8")
+    assert board.tally("8") == {} and board.tally("13") == {"behind": 1}
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "<b>", "x" * 25, None, 3, ["a"], "é", "a\n"])
 def test_what_is_no_word_is_no_vote(bad: object) -> None:
     board = Board()
-    assert not board.vote("a", bad, "half") and not board.vote("a", "7", bad) and not board.show(bad)
-    assert not board.vote("", "7", "half")
-    assert board.tally("7") == {} and board.scene == ""
+    assert not board.vote("a", bad, "half") and not board.vote("a", "8", bad) and not board.show(bad)
+    assert not board.vote("", "8", "half")
+    assert board.tally("8") == {} and board.scene == ""
 
 
-def test_the_board_stays_small() -> None:
+@needs_node
+def test_votes_are_taken_for_the_scenes_of_the_lesson_that_ask_for_one() -> None:
+    script = f'import {{ scenes }} from "{(ASSETS / "scenes.js").as_uri()}"; console.log(JSON.stringify('
+    script += "scenes.filter(({ votes, ballot }) => votes || ballot).map(({ number }) => String(number))))"
+    command = [NODE or "node", "--input-type=module", "--eval", script]
+    asking = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
+    assert tuple(asking) == SCENES
     board = Board()
-    for number in range(MOST_VISITORS + 50):
-        board.vote(f"v{number}", "7", "half")
-        board.here(f"v{number}")
-    assert board.tally("7") == {"half": MOST_VISITORS} and board.present() == MOST_VISITORS
-    assert sum(board.vote("v0", f"s{number}", "x") for number in range(100)) == MOST_SCENES - 1
+    assert [board.vote("a", scene, "x") for scene in SCENES] == [True] * len(SCENES)
+    assert not board.vote("a", "1", "x") and not board.vote("a", "zz", "x")
 
 
-def test_many_new_visitors_push_out_nobodys_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_with_many_cookies_keeps_no_student_from_voting() -> None:
+    """520 cookies of one client took all places: every student without an earlier vote was refused, in all scenes."""
+    board = Board()
+    early = [board.vote(f"early {number}", "8", "less", "10.0.0.9") for number in range(30)]
+    many = [board.vote(f"cookie {number}", scene, "more", "10.0.0.1") for scene in SCENES for number in range(520)]
+    late = [board.vote(f"late {number}", "8", "same", f"10.0.1.{number}") for number in range(60)]
+    behind_a_router = [board.vote(f"other {number}", "8", "less", "10.0.0.9") for number in range(60)]
+    assert all(early) and all(late) and all(behind_a_router) and many.count(False) == 20 * len(SCENES) + 30
+    assert board.tally("8") == {"less": 90, "more": MOST_VOTES - 150, "same": 60}
+    assert not board.vote("one more", "8", "more", "10.0.0.1")
+    assert board.vote("early 0", "8", "same", "10.0.0.9") and board.tally("8")["same"] == 61  # changed
+    board.clear("8")
+    assert board.tally("8") == {} and board.vote("one more", "8", "more", "10.0.0.1")
+
+
+def test_a_class_behind_one_address_votes_until_a_scene_is_full() -> None:
+    board = Board()
+    assert all(board.vote(f"student {number}", "8", "less", "10.0.0.9") for number in range(MOST_VOTES))
+    assert not board.vote("one more", "8", "less", "10.0.0.9") and board.tally("8") == {"less": MOST_VOTES}
+
+
+def test_no_more_visitors_are_present_than_a_class_has(monkeypatch: pytest.MonkeyPatch) -> None:
     board, now = Board(), time.monotonic()
     monkeypatch.setattr("eiwflow.ui.classroom.board.time.monotonic", lambda: now)
-    for number in range(30):
-        assert board.vote(f"student {number}", "7", "half")
-        board.here(f"student {number}")
-    counted = [board.vote(f"made up {number}", "7", "full") for number in range(520)]
-    for number in range(520):
-        board.here(f"made up {number}")
-    assert sum(counted) == MOST_VISITORS - 30 and board.tally("7") == {"half": 30, "full": MOST_VISITORS - 30}
-    assert board.vote("student 0", "7", "little") and board.tally("7")["half"] == 29  # who is there votes anew
-    board.clear("7")
-    assert board.vote("another", "7", "half") and board.tally("7") == {"half": 1}
+    for number in range(MOST_VISITORS + 50):
+        board.here(f"v{number}")
+    assert board.present() == MOST_VISITORS
     now += ABSENT_S + 1
     board.here("another")
     assert board.present() == board.of("a teacher", teacher=True)["present"] == 1
@@ -196,10 +216,10 @@ def test_many_new_visitors_push_out_nobodys_vote(monkeypatch: pytest.MonkeyPatch
 
 def test_only_the_teacher_is_told_the_tally() -> None:
     board = Board()
-    board.show("7")
-    board.vote("a", "7", "half")
-    assert board.of("a", teacher=False) == {"scene": "7", "votes": {"7": "half"}}
-    assert board.of("t", teacher=True) == {"scene": "7", "votes": {}, "present": 0, "tally": {"half": 1}}
+    board.show("8")
+    board.vote("a", "8", "half")
+    assert board.of("a", teacher=False) == {"scene": "8", "votes": {"8": "half"}}
+    assert board.of("t", teacher=True) == {"scene": "8", "votes": {}, "present": 0, "tally": {"half": 1}}
 
 
 # ---------------------------------------------------------------------- the queue
@@ -746,33 +766,33 @@ def test_a_browser_is_known_again_after_a_reload(server: str) -> None:
 def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     students, teacher = [Browser(server).open() for _ in range(3)], Browser(server)
     teacher.ask(f"/_class/teacher/{TOKEN}")
-    assert teacher.ask("/_class/scene", {"scene": "7"}).status == 204
+    assert teacher.ask("/_class/scene", {"scene": "8"}).status == 204
     for student, choice in zip(students, ("half", "full", "half"), strict=True):
-        assert student.state()["scene"] == "7"
-        assert student.ask("/_class/vote", {"scene": "7", "choice": choice}).status == 204
+        assert student.state()["scene"] == "8"
+        assert student.ask("/_class/vote", {"scene": "8", "choice": choice}).status == 204
     assert teacher.state()["tally"] == {"half": 2, "full": 1} and teacher.state()["present"] >= 3
     assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
-    assert students[0].ask("/_class/clear", {"scene": "7"}).status == 403
-    assert students[0].state() == {"scene": "7", "votes": {"7": "half"}}
-    assert teacher.ask("/_class/clear", {"scene": "7"}).status == 204 and teacher.state()["tally"] == {}
-    assert Browser(server).ask("/_class/vote", {"scene": "7", "choice": "half"}).status == 403  # no cookie
+    assert students[0].ask("/_class/clear", {"scene": "8"}).status == 403
+    assert students[0].state() == {"scene": "8", "votes": {"8": "half"}}
+    assert teacher.ask("/_class/clear", {"scene": "8"}).status == 204 and teacher.state()["tally"] == {}
+    assert Browser(server).ask("/_class/vote", {"scene": "8", "choice": "half"}).status == 403  # no cookie
 
 
 def test_a_page_that_is_open_across_a_restart_votes_again(server: str) -> None:
     student, before = Browser(server).open(), {}
     for name, value in student.cookies.items():
         before[name] = student.cookies[name] = value[:-4] + "0000"  # signed by the server before
-    assert student.ask("/_class/vote", {"scene": "9", "choice": "half"}).status == 403
+    assert student.ask("/_class/vote", {"scene": "13", "choice": "half"}).status == 403
     assert student.state()["votes"] == {} and student.cookies.keys() == before.keys() and student.cookies != before
-    assert student.ask("/_class/vote", {"scene": "9", "choice": "half"}).status == 204
-    assert student.state()["votes"] == {"9": "half"}
+    assert student.ask("/_class/vote", {"scene": "13", "choice": "half"}).status == 204
+    assert student.state()["votes"] == {"13": "half"}
 
 
 @pytest.mark.parametrize(
     ("said", "status"),
     [
         (b"", 400), (b"[]", 400), (b"{", 400), (b"\xff", 400), (b"[" * 900, 400), (b"x" * 2000, 413),
-        (b'{"scene":"7","choice":"<img src=x>"}', 403), (b'{"scene":7,"choice":"a"}', 403), (b"{}", 403),
+        (b'{"scene":"8","choice":"<img src=x>"}', 403), (b'{"scene":8,"choice":"a"}', 403), (b"{}", 403),
     ],
 )  # fmt: skip
 def test_a_vote_that_is_none_is_refused(server: str, said: bytes, status: int) -> None:
@@ -793,9 +813,9 @@ def test_a_vote_that_stops_half_way_leaves_no_traceback(server: str, runs_of_ser
 def test_a_foreign_page_cannot_vote_for_a_student(server: str) -> None:
     student = Browser(server).open()
     for origin in ("https://evil.example", f"http://{student.at.hostname}:1", "http://[", "null"):
-        assert student.ask("/_class/vote", {"scene": "7", "choice": "a"}, Origin=origin).status == 403
+        assert student.ask("/_class/vote", {"scene": "8", "choice": "a"}, Origin=origin).status == 403
     own = f"http://{student.at.netloc}"
-    assert student.ask("/_class/vote", {"scene": "7", "choice": "a"}, Origin=own).status == 204
+    assert student.ask("/_class/vote", {"scene": "8", "choice": "a"}, Origin=own).status == 204
 
 
 def test_a_run_is_exported_for_the_teacher_and_not_for_a_student(server: str, runs_of_server: Path) -> None:

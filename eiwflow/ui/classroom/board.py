@@ -6,56 +6,70 @@ import re
 import threading
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
-#: Most visitors with votes, beyond which new visitors are refused; most scenes per visitor.
-MOST_VISITORS, MOST_SCENES = 500, 40
+#: Scenes of the lesson that have a vote.
+SCENES = ("5", "8", "12", "13")
+#: Most votes of a scene, and most visitors who count as present.
+MOST_VOTES, MOST_VISITORS = 500, 500
 #: Seconds without a request after which a visitor no longer counts as present.
 ABSENT_S = 15.0
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 
 
+class Vote(NamedTuple):
+    """A vote: the choice, and the address of the browser that sent it."""
+
+    choice: str
+    address: str
+
+
 class Board:
-    """Votes by visitor and scene, and the scene that the teacher shows.
+    """Votes by scene and visitor, and the scene that the teacher shows.
+
+    A client can have as many cookies as it likes, and so votes. Where a scene has no room for another, the newest vote
+    of the address with most makes room; where that is the visitor's own address, the vote is refused.
 
     Example:
         >>> board = Board()
-        >>> board.vote("ada", "7", "half"), board.vote("bob", "7", "full"), board.vote("ada", "7", "full")
+        >>> board.vote("ada", "8", "less"), board.vote("bob", "8", "more"), board.vote("ada", "8", "more")
         (True, True, True)
-        >>> board.tally("7")
-        {'full': 2}
+        >>> board.tally("8")
+        {'more': 2}
 
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._votes: dict[str, dict[str, str]] = {}
+        self._votes: dict[str, dict[str, Vote]] = {scene: {} for scene in SCENES}
         self._seen: dict[str, float] = {}
         self.scene = ""
 
-    def vote(self, visitor: str, scene: object, choice: object) -> bool:
+    def vote(self, visitor: str, scene: object, choice: object, address: str = "") -> bool:
         """Count a visitor's vote, in place of an earlier one; return whether it counts."""
-        if not (visitor and _is_word(scene) and _is_word(choice)):
+        if not (visitor and isinstance(scene, str) and scene in SCENES and _is_word(choice)):
             return False
         with self._lock:
-            own = self._votes.get(visitor, {})
-            is_full = visitor not in self._votes and len(self._votes) >= MOST_VISITORS
-            if is_full or (scene not in own and len(own) >= MOST_SCENES):
-                return False
-            self._votes[visitor] = own | {str(scene): str(choice)}
+            votes = self._votes[scene]
+            if visitor not in votes and len(votes) >= MOST_VOTES:
+                counts = Counter(vote.address for vote in votes.values())
+                ((greediest, most),) = counts.most_common(1)
+                if counts[address] >= most:
+                    return False
+                del votes[next(name for name in reversed(votes) if votes[name].address == greediest)]
+            votes[visitor] = Vote(str(choice), address)
         return True
 
     def clear(self, scene: object) -> None:
         """Forget the votes of a scene."""
         with self._lock:
-            for own in self._votes.values():
-                own.pop(str(scene), None)
-            self._votes = {visitor: own for visitor, own in self._votes.items() if own}
+            if scene in SCENES:
+                self._votes[str(scene)].clear()
 
     def tally(self, scene: str) -> dict[str, int]:
         """Return the number of votes for each choice of a scene."""
         with self._lock:
-            return dict(Counter(own[scene] for own in self._votes.values() if scene in own))
+            return dict(Counter(vote.choice for vote in self._votes.get(scene, {}).values()))
 
     def show(self, scene: object) -> bool:
         """Note the scene that the teacher shows; return whether it is a scene."""
@@ -83,7 +97,8 @@ class Board:
     def of(self, visitor: str, teacher: bool) -> dict[str, Any]:
         """Return the state of the class for a visitor's lesson."""
         with self._lock:
-            state: dict[str, Any] = {"scene": self.scene, "votes": dict(self._votes.get(visitor, {}))}
+            own = {scene: votes[visitor].choice for scene, votes in self._votes.items() if visitor in votes}
+        state: dict[str, Any] = {"scene": self.scene, "votes": own}
         if teacher:
             state |= {"present": self.present(), "tally": self.tally(self.scene)}
         return state

@@ -132,7 +132,7 @@ async def _state(request: Request) -> Response:
     return answer
 
 
-def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
+def _json(act: Callable[[dict[str, object], dict[str, str], str], bool]) -> Callable[[Request], Awaitable[Response]]:
     """Return a handler for a small JSON object sent by this app's own page."""
 
     async def answer(request: Request) -> Response:
@@ -152,20 +152,21 @@ def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
             message = None
         if not isinstance(message, dict):
             return Response(status_code=400)
-        return Response(status_code=204 if act(message, cookies_in(request.headers)) else 403)
+        address = request.client.host if request.client else ""
+        return Response(status_code=204 if act(message, cookies_in(request.headers), address) else 403)
 
     return answer
 
 
-def _vote(message: dict[str, object], cookies: dict[str, str]) -> bool:
-    return BOARD.vote(roles.visitor_of(cookies), message.get("scene"), message.get("choice"))
+def _vote(message: dict[str, object], cookies: dict[str, str], address: str) -> bool:
+    return BOARD.vote(roles.visitor_of(cookies), message.get("scene"), message.get("choice"), address)
 
 
-def _scene(message: dict[str, object], cookies: dict[str, str]) -> bool:
+def _scene(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
     return roles.is_teacher(cookies) and BOARD.show(message.get("scene"))
 
 
-def _clear(message: dict[str, object], cookies: dict[str, str]) -> bool:
+def _clear(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
     if not roles.is_teacher(cookies):
         return False
     BOARD.clear(message.get("scene"))
