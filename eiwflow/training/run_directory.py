@@ -48,6 +48,9 @@ SCARCE_BYTES = 64 * 2**20
 #: Values in a run's files for each parameter of its flow: weights, averages and two moments in the resume file, and the
 #: checkpoint, all twice while a file is replaced; and the bytes of all other files.
 _VALUES_PER_PARAMETER, _OTHER_FILES = 14, 16 * 2**20
+#: The same while no file is replaced: weights and moments, and their averages in the checkpoint alone; and the bytes
+#: of the other files of a short run.
+_VALUES_AT_REST, _OTHER_AT_REST = 4, 2**20
 
 
 def runs_root() -> Path:
@@ -71,21 +74,39 @@ def check_disk(root: Path, recipe: Recipe) -> None:
         RunError: the message states the bytes needed and the bytes free.
 
     """
-    parameters = sum(parameter.numel() for parameter in outline(recipe.flow).parameters())
-    needed = 4 * _VALUES_PER_PARAMETER * parameters + _OTHER_FILES + SCARCE_BYTES
+    needed = 4 * _VALUES_PER_PARAMETER * _parameters(recipe) + _OTHER_FILES + SCARCE_BYTES
+    free = free_disk(root)
+    if free is not None and free < needed:
+        raise RunError(
+            f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
+            f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
+        )
+
+
+def bytes_at_rest(recipe: Recipe) -> int:
+    """Return an estimate of the bytes of a run's files while none is replaced.
+
+    Raises:
+        ConfigError: the flow is too large for a checkpoint.
+
+    """
+    return 4 * _VALUES_AT_REST * _parameters(recipe) + _OTHER_AT_REST
+
+
+def _parameters(recipe: Recipe) -> int:
+    return sum(parameter.numel() for parameter in outline(recipe.flow).parameters())
+
+
+def free_disk(root: Path) -> int | None:
+    """Return the free bytes of the disk of a folder, which need not exist; None if they are unknown."""
     folder = root.absolute()
     while not os.path.exists(folder) and folder != folder.parent:
         folder = folder.parent
     try:
         usage = shutil.disk_usage(folder)
     except OSError:
-        return
-    free = usage.free
-    if usage.total and free < needed:  # a file system without a disk, such as /proc, states 0
-        raise RunError(
-            f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
-            f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
-        )
+        return None
+    return usage.free if usage.total else None  # a file system without a disk, such as /proc, states 0
 
 
 @dataclass(frozen=True)

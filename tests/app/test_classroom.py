@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -356,7 +357,7 @@ def test_a_long_training_and_a_full_allowance_are_refused(device: Device, monkey
     roles.own(run.path, "a")
     with open(run.path / "large", "wb") as file:
         file.truncate(201 * 2**20)
-    with pytest.raises(RunError, match="Your runs take 201 MiB; 200 MiB are allowed"):
+    with pytest.raises(RunError, match="Your runs take 201 MiB, and this one takes about 1 MiB; 200 MiB are allowed"):
         queue.ask(ticket(device, "a"))
     monkeypatch.setattr(queues, "MOST_WAITING", 1)
     device.busy = True
@@ -366,6 +367,33 @@ def test_a_long_training_and_a_full_allowance_are_refused(device: Device, monkey
     teachers = queue.ask(Ticket(roles.TEACHER, tiny_recipe(), device.start, teacher=True))
     assert queue.waiting()[0] is teachers
     device.busy = False
+
+
+def test_a_run_whose_files_exceed_a_students_disk_is_refused_before_it_starts(device: Device) -> None:
+    """A run of one step wrote 381 MiB, and each new cookie had another."""
+    with pytest.raises(RunError, match=r"^This run takes about \d+ MiB; 200 MiB are allowed. Choose a smaller flow.$"):
+        Queue().ask(ticket(device, "a", steps=32, width=512))
+
+
+def test_all_students_together_have_half_of_the_free_disk(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = 10 * 2**20
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free, total=2**40))
+    queue, device.busy = Queue(), True
+    first, second = queue.ask(ticket(device, "a")), queue.ask(ticket(device, "b"))
+    monkeypatch.setattr("eiwflow.training.run_directory.check_disk", lambda *_: None)
+    device.busy = False
+    until(lambda: queue.running() is first)
+    with open(device.started[0].path / "large", "wb") as file:
+        file.truncate(6 * 2**20)
+    free -= 6 * 2**20
+    device.end()
+    until(lambda: second.state == "ended")  # it was asked for while there was room
+    sentence = "The runs of all students take 6 MiB, and this one takes about 1 MiB; 5 MiB are allowed"
+    assert second.refusal.startswith(sentence) and len(device.started) == 1
+    with pytest.raises(RunError, match=sentence):
+        queue.ask(ticket(device, "c"))
+    queue.ask(Ticket(roles.TEACHER, tiny_recipe(), device.start, teacher=True))
+    until(lambda: len(device.started) == 2)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from eiwflow.training import run_directory
 from eiwflow.training.history import read_records, read_samples
 from eiwflow.training.recipe import Recipe, recording_steps
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, runs_root
+from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError, bytes_at_rest, runs_root
 
 from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run
@@ -322,6 +322,13 @@ def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, 
     with pytest.raises(RunError, match=r"has 50 MiB free; this run needs \d+ MiB\. Delete runs"):
         tiny_run(tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_bytes_of_a_runs_files_are_known_before_it_starts(tmp_path):
+    run = tiny_run(tmp_path, iterations=1, width=256)
+    train(run, images=tiny_data())
+    size = sum(path.stat().st_size for path in run.path.rglob("*") if path.is_file())
+    assert size < bytes_at_rest(run.config()[0]) < size + 2**20
 
 
 def test_a_log_stays_small_and_keeps_its_end(tmp_path):

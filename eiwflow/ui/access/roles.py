@@ -104,9 +104,9 @@ def own(run: Path, visitor: str) -> None:
     _OWNERS[run.name] = visitor
 
 
-def owned(visitor: str) -> list[str]:
-    """Return the names of the directories of a visitor's runs."""
-    return [name for name, owner in list(_OWNERS.items()) if visitor and owner == visitor]
+def owned(visitor: str | None = None) -> list[str]:
+    """Return the names of the directories of a visitor's runs, or of all visitors'."""
+    return [name for name, owner in list(_OWNERS.items()) if owner and visitor in (None, owner)]
 
 
 def may_change(run: Path | None = None) -> bool:

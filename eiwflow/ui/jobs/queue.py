@@ -6,7 +6,7 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Most waiting trainings, and most ended trainings that are remembered.
 MOST_WAITING, MOST_ENDED = 60, 200
+#: Share of the free disk that the runs of all students take, at most.
+DISK_SHARE = 0.5
 #: Seconds between two checks whether the next training can start.
 LOOK_S = 0.5
 #: Seconds for a training to stop on request; then its process is ended, and its last save remains.
@@ -103,9 +105,7 @@ class Queue:
                 f"The training has {ticket.recipe.iterations:,} steps; a student's has at most {limits.steps:,}. "
                 "Choose fewer."
             )
-        if (taken := bytes_of(ticket.visitor)) > limits.disk_mib * 2**20:
-            return f"Your runs take {taken / 2**20:,.0f} MiB; {limits.disk_mib:,} MiB are allowed. Delete one first."
-        return ""
+        return _disk_refusal(ticket, limits)
 
     def of(self, visitor: str) -> Ticket | None:
         """Return a visitor's waiting or running training."""
@@ -183,6 +183,9 @@ class Queue:
                 return
             ticket.is_being_started = True
         try:
+            # The runs before it have taken their part of the disk meanwhile.
+            if not ticket.teacher and (sentence := _disk_refusal(ticket, settings())):
+                raise RunError(sentence)
             run = ticket.start()
         except DeviceTaken:  # the device is taken by another training: wait
             with self._lock:
@@ -206,11 +209,33 @@ class Queue:
                 worker.ask(run)
 
 
-def bytes_of(visitor: str) -> int:
-    """Return the bytes of a visitor's runs."""
+def _disk_refusal(ticket: Ticket, limits: Settings) -> str:
+    """Return why a student's run would take too much of the disk; empty if it may be started."""
+    from ...training.run_directory import bytes_at_rest, free_disk, runs_root
+
+    needed, own = bytes_at_rest(ticket.recipe), bytes_of(roles.owned(ticket.visitor))
+    if own + needed > (most := limits.disk_mib * 2**20):
+        before = f"Your runs take {_mib(own)}, and this one" if own else "This run"
+        way = "Delete one first, or choose a smaller flow." if own else "Choose a smaller flow."
+        return f"{before} takes about {_mib(needed)}; {_mib(most)} are allowed. {way}"
+    free, of_all = free_disk(runs_root()), bytes_of(roles.owned())
+    if free is not None and of_all + needed > (most := int(DISK_SHARE * (of_all + free))):
+        return (
+            f"The runs of all students take {_mib(of_all)}, and this one takes about {_mib(needed)}; {_mib(most)} are "
+            "allowed, half of the free disk. Ask the teacher to delete some."
+        )
+    return ""
+
+
+def _mib(count: int) -> str:
+    return f"{count / 2**20:,.0f} MiB"
+
+
+def bytes_of(names: Iterable[str]) -> int:
+    """Return the bytes of runs."""
     from ...training.run_directory import runs_root
 
-    return sum(_size(path) for name in roles.owned(visitor) for path in files.walk(runs_root() / name))
+    return sum(_size(path) for name in names for path in files.walk(runs_root() / name))
 
 
 def _size(path: Path) -> int:
