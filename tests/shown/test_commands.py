@@ -31,11 +31,13 @@ from eiwflow.cli.parser import SUBJECTS, build_parser
 from eiwflow.compression.archive import Picture, lossless_sizes
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.export import EXPORTS, differences
-from eiwflow.flow import MultiScaleFlow, dequantise
+from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.importing import Options
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import KINDS, convert, recognise
 from eiwflow.training import bench as bench_module
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.run_directory import RunDirectory
 
 from ..few import use_few_images
 from ..importing.models import Normflows, Rosinality, Y0ast
@@ -201,14 +203,26 @@ def test_sample(place: Path) -> None:
     approved("command-sample", "\n".join(texts))
 
 
-def test_verify_and_list(place: Path) -> None:
+def write_runs(folder: Path) -> None:
+    """Write a flow, runs in several states, and a folder that is no run."""
+    recipe = Recipe(flow=FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=8), data="made", batch=8, iterations=50)
+    for name, state, step in (("a-done", "finished", 50), ("b-stopped", "stopped", 17), ("c-failed", "failed", 1204)):
+        RunDirectory.create(folder, recipe, "python -m eiwflow train", name).set_status(state, step)
+    (folder / "d-broken").mkdir()
+    (folder / "d-broken" / "config.json").write_text("{}")
+    save(folder / "own.safetensors", kit.flow())
+
+
+def test_verify_and_list(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EIWFLOW_RUNS", str(tmp_path))
+    write_runs(tmp_path)
     texts = [printed(place, "verify", place / "pooled.safetensors", "--batch", 5)]
     texts.append(
         printed(place, "verify", place / "labels.safetensors", "--label", "calm", "--data", place / "other.npz")
     )
     texts.append(figures(place, "verify", place / "entropy.safetensors"))
     # The columns are as wide as the longest path.
-    texts.append(re.sub(r" {2,}", "  ", printed(place, "list")))
+    texts.append(re.sub(r" {2,}", "  ", printed(tmp_path, "list")))
     approved("command-verify-list", kit.without_rounding("".join(texts)))
 
 

@@ -6,6 +6,7 @@ rewrites the files.
 
 from __future__ import annotations
 
+import io
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 
 from eiwflow import data
 from eiwflow.analysis.attributes import attribute_values
-from eiwflow.data import corner_crops, fixed_crops, hold_out, labels_of, to_tensor
+from eiwflow.data import corner_crops, fixed_crops, from_picture, hold_out, labels_of, resized, to_tensor
 from eiwflow.data.camera import grain_entropy
 from eiwflow.data.images import pad_to_multiple
 from eiwflow.data.registry import DATASETS
@@ -107,7 +108,8 @@ def test_crops_flips_and_floors() -> None:
     approved("data-crops", kit.text_of(facts))
 
 
-def test_files_of_every_kind(tmp_path: Path) -> None:
+def test_files_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
     images = kit.data_set((12, 10), train=40, test=9)
     np.savez(
         tmp_path / "both.npz",
@@ -131,10 +133,32 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "shard-000.tar", "w") as shard:
         for path in sorted((tmp_path / "folder").rglob("*.png")):
             shard.add(path, path.name)
+    (tmp_path / "batches").mkdir()
+    rows = kit.pictures(45, (8, 8), 10)[0].transpose(0, 3, 1, 2).reshape(45, -1)
+    for number, part in enumerate((slice(0, 20), slice(20, 36)), start=1):
+        labels = np.arange(45)[part] % 4 + 1
+        np.savez(tmp_path / "batches" / f"train_data_batch_{number}.npz", data=rows[part], labels=labels)
+    np.savez(tmp_path / "batches" / "val_data.npz", data=rows[36:], labels=np.arange(9) % 4 + 1)
     facts = {}
-    for name in ("both.npz", "one.npz", "array.npy", "arrays", "folder", "shard-000.tar"):
+    for name in ("both.npz", "one.npz", "array.npy", "arrays", "folder", "shard-000.tar", "batches"):
         try:
             facts[name] = described(data.load(tmp_path / name, size=16, multiple=4))
         except data.DataError as error:
             facts[name] = str(error)
+    labels = labels_of(data.load(tmp_path / "folder", size=16), "label")
+    facts["labels of the folder"] = f"{labels.classes}; {labels.train.tolist()} {labels.test.tolist()}"
+    picture = Image.fromarray(wide[0]).convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    turned = Image.Exif()
+    turned[0x0112] = 8
+    for name, kind, more in (
+        ("alpha", "PNG", {}),
+        ("turned", "PNG", {"exif": turned}),
+        ("lossless", "WEBP", {"lossless": True}),
+    ):
+        file = io.BytesIO()
+        picture.save(file, kind, **more)
+        facts[f"picture, {name}"] = from_picture(file.getvalue(), (3, 8, 12))
+        facts[f"picture, {name}, grey"] = from_picture(file.getvalue(), (1, 12, 8))
+    facts["resized"] = resized(images.test, (1, 8, 8))
     approved("data-files", kit.text_of(facts).replace(str(tmp_path), "PLACE"))

@@ -13,6 +13,7 @@ import torch
 from eiwflow.data import to_tensor
 from eiwflow.flow import MultiScaleFlow, dequantise, quantise, to_bits_per_dim
 from eiwflow.flow.information import entropy_rate, gaussian_entropy, marginal_entropy, redundancy
+from eiwflow.flow.policies import drawn, last_first, structured_channels
 from eiwflow.flow.score import score, work
 
 from . import kit
@@ -110,4 +111,22 @@ def test_figures_of_flows() -> None:
         images = kit.grey(kit.data_set(fields["shape"][1:])) if fields.get("shape", (3,))[0] == 1 else None
         flow = kit.flow(fields.get("seed", 3), images, **others)
         texts.append(f"==== {name}\n{kit.text_of(figures(flow))}")
+    texts.append(f"==== structure\n{kit.text_of(structures())}")
     approved("flows", "\n".join(texts))
+
+
+def structures() -> dict[str, Any]:
+    """Return the channels that ``keep="auto"`` passes on of ever smoother noise, and a flow as a distribution."""
+    noise = torch.randn(64, 90, 8, 8, generator=torch.Generator().manual_seed(9))
+    smooth = torch.linspace(0, 0.9, 90)[:, None, None]
+    x = noise + smooth * sum(noise.roll((down, right), (-2, -1)) for down in range(3) for right in range(3))
+    made = kit.flow(weights="none", order="random").as_distribution()
+    pixels = to_tensor(kit.data_set().test[:3])
+    return {
+        "passed on": structured_channels(x),
+        "redundancy": redundancy(x).mean(0)[::15].tolist(),
+        "event": str(made.event_shape),
+        "log p": made.log_prob(dequantise(pixels, torch.Generator().manual_seed(3))).tolist(),
+        "drawn orders": [drawn(10, 5, seed).tolist() for seed in (0, 7)],
+        "last first": last_first(10, 3).tolist(),
+    }

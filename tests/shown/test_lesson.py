@@ -6,6 +6,7 @@ rewrites the files.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from eiwflow.flow import FlowConfig
 from eiwflow.lesson import bundle, default, homework
 from eiwflow.lesson.build import build_for
 from eiwflow.lesson.pack import Pack, opened
+from eiwflow.lesson.seeds import before_and_after, lifts
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.trainer import Trainer
 
@@ -118,4 +120,8 @@ def test_homework() -> None:
         f"bundled pack: {', '.join(head)}; {len(blobs)} bytes; shown {[image['number'] for image in head['images']]}"
     ]
     lines += [f"page: {len(bundle.script('offline.js').splitlines()) > 1000} and {bundle.style().count('{') > 100}"]
+    crossing = np.array([[1, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 1, 0]], dtype=bool)
+    river = SimpleNamespace(kept=np.array([1, 1, 1, 1, 0, 0], dtype=bool), crossing=crossing)
+    counted = ([[1, 5], [1, 4], [2, 5]], [[3, 3], [2, 5]], [[5, 1], [6, 3], [4, 1]])
+    lines += [f"river: {before_and_after(river)}; {[lifts(each) for each in counted]}"]
     approved("lesson-homework", "\n".join(lines))

@@ -193,6 +193,11 @@ def test_a_made_study_at_equal_cpu_and_others(written: Callable[..., Path]) -> N
     tie = read_study(written("tied", tied))
     texts.append(f"tied: {usual_partition(tie)}; {subjects(tie)}; {[label(tie, arm) for arm in tie.arms]}")
     texts.append(f"thinned: {[step['step'] for step in _thinned([{'step': step} for step in range(0, 95, 5)])]}")
+    first, other = (arm_curve(study, arm) for arm in study.arms[:2])
+    assert first is not None and other is not None
+    difference = first.minus(other)
+    assert difference is not None
+    texts.append(f"difference of curves: {difference.in_words()}; {kit.summed(difference.bits_per_dim)}")
     merged = merge([studies["equal"], studies["equal"]])
     texts.append(f"merged: {merged.title}, {len(merged.runs)} runs")
     approved("studies-others", "\n".join(texts))
