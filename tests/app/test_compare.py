@@ -328,6 +328,11 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
     at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
     assert "on photos32, at equal CPU seconds." in sentences(at)
+    equal = read_study(path)
+    own, other = subjects(equal)[:2]
+    assert answer(equal, own).in_words() in sentences(at) and answer(equal, other).in_words() not in sentences(at)
+    at.selectbox(key="subject").set_value(other).run()
+    assert answer(equal, other).in_words() in sentences(at) and answer(equal, own).in_words() not in sentences(at)
 
 
 def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:

@@ -8,9 +8,12 @@ import pytest
 import streamlit as st
 
 from eiwflow.training.recipe import Recipe
+from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.jobs import queue
 from eiwflow.ui.stage import lesson
+
+from ..training.tiny import tiny_data, tiny_run
 
 
 def test_stop_it_stops_the_training_that_was_started_from_the_stage(
@@ -24,6 +27,15 @@ def test_stop_it_stops_the_training_that_was_started_from_the_stage(
         st.session_state["_lesson_run"] = ours.path
         lesson._cancel()
         assert ours.asked() == "stop" and other.asked() == ""
+
+
+def test_the_stage_is_told_the_bits_of_test_images_after_a_training(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, iterations=30)
+    train(run, images=tiny_data())
+    told = lesson._training(run.path, alive=False)
+    *_, last = (record for record in run.records() if "probe_bits_per_dim" in record)
+    assert told["bits"] == last["probe_bits_per_dim"] != last["bits_per_dim"]
+    assert (told["step"], told["total"], told["ended"]) == (30, 30, True)
 
 
 def test_stop_it_takes_a_training_that_waits_out_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,6 +126,15 @@ def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_p
     assert data.note.endswith("label is the number of the folder: 0 cats, 1 dogs")
 
 
+def test_of_many_classes_the_note_names_the_first_and_the_last_with_their_numbers(tmp_path: Path) -> None:
+    for number, name in enumerate("abcdefgh"):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, 3, start=10 * number)
+    data = load(tmp_path, size=8)
+    assert data.class_names["label"] == tuple("abcdefgh")
+    assert data.note.endswith("label is the number of the folder: 0 a, 1 b, 2 c, 3 d, 4 e … 7 h")
+
+
 def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.tif").touch(), (tmp_path / "b.TIFF").touch()
     with pytest.raises(DataError, match="0 pictures.* not read: 1 .tif, 1 .tiff"):
