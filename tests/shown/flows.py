@@ -116,22 +116,22 @@ def archive(count: int = 12) -> bytes:
     return file.getvalue()
 
 
-#: Runs of the page Train by their titles: seed, steps taken and in all, what their status says, fields of the recipe.
-RUNS: dict[str, tuple[str, int, int, str, dict[str, Any]]] = {
-    "First run": ("20260103-030405-entropy-entropy-a1a1a1", 24, 24, "finished", {"flip": True}),
-    "Held out": ("20260102-030405-entropy-entropy-b2b2b2", 12, 40, "stopped", {"validation": True, "seed": 7}),
-    "Broken": ("20260101-030405-entropy-entropy-c3c3c3", 5, 40, "failed", {"batch": 16}),
+#: Runs of the page Train by title: name, flow, steps taken and in all, what their status says, fields of the recipe.
+RUNS: dict[str, tuple[str, str, int, int, str, dict[str, Any]]] = {
+    "First run": ("20260103-030405-entropy-entropy-a1a1a1", "faces", 24, 24, "finished", {"flip": True}),
+    "Held out": ("20260102-030405-variance-b2b2b2", "other", 12, 40, "stopped", {"validation": True, "seed": 7}),
+    "Broken": ("20260101-030405-random-pooled-c3c3c3", "pooled", 5, 40, "failed", {"batch": 16}),
 }
 
 
 @torch.no_grad()
 def write_run(root: Path, title: str) -> RunDirectory:
-    """Write a run on faces with made curves, whose parameters are at their end those of the flow ``faces``."""
-    name, taken, total, status, fields = RUNS[title]
-    recipe = Recipe(**{"batch": 8, **fields}, flow=flow("faces").config, iterations=total, data="faces16")
+    """Write a run on faces with made curves, whose parameters are at their end those of a flow."""
+    name, of, taken, total, status, fields = RUNS[title]
+    recipe = Recipe(**{"batch": 8, **fields}, flow=flow(of).config, iterations=total, data="faces16")
     run = RunDirectory.create(root, recipe, f"python -m eiwflow train --data faces16 --iterations {total}", name)
     made, lines = MultiScaleFlow(recipe.flow), []
-    made.load_state_dict(flow("faces").state_dict())
+    made.load_state_dict(flow(of).state_dict())
     save(run.last_checkpoint, made, CheckpointInfo(config=made.config, data="faces16", step=taken))
     images = torch.from_numpy(load("faces16").test[:16].transpose(0, 3, 1, 2).copy())
     probe = dequantise(images, torch.Generator().manual_seed(2))

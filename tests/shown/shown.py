@@ -315,9 +315,10 @@ _LOOKS = {
     "font", "hoverlabel", "paper_bgcolor", "plot_bgcolor", "autosize", "datarevision", "template", "dragmode",
     "hovermode", "margin", "legend", "automargin", "gridcolor", "zerolinecolor", "standoff", "tickfont", "uid",
     "textfont", "height", "showgrid", "zeroline", "cliponaxis", "connectgaps", "showarrow", "thickness", "opacity",
-    "xanchor", "yanchor", "hoverinfo", "legendgroup", "tickangle", "fixedrange", "marker.line", "error_x.color",
-    "error_y.color", "error_x.type", "error_y.type", "error_x.width", "error_y.width", "line.width", "fgcolor",
-    "fillmode", "solidity", "sizex", "sizey", "sizing", "xref", "yref", "layer", "textangle", "xshift",
+    "xanchor", "yanchor", "hoverinfo", "legendgroup", "tickangle", "fixedrange", "error_x.color", "error_y.color",
+    "error_x.type", "error_y.type", "error_x.width", "error_y.width", "fgcolor", "marker.line.width",
+    "marker.line.color", "line.width", "fillmode", "solidity", "sizex", "sizey", "sizing", "xref", "yref", "layer",
+    "textangle", "xshift",
 }  # fmt: skip
 
 
@@ -368,7 +369,8 @@ def _fields(thing: Mapping[str, Any]) -> Iterator[str]:
 
 def _flat(thing: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in sorted(thing.items()):
-        if key in _LOOKS or f"{before}{key}" in _LOOKS or value in ({}, None):
+        # What looks alike in all charts has a meaning where it differs from mark to mark.
+        if value in ({}, None) or ({key, f"{before}{key}"} & _LOOKS and not isinstance(value, list)):
             continue
         if isinstance(value, Mapping) and "bdata" not in value:
             yield from _flat(value, f"{before}{key}.")

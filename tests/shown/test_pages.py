@@ -96,7 +96,7 @@ def runs(*titles: str, alive: str = "") -> Callable[[Place], None]:
         for title in titles:
             run = flows.write_run(runs_root(), title)
             if title == alive:
-                run.set_status("running", flows.RUNS[title][1])
+                run.set_status("running", flows.RUNS[title][2])
                 run.restore_status({**run.status(), "memory_mib": 321.5})
                 place.stack.enter_context(run.held())
 
@@ -179,6 +179,7 @@ STATES: dict[str, State] = {
     "latents, another prediction": State(LATENTS, FACES, reveal(1), of="latents"),
     "latents, level 2 at zero": State(LATENTS, {**FACES, "z2": "zero"}, reveal(3), of="latents"),
     "latents, two flows": State(LATENTS, PAIR, reveal(2), of="latents"),
+    "latents, photographs": State(LATENTS, {"ck": "photos", "image": "7"}, of="latents"),
     "entropy": State(ENTROPY, FACES),
     "entropy, level 1": State(ENTROPY, {**FACES, "level": "1"}, of="entropy"),
     "entropy, an early step": State(ENTROPY, {**FACES, "step": "10"}, of="entropy"),
@@ -225,10 +226,10 @@ STATES: dict[str, State] = {
     "compare, differences of curves": State(
         COMPARE, {**PRIORS, "curves": "minus"}, of="compare, two priors", prepare=nothing
     ),
-    "compare, another arm": State(
-        COMPARE, {**PRIORS, "subject": "variance"}, of="compare, two priors", prepare=nothing
-    ),
     "compare, an own study": State(COMPARE, {"study": "mine"}, of="compare", prepare=own_studies),
+    "compare, another arm": State(
+        COMPARE, {"study": "mine", "subject": "variance"}, of="compare, an own study", prepare=own_studies
+    ),
     "compare, a study under way": State(COMPARE, {"study": "begun"}, of="compare, an own study", prepare=own_studies),
     "compare, a control": State(COMPARE, {"study": "photos32-null"}, of="compare, an own study", prepare=own_studies),
     "train": State(TRAIN, RUNS["First run"], compared_with, prepare=runs(*RUNS)),
