@@ -29,7 +29,7 @@ FLOWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[int, ...]]] = 
     "faces": ("faces16", {"split": "entropy+entropy", "keep": 0.25}, {"step": 60, "temperature": 0.8}, STEPS),
     "other": ("faces16", {"split": "variance", "keep": 0.75, "levels": 2, "steps": 3}, {"step": 30}, (0, 2, 10, 30)),
     "second": ("faces16", {"split": "variance-reversed+entropy", "levels": 2, "steps": 3}, {}, ()),
-    "pooled": ("faces16", {"split": "random+pooled", "prior": "standard"}, {}, ()),
+    "pooled": ("faces16", {"split": "random+pooled", "prior": "standard", "keep": 0.25}, {}, ()),
     "hats": (
         "faces16",
         {"split": "entropy+entropy", "context": 3, "keep": 0.25},
@@ -37,6 +37,7 @@ FLOWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[int, ...]]] = 
         (),
     ),
     "photos": ("photos32", {"split": "entropy+entropy", "steps": 1, "keep": 0.25}, {}, ()),
+    "pooled-photos": ("photos32", {"split": "entropy+pooled", "steps": 1, "keep": 0.25}, {}, ()),
 }
 
 

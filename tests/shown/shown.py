@@ -489,7 +489,8 @@ class _Walk:
             yield kind
             yield from _frame(node.value)
         elif kind == "code":
-            yield from (f"code: {line}" for line in proto.code_text.splitlines())
+            lines = proto.code_text.splitlines()  # the tests of the command line run it with its imports
+            yield from (f"code: {line}" for line in lines if line and not line.startswith(("from ", "import ")))
         elif kind == "page_link":
             if proto.query_string != self.address:
                 yield f"links carry {proto.query_string}"

@@ -184,7 +184,7 @@ STATES: dict[str, State] = {
     "entropy, level 1": State(ENTROPY, {**FACES, "level": "1"}, of="entropy"),
     "entropy, an early step": State(ENTROPY, {**FACES, "step": "10"}, of="entropy"),
     "entropy, two flows": State(ENTROPY, PAIR, of="entropy"),
-    "entropy, photographs": State(ENTROPY, {"ck": "photos", "image": "7", "level": "2"}, of="entropy"),
+    "entropy, photographs": State(ENTROPY, {"ck": "pooled-photos", "image": "7", "level": "2"}, of="entropy"),
     "shuffle": State(SHUFFLE, FACES),
     "shuffle, another rule": State(SHUFFLE, {**FACES, "rule": "first half"}, of="shuffle"),
     "shuffle, another image": State(SHUFFLE, {**FACES, "image": "40"}, of="shuffle"),
@@ -197,6 +197,10 @@ STATES: dict[str, State] = {
     ),
     "weights, two flows": State(WEIGHTS, {**FACES, "step": "2", "vs": "second"}, of="weights"),
     "weights, before a split": State(WEIGHTS, {**FACES, "ck": "pooled"}, of="weights"),
+    "weights, photographs": State(WEIGHTS, {"ck": "photos", "image": "7", "level": "2"}, of="weights"),
+    "weights, photographs before a split": State(
+        WEIGHTS, {"ck": "pooled-photos", "image": "7", "level": "2"}, of="weights, before a split"
+    ),
     "space": State(SPACE, MIX),
     "space, a line": State(SPACE, {**MIX, "path": "line"}, of="space"),
     "space, another level": State(SPACE, {**MIX, "moving": "1"}, of="space"),
