@@ -227,7 +227,7 @@
     if (node.style?.cssText && !node.matches(".probe"))
       said.push(`style ${node.style.cssText.replace(/url\(.*?\)/g, "url")}`);
     if (node.disabled) said.push("disabled");
-    if (node.value !== undefined && node.matches("input, select")) said.push(`value ${node.value}`);
+    if (node.value !== undefined && node.matches("input, select, progress")) said.push(`value ${node.value}`);
     if (node.matches("img")) said.push(`picture ${pictureOf(node)}`);
     return said.join("; ");
   };
@@ -258,7 +258,11 @@
   const root = () => document.getElementById("lesson").shadowRoot;
   const read = () => {
     const text = (selector) => exact(root().querySelector(`[data-lesson=stage] ${selector}`).textContent),
-      lines = [`title  ${text("h1")}`, `sentence  ${text("[data-lesson=sentence]")}`];
+      lines = [
+        `header  ${text("header span")} ${text(".status")}`,
+        `title  ${text("h1")}`,
+        `sentence  ${text("[data-lesson=sentence]")}`,
+      ];
     elementLines(host(), lines);
     lines.push(`link  ${location.search}`);
     return lines;
@@ -300,6 +304,12 @@
     node.dispatchEvent(new PointerEvent(kind, place));
   };
 
+  /** Read the present scene once it is settled; or what of it did not stand there before. */
+  window.wholeScene = () => {
+    nameColours();
+    return settled(null);
+  };
+  window.readScene = async (before) => news(await settled(null), before);
   /** Use every control of the present scene once; return what stood there, and what each use changed. */
   window.walkScene = async (number, until, most) => {
     nameColours();

@@ -7,16 +7,21 @@ do not matter.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
 
 from eiwflow.lesson import default, one_file
 
 from ..browser.conftest import PATIENCE_MS, Watched, browser
+from . import kit
 from .shown import approved
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 __all__ = ["browser"]
 #: A scene whose figures come a moment later -> what it says then, and what must be pressed before.
@@ -29,28 +34,78 @@ LATER = {
 BUTTONS = {5: 8, 15: 3}
 
 
-def test_scenes(browser: Browser, tmp_path: Path) -> None:
-    path = tmp_path / "lesson.html"
-    path.write_bytes(one_file(default.pack()))
+#: What the server says of a training, one after the other, and the seconds since the last word.
+TRAINING: tuple[tuple[float, dict[str, Any]], ...] = (
+    (1, {"waiting": True, "sentence": "Two trainings are before yours."}),
+    (1, {"alive": True, "step": 0, "total": 1400}),
+    (5, {"alive": True, "step": 10, "total": 1400, "bits": 6.549}),
+    (30, {"alive": True, "step": 310, "total": 1400, "bits": 5.25}),
+    (60, {"alive": True, "step": 610, "total": 1400, "bits": 4.949}),
+    (9, {"step": 900, "total": 1400, "bits": 4.849, "key": "abc"}),
+    (9, {"step": 1400, "total": 1400, "bits": 4.749, "key": "abc"}),
+    (9, {"step": 40, "total": 1400, "ended": True}),
+    (9, {"error": "The disk is full."}),
+)
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Return a page in which drawing calls are noted; whatever goes wrong in it fails the test."""
     context = browser.new_context(
         reduced_motion="reduce", viewport={"width": 1280, "height": 720}, color_scheme="light"
     )
     watched = Watched(context.new_page(), "")
-    page = watched.page
-    page.set_default_timeout(PATIENCE_MS)
-    page.add_init_script(path=Path(__file__).with_name("scenes.js"))
-    lines = []
-    try:
-        for number in (*range(1, 14), 15):
-            page.goto(f"{path.as_uri()}?scene={number}")
-            page.wait_for_selector("[data-lesson=stage]")
-            lines += page.evaluate(
-                "([number, until, most]) => walkScene(number, until, most)",
-                [number, LATER.get(number), BUTTONS.get(number, 6)],
-            )
-        menu = "document.getElementById('lesson').shadowRoot.querySelectorAll('.menu-list button')"
-        lines += ["==== menu", *page.evaluate(f"[...{menu}].map(button => button.textContent)")]
-    finally:
-        context.close()
+    watched.page.set_default_timeout(PATIENCE_MS)
+    watched.page.add_init_script(path=Path(__file__).with_name("scenes.js"))
+    yield watched.page
+    context.close()
     assert [one for one in watched.complaints if not one.startswith("request to another host: file:")] == []
+
+
+def opened(page: Page, path: Path, number: int) -> None:
+    """Open a scene of the lesson in a file."""
+    page.goto(f"{path.as_uri()}?scene={number}")
+    page.wait_for_selector("[data-lesson=stage]")
+
+
+def test_scenes(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "lesson.html"
+    path.write_bytes(one_file(default.pack()))
+    lines = []
+    for number in (*range(1, 14), 15):
+        opened(page, path, number)
+        lines += page.evaluate(
+            "([number, until, most]) => walkScene(number, until, most)",
+            [number, LATER.get(number), BUTTONS.get(number, 6)],
+        )
+    menu = "document.getElementById('lesson').shadowRoot.querySelectorAll('.menu-list button')"
+    lines += ["==== menu", *page.evaluate(f"[...{menu}].map(button => button.textContent)")]
+    opened(page, path, 1)
+    before = page.evaluate("wholeScene()")
+    Image.fromarray(kit.pictures(1, (50, 70), 3)[0][0]).save(tmp_path / "photo.png")
+    page.locator(".hidden-file").set_input_files(tmp_path / "photo.png")
+    page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
+    lines += ["==== a photo", *page.evaluate("before => readScene(before)", before)]
     approved("scenes", "\n".join(line.replace("\u00a0", " ") for line in lines))
+
+
+def test_the_scene_of_a_training(page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "lesson.html"
+    content = one_file(default.pack())
+    assert content.count(b"{ offline: true }") == 1
+    path.write_bytes(content.replace(b"{ offline: true }", b"{ onTrain() {}, onCancel() {}, onLeave() {} }"))
+    lines: list[str] = []
+    for number in (14, 1):  # elsewhere the header tells how far it is
+        page.add_init_script("window.passed = 0; Date.now = () => passed;")
+        opened(page, path, number)
+        before = page.evaluate("wholeScene()")
+        lines += [f"==== scene {number}", *before]
+        for seconds, training in TRAINING:
+            page.evaluate(
+                "([seconds, training]) => { passed += 1000 * seconds;"
+                " window.dispatchEvent(new CustomEvent('eiwflow-live', { detail: { training } })); }",
+                [seconds, training],
+            )
+            lines += [f"-- {training}", *page.evaluate("before => readScene(before)", before)]
+            before = page.evaluate("wholeScene()")
+    approved("scene-training", "\n".join(line.replace("\u00a0", " ") for line in lines))
