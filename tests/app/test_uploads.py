@@ -354,6 +354,16 @@ def test_a_flow_that_is_too_costly_to_look_at_is_refused_before_memory_is_taken(
     checkpoints.admit(checkpoint)
 
 
+def test_a_flow_of_two_channels_is_refused_since_the_app_shows_pictures(bundle: Path, tmp_path: Path) -> None:
+    """It was taken, and then every page said that the shape asked for has 2 channels."""
+    content = write_checkpoint(tmp_path / "two.safetensors", small_flow(shape=(2, 8, 8))).read_bytes()
+    sentence = (
+        r"channels is 2; look at it from Python; expected 1 \(grey\) or 3 \(colour\), since the app shows pictures"
+    )
+    with pytest.raises(CheckpointError, match=sentence):
+        checkpoints.admit(load(content, "two.safetensors"))
+
+
 def test_every_bundled_flow_may_be_looked_at() -> None:
     for path in checkpoints.BUNDLED.glob("*.safetensors"):
         size, seconds = look(load(path).info.config, 128)

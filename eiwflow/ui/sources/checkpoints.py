@@ -185,7 +185,8 @@ def forget() -> None:
 def admit(checkpoint: Checkpoint) -> None:
     """Refuse a flow that is too costly for the pages, by an estimate from its config, before it takes memory.
 
-    A flow whose context has no names is refused too, since no page can offer a choice.
+    A flow whose context has no names is refused too, since no page can offer a choice, and one whose channels are
+    those of no picture.
 
     Raises:
         CheckpointError: with the estimate and the bound.
@@ -199,6 +200,9 @@ def admit(checkpoint: Checkpoint) -> None:
         expected = "labels with names, as `train --labels` writes them"
         context_kind = f"{config.context} values without names; look at it from Python, by flow.given(values)"
         raise CheckpointError(checkpoint.name, "the context", expected, context_kind)
+    if (channels := config.shape[0]) not in (1, 3):
+        expected = "1 (grey) or 3 (colour), since the app shows pictures"
+        raise CheckpointError(checkpoint.name, "channels", expected, f"{channels}; look at it from Python")
     size, _ = look(config, SURVEY_IMAGES)
     images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
     _, seconds = look(config, images)
