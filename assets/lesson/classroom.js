@@ -14,6 +14,9 @@ export function joinClass(stage) {
     kept = root(stage);
   let lecturer = "",
     led = false,
+    // A lecturer's second tab begins at the class's scene, unless a link names another, and leads once it is moved.
+    waits = teacher && !kept.scene && !new URL(location.href).searchParams.has("scene"),
+    first = "",
     follows = !teacher && read() !== "no";
   const follow = el("button", { type: "button", className: "follow", onclick: () => set(!follows) });
   const here = el("span", { className: "here" });
@@ -52,6 +55,10 @@ export function joinClass(stage) {
     led = true;
     stage.goTo(to);
     led = false;
+  }
+  function lead() {
+    const scene = String(stage.scene.number);
+    if (kept.scene !== scene) send("scene", { scene: (kept.scene = scene) }).then(ask);
   }
   function count(known) {
     here.textContent = `${known.present} here · ${address.replace(/^https?:\/\//, "")}`;
@@ -98,6 +105,12 @@ export function joinClass(stage) {
         here.textContent = "The server was started anew: open the teacher’s link again.";
         return;
       }
+      if (waits) {
+        waits = false;
+        lecturer = known.scene;
+        if (lecturer) catchUp();
+        else lead();
+      }
       if (teacher) return count(known);
       remember(known.votes);
       const moved = known.scene !== lecturer;
@@ -142,8 +155,9 @@ export function joinClass(stage) {
       const scene = String(stage.scene.number),
         choice = voteOf(stage.scene, stage.choice);
       if (teacher) {
-        if (kept.scene !== scene) send("scene", { scene: (kept.scene = scene) }).then(ask);
-        return;
+        first ||= scene;
+        waits &&= scene === first;
+        return waits ? undefined : lead();
       }
       if (follows && !led && lecturer && scene !== lecturer && scene !== kept.scene) set(false);
       kept.scene = scene;

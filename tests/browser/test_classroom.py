@@ -50,6 +50,24 @@ def scene(page: Page) -> str:
     return page.locator("[data-lesson=stage] h1").inner_text()
 
 
+def test_a_lecturers_second_tab_begins_at_the_scene_of_the_class(enter: Open, address: str) -> None:
+    """It began at the first scene, and took the class there."""
+    first = enter(f"/_class/teacher/{TOKEN}")
+    first.goto(f"{address}/lesson?scene=6")
+    first.wait_for_selector("[data-lesson=stage]")
+    student = enter("/lesson")
+    title = student.locator("[data-lesson=stage] h1")
+    title.filter(has_text=scene(first)).wait_for()
+    second = first.context.new_page()
+    second.goto(f"{address}/lesson")
+    second.locator("[data-lesson=stage] h1", has_text=scene(first)).wait_for()
+    second.wait_for_timeout(2500)  # a student's page asks every second
+    assert scene(student) == scene(first) == scene(second)
+    second.keyboard.press("PageDown")
+    title.filter(has_not_text=scene(first)).wait_for()
+    assert scene(student) == scene(second)
+
+
 def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher = enter(f"/_class/teacher/{TOKEN}")
     teacher.get_by_text("This browser is the teacher’s").wait_for()
