@@ -1,12 +1,15 @@
 """A training process keeps the memory that a step frees."""
 
 import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from eiwflow.training.memory import give_back_freed_memory, keep_freed_memory
+from eiwflow.training.run_directory import peak_memory_mib
 
 PROGRAM = """
 import resource
@@ -49,3 +52,13 @@ def test_memory_once_fetched_is_not_fetched_again_until_the_process_goes_on_as_s
 def test_without_glibc_nothing_is_changed(monkeypatch):
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert not keep_freed_memory() and not give_back_freed_memory()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system has no /proc")
+def test_the_peak_is_stated_in_mebibytes():
+    def peak_bytes() -> int:
+        (kibibytes,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return 1024 * int(kibibytes)
+
+    before, stated, after = peak_bytes(), peak_memory_mib(), peak_bytes()
+    assert before / 1024**2 - 0.1 <= stated <= after / 1024**2 + 0.1
