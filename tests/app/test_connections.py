@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -236,6 +237,34 @@ def test_a_connection_is_read_in_small_parts() -> None:
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, read()).result()
     assert max(sizes) <= connections.READ_BYTES
+
+
+def test_new_connections_are_taken_a_few_at_a_time() -> None:
+    """A thousand at once, each closed after its request: another visitor waited up to 18 s for a page."""
+    passes = 0
+    taken: Counter[int] = Counter()
+
+    class Reader(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            taken[passes] += 1
+
+    async def take() -> None:
+        nonlocal passes
+        loop = asyncio.get_running_loop()
+        connections.take_few(loop)
+        with socket.create_server(("127.0.0.1", 0), backlog=500) as listening:
+            clients = [socket.create_connection(listening.getsockname()) for _ in range(200)]
+            server = await loop.create_server(Reader, sock=listening, backlog=500)
+            while taken.total() < len(clients):
+                passes += 1
+                await asyncio.sleep(0)
+            for client in clients:
+                client.close()
+            server.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, asyncio.wait_for(take(), 60)).result()
+    assert max(taken.values()) <= 16
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a second address of this machine")

@@ -25,6 +25,8 @@ MOST_HELD = 512 * 2**20
 LOOK_S = 0.25
 #: Bytes that are read of a connection at once; then the other connections have their turns.
 READ_BYTES = 16_384
+#: New connections that are taken at once.
+NEW_AT_ONCE = 16
 
 
 @dataclass
@@ -152,6 +154,20 @@ def read_little(transport: Any) -> None:  # noqa: ANN401 (asyncio's own, which h
         transport.max_size = READ_BYTES
 
 
+def take_few(loop: Any) -> None:  # noqa: ANN401 (asyncio's own, which has the method)
+    """Let a loop take few new connections before it goes on: otherwise it takes all that wait, up to 2,048."""
+    take = getattr(loop, "_accept_connection", None)
+    if take is None:
+        return
+
+    def accept(
+        factory: object, sock: object, ssl: object = None, server: object = None, backlog: int = 100, *more: object
+    ) -> None:
+        take(factory, sock, ssl, server, min(backlog, NEW_AT_ONCE), *more)
+
+    loop._accept_connection = accept
+
+
 def _bounded(make_room: Callable[[], None]) -> dict[object, object]:
     """Return the protocols for WebSockets that have a bounded kind, and those kinds."""
     try:
@@ -166,6 +182,7 @@ def bound() -> Connections:
     """Bound the connections of the server that this process is about to start; return them."""
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+    take_few(asyncio.get_running_loop())
     protocol: Any = AutoHTTPProtocol
     connections = Connections(allow_many() // SHARE)
     bounded = _bounded(connections.make_room)
