@@ -26,7 +26,7 @@ from eiwflow.study.arms import arm_curve, cost_in_words, run_table
 from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
 from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
-from eiwflow.study.statistics import label, subjects, usual_partition
+from eiwflow.study.statistics import label, level_of, subjects, usual_partition
 from eiwflow.training.recipe import recording_steps
 
 from ..studies import document, write_packed
@@ -197,6 +197,8 @@ def test_a_made_study_at_equal_cpu_and_others(written: Callable[..., Path]) -> N
     assert first is not None and other is not None
     difference = first.minus(other)
     assert difference is not None
+    looked = read_study(written("looked", {**made(), "looks": [2, 4, 6]}))
+    texts.append(f"levels after looks at 2, 4 and 6: {[kit.figure(level_of(looked, seeds)) for seeds in range(1, 7)]}")
     texts.append(f"difference of curves: {difference.in_words()}; {kit.summed(difference.bits_per_dim)}")
     merged = merge([studies["equal"], studies["equal"]])
     texts.append(f"merged: {merged.title}, {len(merged.runs)} runs")
