@@ -193,6 +193,34 @@ def test_the_tabs_of_a_student_count_together(
     assert load.come("tab 3", 6 * 2**20, "bob") == ""
 
 
+def test_one_address_leaves_room_for_the_uploads_of_others_however_many_cookies_it_has(
+    manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen cookies of one client filled the room of all visitors."""
+    monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "8")
+    monkeypatch.setattr(shelves, "_SHELVES", {})
+    load, mib = shelves.Load(), 2**20
+    monkeypatch.setattr(shelves, "LOAD", load)
+    shelf = shelves.Shelf("large", 10, len)
+
+    def send(number: int, address: str) -> str:
+        session = f"{address} {number}"
+        if not (sentence := load.come(session, mib, session, address=address)):
+            load.arrived(session, mib)
+            shelf.keep(session, bytes(mib), session)
+        return sentence
+
+    refused = [send(number, "10.0.0.1") for number in range(8)]
+    assert refused[:6] == [""] * 6 and all("6 MiB of uploads of your network address" in each for each in refused[6:])
+    assert send(0, "10.0.0.2") == ""
+    for number in range(6):  # its sessions end, and their files stay for a while in which a page may be reloaded
+        shelf.leave(f"10.0.0.1 {number}")
+    load.forget_all_but({"10.0.0.2 0"})
+    assert len(shelf) == 7
+    assert [send(number, "10.0.0.1") for number in range(10, 16)] == [""] * 6
+    assert send(1, "10.0.0.2") == "" and "10.0.0.2 0" in shelf
+
+
 def test_the_same_file_of_another_visitor_is_kept_once() -> None:
     upload = Upload("test", Limits(("txt",), 1, kept=2), lambda key, files: next(iter(files)), len)
     key = upload.keep({"mine.txt": b"content"})

@@ -20,6 +20,8 @@ Kept = TypeVar("Kept")
 GRACE_S = 120.0
 #: Most files that a session may be sending to the server at once, and their bytes.
 MOST_FILES, MOST_BYTES = 300, 512 * 2**20
+#: Share of the room for all visitors' uploads that the visitors of one address have. A client can have many cookies.
+ADDRESS_SHARE = 0.75
 #: All shelves by their name.
 _SHELVES: dict[str, Shelf[Any]] = {}
 
@@ -91,14 +93,14 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
         if not any(key in keys for keys in self._keys.values()):
             self._free_at[key] = time.monotonic() + after
 
-    def sweep(self) -> None:
-        """Discard values that had no holder for :data:`GRACE_S`."""
+    def sweep(self, early_s: float = 0.0) -> None:
+        """Discard values that had no holder for :data:`GRACE_S`, or for so many seconds less."""
         with self._lock:
             in_use = {key for keys in self._keys.values() for key in keys}
             for key, when in list(self._free_at.items()):
                 if key in in_use:
                     del self._free_at[key]
-                elif when <= time.monotonic():
+                elif when <= time.monotonic() + early_s:
                     del self._free_at[key]
                     if key in self:
                         self._discard(self.pop(key))
@@ -133,8 +135,11 @@ class Load:
         self._coming: dict[str, int] = {}  # session -> stated bytes of its files under way
         self._arrived = 0  # bytes of all files under way
         self._owners: dict[str, str] = {}  # session -> student
+        self._addresses: dict[str, str] = {}  # session -> address
 
-    def come(self, session: str, size: int, student: str | None = None, teacher: bool = False) -> str:
+    def come(
+        self, session: str, size: int, student: str | None = None, teacher: bool = False, address: str = ""
+    ) -> str:
         """Admit a file of a session, or return the sentence of a refusal.
 
         Args:
@@ -142,17 +147,18 @@ class Load:
             size: in bytes.
             student: of the session, empty for all unknown browsers; None without a class.
             teacher: whether the session is the teacher's, to whom other visitors' files do not count.
+            address: of the session, whose visitors have a share together; empty where it has none.
 
         """
         with self._lock:
             if student is not None:
                 self._owners[session] = student
+            if address:
+                self._addresses[session] = address
+            neighbours = {other for other, named in self._addresses.items() if address == named}
         tabs, most = self.allowed(session)
-        if sentence := self._all_taken(size, teacher):
-            return sentence
         with self._lock:
-            waiting = _waiting()
-            sizes = [length for tab in tabs for length in waiting.get(tab, [])]
+            sizes = self._sizes(tabs)
             used = sum(sizes) + sum(self._coming.get(tab, 0) for tab in tabs)
             if len(sizes) >= MOST_FILES or used + size > most:
                 return (
@@ -160,19 +166,44 @@ class Load:
                     f"{used / 2**20:.0f} MiB under way; at most {MOST_FILES} files and {most / 2**20:.0f} MiB are "
                     "allowed."
                 )
+        # Last, since it takes what nobody holds: no visitor does that by stating more than the own limit.
+        if sentence := self._share_taken(size, neighbours) or self._all_taken(size, teacher):
+            return sentence
+        with self._lock:
             self._coming[session] = self._coming.get(session, 0) + size
         return ""
 
     def _all_taken(self, size: int, teacher: bool) -> str:
         """Return the sentence of a refusal if all visitors together have no room for so many bytes; else empty."""
-        used = sum(shelf.taken() for shelf in list(_SHELVES.values())) + sum(map(sum, _waiting().values()))
-        used, most = used + self._arrived, settings().all_uploads_mib * 2**20
-        if teacher or used + size <= most:
-            return ""
+        most = settings().all_uploads_mib * 2**20
+        for early_s in (0.0, GRACE_S):  # what nobody holds makes room
+            for shelf in list(_SHELVES.values()):
+                shelf.sweep(early_s)
+            used = sum(shelf.taken() for shelf in list(_SHELVES.values())) + sum(map(sum, _waiting().values()))
+            used += self._arrived
+            if teacher or used + size <= most:
+                return ""
         return (
             f"The server holds {used / 2**20:.0f} MiB of uploads of all visitors; at most {most / 2**20:.0f} MiB are "
             "allowed. Try again in some minutes."
         )
+
+    def _share_taken(self, size: int, neighbours: Collection[str]) -> str:
+        """Return the sentence of a refusal if the sessions of an address have no room for so many bytes; else empty."""
+        used = sum(self._sizes(neighbours)) + sum(self._coming.get(session, 0) for session in neighbours)
+        used += sum(shelf.taken(neighbours) for shelf in list(_SHELVES.values()))
+        most = ADDRESS_SHARE * settings().all_uploads_mib * 2**20
+        if not neighbours or used + size <= most:
+            return ""
+        return (
+            f"The server holds {used / 2**20:.0f} MiB of uploads of your network address; at most "
+            f"{most / 2**20:.0f} MiB are allowed. Try again in some minutes."
+        )
+
+    @staticmethod
+    def _sizes(sessions: Collection[str]) -> list[int]:
+        waiting = _waiting()
+        return [length for session in sessions for length in waiting.get(session, [])]
 
     def grow(self, size: int, teacher: bool = False) -> str:
         """Note that so many bytes of an admitted file have arrived; return the sentence of a refusal if too many."""
@@ -191,9 +222,10 @@ class Load:
         return tabs, settings().uploads_mib * 2**20
 
     def forget_all_but(self, sessions: Collection[str]) -> None:
-        """Forget the owners of all other sessions, which have ended."""
+        """Forget the owners and addresses of all other sessions, which have ended."""
         with self._lock:
             self._owners = {session: owner for session, owner in self._owners.items() if session in sessions}
+            self._addresses = {session: named for session, named in self._addresses.items() if session in sessions}
 
     def arrived(self, session: str, size: int, received: int = 0) -> None:
         """Note that an admitted file of ``size`` bytes has arrived, or was given up after those received."""

@@ -148,7 +148,8 @@ class UploadLimit:
         teacher = roles.is_teacher(cookies)
         # All browsers without a cookie count as one student.
         student = roles.visitor_of(cookies) if settings().classroom and not teacher else None
-        if sentence := shelves.LOAD.come(session, size, student, teacher):
+        address = (scope.get("client") or ("",))[0] if settings().mode and not teacher else ""
+        if sentence := shelves.LOAD.come(session, size, student, teacher, address):
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
 
