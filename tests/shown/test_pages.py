@@ -208,7 +208,6 @@ STATES: dict[str, State] = {
     "space, two flows": State(SPACE, {**MIX, "vs": "other"}, of="space"),
     "likelihood": State(LIKELIHOOD, {**FACES, "guess": "flat grey"}),
     "likelihood, unanswered": State(LIKELIHOOD, FACES, of="likelihood"),
-    "likelihood, another seed": State(LIKELIHOOD, {**FACES, "guess": "flat grey", "seed": "4"}, of="likelihood"),
     "likelihood, own pictures": State(
         LIKELIHOOD,
         {
