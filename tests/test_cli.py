@@ -37,6 +37,7 @@ from eiwflow.flow.level import Level
 from eiwflow.flow.score import score
 from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import bench as bench_module
+from eiwflow.training import cost
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
@@ -282,6 +283,14 @@ def test_images_that_the_levels_do_not_divide_are_padded_alike_when_begun_and_wh
     assert (code, out) == (0, f"{halved.path}\n") and ", 2 steps on cpu; " in err
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (whole, halved.path))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
+
+
+def test_a_training_says_its_memory_and_what_is_free_in_gibibytes(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, "free_bytes", lambda device: 7 * 2**30)
+    monkeypatch.setattr(cost, "check_memory", lambda *_: 3 * 2**30)
+    arguments = ("--levels", 2, "--steps-per-level", 1, "--width", 4, "--size", 8, "--batch", 8, "--iterations", 1)
+    code, _, said = run_main("train", "--data", place / "planes.npz", *arguments, "--out", tmp_path)
+    assert code == 0 and "about 3.0 GiB of the 7.0 GiB that are free\n" in said
 
 
 def test_a_training_that_fails_ends_with_1_and_a_sentence(place, monkeypatch):
