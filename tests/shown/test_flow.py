@@ -57,7 +57,7 @@ FLOWS: dict[str, dict[str, Any]] = {
 
 @torch.no_grad()
 def figures(made: MultiScaleFlow) -> dict[str, Any]:
-    """Return what a flow says of three images, level by level, and what it draws."""
+    """Return what a flow says of five images, level by level, and what it draws."""
     config = made.config
     images = kit.data_set(config.shape[1:])
     pixels = to_tensor((kit.grey(images) if config.shape[0] == 1 else images).test[:5])
