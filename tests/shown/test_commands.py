@@ -35,12 +35,14 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.importing import Options
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import KINDS, convert, recognise
+from eiwflow.study.recipe import Arm
 from eiwflow.training import bench as bench_module
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 
 from ..few import use_few_images
 from ..importing.models import Normflows, Rosinality, Y0ast
+from ..studies import write_begun
 from ..test_cli import run_main
 from . import kit
 from .shown import approved
@@ -204,7 +206,8 @@ def test_sample(place: Path) -> None:
 
 
 def write_runs(folder: Path) -> None:
-    """Write a flow, runs in several states, and a folder that is no run."""
+    """Write a flow, a study, runs in several states, and a folder that is no run."""
+    write_begun(folder / "studies" / "begun", {Arm("random"): [4.1, 4.2], Arm("variance"): [4.0, 4.3]}, done=3)
     recipe = Recipe(flow=FlowConfig(shape=(3, 8, 8), levels=2, steps=1, width=8), data="made", batch=8, iterations=50)
     for name, state, step in (("a-done", "finished", 50), ("b-stopped", "stopped", 17), ("c-failed", "failed", 1204)):
         RunDirectory.create(folder, recipe, "python -m eiwflow train", name).set_status(state, step)
