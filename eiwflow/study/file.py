@@ -27,7 +27,7 @@ import numpy as np
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
-from ..flow.config import OLDER
+from ..flow.config import MAX_PARAMETERS, OLDER
 from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
 from .recipe import Arm, StudyRecipe, title
@@ -50,7 +50,7 @@ BOUNDS: dict[str, tuple[type, float, float]] = {
     "seed": (int, 0, 2**31 - 1),
     "bits_per_dim": (float, -1000.0, 1000.0),
     "iterations": (int, 1, 10_000_000),
-    "parameters": (int, 1, 50_000_000),
+    "parameters": (int, 1, MAX_PARAMETERS),
     "cpu_s": (float, 0.0, 1e9),
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiwflow.flow.config import OLDER
+from eiwflow.flow.config import MAX_PARAMETERS, OLDER
 from eiwflow.study import file, run
 from eiwflow.study.answer import answer
 from eiwflow.study.arms import arm_curve
@@ -70,6 +70,7 @@ SPOILT = {
     "looks in words": (lambda made: made.update(looks="often"), "looks"),
     "too many looks": (lambda made: made.update(looks=list(range(1, 22))), "looks"),
     "bits in words": (changed_result(bits_per_dim="low"), "bits_per_dim 'low'; it must be a number"),
+    "more parameters than a flow may have": (changed_result(parameters=MAX_PARAMETERS + 1), "between 1 and 1.2e+08"),
     "bits not finite": (changed_result(bits_per_dim=math.inf), "between -1000 and 1000"),
     "a seed out of the recipe": (changed_result(seed=6), "is not in its recipe"),
     "a run twice": (lambda made: made["results"].append(made["results"][0]), "is in it twice"),
@@ -94,6 +95,13 @@ def test_a_file_that_is_not_a_study_is_refused_in_one_sentence(tmp_path, spoil, 
     assert named in str(refusal.value)
     assert "s.zip" in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_study_of_the_largest_flow_is_read(tmp_path):
+    made = document({Arm("random"): [4.0]})
+    changed_result(parameters=MAX_PARAMETERS)(made)
+    study = read_study(write_packed(tmp_path / "s.zip", made))
+    assert [run.parameters for run in study.runs.values()] == [MAX_PARAMETERS]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b"1" * 5000])
