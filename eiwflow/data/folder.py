@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,18 +26,18 @@ OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".r
 MOST_IN_MEMORY = 2 * 1024**3
 #: Test images of a folder on disk that has no test part of its own.
 MOST_TEST = 10_000
-#: Folders that hold a part of their own, beside ``train``.
-TEST_FOLDERS = ("test", "val", "valid", "validation")
+#: Names of the parts, whatever their case; the first that is there is taken.
+TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 
 
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
 
-    They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test`` are the parts.
-    Otherwise a hash of the path within the folder sends about a tenth to test; an image equal to an earlier image goes
-    to the same part. If every picture is in a folder of its class, the folders' numbers are the factor ``label``.
-    Pictures that are all grey make images of one channel. A picture that cannot be read is left out, and the note
-    names it.
+    They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
+    ``val``, are the parts; the note counts pictures beside them, which are left out. Otherwise a hash of the path
+    within the folder sends about a tenth to test; an image equal to an earlier image goes to the same part. If every
+    picture is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that are all grey make
+    images of one channel. A picture that cannot be read is left out, and the note names it.
 
     If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
     decides.
@@ -56,10 +56,10 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         raise DataError(f"size is {size!r}; it must be a whole number of pixels")
     names = picture_names(folder)
     check_images(what, 1, size, size, 3)
-    own = _own_parts(names)
+    names, own, beside = _own_parts(names)
     labels, classes = _labels(names, own is not None)
     named = {} if labels is None else {"label": classes}
-    note = f"pictures are centre-cropped and resized to {size}×{size}{_left_out(folder)}{_in_words(classes)}"
+    note = f"pictures are centre-cropped and resized to {size}×{size}{beside}{_left_out(folder)}{_in_words(classes)}"
     if len(names) * size * size * 3 > MOST_IN_MEMORY:
         return replace(_on_disk(folder, names, size, strict, own, labels, note), class_names=named)
     check_images(what, len(names), size, size, 3)
@@ -102,11 +102,29 @@ def _on_disk(
     return ImageData(folder.name, train, test[readable], note=note, factors=factors)
 
 
-def _own_parts(names: Sequence[str]) -> np.ndarray | None:
-    """Return which pictures are in a test folder (N,) bool, None without folders ``train`` and ``test``."""
-    tops = np.array([name.partition("/")[0] if "/" in name else "" for name in names])
-    test = [part for part in TEST_FOLDERS if part in tops]
-    return tops == test[0] if len(test) == 1 and set(tops.tolist()) == {"train", test[0]} else None
+def own_parts(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return which of these names are those of the train part and of the test part; None without both."""
+    there = {name.lower(): name for name in sorted(names, reverse=True)}
+    parts = [next((there[name] for name in known if name in there), "") for known in (TRAIN_NAMES, TEST_NAMES)]
+    return (parts[0], parts[1]) if all(parts) else None
+
+
+def beside_parts(count: int, parts: tuple[str, str]) -> str:
+    """Return how many pictures are in neither part, as a part of a note."""
+    return f"; left out: {count:,} picture{'s' * (count > 1)} beside {' and '.join(parts)}" if count else ""
+
+
+def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
+    """Return the pictures in folders of parts, which of them are in that of test (N,) bool, and how many are in none.
+
+    Without such folders: all pictures, None, and an empty text.
+    """
+    tops = [name.partition("/")[0] if "/" in name else "" for name in names]
+    if (parts := own_parts(set(tops))) is None:
+        return names, None, ""
+    inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
+    own = np.array([top == parts[1] for _, top in inside])
+    return [name for name, _ in inside], own, beside_parts(len(names) - len(inside), parts)
 
 
 def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...]]:

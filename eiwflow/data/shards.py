@@ -17,7 +17,7 @@ from typing import Self
 import numpy as np
 
 from ..files import visible
-from .folder import SUFFIXES, TEST_FOLDERS
+from .folder import SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
 from .on_disk import Pictures, decoded
 from .picture import MAX_BYTES
@@ -68,6 +68,13 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     name, paths = root.name, shards_in(root) if root.is_dir() else [root]
     check_images(name, 1, size, size, 3)
     indices = [_index(path) for path in paths]
+    words = [_part(path.relative_to(root)) for path in paths]
+    note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
+    if (parts := own_parts(words)) is not None:
+        note += beside_parts(sum(len(i[0]) for i, word in zip(indices, words, strict=True) if word not in parts), parts)
+        kept = [number for number, word in enumerate(words) if word in parts]
+        paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
+        words = [words[number] for number in kept]
     counts = [len(places) for places, _ in indices]
     if not sum(counts):
         raise DataError(
@@ -76,16 +83,12 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     numbers = np.repeat(np.arange(len(paths)), counts)
     places = np.column_stack([numbers, np.concatenate([places for places, _ in indices])])
     labels = np.concatenate([labels for _, labels in indices])
-    parts = np.array([_part(path.relative_to(root)) for path in paths])
-    tests = [part for part in TEST_FOLDERS if part in parts]
-    own = len(tests) == 1 and set(parts.tolist()) == {"train", tests[0]}
-    in_test = (parts == tests[0])[numbers] if own else tenth_by_number(len(places))
+    in_test = tenth_by_number(len(places)) if parts is None else (np.array(words) == parts[1])[numbers]
     album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
     test, readable, complaints = decoded(album, chosen, size, strict)
     has_label = labels != MISSING
     factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if has_label.all() else {}
-    note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
     if not has_label.all() and has_label.any():
         note += f"; {(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
     groups = in_test + 2 * (np.unique(labels, return_inverse=True)[1] if has_label.all() else 0)
@@ -96,7 +99,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 def _part(path: Path) -> str:
     """Return the part that a shard's path within the folder names, such as ``train``; empty if it names none."""
     words = re.split(r"[^a-z]+", path.as_posix().lower())
-    return next((word for word in words if word in ("train", *TEST_FOLDERS)), "")
+    return next((word for word in words if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
 
 
 def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:

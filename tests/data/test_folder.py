@@ -126,6 +126,33 @@ def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_p
     assert data.note.endswith("label is the number of the folder: 0 cats, 1 dogs")
 
 
+@pytest.mark.parametrize("labelled", [False, True], ids=["flat", "in classes"])
+@pytest.mark.parametrize(
+    ("train", "test", "beside"),
+    [
+        ("train", "test", "val"), ("train", "val", ""), ("Train", "Test", ""), ("training", "validation", ""),
+        ("train", "test", "."), ("train", "test", "more"), ("train", "testing", "train2"),
+    ],
+)  # fmt: skip
+def test_pictures_of_one_part_never_come_into_the_other(
+    tmp_path: Path, train: str, test: str, beside: str, labelled: bool
+) -> None:
+    for number, part in enumerate(part for part in (train, test, beside) if part):
+        for kind, name in enumerate(["cat", "dog"] if labelled and part != "." else ["."]):
+            (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+            fill(tmp_path / part / name, 9, start=100 * number + 10 * kind)
+    data = load(tmp_path, size=8)
+    (alone := tmp_path / "alone").mkdir()
+    for part, images in ((train, data.train), (test, data.test)):
+        moved = (tmp_path / part).rename(alone / part)
+        expected = load(moved, size=8)
+        assert as_set(images) == as_set(expected.train) | as_set(expected.test) and len(images) == 9 * (1 + labelled)
+    assert (data.class_names.get("label") == ("cat", "dog")) == labelled
+    count = 9 * (1 + (labelled and beside != "."))
+    assert ("left out" in data.note) == bool(beside)
+    assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
+
+
 def test_of_many_classes_the_note_names_the_first_and_the_last_with_their_numbers(tmp_path: Path) -> None:
     for number, name in enumerate("abcdefgh"):
         (tmp_path / name).mkdir()

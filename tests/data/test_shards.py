@@ -65,6 +65,14 @@ def test_one_shard_is_divided_by_the_numbers_of_its_images(tmp_path: Path) -> No
     assert not once.factors
 
 
+def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
+    for part, images in (("train", IMAGES[:40]), ("val", IMAGES[40:50]), ("test", IMAGES[50:])):
+        write_shard(tmp_path / f"planes-{part}-0.tar", samples(images, labels=False))
+    shards = load(tmp_path, size=8)
+    assert (shards.train[:] == IMAGES[:40]).all() and (shards.test == IMAGES[50:]).all()
+    assert "; left out: 10 pictures beside train and test" in shards.note
+
+
 def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
     members = samples(IMAGES)
     del members["part/000003.cls"]
