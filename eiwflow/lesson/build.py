@@ -148,11 +148,13 @@ def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData
         images: the data set that it was trained on.
 
     Returns:
-        None if the file states too little to rebuild that flow, or if the rebuilt flow would differ.
+        None if the file states too little to rebuild that flow, or if the rebuilt flow would differ. So it is for a
+        flow that started from another checkpoint: it was trained before, and that path is never opened, since an
+        untrusted file may state any path.
 
     """
     recipe = loaded.info.recipe
-    if not recipe or loaded.info.imported or recipe.get("data") != images.name:
+    if not recipe or recipe.get("init_from") or loaded.info.imported or recipe.get("data") != images.name:
         return None
     try:
         start = Trainer(Recipe(flow=loaded.info.config, **recipe), images).flow.eval().requires_grad_(False)

@@ -22,6 +22,7 @@ from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
 from eiwflow.study.file import read_study
 from eiwflow.study.recipe import Arm
+from eiwflow.training.recipe import Recipe
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
@@ -200,6 +201,20 @@ def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
         checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data=str(hidden)))
         packs.append(build.build_for(checkpoint.load(path), whole=False).to_bytes())
     assert packs[0] == packs[1] and opened(packs[0])[0]["faces"]
+
+
+@pytest.mark.parametrize("path", ["not a flow: secret", None], ids=["a foreign file", "a file that was moved"])
+def test_a_lesson_opens_no_checkpoint_that_a_flow_started_from(tmp_path: Path, path: str | None) -> None:
+    """A foreign flow had the program open any file, and a sound one whose start was moved was refused."""
+    if path is not None:
+        (tmp_path / "start").write_text(path)
+    recipe = Recipe(FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4), "faces16", iterations=3)
+    recipe = replace(recipe, init_from=str(tmp_path / "start"))
+    settings = {name: value for name, value in recipe.to_dict().items() if name != "flow"}
+    info = checkpoint.CheckpointInfo(recipe.flow, "faces16", recipe=settings)
+    checkpoint.save(tmp_path / "own.safetensors", random_flow(recipe.flow), info)
+    loaded = checkpoint.load(tmp_path / "own.safetensors")
+    assert build.before_training(Pack(), loaded, data.load("faces16", download=False)) is None
 
 
 @pytest.mark.parametrize(("size", "is_cut"), [((20, 16), True), ((16, 24), True), ((12, 30), False), ((30, 12), False)])
