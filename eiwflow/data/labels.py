@@ -106,7 +106,9 @@ def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageD
     if values.dtype.kind not in "iu":
         return images
     if named is None:
-        unknown = set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
+        # Of classes whose names are numbers, other numbers are other classes, not their places.
+        numbered = all(name.isdecimal() for name in classes)
+        unknown = not numbered and set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
         return replace(images, class_names={**images.class_names, factor: tuple(classes)}) if unknown else images
     if tuple(classes) == tuple(map(str, range(len(named)))) and set(named).isdisjoint(classes):
         return replace(images, class_names={key: names for key, names in images.class_names.items() if key != factor})

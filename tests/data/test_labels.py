@@ -51,6 +51,11 @@ def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_tw
         labels_of(images_with(label=([0, 1, 2] * 3, [2, 1, 3])), "label", ("ring", "cross", "dot"))
 
 
+def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places():
+    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes 3, 4"):
+        labels_of(images_with(label=([0, 1, 1] * 3, [1, 0, 1])), "label", ("3", "4"))
+
+
 def test_images_of_one_class_keep_what_is_known_of_them():
     images = images_with(hat=(["", "top"] * 4 + ["top"], ["top", "", "top"]), size=([*range(9)], [1.0, 2.0, 3.0]))
     tops = only_class(
