@@ -1,16 +1,22 @@
-"""Files that version 0.2 wrote open as before: checkpoints, a run under way and a study."""
+"""Files that version 0.2 wrote open as before: checkpoints, archives of pictures, a run under way and a study."""
 
+import hashlib
+import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from eiwflow import checkpoint
+from eiwflow.compression import CompressionError
+from eiwflow.compression.archive import Picture, compress, decompress, flow_digest
 from eiwflow.study.file import read_record, read_study
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
-from tests.training.tiny import tiny_data, tiny_x
+from tests.training.tiny import planes, tiny_data, tiny_x
 
 #: A checkpoint -> its order, weights, init, partition and keep, and the log-density of two images by version 0.2.
 CHECKPOINTS = {
@@ -42,6 +48,24 @@ def test_a_checkpoint_has_its_config_and_its_density(files, name):
     again = checkpoint.load(files / "again.safetensors").flow
     assert again.config == config
     assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in loaded.flow.state_dict().items())
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_an_archive_is_decoded_with_its_flow_alone(files, name):
+    """Version 0.2 named the flow by a hash of the config as its checkpoint states it, then of the tensors."""
+    path = files / f"{name}.safetensors"
+    with safe_open(path, "pt") as file:
+        config = json.loads(file.metadata()["eiwflow"])["config"]
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        for key in sorted(file.keys()):
+            digest.update(key.encode() + file.get_tensor(key).numpy().tobytes())
+    flow, (pixels,) = checkpoint.load(path).flow, planes(1)
+    content, _ = compress(flow, digest.hexdigest(), [Picture("a.png", pixels)])
+    (back,) = decompress(flow, flow_digest(flow), content)
+    assert np.array_equal(back.pixels, pixels)
+    other = checkpoint.load(files / f"{'glow' if name == 'auto' else 'auto'}.safetensors").flow
+    with pytest.raises(CompressionError, match="was made with another flow"):
+        decompress(other, flow_digest(other), content)
 
 
 def test_a_run_that_was_stopped_goes_on(files):

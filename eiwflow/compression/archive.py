@@ -38,6 +38,8 @@ MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
 #: The most pixels of a side of a WebP file.
 WEBP_SIDE = 16_383
 _NAME = 200
+#: What version 0.2 called a flow's :attr:`.FlowConfig.split`, where it had another name.
+_SPLITS_0_2 = {"first": "static-first", "last": "static-last", "entropy": "shuffle", "entropy+pooled": "weighted"}
 #: Tiles of which a flow makes at least so many bits; an archive that does not end decodes to noise of 0 bits.
 _TILES, _BITS = 64, 32
 _KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
@@ -127,9 +129,13 @@ def _loss(image: Image.Image, content: bytes) -> str:
     return ""
 
 
-def flow_digest(flow: MultiScaleFlow) -> str:
-    """Return the flow's identity in archives: a hash of its config and of every tensor."""
-    digest = hashlib.sha256(json.dumps(flow.config.to_dict(), sort_keys=True).encode())
+def flow_digest(flow: MultiScaleFlow, older: bool = False) -> str:
+    """Return the flow's identity in archives: a hash of its config and of every tensor; ``older`` as 0.2 wrote it."""
+    config = flow.config.to_dict()
+    if older:
+        # A config of 0.2 stated order and weights once more, in the field split.
+        config["split"] = _SPLITS_0_2.get(flow.config.split, flow.config.split)
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name, value in sorted(flow.state_dict().items()):
         digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -297,7 +303,7 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
 
     """
     header, words = _open(content)
-    if header["flow"] != digest:
+    if header["flow"] != digest and header["flow"] != flow_digest(flow, older=True):
         raise CompressionError("This archive was made with another flow; decompress it with that one.")
     shapes = [(name, (height, width, channels)) for name, height, width, channels in header["pictures"]]
     config = flow.config.shape
