@@ -24,14 +24,12 @@ import safetensors
 import torch
 from PIL import Image
 
-from eiwflow import data
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli import progress, serve
 from eiwflow.cli.parser import SUBJECTS, build_parser
 from eiwflow.compression.archive import Picture, lossless_sizes
 from eiwflow.data.registry import DATASETS, DataSet
-from eiwflow.export import EXPORTS, differences
-from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
+from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.importing import Options
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import KINDS, convert, recognise
@@ -308,33 +306,6 @@ def test_foreign_files() -> None:
             "noise": {f"level {number}": level for number, level in enumerate(flow.encode(x, **context).levels, 1)},
         }
     approved("import-kinds", kit.text_of(found))
-
-
-@torch.no_grad()
-def test_export(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("export", place / "square.safetensors", "--out", place / "onnx")
-    text = re.sub(r"[\d,]+ bytes", "… bytes", printed(place, *words))
-    from onnxruntime import InferenceSession
-
-    x = dequantise(data.to_tensor(kit.data_set((8, 8)).test[:3]), torch.Generator().manual_seed(1))
-    given = {"log_prob": {"x": x.numpy()}, "encode": {"x": x.numpy()}}
-    given["decode"] = {
-        f"noise_{number}": level.numpy() for number, level in enumerate(kit.flow(**SQUARE).encode(x).levels, 1)
-    }
-    for name, inputs in given.items():
-        session = InferenceSession(place / "onnx" / f"{name}.onnx")
-        outputs = session.run(None, inputs)
-        for node, values in zip(session.get_outputs(), outputs, strict=True):
-            text += f"{name}: {', '.join(inputs)} -> {node.name} {kit.summed(values)}\n"
-    flow = kit.flow(**SQUARE)
-    for name, wrong in {
-        "log_prob": lambda flow: lambda x: flow.log_prob(x) - torch.tensor([1.0, 50.0, 7.0]),
-        "encode": lambda flow: lambda x: [noise + 0.1 * number for number, noise in enumerate(flow.encode(x).levels)],
-    }.items():
-        monkeypatch.setitem(EXPORTS, name, wrong)
-        gaps = differences(flow, {name: place / "onnx" / f"{name}.onnx"})
-        text += f"{name} that is off: {kit.written([*gaps.values()])}\n"
-    approved("command-export", kit.without_rounding(text))
 
 
 APPS = (
