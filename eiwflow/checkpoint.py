@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import hashlib
+import itertools
 import json
 import os
 import platform
@@ -135,23 +136,25 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
     """Write a checkpoint as :func:`save` does, from the state of an initialised flow."""
-    for what in ("metrics", "recipe", "imported"):
-        _check_plain(getattr(info, what), what, Path(path).name)
-    config = info.config.to_dict()
+    name, config = _short(Path(path).name), info.config.to_dict()
     # A file without new fields keeps version 2, which older readers can read.
-    is_new = config.keys() & set(NEW) or any(config[name] == word for name, word in NEW_WORDS)
+    is_new = config.keys() & set(NEW) or any(config[key] == word for key, word in NEW_WORDS)
     version = 3 if is_new else 2
     document = {"format": FORMAT, "version": version, **dataclasses.asdict(info), "config": config}
     document["versions"] = software_versions()
-    _classes(document, info.config, Path(path).name)
-    for name in ("imported", "labels", "classes"):
-        if not document[name]:
-            del document[name]
+    _document_info(document, name)
+    for key in ("imported", "labels", "classes"):
+        if not document[key]:
+            del document[key]
     tensors = {
-        name: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for name, tensor in state.items()
+        key: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for key, tensor in state.items()
     }
-    files.write_atomically(Path(path), file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)}))
+    parts = file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)})
+    header = next(parts)
+    if (length := len(header) - 8) > MAX_HEADER_BYTES:
+        raise CheckpointError(name, "header length", f"at most {MAX_HEADER_BYTES} bytes", f"{length} bytes")
+    files.write_atomically(Path(path), itertools.chain([header], parts))
 
 
 def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
@@ -373,7 +376,11 @@ def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
     text = header.get("__metadata__", {}).get(KEY)
     if not isinstance(text, str):
         raise CheckpointError(name, f"metadata {KEY!r}", "a JSON document (an eiwflow checkpoint)", "absent")
-    document = _json(text.encode(errors="replace"), f"metadata {KEY!r}", name)
+    return _document_info(_json(text.encode(errors="replace"), f"metadata {KEY!r}", name), name)
+
+
+def _document_info(document: Mapping[str, Any], name: str) -> CheckpointInfo:
+    """Return what a document says; refuse every value that no checkpoint may hold."""
     if document.get("format") != FORMAT:
         raise CheckpointError(name, "format", repr(FORMAT), _short(repr(document.get("format"))))
     version = document.get("version")
@@ -429,6 +436,8 @@ def _temperature(value: object, name: str) -> float:
 def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
     """Refuse nested values, numbers that are not finite, and metrics of other types, since pages print these values."""
     for key, value in values.items():
+        if not isinstance(key, str):
+            raise CheckpointError(name, f"a name in {what}", "a text", f"of type {type(key).__name__}")
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if number and not abs(value) <= sys.float_info.max:
             raise CheckpointError(name, f"{what} {key[:40]!r}", "finite", "not finite")

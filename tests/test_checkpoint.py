@@ -12,6 +12,7 @@ import re
 import resource
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 import safetensors
@@ -253,6 +254,19 @@ def test_save_refuses_an_uninitialised_flow(tmp_path):
         ({"metrics": {"bits": float("nan")}}, "metrics 'bits' is not finite; expected finite."),
         ({"metrics": {"bits": torch.tensor(3.0)}}, "metrics 'bits' is of type Tensor; expected a number."),
         ({"recipe": {"rates": [1, 2]}}, "recipe 'rates' is of type list; expected a text, a number or a truth value."),
+        ({"recipe": {1: 2}}, "a name in recipe is of type int; expected a text."),
+        ({"recipe": {"\ud800": 2}}, "recipe is half of a surrogate pair; expected a text."),
+        ({"recipe": {"note": "x" * 2**22}}, "expected at most 4194304 bytes."),
+        ({"temperature": 5}, "temperature is 5; expected a number from 0 to 3."),
+        ({"temperature": -1.0}, "temperature is -1.0; expected a number from 0 to 3."),
+        ({"temperature": True}, "temperature is True; expected a number from 0 to 3."),
+        ({"data": None}, "data is NoneType; expected of type str."),
+        ({"data": Path("a")}, "Path; expected of type str."),
+        ({"data": "\ud800"}, "data is half of a surrogate pair; expected a text."),
+        ({"step": -1}, "step is -1; expected between 0 and"),
+        ({"step": 1.5}, "step is float; expected of type int."),
+        ({"seed": -1}, "seed is -1; expected between 0 and"),
+        ({"command": None}, "command is NoneType; expected of type str."),
     ],
 )
 def test_save_refuses_what_load_would_refuse(tmp_path, facts, sentence):
