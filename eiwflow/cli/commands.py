@@ -796,6 +796,8 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     check = [path for path in (options.check_images, options.check_log_prob) if path is not None]
     if len(check) == 1:
         raise GlowError("--check-images and --check-log-prob belong together; give both or neither.")
+    if options.check_labels is not None and not check:
+        raise GlowError("--check-labels belongs to --check-images and --check-log-prob; give these too, or none.")
     stated = Options(options.kind, options.size, options.bits, options.scale_map, options.split_mode, options.leaky)
     loaded = import_flow(options.file, options.out, stated)
     config, facts = loaded.info.config, loaded.info.imported
