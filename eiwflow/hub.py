@@ -109,6 +109,7 @@ def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
         **{_plain(name).replace("_", " "): f"{value:.6g}" for name, value in info.metrics.items()},
         **{f"recipe: {_plain(name)}": _plain(str(value)) for name, value in info.recipe.items()},
     }
+    kind = "conditional" if config.context else "unconditional"
     torch_first = "import torch\n\n" if config.context else ""
     context = ", context=torch.tensor([0, 0, 1, 1])" if config.context else ""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
@@ -116,7 +117,7 @@ def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
 library_name: eiwflow
 tags:
 - normalizing-flow
-- unconditional-image-generation
+- {kind}-image-generation
 ---
 
 # A multi-scale normalizing flow of {size} images

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from eiwflow import hub
 from eiwflow.checkpoint import CheckpointError, save
-from eiwflow.hub import PretrainedFlow
+from eiwflow.hub import PretrainedFlow, model_card
 from eiwflow.training.run_directory import list_runs, saved_flows
 
 from .test_cli import json_of
@@ -66,9 +66,16 @@ def test_a_name_is_fetched_from_the_hub_and_checked_as_any_file(folder, monkeypa
         PretrainedFlow.from_pretrained("me/faces")
 
 
+def test_the_card_of_a_flow_with_labels_is_tagged_conditional():
+    flow = tiny_flow(context=2)
+    card = ModelCard(model_card(flow, tiny_info(flow, labels="side", classes=("left", "right"))))
+    assert card.data.tags == ["normalizing-flow", "conditional-image-generation"]
+
+
 def test_the_card_has_bits_recipe_and_samples_and_nothing_of_the_file_is_markup(folder):
     card = ModelCard.load(folder / "README.md")
     assert card.data.library_name == "eiwflow"
+    assert card.data.tags == ["normalizing-flow", "unconditional-image-generation"]
     assert "| test bits per dim | 4.321 |" in card.text and "| recipe: " in card.text
     assert "![16 samples at temperature 0.8](samples.png)" in card.text
     assert "| Data | faces ? ?rm? |" in card.text
