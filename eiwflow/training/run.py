@@ -96,7 +96,7 @@ def train(
             with process.beating(run.path / "status.json"):
                 run.sweep()
                 run.check_can_go_on()
-                trainer = Trainer(recipe, images, device, team, execution)
+                trainer = Trainer(recipe, images, device, team, execution, run.resume_file.exists())
                 if (content := team.share(_resume_content(run))) is not None:
                     _restore(trainer, content, run.path.name)
                     run.forget_after(trainer.step)

@@ -81,6 +81,7 @@ class Trainer:
         device: where it trains.
         team: the processes that train it together.
         execution: the settings of its arithmetic.
+        resumed: :meth:`restore` follows, so the checkpoint to start from is not opened.
 
     Raises:
         ConfigError: the batch cannot be divided among the processes, or the device lacks the recipe's precision.
@@ -95,6 +96,7 @@ class Trainer:
         device: torch.device | None = None,
         team: Team = ALONE,
         execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
+        resumed: bool = False,
     ) -> None:
         team.check(recipe.batch, recipe.accumulate)
         self.recipe, self.team = recipe, team
@@ -116,7 +118,7 @@ class Trainer:
         #: The class of every image, (N,) and (M,); None for a flow without labels.
         self.train_labels, self.test_labels = _labels(images, recipe)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
-        if team.first and recipe.init_from:
+        if team.first and recipe.init_from and not resumed:
             start_from(self.flow, recipe)
         elif team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))

@@ -258,6 +258,21 @@ def test_a_run_starts_from_a_checkpoint(tmp_path):
         Trainer(tiny_recipe(init_from=str(tmp_path / "none.safetensors")), tiny_data())
 
 
+def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(tmp_path):
+    source = tiny_run(tmp_path, iterations=1)
+    train(source, images=tiny_data())
+    ends = []
+    for moved in (False, True):
+        run = tiny_run(tmp_path, iterations=2, init_from=str(source.last_checkpoint))
+        train(run, images=tiny_data())
+        run.extend(4, "again")
+        if moved:
+            source.last_checkpoint.unlink()
+        assert train(run, images=tiny_data()).step == 4
+        ends.append(load(run.last_checkpoint).flow.state_dict())
+    assert same_tensors(*ends)
+
+
 @pytest.mark.parametrize("name", ["y0ast", "rosinality", "normflows, exp"])
 def test_an_imported_glow_is_trained_further(tmp_path, name):
     make, options = MODELS[name]
