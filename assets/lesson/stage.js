@@ -2,6 +2,7 @@
 // The server's word on a training and on an uploaded photo comes as the window's event "eiwflow-live", kept in
 // window.eiwflowLive: {training: {…}, photo: {key, bytes} or {error}}.
 
+import { voteOf } from "./choices.js";
 import { joinClass } from "./classroom.js";
 import { el, picture } from "./draw.js";
 import { Flow, readPack } from "./flow.js";
@@ -88,7 +89,10 @@ class Stage {
       };
     this.image = placeOf(this.images, "image", before.image ?? (head.photo ? OWN : query.get("image")));
     this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
-    if (query.get("choice")) this.kept[this.scenes[this.at].number] = query.get("choice");
+    const chosen = query.get("choice") ?? "",
+      votes = head.class && !head.class.teacher && voteOf(this.scenes[this.at], chosen);
+    // A link casts no vote: a student's own comes from the server.
+    if (chosen && !votes) this.kept[this.scenes[this.at].number] = chosen;
     Object.assign(this.kept, before.kept);
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.notesOpen = false;
