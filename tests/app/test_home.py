@@ -226,3 +226,15 @@ def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> No
     average, _ = look.measure("survey")
     scores = checkpoint.flow.bits_per_dim(images.test[: checkpoints.SURVEY_IMAGES], torch.Generator().manual_seed(0))
     assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)
+
+
+def test_images_that_were_made_to_fit_keep_their_photographs() -> None:
+    loaded = load("photos32")
+    made = data_sets.images("photos32", (1, 16, 16), 4)
+    step = len(loaded.test) // 500
+    assert made.remade and made.sources == tuple(loaded.test_source[::step].tolist())
+    assert len(made.test) == len(made.sources)
+    # Each picture is that of its photograph: a grey one is the mean of its tile's colours, up to weights of colours.
+    tiles = loaded.test[::step].mean(axis=(1, 2, 3))
+    pictures = made.test.double().mean(dim=(1, 2, 3)).numpy()
+    assert np.corrcoef(tiles, pictures)[0, 1] > 0.98

@@ -82,19 +82,20 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
     channels, height, width = shape
     fits = loaded.channels == channels and loaded.size[0] >= height and loaded.size[1] >= width
     parts = [loaded.train[:REFERENCE_IMAGES], loaded.test]
+    sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
     note = f"{name}: {loaded.note}." if loaded.note else ""
     if remark:
         note = f"{note} {remark}".lstrip()
     if fits:
         reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
-        # A selection of images that were made to fit has no known photographs.
-        sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
         return Images(name, reference, test, note, remade=False, sources=sources, factors=loaded.measured)
-    test_images = loaded.test[:: max(1, len(loaded.test) // 500)]
+    every = slice(None, None, max(1, len(loaded.test) // 500))
+    test_images = loaded.test[every]
     reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
     size = f"{channels}×{height}×{width}"
     remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
-    return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True)
+    own = None if sources is None else sources[every]
+    return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True, sources=own)
 
 
 def forget() -> None:
