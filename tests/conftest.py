@@ -15,6 +15,9 @@ import torch
 from hypothesis import settings
 
 from . import LONG
+from .made.chromium import browser
+
+__all__ = ["browser"]  # playwright starts once in a process, so every folder of tests shares it
 
 torch.set_num_threads(1)
 settings.register_profile("eiwflow", deadline=None, max_examples=100 if LONG else 12, derandomize=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,28 +22,12 @@ if TYPE_CHECKING:
 
     from eiwflow.flow import MultiScaleFlow
 
-#: The first is the same browser without a window, and takes an eighth less CPU.
-BROWSERS = (
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-)
-ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--process-per-site",  # a process of its own would compile the app's scripts anew for every tab
-)  # fmt: skip
 #: The recording steps of the small flow's training.
 STEPS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 1234)
 #: A busy machine may take its time; a quiet one needs a hundredth of it.
 PATIENCE_MS = 120_000
 #: Of a window in which no motion is tested: to draw what moves until the app is loaded takes a quarter of the CPU.
 STILL = "reduce"
-#: With this variable set, a missing browser fails the tests instead of skipping them.
-REQUIRED = "EIWFLOW_REQUIRE_BROWSER"
 #: Of every chart that a scrubber moves: the steps that it has, and which of their frames it shows.
 SCRUBBED = """[...document.querySelectorAll("[class*='st-key-scrub-'] .js-plotly-plot")].map(chart => {
     const frames = chart._transitionData._frames, drawn = (one) => JSON.stringify([one.x, one.y]);
@@ -135,23 +117,6 @@ def address(server: str) -> str:
 def key(server: str) -> str:
     """Return the key of the flow of the shared server's finished run."""
     return server.partition("?ck=")[2]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start a browser, or skip; with EIWFLOW_REQUIRE_BROWSER set, fail."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        sync_playwright = None
-    if path is None or sync_playwright is None:
-        reason = f"no browser: needs the package playwright and one of {', '.join(BROWSERS)}"
-        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="session")

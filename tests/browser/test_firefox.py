@@ -21,7 +21,8 @@ from eiwflow.lesson import default, one_file
 from eiwflow.ui.access.navigation import pages
 
 from .. import LONG
-from .conftest import PATIENCE_MS, REQUIRED
+from ..made.chromium import REQUIRED
+from .conftest import PATIENCE_MS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 #: All but the one that needs a server; in the menu the scene that has groups of pictures stands twelfth.

@@ -16,14 +16,13 @@ from PIL import Image
 
 from eiwflow.lesson import default, one_file
 
-from ..browser.conftest import PATIENCE_MS, Watched, browser
+from ..browser.conftest import PATIENCE_MS, Watched
 from . import kit
 from .shown import approved
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser"]
 #: A scene whose figures come a moment later -> what it says then, and what must be pressed before.
 LATER = {
     5: {"says": "1st: error"},
