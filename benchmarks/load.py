@@ -164,7 +164,7 @@ def follow(address: str, until: float, seen: Seen) -> None:
     opened.read()
     cookie = str(opened.getheader("Set-Cookie")).partition(";")[0]
     while time.monotonic() < until:
-        for path, said in (("state", None), ("vote", json.dumps({"scene": "7", "choice": "half"}))):
+        for path, said in (("state", None), ("vote", json.dumps({"scene": "8", "choice": "half"}))):
             began = time.perf_counter()
             line.request("GET" if said is None else "POST", f"/_class/{path}", said, {"Cookie": cookie})
             answer = line.getresponse()
