@@ -256,7 +256,17 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
         return found if found.name == "finished" else type("State", (), {"alive": alive.get(run.path, True)})()
 
     monkeypatch.setattr(RunDirectory, "state", of)
+    made: list[Queue] = []
+    begin = Queue.__init__
+    monkeypatch.setattr(Queue, "__init__", lambda queue: made.append(queue) or begin(queue))
     yield device
+    for queue in made:  # a thread that goes on would read the settings of the next test
+        end = time.monotonic() + 60
+        while (thread := queue._thread) is not None and thread.is_alive():
+            assert time.monotonic() < end
+            for left in queue._tickets:
+                left.state = queues.ENDED
+            thread.join(0.02)
 
 
 def until(holds: Callable[[], object]) -> None:
