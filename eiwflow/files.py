@@ -219,12 +219,11 @@ def visible(folder: Path) -> Iterator[Path]:
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 
 
-def links(folder: Path) -> Iterator[Path]:
-    """Yield the links below a folder; hidden ones are left out, and hidden folders are not entered."""
-    for place, folders, names in os.walk(folder, followlinks=False):
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Yield the links to folders below a folder; hidden ones are left out, and hidden folders are not entered."""
+    for place, folders, _ in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        seen = sorted(name for name in [*folders, *names] if not name.startswith("."))
-        yield from (path for name in seen if (path := Path(place) / name).is_symlink())
+        yield from (path for name in folders if (path := Path(place) / name).is_symlink())
 
 
 def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:

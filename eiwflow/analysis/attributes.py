@@ -29,7 +29,7 @@ from ..flow.bijection import generator_for
 from ..flow.multiscale import finite
 from . import passes
 from .intervals import draws, explained, percentiles
-from .levels import check_parts
+from .levels import check_splits
 
 #: Training images for directions, and bootstrap draws.
 TRAIN_IMAGES, RESAMPLES = 8000, 400
@@ -164,7 +164,7 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
         NoPartsError: the flow passes on all channels.
 
     """
-    check_parts(flow)
+    check_splits(flow)
     train_values = {name: value[:limit] for name, value in attribute_values(images, "train").items()}
     test_values = attribute_values(images, "test")
     parts = train_values, test_values

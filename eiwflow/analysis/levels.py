@@ -31,7 +31,7 @@ class NoPartsError(ConfigError):
     """The parts that levels factor out were asked of a flow that passes on all channels to its last level."""
 
 
-def check_parts(flow: MultiScaleFlow) -> None:
+def check_splits(flow: MultiScaleFlow) -> None:
     """Raise :class:`NoPartsError` for a flow whose levels before the last factor nothing out."""
     config = flow.config
     if config.levels > 1 and not config.splits:

@@ -95,7 +95,7 @@ class Look:
 
         """
         if name in OF_A_SPLIT:
-            levels.check_parts(self.flow)
+            levels.check_splits(self.flow)
         if name in self.known:
             return self.known[name]
         if self.keep is None:

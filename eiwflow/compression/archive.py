@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 from ..data import DATASETS, DataError, as_picture, load
 from ..data.folder import OTHER_SUFFIXES, SUFFIXES
 from ..data.picture import FORMATS, check_exif, check_jpeg
-from ..files import links, new_folder, printable, read_bytes, reason, walk
+from ..files import linked_folders, new_folder, printable, read_bytes, reason, visible, walk
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
 from . import CompressionError
@@ -175,10 +175,11 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
             for i, image in enumerate(test):
                 add(Picture(f"{name}-{i:0{digits}}.png", image))
         elif path.is_dir():
-            files = [file for file in walk(path) if file.suffix.lower() in SUFFIXES]
+            entries = [*walk(path)]
+            files = [file for file in entries if file.suffix.lower() in SUFFIXES]
             if not files:
                 raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-            left_out += _passed_over(path)
+            left_out += _passed_over(path, entries)
             for file in files:
                 try:
                     picture = _read(file, file.relative_to(path).as_posix())
@@ -193,10 +194,11 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     return pictures, left_out
 
 
-def _passed_over(folder: Path) -> list[str]:
-    """Return a sentence for every link below a folder, and for the pictures of other kinds."""
-    linked = [file for file in links(folder) if file.is_dir() or file.suffix.lower() in SUFFIXES]
-    kinds = Counter(kind for file in walk(folder) if (kind := file.suffix.lower()) in OTHER_SUFFIXES)
+def _passed_over(folder: Path, entries: Sequence[Path]) -> list[str]:
+    """Return a sentence for every link below a folder, and for the entries that are pictures of other kinds."""
+    pictures = (file for file in visible(folder) if file.suffix.lower() in SUFFIXES and file.is_symlink())
+    linked = sorted([*linked_folders(folder), *pictures])
+    kinds = Counter(kind for file in entries if (kind := file.suffix.lower()) in OTHER_SUFFIXES)
     return [
         *(f"{file.relative_to(folder).as_posix()} is a link." for file in linked),
         *(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import links, visible
+from ..files import linked_folders, visible
 from .images import DataError, Factor, ImageData, check_images, is_file
 from .on_disk import SHOWN, Files, Pictures, decoded
 from .split import tenth_by_hash
@@ -149,7 +149,7 @@ def _in_words(classes: Sequence[str]) -> str:
 
 def _left_out(folder: Path) -> str:
     """Return the counts of pictures of other kinds and of linked folders, as a part of a note."""
-    linked = sum(path.is_dir() for path in links(folder))
+    linked = sum(1 for _ in linked_folders(folder))
     kinds = Counter(path.suffix.lower() for path in visible(folder) if path.suffix.lower() in OTHER_SUFFIXES)
     words = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(kinds.items()))
     return (f"; left out: {linked:,} linked folder{'s' * (linked > 1)}" if linked else "") + (

@@ -32,8 +32,7 @@ class Level(nn.Module):
         number: of the level, from 1.
 
     Shapes: x (N, C/4, 2H, 2W); passed on (N, C_h, H, W) and ε (N, C − C_h, H, W), by ``keep``, of no channels where all
-    are passed on; at the last level ε
-    (N, C, H, W) alone; context (N, K) of a flow that has one; log_det (N,) in nats.
+    are passed on; at the last level ε (N, C, H, W) alone; context (N, K) of a flow that has one; log_det (N,) in nats.
 
     >>> level = Level(FlowConfig(shape=(1, 8, 8), levels=2, steps=2, width=8), 1)
     >>> _ = level.initialise(x := torch.randn(16, 1, 8, 8))

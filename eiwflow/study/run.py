@@ -170,15 +170,14 @@ class StudyFolder(WorkFolder):
         fingerprint = None if images is None else _fingerprint(images)
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document, begun = self.document(), self._begun()
-            known, looks = document.get("data_sha256"), set(begun.looks)
-            if known and fingerprint and known != fingerprint:
+            known, looks = document.get("data_sha256") or fingerprint, set(begun.looks)
+            if fingerprint and known != fingerprint:
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
             extended = self._extended(recipe, document, begun)
             if extended.seeds > begun.recipe.seeds and begun.runs:
                 looks.add(begun.recipe.seeds)  # its results were visible before the extension
-            if extended != begun.recipe or known != (fingerprint or known):
-                stated = {"recipe": extended.to_dict(), "data_sha256": known or fingerprint, "looks": [*looks]}
-                self.write({**document, **stated})
+            if extended != begun.recipe or known != document.get("data_sha256"):
+                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "looks": [*looks]})
         return extended
 
     def step_costs(self, recipe: StudyRecipe, channels: int) -> dict[str, float] | None:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...server_settings import settings, teacher_token
 from ..access import roles
-from ..access.address import base_path
+from ..access.address import base_path, client
 from .board import BOARD
 from .join import TEACHER_PATH
 
@@ -152,8 +152,8 @@ def _json(act: Callable[[dict[str, object], dict[str, str], str], bool]) -> Call
             message = None
         if not isinstance(message, dict):
             return Response(status_code=400)
-        address = request.client.host if request.client else ""
-        return Response(status_code=204 if act(message, cookies_in(request.headers), address) else 403)
+        acted = act(message, cookies_in(request.headers), client(request.scope))
+        return Response(status_code=204 if acted else 403)
 
     return answer
 

@@ -21,6 +21,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from ...server_settings import ancestors, settings
 from ..access import roles
+from ..access.address import client
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import shelves
 from .turns import Addresses, RequestTurns
@@ -148,7 +149,7 @@ class UploadLimit:
         teacher = roles.is_teacher(cookies)
         # All browsers without a cookie count as one student.
         student = roles.visitor_of(cookies) if settings().classroom and not teacher else None
-        address = (scope.get("client") or ("",))[0] if settings().mode and not teacher else ""
+        address = client(scope) if settings().mode and not teacher else ""
         if sentence := shelves.LOAD.come(session, size, student, teacher, address):
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return

@@ -8,6 +8,8 @@ from weakref import WeakValueDictionary
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..access.address import client
+
 #: Requests of an address that the server begins in a pass over its connections, and works on at once.
 AT_ONCE = 4
 #: Requests of an address that may wait. It has at most as many connections, and each asks for one thing at a time, so
@@ -40,7 +42,7 @@ class Addresses:
 
     def places(self, scope: Scope) -> Places:
         """Return the places of the address that a request came from."""
-        return self._places.setdefault((scope.get("client") or ("",))[0], Places(self._at_once))
+        return self._places.setdefault(client(scope), Places(self._at_once))
 
 
 class RequestTurns:

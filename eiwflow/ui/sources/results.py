@@ -173,13 +173,13 @@ class Results:
         while True:
             if (job := self._known(kind, key)) is None:
                 _show(line, Progress())
-                self._lanes[average].take(who := visitor())
+                lane, who = self._lanes[average], visitor()
+                lane.take(who)
                 job, new = self._job(kind, key)
                 if new:
-                    arguments = kind, key, job, make, lambda who=who: self._lanes[average].free(who)
-                    Thread(target=self._work, args=arguments, daemon=True).start()
+                    Thread(target=self._work, args=(kind, key, job, make, lane, who), daemon=True).start()
                 else:
-                    self._lanes[average].free(who)
+                    lane.free(who)
             while not job.result.done():
                 wait([job.result], timeout=SIGN_OF_LIFE_S)
                 if not job.result.done():
@@ -215,15 +215,16 @@ class Results:
             return jobs[key], new
 
     def _work(
-        self, kind: str, key: Key, job: _Job, make: Callable[[Progress], Any], then: Callable[[], object]
+        self, kind: str, key: Key, job: _Job, make: Callable[[Progress], Any], lane: Places, who: tuple[str, str]
     ) -> None:
+        """Make a result in a thread of its own, and give back the place that its visitor took."""
         from ...analysis import progress
 
         progress.watch(job.progress)
         try:
             self._finish(kind, key, job, lambda: make(job.progress), keep_error=True)
         finally:
-            then()
+            lane.free(who)
 
     def _finish(self, kind: str, key: Key, job: _Job, make: Callable[[], Any], keep_error: bool) -> None:
         try:
