@@ -11,6 +11,8 @@ function favourite(options, votes) {
 /**
  * The vote in a choice as a link has it: one of a scene's options, behind which the data that are shown may stand, or
  * what its ballot takes; nothing where it is neither.
+ * @param {{ votes?: string[][], ballot?: RegExp }} scene
+ * @param {string} choice
  */
 export function voteOf({ votes, ballot }, choice) {
   const [key] = choice.split(".");
@@ -23,7 +25,7 @@ export function voteOf({ votes, ballot }, choice) {
 export function choicesNamed({ possible, kept, results, tallies }) {
   const said = possible.flatMap(({ number, short, votes }) => {
     const tally = tallies[number],
-      own = votes?.find(([key]) => key === voteOf({ votes, ballot: null }, kept[number] ?? ""));
+      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""));
     const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
     return text ? [`${short}: ${text}`] : [];
   });
