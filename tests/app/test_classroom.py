@@ -37,6 +37,7 @@ from eiwflow.ui.jobs import queue as queues
 from eiwflow.ui.jobs.queue import MOST_WAITING, Queue, Ticket
 
 from ..lesson.test_flow_js import NODE, needs_node
+from ..made.queues import close_queue
 from ..made.server import start_server
 from ..training.tiny import tiny_data, tiny_recipe, tiny_run
 from .conftest import PATIENCE_S, visit_page
@@ -260,13 +261,8 @@ def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
     begin = Queue.__init__
     monkeypatch.setattr(Queue, "__init__", lambda queue: made.append(queue) or begin(queue))
     yield device
-    for queue in made:  # a thread that goes on would read the settings of the next test
-        end = time.monotonic() + 60
-        while (thread := queue._thread) is not None and thread.is_alive():
-            assert time.monotonic() < end
-            for left in queue._tickets:
-                left.state = queues.ENDED
-            thread.join(0.02)
+    for queue in made:
+        close_queue(queue)
 
 
 def until(holds: Callable[[], object]) -> None:
@@ -622,11 +618,9 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[Queue]:
         raise DeviceTaken("busy")
 
     monkeypatch.setattr(worker, "start", taken)
-    queue = queues.QUEUE
-    queue._tickets.clear()
-    yield queue
-    for one in queue.waiting():
-        queue.leave(one)
+    monkeypatch.setattr(queues, "LOOK_S", 0.01)
+    yield queues.QUEUE
+    close_queue(queues.QUEUE)
 
 
 def shown(at: AppTest) -> str:

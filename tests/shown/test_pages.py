@@ -33,6 +33,7 @@ from eiwflow.ui.sources import checkpoints
 
 from ..app.conftest import few_images, nothing_kept, quiet, untimed, visit_page
 from ..app.test_compare import BOTH, MEANS, NULL
+from ..made.queues import close_queue
 from ..studies import arms, write_begun, write_study
 from ..training.tiny import tiny_recipe
 from . import flows, shown
@@ -114,7 +115,8 @@ def classroom(teacher: bool) -> Callable[[Place], None]:
         place.patch.setenv("EIWFLOW_MODE", "classroom")
         place.patch.setenv("EIWFLOW_JOIN_URL", "http://192.168.1.20:8501")
         place.patch.setattr(worker, "start", taken)
-        queue.QUEUE._tickets.clear()
+        place.patch.setattr(queue, "LOOK_S", 0.01)
+        place.stack.callback(close_queue, queue.QUEUE)
         present = Board()
         for visitor in ("a", "b", "c"):
             present.here(visitor)
@@ -126,7 +128,7 @@ def classroom(teacher: bool) -> Callable[[Place], None]:
             (roles.visitor_of(cookies), {"split": "variance"}),
         ):
             recipe = tiny_recipe(**{"iterations": 800, "data": "faces16", **fields})
-            place.stack.callback(queue.QUEUE.leave, queue.QUEUE.ask(queue.Ticket(visitor, recipe, taken)))
+            queue.QUEUE.ask(queue.Ticket(visitor, recipe, taken))
         if not teacher:
             del cookies[roles.cookie_name(roles.TEACHER)]
 
