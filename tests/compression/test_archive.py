@@ -384,12 +384,28 @@ def test_codecs_are_given_their_best(tmp_path: Path):
         assert sizes[kind] == len(file.getvalue())
 
 
-@pytest.mark.parametrize(("shape", "count"), [((3, 16_384, 1), 1), ((16_384, 2, 1), 1), ((2, 2_000, 1), 100)])
-def test_pictures_too_long_for_webp_are_cut_for_it(shape, count):
+@pytest.mark.parametrize(("shape", "count"), [((3, 400, 1), 1), ((400, 3, 1), 1), ((2, 60, 1), 100)])
+def test_pictures_too_long_for_webp_are_cut_for_it(shape, count, monkeypatch):
+    monkeypatch.setattr(archive, "WEBP_SIDE", 399)
+    longest, save = [], archive._file_bytes
+    monkeypatch.setattr(
+        archive,
+        "_file_bytes",
+        lambda pixels, *kind, **how: longest.append(max(pixels.shape)) or save(pixels, *kind, **how),
+    )
     given = pictures(*[shape] * count)
     values = sum(picture.pixels.size for picture in given)
     # Noise of 40 levels takes 5.3 of 8 bits.
-    assert all(0.6 * values < size < 1.2 * values for size in lossless_sizes(given).values())
+    assert all(0.6 * values < size < 1.3 * values for size in lossless_sizes(given).values())
+    png, *webp = longest
+    assert png > 399 and len(webp) == 2 and max(webp) == 399
+
+
+def test_no_webp_file_has_longer_sides():
+    for shape in ((1, archive.WEBP_SIDE, 3), (archive.WEBP_SIDE, 1, 3)):
+        assert archive._file_bytes(np.zeros(shape, np.uint8), "WEBP", lossless=True) > 0
+    with pytest.raises(ValueError, match="16383"):
+        archive._file_bytes(np.zeros((1, archive.WEBP_SIDE + 1, 3), np.uint8), "WEBP", lossless=True)
 
 
 def test_the_longest_names_of_the_most_pictures_fit_and_longer_ones_are_refused_before_the_work(monkeypatch):
