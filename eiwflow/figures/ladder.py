@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CLAIMS = {
     "better": ("saves bits", palette.ARMS[0], True),
     "worse": ("costs bits", palette.ARMS[3], True),
-    "no conclusion": ("no conclusion", palette.REFERENCE, False),
+    "no conclusion": ("no conclusion after correction", palette.REFERENCE, False),
 }
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))

@@ -26,7 +26,7 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
     below = [0.0, *(rung.saved.lead for rung in made.rungs[1:])]
     for row in (1, 2, 3):
         assert bars[row][:2] == pytest.approx(below[row - 1 : row + 1], abs=1e-4)
-    assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion"]
+    assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion after correction"]
     assert figure.layout.yaxis.ticktext[0] == "<b>Glow's half</b>"
     for row in (1, 2, 3):
         low, high = made.rungs[row].step.lead_interval
