@@ -11,7 +11,7 @@ import time
 import tomllib
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from http.client import HTTPConnection, HTTPResponse
 from io import BufferedReader
 from itertools import pairwise
@@ -23,6 +23,7 @@ import streamlit.logger
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
@@ -333,6 +334,29 @@ def test_pages_are_run_in_turns_and_the_addresses_take_them_in_turn():
     addresses, times = zip(*order, strict=True)
     assert addresses.index("10.0.0.2") <= 2 and len(order) == 10
     assert min(later - before for before, later in pairwise(times)) > 0.9 * protection.TURN_S
+
+
+@pytest.mark.parametrize("has_left", [True, False])
+def test_a_browser_that_leaves_in_mid_message_is_no_error(has_left):
+    """Each left two tracebacks in the log."""
+
+    async def app(scope: dict[str, Any], receive: object, send: object) -> None:
+        visitor = WebSocket(scope, receive, send)
+        await visitor.accept()
+        with suppress(WebSocketDisconnect):
+            await visitor.send_bytes(b"a page")
+        raise RuntimeError("WebSocket is not connected.")
+
+    async def send(message: dict[str, object]) -> None:
+        if has_left and message["type"] == "websocket.send":
+            raise ConnectionResetError("the browser has left")
+
+    async def receive() -> dict[str, object]:
+        return {"type": "websocket.connect"}
+
+    visit = protection.Frames(app)({"type": "websocket", "headers": []}, receive, send)
+    with ThreadPoolExecutor(1) as thread, nullcontext() if has_left else pytest.raises(RuntimeError):
+        thread.submit(asyncio.run, visit).result()
 
 
 def test_no_visitor_clears_what_the_server_keeps_for_everybody():

@@ -199,6 +199,8 @@ class Frames:
 
     A connection has one file made at a time, which is downloaded then: Streamlit makes those of all visitors in one
     row, and 8 connections that asked for 55 each made another visitor wait 96 s for a table.
+
+    A browser that leaves while it is sent something is no error; Streamlit would write two tracebacks into the log.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -208,7 +210,7 @@ class Frames:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
-        due, delayed, is_large = 0.0, 0, False
+        due, delayed, is_large, has_left = 0.0, 0, False, False
         places = self._addresses.places(scope)
         made = asyncio.Event()
         made.set()
@@ -243,12 +245,21 @@ class Frames:
                     return message
 
         async def send_and_note(message: Message) -> None:
+            nonlocal has_left
             if not made.is_set() and _is_file(message.get("bytes") or b""):
                 made.set()
-            await send(message)
+            try:
+                await send(message)
+            except OSError:
+                has_left = True
+                raise
 
         if scope["type"] == "websocket":
-            await self.app(scope, receive_at_pace, send_and_note)
+            try:
+                await self.app(scope, receive_at_pace, send_and_note)
+            except RuntimeError:
+                if not has_left:
+                    raise
         else:
             await self.app(scope, receive, send)
 
