@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from eiwflow.ui.server import protection, turns
@@ -20,14 +21,14 @@ class Visitor:
     def __init__(self, server: ASGIApp, address: str) -> None:
         self.server, self.address, self.statuses = server, address, list[int]()
 
-    async def ask(self, kind: str = "http") -> None:
+    async def ask(self, kind: str = "http", path: str = "/") -> None:
         async def send(message: Message) -> None:
             self.statuses.append(message.get("status") or message.get("code") or 0)
 
         async def receive() -> Message:
             return {"type": "websocket.connect"} if kind == "websocket" else await asyncio.Future()
 
-        scope = {"type": kind, "method": "GET", "path": "/", "headers": [], "client": (self.address, 1)}
+        scope = {"type": kind, "method": "GET", "path": path, "headers": [], "client": (self.address, 1)}
         await self.server(scope, receive, send)
 
 
@@ -72,6 +73,27 @@ def test_sixty_students_at_one_address_are_all_answered() -> None:
         students = [Visitor(server, "10.0.0.1") for _ in range(60)]
         await asyncio.gather(*(student.ask() for student in students for _ in range(7)))  # six files and a poll
         assert [student.statuses for student in students] == [[200] * 7] * 60
+
+    run(script())
+
+
+@pytest.mark.parametrize("base", ["", "/flows"])
+def test_a_vote_does_not_wait_for_the_pages_of_its_address(monkeypatch: pytest.MonkeyPatch, base: str) -> None:
+    """Of sixty students behind one router the slowest poll took nine seconds while all opened pages."""
+    monkeypatch.setattr(turns, "base_path", lambda: base)
+    order: list[str] = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        order.append(scope["path"])
+        await answer(scope, receive, send)
+
+    async def script() -> None:
+        class_ = Visitor(RequestTurns(note), "10.0.0.1")
+        pages = [f"{base}/static/{number}" for number in range(600)]
+        votes = [f"{base}/_class/vote", f"{base}/_class/state", f"{base}/_class/scene"]
+        await asyncio.gather(*(class_.ask(path=path) for path in [*pages, f"{base}/levels/_class/state", *votes]))
+        assert max(order.index(path) for path in votes) <= 3 * AT_ONCE
+        assert order[-1] == f"{base}/levels/_class/state"
 
     run(script())
 

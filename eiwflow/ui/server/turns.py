@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..access.address import client
+from ..access.address import base_path, client
 
 #: Requests of an address that the server begins in a pass over its connections, and works on at once.
 AT_ONCE = 4
@@ -53,18 +53,21 @@ class RequestTurns:
 
     A request has its place for a pass of that thread over all connections at least. Then it keeps it until its answer
     begins, or until it waits for what its visitor sends.
+
+    Requests of a class have places of their own: a vote of a class behind one router does not wait for its pages.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._addresses = Addresses(AT_ONCE)
+        self._pages, self._class = Addresses(AT_ONCE), Addresses(AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on in its turn."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        places = self._addresses.places(scope)
+        addresses = self._class if scope["path"].startswith(f"{base_path()}/_class/") else self._pages
+        places = addresses.places(scope)
         if places.waiting >= MOST_WAITING:
             await _refuse(scope, receive, send)
             return
