@@ -71,7 +71,8 @@ class Attributes:
         constant: names of attributes that do not vary in one of the two parts. They have neither readings nor
             directions.
         readings: per attribute and level.
-        moves: the directions, by attribute: an array (C_l, H_l, W_l) per level.
+        moves: the directions, by attribute: an array (C_l, H_l, W_l) float32 per level, the change of ε from absent to
+            present, or for a number the change with one unit.
 
     """
 
@@ -125,29 +126,6 @@ def _hex_luma(colours: np.ndarray) -> np.ndarray:
     """Return the grey level (N,) of colours as #rrggbb."""
     known, which = np.unique(colours, return_inverse=True)
     return np.array([LUMA @ [int(pair, 16) for pair in re.findall("..", colour[1:])] for colour in known])[which]
-
-
-def directions(
-    flow: MultiScaleFlow, images: ImageData, seed: int = 0, limit: int = TRAIN_IMAGES
-) -> dict[str, list[np.ndarray]]:
-    """Return the direction of every attribute in ε, level by level.
-
-    Args:
-        flow: of the images' shape.
-        images: a data set with known factors.
-        seed: of the dequantisation.
-        limit: use this many training images, the first ones.
-
-    Returns:
-        attribute -> one array (C_l, H_l, W_l) float32 a level: the change of ε from absent to present, or for a number
-        the change with one unit.
-
-    Raises:
-        DataError: factors are not known, or images are of another shape.
-
-    """
-    values = {name: value[:limit] for name, value in attribute_values(images, "train").items()}
-    return _directions(_latents(flow, images, "train", limit, seed), values)
 
 
 def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, limit: int = TRAIN_IMAGES) -> Attributes:
@@ -204,7 +182,7 @@ def _directions(latents: Sequence[Tensor], values: Mapping[str, np.ndarray]) -> 
     if not values:
         return {}
     centred = np.stack([value - value.mean() for value in values.values()]).astype(np.float64)
-    # An attribute that does not vary has the direction 0.
+    # The direction of an attribute that hardly varies stays finite.
     variances = np.maximum(np.square(centred).sum(axis=1, keepdims=True), 1e-12)
     weights = torch.from_numpy((centred / variances).astype(np.float32))
     slopes = [(weights @ level.flatten(1)).view(-1, *level.shape[1:]).numpy() for level in latents]

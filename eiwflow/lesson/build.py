@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .. import checkpoint, data, project
-from ..analysis.attributes import attribute_values, directions, measure_attributes
+from ..analysis.attributes import attribute_values, measure_attributes
 from ..analysis.record import TrainingRecord, load_record
 from ..analysis.shuffle import RankRiver, rank_river
 from ..data import DataError, ImageData, to_tensor
@@ -174,10 +174,9 @@ def attribute_facts(
 ) -> list[dict[str, Any]]:
     """Return the directions of attributes in every level's latents, and how well each level detects them."""
     measured = measure_attributes(flow, images, limit=limit)
-    moved = directions(flow, images, limit=limit)
     values = attribute_values(images, "train")
     facts = []
-    for name, levels in moved.items():
+    for name, levels in measured.moves.items():
         readings = {reading.level: reading for reading in measured.readings if reading.attribute == name}
         yes_or_no = values[name].dtype == bool
         facts.append(

@@ -53,7 +53,7 @@ def marked() -> ImageData:
 
 
 def test_a_direction_is_the_difference_of_class_means(flow: MultiScaleFlow, marked: ImageData) -> None:
-    found = attributes.directions(flow, marked, seed=3, limit=200)
+    found = attributes.measure_attributes(flow, marked, seed=3, limit=200).moves
     x = dequantise(to_tensor(marked.train[:200]), generator_for(3, "attributes of train"))
     glasses = torch.from_numpy(marked.factors["glasses"].train[:200] != "")
     assert list(found) == FACES
@@ -64,7 +64,7 @@ def test_a_direction_is_the_difference_of_class_means(flow: MultiScaleFlow, mark
 
 
 def test_the_direction_of_a_number_is_its_slope(flow: MultiScaleFlow, marked: ImageData) -> None:
-    found = attributes.directions(flow, marked, limit=200)["skin"]
+    found = attributes.measure_attributes(flow, marked, limit=200).moves["skin"]
     x = dequantise(to_tensor(marked.train[:200]), generator_for(0, "attributes of train"))
     skin = attributes.attribute_values(marked, "train")["skin"][:200]
     noise = flow.encode(x).levels[1].flatten(1).double().numpy()
@@ -88,7 +88,7 @@ def test_a_number_is_predicted_by_the_line_through_the_training_images(flow: Mul
     found = attributes.measure_attributes(flow, marked, seed=3, limit=60)
     assert (found.train_images, found.test_images) == (60, 120)
     assert attributes.measure_attributes(flow, marked, limit=1000).train_images == 400
-    along = attributes.directions(flow, marked, seed=3, limit=60)["skin"][0].ravel()
+    along = found.moves["skin"][0].ravel()
     scores, skins = {}, {}
     for part, pixels in (("train", marked.train[:60]), ("test", marked.test)):
         x = dequantise(to_tensor(pixels), generator_for(3, f"attributes of {part}"))
@@ -175,7 +175,7 @@ def test_readings_that_overflow_are_refused_with_their_level(flow: MultiScaleFlo
 
 def test_images_of_another_size_are_refused(flow: MultiScaleFlow) -> None:
     with pytest.raises(DataError, match="takes images of 3×8×8; attributes need whole images of faces16, 3×16×16"):
-        attributes.directions(flow, load("faces16"))
+        attributes.measure_attributes(flow, load("faces16"))
 
 
 def test_the_command_line_prints_what_json_can_hold(flow: MultiScaleFlow, marked: ImageData, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_command_line_prints_what_json_can_hold(flow: MultiScaleFlow, marked
     found = json.loads(json.dumps(analyse(checkpoint.load(tmp_path / "tiny.safetensors"), few, "attributes")))
     assert found["what"] == "attributes" and found["test_images"] == 40
     assert {row["attribute"] for row in found["readings"]} == set(FACES)
-    expected = attributes.directions(flow, few)
+    expected = attributes.measure_attributes(flow, few).moves
     for name, levels in found["directions"].items():
         for level, (printed, direction) in enumerate(zip(levels, expected[name], strict=True), 1):
             assert np.array(printed) == pytest.approx(direction, abs=1e-5)
