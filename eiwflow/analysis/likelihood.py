@@ -29,11 +29,11 @@ from ..data import (
     DataError,
     ImageData,
     as_picture,
-    fixed_crops,
+    fits,
+    fitted,
     from_picture,
     load,
     load_test,
-    resized,
     to_tensor,
 )
 from ..data.folder import picture_names
@@ -281,21 +281,6 @@ def transformed(own: Group, seed: int = 0) -> list[Group]:
     return [*groups, Group("uniform noise", "transformed", noise(images, seed), None, "bytes drawn uniformly")]
 
 
-def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, str]:
-    """Return images (N, H', W', C') in a flow's shape (C, H, W), laid out (N, H, W, C), and how, as a clause.
-
-    Larger images are cut by fixed-seed crops, smaller images are resized; channels become grey or RGB.
-    """
-    channels, height, width = shape
-    before = "×".join(map(str, images.shape[1:3]))
-    if images.shape[1:] == (height, width, channels):
-        return images, "as they are"
-    if images.shape[3] == channels and images.shape[1] >= height and images.shape[2] >= width:
-        return to_pixels(fixed_crops(to_tensor(images), (height, width))), f"{before} cut to {height}×{width}"
-    recoloured = "" if images.shape[3] == channels else f" and made {'grey' if channels == 1 else 'RGB'}"
-    return resized(images, shape), f"{before} resized to {height}×{width}{recoloured}"
-
-
 def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
     """Return the test images of all other bundled data sets, in a flow's shape."""
     names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
@@ -330,9 +315,22 @@ def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int,
 
 def _of_data_set(data_set: ImageData, shape: tuple[int, int, int], most: int | None) -> Group:
     places = spread(len(data_set.test), most)
-    images, how = fitted(data_set.test[places], shape)
+    images = data_set.test[places]
     sources = None if data_set.test_source is None else np.asarray(data_set.test_source)[places]
-    return Group(data_set.name, "data set", images, sources, f"test images, {how}")
+    how = f"test images, {_how_fitted(images, shape)}"
+    return Group(data_set.name, "data set", to_pixels(fitted(images, shape)), sources, how)
+
+
+def _how_fitted(images: np.ndarray, shape: tuple[int, int, int]) -> str:
+    """Return in a clause how :func:`~eiwflow.data.fitted` makes images (N, H', W', C') of the shape (C, H, W)."""
+    channels, height, width = shape
+    before = "×".join(map(str, images.shape[1:3]))
+    if images.shape[1:] == (height, width, channels):
+        return "as they are"
+    if fits(images, shape):
+        return f"{before} cut to {height}×{width}"
+    recoloured = "" if images.shape[3] == channels else f" and made {'grey' if channels == 1 else 'RGB'}"
+    return f"{before} resized to {height}×{width}{recoloured}"
 
 
 # ---------------------------------------------------------------------- scores

@@ -1,6 +1,6 @@
 """Image data behind one loader: ``load`` by name or path, ``hold_out`` for tuning, crops to train on."""
 
-from .crops import corner_crops, fixed_crops, random_crops, to_tensor
+from .crops import corner_crops, fits, fitted, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData
 from .labels import Labels, labels_of, only_class
@@ -15,6 +15,8 @@ __all__ = [
     "Labels",
     "as_picture",
     "corner_crops",
+    "fits",
+    "fitted",
     "fixed_crops",
     "flips",
     "from_picture",

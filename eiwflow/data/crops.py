@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .images import DataError
+from .picture import resized
 
 if TYPE_CHECKING:
     import torch
@@ -71,6 +72,17 @@ def corner_crops(images: torch.Tensor, size: int | tuple[int, int]) -> torch.Ten
     height, width = images.shape[2] - down, images.shape[3] - across
     corners = [images[:, :, y : y + height, x : x + width] for y in (0, down) for x in (0, across)]
     return torch.stack(corners, dim=1).flatten(0, 1)
+
+
+def fits(images: np.ndarray, shape: tuple[int, int, int]) -> bool:
+    """Return whether images (N, H', W', C') can be cut to the shape (C, H, W)."""
+    channels, height, width = shape
+    return images.shape[3] == channels and images.shape[1] >= height and images.shape[2] >= width
+
+
+def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> torch.Tensor:
+    """Return uint8 images (N, H', W', C') as a tensor (N, C, H, W): cut where they fit, else resized and recoloured."""
+    return fixed_crops(to_tensor(images), shape[1:]) if fits(images, shape) else to_tensor(resized(images, shape))
 
 
 def _room(images: torch.Tensor, size: int | tuple[int, int]) -> tuple[int, int]:

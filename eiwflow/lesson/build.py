@@ -347,7 +347,7 @@ def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> P
             pack.head["before"] = before_training(pack, loaded, source)
         add_grain(pack, source)
     else:
-        pack = build(loaded, _fitted(source, shape), range(8))
+        pack = build(loaded, data.fitted(source.test[:AVERAGED], shape), range(8))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
     if not whole:
         return pack
@@ -358,14 +358,3 @@ def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> P
         "studies": study_facts(project.ASSETS / "studies"),
     }
     return pack
-
-
-def _fitted(source: ImageData, shape: tuple[int, int, int]) -> Tensor:
-    """Return test images (N, C, H, W) of a data set in a flow's shape: cut, or resized and recoloured."""
-    from ..data import fixed_crops, resized
-
-    channels, height, width = shape
-    images = source.test[:AVERAGED]
-    if source.channels == channels and source.size[0] >= height and source.size[1] >= width:
-        return fixed_crops(to_tensor(images), (height, width))
-    return to_tensor(resized(images, shape))

@@ -17,7 +17,7 @@ from eiwflow import checkpoint
 from eiwflow.analysis import intervals, likelihood
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.words import likelihood as words
-from eiwflow.data import DataError, to_tensor
+from eiwflow.data import DataError, ImageData, to_tensor
 from eiwflow.flow import ConfigError, NonFiniteError
 from eiwflow.flow.score import score
 from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info
@@ -223,8 +223,9 @@ def test_bundled_sets_are_fitted_and_say_how():
     assert groups["letters32"].made == "test images, 32×32 cut to 16×16"
     assert all(group.images.shape[1:] == (16, 16, 3) for group in groups.values())
     assert max(len(group.images) for group in groups.values()) == likelihood.IMAGES
-    grey = likelihood.fitted(planes(3, size=8), (1, 16, 16))
-    assert grey[0].shape == (3, 16, 16, 1) and grey[1] == "8×8 resized to 16×16 and made grey"
+    small = ImageData("planes", planes(3, size=8), planes(3, size=8))
+    grey = likelihood._of_data_set(small, (1, 16, 16), most=None)
+    assert grey.images.shape == (3, 16, 16, 1) and grey.made == "test images, 8×8 resized to 16×16 and made grey"
 
 
 def test_images_are_spread_over_the_set():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from eiwflow.data import DataError, corner_crops, fixed_crops, random_crops, to_tensor
+from eiwflow.data import DataError, corner_crops, fitted, fixed_crops, random_crops, resized, to_tensor
 
 from .samples import noise
 
@@ -118,3 +118,13 @@ def test_only_uint8_images_become_tensors() -> None:
         to_tensor(noise(2, 4, 4, 3) / 255)
     with pytest.raises(DataError, match=r"\(4, 4, 3\)"):
         to_tensor(noise(4, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("size", "is_cut"),
+    [((20, 16, 3), True), ((16, 24, 3), True), ((12, 30, 3), False), ((30, 12, 3), False), ((20, 20, 1), False)],
+)
+def test_images_are_cut_to_a_flows_shape_where_they_are_large_enough(size: tuple[int, int, int], is_cut: bool) -> None:
+    images = noise(9, *size)
+    cut = fixed_crops(to_tensor(images), 16) if is_cut else to_tensor(resized(images, (3, 16, 16)))
+    assert torch.equal(fitted(images, (3, 16, 16)), cut)

@@ -26,7 +26,6 @@ from eiwflow.training.recipe import Recipe
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
-from ..training.tiny import planes
 from .test_flow_js import random_flow
 
 AGAIN = "build it again: python benchmarks/pack.py"
@@ -215,14 +214,6 @@ def test_a_lesson_opens_no_checkpoint_that_a_flow_started_from(tmp_path: Path, p
     checkpoint.save(tmp_path / "own.safetensors", random_flow(recipe.flow), info)
     loaded = checkpoint.load(tmp_path / "own.safetensors")
     assert build.before_training(Pack(), loaded, data.load("faces16", download=False)) is None
-
-
-@pytest.mark.parametrize(("size", "is_cut"), [((20, 16), True), ((16, 24), True), ((12, 30), False), ((30, 12), False)])
-def test_pictures_are_cut_to_the_flows_size_where_they_are_large_enough(size: tuple[int, int], is_cut: bool) -> None:
-    images = planes(9, size)
-    found = build._fitted(data.ImageData("planes", images, images), (3, 16, 16))
-    cut = data.fixed_crops(data.to_tensor(images), (16, 16)) if is_cut else data.resized(images, (3, 16, 16))
-    assert found.equal(cut if is_cut else data.to_tensor(cut))
 
 
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:

@@ -73,29 +73,23 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
 
     """
     loaded = data.load(name, multiple=multiple, download=False)
-    remark, (factor, label) = "", of
+    remarks, (factor, label) = [], of
     if factor in loaded.factors:
         loaded = data.only_class(loaded, factor, label)
-        remark = f"Only images whose {factor} is {label}."
+        remarks.append(f"Only images whose {factor} is {label}.")
     elif factor:
-        remark = f"The flow is shown given {factor} {label}; {name} has no {factor}."
-    channels, height, width = shape
-    fits = loaded.channels == channels and loaded.size[0] >= height and loaded.size[1] >= width
-    parts = [loaded.train[:REFERENCE_IMAGES], loaded.test]
-    sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist())
-    note = f"{name}: {loaded.note}." if loaded.note else ""
-    if remark:
-        note = f"{note} {remark}".lstrip()
-    if fits:
-        reference, test = (data.fixed_crops(data.to_tensor(part), (height, width)) for part in parts)
-        return Images(name, reference, test, note, remade=False, sources=sources, factors=loaded.measured)
-    every = slice(None, None, max(1, len(loaded.test) // 500))
-    test_images = loaded.test[every]
-    reference, test = (data.to_tensor(data.resized(part, shape)) for part in (parts[0], test_images))
-    size = f"{channels}×{height}×{width}"
-    remark = f"This flow takes images of {size}: those of {name} were resized and recoloured."
-    own = None if sources is None else sources[every]
-    return Images(name, reference, test, f"{note} {remark}".lstrip(), remade=True, sources=own)
+        remarks.append(f"The flow is shown given {factor} {label}; {name} has no {factor}.")
+    if loaded.note:
+        remarks.insert(0, f"{name}: {loaded.note}.")
+    fits = data.fits(loaded.test, shape)
+    if not fits:
+        size = "×".join(map(str, shape))
+        remarks.append(f"This flow takes images of {size}: those of {name} were resized and recoloured.")
+    every = slice(None) if fits else slice(None, None, max(1, len(loaded.test) // 500))
+    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test[every]))
+    sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source)[every].tolist())
+    factors = loaded.measured if fits else {}
+    return Images(name, reference, test, " ".join(remarks), remade=not fits, sources=sources, factors=factors)
 
 
 def forget() -> None:
