@@ -108,6 +108,7 @@ class Stage {
     const { head } = this.pack,
       { home } = this.options;
     this.count = el("b", {});
+    this.lesson = el("span", { className: head.note ? "" : "wide" });
     this.dots = el("div", { className: "dots", role: "img" });
     this.status = el("button", {
       type: "button",
@@ -135,19 +136,7 @@ class Stage {
     this.stage = el(
       "section",
       { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
-      el(
-        "header",
-        {},
-        el(
-          "span",
-          {},
-          this.count,
-          el("span", { className: head.note ? "" : "wide" }, head.note ?? "Multi-scale flows in ten minutes"),
-        ),
-        this.status,
-        this.dots,
-        this.menu,
-      ),
+      el("header", {}, el("span", {}, this.count, this.lesson), this.status, this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence),
       this.host,
       this.notes,
@@ -171,7 +160,9 @@ class Stage {
     this.fillThumbs();
   }
 
+  /** Name the lesson in its header, and list its scenes in the menu. */
   fillMenu(head) {
+    this.lesson.textContent = head.note ?? `Multi-scale flows${this.takesTenMinutes ? " in ten minutes" : ""}`;
     const list = this.menu.lastChild;
     list.replaceChildren();
     const item = (text, act) => list.append(el("button", { type: "button", onclick: act }, text));
@@ -406,6 +397,10 @@ class Stage {
     return this.possible.filter((scene) => TEN.includes(scene.number));
   }
 
+  get takesTenMinutes() {
+    return String(this.scenes.map((one) => one.number)) === String(this.inTenMinutes.map((one) => one.number));
+  }
+
   /** Show some of the scenes only, from one of them on: the present one, or the next one that is among them. */
   showOnly(scenes, from = this.scene) {
     const at = Math.max(
@@ -454,10 +449,7 @@ class Stage {
     put("image", image.number === OWN ? "" : String(image.number));
     put("photo", image.number === OWN ? image.key : "");
     if (this.scenes === this.possible) url.searchParams.delete("scenes");
-    put(
-      "minutes",
-      this.scenes.map((one) => one.number).join() === this.inTenMinutes.map((one) => one.number).join() ? "10" : "",
-    );
+    put("minutes", this.takesTenMinutes ? "10" : "");
     put("choice", this.choice);
     try {
       history.replaceState(history.state, "", url);

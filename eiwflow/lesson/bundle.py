@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import project
 
 ASSETS = project.ASSETS / "lesson"
-TITLE = "Multi-scale flows in ten minutes"
+TITLE = "Multi-scale flows"
 
 _IMPORT = re.compile(r'^import \{\s*([^}]+?),?\s*\} from "(\.[^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|function|class|async function) (\w+))", re.MULTILINE)

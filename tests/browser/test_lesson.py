@@ -643,6 +643,7 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
     page.locator(".menu summary").click()
     page.get_by_role("button", name="Ten minutes").click()
     page.locator(".stage header b", has_text="1 of 7").wait_for()
+    assert page.locator(".stage header .wide").first.inner_text() == "Multi-scale flows in ten minutes"
     seen = []
     while not page.get_by_role("button", name="Next →").is_disabled():
         seen.append(int(re.findall(r"scene=(\d+)", page.url)[0]))
@@ -653,6 +654,7 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
     page.locator(".menu summary").click()
     page.get_by_role("button", name="All scenes").click()
     page.locator(".stage header b", has_text="14 of 14").wait_for()
+    assert page.locator(".stage header .wide").first.inner_text() == "Multi-scale flows"
     assert "minutes=" not in page.url
 
 

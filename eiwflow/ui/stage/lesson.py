@@ -28,7 +28,7 @@ from ..sources import checkpoints, missing
 from ..sources.results import results
 from . import first_scene
 
-TITLE = "The lesson: multi-scale flows in ten minutes"
+TITLE = "The lesson: multi-scale flows"
 #: The link to the questions, on the last scene of the bundled lesson.
 HOMEWORK = {"scene": "15", "choice": "homework"}
 #: Most characters of a photo from the stage: a PNG of 512×512 pixels in base64 has at most 1.4 million.
