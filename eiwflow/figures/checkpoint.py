@@ -139,7 +139,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 # ---------------------------------------------------------------------- where the parameters are
 
 
-def parameters(made: Anatomy, height: int = 300) -> go.Figure:
+def parameters(made: Anatomy) -> go.Figure:
     """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
     figure, names = go.Figure(), [SHORT.get(part, name) for part, name in PARTS.items()]
     for level, pattern in zip(made.levels, PATTERNS, strict=False):
@@ -167,14 +167,10 @@ def parameters(made: Anatomy, height: int = 300) -> go.Figure:
         hoverinfo="skip",
     )
     figure.update_layout(
-        **layout(height, **_LEGEND),
+        **layout(300, **_LEGEND),
         barmode="stack",
         bargap=0.35,
-        xaxis={
-            "range": [0, 1.55 * max(totals)],
-            "title": {"text": "parameters", "standoff": 6},
-            "nticks": 5,
-        },
+        xaxis={"range": [0, 1.55 * max(totals)], "title": {"text": "parameters", "standoff": 6}, "nticks": 5},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
     return figure
@@ -183,7 +179,7 @@ def parameters(made: Anatomy, height: int = 300) -> go.Figure:
 # ---------------------------------------------------------------------- conditioning
 
 
-def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure:
+def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
     """Return the smallest and largest factor by which each step stretches: its convolution, and its coupling on images.
 
     On an axis of powers the length of a line is a condition number.
@@ -210,7 +206,7 @@ def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure
     figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
     at, every = np.concatenate(places), -(-len(labels) // LABELS)
     figure.update_layout(
-        **layout(height, **_LEGEND),
+        **layout(330, **_LEGEND),
         xaxis={
             "range": [-0.7, at[-1] + 0.7],
             "tickvals": at[::every].tolist(),
@@ -218,12 +214,7 @@ def conditioning(made: Anatomy, seen: Inversion, height: int = 330) -> go.Figure
             "tickangle": 0,
             "title": {"text": "step", "standoff": 6},
         },
-        yaxis={
-            "type": "log",
-            "range": [low, high],
-            **_factors(low, high),
-            "title": {"text": "stretched by"},
-        },
+        yaxis={"type": "log", "range": [low, high], **_factors(low, high), "title": {"text": "stretched by"}},
     )
     return figure
 
@@ -268,7 +259,7 @@ def _factors(low: float, high: float) -> dict[str, Any]:
 # ---------------------------------------------------------------------- the training
 
 
-def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
+def training(curve: TrainingCurve) -> go.Figure:
     """Return bits/dim by step: of the batches faint, smoothed bold, of averaged parameters on test images as marks."""
     figure = go.Figure()
     shared = {"x": curve.steps.tolist(), "mode": "lines"}
@@ -295,16 +286,9 @@ def training(curve: TrainingCurve, height: int = 320) -> go.Figure:
         name="averaged parameters, on test images",
         hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged parameters, on test images</extra>",
     )
-    return figure.update_layout(**layout(height, **_LEGEND), xaxis=_steps(curve), yaxis=_y("bits/dim"))
-
-
-def _steps(curve: TrainingCurve) -> dict[str, Any]:
-    return {
-        "range": [-0.01 * curve.steps[-1], 1.01 * curve.steps[-1]],
-        "title": {"text": "training step", "standoff": 6},
-        "nticks": 6,
-    }
-
-
-def _y(title: str) -> dict[str, Any]:
-    return {"title": {"text": title}}
+    last = curve.steps[-1]
+    return figure.update_layout(
+        **layout(320, **_LEGEND),
+        xaxis={"range": [-0.01 * last, 1.01 * last], "title": {"text": "training step", "standoff": 6}, "nticks": 6},
+        yaxis={"title": {"text": "bits/dim"}},
+    )

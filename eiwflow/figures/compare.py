@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import signed
 from . import palette, steps
-from .kit import layout, legend_room
+from .kit import intervals, layout, legend_room
 
 if TYPE_CHECKING:
     from ..study.arms import ArmCurve
@@ -46,19 +46,14 @@ _LETTER = 6.1
 
 
 def span(effects: Iterable[Effect]) -> tuple[float, float]:
-    """Return a range of bits/dim that holds 0, every seed's lead and every interval: an axis that charts share."""
+    """Return a range of bits/dim that holds 0, every seed's lead and every interval."""
     ends = [0.0, *(value for effect in effects for value in (*-effect.values, *effect.lead_interval))]
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     room = 0.06 * (high - low) or 0.01
     return low - room, high + room
 
 
-def forest(
-    effects: Sequence[Effect],
-    names: Sequence[str],
-    title: str,
-    limits: tuple[float, float] | None = None,
-) -> go.Figure:
+def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Figure:
     """Return leads in rows: every seed a small mark, the mean a large one with its 95 % interval.
 
     Right of 0 the first arm of an effect's name needs fewer bits.
@@ -67,7 +62,6 @@ def forest(
         effects: whose leads are drawn, in bits/dim, from top to bottom.
         names: of the rows.
         title: of the axis.
-        limits: of the axis, where another chart shares it.
 
     """
     figure = go.Figure()
@@ -92,15 +86,7 @@ def forest(
         figure.add_scatter(
             x=[round(effect.lead, 5) for _, effect in of_claim],
             y=[row - 0.1 for row, _ in of_claim],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [_length(effect.mean - effect.low) for _, effect in of_claim],
-                "arrayminus": [_length(effect.high - effect.mean) for _, effect in of_claim],
-                "color": colour,
-                "thickness": 2.5,
-                "width": 6,
-            },
+            error_x=intervals([effect for _, effect in of_claim], colour, thickness=2.5),
             text=[effect.in_words() for _, effect in of_claim],
             mode="markers",
             marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
@@ -116,10 +102,7 @@ def forest(
     above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
     figure.update_layout(
         **layout(above + below + _ROW * len(effects), above, below, left=_LETTER * longest),
-        xaxis={
-            "range": list(limits or span(effects)),
-            "title": {"text": "<br>".join(lines)},
-        },
+        xaxis={"range": list(span(effects)), "title": {"text": "<br>".join(lines)}},
         yaxis={
             "range": [len(effects) - 0.4, -0.6],
             "tickvals": list(rows),
@@ -130,10 +113,6 @@ def forest(
         },
     )
     return figure
-
-
-def _length(value: float) -> float | None:
-    return round(value, 5) if np.isfinite(value) else None
 
 
 # ---------------------------------------------------------------------- in lock-step

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ..analysis.words import coupling_weights as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import LEFT, NOTHING, layout, legend_room
+from .kit import five_digits, layout, legend_room
 from .pixels import appearance, data_uri, row
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     figure.update_layout(
         layout((size + 12) * len(levels) + 66, 4, 58, left=56),
         xaxis={
-            "range": [0.5, steps + 0.5], "dtick": 1, "showgrid": False, "zeroline": False, "fixedrange": True,
-            "title": {"text": "step", "standoff": 10},
+            "range": [0.5, steps + 0.5], "dtick": 1, "fixedrange": True, "title": {"text": "step", "standoff": 10},
         },
         yaxis={
-            "range": [levels[-1] + 0.55, levels[0] - 0.55], "tickvals": levels, "showgrid": False, "zeroline": False,
+            "range": [levels[-1] + 0.55, levels[0] - 0.55], "tickvals": levels, "showgrid": False,
             "fixedrange": True, "title": {"text": "level", "standoff": 4},
         },
     )  # fmt: skip
@@ -110,7 +109,7 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
     kinds = [words.channel(number, len(maps.read), len(difference)) for number in range(len(difference))]
     figure.add_bar(
         x=at.tolist(),
-        y=_round(difference),
+        y=five_digits(difference),
         marker={"color": palette.SUBJECT, "line": {"width": 0}},
         name="this picture",
         text=[
@@ -125,14 +124,14 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
         y=[0] * len(at),
         mode="markers",
         marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
-        error_y={"array": _round(spread), "color": palette.REFERENCE, "thickness": 2, "width": 4},
+        error_y={"array": five_digits(spread), "color": palette.REFERENCE, "thickness": 2, "width": 4},
         name=f"±1 sd over {weights.images.count} test images",
         hoverinfo="skip",
     )
     if before is not None:
         figure.add_scatter(
             x=at.tolist(),
-            y=_round(before.difference(place)),
+            y=five_digits(before.difference(place)),
             mode="markers",
             marker={"size": 9, "symbol": "line-ew-open", "color": palette.ARMS[3], "line": {"width": 3}},
             name="before the change",
@@ -140,17 +139,16 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
         )
     end = float(at[-1])
     figure.update_layout(
-        layout(390, legend_room(1) + 22, 100, left=LEFT, right=NOTHING),
+        layout(390, legend_room(1) + 22, 100),
         barmode="overlay",
         bargap=0.25,
         images=_images(groups),
         xaxis={
-            "range": [-0.7, end + 0.7], "showgrid": False, "zeroline": False, "fixedrange": True, "tickvals": [],
+            "range": [-0.7, end + 0.7], "fixedrange": True, "tickvals": [],
             "title": {"text": "maps of these channels, each ±3 standard deviations", "standoff": 52},
         },
         yaxis={
-            "range": [-span, span], "zeroline": False, "gridcolor": palette.AXIS, "fixedrange": True,
-            "title": {"text": "ω minus its average"}, "nticks": 6,
+            "range": [-span, span], "fixedrange": True, "title": {"text": "ω minus its average"}, "nticks": 6,
         },
     )  # fmt: skip
     figure.layout.legend.y = 1.1
@@ -171,7 +169,7 @@ def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
     return float(1.1 * max(0.25, *(np.abs(each).max() for each in values)))
 
 
-def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
+def factors(readings: Sequence[FactorReading]) -> go.Figure:
     """Return R² of every factor by level, with 95 % intervals."""
     figure = go.Figure()
     names = list(dict.fromkeys(row.factor for row in readings))
@@ -181,12 +179,12 @@ def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
         shift = 0.08 * (number - (len(names) - 1) / 2)
         figure.add_scatter(
             x=[row.level + shift for row in rows],
-            y=_round([row.value for row in rows]),
+            y=five_digits([row.value for row in rows]),
             mode="markers",
             marker={"size": 12, "color": colour, "symbol": symbol},
             error_y={
-                "array": _round([row.high - row.value for row in rows]),
-                "arrayminus": _round([row.value - row.low for row in rows]),
+                "array": five_digits([row.high - row.value for row in rows]),
+                "arrayminus": five_digits([row.value - row.low for row in rows]),
                 "thickness": 2,
                 "width": 5,
             },
@@ -195,13 +193,14 @@ def factors(readings: Sequence[FactorReading], height: int = 300) -> go.Figure:
         )
     low = min(0.0, *(row.low for row in readings))
     figure.update_layout(
-        layout(height, legend_room(1)),
+        layout(300, legend_room(1)),
         xaxis={
-            "range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "showgrid": False, "zeroline": False,
+            "range": [levels[0] - 0.5, levels[-1] + 0.5],
+            "tickvals": levels,
             "title": {"text": "weights of level"},
         },
         yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1: perfect, 0: none)"}, "zeroline": True},
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -237,7 +236,3 @@ def _grey(values: np.ndarray) -> np.ndarray:
     grey = (127.5 + 127.5 * np.clip(standard / GREY_RANGE, -1, 1)).round().astype(np.uint8)
     times = max(1, MAP_SIDE // max(values.shape))
     return grey.repeat(times, axis=0).repeat(times, axis=1)
-
-
-def _round(values: np.ndarray | Sequence[float]) -> list[float]:
-    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]

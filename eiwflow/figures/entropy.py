@@ -126,10 +126,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
             "tickangle": 0,
             "tickfont": {"size": 11},
         },
-        yaxis={
-            "range": [low, high],
-            "title": {"text": AXES[measured].title},
-        },
+        yaxis={"range": [low, high], "title": {"text": AXES[measured].title}},
     )
     return figure
 
@@ -259,14 +256,8 @@ def _is_nan(mean: Estimate) -> bool:
 # ---------------------------------------------------------------------- the account
 
 
-def account(result: Account, limits: tuple[float, float] | None = None) -> go.Figure:
-    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε).
-
-    Arguments:
-        result: the account.
-        limits: of the axis, :func:`account_span` of all accounts that share it.
-
-    """
+def account(result: Account) -> go.Figure:
+    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε)."""
     lines = [
         ("−log p(x)", "absolute", result.coded),
         *((f"{posting.level} · {posting.part}", "relative", posting.nats) for posting in result.postings),
@@ -294,7 +285,7 @@ def account(result: Account, limits: tuple[float, float] | None = None) -> go.Fi
     figure.update_layout(
         **_around(25 * len(lines), NOTHING, 97, left=160),
         xaxis={
-            "range": list(limits or account_span([result])),
+            "range": _account_range(result),
             "title": {
                 "text": f"nats/dim, mean over {result.images} test images<br>{AXES['marginal'].name}<br>"
                 f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
@@ -307,12 +298,11 @@ def account(result: Account, limits: tuple[float, float] | None = None) -> go.Fi
     return figure
 
 
-def account_span(results: Iterable[Account]) -> tuple[float, float]:
-    """Return the range of these accounts' bars and the figures beside them."""
-    running = [np.cumsum([result.coded, *(posting.nats for posting in result.postings)]) for result in results]
-    values = np.concatenate([[0.0], *running])
+def _account_range(result: Account) -> list[float]:
+    """Return the range of the bars and the figures beside them."""
+    values = np.array([0.0, *np.cumsum([result.coded, *(posting.nats for posting in result.postings)])])
     room = 0.24 * float(np.ptp(values))
-    return float(values.min()) - room, float(values.max()) + room
+    return [float(values.min()) - room, float(values.max()) + room]
 
 
 # ---------------------------------------------------------------------- growth over training
@@ -365,10 +355,7 @@ def growth(
     figure.update_layout(
         **_around(202, NOTHING, 98),
         xaxis=steps.axis(shared, margin, margin, ticks=6),
-        yaxis={
-            "range": list(ends),
-            "title": {"text": AXES[measured].title},
-        },
+        yaxis={"range": list(ends), "title": {"text": AXES[measured].title}},
     )
     return figure
 

@@ -6,13 +6,16 @@ margins here avoid that, except for large letters or on a narrow screen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import palette
+
+if TYPE_CHECKING:
+    from ..study.statistics import Effect
 
 #: The smallest letters of a chart, in pixels.
 LETTERS = 14
@@ -81,6 +84,29 @@ def limits(values: Iterable[ArrayLike], below: float = 0.06, above: float = 0.06
     low, high = float(together.min()), float(together.max())
     room = (high - low) or 1.0
     return low - below * room, high + above * room
+
+
+def intervals(effects: Sequence[Effect], colour: str, thickness: float = 2, width: int = 6) -> dict[str, Any]:
+    """Return the 95 % intervals of leads as error bars, of no length where there is one seed."""
+    ends = [(effect.lead, *effect.lead_interval) for effect in effects]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [_length(high - lead) for lead, _, high in ends],
+        "arrayminus": [_length(lead - low) for lead, low, _ in ends],
+        "color": colour,
+        "thickness": thickness,
+        "width": width,
+    }
+
+
+def _length(value: float) -> float | None:
+    return round(value, 5) if np.isfinite(value) else None
+
+
+def five_digits(values: ArrayLike) -> list[float]:
+    """Return numbers with five digits, to keep figures small."""
+    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]
 
 
 def finished(figure: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import signed
 from . import palette
-from .kit import layout, legend_room
+from .kit import intervals, layout, legend_room
 
 if TYPE_CHECKING:
     from ..study.ladder import Rung
@@ -74,22 +74,13 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
         of_claim = [(rung, rung.step) for rung in above if rung.step is not None and rung.step.claim == claim]
         if not of_claim:
             continue
-        lows, highs = zip(*(step.lead_interval for _, step in of_claim), strict=True)
         figure.add_bar(
             orientation="h",
             base=[round(start[rung.name], 5) for rung, _ in of_claim],
             x=[round(step.lead, 5) for _, step in of_claim],
             y=[row[rung.name] for rung, _ in of_claim],
             width=0.5,
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [_length(high - step.lead) for high, (_, step) in zip(highs, of_claim, strict=True)],
-                "arrayminus": [_length(step.lead - low) for low, (_, step) in zip(lows, of_claim, strict=True)],
-                "color": palette.LETTERS,
-                "thickness": 2,
-                "width": 6,
-            },
+            error_x=intervals([step for _, step in of_claim], palette.LETTERS),
             marker={"color": colour if filled else "rgba(0, 0, 0, 0)", "line": {"color": colour, "width": 2}},
             text=[f"{rung.name}: {step.in_words()} {rung.detail}" for rung, step in of_claim],
             textposition="none",
@@ -105,19 +96,12 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
     figure.update_layout(
         **layout(legend_room() + 70 + _ROW * len(rungs), legend_room(), 70, left=_LETTER * longest),
         bargap=0.4,
-        xaxis={
-            "range": [min(ends) - room, max(ends) + room],
-            "title": {"text": "bits/dim saved"},
-            "nticks": 5,
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
-        },
+        xaxis={"range": [min(ends) - room, max(ends) + room], "title": {"text": "bits/dim saved"}, "nticks": 5},
         yaxis={
             "range": [-0.6, len(rungs) - 0.4],
             "tickvals": list(range(len(rungs))),
             "ticktext": labels,
             "showgrid": False,
-            "zeroline": False,
         },
     )
     return figure
@@ -149,15 +133,7 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
         figure.add_scatter(
             x=[round(places[lead.study], 2) for lead in of_set],
             y=[round(lead.effect.lead, 5) for lead in of_set],
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [_length(lead.effect.lead_interval[1] - lead.effect.lead) for lead in of_set],
-                "arrayminus": [_length(lead.effect.lead - lead.effect.lead_interval[0]) for lead in of_set],
-                "color": colour,
-                "thickness": 2,
-                "width": 5,
-            },
+            error_y=intervals([lead.effect for lead in of_set], colour, width=5),
             mode="markers",
             marker={"color": colour, "symbol": symbol + "-open" * larger, "size": 11, "line": {"width": 2 * larger}},
             text=[f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}" for lead in of_set],
@@ -175,14 +151,10 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
             "tickvals": lengths,
             "ticktext": [f"{steps:,}" for steps in lengths],
             "title": {"text": "training steps"},
-            "showgrid": False,
-            "zeroline": False,
         },
         yaxis={
             "range": [min(ends) - room, max(ends) + room],
             "title": {"text": "lead over Glow’s half<br>(bits/dim)"},
-            "gridcolor": palette.AXIS,
-            "zeroline": False,
         },
     )
     return figure
@@ -192,7 +164,3 @@ def _label(rung: Rung) -> str:
     """Return the label of a rung: its name and, above the lowest, its saving."""
     name = rung.name.replace(" + ", "<br>+ ")
     return f"<b>{name}</b>" + ("" if rung.step is None else f"<br>{signed(rung.step.lead, 3)} ({rung.step.lead_range})")
-
-
-def _length(value: float) -> float | None:
-    return round(value, 5) if np.isfinite(value) else None

@@ -89,12 +89,8 @@ def strip(passage: Passage) -> str:
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
         stations.append(_station(passage, level, parts, column + 1))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
-    sizes = {
-        "across": width * (1 + channels),
-        "down": width * channels,
-        "rows": 2 * height,
-        "gaps": len(passage.levels),
-    }
+    across, down = width * (1 + channels), width * channels
+    sizes = {"across": across, "down": down, "rows": 2 * height, "gaps": len(passage.levels)}
     style = "; ".join(f"--{name}: {size}" for name, size in sizes.items())
     return (
         f'<div class="eiw-frame"><div class="eiw-strip{layout}" style="{style}">'
@@ -248,28 +244,10 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), bits)
     low = low if floor is None else min(low, floor)
     margin = 0.16 * (high - low)
-    names = [
-        {
-            "x": last + 0.5,
-            "y": bits,
-            "text": f"{raw(bits)}: {counted(bits, 'bit')}",
-            "xanchor": "right",
-            "yanchor": "bottom",
-        },
-        *(
-            []
-            if floor is None
-            else [
-                {
-                    "x": -0.5,
-                    "y": floor,
-                    "text": f"{GRAIN}: {floor:.2f}",
-                    "xanchor": "left",
-                    "yanchor": "top",
-                }
-            ]
-        ),
-    ]
+    coded = f"{raw(bits)}: {counted(bits, 'bit')}"
+    names = [{"x": last + 0.5, "y": bits, "text": coded, "xanchor": "right", "yanchor": "bottom"}]
+    if floor is not None:
+        names.append({"x": -0.5, "y": floor, "text": f"{GRAIN}: {floor:.2f}", "xanchor": "left", "yanchor": "top"})
     figure.update_layout(
         layout(370, legend_room(), below=BELOW + 4),
         legend_traceorder="reversed",
@@ -277,18 +255,11 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
         shapes=[_across(name["y"]) for name in names],
         xaxis={
             "tickvals": list(range(last + 1)),
-            "ticktext": [
-                "no level",
-                *(f"level {level}" for level in range(1, last)),
-                f"level {last}:<br>the flow",
-            ],
+            "ticktext": ["no level", *(f"level {level}" for level in range(1, last)), f"level {last}:<br>the flow"],
             "range": [-0.6, last + 0.6],
             "title": {"text": "stopped after", "standoff": 8},
         },
-        yaxis={
-            "range": [low - margin, high + margin],
-            "title": {"text": "bits/dim"},
-        },
+        yaxis={"range": [low - margin, high + margin], "title": {"text": "bits/dim"}},
     )
     return figure
 

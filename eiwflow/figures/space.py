@@ -38,18 +38,18 @@ def rows(interpolation: Interpolation) -> np.ndarray:
     return np.concatenate([interpolation.together[None], interpolation.alone])
 
 
-def strips(interpolation: Interpolation, *, alone: bool = True) -> str:
-    """Return a film strip a row as HTML, from A on the left to t = 1 on the right; without ``alone`` the first row."""
+def strips(interpolation: Interpolation) -> str:
+    """Return a film strip a row as HTML, from A on the left to t = 1 on the right."""
     frames = len(interpolation.t)
     strips = [
         _strip(name, f"{appearance(images[0])}; at the end {appearance(images[-1])}", data_uri(montage(images, frames)))
         for name, images in zip(row_names(interpolation), rows(interpolation), strict=True)
-    ][: None if alone else 1]
+    ]
     ends = (
         '<div style="display: flex; flex-wrap: wrap; gap: 0 12px"><span style="flex: 0 0 8.5rem"></span>'
         '<span style="flex: 1 1 19rem; display: flex; justify-content: space-between">'
         "<span>A, t = 0</span><span>t = ½</span>"
-        f"<span>t = 1: B{', in the first row' if alone else ''}</span></span></div>"
+        "<span>t = 1: B, in the first row</span></span></div>"
     )
     return f'<div style="display: grid; gap: 8px">{"".join(strips)}{ends}</div>'
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import HALVES, LEFT, layout, legend_room, limits
+from .kit import HALVES, LEFT, five_digits, layout, legend_room, limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def bars(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.F
         y=[0] * len(values),
         mode="markers",
         marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
-        error_y={"array": _round(weights.std), "color": palette.REFERENCE, "thickness": 2, "width": 5},
+        error_y={"array": five_digits(weights.std), "color": palette.REFERENCE, "thickness": 2, "width": 5},
         name=f"±1 sd over {weights.count} images",
         hoverinfo="skip",
     )
@@ -59,7 +59,7 @@ def bars(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go.F
     ticks = {np.log(factor): text for factor, text in FACTORS.items() if abs(np.log(factor)) <= span}
     figure.update_yaxes(
         range=[-span, span],
-        tickvals=_round(np.array(list(ticks))),
+        tickvals=five_digits(np.array(list(ticks))),
         ticktext=[f"{text}<br>{signed(value, 2)}" if value else f"{text}<br>0" for value, text in ticks.items()],
     )
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
@@ -79,10 +79,15 @@ def slopes(weights: ChannelWeights, beside: Iterable[ChannelWeights] = ()) -> go
         slope, low, high = result.slope[here], result.slope_low[here], result.slope_high[here]
         figure.add_scatter(
             x=np.flatnonzero(here).tolist(),
-            y=_round(slope),
+            y=five_digits(slope),
             mode="markers",
             marker={"size": 9, "color": half.colour, "symbol": half.symbol},
-            error_y={"array": _round(high - slope), "arrayminus": _round(slope - low), "thickness": 2, "width": 4},
+            error_y={
+                "array": five_digits(high - slope),
+                "arrayminus": five_digits(slope - low),
+                "thickness": 2,
+                "width": 4,
+            },
             name=HALVES[part].name,
             text=[
                 f"{_name(weights.order, position)}<br>slope {fixed(result.slope[position], 2)} "
@@ -136,7 +141,7 @@ def _bar(parts: Sequence[str], part: str, values: np.ndarray, hover: Sequence[st
     half = HALVES[part]
     return {
         "x": here,
-        "y": _round(np.asarray(values)[here]),
+        "y": five_digits(np.asarray(values)[here]),
         "marker": {"color": half.colour, "pattern": half.pattern, "line": {"width": 0}},
         "text": [hover[position] for position in here],
         "textposition": "none",
@@ -146,7 +151,3 @@ def _bar(parts: Sequence[str], part: str, values: np.ndarray, hover: Sequence[st
 
 def _name(order: Sequence[int], position: int) -> str:
     return f"channel {order[position]}, place {position + 1} of {len(order)}"
-
-
-def _round(values: np.ndarray | Sequence[float]) -> list[float]:
-    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]

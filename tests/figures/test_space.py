@@ -48,11 +48,6 @@ def test_a_strip_a_row_names_the_level_and_its_share_of_the_numbers() -> None:
     assert [np.array(strip)[0, ::6, 0].tolist() for strip in strips] == [[0, 50, 100], [0, 25, 50], [0, 10, 20]]
 
 
-def test_first_strip_may_stand_without_its_answer() -> None:
-    html = figures.strips(interpolation(), alone=False)
-    assert html.count("<img") == 1 and "all levels" in html and "level 1 alone" not in html
-
-
 def test_rows_begin_with_all_levels() -> None:
     rows = figures.rows(interpolation())
     assert rows.shape == (3, 3, 4, 6, 3) and rows[:, -1, 0, 0, 0].tolist() == [100, 50, 20]
