@@ -11,8 +11,5 @@ else:
     # The server imports this file as it starts, and runs it for every visitor.
     lifespan.check_settings()
     app = st.App(
-        __file__,
-        lifespan=lifespan.while_the_server_runs,
-        middleware=protection.middleware(),
-        routes=routes.routes(),
+        __file__, lifespan=lifespan.while_the_server_runs, middleware=protection.middleware(), routes=routes.routes()
     )

@@ -55,12 +55,7 @@ if (more := ui.more_evidence()).open:
             ui.table(result.level_table())
             ui.caveat(words.LEVELS_CAVEAT)
         ui.exports(
-            page,
-            tables={
-                "groups": result.group_table(),
-                "auroc": result.auroc_table(),
-                "levels": result.level_table(),
-            },
+            page, tables={"groups": result.group_table(), "auroc": result.auroc_table(), "levels": result.level_table()}
         )
         ui.reproduce(
             page,

@@ -48,10 +48,7 @@ with ui.errors_as_sentences():
             st.markdown(
                 "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
             )
-            ui.exports(
-                page,
-                tables={"levels": rows, "channels": way.channel_table()},
-            )
+            ui.exports(page, tables={"levels": rows, "channels": way.channel_table()})
             ui.reproduce(
                 page,
                 f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "

@@ -124,6 +124,5 @@ if (more := ui.more_evidence()).open:
     ui.reproduce(page, *lines)
 
 ui.closing(
-    page,
-    "The permutation is the same for every image, but loudness is not. Next: weights, which respond to it.",
+    page, "The permutation is the same for every image, but loudness is not. Next: weights, which respond to it."
 )

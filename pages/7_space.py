@@ -112,10 +112,7 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
     way = cache.measure(view, other=b, path=path, frames=ALONE).interpolation
     ui.table(readable(way.table(), {"share_of_numbers": "share of values"}))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
-    ui.exports(
-        view,
-        tables={"moved": way.table(), "norms": way.norms.table()},
-    )
+    ui.exports(view, tables={"moved": way.table(), "norms": way.norms.table()})
     ui.offer(
         view,
         {

@@ -9,13 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..compression import CompressionError
-from ..compression.archive import (
-    Picture,
-    Summary,
-    compress,
-    flow_digest,
-    lossless_sizes,
-)
+from ..compression.archive import Picture, Summary, compress, flow_digest, lossless_sizes
 from ..data import DataError
 from ..data.picture import on_white, upright
 from ..flow import MultiScaleFlow

@@ -261,11 +261,7 @@ class Survey:
 
 
 def survey(
-    flow: MultiScaleFlow,
-    images: Tensor,
-    seed: int = 0,
-    draws: int = DRAWS,
-    sources: tuple[int, ...] | None = None,
+    flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRAWS, sources: tuple[int, ...] | None = None
 ) -> Survey:
     """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed.
 

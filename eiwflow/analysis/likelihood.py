@@ -24,18 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from ..data import (
-    DATASETS,
-    DataError,
-    ImageData,
-    as_picture,
-    fits,
-    fitted,
-    from_picture,
-    load,
-    load_test,
-    to_tensor,
-)
+from ..data import DATASETS, DataError, ImageData, as_picture, fits, fitted, from_picture, load, load_test, to_tensor
 from ..data.folder import picture_names
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
@@ -490,11 +479,5 @@ def likelihood(
     every = [*transformed(own_group, seed), *others(data, shape, most), *(also(path, shape, most) for path in extra)]
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
-    alone = Likelihood(
-        data=data,
-        photographs=intervals.photographs(_listed(known)),
-        own=own,
-        groups=(),
-        seed=seed,
-    )
+    alone = Likelihood(data=data, photographs=intervals.photographs(_listed(known)), own=own, groups=(), seed=seed)
     return beside(flow, alone, every)

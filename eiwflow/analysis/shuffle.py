@@ -344,12 +344,7 @@ class ShuffleReport(_Split):
 
 
 def shuffle_report(
-    trace: Trace,
-    level: int,
-    rule: str,
-    record: TrainingRecord | None = None,
-    image: Trace | None = None,
-    seed: int = 0,
+    trace: Trace, level: int, rule: str, record: TrainingRecord | None = None, image: Trace | None = None, seed: int = 0
 ) -> ShuffleReport:
     """Measure the effects of the permutation of a level.
 

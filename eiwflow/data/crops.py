@@ -23,11 +23,7 @@ def to_tensor(images: np.ndarray) -> torch.Tensor:
 
 
 def random_crops(
-    images: torch.Tensor,
-    size: int | tuple[int, int],
-    generator: torch.Generator,
-    of: int | None = None,
-    first: int = 0,
+    images: torch.Tensor, size: int | tuple[int, int], generator: torch.Generator, of: int | None = None, first: int = 0
 ) -> torch.Tensor:
     """Return one crop (N, C, h, w) of every image (N, C, H, W), each at a place drawn by the generator.
 

@@ -26,10 +26,7 @@ MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
 #: Most source names that are read, and bytes of arrays beside the images.
 MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
 HEADER_BYTES = 16_384
-HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 #: Pictures compress a few times, one-coloured pictures some dozens: a large array that exceeds this is a bomb.
 MAX_EXPANSION, MAX_SMALL_BYTES = 100, 64 * 1024**2
 # The methods that numpy writes. With other methods, a header of a few bytes can demand gigabytes of memory.

@@ -93,10 +93,7 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
         (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
     ]
     if level.kept is not None and level.emitted[0]:
-        rows += [
-            (_policy_in_words(made), counts["shuffle"]),
-            (f"{config.prior} prior", counts["prior"]),
-        ]
+        rows += [(_policy_in_words(made), counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
     on = f"{_size(level.kept)} passed on · " if level.kept is not None else ""
     return (
         f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"

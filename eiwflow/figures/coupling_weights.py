@@ -194,11 +194,7 @@ def factors(readings: Sequence[FactorReading]) -> go.Figure:
     low = min(0.0, *(row.low for row in readings))
     figure.update_layout(
         layout(300, legend_room(1)),
-        xaxis={
-            "range": [levels[0] - 0.5, levels[-1] + 0.5],
-            "tickvals": levels,
-            "title": {"text": "weights of level"},
-        },
+        xaxis={"range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "title": {"text": "weights of level"}},
         yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1: perfect, 0: none)"}, "zeroline": True},
     )
     return figure

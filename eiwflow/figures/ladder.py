@@ -152,10 +152,7 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
             "ticktext": [f"{steps:,}" for steps in lengths],
             "title": {"text": "training steps"},
         },
-        yaxis={
-            "range": [min(ends) - room, max(ends) + room],
-            "title": {"text": "lead over Glow’s half<br>(bits/dim)"},
-        },
+        yaxis={"range": [min(ends) - room, max(ends) + room], "title": {"text": "lead over Glow’s half<br>(bits/dim)"}},
     )
     return figure
 

@@ -178,11 +178,7 @@ def redundancy_by_rank(river: RankRiver, beside: Iterable[RankRiver] = ()) -> go
         barmode="overlay",
         bargap=0.15,
         showlegend=False,
-        xaxis={
-            "range": [0.4, channels + 0.6],
-            "tickvals": [1, river.passed_on, channels],
-            "title": {"text": "rank"},
-        },
+        xaxis={"range": [0.4, channels + 0.6], "tickvals": [1, river.passed_on, channels], "title": {"text": "rank"}},
         yaxis=_redundancy_axis(each.redundancy for each in (river, *beside)),
     )
     return figure
@@ -293,11 +289,7 @@ def _now(river: RankRiver, i: int, place: int) -> list[dict[str, Any]]:
         "x": [place] * river.channels,
         "y": (river.ranks[i] + 1).tolist(),
         "mode": "markers",
-        "marker": {
-            "color": colours,
-            "symbol": symbols,
-            "size": 9,
-        },
+        "marker": {"color": colours, "symbol": symbols, "size": 9},
         "showlegend": False,
         "hoverinfo": "skip",
     }

@@ -62,10 +62,7 @@ def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, A
         "field": "line",
         "type": "nominal",
         "title": None,
-        "scale": {
-            "domain": [_RAW, _SMOOTH, _TEST],
-            "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT],
-        },
+        "scale": {"domain": [_RAW, _SMOOTH, _TEST], "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT]},
         "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 3},
     }
     tip = [

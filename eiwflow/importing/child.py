@@ -102,12 +102,7 @@ def _save(flow: MultiScaleFlow, config: FlowConfig, request: dict[str, Any], ass
     with open(request["source"], "rb") as file:
         while part := file.read(2**20):
             digest.update(part)
-    facts = {
-        "kind": KINDS[kind],
-        "file": request["name"],
-        "sha256": digest.hexdigest(),
-        "assumed": " ".join(assumed),
-    }
+    facts = {"kind": KINDS[kind], "file": request["name"], "sha256": digest.hexdigest(), "assumed": " ".join(assumed)}
     stated = {key: value for key, value in request["options"].items() if value is not None}
     facts["stated"] = ", ".join(f"{key} {value}" for key, value in stated.items())
     # The file has no names of its classes. Data with numbered classes have them as the factor "label".

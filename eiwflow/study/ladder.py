@@ -76,19 +76,9 @@ QUESTIONS: dict[str, Question] = {
         "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY, many=True
     ),
     "partitions": Question(
-        "Random partitions",
-        "alternating ones",
-        RANDOM_PAIRS,
-        {**WEIGHTED, "partition": "alternating"},
-        many=True,
+        "Random partitions", "alternating ones", RANDOM_PAIRS, {**WEIGHTED, "partition": "alternating"}, many=True
     ),
-    "information": Question(
-        "Partitions by information",
-        "random partitions",
-        INFORMED,
-        RANDOM_PAIRS,
-        many=True,
-    ),
+    "information": Question("Partitions by information", "random partitions", INFORMED, RANDOM_PAIRS, many=True),
     "released": Question(
         "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, prior="standard"
     ),

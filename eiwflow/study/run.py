@@ -36,18 +36,7 @@ from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
 from ..training.trainer import load_data
-from .file import (
-    FORMAT,
-    MAX_BYTES,
-    RESULT,
-    SETTINGS,
-    VERSION,
-    Study,
-    StudyError,
-    kept_looks,
-    read_study,
-    run_folder,
-)
+from .file import FORMAT, MAX_BYTES, RESULT, SETTINGS, VERSION, Study, StudyError, kept_looks, read_study, run_folder
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000

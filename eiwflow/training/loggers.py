@@ -99,11 +99,7 @@ def _trackio(folder: Path, recipe: Recipe) -> Iterator[Logger]:
 
 
 #: Loggers by the words of ``--log``, and the package that each needs.
-LOGGERS: dict[str, Callable[[Path, Recipe], Any]] = {
-    "tensorboard": _tensorboard,
-    "wandb": _wandb,
-    "trackio": _trackio,
-}
+LOGGERS: dict[str, Callable[[Path, Recipe], Any]] = {"tensorboard": _tensorboard, "wandb": _wandb, "trackio": _trackio}
 
 
 @contextmanager

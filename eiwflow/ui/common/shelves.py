@@ -38,11 +38,7 @@ class Shelf(OrderedDict[str, Kept], Generic[Kept]):
     """
 
     def __init__(
-        self,
-        name: str,
-        most: int,
-        size: Callable[[Kept], int],
-        discard: Callable[[Kept], object] = lambda _: None,
+        self, name: str, most: int, size: Callable[[Kept], int], discard: Callable[[Kept], object] = lambda _: None
     ) -> None:
         super().__init__()
         self._most, self._size, self._discard = most, size, discard

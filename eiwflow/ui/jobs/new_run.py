@@ -105,11 +105,7 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
         "weight_decay": Number(Recipe.weight_decay, 0.1, format="%.2f"),
         "seed": Number(0, 1),
     },
-    {
-        "iterations": Number(1000, 100, bounds=(1, presets.MOST_ITERATIONS)),
-        "batch": Number(64, 8),
-        "flip": Toggle(),
-    },
+    {"iterations": Number(1000, 100, bounds=(1, presets.MOST_ITERATIONS)), "batch": Number(64, 8), "flip": Toggle()},
 )
 
 
@@ -127,12 +123,7 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
     order.selectbox("Order", default_first("order"), key="order", help=_help("order"))
-    weights.selectbox(
-        "Channel weights",
-        default_first("weights"),
-        key="weights",
-        help=_help("weights"),
-    )
+    weights.selectbox("Channel weights", default_first("weights"), key="weights", help=_help("weights"))
     names = presets.devices()
     device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
     titles, known = {}, presets.timings(device)

@@ -6,17 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...analysis import (
-        checkpoint,
-        compression,
-        entropy,
-        latents,
-        levels,
-        shuffle,
-        space,
-        verify,
-        weights,
-    )
+    from ...analysis import checkpoint, compression, entropy, latents, levels, shuffle, space, verify, weights
     from ...analysis.coupling_weights import ChannelMaps, FactorReading, Frozen, PictureWeights
     from ...analysis.evaluate import Evaluation
     from ...analysis.likelihood import Likelihood

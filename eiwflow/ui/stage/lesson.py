@@ -39,9 +39,7 @@ _home = st.components.v2.component(
     "eiwflow_home", html=_ROOT, css=bundle.style(), js=(bundle.ASSETS / "front.js").read_text(encoding="utf-8")
 )
 _live = st.components.v2.component(
-    "eiwflow_lesson_live",
-    html="<span hidden></span>",
-    js=(bundle.ASSETS / "live.js").read_text(encoding="utf-8"),
+    "eiwflow_lesson_live", html="<span hidden></span>", js=(bundle.ASSETS / "live.js").read_text(encoding="utf-8")
 )
 
 
