@@ -25,34 +25,4 @@ from .shell.parts import (
     takeaway,
 )
 from .shell.reproduce import reproduce, same_in_python, training
-from .sources.visit import Page, Visit
-
-__all__ = [
-    "Page",
-    "Results",
-    "Visit",
-    "begin",
-    "caveat",
-    "chart",
-    "closing",
-    "draw_columns",
-    "draw_level",
-    "drawn",
-    "each",
-    "errors_as_sentences",
-    "exports",
-    "fold",
-    "folds",
-    "how_to_read",
-    "more_evidence",
-    "offer",
-    "offer_film",
-    "paired",
-    "reproduce",
-    "same_in_python",
-    "shuffle_level",
-    "side_by_side",
-    "table",
-    "takeaway",
-    "training",
-]
+from .sources.visit import Page
