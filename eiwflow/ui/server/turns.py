@@ -17,7 +17,7 @@ AT_ONCE = 4
 MOST_WAITING = 2_048
 
 
-class Places(asyncio.Semaphore):
+class AddressPlaces(asyncio.Semaphore):
     """Places of an address.
 
     Attributes:
@@ -38,11 +38,11 @@ class Addresses:
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
-        self._places: WeakValueDictionary[str, Places] = WeakValueDictionary()
+        self._places: WeakValueDictionary[str, AddressPlaces] = WeakValueDictionary()
 
-    def places(self, scope: Scope) -> Places:
+    def places(self, scope: Scope) -> AddressPlaces:
         """Return the places of the address that a request came from."""
-        return self._places.setdefault(client(scope), Places(self._at_once))
+        return self._places.setdefault(client(scope), AddressPlaces(self._at_once))
 
 
 class RequestTurns:
