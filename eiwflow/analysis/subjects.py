@@ -126,11 +126,6 @@ class Measure(NamedTuple):
 # ---------------------------------------------------------------------- levels
 
 
-def _kept_fit(look: Look) -> levels.KeptFit:
-    """Return the Gaussians that replace the remaining levels of a flow that stops early."""
-    return levels.fit_kept(look.flow, look.train)
-
-
 def _passage(look: Look) -> levels.Passage:
     """Return one image's way through the flow."""
     return levels.passage(look.flow, look.image, look.measure("kept_fit"), look.seed)
@@ -145,19 +140,9 @@ def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]
 # ---------------------------------------------------------------------- latents
 
 
-def _halved(look: Look) -> latents.Treated:
-    """Return the image with half, three quarters, … of its values resampled."""
-    return _treated(look, latents.halvings(look.flow.config.levels))
-
-
 def _one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
     """Return the image with one level treated and the others kept, level by level."""
     return _treated(look, latents.one_level(look.flow.config.levels, treatment))
-
-
-def _mixed(look: Look, way: latents.Way) -> latents.Treated:
-    """Return the image with every level treated by its treatment in ``way``."""
-    return _treated(look, (way,))
 
 
 def _treated(look: Look, ways: Sequence[latents.Way]) -> latents.Treated:
@@ -182,16 +167,6 @@ def _norms(look: Look) -> latents.Norms:
 # ---------------------------------------------------------------------- entropy
 
 
-def _entropies(look: Look) -> entropy.Entropies:
-    """Return the parts passed on and factored out at every level, over test images."""
-    return entropy.entropies(look.flow, look.test, look.seed, look.sources)
-
-
-def _account(look: Look) -> entropy.Account:
-    """Return the log-det account over the same images."""
-    return entropy.account(look.flow, look.test, look.seed)
-
-
 def _growth(look: Look) -> entropy.Growth | None:
     """Return the entropies over the training, if recorded."""
     if look.record is None:
@@ -209,11 +184,6 @@ def _shuffle(look: Look) -> shuffle.ShuffleReport:
     trace = look.measure("test_trace")
     (image,) = levels.traces(look.flow, look.image, look.seed)
     return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
-
-
-def _facts(look: Look) -> tuple[levels.LevelFacts, ...]:
-    """Return the facts of every level for the same test images."""
-    return levels.level_facts(look.measure("test_trace"))
 
 
 # ---------------------------------------------------------------------- weights
@@ -256,11 +226,6 @@ def _channel_maps(look: Look, step: int, change: str = "grain", amount: float = 
 def _frozen(look: Look) -> coupling_weights.Frozen:
     """Return the cost of freezing all weights inside couplings at their averages."""
     return coupling_weights.freeze(look.flow, look.test, look.measure("omegas_of_test_images"), look.sources)
-
-
-def _factor_readings(look: Look) -> tuple[coupling_weights.FactorReading, ...]:
-    """Return how well the weights inside couplings predict factors of test images."""
-    return coupling_weights.read_factors(look.flow, look.test, look.factors)
 
 
 # ---------------------------------------------------------------------- space
@@ -327,28 +292,34 @@ def _compressed(look: Look, photo: bytes | None = None) -> compression.Compresse
 
 #: name -> its measure.
 MEASURES: dict[str, Measure] = {
-    "kept_fit": Measure(_kept_fit, ("train",)),
+    "kept_fit": Measure(lambda look: levels.fit_kept(look.flow, look.train), ("train",)),
     "passage": Measure(_passage, ("train", "image", "seed"), ("kept_fit",)),
     "survey": Measure(_survey, ("train", "test"), ("kept_fit",)),
     "encoded": Measure(lambda look: latents.encode(look.flow, look.image, look.seed), ("image", "seed")),
-    "halved": Measure(_halved, ("image", "seed"), ("encoded",)),
+    "halved": Measure(
+        lambda look: _treated(look, latents.halvings(look.flow.config.levels)), ("image", "seed"), ("encoded",)
+    ),
     "one_level": Measure(_one_level, ("image", "seed"), ("encoded",)),
-    "mixed": Measure(_mixed, ("image", "seed"), ("encoded",)),
+    "mixed": Measure(lambda look, way: _treated(look, (way,)), ("image", "seed"), ("encoded",)),
     "latents_survey": Measure(_latents_survey, ("test",)),
     "norms": Measure(_norms, ("test", "image", "seed"), ("encoded", "latents_survey")),
-    "entropies": Measure(_entropies, ("test", "seed")),
-    "account": Measure(_account, ("test", "seed")),
+    "entropies": Measure(
+        lambda look: entropy.entropies(look.flow, look.test, look.seed, look.sources), ("test", "seed")
+    ),
+    "account": Measure(lambda look: entropy.account(look.flow, look.test, look.seed), ("test", "seed")),
     "growth": Measure(_growth, ("record",)),
     "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
     "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
-    "facts": Measure(_facts, ("test",), ("test_trace",)),
+    "facts": Measure(lambda look: levels.level_facts(look.measure("test_trace")), ("test",), ("test_trace",)),
     "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
     "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),
     "omegas_of_test_images": Measure(_omegas_of_test_images, ("test",), ("test_trace",)),
     "coupling_weights": Measure(_coupling_weights, ("test", "image", "seed"), ("omegas_of_test_images",)),
     "channel_maps": Measure(_channel_maps, ("image", "level", "seed")),
     "frozen": Measure(_frozen, ("test",), ("omegas_of_test_images",)),
-    "factor_readings": Measure(_factor_readings, ("test",)),
+    "factor_readings": Measure(
+        lambda look: coupling_weights.read_factors(look.flow, look.test, look.factors), ("test",)
+    ),
     "ends": Measure(_ends, ("image", "seed")),
     "interpolation": Measure(_interpolation, ("image", "seed"), ("ends",)),
     "blend": Measure(_blend, ("image", "seed"), ("ends",)),
