@@ -208,8 +208,13 @@ def _advance_to_the_end(
             labels=recipe.labels,
             classes=recipe.classes,
         )
-        document = json.dumps({"step": trainer.step, "since": trainer.since, "arithmetic": ARITHMETIC})
-        saver.save(trainer.state(), info, document, milestone)
+        facts = {
+            "step": trainer.step,
+            "since": trainer.since,
+            "arithmetic": ARITHMETIC,
+            "images": trainer.images_digest,
+        }
+        saver.save(trainer.state(), info, json.dumps(facts), milestone)
         return info
 
     if not run.resume_file.exists():
@@ -433,6 +438,11 @@ def _restore(trainer: Trainer, content: bytes, name: str) -> None:
         raise RunError(
             f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
             "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
+        )
+    if document.get("images", trainer.images_digest) != trainer.images_digest:
+        raise RunError(
+            f"{name} was begun on other images than {files.printable(trainer.recipe.data)} now holds: resumed here it "
+            "would end with other numbers. Bring those back, or start a new run."
         )
 
 

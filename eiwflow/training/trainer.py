@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -18,7 +20,7 @@ from ..checkpoint import CheckpointError
 from ..data import ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
-from .batches import own_indices
+from .batches import own_indices, take
 from .distributed import ALONE, Team
 from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
@@ -30,6 +32,8 @@ from .run_directory import RunError
 
 #: Number of images that initialise the flow.
 INIT_IMAGES = 256
+#: Training images of the first step, and test images, that tell a data set from another.
+DIGEST_IMAGES = 64
 #: Steps after which numbers are read from a GPU: reading them after every step would leave it idle.
 GATHER_EVERY = 10
 #: The parameters as AveragedModel passes them.
@@ -157,6 +161,20 @@ class Trainer:
         """The images that a study scores, uint8 (N, C, H, W): four corner crops of every test image, or test images."""
         whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
         return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
+
+    @cached_property
+    def images_digest(self) -> str:
+        """A digest of a few training images of the first step and of test images, with their labels.
+
+        Which images these are depends on the number of all.
+        """
+        numbers = own_indices(len(self.train_images), self.recipe.batch, self.recipe.seed, 0)[:DIGEST_IMAGES]
+        labels = () if self.train_labels is None else (self.train_labels[numbers],)
+        digest = hashlib.sha256()
+        for part in (take(self.train_images, numbers), self._whole_test_images[:DIGEST_IMAGES], *labels):
+            digest.update(repr(tuple(part.shape)).encode())
+            digest.update(part.numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def context(self, step: int) -> Tensor | None:
         """Return the labels of this process' part of a step's batch, as rows (n, K); None without labels."""

@@ -52,6 +52,14 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     assert score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean() < before
 
 
+def test_other_labels_are_another_data_set(tmp_path):
+    images, run = labelled_data(), tiny_run(tmp_path, **LABELLED)
+    train(run, images=images, progress=signalled_at(3))
+    moved = {name: factor._replace(train=np.roll(factor.train, 1)) for name, factor in images.factors.items()}
+    with pytest.raises(RunError, match="was begun on other images"):
+        train(run, images=dataclasses.replace(images, factors=moved))
+
+
 def test_a_labelled_run_that_was_stopped_ends_with_the_same_numbers_and_its_file_names_them(tmp_path):
     images = labelled_data()
     whole, halved = (tiny_run(tmp_path, recorded=3, **LABELLED) for _ in range(2))

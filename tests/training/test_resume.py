@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -236,7 +237,7 @@ def test_a_resume_file_that_cannot_be_read_for_a_moment_is_not_said_to_be_anothe
 def test_records_are_on_disk_before_the_state_that_stands_after_them(tmp_path, monkeypatch):
     run = tiny_run(tmp_path, iterations=3)
     metrics, on_disk, checked = run.path / "metrics.jsonl", [0], []
-    fsync, replace = os.fsync, os.replace
+    fsync, put = os.fsync, os.replace
 
     def syncing(descriptor):
         fsync(descriptor)
@@ -246,7 +247,7 @@ def test_records_are_on_disk_before_the_state_that_stands_after_them(tmp_path, m
     def replacing(source, target):
         if target == run.resume_file:
             checked.append(on_disk[-1] == metrics.stat().st_size > 0)
-        replace(source, target)
+        put(source, target)
 
     monkeypatch.setattr(os, "fsync", syncing)
     monkeypatch.setattr(os, "replace", replacing)
@@ -353,6 +354,28 @@ def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(ru
         train(run, images=tiny_data())
     assert state_of(run) == before
     assert run.status() == status
+
+
+@pytest.mark.parametrize("other", ["train", "test", "fewer"])
+def test_a_run_is_not_resumed_on_other_images(run, other):
+    """A path in its config means another folder where the command is given from another one."""
+    same, before, status = tiny_data(), state_of(run), run.status()
+    images = {
+        "train": replace(same, train=255 - same.train),
+        "test": replace(same, test=255 - same.test),
+        "fewer": replace(same, train=same.train[:-1]),
+    }[other]
+    with pytest.raises(
+        RunError, match=rf"^{run.path.name} was begun on other images than planes now holds: .* new run"
+    ):
+        train(RunDirectory.open(run.path), images=images)
+    assert state_of(run) == before and run.status() == status
+    assert train(RunDirectory.open(run.path), images=same).step == 4
+
+
+def test_a_run_of_a_version_that_noted_no_images_is_resumed(run):
+    rewritten(run, arithmetic=run_module.ARITHMETIC)
+    assert train(RunDirectory.open(run.path), images=replace(tiny_data(), test=255 - tiny_data().test)).step == 4
 
 
 def test_a_header_of_very_many_lists_is_refused_unread(run, monkeypatch):
