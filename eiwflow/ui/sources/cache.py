@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,36 +64,31 @@ def look(page: Page, level: int = 1) -> Look:
     )
 
 
+def _state_of_record(page: Page) -> tuple[str, tuple[int, int] | None]:
+    """Return what tells a checkpoint's training record from a longer one."""
+    from ...analysis.record import record_folder
+
+    lines = record_folder(page.file.path) / "metrics.jsonl"
+    return str(page.file.path), files.stamp(lines) if lines.is_file() else None
+
+
+_BY_RECORD: dict[str | type[Any], Callable[[Any], Any]] = {"eiwflow.ui.sources.visit.Page": _state_of_record}
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the training record …", hash_funcs=_BY_RECORD)
 def record(page: Page) -> TrainingRecord | None:
     """Return the training record of the page's checkpoint, or None without one."""
-    from ...analysis.record import record_folder
-
-    lines = record_folder(page.file.path) / "metrics.jsonl"
-    return _record(page.file.path, *files.stamp(lines)) if lines.is_file() else None
-
-
-@st.cache_resource(max_entries=4, show_spinner="Reading the training record …")
-def _record(path: Path, changed: int, size: int) -> TrainingRecord | None:
-    del changed, size  # a longer record has a new key
     from ...analysis.record import load_record
 
-    return load_record(path)
+    return load_record(page.file.path)
 
 
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_RECORD)
 def curve(page: Page) -> TrainingCurve | None:
     """Return the curve of the checkpoint's training, or None without a record."""
-    from ...analysis.record import record_folder
-
-    lines = record_folder(page.file.path) / "metrics.jsonl"
-    return _curve(page.file.path, *files.stamp(lines)) if lines.is_file() else None
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _curve(path: Path, time: int, size: int) -> TrainingCurve | None:
-    del time, size
     from ...analysis.record import load_curve
 
-    return load_curve(path)
+    return load_curve(page.file.path)
 
 
 def samples_in_training(page: Page) -> dict[int, bytes]:
@@ -183,7 +178,7 @@ def clear() -> None:
 def forget() -> None:
     """Forget results, samples, records and studies."""
     clear()
-    for kept in (samples, _record, _curve, _study):
+    for kept in (samples, record, curve, _study):
         kept.clear()
 
 
