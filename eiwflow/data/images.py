@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,6 +35,20 @@ def reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error)[:200] or type(error).__name__
+
+
+@contextmanager
+def errors_as_data_errors(sentence: str) -> Iterator[None]:
+    """Raise DataError, with this sentence and the reason, for any other error in the block.
+
+    On damaged files zipfile, zlib and numpy raise a dozen kinds of errors.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{sentence}: {reason(error)}") from error
 
 
 def is_file(path: Path) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import files
-from .images import DataError, Factor, ImageData, check_count, check_images, reason
+from .images import DataError, Factor, ImageData, check_count, check_images, errors_as_data_errors, reason
 from .labels import LABEL, has_letters, is_label
 from .npz import HEADER_BYTES, check_directory, check_size, members_of, npy_header
 from .on_disk import NpyFile
@@ -117,7 +117,7 @@ def read_batches(folder: Path, cache: Path) -> ImageData:
 
 def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.ndarray]:
     """Return the images of several archives, in one file (N, 3, H, H) of the cache, and their labels (N,)."""
-    try:
+    with errors_as_data_errors(f"the batches of {name!r} cannot be read"):
         batches = [_batch(path) for path in archives]
         widths = sorted({columns for _, columns, _ in batches})
         side = math.isqrt(widths[0] // 3)
@@ -134,44 +134,32 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
                         yield content
 
         images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
-    except DataError:
-        raise
-    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
-        raise DataError(f"the batches of {name!r} cannot be read: {reason(error)}") from error
     return images, np.concatenate([labels for _, _, labels in batches])
 
 
 def _batch(path: Path) -> tuple[int, int, np.ndarray]:
     """Return N, values a row, and labels (N,) of an archive."""
-    try:
-        return _opened_batch(path)
-    except DataError:
-        raise
-    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
-        raise DataError(f"{path.name!r} cannot be read as an .npz archive: {reason(error)}") from error
-
-
-def _opened_batch(path: Path) -> tuple[int, int, np.ndarray]:
-    check_directory(path, path.name)
-    with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
-        members = members_of(archive, path.name)
-        for name in ("data", "labels"):
-            if name not in members:
-                raise DataError(f"{path.name!r} holds no array {name!r} that can be read")
-        data, labels = members["data"], members["labels"]
-        shape, dtype = data.shape, data.dtype
-        if dtype != np.uint8 or len(shape) != 2 or not shape[1]:
-            raise DataError(f"'data' of {path.name!r} is {dtype.name[:40]} {shape}; uint8 N×D is needed")
-        if data.fortran:
-            raise DataError(f"'data' of {path.name!r} is in Fortran order, which is not read")
-        if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
-            raise DataError(
-                f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed"
-            )
-        for name in ("data", "labels"):
-            check_size(f"{name!r} of {path.name!r}", members[name])
-        with archive.open(labels.info) as file:
-            return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False)
+    with errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"):
+        check_directory(path, path.name)
+        with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
+            members = members_of(archive, path.name)
+            for name in ("data", "labels"):
+                if name not in members:
+                    raise DataError(f"{path.name!r} holds no array {name!r} that can be read")
+            data, labels = members["data"], members["labels"]
+            shape, dtype = data.shape, data.dtype
+            if dtype != np.uint8 or len(shape) != 2 or not shape[1]:
+                raise DataError(f"'data' of {path.name!r} is {dtype.name[:40]} {shape}; uint8 N×D is needed")
+            if data.fortran:
+                raise DataError(f"'data' of {path.name!r} is in Fortran order, which is not read")
+            if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
+                raise DataError(
+                    f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed"
+                )
+            for name in ("data", "labels"):
+                check_size(f"{name!r} of {path.name!r}", members[name])
+            with archive.open(labels.info) as file:
+                return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False)
 
 
 # ---------------------------------------------------------------------- the cache

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import files
-from .images import DataError, Factor, ImageData, check_images, reason
+from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, has_letters, is_label
 from .split import tenth_by_hash
 
@@ -78,14 +78,10 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     archive cannot be used. The archive's own parts may share images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
-    try:
+    with errors_as_data_errors(f"{name!r} cannot be read as an .npz archive"):
         check_directory(archive, name)
         with zipfile.ZipFile(archive if isinstance(archive, Path) else io.BytesIO(archive)) as opened:
             return _read(opened, name, most)
-    except DataError:
-        raise
-    except Exception as error:  # on damaged files zipfile, zlib and numpy raise a dozen kinds of errors
-        raise DataError(f"{name!r} cannot be read as an .npz archive: {reason(error)}") from error
 
 
 def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageData:
