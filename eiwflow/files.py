@@ -189,6 +189,14 @@ def stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
+def stamp_or_zeros(path: Path) -> tuple[int, int]:
+    """Return :func:`stamp`, or zeros for a file that cannot be read: reading it then raises the error."""
+    try:
+        return stamp(path)
+    except OSError:
+        return 0, 0
+
+
 def entries(folder: Path) -> list[Path]:
     """Return the entries of a folder by name, hidden ones left out; a missing folder has none."""
     try:

@@ -39,11 +39,7 @@ def progress(run: RunDirectory) -> Progress:
         RunError: its config cannot be read.
 
     """
-    try:
-        stamp = files.stamp(run.path / "metrics.jsonl")
-    except OSError:
-        stamp = 0, 0
-    return _progress(run.path, *stamp)
+    return _progress(run.path, *files.stamp_or_zeros(run.path / "metrics.jsonl"))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

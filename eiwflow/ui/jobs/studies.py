@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ... import project
-from ...files import complaint, entries, is_text, printable, stamp
+from ...files import complaint, entries, is_text, printable, stamp_or_zeros
 from ..common import state
 from ..common.untrusted import distinct, plain
 from ..sources import cache, missing
@@ -185,7 +185,4 @@ def _complaint(path: Path) -> str:
 def _when(path: Path) -> tuple[int, int]:
     from ...study.file import settings_file
 
-    try:
-        return stamp(settings_file(path))
-    except OSError:
-        return 0, 0  # reading it raises the error
+    return stamp_or_zeros(settings_file(path))

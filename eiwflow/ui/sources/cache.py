@@ -137,11 +137,7 @@ def study(path: Path) -> Study:
     """
     from ...study.file import settings_file
 
-    try:
-        state = files.stamp(settings_file(path))
-    except OSError:
-        state = 0, 0  # reading it raises the error
-    return _study(path, *state)
+    return _study(path, *files.stamp_or_zeros(settings_file(path)))
 
 
 def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN401 (as the measure)

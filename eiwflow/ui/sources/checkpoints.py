@@ -13,7 +13,7 @@ import streamlit as st
 
 from ... import project
 from ...analysis import SURVEY_IMAGES
-from ...files import stamp
+from ...files import stamp, stamp_or_zeros
 from ..common.untrusted import distinct
 
 if TYPE_CHECKING:
@@ -148,11 +148,7 @@ def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
 
 
 def _whole(file: CheckpointFile) -> Checkpoint:
-    try:
-        state = stamp(file.path)
-    except OSError:
-        state = 0, 0  # `load` raises the error
-    return _open(file.path, *state)
+    return _open(file.path, *stamp_or_zeros(file.path))
 
 
 @st.cache_resource(
