@@ -331,7 +331,7 @@ def outline(config: FlowConfig) -> MultiScaleFlow:
     if count <= MAX_PARAMETERS:
         with torch.device("meta"):
             flow = MultiScaleFlow(dataclasses.replace(config, kept=config.kept if config.resolved else config.counts))
-        count = sum(p.numel() for p in flow.parameters())
+        count = flow.parameter_count()
         if count <= MAX_PARAMETERS:
             return flow
     if not config.resolved:

@@ -117,7 +117,8 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
     features = hidden = inputs = 0
     stored = recipe.flow.memory == "store"
     steps = recipe.flow.steps if stored else 1
-    for channels, height, width in _levels(recipe.flow):
+    for level in range(1, recipe.flow.levels + 1):
+        channels, height, width = recipe.flow.level_shape(level)
         features += steps * channels * height * width
         hidden += steps * recipe.flow.width * height * width
         inputs += 0 if stored else recipe.flow.steps * channels * height * width
@@ -125,15 +126,7 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
         recipe.batch / (recipe.accumulate * processes) * (_FEATURES * features + _HIDDEN * hidden + inputs) * _PASSING
     )
     probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
-    return _PROCESS + int(4 * (kept + probe + _STATES * _parameters(recipe.flow)))
-
-
-def _parameters(flow: FlowConfig) -> int:
-    return sum(p.numel() for p in outline(flow).parameters())
-
-
-def _levels(flow: FlowConfig) -> list[tuple[int, int, int]]:
-    return [flow.level_shape(number) for number in range(1, flow.levels + 1)]
+    return _PROCESS + int(4 * (kept + probe + _STATES * outline(recipe.flow).parameter_count()))
 
 
 def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> int:

@@ -74,7 +74,7 @@ def check_disk(root: Path, recipe: Recipe) -> None:
         RunError: the message states the bytes needed and the bytes free.
 
     """
-    needed = 4 * _VALUES_PER_PARAMETER * _parameters(recipe) + _OTHER_FILES + SCARCE_BYTES
+    needed = 4 * _VALUES_PER_PARAMETER * outline(recipe.flow).parameter_count() + _OTHER_FILES + SCARCE_BYTES
     free = free_disk(root)
     if free is not None and free < needed:
         raise RunError(
@@ -90,11 +90,7 @@ def bytes_at_rest(recipe: Recipe) -> int:
         ConfigError: the flow is too large for a checkpoint.
 
     """
-    return 4 * _VALUES_AT_REST * _parameters(recipe) + _OTHER_AT_REST
-
-
-def _parameters(recipe: Recipe) -> int:
-    return sum(parameter.numel() for parameter in outline(recipe.flow).parameters())
+    return 4 * _VALUES_AT_REST * outline(recipe.flow).parameter_count() + _OTHER_AT_REST
 
 
 def free_disk(root: Path) -> int | None:
