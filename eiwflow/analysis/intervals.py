@@ -195,43 +195,38 @@ def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
     return Interval(float(low), float(high), float(test.pvalue))
 
 
-def level_after_looks(counts: Sequence[int], most: int, alpha: float = ALPHA) -> float:
-    """Return the two-sided level of the last of several looks at growing data, so that all of them share ``alpha``.
+@lru_cache(maxsize=256)
+def level_after_looks(counts: tuple[int, ...], most: int) -> float:
+    """Return the two-sided level of the last of several looks at growing data; all of them share α = :data:`ALPHA`.
 
-    The bound is group-sequential: every look spends a part of ``alpha`` that depends on the share of the data, by the
-    spending function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A claim at any
-    of the looks is then false with a probability of at most ``alpha``.
+    The bound is group-sequential: every look spends a part of α that depends on the share of the data, by the spending
+    function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A claim at any of the
+    looks is then false with a probability of at most α.
 
     Args:
         counts: values at each look, rising; the last is the look in question.
         most: values at the planned last look.
-        alpha: of all looks together.
 
     Reference: Lan and DeMets, Discrete sequential boundaries for clinical trials, 1983.
 
-    >>> level_after_looks([6], 6)
+    >>> level_after_looks((6,), 6)
     0.05
-    >>> round(level_after_looks([6, 12], 12), 3)
+    >>> round(level_after_looks((6, 12), 12), 3)
     0.028
 
     """
-    return _level_after_looks(tuple(counts), most, alpha)
-
-
-@lru_cache(maxsize=256)
-def _level_after_looks(counts: tuple[int, ...], most: int, alpha: float) -> float:
     from scipy.optimize import brentq
     from scipy.stats import norm
 
     times = [count / most for count in counts]
     if len(times) == 1 and times[0] >= 1:
-        return alpha
+        return ALPHA
     spent, grid, density, before = 0.0, np.zeros(1), np.ones(1), 0.0
-    level = alpha
+    level = ALPHA
     for time in times:
         # The density of the sum of the values so far, given no earlier claim; its variance is the share of the data.
         scale = math.sqrt(time - before)
-        spending = alpha * math.log(1 + (math.e - 1) * min(time, 1.0)) - spent
+        spending = ALPHA * math.log(1 + (math.e - 1) * min(time, 1.0)) - spent
 
         bound = brentq(_too_much, 1e-6, 10.0, args=(grid, density, scale, spending))
         level = float(2 * norm.sf(bound / math.sqrt(time)))
@@ -244,7 +239,7 @@ def _level_after_looks(counts: tuple[int, ...], most: int, alpha: float) -> floa
 
 
 def _too_much(bound: float, grid: np.ndarray, density: np.ndarray, scale: float, spending: float) -> float:
-    """Return the probability of exceeding a bound, from a density on a grid, minus the part of ``alpha`` spent."""
+    """Return the probability of exceeding a bound, from a density on a grid, minus the part of α spent."""
     from scipy.stats import norm
 
     tails = norm.sf((bound - grid) / scale) + norm.cdf((-bound - grid) / scale)

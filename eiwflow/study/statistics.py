@@ -155,7 +155,7 @@ def level_of(study: Study, seeds: int) -> float:
     """
     most = study.recipe.seeds
     looks = [look for look in study.looks if look < seeds]
-    return level_after_looks([*looks, seeds], most if looks else seeds)
+    return level_after_looks((*looks, seeds), most if looks else seeds)
 
 
 def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray, level: float = ALPHA) -> Effect:

@@ -101,11 +101,11 @@ def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
 
 
 def test_one_look_at_all_values_keeps_the_level_and_earlier_looks_cost():
-    assert intervals.level_after_looks([6], 6) == 0.05
-    two, three = intervals.level_after_looks([6, 12], 12), intervals.level_after_looks([4, 8, 12], 12)
+    assert intervals.level_after_looks((6,), 6) == 0.05
+    two, three = intervals.level_after_looks((6, 12), 12), intervals.level_after_looks((4, 8, 12), 12)
     # Pocock's constant levels are 0.0294 and 0.0221.
     assert (two, three) == pytest.approx((0.0294, 0.0221), abs=0.002)
-    assert intervals.level_after_looks([3], 6) < 0.05
+    assert intervals.level_after_looks((3,), 6) < 0.05
 
 
 @pytest.mark.parametrize("counts", [(6, 12), (4, 8, 12), (10, 11, 12)])

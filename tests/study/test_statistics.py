@@ -208,7 +208,7 @@ def test_an_arm_is_called_by_what_is_not_usual_in_its_study(study_of):
 def test_a_study_that_was_looked_at_before_has_wider_intervals_and_a_smaller_level(study_of):
     bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9}, seeds=8)
     once, twice = (comparisons(study_of(bits, looks=looks)).effects[0] for looks in ((), (4,)))
-    assert once.level == 0.05 and twice.level == level_after_looks([4, 8], 8) < 0.05
+    assert once.level == 0.05 and twice.level == level_after_looks((4, 8), 8) < 0.05
     assert twice.low < once.low and twice.high > once.high and twice.p == once.p
     assert "after several looks" in twice.in_words()
 
@@ -220,15 +220,15 @@ def test_a_second_report_of_the_same_seeds_claims_what_the_first_claimed(study_o
     )
     assert before.claim == "better"
     assert (again.level, again.low, again.high, again.claim) == (0.05, before.low, before.high, "better")
-    assert later.level == level_after_looks([2, 4], 8) < 0.05
+    assert later.level == level_after_looks((2, 4), 8) < 0.05
 
 
 def test_whoever_looks_again_after_adding_seeds_claims_falsely_in_5_percent(study_of):
     random, called = np.random.default_rng(2), 0
     pair = (Arm("random"), Arm(AGAIN))
     base = study_of({arm: [4.0] * 12 for arm in pair}, looks=(6,))
-    levels = {6: level_after_looks([6], 12), 12: level_of(base, 12)}
-    assert levels[12] == level_after_looks([6, 12], 12)
+    levels = {6: level_after_looks((6,), 12), 12: level_of(base, 12)}
+    assert levels[12] == level_after_looks((6, 12), 12)
     for values in random.normal(size=(400, 12)):
         looks = [
             corrected([effect("", {}, np.arange(seeds), values[:seeds], level)])[0] for seeds, level in levels.items()
