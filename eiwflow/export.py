@@ -132,19 +132,18 @@ def _onnx(flow: MultiScaleFlow, name: str) -> bytes:
         input_names=module.inputs, output_names=module.outputs,
     )  # fmt: skip
     assert program is not None  # with dynamo=True it never is
-    content: bytes = program.model_proto.SerializeToString()
-    return content
+    return program.model_proto.SerializeToString()
 
 
 @torch.no_grad()
-def differences(flow: MultiScaleFlow, paths: dict[str, Path], images: int = 3) -> dict[str, float]:
+def differences(flow: MultiScaleFlow, paths: dict[str, Path]) -> dict[str, float]:
     """Return the largest differences between the outputs of ONNX files in onnxruntime and the flow's own, by name.
 
     The images are samples of the flow, clipped to ±½; differences of log p are in bits/dim.
     """
     import onnxruntime
 
-    latents = flow.sample_latents(images, generator=torch.Generator().manual_seed(0))
+    latents = flow.sample_latents(3, generator=torch.Generator().manual_seed(0))
     x = flow.decode(latents).clamp(-0.5, 0.5)
     largest = {}
     for name, path in paths.items():

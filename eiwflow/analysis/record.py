@@ -48,17 +48,10 @@ class TrainingCurve:
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a point."""
-        columns = zip(
-            self.steps.tolist(),
-            self.bits_per_dim.tolist(),
-            self.smoothed.tolist(),
-            self.learning_rate.tolist(),
-            strict=True,
-        )
-        return [
-            {"step": step, "train_bits_per_dim": bits, "smoothed_bits_per_dim": smooth, "learning_rate": rate}
-            for step, bits, smooth, rate in columns
-        ]
+        names = ("step", "train_bits_per_dim", "smoothed_bits_per_dim", "learning_rate")
+        columns = (self.steps, self.bits_per_dim, self.smoothed, self.learning_rate)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:

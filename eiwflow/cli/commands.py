@@ -158,7 +158,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     size = _given(options, "size").get("size", settings.get("size", 32))
     # A wrong setting is refused before data are read or downloaded; only the number of channels comes from the data.
     if options.init_from is None:
-        flow = _flow_config(options, settings, 3, size)
+        flow = _flow_config(options, settings, size)
     else:
         flow = _flow_of_checkpoint(options, settings)
     factor = options.labels or settings.get("labels", "")
@@ -198,8 +198,7 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
             raise ConfigError(f"--init-from: {loaded.name} is conditional on {own}; start from a flow without labels.")
         settings["labels"] = loaded.info.labels
     # The number of classes comes from the data.
-    flow = dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
-    return flow
+    return dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -309,14 +308,14 @@ def _size(config: FlowConfig) -> str:
     return f"{counted(config.levels, 'level')} × {counted(config.steps, 'step')}"
 
 
-def _flow_config(options: argparse.Namespace, settings: dict[str, Any], channels: int, size: int) -> FlowConfig:
+def _flow_config(options: argparse.Namespace, settings: dict[str, Any], size: int) -> FlowConfig:
     from ..flow import ConfigError, FlowConfig
 
     preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
     stated = _given(options, *_FLOW_OPTIONS)
     if stated.get("init") == "random" and "partition" in stated:
         raise ConfigError("--partition has no meaning with --init random; leave one of them out.")
-    return FlowConfig(shape=(channels, size, size), **{**preset, **stated})
+    return FlowConfig(shape=(3, size, size), **{**preset, **stated})
 
 
 def find_checkpoint(text: str) -> Path:
@@ -325,14 +324,10 @@ def find_checkpoint(text: str) -> Path:
 
     path = find(text)
     if re.fullmatch(r"[\w-]{1,60}", text) and not path.exists():
-        known = ", ".join(_bundled_flows())
+        known = ", ".join(sorted(path.stem for path in project.CHECKPOINTS.glob("*.safetensors")))
         expected = f"a .safetensors file, a run directory, or a bundled flow: {known}"
         raise CheckpointError(text, "name", expected, "unknown (no such file)")
     return path
-
-
-def _bundled_flows() -> list[str]:
-    return sorted(path.stem for path in project.CHECKPOINTS.glob("*.safetensors"))
 
 
 def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -770,8 +765,7 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..training.bench import bench
 
     size = 32 if options.size is None else options.size
-    config = _flow_config(options, {}, 3, size)
-    result = bench(config, options.batch)
+    result = bench(_flow_config(options, {}, size), options.batch)
     step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
     floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]
     text = "\n".join(

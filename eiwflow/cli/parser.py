@@ -368,8 +368,7 @@ def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (ar
 
 def _without_json(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (see above)
     # No abbreviations: a command line kept in a checkpoint must still mean the same when an option is added.
-    parser: Parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    return parser
+    return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
 
 def _settings(parser: Parser, *names: str) -> None:
@@ -397,7 +396,9 @@ def _scale_options(train: Parser) -> None:
     train.add_argument(
         "--deterministic", action="store_true", help="reproduce every bit of a training, also on CUDA; slower"
     )
-    train.add_argument("--workers", type=_whole(64), help="processes that read images ahead (default: by the data)")
+    train.add_argument(
+        "--workers", type=_count(64, least=0), help="processes that read images ahead (default: by the data)"
+    )
     train.add_argument("--strict", action="store_true", help="stop at a picture that cannot be read")
     train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
     train.add_argument("--keep-every", type=_count(10**9), metavar="STEPS", help="also keep a checkpoint every STEPS")
@@ -419,11 +420,6 @@ def _checkpoint_options(parser: Parser) -> None:
 
 def _label_option(parser: Parser) -> None:
     parser.add_argument("--label", help="the class that a flow with labels is conditioned on, such as A")
-
-
-def _whole(most: int) -> Callable[[str], int]:
-    """Return the type of an option that takes a whole number from 0 to ``most``."""
-    return _count(most, least=0)
 
 
 def _count(most: int, least: int = 1) -> Callable[[str], int]:

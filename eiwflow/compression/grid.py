@@ -98,8 +98,7 @@ class Archive:
 
     def words(self) -> NDArray[np.uint32]:
         """Return the archive as 32-bit words."""
-        words: NDArray[np.uint32] = self._coder.get_compressed()
-        return words
+        return self._coder.get_compressed()
 
     def pop(self, sizes: Cells) -> Cells:
         """Return one whole number below each of ``sizes`` (≥ 2)."""

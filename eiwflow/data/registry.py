@@ -50,19 +50,13 @@ def _photos32(download: bool) -> ImageData:
     return ImageData("photos32", arrays["train"], arrays["test"], arrays["train_source"], arrays["test_source"], names)
 
 
-def _faces16(download: bool) -> ImageData:
-    return drawn.faces16(_bundled_file("faces16").parent)
-
-
-def _letters32(download: bool) -> ImageData:
-    return drawn.letters32(_bundled_file("letters32").parent)
-
-
 DATASETS: dict[str, DataSet] = {
     "photos32": DataSet(_photos32),
-    "faces16": DataSet(_faces16),
+    "faces16": DataSet(lambda _: drawn.faces16(_bundled_file("faces16").parent)),
     "letters32": DataSet(
-        _letters32, flips=False, load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent)
+        lambda _: drawn.letters32(_bundled_file("letters32").parent),
+        flips=False,
+        load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
     ),
     "cifar10": DataSet(torchvision_sets.cifar10),
     "mnist": DataSet(torchvision_sets.mnist),

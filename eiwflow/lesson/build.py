@@ -60,7 +60,7 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
     levels = flow.trace(at_bin_centres(images[:AVERAGED])).levels
     features = [level.features for level in levels]
     first = features[0]
-    facts = flow_spec(pack, flow) | {
+    return flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
         "parameters": parameters_hash(flow),
         "temperature": round(loaded.info.temperature, 2),
@@ -75,7 +75,6 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "weights": weight_facts(flow, at_bin_centres(images[:AVERAGED])),
         "usual": None,
     }
-    return facts
 
 
 def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:

@@ -136,8 +136,7 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
         answer = child.stdout.read()
     if child.returncode:
         raise subprocess.CalledProcessError(child.returncode, child.args)
-    times: dict[str, PresetTime] = pickle.loads(answer)  # pickled by our own process
-    return times
+    return pickle.loads(answer)  # pickled by our own process
 
 
 def time_presets(device: str) -> dict[str, PresetTime]:

@@ -97,8 +97,7 @@ class Upload(Generic[Kept]):
 
         Visitors may send the same content, and none decides what the others read about it.
         """
-        name: str = st.session_state.get(_NAMES, {}).get(key, "")
-        return name
+        return st.session_state.get(_NAMES, {}).get(key, "")
 
     def kept(self, key: str | None) -> Kept | None:
         """Return the value of a key, and keep it while this session uses it; None if it is gone."""
@@ -166,8 +165,7 @@ class Upload(Generic[Kept]):
             show(key)
 
     def _count(self, place: str) -> int:
-        count: int = st.session_state.get(f"_uploads_at_{place}", 0)
-        return count
+        return st.session_state.get(f"_uploads_at_{place}", 0)
 
     def _key(self, place: str) -> str:
         # An uploader that gets a new key holds nothing.
