@@ -73,7 +73,8 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
         for level in result.levels:
             for _, halves in _stages(result, level, measured):
                 for half in halves.values():
-                    values += [*half.channels[measured], _end(half.means[measured], 1), _end(half.means[measured], -1)]
+                    mean = half.means[measured]
+                    values += [*half.channels[measured], mean.value + mean.error, mean.value - mean.error]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
@@ -243,10 +244,6 @@ def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> No
         name=AXES[measured].name,
         hoverinfo="skip",
     )
-
-
-def _end(mean: Estimate, sign: int) -> float:
-    return mean.value + sign * mean.error
 
 
 def _is_nan(mean: Estimate) -> bool:

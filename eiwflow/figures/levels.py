@@ -114,7 +114,7 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
     then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
-    share = _percent(level.emitted / passage.dimensions)
+    share = level.emitted / passage.dimensions
     *kept, emitted = (_box(level, box) for box in parts)
     if kept:
         halves = f"{level.kept_channels} passed on · {level.emitted_channels} factored out"
@@ -126,7 +126,7 @@ def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int)
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
         f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{emitted}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
-        f"{level.emitted:,} values<br>{share} of all</p></div></div></section>"
+        f"{level.emitted:,} values<br>{100 * share:.3g} % of all</p></div></div></section>"
     )
 
 
@@ -209,11 +209,6 @@ def samples(images: np.ndarray, temperature: float) -> str:
 
 def _size(pixels: np.ndarray) -> str:
     return f"--w: {pixels.shape[1]}; --h: {pixels.shape[0]}"
-
-
-def _percent(share: float) -> str:
-    """Return a share as three digits of percent at most."""
-    return f"{100 * share:.3g} %"
 
 
 # ---------------------------------------------------------------------- bits/dim if the flow stopped

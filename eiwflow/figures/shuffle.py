@@ -83,18 +83,9 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         steps.frame(step, frame, [moving, moving + 1]) for step, frame in zip(river.steps, frames, strict=True)
     ]
     _split_bands(figure, channels, river.passed_on)
-    figure.update_layout(
-        **layout(_HEIGHTS[channels > _FEW], 40, _BELOW, right=_RIGHT),
-        xaxis=steps.axis(shared, room - places[0], room),
-        yaxis={
-            "range": [channels + 0.6, 0.4],
-            "tickvals": [1, river.passed_on, channels],
-            "title": {"text": "rank by redundancy"},
-            "showgrid": False,
-        },
-    )
-    _add_tick(figure, places[0], "<br>order used")
-    return figure
+    axis = steps.axis(shared, room - places[0], room)
+    axis["tickvals"], axis["ticktext"] = [float(places[0]), *axis["tickvals"]], ["<br>order used", *axis["ticktext"]]
+    return _over_steps(figure, river, axis, "rank by redundancy")
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
@@ -134,17 +125,22 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     )
     figure.add_hline(y=river.passed_on + 0.5, line={"width": 2, "dash": "dash", "color": _INK})
     _side_names(figure, river.passed_on / channels)
-    figure.update_layout(
+    return _over_steps(figure, river, steps.axis(shared, 0.6, 0.6), "place in the order used")
+
+
+def _over_steps(figure: go.Figure, river: RankRiver, axis: dict[str, Any], title: str) -> go.Figure:
+    """Lay out a chart of channels over training, from the first place at the top to the last."""
+    channels = river.channels
+    return figure.update_layout(
         **layout(_HEIGHTS[channels > _FEW], 40, _BELOW, right=_RIGHT),
-        xaxis=steps.axis(shared, 0.6, 0.6),
+        xaxis=axis,
         yaxis={
             "range": [channels + 0.6, 0.4],
             "tickvals": [1, river.passed_on, channels],
-            "title": {"text": "place in the order used"},
+            "title": {"text": title},
             "showgrid": False,
         },
     )
-    return figure
 
 
 def sides(ranks: np.ndarray, passed_on: int) -> np.ndarray:
@@ -343,8 +339,3 @@ def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
         "tickfont": {"size": 11 if count <= 12 else 9},
         "title": {"text": title},
     }
-
-
-def _add_tick(figure: go.Figure, place: float, text: str) -> None:
-    axis = figure.layout.xaxis
-    figure.update_xaxes(tickvals=[float(place), *axis.tickvals], ticktext=[text, *axis.ticktext])
