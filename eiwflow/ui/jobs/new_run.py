@@ -142,7 +142,9 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
                 help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
             )
     with st.expander("Settings of your own"):
-        _own_settings()
+        for column, controls in zip(st.columns(len(CONTROLS), gap="medium"), CONTROLS, strict=True):
+            for name, control in controls.items():
+                control.draw(column, name)
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
 
@@ -179,13 +181,6 @@ def _answer(device: str, what: str, timings: dict[str, presets.PresetTime] | Non
         return f"Yes, on {device} ({what})."
     seconds = min(timing.seconds for timing in timings.values())
     return f"Yes: the shortest takes about {duration(seconds)} on {device}, estimated from a few steps."
-
-
-def _own_settings() -> None:
-    """Draw every control in its column."""
-    for column, controls in zip(st.columns(len(CONTROLS), gap="medium"), CONTROLS, strict=True):
-        for name, control in controls.items():
-            control.draw(column, name)
 
 
 def _own_recipe() -> Recipe:

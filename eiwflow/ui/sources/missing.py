@@ -14,15 +14,9 @@ from ..common.untrusted import distinct, plain
 from . import checkpoints
 
 
-def stop(
-    place: DeltaGenerator,
-    key: str,
-    sentence: str,
-    instead: Mapping[str, str],
-    choose: Callable[[str], None] | None = None,
-) -> NoReturn:
+def stop(place: DeltaGenerator, key: str, sentence: str, instead: Mapping[str, str]) -> NoReturn:
     """Name a missing thing as :func:`say` does, and end the page."""
-    say(place, key, sentence, instead, choose)
+    say(place, key, sentence, instead)
     st.stop()
 
 
