@@ -9,7 +9,7 @@ To add a measure, write a function of a look and enter it in :data:`MEASURES` wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,10 +79,6 @@ class Look:
     def flow(self) -> MultiScaleFlow:
         """The flow."""
         return self.checkpoint.flow
-
-    def at(self, level: int) -> Look:
-        """Return the same look at another level."""
-        return replace(self, level=level)
 
     def measure(self, name: str, **choices: Any) -> Any:  # noqa: ANN401 (each measure has a result of its own)
         """Return a measure of :data:`MEASURES`.

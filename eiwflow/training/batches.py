@@ -39,8 +39,7 @@ def take(images: np.ndarray | OnDisk | Tensor, numbers: Tensor | slice) -> Tenso
     """Return some of the images (N, H, W, C) uint8, or of a tensor (N, C, H, W), as a tensor (n, C, H, W)."""
     if isinstance(images, Tensor):
         return images[numbers]
-    chosen = images[numbers if isinstance(numbers, slice) else numbers.numpy()]
-    return torch.from_numpy(np.array(chosen.transpose(0, 3, 1, 2), order="C"))
+    return crops.to_tensor(images[numbers if isinstance(numbers, slice) else numbers.numpy()])
 
 
 def training_batch(

@@ -164,7 +164,7 @@ def test_what_is_kept_depends_on_picture_seed_and_change_but_averages_on_none_of
     images = data_sets.images("faces16", (3, 32, 32), 8)
     base = Look(checkpoint, "faces16", images.reference, images.test, None, images.test[:1], 1, 0)
     others = {
-        "image": replace(base, image=images.test[1:2]), "seed": replace(base, seed=1), "level": base.at(2),
+        "image": replace(base, image=images.test[1:2]), "seed": replace(base, seed=1), "level": replace(base, level=2),
     }  # fmt: skip
     moves = {
         name: {field for field, other in others.items() if key(other, name) != key(base, name)}

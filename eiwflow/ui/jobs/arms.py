@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -26,10 +27,7 @@ def choose(study: Study) -> list[str]:
     subject_column, others = st.columns([1, 2.5])
     options = subjects(study)
     usual = _usual(study)
-
-    def name_of(option: str) -> str:
-        return name(study, option)
-
+    name_of = partial(name, study)
     chosen = subject_column.selectbox("Compared", options, format_func=name_of, key="subject", bind="query-params")
     # The session's value is never written: Streamlit complains about a widget that also has a default.
     against = others.multiselect(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -88,8 +87,11 @@ def begin(
         engine()
         return Visit(label, carried, for_print)
     engine()
-    with _links_where_it_stops(links):
+    try:
         return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
+    except _Stopped:
+        _links(links, st.query_params.to_dict())
+        st.stop()
 
 
 def _begin(
@@ -172,16 +174,6 @@ def _begin(
 
 class _Stopped(Exception):
     """The page ends here: the missing thing has been named."""
-
-
-@contextmanager
-def _links_where_it_stops(links: DeltaGenerator) -> Iterator[None]:
-    """Draw the links to other pages, also if the page ends early."""
-    try:
-        yield
-    except _Stopped:
-        _links(links, st.query_params.to_dict())
-        st.stop()
 
 
 def begin_landing(title: str) -> None:
