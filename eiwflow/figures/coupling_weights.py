@@ -155,9 +155,8 @@ def channels(weights: PictureWeights, before: PictureWeights | None, maps: Chann
     figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
     for name, (first, each) in groups.items():
         figure.add_annotation(
-            x=first + (len(each) - 1) / 2, y=1, yref="paper", yanchor="bottom", showarrow=False, text=GROUPS[name],
-            font={"size": 14},
-        )  # fmt: skip
+            x=first + (len(each) - 1) / 2, y=1, yref="paper", yanchor="bottom", showarrow=False, text=GROUPS[name]
+        )
         if first:
             figure.add_vline(x=first - (1 + _GAP) / 2, line={"color": palette.AXIS, "width": 2})
     return figure

@@ -125,7 +125,6 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
             "tickvals": list(ticks),
             "ticktext": list(ticks.values()),
             "tickangle": 0,
-            "tickfont": {"size": 11},
         },
         yaxis={"range": [low, high], "title": {"text": AXES[measured].title}},
     )
@@ -222,7 +221,6 @@ def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], 
             ],
             mode="text",
             textposition="middle right",
-            textfont={"size": 14},
             cliponaxis=False,
             showlegend=False,
             hoverinfo="skip",
@@ -286,7 +284,6 @@ def account(result: Account) -> go.Figure:
             "title": {
                 "text": f"nats/dim, mean over {result.images} test images<br>{AXES['marginal'].name}<br>"
                 f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
-                "font": {"size": 12},
             },
             "zeroline": True,
         },
@@ -387,7 +384,6 @@ def _now(
                 "y": _numbers([value]),
                 "text": [f" {fixed(value, 2)} "],
                 "textposition": "top left" if left else "top right",
-                "textfont": {"size": 14},
                 "mode": "markers+text",
                 "marker": {"color": colour, "symbol": symbol, "size": 11},
                 "showlegend": False,

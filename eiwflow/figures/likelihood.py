@@ -15,8 +15,8 @@ from .pixels import appearance, data_uri, montage
 if TYPE_CHECKING:
     from ..analysis.likelihood import GroupScores, Likelihood
 
-#: Pixels of a chart's letters, of a row, and of the names at its left.
-LETTERS, ROW, NAMES = 14, 44, 124
+#: Pixels of a row, and of the names at its left.
+ROW, NAMES = 44, 124
 #: Images shown of each group: 2×2.
 SHOWN = 4
 LIKELIER = palette.ARMS[2]
@@ -76,19 +76,14 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
     right = at > result.edges.mean()
     figure.add_scatter(
         x=[round(at, 4)], y=[len(groups) + 0.15], mode="markers+text", text=["this image"],
-        textposition="middle left" if right else "middle right", textfont_size=LETTERS,
+        textposition="middle left" if right else "middle right",
         marker={"symbol": "triangle-down", "size": 14, "color": palette.KEPT}, showlegend=False,
         hovertemplate=f"{image:.2f} bits/dim<extra>this image</extra>",
     )  # fmt: skip
-    figure.update_layout(layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12), font_size=LETTERS)
-    figure.update_xaxes(
-        title_text="bits/dim: left is likelier", tickfont_size=LETTERS, title_font_size=LETTERS,
-    )  # fmt: skip
-    figure.update_yaxes(
-        tickvals=[len(groups) - 0.6 - row for row in range(len(groups))], ticktext=names, tickfont_size=LETTERS,
-        showgrid=False, range=[-0.1, len(groups) + 0.4],
-    )  # fmt: skip
-    return figure
+    figure.update_layout(layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12))
+    figure.update_xaxes(title_text="bits/dim: left is likelier")
+    places = [len(groups) - 0.6 - row for row in range(len(groups))]
+    return figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, range=[-0.1, len(groups) + 0.4])
 
 
 def aurocs(result: Likelihood) -> go.Figure:
@@ -115,17 +110,9 @@ def aurocs(result: Likelihood) -> go.Figure:
             text=[scored.group.name for scored in result.groups],
             hovertemplate=f"%{{x:.2f}}<extra>%{{text}}, {name}</extra>",
         )
-    figure.update_layout(
-        layout(ROW * rows + 70 + legend_room(2), legend_room(2), left=NAMES, right=24),
-        font_size=LETTERS,
-        legend_font_size=LETTERS,
-    )
+    figure.update_layout(layout(ROW * rows + 70 + legend_room(2), legend_room(2), left=NAMES, right=24))
     figure.update_xaxes(
-        title_text="AUROC (½: no difference)", range=[-0.02, 1.02], tickvals=[0, 0.5, 1],
-        ticktext=["0", "½", "1"], tickfont_size=LETTERS, title_font_size=LETTERS,
-    )  # fmt: skip
-    figure.update_yaxes(
-        tickvals=list(range(rows))[::-1], ticktext=[scored.group.name for scored in result.groups],
-        tickfont_size=LETTERS, range=[-0.6, rows - 0.4],
-    )  # fmt: skip
-    return figure
+        title_text="AUROC (½: no difference)", range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=["0", "½", "1"]
+    )
+    names = [scored.group.name for scored in result.groups]
+    return figure.update_yaxes(tickvals=list(range(rows))[::-1], ticktext=names, range=[-0.6, rows - 0.4])

@@ -270,7 +270,6 @@ def _names(left: float, left_ranks: np.ndarray, right: float, right_ranks: np.nd
         "text": [f" {channel} " for channel in range(channels)] * 2,
         "mode": "text",
         "textposition": ["middle left"] * channels + ["middle right"] * channels,
-        "textfont": {"size": 11 if channels <= 12 else 9},
         "showlegend": False,
         "hoverinfo": "skip",
     }
@@ -324,7 +323,7 @@ def _side_names(figure: go.Figure, share: float) -> None:
     for y, text in ((1 - share / 2, "passed on"), ((1 - share) / 2, "factored out")):
         figure.add_annotation(
             x=1, y=y, xref="paper", yref="paper", xanchor="left", yanchor="middle", xshift=4, textangle=90,
-            text=f"<b>{text}</b>", font={"size": 13}, showarrow=False,
+            text=f"<b>{text}</b>", showarrow=False,
         )  # fmt: skip
 
 
@@ -336,6 +335,5 @@ def _channel_axis(order: np.ndarray, title: str) -> dict[str, Any]:
         "tickvals": list(range(1, count + 1)),
         "ticktext": [str(channel) for channel in order],
         "tickangle": 0 if count <= MOST_LINES else -90,
-        "tickfont": {"size": 11 if count <= 12 else 9},
         "title": {"text": title},
     }

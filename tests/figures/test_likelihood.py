@@ -10,6 +10,7 @@ import pytest
 from eiwflow.analysis import likelihood
 from eiwflow.analysis.likelihood import Likelihood
 from eiwflow.data import to_tensor
+from eiwflow.figures import kit
 from eiwflow.figures import likelihood as figures
 from tests.training.tiny import planes, tiny_flow
 
@@ -77,7 +78,7 @@ def test_aurocs_stand_where_they_are_and_bars_end_within_the_axis(result: Likeli
 
 @pytest.mark.parametrize("draw", [lambda result: figures.histograms(result, 3.0), figures.aurocs])
 def test_letters_can_be_read_from_the_last_row(result: Likelihood, draw) -> None:
-    layout = draw(result).layout
-    assert layout.font.size >= 14
-    assert all(axis.tickfont.size >= 14 and axis.title.font.size >= 14 for axis in (layout.xaxis,))
-    assert layout.yaxis.tickfont.size >= 14
+    layout = kit.finished(draw(result).to_dict())["layout"]
+    assert layout["font"]["size"] >= 14
+    assert layout["xaxis"]["tickfont"]["size"] >= 14 and layout["xaxis"]["title"]["font"]["size"] >= 14
+    assert layout["yaxis"]["tickfont"]["size"] >= 14
