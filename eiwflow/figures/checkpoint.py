@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.checkpoint import PARTS
+from ..analysis.words.checkpoint import PARTS, WEIGHTS
 from . import palette
 from .kit import layout
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Short names of parts for an axis.
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
-#: Sentences on a split, by order, and on weights before it, by kind.
+#: Sentences on a split, by order.
 ORDERS = {
     "entropy": "Shuffle, order by redundancy",
     "random": "a fixed random order",
@@ -32,13 +32,6 @@ ORDERS = {
     "first": "the first channels factored out",
     "last": "the last channels factored out",
     "released": "the order of the published code",
-}
-WEIGHTS = {
-    "none": "",
-    "pooled": ", weights ω(x)",
-    "entropy": ", entropy weights in couplings",
-    "means": ", weights from means in couplings",
-    "constant": ", constant weights in couplings",
 }
 #: Patterns of levels, which distinguish them without their shades.
 PATTERNS = ("", "/", "x", ".", "-", "+")
@@ -78,7 +71,9 @@ def _image(made: Anatomy) -> str:
 
 def _policy_in_words(made: Anatomy) -> str:
     order, weights = made.config.order, made.config.weights
-    return f"{ORDERS.get(order, f'order {order}')}{WEIGHTS.get(weights, f', weights {weights}')}"
+    inside = f"{WEIGHTS[weights]} in couplings" if weights in WEIGHTS else f"weights {weights}"
+    weighted = {"none": "", "pooled": ", weights ω(x)"}.get(weights, f", {inside}")
+    return f"{ORDERS.get(order, f'order {order}')}{weighted}"
 
 
 def _level(made: Anatomy, level: LevelAnatomy) -> str:
@@ -197,9 +192,7 @@ def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
     ends = np.concatenate([*convolutions, *couplings]).clip(SMALLEST)
     low, high = np.log10(ends.min()) - 0.12, np.log10(ends.max()) + 0.3
     for level, place in zip(made.levels, places, strict=True):
-        figure.add_annotation(
-            x=place.mean(), y=high, text=f"level {level.number}", showarrow=False, yanchor="top", font={"size": 13}
-        )
+        figure.add_annotation(x=place.mean(), y=high, text=f"level {level.number}", showarrow=False, yanchor="top")
     figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
     at, every = np.concatenate(places), -(-len(labels) // LABELS)
     figure.update_layout(

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.intervals import ALPHA, level_after_looks, of_mean
+from ..analysis.words.checkpoint import WEIGHTS
 from ..analysis.words.numbers import counted, signed
 from ..flow.policies import ORDERS
 from .file import Study, StudyError
@@ -187,10 +188,6 @@ def usual_partition(study: Study | StudyRecipe) -> str:
     return max(partitions, key=partitions.count, default="random")
 
 
-#: weights of an arm -> their name.
-_WEIGHTS_FROM = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
-
-
 def label(study: Study, arm: Arm) -> str:
     """Return the name of an arm in its study, without its prior and the usual choices.
 
@@ -198,7 +195,7 @@ def label(study: Study, arm: Arm) -> str:
     """
     kinds = {other.weights for other in study.arms} - {"none"}
     weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
-        arm.weights, f" + {_WEIGHTS_FROM.get(arm.weights, arm.weights)}"
+        arm.weights, f" + {WEIGHTS.get(arm.weights, arm.weights)}"
     )
     fraction = {
         "0.25": ", ¼ passed on", "0.75": ", ¾ passed on", "auto": ", fraction by redundancy", "all": ", all passed on",

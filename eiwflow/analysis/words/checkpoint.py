@@ -23,13 +23,8 @@ PARTS = {
     "prior": "prior",
     "actnorm": "ActNorm",
 }
-#: weights -> ending of an order's name.
-WEIGHTS = {
-    "none": "",
-    "entropy": " + entropy weights",
-    "means": " + weights from means",
-    "constant": " + constant weights",
-}
+#: weights inside couplings -> their name.
+WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
 #: The relative change by one rounding of a float32.
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
@@ -47,7 +42,8 @@ def sound(score: Evaluation, report: Verification) -> str:
 
 def split(config: FlowConfig) -> str:
     """Return how a flow splits: by which order, and whether with channel weights."""
-    return f"order {config.order}{WEIGHTS.get(config.weights, ' + weights')}"
+    weights = "" if config.weights == "none" else f" + {WEIGHTS.get(config.weights, 'weights')}"
+    return f"order {config.order}{weights}"
 
 
 def start(config: FlowConfig) -> str:
