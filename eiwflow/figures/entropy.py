@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.entropy import PARTS
+from ..analysis.words.entropy import GAUSSIAN, PARTS
 from ..analysis.words.numbers import fixed, signed
 from . import palette, steps
 from .kit import HALVES, NOTHING, layout
@@ -41,8 +41,6 @@ class Axis(NamedTuple):
         return f"{self.symbol} ({self.unit})"
 
 
-#: The entropy of N(0, 1), ½ log 2πe nats.
-GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)
 AXES = {
     "marginal": Axis("h", "nats/dim", GAUSSIAN, f"N(0, 1): {GAUSSIAN:.4f}"),
     "negentropy": Axis("negentropy", "nats/dim", 0.0, "Gaussian values: 0"),

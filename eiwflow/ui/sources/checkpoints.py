@@ -13,7 +13,7 @@ import streamlit as st
 
 from ... import project
 from ...analysis import SURVEY_IMAGES
-from ...files import stamp, stamp_or_zeros
+from ...files import printable, read_bytes, stamp, stamp_or_zeros
 from ..common.untrusted import distinct
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
     for run in runs:
         try:
             if not run.state().alive and run.last_checkpoint.is_file():
-                file = _of_run(run.path, *stamp(run.last_checkpoint))
-                if any(file.key == other.key for other in checkpoints):  # a run's folder was copied
-                    file = replace(file, key=f"{file.key}-{run.path.name}")
-                checkpoints.append(file)
+                path, name = run.last_checkpoint, run.path.name
+                key = _key(path, *stamp(path))
+                if any(key == other.key for other in checkpoints):  # a run's folder was copied
+                    key = f"{key}-{name}"
+                checkpoints.append(CheckpointFile(key, f"run {name}", path, str(run.path), run.path))
         except OSError:  # deleted meanwhile, or complained about elsewhere
             continue
     return checkpoints, complaints
@@ -94,30 +95,18 @@ def _saved() -> list[CheckpointFile]:
     for entry in saved_flows(runs_root()):
         path = find(str(entry))
         with suppress(OSError):  # deleted meanwhile, or larger than any checkpoint
-            checkpoints.append(_of_file(entry, path, *stamp(path)))
+            name = printable(entry.name, 60)
+            checkpoints.append(CheckpointFile(_key(path, *stamp(path)), name, path, str(entry)))
     return checkpoints
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _of_file(entry: Path, path: Path, time: int, size: int) -> CheckpointFile:
-    del time, size  # as of a run
-    from ... import files
-    from ...checkpoint import MAX_FILE_BYTES
-
-    digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
-    return CheckpointFile(digest, files.printable(entry.name, 60), path, str(entry))
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _of_run(run: Path, time: int, size: int) -> CheckpointFile:
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _key(path: Path, time: int, size: int) -> str:
+    """Return the key of a checkpoint that is not bundled, by its content."""
     del time, size  # the file's stamp, so that a new file has a new key
-    from ... import files
     from ...checkpoint import MAX_FILE_BYTES
-    from ...training.run_directory import RunDirectory
 
-    path = RunDirectory(run).last_checkpoint
-    digest = hashlib.sha256(files.read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
-    return CheckpointFile(digest, f"run {run.name}", path, str(run), run)
+    return hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
 
 
 def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
