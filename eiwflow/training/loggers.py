@@ -6,7 +6,7 @@ import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from .recipe import Recipe
 from .run_directory import RunError
@@ -14,41 +14,8 @@ from .run_directory import RunError
 PROJECT = "eiwflow"
 
 
-class Logger(Protocol):
-    """Receives the records of ``metrics.jsonl``."""
-
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Log a record."""
-
-
-class NoLogger:
-    """Drops every record."""
-
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Ignore a record."""
-
-
-class TensorBoard:
-    """Writes numbers into ``tensorboard/`` of the run directory."""
-
-    def __init__(self, writer: Any) -> None:  # noqa: ANN401 (of a package that may be missing)
-        self._writer = writer
-
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Write every number of a record under its name."""
-        for name, value in numbers(record).items():
-            self._writer.add_scalar(name, value, record["step"])
-
-
-class Tracker:
-    """Hands numbers to a run of wandb or trackio."""
-
-    def __init__(self, run: Any) -> None:  # noqa: ANN401 (of a package that may be missing)
-        self._run = run
-
-    def log(self, record: Mapping[str, Any]) -> None:
-        """Log every number of a record at its step."""
-        self._run.log(numbers(record), step=record["step"])
+#: Receives the records of ``metrics.jsonl``.
+Log = Callable[[Mapping[str, Any]], object]
 
 
 def numbers(record: Mapping[str, Any]) -> dict[str, float]:
@@ -65,35 +32,40 @@ def numbers(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Logger]:
+def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Log]:
     del recipe
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(folder / "tensorboard")
+
+    def log(record: Mapping[str, Any]) -> None:
+        for name, value in numbers(record).items():
+            writer.add_scalar(name, value, record["step"])
+
     try:
-        yield TensorBoard(writer)
+        yield log
     finally:
         writer.close()
 
 
 @contextmanager
-def _wandb(folder: Path, recipe: Recipe) -> Iterator[Logger]:
+def _wandb(folder: Path, recipe: Recipe) -> Iterator[Log]:
     import wandb
 
     run = wandb.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), dir=folder)
     try:
-        yield Tracker(run)
+        yield lambda record: run.log(numbers(record), step=record["step"])
     finally:
         run.finish()
 
 
 @contextmanager
-def _trackio(folder: Path, recipe: Recipe) -> Iterator[Logger]:
+def _trackio(folder: Path, recipe: Recipe) -> Iterator[Log]:
     import trackio
 
     run = trackio.init(project=PROJECT, name=folder.name, config=recipe.to_dict())
     try:
-        yield Tracker(run)
+        yield lambda record: run.log(numbers(record), step=record["step"])
     finally:
         trackio.finish()
 
@@ -103,7 +75,7 @@ LOGGERS: dict[str, Callable[[Path, Recipe], Any]] = {"tensorboard": _tensorboard
 
 
 @contextmanager
-def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Logger]:
+def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Log]:
     """Open the logger of a run, and close it with the block; an empty name drops all records.
 
     Raises:
@@ -111,11 +83,11 @@ def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Logger]:
 
     """
     if not name:
-        yield NoLogger()
+        yield lambda record: None
         return
     check_logger(name)
-    with LOGGERS[name](folder, recipe) as logger:
-        yield logger
+    with LOGGERS[name](folder, recipe) as log:
+        yield log
 
 
 def check_logger(name: str) -> None:

@@ -30,7 +30,7 @@ from .distributed import ALONE, Team
 from .execution import Execution
 from .failures import NotFinite, TrainingFailed
 from .history import PROBE_IMAGES, level_records, write_samples
-from .loggers import Logger, logger_for
+from .loggers import Log, logger_for
 from .recipe import Recipe
 from .run_directory import MAX_HEADER, MAX_RESUME, RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
@@ -102,10 +102,10 @@ def train(
                     run.forget_after(trainer.step)
                 with (
                     _stop_signals() as stopped,
-                    logger_for(execution.log, run.path, recipe) as logger,
+                    logger_for(execution.log, run.path, recipe) as log,
                     closing(Saver(run)) as saver,
                 ):
-                    return _advance_to_the_end(trainer, run, command, progress, stopped, execution, logger, saver)
+                    return _advance_to_the_end(trainer, run, command, progress, stopped, execution, log, saver)
         except RunError:
             run.restore_status(status)
             raise
@@ -160,7 +160,7 @@ def _advance_to_the_end(
     progress: Callable[[int, float], None] | None,
     stopped: list[int],
     execution: Execution,
-    logger: Logger,
+    log: Log,
     saver: Saver,
 ) -> CheckpointInfo:
     recipe = trainer.recipe
@@ -186,7 +186,7 @@ def _advance_to_the_end(
 
     def note(record: dict[str, Any]) -> None:
         run.append(record)
-        logger.log(record)
+        log(record)
 
     def save(milestone: bool = False) -> CheckpointInfo:
         latest = _latest(run, SCORES) | _latest(run, FINAL_SCORES, trainer.step)
