@@ -114,34 +114,19 @@ def build_parser() -> Parser:
         "--data",
         help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
     )
-    study.add_argument(
-        "--order", type=_words, dest="orders", metavar="ORDER,…",
-        help=f"{', '.join(FLOW['order'].words)}; arms are all combinations of the lists (default: the arms of the "
-        "ladder, from Glow's half to entropy weights)",
-    )  # fmt: skip
-    study.add_argument(
-        "--weights", type=_words, metavar="WEIGHTS,…", help=f"{', '.join(FLOW['weights'].words)} (default: none)"
+    combined = (
+        "arms are all combinations of the lists (default: the arms of the ladder, from Glow's half to entropy weights)"
     )
-    study.add_argument(
-        "--init",
-        "--inits",
-        type=_words,
-        dest="inits",
-        metavar="INIT,…",
-        help=f"{', '.join(FLOW['init'].words)} (default: principal)",
-    )
-    study.add_argument(
-        "--partition", type=_words, dest="partitions", metavar="PARTITION,…",
-        help=f"{', '.join(FLOW['partition'].words)} (default: random)",
-    )  # fmt: skip
-    study.add_argument(
-        "--keep", type=_words, dest="keeps", metavar="KEEP,…",
-        help="fractions passed on: 0.25, 0.5, 0.75, auto, all (default: 0.5)",
-    )  # fmt: skip
-    study.add_argument(
-        "--prior", "--priors", type=_words, dest="priors", metavar="PRIOR,…",
-        help="conditional, standard (default: conditional)",
-    )  # fmt: skip
+    for options, field, text in (
+        (["--order"], "orders", f"{', '.join(FLOW['order'].words)}; {combined}"),
+        (["--weights"], "weights", f"{', '.join(FLOW['weights'].words)} (default: none)"),
+        (["--init", "--inits"], "inits", f"{', '.join(FLOW['init'].words)} (default: principal)"),
+        (["--partition"], "partitions", f"{', '.join(FLOW['partition'].words)} (default: random)"),
+        (["--keep"], "keeps", "fractions passed on: 0.25, 0.5, 0.75, auto, all (default: 0.5)"),
+        (["--prior", "--priors"], "priors", "conditional, standard (default: conditional)"),
+    ):
+        metavar = f"{options[0].removeprefix('--').upper()},…"
+        study.add_argument(*options, type=_words, dest=field, metavar=metavar, help=text)
     study.add_argument(
         "--arms", type=_words, metavar="ARM,…",
         help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
