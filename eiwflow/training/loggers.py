@@ -12,8 +12,6 @@ from .recipe import Recipe
 from .run_directory import RunError
 
 PROJECT = "eiwflow"
-
-
 #: Receives the records of ``metrics.jsonl``.
 Log = Callable[[Mapping[str, Any]], object]
 
@@ -36,16 +34,13 @@ def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Log]:
     del recipe
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(folder / "tensorboard")
+    with SummaryWriter(folder / "tensorboard") as writer:
 
-    def log(record: Mapping[str, Any]) -> None:
-        for name, value in numbers(record).items():
-            writer.add_scalar(name, value, record["step"])
+        def log(record: Mapping[str, Any]) -> None:
+            for name, value in numbers(record).items():
+                writer.add_scalar(name, value, record["step"])
 
-    try:
         yield log
-    finally:
-        writer.close()
 
 
 @contextmanager
