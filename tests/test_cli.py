@@ -367,6 +367,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(place):
     assert (result.stdout, result.stderr) == ("0\n", "")
 
 
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", ">&- 2>&-"])
+def test_a_command_whose_terminal_is_closed_does_its_work(place, tmp_path, closed):
+    words = [
+        sys.executable,
+        "-m",
+        "eiwflow",
+        "sample",
+        place / "good.safetensors",
+        "--n",
+        2,
+        "--out",
+        tmp_path / "a.npy",
+    ]
+    result = subprocess.run(
+        ["bash", "-c", f"{shlex.join(map(str, words))} {closed}"], cwd=ROOT, timeout=300, check=False
+    )
+    assert result.returncode == 0 and np.load(tmp_path / "a.npy").shape == (2, 8, 8, 3)
+
+
 def test_evaluate_gives_the_figures_of_the_issue(place):
     result = json_of("evaluate", place / "good.safetensors")
     names = {"bits_per_dim", "bits_per_dim_stderr", "n", "round_trip_max_abs", "log_det_gap"}
@@ -1208,6 +1227,13 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     assert "is conditional on label; start from a flow without labels." in refused(
         *start, "--init-from", run, "--labels", "hat"
     )
+    others = labelled_data(train=80, test=24)
+    np.savez(labelled / "others.npz", train=others.train, test=others.test,
+             train_labels=["cat", "dog"] * 40, test_labels=["cat", "dog"] * 12)  # fmt: skip
+    before = set(labelled.iterdir())
+    said = refused("train", "--data", labelled / "others.npz", *start[3:], "--init-from", run)
+    assert "are 0, 1, 2, and those of" in said and "are cat, dog: start from a flow without labels." in said
+    assert set(labelled.iterdir()) == before  # no run that would be refused as well when it is resumed
     # Without the option its labels are those of the checkpoint.
     again = json_of(*start, "--init-from", run, "--threads", 1)["run"]
     assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")

@@ -23,8 +23,11 @@ SHARED = ("train", "evaluate", "sample")
 
 def run() -> NoReturn:
     """Run the command of this process and end it with its exit code."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed at the start; no file that is opened later may take its number
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None in a program without a terminal
+        if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its code instead, such as \u2212 for a minus sign.
             stream.reconfigure(errors="backslashreplace")
     # Child processes must not import modules from the working folder, which may hold downloads.

@@ -152,7 +152,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     """Return the recipe of a new run, and its data set."""
     from ..data import DataError, labels_of
     from ..training.recipe import Recipe
-    from ..training.trainer import load_data
+    from ..training.trainer import load_data, starting_point
 
     settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
@@ -177,7 +177,10 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     if options.init_from is not None and images.channels != flow.shape[0]:
         raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
     flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))
-    return dataclasses.replace(recipe, flow=flow), images
+    recipe = dataclasses.replace(recipe, flow=flow)
+    if recipe.init_from:
+        starting_point(recipe)  # before there is a run
+    return recipe, images
 
 
 def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -> FlowConfig:

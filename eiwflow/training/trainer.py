@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from .. import checkpoint, data
-from ..checkpoint import CheckpointError
+from .. import checkpoint, data, files
+from ..checkpoint import Checkpoint, CheckpointError
 from ..data import ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
@@ -123,7 +123,7 @@ class Trainer:
         self.train_labels, self.test_labels = _labels(images, recipe)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first and recipe.init_from and not resumed:
-            start_from(self.flow, recipe)
+            self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
         elif team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
         kept = team.share(self.flow.config.kept)
@@ -321,8 +321,8 @@ class Trainer:
         self.step, self.since = step, since
 
 
-def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
-    """Give a flow the parameters of the recipe's checkpoint.
+def starting_point(recipe: Recipe) -> Checkpoint:
+    """Return the checkpoint whose parameters a recipe's flow begins with.
 
     Raises:
         RunError: it cannot be read, or holds another flow.
@@ -332,14 +332,18 @@ def start_from(flow: MultiScaleFlow, recipe: Recipe) -> None:
         loaded = checkpoint.load(recipe.init_from)
     except CheckpointError as error:
         raise RunError(f"--init-from: {error}") from None
+    config, own = loaded.info.config, loaded.info.classes
+    if own and recipe.classes and own != recipe.classes:
+        its, others = (", ".join(map(files.printable, names[:5])) for names in (own, recipe.classes))
+        raise RunError(
+            f"--init-from: the classes of {loaded.name} are {its}, and those of {files.printable(recipe.data)} are "
+            f"{others}: start from a flow without labels."
+        )
     # A flow without labels may get labels: it ignores them until the new maps, zero at first, have learnt.
-    unlabelled = not loaded.info.config.context
-    config = dataclasses.replace(loaded.info.config, memory=recipe.flow.memory)
-    if unlabelled:
-        config = dataclasses.replace(config, context=recipe.flow.context)
-    if config != recipe.flow or not (unlabelled or loaded.info.classes == recipe.classes):
+    context = config.context or recipe.flow.context
+    if dataclasses.replace(config, memory=recipe.flow.memory, context=context) != recipe.flow:
         raise RunError(f"{loaded.name} holds another flow than the run's config.json: start a new run from it.")
-    flow.load_state_dict(flow.state_dict() | loaded.flow.state_dict())
+    return loaded
 
 
 def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:

@@ -90,7 +90,10 @@ def test_a_flow_without_labels_can_be_given_some(tmp_path):
     assert torch.allclose(with_labels, plain.average.log_prob(x), atol=1e-3)
     checkpoint.save(tmp_path / "plain.safetensors", trainer.flow, tiny_info(trainer.flow, labels="side", classes=SIDES))
     Trainer(recipe, labelled_data())
-    with pytest.raises(RunError, match="plain.safetensors holds another flow"):
+    said = (
+        "the classes of plain.safetensors are none, left, right, and those of planes are left, none, right: start from"
+    )
+    with pytest.raises(RunError, match=said):
         Trainer(dataclasses.replace(recipe, classes=("left", "none", "right")), labelled_data())
     with pytest.raises(DataError, match="which is none of the 3 classes a, b, c"):
         Trainer(dataclasses.replace(recipe, classes=("a", "b", "c")), labelled_data())
