@@ -114,14 +114,17 @@ class Input:
                 prefetch_factor=AHEAD,
                 pin_memory=self._device.type == "cuda",
                 persistent_workers=True,
-                worker_init_fn=_ignore_interrupts,
+                worker_init_fn=_begin_reading,
             )
             return iter(loader)
 
 
-def _ignore_interrupts(worker: int) -> None:
-    # Ctrl-C reaches all processes of a terminal; the training asks for batches until it has finished its step.
+def _begin_reading(worker: int) -> None:
     del worker
+    # torch watches the parent that it finds from here on, which is another process if the training was killed already.
+    if (parent := multiprocessing.parent_process()) is not None and not parent.is_alive():
+        os._exit(1)
+    # Ctrl-C reaches all processes of a terminal; the training asks for batches until it has finished its step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -35,7 +35,7 @@ from eiwflow.training.trainer import Trainer
 from .. import LONG
 from ..studies import arms, write_begun
 from ..test_cli import json_of, printed, refused, run_main
-from ..training.processes import CONTEXT
+from ..training.processes import CONTEXT, alive
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -594,13 +594,6 @@ def children_of(pid):
         except OSError:
             continue
     return found
-
-
-def alive(pid):
-    try:
-        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return False
 
 
 def until(condition, seconds=200):

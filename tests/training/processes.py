@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from eiwflow.training import worker
@@ -40,6 +41,14 @@ def ended(process: BaseProcess) -> int:
     process.join(PATIENCE_S)
     assert process.exitcode is not None, "the process does not end"
     return process.exitcode
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process works; one that has ended and waits for its parent does not."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
 
 
 class Detached:

@@ -14,6 +14,7 @@ from eiwflow import data
 from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.views import OnDisk
 from eiwflow.training import failures
+from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
@@ -22,7 +23,7 @@ from eiwflow.training.input import Batches, Input, default_workers
 from eiwflow.training.run import train
 from eiwflow.training.trainer import Trainer
 
-from .processes import begun, ended
+from .processes import alive, begun, ended
 from .test_resume import assert_same_run, signalled_at
 from .tiny import planes, same_tensors, tiny_data, tiny_recipe, tiny_run
 
@@ -154,3 +155,34 @@ def test_a_trainer_holds_no_copy_of_images_on_disk(held):
     assert trainer.train_images is held[1]
     assert trainer.advance() == other.advance()
     assert same_tensors(trainer.state(), other.state())
+
+
+def _lose_the_training(out: str, killed: bool) -> None:
+    """Start a reader, and be killed before it begins, or let it begin."""
+    reader = multiprocessing.Process(target=_read_late, args=(out,))
+    reader.start()
+    Path(out, "reader").write_text(str(reader.pid))
+    if killed:
+        os.kill(os.getpid(), signal.SIGKILL)
+    Path(out, "go").touch()
+    reader.join()
+
+
+def _read_late(out: str) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent and not Path(out, "go").exists():
+        time.sleep(0.01)
+    input_module._begin_reading(0)
+    Path(out, "read").touch()
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_reader_whose_training_was_killed_before_it_began_reads_nothing(tmp_path, killed):
+    """It was alive, with 240 MB, 80 s later: torch had looked for its parent too late."""
+    code = ended(begun(_lose_the_training, str(tmp_path), killed))
+    assert code == (-signal.SIGKILL if killed else 0)
+    reader, end = int((tmp_path / "reader").read_text()), time.monotonic() + 60
+    while alive(reader) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not alive(reader)
+    assert (tmp_path / "read").exists() == (not killed)
