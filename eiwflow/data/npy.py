@@ -119,12 +119,14 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
     """Return the images of several archives, in one file (N, 3, H, H) of the cache, and their labels (N,)."""
     with errors_as_data_errors(f"the batches of {name!r} cannot be read"):
         batches = [_batch(path) for path in archives]
-        widths = sorted({columns for _, columns, _ in batches})
+        widths = sorted({columns for _, columns, _, _ in batches})
         side = math.isqrt(widths[0] // 3)
         if len(widths) > 1 or 3 * side * side != widths[0]:
             raise DataError(f"the batches of {name!r} have rows of {widths} values; 3 H² values of one H are needed")
-        shape = (sum(count for count, _, _ in batches), 3, side, side)
-        stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in archives]
+        shape = (sum(count for count, _, _, _ in batches), 3, side, side)
+        # Times and sizes do not tell archives apart: a tar of reproducible content has one time for all.
+        checksums = [checksum for _, _, _, checksum in batches]
+        stamps = [(str(path.resolve()), *files.stamp(path), crc) for path, crc in zip(archives, checksums, strict=True)]
 
         def parts() -> Iterator[bytes]:
             for path in archives:
@@ -134,11 +136,11 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
                         yield content
 
         images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
-    return images, np.concatenate([labels for _, _, labels in batches])
+    return images, np.concatenate([labels for _, _, labels, _ in batches])
 
 
-def _batch(path: Path) -> tuple[int, int, np.ndarray]:
-    """Return N, values a row, and labels (N,) of an archive."""
+def _batch(path: Path) -> tuple[int, int, np.ndarray, int]:
+    """Return N, values a row, labels (N,) and the CRC-32 of the images of an archive."""
     with errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"):
         check_directory(path, path.name)
         with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
@@ -159,7 +161,7 @@ def _batch(path: Path) -> tuple[int, int, np.ndarray]:
             for name in ("data", "labels"):
                 check_size(f"{name!r} of {path.name!r}", members[name])
             with archive.open(labels.info) as file:
-                return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False)
+                return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False), data.info.CRC
 
 
 # ---------------------------------------------------------------------- the cache

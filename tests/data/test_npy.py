@@ -199,6 +199,21 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
         load(tmp_path / "small")
 
 
+def test_archives_of_other_images_with_the_size_and_time_of_earlier_ones_are_unpacked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    path = tmp_path / "small" / "train_data_batch_1.npz"
+    path.parent.mkdir()
+    for label in (0, 1):
+        images = noise(40, 8, 8, 3, seed=label)
+        np.savez(path, data=images.transpose(0, 3, 1, 2).reshape(40, -1), labels=np.full(40, label))
+        os.utime(path, (0, 0))  # as tar --mtime leaves it
+        data = load(path.parent)
+        assert as_set(data.train[:]) | as_set(data.test) == as_set(images)
+        assert set(data.factors["label"].train.tolist()) == {label}
+
+
 def _unpack(cache: Path, log: Path) -> None:
     def parts():
         with open(log, "a") as file:
