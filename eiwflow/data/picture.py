@@ -16,7 +16,7 @@ from .. import files
 from .images import DataError, check_images, reason
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 # Only these decoders are tried: others run programs (EPS) or are little maintained.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -47,7 +47,8 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         fewest: pixels a side that suffice: a large JPEG is then decoded at a half, a quarter or an eighth.
 
     Raises:
-        DataError: it cannot be read or has more than 64 million pixels (24 million for other kinds than JPEG).
+        DataError: it cannot be read, has more than 64 million pixels (24 million for other kinds than JPEG), or is a
+            PNG of 16 bits a colour with a transparent one, which Pillow cannot tell from colours beside it.
 
     """
     if isinstance(picture, (str, os.PathLike)):
@@ -65,11 +66,21 @@ def upright(picture: Source, fewest: int) -> Image.Image:
                     f"{what} is {image.width}×{image.height} = {image.width * image.height:,} pixels; "
                     f"at most {most:,} are decoded of a {image.format}"
                 )
+            depth = _raw_depth(image)
             image.draft(None, (fewest, fewest))
             check_exif(image, what)
             ImageOps.exif_transpose(image, in_place=True)
+            key = image.info.get("transparency")
             if image.mode.startswith("I"):  # 16-bit grey, which convert would clip instead of scaling
-                return image.point(lambda value: value / 256).convert("L").convert("RGBA")
+                whole = image.point(lambda value: value / 256).convert("L").convert("RGBA")
+                if key is not None:
+                    whole.putalpha(Image.fromarray(np.where(np.asarray(image) == key, 0, 255).astype(np.uint8)))
+                return whole
+            if depth == 16 and image.mode == "RGB" and key is not None:
+                raise DataError(f"{what} is a PNG of 16 bits a colour with a transparent one; save it with 8 bits")
+            if depth in (2, 4) and image.mode == "L" and key is not None:
+                # Pillow scales the values to 8 bits, and not the transparent one.
+                image.info["transparency"] = key * 255 // (2**depth - 1)
             return image.convert("RGBA")
     except DataError:
         raise
@@ -77,6 +88,12 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}") from None
     except Exception as error:  # a decoder fed with damaged bytes may raise anything
         raise DataError(f"{what} cannot be read as {', '.join(FORMATS)}: {reason(error)}") from error
+
+
+def _raw_depth(image: ImageFile.ImageFile) -> int:
+    """Return the bits of a value in a PNG that is not decoded yet; 8 for other pictures."""
+    kind = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
+    return int(depth[1]) if (depth := re.search(r";(\d+)", kind)) else 8
 
 
 @contextmanager

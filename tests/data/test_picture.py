@@ -72,14 +72,43 @@ def test_sixteen_bits_of_grey_are_scaled_and_not_clipped() -> None:
     assert np.abs(from_picture(encoded(ramp), (1, 16, 16))[..., 0] - ramp / 256.0).max() <= 1
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(width: int, height: int, depth: int, colour: int, pixels: bytes, *chunks: bytes) -> bytes:
+    """Return a PNG file of any depth, with chunks between its header and its pixels, rows behind a zero byte each."""
+    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + b"".join(chunks)
+    return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["upright", "sideways"])
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_becomes_white_and_no_other_grey_does(depth: int, turned: bool) -> None:
+    greys = np.random.default_rng(depth).integers(0, 2**depth, (16, 16))
+    greys[:4, :4] = key = 2**depth // 3
+    greys[4:8, :4] = key + 1
+    bits = (greys[..., None] >> np.arange(depth)[::-1] & 1).reshape(16, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in np.packbits(bits.astype(np.uint8), axis=1))
+    exif = Image.Exif()
+    exif[0x0112] = 6 if turned else 1
+    about = chunk(b"tRNS", struct.pack(">H", key)), chunk(b"eXIf", exif.tobytes()[6:])
+    expected = np.where(greys == key, 255, greys * 255 // (2**depth - 1) if depth < 16 else greys // 256)
+    image = from_picture(png(16, 16, depth, 0, rows, *about), (1, 16, 16))
+    assert (image[..., 0] == (np.rot90(expected, -1) if turned else expected)).all()
+
+
+def test_a_transparent_colour_of_sixteen_bits_is_refused() -> None:
+    """Pillow keeps the upper 8 bits of every colour, so the transparent one has others like it."""
+    rows = 16 * (b"\0" + noise(96).tobytes())
+    assert from_picture(png(16, 16, 16, 2, rows), (3, 16, 16)).shape == (16, 16, 3)
+    with pytest.raises(DataError, match="the picture is a PNG of 16 bits a colour with a transparent one; save it"):
+        from_picture(png(16, 16, 16, 2, rows, chunk(b"tRNS", bytes(6))), (3, 16, 16))
+
+
 def bomb(width: int, height: int) -> bytes:
     """Return a PNG file that states a size and holds next to nothing."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    start = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    return png(width, height, 8, 2, bytes(100))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
