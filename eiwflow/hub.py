@@ -19,6 +19,7 @@ from .flow import MultiScaleFlow, NonFiniteError, quantise
 #: Samples in a model card's picture, and how many stand in a row.
 SAMPLES, COLUMNS = 16, 8
 PICTURE = "samples.png"
+CARD = "README.md"
 
 
 class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
@@ -27,6 +28,9 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
     ``save_pretrained(folder)`` writes a folder, ``from_pretrained(folder)`` reads one without a network, and
     ``push_to_hub(name)`` and ``from_pretrained(name)`` go to the hub. ``model.safetensors`` is an ordinary checkpoint,
     so every command and the app open such a folder, and :func:`eiwflow.checkpoint.load` checks downloaded files.
+
+    A folder may hold another flow already. Its README.md is replaced if it is exactly the card of that flow; a README
+    that a person wrote or edited stays.
 
     Args:
         flow: initialised.
@@ -66,11 +70,16 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
+        has_old_card = _holds_its_own_card(save_directory)
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
+        if has_old_card:  # the mixin writes a card only where there is no README.md
+            (save_directory / CARD).unlink()
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
         if (picture := _samples(self.flow, self.info.temperature)) is not None:
             files.write_atomically(save_directory / PICTURE, png_file(picture.permute(1, 2, 0).numpy()))
+        else:  # no picture, rather than that of the flow before
+            (save_directory / PICTURE).unlink(missing_ok=True)
 
     @classmethod
     def _from_pretrained(
@@ -92,6 +101,16 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401 (as the mixin's)
         """Return the model card: config, bits/dim, training, samples, and code that loads the flow."""
         return ModelCard(model_card(self.flow, self.info))
+
+
+def _holds_its_own_card(folder: Path) -> bool:
+    """Return whether the README.md of a folder is the card of the folder's flow, without a change."""
+    try:
+        info = checkpoint.read_info(folder / PRETRAINED)
+        card = ModelCard(model_card(checkpoint.outline(info.config), info))
+        return files.read_bytes(folder / CARD, files.MAX_DOCUMENT).decode() == str(card)
+    except (OSError, ValueError):  # there is no such file, or it is not ours
+        return False
 
 
 def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
