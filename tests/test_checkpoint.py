@@ -276,6 +276,29 @@ def test_save_refuses_what_load_would_refuse(tmp_path, facts, sentence):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300], ids=str)
+def test_values_that_load_would_refuse_replace_no_good_file(tmp_path, value):
+    before, flow = saved(tmp_path), tiny_flow().double().requires_grad_(False)
+    flow.levels[1].steps[0].coupling.network[0].weight[2, 1] = value
+    with pytest.raises(CheckpointError) as caught:
+        save(tmp_path / "flow.safetensors", flow)
+    assert str(caught.value) == (
+        "flow.safetensors is not a usable checkpoint: tensor 'levels.1.steps.0.coupling.network.0.weight' of level 2 "
+        "is not finite; expected finite numbers."
+    )
+    assert (tmp_path / "flow.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("size", [1, 7, 1000, 100_003])
+def test_a_value_that_is_not_finite_is_found_wherever_it_stands(value, size):
+    for place in {0, size // 2, size - 1}:
+        tensor = torch.ones(size)
+        assert not list(checkpoint.wrong_values({"bias": tensor}))
+        tensor[place] = value
+        assert [wrong.tensor for wrong in checkpoint.wrong_values({"bias": tensor})] == ["bias"]
+
+
 def test_a_flow_alone_is_saved_with_its_own_config(tmp_path):
     flow = tiny_flow(keep="auto", levels=3)
     asked = dataclasses.replace(flow.config, kept=())  # what a flow was built from, before it saw data

@@ -381,6 +381,7 @@ class Saver:
 
         Raises:
             OSError: this save or the previous one cannot be written; the last whole save stays.
+            NotFinite: the averaged weights of one of them are not finite; the same stays.
 
         """
         self.wait()
@@ -391,9 +392,12 @@ class Saver:
     def _write(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
         run, average = self._run, under("average.module.", state)
         run.flush_records()
-        if milestone:
-            checkpoint.save_state(run.milestone(info.step), average, info)
-        checkpoint.save_state(run.last_checkpoint, average, info)
+        try:
+            if milestone:
+                checkpoint.save_state(run.milestone(info.step), average, info)
+            checkpoint.save_state(run.last_checkpoint, average, info)
+        except CheckpointError as error:
+            raise NotFinite(f"After step {info.step} the run stopped: {error}") from None
         files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
 
     def check(self) -> None:

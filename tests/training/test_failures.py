@@ -58,23 +58,44 @@ def test_a_batch_that_is_not_finite_stops_the_run_and_names_the_step(tmp_path, m
     assert run.records()[-1]["step"] == 4
 
 
-def test_a_parameter_that_is_not_finite_is_named_by_its_level(tmp_path, monkeypatch):
-    trainers = []
+@pytest.fixture
+def trainers(monkeypatch):
+    """The trainers of the test's runs, in a list that grows."""
+    made = []
 
     class Watched(Trainer):
         def __init__(self, *arguments):
             super().__init__(*arguments)
-            trainers.append(self)
+            made.append(self)
 
+    monkeypatch.setattr(run_module, "Trainer", Watched)
+    return made
+
+
+def test_a_parameter_that_is_not_finite_is_named_by_its_level(tmp_path, trainers):
     @torch.no_grad()
     def poison(step, bits):
         if step == 3:
             trainers[0].flow.levels[1].steps[0].coupling.network[0].bias[0] = float("nan")
 
-    monkeypatch.setattr(run_module, "Trainer", Watched)
     sentence, last = failure(tiny_run(tmp_path), images=tiny_data(), progress=poison)
     assert sentence == "At step 4 bits/dim was not finite, first in level 2."
     assert last.info.step == 3
+
+
+def test_averaged_weights_that_are_not_finite_replace_no_checkpoint(tmp_path, trainers):
+    run = tiny_run(tmp_path, iterations=50)
+
+    @torch.no_grad()
+    def poison_and_stop(step, bits):
+        if step == 7:
+            trainers[0].average.levels[1].steps[0].actnorm.bias[0] = float("inf")
+            run.ask("stop")
+
+    sentence, last = failure(run, images=tiny_data(), progress=poison_and_stop)
+    assert sentence.startswith("After step 7 the run stopped: last.safetensors is not a usable checkpoint: ")
+    assert "'levels.1.steps.0.actnorm.bias' of level 2 is not finite" in sentence
+    assert last.info.step == 7  # saved before the weights went wrong
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step_is_taken():
