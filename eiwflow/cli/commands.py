@@ -795,7 +795,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise GlowError("--check-images and --check-log-prob belong together; give both or neither.")
     if options.check_labels is not None and not check:
         raise GlowError("--check-labels belongs to --check-images and --check-log-prob; give these too, or none.")
-    stated = Options(options.kind, options.size, options.bits, options.scale_map, options.split_mode, options.leaky)
+    stated = Options(**{entry.name: getattr(options, entry.name) for entry in dataclasses.fields(Options)})
     loaded = import_flow(options.file, options.out, stated)
     config, facts = loaded.info.config, loaded.info.imported
     parameters = loaded.flow.parameter_count()

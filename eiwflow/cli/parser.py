@@ -263,6 +263,7 @@ def build_parser() -> Parser:
         choices=("y0ast", "rosinality", "normflows"),
         help="the code that wrote the file (default: recognised by its tensors' names)",
     )
+    imported.add_argument("--part", metavar="NAME", help="its state dict to import, if it holds several, such as ema")
     imported.add_argument("--size", type=int, help="side of its images in pixels, if the file does not state it")
     imported.add_argument(
         "--bits", type=int, help="it was trained on 2^BITS grey levels, if the file does not state it"

@@ -69,7 +69,7 @@ def run(request: dict[str, Any]) -> str | None:
     name, options = request["name"], Options(**request["options"])
     try:
         content = read(Path(request["source"]))
-        kind, tensors = recognise(content, options.kind)
+        kind, tensors = recognise(content, options.kind, options.part)
         del content
         count = sum(tensor.numel() for tensor in tensors.values())
         # Masks and permutations come beside the parameters; in the narrowest flow they are as many.

@@ -46,6 +46,7 @@ class Options:
         scale_map: normflows' word, of :data:`SCALE_MAP_WORDS`.
         split_mode: normflows' word for the half that a coupling reads; only ``channel`` can be imported.
         leaky: slope of the ReLUs of normflows' networks below 0.
+        part: the state dict to import of a file that holds several, such as ``ema``.
 
     """
 
@@ -55,6 +56,7 @@ class Options:
     scale_map: str | None = None
     split_mode: str | None = None
     leaky: float | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,37 +112,72 @@ class Source:
             )
 
 
-def recognise(content: object, kind: str | None = None) -> tuple[str, dict[str, Tensor]]:
+def recognise(content: object, kind: str | None = None, part: str | None = None) -> tuple[str, dict[str, Tensor]]:
     """Return the kind of a file and the state dict in its content.
 
     Args:
-        content: from ``torch.load``: a state dict, or dictionaries with a state dict among them.
+        content: from ``torch.load``: a state dict, or dictionaries with state dicts among them.
         kind: the user's word; None to recognise it.
+        part: the keys that lead to the state dict, with dots between them; None if there is only one.
 
     Raises:
-        GlowError: there is no state dict of the three kinds.
+        GlowError: there is no state dict of the three kinds, or several fit.
 
     """
-    candidates: list[Mapping[Any, Any]] = [content] if isinstance(content, Mapping) else []
+    fitting = _state_dicts(content)
+    if not fitting:
+        raise GlowError(f"The file holds no state dict with the names of a Glow of {', '.join(KINDS.values())}.")
+    if kind is not None:
+        others, fitting = fitting, [candidate for candidate in fitting if candidate[1] == kind]
+        if not fitting:
+            raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[others[0][1]]}.")
+    names = [_short(place) for place, *_ in fitting]
+    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    if part is not None:
+        fitting = [candidate for candidate in fitting if candidate[0] == part]
+        if not fitting and names == [""]:
+            raise GlowError(f"--part is {_short(part)!r}, but the file is one state dict alone; leave it out.")
+        if not fitting:
+            raise GlowError(f"--part is {_short(part)!r}; the file's state dicts are {listed}.")
+    if len(fitting) > 1:
+        raise GlowError(f"The file holds {len(fitting)} state dicts of a Glow: {listed}; choose one with --part.")
+    _, recognised, mapping = fitting[0]
+    tensors = _plain_names(mapping)
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor) or value.is_quantized or value.layout != torch.strided:
+            raise GlowError(f"{_short(name)} is a {type(value).__name__}; a state dict has dense tensors only.")
+        if value.is_complex():
+            raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
+    return recognised, tensors
+
+
+def _state_dicts(content: object) -> list[tuple[str, str, Mapping[Any, Any]]]:
+    """Return (place, kind, state dict) of every state dict in the content; place is its keys with dots between them."""
+    found: list[tuple[str, str, Mapping[Any, Any]]] = []
+    candidates: list[tuple[tuple[Any, ...], Mapping[Any, Any]]] = (
+        [((), content)] if isinstance(content, Mapping) else []
+    )
+    seen: set[int] = set()
     for _ in range(_PLACES):
-        for mapping in candidates:
-            tensors = {name.removeprefix("module."): value for name, value in mapping.items() if isinstance(name, str)}
-            recognised = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, tensors))), None)
-            if recognised is None:
+        inner = []
+        for keys, mapping in candidates:
+            names = _plain_names(mapping)
+            kind = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, names))), None)
+            if kind is not None:
+                found.append((".".join(map(str, keys)), kind, mapping))
                 continue
-            if kind not in (None, recognised):
-                raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[recognised]}.")
-            for name, value in tensors.items():
-                if not isinstance(value, Tensor) or value.is_quantized or value.layout != torch.strided:
-                    raise GlowError(f"{_short(name)} is a {type(value).__name__}; a state dict has dense tensors only.")
-                if value.is_complex():
-                    raise GlowError(f"{_short(name)} has complex numbers; a Glow has real ones.")
-            return recognised, tensors
-        # Each dictionary once: a small file may hold the same one in a million places.
-        values = (value for mapping in candidates for value in mapping.values() if isinstance(value, Mapping))
-        candidates = list({id(value): value for value in values}.values())
-    kinds = ", ".join(KINDS.values())
-    raise GlowError(f"The file holds no state dict with the names of a Glow of {kinds}.")
+            for key, value in mapping.items():
+                # Each dictionary once: a small file may hold the same one in a million places.
+                if isinstance(value, Mapping) and id(value) not in seen:
+                    seen.add(id(value))
+                    inner.append(((*keys, key), value))
+        candidates = inner
+    return found
+
+
+def _plain_names(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the entries whose keys are texts, without the prefix of a model in ``DataParallel``."""
+    return {name.removeprefix("module."): value for name, value in mapping.items() if isinstance(name, str)}
 
 
 _SIGNS = {

@@ -24,6 +24,7 @@ from eiwflow.importing.formats import convert, recognise
 
 from .. import LONG
 from ..test_checkpoint import Trap
+from ..training.tiny import same_tensors
 from .fuzz import fuzz
 from .models import Normflows, Rosinality, Y0ast
 
@@ -33,7 +34,7 @@ SMALL = {"channels": 1, "levels": 2, "steps": 1, "side": 8}
 def refusal(state, **options):
     """Return the sentence that a state dict is refused with."""
     with pytest.raises(GlowError) as caught:
-        convert(*recognise(state, options.get("kind")), Options(**options))
+        convert(*recognise(state, options.get("kind"), options.get("part")), Options(**options))
     message = str(caught.value)
     assert message.endswith(".") and "\n" not in message and len(message) < 300
     return message
@@ -131,6 +132,43 @@ def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_pa
     assert len(info.imported["sha256"]) == 64
     assert info.config.bits == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
+
+
+def test_of_several_state_dicts_one_must_be_named_whatever_their_order(tmp_path, capsys):
+    model, average = (Y0ast(**SMALL, seed=seed).state for seed in (1, 2))
+    alone, source, out = tmp_path / "alone.safetensors", tmp_path / "theirs.pt", tmp_path / "ours.safetensors"
+    torch.save(average, source)
+    import_flow(source, alone)
+    for content, name in (
+        ({"model": model, "ema": average}, "ema"),
+        ({"ema": average, "optim": {}, "model": model}, "ema"),
+        ({"model": model, "ema": {"decay": 0.999, "shadow": average}}, "ema.shadow"),
+    ):
+        torch.save(content, source)
+        assert main(["import", str(source), "--out", str(out)]) == 2
+        sentence = capsys.readouterr().err
+        assert "theirs.pt: The file holds 2 state dicts of a Glow: " in sentence and "--part" in sentence
+        assert name in sentence and "model" in sentence and not out.exists()
+        assert main(["import", str(source), "--out", str(out), "--part", name]) == 0
+        imported = checkpoint.load(out)
+        assert imported.info.imported["stated"] == f"part {name}"
+        assert same_tensors(imported.flow.state_dict(), checkpoint.load(alone).flow.state_dict())
+        out.unlink()
+
+
+def test_a_part_that_is_not_there_is_refused_with_those_that_are():
+    state = Y0ast(**SMALL).state
+    assert "--part is 'ema', but the file is one state dict alone" in refusal(state, part="ema")
+    assert "--part is 'ema'; the file's state dicts are net." in refusal({"net": state}, part="ema")
+    many = {f"epoch {number}": dict(state) for number in range(9)}
+    assert "holds 9 state dicts of a Glow: epoch 0, epoch 1, epoch 2, epoch 3, epoch 4 and 4 more;" in refusal(many)
+
+
+def test_a_state_dict_in_two_places_and_one_of_another_kind_leave_no_choice():
+    state, other = Y0ast(**SMALL).state, Normflows(**SMALL).state
+    recognise({"model": state, "best": {"model": state}})
+    assert recognise({"teacher": other, "student": state}, "y0ast")[1].keys() == state.keys()
+    assert "2 state dicts" in refusal({"teacher": other, "student": state})
 
 
 def request_for(source, out, **options):
