@@ -158,13 +158,13 @@ def _left_out(folder: Path) -> str:
 
 
 def picture_names(folder: Path) -> list[str]:
-    """Return the paths of the pictures in a folder and below it, sorted.
+    """Return the paths of the pictures within a folder and below it, with forward slashes, sorted.
 
     Raises:
         DataError: there are no pictures.
 
     """
-    names = sorted(_picture_names(folder))
+    names = sorted(path.relative_to(folder).as_posix() for path in pictures_in(folder))
     if not names:
         raise DataError(
             f"folder {folder.name!r} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}"
@@ -173,8 +173,6 @@ def picture_names(folder: Path) -> list[str]:
     return names
 
 
-def _picture_names(folder: Path) -> Iterator[str]:
-    """Yield the pictures' paths within the folder, with forward slashes."""
-    for path in visible(folder):
-        if path.suffix.lower() in SUFFIXES and is_file(path):
-            yield path.relative_to(folder).as_posix()
+def pictures_in(folder: Path) -> Iterator[Path]:
+    """Yield the paths of the pictures in a folder and below it."""
+    return (path for path in visible(folder) if path.suffix.lower() in SUFFIXES and is_file(path))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from .. import project
 from . import drawn, torchvision_sets
-from .folder import read_folder
+from .folder import pictures_in, read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
-from .npy import is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
+from .npy import BATCHES, is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
 from .npz import read_npz
-from .shards import is_shard, read_shards, shards_in
+from .shards import is_shard, pictures_in_shards, read_shards, shards_in
 
 ASSETS = project.ASSETS / "data"
 FOLDER_SIZE = 32
@@ -93,9 +93,9 @@ def load(
 
     Arguments:
         name_or_path: a name in ``DATASETS``, the path of an ``.npz`` archive (see ``read_npz``), of a ``.npy`` file or
-            of a ``.tar`` shard, or of a folder that holds pictures, ``train.npy`` and ``test.npy``, shards, or
-            ImageNet's archives ``train_data_batch_*.npz``. Data that stay on disk may be larger than memory. A name
-            goes before a path: a folder called mnist is ``./mnist``.
+            of a ``.tar`` shard, or of a folder that holds one of these: pictures, ``train.npy`` and ``test.npy``,
+            shards, or ImageNet's archives ``train_data_batch_*.npz``. Data that stay on disk may be larger than
+            memory. A name goes before a path: a folder called mnist is ``./mnist``.
         multiple: divisor of both sides, 2**levels for a flow; images are zero-padded to it.
         download: whether a data set of torchvision's may be downloaded, into the folder ``EIWFLOW_DATA`` (an
             environment variable) or else ``~/.cache/eiwflow``.
@@ -110,15 +110,7 @@ def load(
     if name_or_path in DATASETS:
         data = DATASETS[name_or_path].load(download)
     elif os.path.isdir(path):
-        folder = Path(path).resolve()
-        if is_batch_folder(folder):
-            data = read_batches(folder, torchvision_sets.cache_root() / "unpacked")
-        elif is_npy_folder(folder):
-            data = read_npy_folder(folder)
-        elif shards_in(folder):
-            data = read_shards(folder, FOLDER_SIZE if size is None else size, strict)
-        else:
-            data = read_folder(folder, FOLDER_SIZE if size is None else size, strict)
+        data = _load_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):
         data = read_npy(Path(path))
     elif os.path.isfile(path) and is_shard(path):
@@ -133,3 +125,20 @@ def load(
             "an .npz, a .npy or a .tar file"
         )
     return pad_to_multiple(check_parts(data), multiple)
+
+
+def _load_folder(folder: Path, size: int, strict: bool) -> ImageData:
+    """Return the images of a folder, which must be of one kind: one kind would hide the others."""
+    kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
+    shards = shards_in(folder)
+    if (kinds or shards) and (count := sum(1 for _ in pictures_in(folder))):
+        kinds.append(f"{count:,} picture{'s' * (count > 1)}")
+    if kinds and shards and (in_shards := pictures_in_shards(shards)):
+        kinds.append(in_shards)
+    if len(kinds) > 1:
+        raise DataError(f"folder {folder.name!r} holds {' and '.join(kinds)}; keep each kind in a folder of its own")
+    if BATCHES in kinds:
+        return read_batches(folder, torchvision_sets.cache_root() / "unpacked")
+    if "train.npy" in kinds:
+        return read_npy_folder(folder)
+    return read_folder(folder, size, strict) if kinds or not shards else read_shards(folder, size, strict)

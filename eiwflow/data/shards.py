@@ -19,7 +19,7 @@ import numpy as np
 from ..files import visible
 from .folder import SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
-from .on_disk import Pictures, decoded
+from .on_disk import SHOWN, Pictures, decoded
 from .picture import MAX_BYTES
 from .split import tenth_by_number
 from .views import OnDisk
@@ -43,6 +43,20 @@ def is_shard(name: str) -> bool:
 def shards_in(folder: Path) -> list[Path]:
     """Return the shards in a folder and below it by their paths, hidden ones left out."""
     return sorted(path for path in visible(folder) if is_shard(path.name) and is_file(path))
+
+
+def pictures_in_shards(paths: Sequence[Path]) -> str:
+    """Return how many pictures shards hold, in words; empty for none. A shard that cannot be read may hold some."""
+    words = []
+    for path in paths:
+        try:
+            count = len(_index(path)[0])
+        except DataError:
+            words.append(f"{path.name!r}, which cannot be read")
+        else:
+            words += [f"{count:,} picture{'s' * (count > 1)} in {path.name!r}"] * bool(count)
+    more = len(words) - SHOWN
+    return ", ".join(words[:SHOWN]) + (f" and {more:,} more shards" if more > 0 else "")
 
 
 def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tarfile
 import tracemalloc
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def write_npz(folder: Path, **arrays: np.ndarray) -> Path:
     """Return the path of an archive with these arrays."""
     path = folder / "images.npz"
     np.savez(path, **arrays)
+    return path
+
+
+def write_shard(path: Path, members: dict[str, bytes], **options: object) -> Path:
+    """Return the path of a shard with these members."""
+    with tarfile.open(path, "w", **options) as shard:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            shard.addfile(member, io.BytesIO(content))
     return path
 
 

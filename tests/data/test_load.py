@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from eiwflow import project
 from eiwflow.data import DATASETS, DataError, load, registry
 from eiwflow.data import images as bounds
 
-from .samples import noise, write_npz
+from .samples import encoded, noise, write_npz, write_shard
 
 
 def test_photos32_is_the_default_and_knows_its_photographs() -> None:
@@ -49,6 +50,55 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_bytes(noise(20, 8, 8).tobytes())
     with pytest.raises(DataError, match="images.mat"):
         load(path)
+
+
+def write_kind(folder: Path, kind: str, count: int = 20) -> None:
+    """Write images of a kind of files into a folder."""
+    images = noise(count, 8, 8, 3, seed=len(kind))
+    if kind == "pictures":
+        for number, image in enumerate(images):
+            (folder / f"{number:02}.png").write_bytes(encoded(image))
+    elif kind == "archives":
+        data = images.transpose(0, 3, 1, 2).reshape(count, -1)
+        np.savez(folder / "train_data_batch_1.npz", data=data, labels=np.zeros(count, int))
+    elif kind == "arrays":
+        np.save(folder / "train.npy", images), np.save(folder / "test.npy", noise(2, 8, 8, 3))
+    else:
+        write_shard(folder / "backup.tar", {f"{number}.png": encoded(image) for number, image in enumerate(images)})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "sentence"),
+    [
+        (("pictures", "shards"), "20 pictures and 20 pictures in 'backup.tar'"),
+        (("pictures", "arrays"), "train.npy and 20 pictures"),
+        (("pictures", "archives"), "train_data_batch_*.npz and 20 pictures"),
+        (("arrays", "shards"), "train.npy and 20 pictures in 'backup.tar'"),
+        (("arrays", "archives"), "train_data_batch_*.npz and train.npy"),
+    ],
+)
+def test_a_folder_with_images_of_two_kinds_is_refused_with_the_name_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kinds: tuple[str, str], sentence: str
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    (mixed := tmp_path / "mixed").mkdir()
+    for kind in kinds:
+        (alone := tmp_path / kind).mkdir()
+        write_kind(alone, kind), write_kind(mixed, kind)
+        assert len(load(alone, size=8).train) >= 10
+    whole = f"folder 'mixed' holds {sentence}; keep each kind in a folder of its own."
+    with pytest.raises(DataError, match=f"^{re.escape(whole)}$"):
+        load(mixed, size=8)
+
+
+def test_a_shard_without_pictures_hides_no_others(tmp_path: Path) -> None:
+    write_kind(tmp_path, "pictures")
+    write_shard(tmp_path / "notes.tar", {"notes.txt": b"of a measurement"})
+    data = load(tmp_path, size=8)
+    assert len(data.train) + len(data.test) == 20
+    (tmp_path / "notes.tgz").write_bytes(b"\x1f\x8b")
+    with pytest.raises(DataError, match=r"holds 20 pictures and 'notes\.tgz', which cannot be read; keep each kind"):
+        load(tmp_path, size=8)
 
 
 def test_28_pixels_become_32_with_two_on_each_side(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import tarfile
 from pathlib import Path
@@ -16,18 +15,9 @@ from eiwflow.data import DataError, load
 from eiwflow.training.input import Batches, Input
 from tests.training.tiny import tiny_recipe
 
-from .samples import as_set, encoded, noise
+from .samples import as_set, encoded, noise, write_shard
 
 IMAGES = noise(60, 8, 8, 3)
-
-
-def write_shard(path: Path, members: dict[str, bytes], **options: object) -> Path:
-    with tarfile.open(path, "w", **options) as shard:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            shard.addfile(member, io.BytesIO(content))
-    return path
 
 
 def samples(images: np.ndarray, first: int = 0, labels: bool = True) -> dict[str, bytes]:
