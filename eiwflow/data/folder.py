@@ -57,11 +57,13 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     names = picture_names(folder)
     check_images(what, 1, size, size, 3)
     names, own, beside = _own_parts(names)
-    labels, classes = _labels(names, own is not None)
+    labels, classes, no_labels = _labels(names, own is not None)
     named = {} if labels is None else {"label": classes}
     note = f"pictures are centre-cropped and resized to {size}×{size}{beside}{_left_out(folder)}{_in_words(classes)}"
+    note += f"; {no_labels}" if no_labels else ""
     if len(names) * size * size * 3 > MOST_IN_MEMORY:
-        return replace(_on_disk(folder, names, size, strict, own, labels, note), class_names=named)
+        on_disk = _on_disk(folder, names, size, strict, own, labels, note)
+        return replace(on_disk, class_names=named, no_labels=no_labels)
     check_images(what, len(names), size, size, 3)
     images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
     images = images[readable]
@@ -75,8 +77,15 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     else:
         in_test = own[readable]
     factors = {} if labels is None else {"label": Factor(labels[readable][~in_test], labels[readable][in_test])}
-    note += complaints
-    return ImageData(folder.name, images[~in_test], images[in_test], note=note, factors=factors, class_names=named)
+    return ImageData(
+        folder.name,
+        images[~in_test],
+        images[in_test],
+        note=note + complaints,
+        factors=factors,
+        class_names=named,
+        no_labels=no_labels,
+    )
 
 
 def _on_disk(
@@ -127,15 +136,17 @@ def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     return [name for name, _ in inside], own, beside_parts(len(names) - len(inside), parts)
 
 
-def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Return the number of every picture's class folder (N,), None where there are none, and the folders' names."""
+def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...], str]:
+    """Return the number of every picture's class folder (N,), or None, the folders' names, and why some have none."""
     inside = [name.split("/")[int(in_parts) : -1] for name in names]
-    if not all(len(folders) == 1 for folders in inside):
-        return None, ()
-    classes, labels = np.unique([folders[0] for folders in inside], return_inverse=True)
+    classes, labels = np.unique([folders[0] for folders in inside if len(folders) == 1], return_inverse=True)
     if len(classes) < 2:
-        return None, ()
-    return labels.astype(np.int32), tuple(classes.tolist())
+        return None, (), ""
+    if outside := [name for name, folders in zip(names, inside, strict=True) if len(folders) != 1]:
+        are = f"{len(outside):,} of {len(names):,} pictures {'are' if len(outside) > 1 else 'is'}"
+        more = f" and {len(outside) - SHOWN:,} more" if len(outside) > SHOWN else ""
+        return None, (), f"{are} in no class folder, so there are no labels: {str(outside[:SHOWN])[1:-1]}{more}"
+    return labels.astype(np.int32), tuple(classes.tolist()), ""
 
 
 def _in_words(classes: Sequence[str]) -> str:

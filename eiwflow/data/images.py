@@ -78,6 +78,7 @@ class ImageData:
         note: remarks for a reader, such as how the images were cropped; may be empty.
         factors: known properties of how each image was made, by name; empty for other images.
         class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
+        no_labels: why labels that some images have are not read, as a clause that the note has too; else empty.
 
     """
 
@@ -90,6 +91,7 @@ class ImageData:
     note: str = ""
     factors: Mapping[str, Factor] = field(default_factory=dict)
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    no_labels: str = ""
 
     def floor_bits_per_dim(self, limit: int | None = None, bits: int = 8) -> float | None:
         """Return the bits/dim of the test images' grain alone, which no model of these ``bits`` can beat, or None.

@@ -55,7 +55,7 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
     factors = class_factors(images)
     if factor not in factors:
         kind = "has real numbers in" if factor in images.factors else "has no factor"
-        has = f"choose one of {', '.join(factors)}" if factors else "it has no labels at all"
+        has = f"choose one of {', '.join(factors)}" if factors else images.no_labels or "it has no labels at all"
         raise DataError(f"{images.name} {kind} {factor[:40]!r}; {has}")
     images = images if classes is None else _by_number(images, factor, classes)
     names = [_names(images, factor, values) for values in images.factors[factor]]

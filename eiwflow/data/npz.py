@@ -110,11 +110,13 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
         train, test = arrays
         factors, remark = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
         note = "; ".join(filter(None, (_shared(train, test), remark)))
-        return ImageData(file_name, train, test, *_sources(archive, members), note=note, factors=factors)
+        sources = _sources(archive, members)
+        return ImageData(file_name, train, test, *sources, note=note, factors=factors, no_labels=remark)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
     factors, remark = _labels(archive, members, {"labels": len(images)}, in_test)
-    return ImageData(file_name, images[~in_test], images[in_test], note=remark, factors=factors)
+    train, test = images[~in_test], images[in_test]
+    return ImageData(file_name, train, test, note=remark, factors=factors, no_labels=remark)
 
 
 def _labels(

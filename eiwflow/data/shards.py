@@ -103,11 +103,13 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     test, readable, complaints = decoded(album, chosen, size, strict)
     has_label = labels != MISSING
     factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if has_label.all() else {}
+    no_labels = ""
     if not has_label.all() and has_label.any():
-        note += f"; {(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
+        no_labels = f"{(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
+        note += f"; {no_labels}"
     groups = in_test + 2 * (np.unique(labels, return_inverse=True)[1] if has_label.all() else 0)
     train = OnDisk(Pictures(album, size, groups, strict)).select(~in_test)
-    return ImageData(name, train, test[readable], note=note + complaints, factors=factors)
+    return ImageData(name, train, test[readable], note=note + complaints, factors=factors, no_labels=no_labels)
 
 
 def _part(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, from_picture, load, picture
+from eiwflow.data import DataError, from_picture, labels_of, load, picture
 from eiwflow.data import folder as folder_module
 
 from .samples import as_set, encoded, noise
@@ -151,6 +151,28 @@ def test_pictures_of_one_part_never_come_into_the_other(
     count = 9 * (1 + (labelled and beside != "."))
     assert ("left out" in data.note) == bool(beside)
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
+
+
+@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("outside", ["cover.png", "cats/kittens/small.png"])
+def test_a_picture_in_no_class_folder_is_named_where_its_set_has_no_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outside: str, on_disk: bool
+) -> None:
+    for number, kind in enumerate(["cats", "dogs"]):
+        (tmp_path / kind).mkdir()
+        fill(tmp_path / kind, 9, start=10 * number)
+    (stray := tmp_path / outside).parent.mkdir(exist_ok=True)
+    stray.write_bytes(encoded(noise(16, 16, 3)))
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0 if on_disk else 2**30)
+    data, reason = (
+        load(tmp_path, size=8),
+        f"1 of 19 pictures is in no class folder, so there are no labels: {outside!r}",
+    )
+    assert not data.factors and f"; {reason}" in data.note
+    with pytest.raises(DataError, match=f"has no factor 'label'; {reason}"):
+        labels_of(data, "label")
+    stray.unlink()
+    assert set(labels_of(load(tmp_path, size=8), "label").classes) == {"cats", "dogs"}
 
 
 def test_of_many_classes_the_note_names_the_first_and_the_last_with_their_numbers(tmp_path: Path) -> None:

@@ -195,6 +195,8 @@ def test_labels_that_do_not_fit_are_left_out_and_the_note_says_so(tmp_path: Path
     data = load(write_npz(tmp_path, images=images, labels=labels))
     words = "labels left out: one whole number or text of at most 60 letters an image is needed in each part"
     assert not data.factors and data.note == words
+    with pytest.raises(DataError, match=f"has no factor 'label'; {words}"):
+        labels_of(data, "label")
     alone = load(write_npz(tmp_path, train=images[:30], test=images[30:], train_labels=np.arange(30)))
     assert not alone.factors and alone.note == f"train_{words}"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.data import DataError, load
+from eiwflow.data import DataError, labels_of, load
 from eiwflow.training.input import Batches, Input
 from tests.training.tiny import tiny_recipe
 
@@ -68,6 +68,8 @@ def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
     del members["part/000003.cls"]
     shards = load(write_shard(tmp_path / "some.tar", members), size=8)
     assert not shards.factors and "1 of 60 pictures have no .cls" in shards.note
+    with pytest.raises(DataError, match=r"has no factor 'label'; 1 of 60 pictures have no \.cls"):
+        labels_of(shards, "label")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
