@@ -12,7 +12,7 @@ import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def pictures_in_shards(paths: Sequence[Path]) -> str:
     words = []
     for path in paths:
         try:
-            count = len(_index(path)[0])
+            count = len(_index(path).labels)
         except DataError:
             words.append(f"{path.name!r}, which cannot be read")
         else:
@@ -65,8 +65,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
     ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
     tenth, at most about 10,000, for test. If every picture has a ``.cls`` of its name, those whole numbers are the
-    factor ``label``. An unreadable picture is left out of the test part; in the train part the next picture of its
-    class replaces it.
+    factor ``label``. Links are not followed; the note counts them. An unreadable picture is left out of the test part;
+    in the train part the next picture of its class replaces it.
 
     Arguments:
         root: the shard, or the folder.
@@ -85,18 +85,22 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     words = [_part(path.relative_to(root)) for path in paths]
     note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
     if (parts := own_parts(words)) is not None:
-        note += beside_parts(sum(len(i[0]) for i, word in zip(indices, words, strict=True) if word not in parts), parts)
+        beside = sum(len(index.labels) for index, word in zip(indices, words, strict=True) if word not in parts)
+        note += beside_parts(beside, parts)
         kept = [number for number, word in enumerate(words) if word in parts]
         paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
         words = [words[number] for number in kept]
-    counts = [len(places) for places, _ in indices]
+    counts = [len(index.labels) for index in indices]
+    links = sum(index.links for index in indices)
+    left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""
     if not sum(counts):
         raise DataError(
-            f"{name!r} holds 0 pictures; their names in the shards must end in {', '.join(sorted(SUFFIXES))}"
+            f"{name!r} holds 0 pictures; their names in the shards must end in {', '.join(sorted(SUFFIXES))}{left_out}"
         )
+    note += left_out
     numbers = np.repeat(np.arange(len(paths)), counts)
-    places = np.column_stack([numbers, np.concatenate([places for places, _ in indices])])
-    labels = np.concatenate([labels for _, labels in indices])
+    places = np.column_stack([numbers, np.concatenate([index.places for index in indices])])
+    labels = np.concatenate([index.labels for index in indices])
     in_test = tenth_by_number(len(places)) if parts is None else (np.array(words) == parts[1])[numbers]
     album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
@@ -118,11 +122,19 @@ def _part(path: Path) -> str:
     return next((word for word in words if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
 
 
-def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return first byte and bytes of every picture (n, 2), and the labels (n,), of a shard."""
+class _Index(NamedTuple):
+    """The pictures of a shard: first byte and bytes (n, 2), labels (n,), and the count of those that are not read."""
+
+    places: np.ndarray
+    labels: np.ndarray
+    links: int
+
+
+def _index(path: Path) -> _Index:
+    """Return where the pictures of a shard are."""
     places: list[tuple[int, int]] = []
     labels: list[int] = []
-    key, label, pictures = "", MISSING, 0
+    key, label, pictures, links = "", MISSING, 0, 0
     try:
         # Only without compression can a picture be read without all pictures before it.
         with tarfile.open(path, "r:", tarinfo=_Header) as shard:
@@ -133,11 +145,15 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
                     raise ValueError(f"a file of {member.size:,} bytes")
                 end = shard.offset
                 sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name)
-                if sample is None or not member.isreg() or member.issparse():
+                if sample is None or member.isdir():
+                    continue
+                is_picture = f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES
+                if not member.isreg() or member.issparse():
+                    links += is_picture
                     continue
                 if sample[1] != key:
                     key, label, pictures = sample[1], MISSING, 0
-                if f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES:
+                if is_picture:
                     if pictures:
                         raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}")
                     if member.size > MAX_BYTES:
@@ -156,7 +172,7 @@ def _index(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise
     except Exception as error:  # on damaged files tarfile raises a dozen kinds of errors
         raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
-    return np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64)
+    return _Index(np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
 
 
 class _Header(tarfile.TarInfo):

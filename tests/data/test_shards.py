@@ -72,6 +72,26 @@ def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
         labels_of(shards, "label")
 
 
+def test_pictures_that_are_links_are_counted(tmp_path: Path) -> None:
+    """``tar`` stores the second name of a file as a hard link, without its content."""
+    path = write_shard(tmp_path / "links.tar", samples(IMAGES))
+    with tarfile.open(path, "a") as shard:
+        for number, (suffix, kind) in enumerate(
+            [("png", tarfile.LNKTYPE), ("jpg", tarfile.SYMTYPE), ("cls", tarfile.LNKTYPE), ("png", tarfile.DIRTYPE)]
+        ):
+            member = tarfile.TarInfo(f"part/{100 + number}.{suffix}")
+            member.type, member.linkname = kind, "part/000000.png"
+            shard.addfile(member)
+    shards = load(path, size=8)
+    assert len(shards.train) + len(shards.test) == 60 and set(shards.factors) == {"label"}
+    assert "; left out: 2 pictures stored as links or sparse files" in shards.note
+    (member := tarfile.TarInfo("a.png")).type = tarfile.SYMTYPE
+    with tarfile.open(path, "w") as shard:
+        shard.addfile(member)
+    with pytest.raises(DataError, match="holds 0 pictures; .*; left out: 1 picture stored as links or sparse files"):
+        load(path, size=8)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_from_shards_are_those_from_memory(folder: Path, workers: int) -> None:
     recipe = tiny_recipe(iterations=20)
