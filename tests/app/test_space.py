@@ -16,8 +16,9 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, ui
-from eiwflow.data import load
+from eiwflow.data import fitted, load
 from eiwflow.ui.own.photos import PHOTOS
+from eiwflow.ui.sources import checkpoints
 
 from .conftest import (
     choose_image,
@@ -186,6 +187,31 @@ def test_images_of_another_size_go_the_way_too(two: Path) -> None:
     at = open_space(ck="one", vs="small", photo_b=PHOTOS.keep({"mine.png": picture_bytes(seed=2)}))
     assert_healthy(at)
     assert sentences(at).count("From A towards B, all levels") == 2 and not at.code
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_flows_of_other_shapes_show_the_same_images(two: Path, monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+    """Image 40 of a set that is made to fit is no other image, nor are 40 and 41 of a large flow its last ones."""
+    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
+    monkeypatch.setattr(checkpoints, "is_large", lambda config: large and config.shape[1] == 32)
+    monkeypatch.setattr(checkpoints, "FEW_IMAGES", 12)
+    at = open_space(ck="small", vs="one", data="faces16", image="40", b="41")
+    assert_healthy(at)
+    first, second = blends(at)
+    for end, number in (("a", 40), ("b", 41)):
+        source = load("faces16").test[number : number + 1]
+        assert np.array_equal(decoded(first[end]), source[0])
+        assert np.array_equal(decoded(second[end]), fitted(source, (3, 32, 32))[0].permute(1, 2, 0))
+    assert not at.info
+
+
+def test_columns_say_where_one_flow_takes_a_crop_and_the_other_the_whole_image(two: Path) -> None:
+    write_checkpoint(two / "small.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
+    said = [info.value for info in open_space(ck="small", vs="one", data="photos32").info]
+    assert said == [
+        "Of each test image, “small” takes a crop of 16×16 pixels and “one” takes all of it: the columns compare "
+        "different parts."
+    ]
 
 
 def test_the_command_line_prints_what_the_page_shows_of_the_straight_line(

@@ -268,12 +268,20 @@ def _beside(
         return page
     if images.note and images.note != page.images.note:
         box.caption(plain(images.note))
+    if (parts := _parts(page.images, page.checkpoint)) != (others := _parts(images, other)):
+        one, two = (f"“{plain(each.label)}” takes" for each in (page.file, file))
+        above.info(f"Of each test image, {one} {parts} and {two} {others}: the columns compare different parts.")
     image = _picked(page.photo, page.links["image"], images, shape)
     images = data_sets.few(images, other.info.config)
     second = replace(
         page, file=file, checkpoint=other, images=images, image=image, given_label=_label_of(file), second=True
     )
     return replace(page, other=second)
+
+
+def _parts(images: data_sets.Images, checkpoint: Checkpoint) -> str:
+    height, width = checkpoint.info.config.shape[1:]
+    return f"a crop of {height}×{width} pixels" if images.cropped else "all of it"
 
 
 def _open(
@@ -402,8 +410,7 @@ def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tu
     """Return a photo, or else the test image of this number, in a flow's shape."""
     if photo is not None:
         return photo_of_shape(photo, shape)
-    number = min(int(image), len(images.test) - 1)
-    return images.test[number : number + 1]
+    return images.picture(int(image))
 
 
 def _take_photo(key: str) -> None:

@@ -59,9 +59,7 @@ def other_end(page: Page) -> OtherEnd:
         return OtherEnd(
             None, {column: photo_of_shape(content, column.checkpoint.flow.config.shape) for column in columns}
         )
-    return OtherEnd(
-        number, {column: column.images.test[min(number, len(column.images.test) - 1)][None] for column in columns}
-    )
+    return OtherEnd(number, {column: column.images.picture(number) for column in columns})
 
 
 def _take_number(number: int) -> None:

@@ -32,6 +32,8 @@ class Images:
         remade: whether they were resized and recoloured, which the command line does not do.
         sources: the photograph of each test image, where that is known.
         factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …
+        cropped: whether they are parts of larger images.
+        whole: all test images, where ``test`` has the first alone.
 
     """
 
@@ -42,12 +44,18 @@ class Images:
     remade: bool
     sources: tuple[int, ...] | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    cropped: bool = False
+    whole: Tensor | None = None
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
         """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
         from ...data.camera import floor_bits_per_dim
 
         return floor_bits_per_dim(self.factors["grain"][part], bits) if "grain" in self.factors else None
+
+    def picture(self, number: int) -> Tensor:
+        """Return the test image of this number (1, C, H, W): of the same source image in every flow's shape."""
+        return (self.test if self.whole is None else self.whole)[number : number + 1]
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
@@ -85,11 +93,17 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
     if not fits:
         size = "×".join(map(str, shape))
         remarks.append(f"This flow takes images of {size}: those of {name} were resized and recoloured.")
-    every = slice(None) if fits else slice(None, None, max(1, len(loaded.test) // 500))
-    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test[every]))
-    sources = None if loaded.test_source is None else tuple(np.asarray(loaded.test_source)[every].tolist())
-    factors = loaded.measured if fits else {}
-    return Images(name, reference, test, " ".join(remarks), remade=not fits, sources=sources, factors=factors)
+    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test))
+    return Images(
+        name,
+        reference,
+        test,
+        " ".join(remarks),
+        remade=not fits,
+        sources=None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist()),
+        factors=loaded.measured if fits else {},
+        cropped=fits and loaded.size != tuple(shape[1:]),
+    )
 
 
 def forget() -> None:
@@ -135,6 +149,7 @@ def few(images: Images, config: FlowConfig) -> Images:
         images,
         reference=images.reference[:count],
         test=images.test[:count],
+        whole=images.test,
         note=f"{images.note} {remark}".lstrip(),
         sources=None if images.sources is None else images.sources[:count],
         factors={factor: values[:count] for factor, values in images.factors.items()},
