@@ -106,23 +106,6 @@ def test_examples_in_python_run(page, monkeypatch):
             exec(compile(example, str(page), "exec"), {})
 
 
-FLOWS = re.findall(
-    r"^\| `([\w-]+)` \|[^|]+\| ([\d.]+)[^|]*\| ([\d.]+) \| ([\d,]+) \|$",
-    (ROOT / "docs" / "training.md").read_text(encoding="utf-8"),
-    re.MULTILINE,
-)
-
-
-@pytest.mark.parametrize(("name", "test", "train", "parameters"), FLOWS, ids=[row[0] for row in FLOWS])
-def test_figures_of_a_bundled_flow_are_those_of_its_file(name, test, train, parameters):
-    loaded = checkpoint.load(ROOT / "assets" / "checkpoints" / f"{name}.safetensors")
-    metrics = loaded.info.metrics
-    assert [float(test), float(train)] == pytest.approx(
-        [metrics["test_bits_per_dim"], metrics["train_bits_per_dim"]], abs=1e-3
-    )
-    assert int(parameters.replace(",", "")) == loaded.flow.parameter_count()
-
-
 SCALE = re.findall(
     r"^\| `(\w+)` \| ([\d,]+) \| ([\d.]+) GiB \| ([\d.]+) billion \| (\d+) to (\d+) \|$",
     (ROOT / "docs" / "training.md").read_text(encoding="utf-8"),

@@ -318,7 +318,7 @@ class HeldWeights(nn.Module):
     Shapes: ``read`` (C/2,), ``given`` (C',); x (N, C/2, H, W).
 
     >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
-    torch.Size([3, 4])
+    torch.Size([3, 4, 1, 1])
 
     """
 
