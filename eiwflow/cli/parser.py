@@ -115,7 +115,7 @@ def build_parser() -> Parser:
         help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
     )
     combined = (
-        "arms are all combinations of the lists (default: the arms of the ladder, from Glow's half to entropy weights)"
+        "arms are all combinations of the lists (default: the ladder, from Glow's half to partitions by information)"
     )
     for options, field, text in (
         (["--order"], "orders", f"{', '.join(FLOW['order'].words)}; {combined}"),

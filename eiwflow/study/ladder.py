@@ -37,6 +37,8 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("random partitions", "couplings read random halves, not the same two in turn", RANDOM_PAIRS),
     ("partitions by information", "couplings read what tells most of the rest", INFORMED),
 )
+#: Partitions of a study that are not the alternating ones of Glow's half, as a choice.
+PARTITIONS = {choices["partition"]: name for name, _, choices in RUNGS if "partition" in choices}
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     """Return the gain of each choice in a study, under a prior.
 
     Arms with principal channels have the study's usual partition, unless a rung or question is about partitions. The
-    rungs about partitions stand where the usual one is alternating, which they are compared with.
+    rungs about partitions stand where the usual one is alternating, which they are compared with. Elsewhere the lowest
+    rung differs in partitions too: the name of the next one says it, and no question compares with it.
     """
     arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
     present: list[Rung] = []
@@ -175,7 +178,7 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
             continue
         if (arm := arm_for(study, choices, prior)) in arms:
             present.append(Rung(" + ".join([*skipped, name]), detail, arm))
-            skipped = []
+            skipped = [] if present[1:] or fixed_pairs else [PARTITIONS[usual_partition(study)]]
         elif choices is not BY_VARIANCE:  # the half by entropy takes the place of the half by variance
             skipped.append(name)
     if len(present) < 2 or present[0].name != RUNGS[0][0]:
@@ -188,7 +191,8 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
         first, second = (
             arm_for(study, choices, question.prior or prior) for choices in (question.first, question.second)
         )
-        if first in arms and second in arms:
+        is_about_partitions = "partition" in question.first
+        if first in arms and second in arms and (is_about_partitions or first.partition == second.partition):
             pairs[key] = first, second
     effects = _effects(study, pairs)
     rungs = [

@@ -38,13 +38,14 @@ from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 #: Numbers in a sentence.
 NUMBER = re.compile(r"[−+]?\d[\d.]*")
 MEANS = {
-    "variance/principal": 3.90, "entropy/principal": 3.90, "variance-reversed/principal": 4.10,
-    "random/principal": 4.05,
-    "variance+pooled/principal": 3.88, "variance-reversed+pooled/principal": 4.08, "random+pooled/principal": 4.03,
-    "entropy+pooled/principal": 3.84, "last/random": 4.15,
-}  # fmt: skip
+    f"{start}/principal-alternating": mean
+    for start, mean in {
+        "variance": 3.90, "entropy": 3.90, "variance-reversed": 4.10, "random": 4.05, "variance+pooled": 3.88,
+        "variance-reversed+pooled": 4.08, "random+pooled": 4.03, "entropy+pooled": 3.84,
+    }.items()
+} | {"last/random": 4.15}  # fmt: skip
 BOTH = arms(MEANS) | arms({name: 5 * mean - 16 for name, mean in MEANS.items()}, prior="standard")
-NULL = arms({"random/principal": 4.05, f"{AGAIN}/principal": 4.05})
+NULL = arms({"random/principal-alternating": 4.05, f"{AGAIN}/principal-alternating": 4.05})
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def takeaway(at: AppTest) -> str:
 
 
 def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: Path) -> None:
-    few = {name: mean for name, mean in MEANS.items() if name in ("entropy/principal", "last/random")}
+    few = {name: mean for name, mean in MEANS.items() if name in ("entropy/principal-alternating", "last/random")}
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
@@ -262,7 +263,7 @@ def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> N
 
 def test_what_is_compared_is_a_choice(studies: Path) -> None:
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("variance/principal-random").run()
+    at.selectbox(key="subject").set_value("variance/principal-alternating").run()
     assert not at.exception
     assert "No: entropy + weights leads variance by" in sentences(at)
     assert "variance" not in rows(forest(at)) and "entropy + weights" in rows(forest(at))
@@ -274,8 +275,8 @@ def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path, mo
     at = visit(study="photos32")
     for _ in range(2):
         at.run()
-    at.selectbox(key="subject").set_value("entropy/principal-random").run()
-    at.multiselect(key="against").set_value(["variance-reversed/principal-random"]).run()
+    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
+    at.multiselect(key="against").set_value(["variance-reversed/principal-alternating"]).run()
     assert not at.run().exception
     assert not policies._shown_default_value_warning
 
@@ -289,7 +290,7 @@ def test_a_link_says_what_is_compared(studies: Path) -> None:
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
     write_study(studies / "other.zip", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-random").run()
+    at.selectbox(key="subject").set_value("variance-reversed+pooled/principal-alternating").run()
     at.selectbox(key="study").set_value("other").run()
     assert not at.exception
     assert rows(forest(at)) == ["random"]
@@ -337,7 +338,7 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
 
 def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
     def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
-        means = {f"{split}/principal-random": 4.0 for split in splits}
+        means = {f"{split}/principal-alternating": 4.0 for split in splits}
         return write_study(studies / f"{name}.zip", arms(means), equal_cpu=equal_cpu)
 
     other, same = written("a", "entropy", "random"), written("b", "variance", "entropy+pooled", "random")
@@ -351,7 +352,7 @@ def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_
     assert not at.exception and "No records lie beside this study" in sentences(at)
     assert not [figure for figure in figures(at) if figure.get("frames")]
     codes = [code.value for code in at.code]
-    assert any("--report --subject entropy+pooled/principal-random --json" in code for code in codes)
+    assert any("--report --subject entropy+pooled/principal-alternating --json" in code for code in codes)
     assert any("study --arms" in code for code in codes)
     names = [one.proto.label for one in at.get("download_button")]
     assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)

@@ -161,6 +161,18 @@ def test_a_rung_over_one_that_the_study_lacks_names_both_choices(tmp_path):
     assert named == ["Glow's half", "principal start + half by variance", "half by entropy"]
 
 
+def test_glows_half_is_asked_about_where_all_arms_have_its_partitions(tmp_path):
+    few = {"last/random": 4.3, "random/principal": 4.2, "entropy/principal": 4.1, "variance/principal": 4.15}
+    made = ladder(read_study(write_study(tmp_path / "random.zip", arms(few))))
+    assert {*made.answers} == {"half", "order"}
+    names = ["Glow's half", "random partitions + principal start", "half by variance", "half by entropy"]
+    assert [rung.name for rung in made.rungs] == names
+    informed = {name.replace("principal", "principal-information"): mean for name, mean in few.items()}
+    del informed["random/principal-information"]
+    made = ladder(read_study(write_study(tmp_path / "informed.zip", arms(informed))))
+    assert [rung.name for rung in made.rungs][1] == "partitions by information + principal start + half by variance"
+
+
 def test_studies_of_one_title_are_counted_apart(tmp_path):
     random = {name.replace("alternating", "random"): mean for name, mean in MEANS.items()}
     studies = [
@@ -168,7 +180,7 @@ def test_studies_of_one_title_are_counted_apart(tmp_path):
         for name, means in {"one": MEANS, "other": random}.items()
     ]
     assert studies[0].title == studies[1].title
-    assert [*counts(studies)["data"].effects] == [
+    assert [*counts(studies)["order"].effects] == [
         f"{studies[0].title}, {partition} partitions" for partition in ("alternating", "random")
     ]
 
