@@ -17,11 +17,11 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from ..files import visible
-from .folder import SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
+from .folder import MOST_TEST, SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
 from .on_disk import SHOWN, Pictures, decoded
 from .picture import MAX_BYTES
-from .split import tenth_by_number
+from .split import tenth_by_hash
 from .views import OnDisk
 
 #: Ends of names of shards; compressed shards are refused in a sentence.
@@ -63,10 +63,10 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
     They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
-    ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise the numbers of the images choose about a
-    tenth, at most about 10,000, for test. If every picture has a ``.cls`` of its name, those whole numbers are the
-    factor ``label``. Links are not followed; the note counts them. An unreadable picture is left out of the test part;
-    in the train part the next picture of its class replaces it.
+    ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise a hash of a picture's name in its shard
+    sends about a tenth, at most about 10,000, to test, whatever shards are added. If every picture has a ``.cls`` of
+    its name, those whole numbers are the factor ``label``. Links are not followed; the note counts them. An unreadable
+    picture is left out of the test part; in the train part the next picture of its class replaces it.
 
     Arguments:
         root: the shard, or the folder.
@@ -101,7 +101,10 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     numbers = np.repeat(np.arange(len(paths)), counts)
     places = np.column_stack([numbers, np.concatenate([index.places for index in indices])])
     labels = np.concatenate([index.labels for index in indices])
-    in_test = tenth_by_number(len(places)) if parts is None else (np.array(words) == parts[1])[numbers]
+    if parts is None:
+        in_test = tenth_by_hash((key for index in indices for key in index.names), MOST_TEST)
+    else:
+        in_test = (np.array(words) == parts[1])[numbers]
     album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
     test, readable, complaints = decoded(album, chosen, size, strict)
@@ -123,8 +126,9 @@ def _part(path: Path) -> str:
 
 
 class _Index(NamedTuple):
-    """The pictures of a shard: first byte and bytes (n, 2), labels (n,), and the count of those that are not read."""
+    """The pictures of a shard: names, first byte and bytes (n, 2), labels (n,), and the count of those not read."""
 
+    names: list[bytes]
     places: np.ndarray
     labels: np.ndarray
     links: int
@@ -132,6 +136,7 @@ class _Index(NamedTuple):
 
 def _index(path: Path) -> _Index:
     """Return where the pictures of a shard are."""
+    names: list[bytes] = []
     places: list[tuple[int, int]] = []
     labels: list[int] = []
     key, label, pictures, links = "", MISSING, 0, 0
@@ -161,6 +166,7 @@ def _index(path: Path) -> _Index:
                             f"{member.name[:80]!r} in {path.name!r} has {member.size:,} bytes; "
                             f"at most {MAX_BYTES:,} are read"
                         )
+                    names.append(member.name.encode(errors="surrogatepass"))
                     places.append((member.offset_data, member.size))
                     labels.append(label)
                     pictures = 1
@@ -172,7 +178,7 @@ def _index(path: Path) -> _Index:
         raise
     except Exception as error:  # on damaged files tarfile raises a dozen kinds of errors
         raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
-    return _Index(np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
+    return _Index(names, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
 
 
 class _Header(tarfile.TarInfo):

@@ -19,12 +19,14 @@ def tenth_by_number(count: int, most: int = 10_000, salt: int = 0) -> np.ndarray
     return lots <= max(min(0.1, most / max(count, 1)), lots.min(initial=1.0))
 
 
-def tenth_by_hash(keys: Iterable[bytes]) -> np.ndarray:
-    """Choose a tenth of the keys by their SHA-256: (N,) bool.
+def tenth_by_hash(keys: Iterable[bytes], most: int | None = None) -> np.ndarray:
+    """Choose a tenth of the keys by their SHA-256, or about ``most`` of a larger set: (N,) bool.
 
     The choice of a key depends on the key alone: equal keys go the same way, and a set that grows keeps its split. If
-    no key is chosen, as in a very small set, the key of the lowest hash is taken.
+    it grows beyond ``most``, some keys are no longer chosen, but none is that was not before. If no key is chosen, as
+    in a very small set, the key of the lowest hash is taken.
     """
     hashes = [int.from_bytes(sha256(key).digest(), "big") for key in keys]
-    bound = max(TENTH, min(hashes, default=0))
+    share = TENTH if most is None else min(TENTH, 2**256 * most // max(len(hashes), 1))
+    bound = max(share, min(hashes, default=0))
     return np.array([value <= bound for value in hashes], dtype=bool)

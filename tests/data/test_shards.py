@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from eiwflow.data import DataError, labels_of, load
+from eiwflow.data.split import tenth_by_hash
 from eiwflow.training.input import Batches, Input
 from tests.training.tiny import tiny_recipe
 
@@ -47,12 +48,24 @@ def test_shards_are_read_in_order_with_their_own_parts_and_labels(folder: Path) 
     assert (shards.train[np.array([44, 3, 25])] == IMAGES[[44, 3, 25]]).all()
 
 
-def test_one_shard_is_divided_by_the_numbers_of_its_images(tmp_path: Path) -> None:
-    shard = write_shard(tmp_path / "all.tar", samples(IMAGES, labels=False))
-    once, again = load(shard, size=8), load(str(shard), size=8)
-    assert as_set(once.train[:]) | as_set(once.test) == as_set(IMAGES) and 1 <= len(once.test) <= 20
+def test_shards_without_parts_are_divided_by_the_names_of_their_pictures(tmp_path: Path) -> None:
+    shard = write_shard(tmp_path / "m.tar", samples(IMAGES[:40], labels=False))
+    once, again = load(shard, size=8), load(str(tmp_path), size=8)
+    assert as_set(once.train[:]) | as_set(once.test) == as_set(IMAGES[:40]) and 1 <= len(once.test) <= 12
     assert as_set(once.train[:]).isdisjoint(as_set(once.test)) and (again.test == once.test).all()
     assert not once.factors
+    # A shard that comes first moves no image into the other part.
+    write_shard(tmp_path / "a.tar", samples(IMAGES[40:], 40, labels=False))
+    more = load(tmp_path, size=8)
+    assert as_set(once.test) <= as_set(more.test) and as_set(once.train[:]) <= as_set(more.train[:])
+    assert len(more.train) + len(more.test) == 60
+
+
+def test_the_test_part_of_very_many_pictures_comes_from_all_of_them_and_not_from_earlier_train_parts() -> None:
+    keys = [str(number).encode() for number in range(20_000)]
+    small, large = tenth_by_hash(keys[10_000:], 1000), tenth_by_hash(keys, 1000)
+    assert 900 < small.sum() < 1100 and 900 < large.sum() < 1100
+    assert 400 < large[10_000:].sum() < 600 and (small | ~large[10_000:]).all()
 
 
 def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
