@@ -24,7 +24,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif"}
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
-#: Test images of a folder on disk that has no test part of its own.
+#: About the most test images of a folder on disk, or of shards, without a test part of their own.
 MOST_TEST = 10_000
 #: Names of the parts, whatever their case; the first that is there is taken.
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing", "val", "valid", "validation")
@@ -98,9 +98,7 @@ def _on_disk(
     note: str,
 ) -> ImageData:
     """Return a folder whose train part stays on disk."""
-    in_test = tenth_by_hash(map(os.fsencode, names)) if own is None else own
-    if own is None:
-        in_test[np.flatnonzero(in_test)[MOST_TEST:]] = False
+    in_test = tenth_by_hash(map(os.fsencode, names), MOST_TEST) if own is None else own
     files, numbers = Files(folder, names), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of folder {folder.name!r}", len(numbers), size, size, 3)
     test, readable, complaints = decoded(files, numbers, size, strict)

@@ -216,6 +216,18 @@ def test_a_folder_that_is_too_large_for_memory_is_decoded_when_it_is_asked_for(
         load(tmp_path, size=8, strict=True).train[np.array([3])]
 
 
+def test_the_test_part_of_very_many_pictures_comes_from_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, kind in enumerate(["cats", "dogs"]):
+        (tmp_path / kind).mkdir()
+        fill(tmp_path / kind, 100, start=100 * number)
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(folder_module, "MOST_TEST", 8)
+    data = load(tmp_path, size=8)
+    assert 4 <= len(data.test) <= 12 and np.bincount(data.factors["label"].test, minlength=2).min() >= 2
+
+
 def test_a_picture_that_breaks_is_replaced_by_one_of_its_class_and_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
