@@ -87,7 +87,7 @@ def test_every_subject_is_of_the_image_and_the_seed_that_are_asked_for(opened):
         analyse(opened, images, what, image=2, seed=3) for what in ("trace", "levels", "latents", "likelihood")
     )
     bits = 8 - trace.log_prob.item() / (flow.config.dimensions * math.log(2))
-    assert (stops["bits_per_dim_if_stopped"][-1], scores["image_bits_per_dim"]) == pytest.approx((bits, bits), abs=1e-5)
+    assert (stops["bits_per_dim_if_stopped"][-1], scores["image_bits_per_dim"]) == pytest.approx((bits, bits), rel=1e-5)
     norms = [level.noise.norm().item() for level in trace.levels]
     assert [row["norm"] for row in latents["norms"]] == pytest.approx(norms)
     for row, level in zip(traced["levels"], trace.levels, strict=True):

@@ -18,6 +18,7 @@ from eiwflow.ui.jobs import evidence, presets, runs
 from eiwflow.ui.server import lifespan
 from eiwflow.ui.shell import parts
 from eiwflow.ui.sources import cache, checkpoints, data_sets
+from eiwflow.ui.sources.visit import Page
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
@@ -72,7 +73,7 @@ def test_a_rewritten_checkpoint_and_a_record_that_has_grown_are_measured_anew() 
 
 
 def a_study(folder: Path, again: bool) -> list[object]:
-    ours, theirs = "entropy/principal-random", "last/random"
+    ours, theirs = "entropy/principal-alternating", "last/random"
     path = write_study(folder / "study.zip", arms({ours: 3.9, theirs: 4.3 if again else 4.1}))
     (effect,) = cache.of_study(cache.study(path), "comparisons", subject=ours).effects
     return [effect.lead, evidence.of([cache.study(path)]).headline]
@@ -93,7 +94,8 @@ def a_training(folder: Path, again: bool) -> list[object]:
     if not again:
         whole.write_bytes(records.read_bytes())
     records.write_bytes(whole.read_bytes() if again else b"".join(whole.read_bytes().splitlines(keepends=True)[:-3]))
-    page = SimpleNamespace(file=SimpleNamespace(path=run.last_checkpoint))
+    page = object.__new__(Page)
+    object.__setattr__(page, "file", SimpleNamespace(path=run.last_checkpoint))
     return [len(cache.curve(page).steps), len(cache.record(page).steps), runs.progress(run).step]
 
 

@@ -7,7 +7,6 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,8 +15,6 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.compression.archive import flow_digest
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.training.history import level_records, write_samples
-from eiwflow.ui.sources import cache
-from eiwflow.ui.sources.visit import Page
 
 from ..flow.numerics import perturb
 from .conftest import figures_of, first_screen, sentences, small_flow, url, visit_page, write_checkpoint
@@ -219,15 +216,3 @@ def test_a_flow_of_one_level_leaves_the_other_column_alone(checkpoints: Path) ->
         at = visit(**link)
         assert not at.exception and not at.error
         assert "splits nothing" in at.info[0].value and "across the split line, once" in sentences(at)
-
-
-def test_a_record_is_read_once_for_every_state_of_it(tmp_path: Path) -> None:
-    """While a run goes on, its pages show what has been recorded since."""
-    page, flow = object.__new__(Page), small_flow()
-    object.__setattr__(page, "file", SimpleNamespace(path=tmp_path / "going.safetensors"))
-    assert cache.record(page) is None and cache.curve(page) is None
-    for steps in ((0, 5), (0, 5, 10)):
-        write_record(tmp_path / "going", flow, steps)
-        assert cache.record(page).steps.tolist() == [*steps]
-        assert cache.record(page) is cache.record(page)
-        assert cache.curve(page) is cache.curve(page)
