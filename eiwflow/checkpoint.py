@@ -305,6 +305,8 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
 def find(text: str) -> Path:
     """Return the file of a checkpoint: from its path, the folder of a run or of a pretrained flow, or its name.
 
+    A folder of a bundled flow's name, such as one of its samples, hides that flow only if it holds a checkpoint.
+
     >>> find("faces16-glow").name
     'faces16-glow.safetensors'
 
@@ -312,8 +314,8 @@ def find(text: str) -> Path:
     path = Path(text)
     # Path.is_file raises on names that no file can have.
     if os.path.isdir(path):
-        return file_in(path)
-    if os.path.exists(text):
+        path = file_in(path)
+    if os.path.exists(path):
         return path
     bundled = {file.stem: file for file in project.CHECKPOINTS.glob("*.safetensors")}
     return bundled.get(text, path)

@@ -874,6 +874,17 @@ def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypa
     assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
 
 
+def test_a_folder_hides_a_bundled_name_only_if_it_holds_a_checkpoint(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bundled, folder = BUNDLED[0], tmp_path / BUNDLED[0].stem
+    folder.mkdir()
+    assert cli.find_checkpoint(bundled.stem) == bundled
+    (folder / "000000.png").write_bytes(b"a sample of it")
+    assert cli.find_checkpoint(bundled.stem) == bundled
+    (folder / "model.safetensors").write_bytes((place / "good.safetensors").read_bytes())
+    assert cli.find_checkpoint(bundled.stem) == Path(bundled.stem, "model.safetensors")
+
+
 @pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])
 def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeypatch):
     info, asked = load(path).info, []
