@@ -12,7 +12,10 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import stat
+import sys
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -337,20 +340,58 @@ def _discard(temporary: Path, path: Path, error: BaseException) -> None:
 def new_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, which takes its name at the end of the block: a reader never sees half.
 
-    A failure leaves no folder, and a killed process a hidden one. Folders above it are made.
+    A failure or SIGTERM leaves no folder, and a killed process a hidden one. Folders above it are made.
 
     Raises:
         OSError: it cannot be written, or has come into being with files in it.
 
     """
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    temporary.mkdir(parents=True)
+    with failing_on_sigterm():
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            os.rename(temporary, folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder for the block, unless it is there; a failure or SIGTERM removes it again if it is empty.
+
+    Raises:
+        OSError: it cannot be made.
+
+    """
+    with failing_on_sigterm():
+        made = not folder.exists()
+        folder.mkdir(exist_ok=True)
+        try:
+            yield
+        except BaseException:
+            if made:
+                with suppress(OSError):  # another process has written into it
+                    folder.rmdir()
+            raise
+
+
+@contextmanager
+def failing_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block by ``SystemExit``, so that unfinished files are removed.
+
+    Nothing changes outside the main thread, where Python sets no handler, or if the program has a handler of its own.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # a shell's exit code
     try:
-        yield temporary
-        os.rename(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def remove_leftovers(folder: Path, name: str | None = None) -> None:

@@ -1,6 +1,8 @@
 """An exported flow computes what the flow computes, for batches of any size, without this package."""
 
+import errno
 import math
+import os
 
 import onnxruntime
 import pytest
@@ -94,6 +96,17 @@ def test_a_stopped_export_leaves_the_files_of_the_flow_that_were_there(written, 
     with pytest.raises(KeyboardInterrupt):
         export_onnx(tiny_flow(), folder)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_export_that_finds_no_room_leaves_no_folder(written, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("eiwflow.export._onnx", lambda *_: b"a program")
+    monkeypatch.setattr("eiwflow.files.os.fsync", full)
+    line = refused("export", written[1].parent / "flow.safetensors", "--out", tmp_path / "onnx")
+    assert line == "eiwflow export: No space left on device.\n"
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", EXPORTS)

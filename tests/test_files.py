@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -181,3 +185,50 @@ def test_a_file_that_cannot_be_replaced_leaves_the_others_as_they_were(tmp_path)
     with pytest.raises(OSError, match="it is a folder, not a file"):
         files.write_together([(tmp_path / "a", b"new"), (tmp_path / "b", b"new")])
     assert (tmp_path / "a").read_bytes() == b"old" and {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("block", ["new_folder(Path('a'))", "made_folder(Path('a'))", "failing_on_sigterm()"])
+def test_sigterm_leaves_nothing_unfinished(tmp_path, block):
+    program = f"""
+import os, signal, time
+from pathlib import Path
+from eiwflow.files import failing_on_sigterm, made_folder, new_folder, write_atomically
+
+def parts():
+    yield b"half"
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+
+with {block} as folder:
+    write_atomically((folder or Path(".")) / "b", parts())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, timeout=30)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_handler_of_the_program_hears_sigterm_within_a_new_folder(tmp_path):
+    heard = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        with files.new_folder(tmp_path / "a"):
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM] and (tmp_path / "a").is_dir()
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_a_folder_that_is_made_for_a_failure_is_removed_and_one_that_was_there_stays(tmp_path, thread):
+    def fail(folder):
+        with pytest.raises(KeyboardInterrupt), files.made_folder(folder):
+            raise KeyboardInterrupt
+
+    (tmp_path / "old").mkdir()
+    for name in ("old", "new"):
+        if thread:
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(fail, tmp_path / name).result()
+        else:
+            fail(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

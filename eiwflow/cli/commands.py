@@ -832,11 +832,12 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
         raise ConfigError(f"The export needs {', '.join(missing)}, not installed here: pip install 'eiwflow[export]'.")
     from ..export import differences, export_onnx
+    from ..files import made_folder
 
     flow = _load(options).flow
-    options.out.mkdir(exist_ok=True)
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
-    paths = export_onnx(flow, options.out)
+    with made_folder(options.out):
+        paths = export_onnx(flow, options.out)
     gaps = differences(flow, paths)
     lines = [
         f"{path}: {path.stat().st_size:,} bytes; values in onnxruntime differ by at most {gaps[name]:.1e}"
