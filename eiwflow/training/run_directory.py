@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -503,6 +504,11 @@ class RunDirectory(WorkFolder):
         """Yield the whole run as the parts of a zip file, from which it can be viewed and resumed elsewhere.
 
         At most one part is in memory. Links are not followed, and files beyond the bounds are left out.
+
+        Raises:
+            RunError: the run was deleted meanwhile; the last part is not there then.
+            OSError: one of its files cannot be read to its end.
+
         """
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as whole:
@@ -511,10 +517,16 @@ class RunDirectory(WorkFolder):
                 inside = path.relative_to(self.path)
                 if not files.is_text(str(inside)) or inside.name.startswith(".") or inside.suffix == ".lock":
                     continue
-                with contextlib.suppress(OSError):  # removed meanwhile, or not one of our files
+                try:
                     source = open(files.open_regular(path, MAX_RESUME, follow=False), "rb")  # noqa: SIM115 (closed below)
-                    with source:
-                        yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
+                except OSError as error:
+                    if error.errno in (errno.EMFILE, errno.ENFILE):  # a copy would lack what the run has
+                        raise
+                    continue  # the run has dropped it meanwhile, or it is not one of our files
+                with source:
+                    yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
+            if not os.path.lexists(self.path / "config.json"):
+                raise RunError(f"Run {files.printable(self.path.name)} was deleted while it was exported.")
         yield sink.taken()
 
     def check_folders(self) -> None:

@@ -1,5 +1,6 @@
 """A run directory: what is in it, and what a reader sees while it is written."""
 
+import errno
 import io
 import json
 import os
@@ -280,6 +281,31 @@ def test_an_export_is_made_part_by_part(tmp_path):
     (run.path / "large").write_bytes(content)
     with zipfile.ZipFile(io.BytesIO(b"".join(run.zip_parts()))) as archive:
         assert archive.testzip() is None and archive.read(f"{run.path.name}/large") == content
+
+
+def test_an_export_of_a_run_that_is_deleted_meanwhile_is_no_whole_zip_file(tmp_path):
+    """It ended as a sound file in which all after the first part were missing."""
+    run = tiny_run(tmp_path)
+    (run.path / "another").write_bytes(os.urandom(2 * ZIP_PART))
+    sent = []
+    with pytest.raises(RunError, match="was deleted while it was exported"):
+        for part in run.zip_parts():
+            sent.append(part)
+            if len(sent) == 1:
+                run.delete()
+    with pytest.raises(zipfile.BadZipFile):
+        zipfile.ZipFile(io.BytesIO(b"".join(sent)))
+
+
+def test_an_export_leaves_out_no_file_because_too_many_are_open(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+
+    def full(path, *bounds, **more):
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr(files, "open_regular", full)
+    with pytest.raises(OSError, match="Too many open files"):
+        list(run.zip_parts())
 
 
 def test_a_file_that_becomes_a_link_while_it_is_exported_is_left_out(tmp_path, monkeypatch):
