@@ -16,7 +16,7 @@ import tempfile
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPResponse, IncompleteRead
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
@@ -274,6 +274,20 @@ def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirecto
     )
     with zipfile.ZipFile(io.BytesIO(answer.read())) as archive:
         assert archive.namelist() == [f"{other.name}/config.json"]
+
+
+def test_an_export_of_a_run_that_is_deleted_meanwhile_breaks_off(address: str, server_runs: Path) -> None:
+    """A browser then says that the download failed; it was a sound file in which the rest was missing."""
+    doomed = tiny_run(server_runs)
+    with open(doomed.path / "large", "wb") as large:
+        large.truncate(64 * 2**20)  # more than the connection holds
+    before = (server_runs / "server.log").stat().st_size
+    answer = ask(address, f"/{export_link(doomed.path)}")
+    assert answer.status == 200 and answer.read(1000)
+    doomed.delete()
+    with pytest.raises(IncompleteRead):
+        answer.read()
+    assert b"Traceback" not in (server_runs / "server.log").read_bytes()[before:]
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "%2e%2e", "..%2Fruns", "%2Fetc", "studies", "."])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eiwflow.training import run_directory
 from eiwflow.ui.server import protection, turns
+from eiwflow.ui.server.routes import MOST_EXPORTS, PARTS_AT_ONCE, Exports
 from eiwflow.ui.server.turns import AT_ONCE, RequestTurns
 
 
@@ -168,6 +172,92 @@ def test_requests_beyond_what_an_addresss_connections_can_wait_for_are_refused(m
         may_go_on.set()
         await asyncio.gather(*asked)
         assert greedy.statuses[3:] == [200] * (AT_ONCE + 20) and other.statuses == [200]
+
+    run(script())
+
+
+class Exported:
+    """A run whose export has so many parts, and counts those that are being made."""
+
+    def __init__(self, path: Path, parts: int) -> None:
+        self.path, self.parts, self.now, self.most, self.made = path, parts, 0, 0, 0
+
+    def zip_parts(self) -> Iterator[bytes]:
+        for _ in range(self.parts):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            time.sleep(0.01)
+            self.now, self.made = self.now - 1, self.made + 1
+            yield b"part"
+
+
+@pytest.fixture
+def export(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[int], Exported]:
+    """Return a function that sets of how many parts the export of every run is."""
+
+    def set_parts(parts: int) -> Exported:
+        run = Exported(tmp_path, parts)
+        monkeypatch.setattr(run_directory, "find_run", lambda root, name: run)
+        return run
+
+    return set_parts
+
+
+class Downloader(Visitor):
+    """Downloads a run; ``reads`` is cleared while it reads nothing."""
+
+    def __init__(self, server: ASGIApp, address: str) -> None:
+        super().__init__(server, address)
+        self.reads, self.bodies = asyncio.Event(), list[bytes]()
+        self.reads.set()
+
+    async def download(self, method: str = "GET") -> None:
+        async def send(message: Message) -> None:
+            await self.reads.wait()
+            if message["type"] == "http.response.start":
+                self.statuses.append(message["status"])
+            self.bodies.append(message.get("body", b""))
+
+        scope = {"type": "http", "method": method, "path": "/", "headers": [], "client": (self.address, 1)}
+        scope["path_params"] = {"name": "run"}
+        await self.server(scope, asyncio.Future, send)
+
+
+def test_exports_are_made_a_part_at_a_time_for_each_address_and_two_for_all(export: Any) -> None:
+    """300 downloads of a run kept all 40 threads that send files, and another visitor waited 40 s for a page."""
+
+    async def script() -> None:
+        run, server = export(5), Exports()
+        greedy = Downloader(server, "10.0.0.1")
+        await asyncio.gather(*(greedy.download() for _ in range(20)))
+        assert greedy.statuses == [200] * 20 and greedy.bodies.count(b"part") == 100 and run.most == 1
+        others = [Downloader(server, f"10.0.0.{number}") for number in range(10)]
+        await asyncio.gather(*(other.download() for other in others))
+        assert run.most == PARTS_AT_ONCE
+        run.made = 0
+        await greedy.download("HEAD")
+        assert run.made == 0 and greedy.statuses[-1] == 200
+
+    run(script())
+
+
+def test_an_export_that_is_not_read_keeps_no_other_waiting_and_many_of_an_address_are_refused(export: Any) -> None:
+    async def script() -> None:
+        export(3)
+        server = Exports()
+        deaf, other = Downloader(server, "10.0.0.1"), Downloader(server, "10.0.0.2")
+        deaf.reads.clear()
+        kept = [asyncio.ensure_future(deaf.download()) for _ in range(MOST_EXPORTS - 1)]
+        await asyncio.sleep(0.5)
+        neighbour, refused = Downloader(server, "10.0.0.1"), Downloader(server, "10.0.0.1")
+        await asyncio.gather(neighbour.download(), refused.download(), other.download())
+        assert neighbour.statuses == other.statuses == [200] and refused.statuses == [429]
+        assert b"exports of this address are under way. Try again" in refused.bodies[-1]
+        for each in kept:
+            each.cancel()
+        await asyncio.wait(kept)
+        await refused.download()
+        assert refused.statuses == [429, 200]
 
     run(script())
 
