@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
-from eiwflow import cli, project
+from eiwflow import cli, project, ui
 from eiwflow.cli.parser import SUBJECTS
 from eiwflow.data import load as load_data
 
@@ -46,6 +47,33 @@ def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(
     write_checkpoint(bundle / "two.safetensors", flow, data="faces16")
     at = visit_page("pages/1_levels.py", ck="two")
     assert "the context is 3 values without names" in at.error[0].value and not at.exception
+
+
+@pytest.mark.parametrize(("first", "second"), [("labelled", "plain"), ("plain", "labelled")])
+def test_two_flows_of_which_one_has_labels_are_shown_on_images_of_its_class(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+) -> None:
+    """A column's command prints its figures; the flow without labels is measured elsewhere by its own, so has none."""
+    write_checkpoint(bundle / "labelled.safetensors", flow_of("labelled"), data="faces16", **FACTS["labelled"])
+    write_checkpoint(bundle / "plain.safetensors", flow_of("random"), data="faces16")
+    monkeypatch.setattr(project, "CHECKPOINTS", bundle)
+    exported: list[dict] = []
+    monkeypatch.setattr(ui, "exports", lambda page, tables: exported.append(tables))
+    at = visit_page("pages/7_space.py", ck=first, vs=second, label="variant01", image="3", b="4")
+    assert not at.exception and not at.error and url(at)["label"] == "variant01"
+    assert "<b>labelled</b> given hat variant01, " in sentences(at) and "<b>plain</b> given" not in sentences(at)
+    (command,) = (line for line in at.code[0].value.splitlines() if " analyse " in line)
+    assert "analyse labelled " in command and command.endswith(" --label variant01")
+    result = json.loads(printed(*shlex.split(command)[3:]))
+    for row, other in zip(exported[first == "plain"]["moved"], result["levels"], strict=True):
+        assert row == pytest.approx(other, abs=1e-5)
+    assert (
+        "No command prints the figures of “plain”: the command line measures it on all images, and this page on "
+        "images whose hat is variant01."
+    ) in sentences(at)
+    # Images without the factor are the same for both.
+    at = visit_page("pages/7_space.py", ck=first, vs=second, data="letters32")
+    assert not at.exception and not at.error and "No command prints" not in sentences(at)
 
 
 @pytest.fixture(scope="module")

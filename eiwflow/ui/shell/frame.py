@@ -132,18 +132,20 @@ def _begin(
         lambda: box.selectbox("Checkpoint", keys, format_func=lambda key: files[key].label, key="ck"),
         name="the checkpoint",
     )
-    checkpoint, of = _open("ck", files[chosen], above, labels, box)
+    checkpoint, given = _open("ck", files[chosen], above, labels, box)
     missing.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(files, chosen, box, compare)
     _checkpoint_uploader(box)
     second = compared if compare else NOTHING
     names = {f"{checkpoint.info.data}-{end}": end for end in beside}
     companion = next((name for name in names if name in files and name != chosen), NOTHING)
-    other = None
+    other, second_given = None, ("", "")
     if second != NOTHING:
-        other, _ = _open("vs", files[second], above, {NOTHING: "none", **labels})
+        chooses = None if given[0] else box
+        other, second_given = _open("vs", files[second], above, {NOTHING: "none", **labels}, chooses)
     elif compare and companion != NOTHING:
         second, other = companion, _companion(files[companion], names[companion], box, above)
+    of = given if given[0] else second_given  # both columns show images of one class
     linked = st.query_params.get("ck") == chosen and "data" in st.query_params
     images = _images(checkpoint, of, box, above, linked)
     photo, picked = _choose_image(images, above, image)
@@ -168,8 +170,8 @@ def _begin(
     _about(box)
     for sentence in state.notes():
         above.info(sentence)
-    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, of[1])
-    return page if other is None else _beside(page, files[second], other, of, box, above)
+    page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, *given)
+    return page if other is None else _beside(page, files[second], other, second_given, of, box, above)
 
 
 class _Stopped(Exception):
@@ -255,6 +257,7 @@ def _beside(
     page: Page,
     file: checkpoints.CheckpointFile,
     other: Checkpoint,
+    given: tuple[str, str],
     of: tuple[str, str],
     box: DeltaGenerator,
     above: DeltaGenerator,
@@ -270,13 +273,13 @@ def _beside(
         box.caption(plain(images.note))
     if (parts := _parts(page.images, page.checkpoint)) != (others := _parts(images, other)):
         one, two = (f"“{plain(each.label)}” takes" for each in (page.file, file))
-        above.info(f"Of each test image, {one} {parts} and {two} {others}: the columns compare different parts.")
+        sentence = f"Of each test image, {one} {parts} and {two} {others}: the columns compare different parts."
+        above.info(sentence)
     image = _picked(page.photo, page.links["image"], images, shape)
     images = data_sets.few(images, other.info.config)
-    second = replace(
-        page, file=file, checkpoint=other, images=images, image=image, given_label=_label_of(file), second=True
-    )
-    return replace(page, other=second)
+    factor, label = given
+    second = replace(page, file=file, checkpoint=other, images=images, image=image, second=True)
+    return replace(page, other=replace(second, given_factor=factor, given_label=label))
 
 
 def _parts(images: data_sets.Images, checkpoint: Checkpoint) -> str:

@@ -147,7 +147,8 @@ def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
     configs = [column.checkpoint.info.config for column, _ in both]
     sizes = [(start(config), counted(config.levels, "level"), counted(config.steps, "step")) for config in configs]
     for (column, place), config, size in zip(both, configs, sizes, strict=True):
-        words = [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
+        words = [f"given {column.given_factor} {column.given_label}"] if column.given_label else []
+        words += [split(config), *(part for part, *others in zip(size, *sizes, strict=True) if len({*others}) > 1)]
         place.html(f'<p class="eiw-column"><b>{escape(column.file.label)}</b> {escape(", ".join(words))}</p>')
     return both
 

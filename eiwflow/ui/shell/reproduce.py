@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from ..common.untrusted import plain
 from ..sources import checkpoints
 from ..sources.visit import Page
 
@@ -46,20 +47,40 @@ def _commands(page: Visit, commands: Sequence[str], photo: bool | None) -> None:
         st.markdown(instead)
         return
     if isinstance(page, Page):
-        commands = [_given_label(command, page) for command in commands]
-    lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
-    st.code(lines, language="bash", wrap_lines=True)
+        commands, notes = _given_labels(commands, page)
+        for sentence in notes:
+            st.markdown(sentence)
+    if commands:
+        lines = "\n".join(f"python -m eiwflow {command}" for command in commands)
+        st.code(lines, language="bash", wrap_lines=True)
     same_in_python(python(commands))
     if isinstance(page, Page) and checkpoints.is_large(page.checkpoint.info.config):
         st.caption(OF_LARGE)
 
 
-def _given_label(command: str, page: Page) -> str:
-    """Return a command, with the page's class for a flow with labels."""
-    for view in filter(None, (page, page.other)):
-        if view.given_label and f" {view.argument} " in f"{command} ":
-            return f"{command} --label {shlex.quote(view.given_label)}"
-    return command
+def _given_labels(commands: Sequence[str], page: Page) -> tuple[list[str], list[str]]:
+    """Return commands, with the class for a flow with labels, and a sentence for a flow that they measure elsewhere.
+
+    Columns show images of one class, and the command line measures a flow without labels on all images.
+    """
+    kept: list[str] = []
+    notes: dict[Page, str] = {}
+    for command in commands:
+        words = command.partition(" ")[2]
+        view = next(view for view in (page, page.other) if view and words.startswith(f"{view.argument} "))
+        measured = view.images.by_command(view.given_factor, view.given_label)
+        if measured != view.images.of and " --data " in command:
+            notes[view] = (
+                f"No command prints the figures of “{plain(view.file.label)}”: the command line measures it on "
+                f"{_which(measured)}, and this page on {_which(view.images.of)}."
+            )
+        else:
+            kept.append(f"{command} --label {shlex.quote(view.given_label)}" if view.given_label else command)
+    return kept, [*notes.values()]
+
+
+def _which(of: tuple[str, str]) -> str:
+    return f"images whose {plain(of[0])} is {plain(of[1])}" if of[0] else "all images"
 
 
 def same_in_python(script: str) -> None:

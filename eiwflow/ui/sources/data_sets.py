@@ -33,6 +33,8 @@ class Images:
         sources: the photograph of each test image, where that is known.
         factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …
         cropped: whether they are parts of larger images.
+        of: the factor and the class that all of them have, where a class was chosen; else empty.
+        has: names of the factors that the data set has.
         whole: all test images, where ``test`` has the first alone.
 
     """
@@ -45,6 +47,8 @@ class Images:
     sources: tuple[int, ...] | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     cropped: bool = False
+    of: tuple[str, str] = ("", "")
+    has: frozenset[str] = frozenset()
     whole: Tensor | None = None
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
@@ -56,6 +60,10 @@ class Images:
     def picture(self, number: int) -> Tensor:
         """Return the test image of this number (1, C, H, W): of the same source image in every flow's shape."""
         return (self.test if self.whole is None else self.whole)[number : number + 1]
+
+    def by_command(self, factor: str, label: str) -> tuple[str, str]:
+        """Return which of these the command line measures a flow given this class on, as in ``of``."""
+        return (factor, label) if factor in self.has else ("", "")
 
     @property
     def key(self) -> tuple[str, tuple[int, ...], str]:
@@ -103,6 +111,8 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
         sources=None if loaded.test_source is None else tuple(np.asarray(loaded.test_source).tolist()),
         factors=loaded.measured if fits else {},
         cropped=fits and loaded.size != tuple(shape[1:]),
+        of=of if factor in loaded.factors else ("", ""),
+        has=frozenset(loaded.factors),
     )
 
 

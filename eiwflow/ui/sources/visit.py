@@ -54,7 +54,8 @@ class Page(Visit):
         photo: the file of the visitor's photo, None for a test image.
         seed: of its dequantisation and of samples.
         level: the wanted level, from 1; a flow may have fewer.
-        given_label: the class of a flow with labels; empty for other flows.
+        given_factor: the factor that a flow with labels is conditional on; empty for other flows.
+        given_label: its class.
         other: the same page of the compared checkpoint, or None.
         second: whether this is the second page.
 
@@ -67,6 +68,7 @@ class Page(Visit):
     photo: bytes | None
     seed: int
     level: int
+    given_factor: str = ""
     given_label: str = ""
     other: Page | None = None
     second: bool = False
