@@ -44,7 +44,7 @@ with ui.errors_as_sentences():
     scored_on = page
     try:
         if own is not None:
-            scored_on = replace(page, images=own_images.as_flow_takes_them(own, page.checkpoint.flow))
+            scored_on = replace(page, images=own_images.as_flow_takes_them(own, page))
     except DataError as error:
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
     score = cache.measure(scored_on, limit=limit).score
@@ -53,6 +53,8 @@ with ui.errors_as_sentences():
     with left:
         st.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
         st.markdown(words.score(score, page.checkpoint.info))
+        if own is not None and (of := scored_on.images.of)[0]:
+            st.caption(plain(f"Only images whose {of[0]} is {of[1]}."))
 
     with ui.fold("What it is made of", "architecture") as fold:
         if fold.open:

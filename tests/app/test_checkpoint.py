@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -15,6 +16,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from eiwflow import cli, project
 from eiwflow.analysis import checkpoint as anatomy
 from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
@@ -253,6 +255,32 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert other in sentences(shown) and other not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()
     assert "own" not in url(at) and sentences(at) == before
+
+
+def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    facts = {"labels": "label", "classes": ("0", "1", "2")}
+    write_checkpoint(bundle / "one.safetensors", small_flow(context=3), data="mine", **facts)
+    labels, file = np.arange(12) % 3 % 2, io.BytesIO()
+    with np.load(io.BytesIO(archive())) as parts:
+        np.savez(file, **parts, train_labels=labels, test_labels=labels)
+    (tmp_path / "my.npz").write_bytes(file.getvalue())
+    monkeypatch.setattr(project, "CHECKPOINTS", bundle)
+    monkeypatch.chdir(tmp_path)
+    for label, count in (("1", 4), ("0", 8)):
+        at = page_at(label=label, own=IMAGES.keep({"my.npz": file.getvalue()}))
+        assert_healthy(at)
+        # A visitor who did not send the file has its key for a name.
+        (command,) = (line for line in at.code[0].value.splitlines() if " evaluate " in line)
+        words = [word if not word.endswith(".npz") else "my.npz" for word in shlex.split(command)[3:]]
+        assert cli.main(words) == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert f"{printed['bits_per_dim']:.3f} ± {printed['bits_per_dim_stderr']:.3f}" in sentences(at)
+        assert printed["n"] == count and f"on {count} test images of" in sentences(at)
+        assert f"Only images whose label is {label}." in sentences(at)
+    at = page_at(label="2", own=IMAGES.keep({"my.npz": file.getvalue()}))
+    assert not at.exception and "Showing photos32 instead." in at.error[0].value
 
 
 def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(

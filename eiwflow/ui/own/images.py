@@ -10,7 +10,7 @@ import streamlit as st
 
 from ... import data
 from ..common import state
-from ..sources import data_sets, missing
+from ..sources import checkpoints, data_sets, missing
 from ..sources.results import results
 from .upload import Files, Limits, Upload
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...flow import MultiScaleFlow
+    from ..sources.visit import Page
 
 #: Bytes of images that an archive may unpack to: visitors share the server's memory.
 MAX_UNPACKED = 128 * 2**20
@@ -79,9 +80,10 @@ def scored(flow: MultiScaleFlow) -> int:
     return max(1, MAX_SCORED // flow.config.dimensions)
 
 
-def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
+def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
     """Return a visitor's images in the shape that a flow takes: padded to its multiple, larger images cut.
 
+    For a flow that is given a class, these are the images of the class alone, if they have labels.
     They are unpacked once for all moves: 64 KiB may hold 64 MiB.
 
     Raises:
@@ -90,11 +92,16 @@ def as_flow_takes_them(own: Archive, flow: MultiScaleFlow) -> data_sets.Images:
     """
     from ...analysis.evaluate import images_to_score
 
-    def fit() -> tuple[Tensor, str]:
-        read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
-        fitted = data.images.pad_to_multiple(read, 2**flow.config.levels)
-        return images_to_score(fitted, flow), fitted.note
+    flow, factor, label = page.checkpoint.flow, page.given_factor, page.given_label
+    _, classes = checkpoints.classes_of(page.file)
 
-    key = own.key, flow.config.shape, flow.config.levels
-    test, note = results().at_once("own", key, fit, average=True)
-    return data_sets.Images(own.name, test, test, f"{note} ({own.key})", remade=False)
+    def fit() -> tuple[Tensor, str, tuple[str, str]]:
+        read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
+        of = (factor, label) if factor in read.factors else ("", "")
+        chosen = data.only_class(read, *of, classes) if of[0] else read
+        fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels)
+        return images_to_score(fitted, flow), fitted.note, of
+
+    key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
+    test, note, of = results().at_once("own", key, fit, average=True)
+    return data_sets.Images(own.name, test, test, f"{note} ({own.key}, {of})", remade=False, of=of)
