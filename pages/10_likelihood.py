@@ -75,6 +75,8 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
             ui.offer(page, {"archive.eiw": lambda: archive.content})
             if page.photo is None:
                 st.caption("Choose “Your own photo” to compress that instead.")
+                if not page.images.remade:
+                    st.caption(archive_words.scope(archive, page.images.name))
             ui.reproduce(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
 
 meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."

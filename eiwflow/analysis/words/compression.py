@@ -20,6 +20,15 @@ def takeaway(result: Compressed) -> str:
     return f"{what} {verb} {result.summary.bytes:,} bytes; lossless WebP takes {result.others['webp']:,}."
 
 
+def scope(result: Compressed, data: str) -> str:
+    """Return the sentence on the test images in this archive, and on those that the command takes."""
+    part = counted(result.summary.pictures, "test image")
+    return (
+        f"The page compresses {part} in the size that the flow takes. The command compresses all test images of {data} "
+        "in their own size, so its figures differ."
+    )
+
+
 def account(result: Compressed) -> str:
     """Return −log₂ p under the flow in bytes, and the causes of the rest."""
     summary = result.summary
