@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import checkpoint
 from eiwflow.analysis import compression
 from eiwflow.analysis.analyse import analyse
-from eiwflow.compression.archive import decompress, flow_digest
+from eiwflow.analysis.words.compression import account
+from eiwflow.compression.archive import Summary, decompress, flow_digest
 from eiwflow.data import DataError, load
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.pictures import PICTURES
@@ -155,3 +156,12 @@ def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_say
     (again,) = decompress(flow, flow_digest(flow), made.content)
     assert f"{len(made.content):,}" == said[3]
     assert again.pixels.shape[:2] == (int(said[2]), int(said[1]))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(113, "13 % more: 40 bytes that"), (87, "13 % fewer, including 40 bytes that")]
+)
+def test_an_archive_is_said_to_have_more_or_fewer_bytes_than_the_flow_states(size: int, words: str) -> None:
+    summary = Summary(pictures=2, tiles=2, values=200, bytes=size, start_bytes=40, stated_bytes=100.0)
+    made = compression.Compressed(b"", summary, {"png": 150, "webp": 140}, None)
+    assert f"The flow states 100 bytes. The archive has {words} the first tile starts from" in account(made)

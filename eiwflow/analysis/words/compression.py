@@ -33,8 +33,9 @@ def account(result: Compressed) -> str:
     """Return −log₂ p under the flow in bytes, and the causes of the rest."""
     summary = result.summary
     over = summary.bytes / summary.stated_bytes - 1
+    differs = f"{percent(over)} more:" if over >= 0 else f"{percent(-over)} fewer, including"
     return (
-        f"The flow states {summary.stated_bytes:,.0f} bytes. The archive has {percent(over)} more: "
+        f"The flow states {summary.stated_bytes:,.0f} bytes. The archive has {differs} "
         f"{summary.start_bytes:,} bytes that the first tile starts from, names, and rounding. "
         f"PNG takes {result.others['png']:,} bytes. Every pixel was compared after decoding."
     )
