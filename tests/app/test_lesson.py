@@ -14,6 +14,16 @@ from eiwflow.ui.jobs import queue
 from eiwflow.ui.stage import lesson
 
 from ..training.tiny import tiny_data, tiny_run
+from .conftest import visit_page, write_checkpoint
+from .test_every_page import FACTS, flow_of
+
+
+def test_the_lesson_of_a_flow_with_labels_says_which_class_the_flow_is_given(bundle: Path) -> None:
+    for name, note in (("labelled", b'"note":"labelled, given hat none"'), ("random", b'"note":"random"')):
+        write_checkpoint(bundle / f"{name}.safetensors", flow_of(name), data="faces16", **FACTS.get(name, {}))
+        at = visit_page("pages/0_lesson.py", ck=name, scenes="1")
+        (stage,) = (each.proto for each in at.get("bidi_component") if each.proto.component_name == "eiwflow_lesson")
+        assert not at.exception and note in stage.SerializeToString().replace(b'": "', b'":"')
 
 
 def test_stop_it_stops_the_training_that_was_started_from_the_stage(

@@ -223,7 +223,10 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
-    """Return the pack and the name of a flow, by its key in a link; a missing flow ends the page."""
+    """Return the pack and the name of a flow, by its key in a link; a missing flow ends the page.
+
+    A flow with labels is shown given its first class, which the name states.
+    """
     if not chosen or chosen == default.flow_name():
         return default.pack(), ""
     files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
@@ -240,7 +243,9 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         key = file.key, *stamp(file.path), whole
         with st.spinner("Preparing the lesson of this flow …"):
-            return results().at_once("lesson", key, lambda: _built(file, whole), average=True), file.label
+            content = results().at_once("lesson", key, lambda: _built(file, whole), average=True)
+        factor, classes = checkpoints.classes_of(file)
+        return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)
 
