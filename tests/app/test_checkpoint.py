@@ -267,7 +267,9 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
     write_checkpoint(bundle / "one.safetensors", small_flow(context=3), data="mine", **facts)
     labels, file = np.arange(12) % 3 % 2, io.BytesIO()
     with np.load(io.BytesIO(archive())) as parts:
-        np.savez(file, **parts, train_labels=labels, test_labels=labels)
+        names = {"source_names": np.array(list("abcdef")), "train_source": np.arange(12) // 4}
+        sources = names | {"test_source": 3 + np.arange(12) // 4}
+        np.savez(file, **parts, train_labels=labels, test_labels=labels, **sources)
     (tmp_path / "my.npz").write_bytes(file.getvalue())
     monkeypatch.setattr(project, "CHECKPOINTS", bundle)
     monkeypatch.chdir(tmp_path)
@@ -279,7 +281,8 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
         words = [word if not word.endswith(".npz") else "my.npz" for word in shlex.split(command)[3:]]
         assert cli.main(words) == 0
         printed = json.loads(capsys.readouterr().out)
-        assert f"{printed['bits_per_dim']:.3f} ± {printed['bits_per_dim_stderr']:.3f}" in sentences(at)
+        error = f"{printed['bits_per_dim_stderr']:.3f} (standard error over 3 photographs)"
+        assert printed["clusters"] == 3 and f"{printed['bits_per_dim']:.3f} ± {error} bits/dim" in sentences(at)
         assert printed["n"] == count and f"on {count} test images of" in sentences(at)
         assert f"Only images whose label is {label}." in sentences(at)
     at = page_at(label="2", own=IMAGES.keep({"my.npz": file.getvalue()}))

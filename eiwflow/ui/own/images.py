@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from ... import data
@@ -95,13 +96,15 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
     flow, factor, label = page.checkpoint.flow, page.given_factor, page.given_label
     _, classes = checkpoints.classes_of(page.file)
 
-    def fit() -> tuple[Tensor, str, tuple[str, str]]:
+    def fit() -> tuple[Tensor, str, tuple[str, str], tuple[int, ...] | None]:
         read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
         of = (factor, label) if factor in read.factors else ("", "")
         chosen = data.only_class(read, *of, classes) if of[0] else read
         fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels)
-        return images_to_score(fitted, flow), fitted.note, of
+        sources = None if fitted.test_source is None else tuple(np.asarray(fitted.test_source).tolist())
+        return images_to_score(fitted, flow), fitted.note, of, sources
 
     key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
-    test, note, of = results().at_once("own", key, fit, average=True)
-    return data_sets.Images(own.name, test, test, f"{note} ({own.key}, {of})", remade=False, of=of)
+    test, note, of, sources = results().at_once("own", key, fit, average=True)
+    note = f"{note} ({own.key}, {of})"
+    return data_sets.Images(own.name, test, test, note, remade=False, sources=sources, of=of)
