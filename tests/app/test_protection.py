@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import streamlit.logger
+import uvicorn
+from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -28,6 +30,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import runtime_util
 
+from eiwflow.ui.classroom import web
 from eiwflow.ui.common import shelves
 from eiwflow.ui.server import lifespan, protection, websocket
 from eiwflow.ui.server.protection import is_allowed, policy
@@ -140,9 +143,58 @@ def test_a_file_that_stops_arriving_or_finds_no_room_is_refused_and_leaves_its_r
     scope = {"type": "http", "method": "PUT", "path": "/_stcore/upload_file/session/file"}
     scope["headers"] = [(b"content-length", b"1000000")]
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, protection.UploadLimit(app)(scope, receive, send)).result()
+        thread.submit(asyncio.run, protection.Arriving(protection.UploadLimit(app))(scope, receive, send)).result()
     assert sent[0]["status"] == status
     assert load.come("another", 2**20) == ""
+
+
+@pytest.fixture
+def votes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """Serve the routes of a class, where a request may stop for a second; yield the address."""
+    monkeypatch.setenv("EIWFLOW_MODE", "classroom")
+    monkeypatch.setattr(protection, "SILENT_S", 1)
+    app = Starlette(routes=web.routes(""), middleware=protection.middleware())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(server.run, [listening])
+        yield listening.getsockname()
+        server.should_exit = True
+        running.result()
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 900", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("pause", [None, 0.2])
+def test_a_vote_that_stops_or_trickles_in_ends_its_connection(votes, head, pause):
+    """Eight addresses held 16,384 connections with the first byte of a vote each, for as long as they wanted."""
+    with socket.create_connection(votes, timeout=60) as line:
+        line.sendall(f"POST /_class/vote HTTP/1.1\r\nHost: {votes[0]}:{votes[1]}\r\n{head}\r\n\r\n".encode())
+        part, begun = b"{" if "Length" in head else b"1\r\n{\r\n", time.monotonic()
+        line.sendall(part)
+        line.settimeout(pause or 60)
+        answer = b""
+        while time.monotonic() - begun < 30:
+            try:
+                got = line.recv(4096)
+            except TimeoutError:
+                line.sendall(part)
+                continue
+            if not got:
+                break
+            answer += got
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"The request stopped arriving. Send it again." in answer
+        assert 0.9 < time.monotonic() - begun < 30
+
+
+def test_a_vote_over_a_slow_line_counts(votes, monkeypatch):
+    monkeypatch.setattr(protection, "LEAST_S", 10)
+    said = json.dumps({"scene": "8", "choice": "a"}).encode()
+    with socket.create_connection(votes, timeout=60) as line:
+        head = f"POST /_class/vote HTTP/1.1\r\nHost: {votes[0]}:{votes[1]}\r\nContent-Length: {len(said)}\r\n\r\n"
+        line.sendall(head.encode())
+        for start in range(0, len(said), 8):
+            line.sendall(said[start : start + 8])
+            time.sleep(0.4)  # 1.6 s in all
+        assert line.recv(4096).startswith(b"HTTP/1.1 403 ")  # read to its end; without a cookie it is nobody's
 
 
 # ---------------------------------------------------------------------- answers

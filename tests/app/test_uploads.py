@@ -281,7 +281,7 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        asyncio.run(protection.UploadLimit(streamlit)(scope, receive, send))
+        asyncio.run(protection.Arriving(protection.UploadLimit(streamlit))(scope, receive, send))
         return (statuses or [0])[0]
 
     return send_file

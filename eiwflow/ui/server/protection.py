@@ -45,13 +45,13 @@ MADE_S = 30.0
 HEARTBEAT = BackMsg(app_heartbeat=True).SerializeToString()
 #: Bytes of an answer that are sent at once.
 PART_BYTES = 65_536
-#: Seconds without a byte after which an upload is given up, since it takes room from other visitors.
-SILENT_S = 30.0
+#: Seconds without a byte after which a request is given up; it may take as many in all, and one for so many bytes.
+SILENT_S, LEAST_S = 30.0, 1_000
 
 
 def middleware() -> list[Middleware]:
     """Return the middleware between the network and Streamlit, the outermost first."""
-    kinds = (RequestTurns, InParts, ContentSecurity, AllowedHosts, Visitors, UploadLimit, Frames)
+    kinds = (RequestTurns, InParts, ContentSecurity, AllowedHosts, Visitors, Arriving, UploadLimit, Frames)
     return [Middleware(kind) for kind in kinds]
 
 
@@ -124,6 +124,51 @@ def is_allowed(host: str, allowed: Sequence[str]) -> bool:
     )
 
 
+class Arriving:
+    """Give up a request that stops arriving, or arrives slower than :data:`LEAST_S`, and close its connection.
+
+    An upload takes room from other visitors, and every request a connection: eight addresses held all that the server
+    has with the first byte of a vote.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, or answer one that stopped."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        left, has_arrived, is_late, is_answered = SILENT_S, False, False, False
+
+        async def receive_in_time() -> Message:
+            nonlocal left, has_arrived, is_late
+            if has_arrived:  # what comes now is the end of the connection
+                return await receive()
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(0 if is_late else min(left, SILENT_S)):
+                    message = await receive()
+            except TimeoutError:
+                is_late = True
+                return {"type": "http.disconnect"}
+            left += len(message.get("body", b"")) / LEAST_S - (time.monotonic() - begun)
+            has_arrived = not message.get("more_body", False)
+            return message
+
+        async def send_in_time(message: Message) -> None:
+            nonlocal is_answered
+            if is_answered or not is_late:
+                is_answered = True
+                await send(message)
+
+        with suppress(ClientDisconnect):
+            await self.app(scope, receive_in_time, send_in_time)
+        if is_late and not is_answered:
+            sentence, headers = "The request stopped arriving. Send it again.", {"Connection": "close"}
+            await PlainTextResponse(sentence, status_code=408, headers=headers)(scope, receive, send)
+
+
 class UploadLimit:
     """Refuse a file of a session that has too many: the page's own limits bind its own uploaders alone."""
 
@@ -154,19 +199,15 @@ class UploadLimit:
             await PlainTextResponse(sentence, status_code=413)(scope, receive, send)
             return
 
-        refusals: list[tuple[int, str]] = []
+        refusals: list[str] = []
         received, answered = 0, False
 
-        async def receive_in_time() -> Message:
+        async def receive_and_count() -> Message:
             nonlocal received
-            try:
-                message = await asyncio.wait_for(receive(), SILENT_S)
-            except TimeoutError:
-                refusals.append((408, "The file stopped arriving. Send it again."))
-                return {"type": "http.disconnect"}
+            message = await receive()
             part = len(message.get("body", b""))
             if sentence := shelves.LOAD.grow(part, teacher):
-                refusals.append((413, sentence))
+                refusals.append(sentence)
                 message = {"type": "http.disconnect"}
             received += part
             return message
@@ -178,12 +219,11 @@ class UploadLimit:
 
         try:
             with suppress(ClientDisconnect):
-                await self.app(scope, receive_in_time, send_and_note)
+                await self.app(scope, receive_and_count, send_and_note)
         finally:
             shelves.LOAD.arrived(session, size, received)
         if refusals and not answered:
-            status, sentence = refusals[0]
-            await PlainTextResponse(sentence, status_code=status)(scope, receive, send)
+            await PlainTextResponse(refusals[0], status_code=413)(scope, receive, send)
 
 
 class Frames:
