@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -281,7 +282,9 @@ def put(manager: MemoryUploadedFileManager, monkeypatch: pytest.MonkeyPatch) -> 
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
 
-        asyncio.run(protection.Arriving(protection.UploadLimit(streamlit))(scope, receive, send))
+        server = protection.Arriving(protection.UploadLimit(streamlit))
+        with ThreadPoolExecutor(1) as thread:  # a browser test before this one may have left a loop running here
+            thread.submit(asyncio.run, server(scope, receive, send)).result()
         return (statuses or [0])[0]
 
     return send_file
