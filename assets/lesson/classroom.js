@@ -3,7 +3,8 @@ import { voteOf } from "./choices.js";
 import { el } from "./draw.js";
 
 const EVERY_MS = 1000,
-  KEY = "eiwflow-follow";
+  KEY = "eiwflow-follow",
+  UNSENT = "";
 
 /**
  * Connect a stage to its class; the pack says {teacher, address}. Returns {moved()}, called after every change of the
@@ -14,6 +15,8 @@ export function joinClass(stage) {
     kept = root(stage);
   let lecturer = "",
     led = false,
+    sent = 0, // votes, and those that have no answer yet
+    underWay = 0,
     // A lecturer's second tab begins at the class's scene, unless a link names another, and leads once it is moved.
     waits = teacher && !kept.scene && !new URL(location.href).searchParams.has("scene"),
     first = "",
@@ -58,7 +61,12 @@ export function joinClass(stage) {
   }
   function lead() {
     const scene = String(stage.scene.number);
-    if (kept.scene !== scene) send("scene", { scene: (kept.scene = scene) }).then(ask);
+    if (kept.scene === scene) return;
+    kept.scene = scene;
+    send("scene", { scene }).then((answer) => {
+      if (answer?.ok) return ask();
+      if (kept.scene === scene) kept.scene = UNSENT; // the next second sends it again
+    });
   }
   function count(known) {
     here.textContent = `${known.present} here · ${address.replace(/^https?:\/\//, "")}`;
@@ -97,6 +105,7 @@ export function joinClass(stage) {
   }
   async function ask() {
     if (document.hidden && !teacher) return;
+    const before = sent;
     try {
       const answer = await fetch("_class/state", { cache: "no-store" });
       if (!answer.ok || !stage.stage.isConnected) return;
@@ -111,8 +120,9 @@ export function joinClass(stage) {
         if (lecturer) catchUp();
         else lead();
       }
+      if (teacher && kept.scene === UNSENT) lead();
       if (teacher) return count(known);
-      remember(known.votes);
+      if (!underWay && sent === before) remember(known.votes);
       const moved = known.scene !== lecturer;
       lecturer = known.scene;
       label();
@@ -121,18 +131,27 @@ export function joinClass(stage) {
       /* the network is away; the next second asks again */
     }
   }
-  /** After a reload the server still knows one's votes. */
+  /** Take one's votes as the server has them: after a reload, from another tab, and none after "Vote again". */
   function remember(votes) {
-    for (const [scene, choice] of Object.entries(votes)) {
-      if (kept[scene] || stage.kept[scene]) continue;
-      kept[scene] = stage.kept[scene] = choice;
+    const scenes = new Set([...Object.keys(votes), ...Object.keys(kept).filter((key) => key !== "scene")]);
+    for (const scene of scenes) {
+      const choice = votes[scene];
+      if (choice === kept[scene] || (!kept[scene] && stage.kept[scene])) continue;
+      if (choice) kept[scene] = stage.kept[scene] = choice;
+      else {
+        delete kept[scene];
+        delete stage.kept[scene];
+      }
       if (String(stage.scene.number) === scene) stage.show();
     }
   }
   /** Vote; once more where the server was started anew and does not know this browser: `ask` brings a new cookie. */
   async function vote(scene, choice, again = true) {
     kept[scene] = choice;
+    sent += 1;
+    underWay += 1;
     const answer = await send("vote", { scene, choice });
+    underWay -= 1;
     if (!answer?.ok && again) return ask().then(() => vote(scene, choice, false));
     if (!answer?.ok) delete kept[scene];
     here.textContent = answer?.ok ? "" : "Your vote was not counted: reload the page, and vote again.";

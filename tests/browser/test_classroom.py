@@ -119,6 +119,17 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher.get_by_role("img", name="1 vote: listens more 0, does not care 0, listens less 1").wait_for()
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
+    student.get_by_role("button", name="listens less", pressed=False).wait_for()
+    student.get_by_role("button", name="listens less").click()  # the same vote once more
+    teacher.get_by_role("img", name="1 vote: listens more 0, does not care 0, listens less 1").wait_for()
+    # The network is away while the lecturer turns a scene.
+    teacher.evaluate(
+        "() => { const f = fetch; window.fetch = (...a) => (window.fetch = f, Promise.reject(new TypeError())) }"
+    )
+    teacher.keyboard.press("ArrowRight")
+    student.wait_for_url("**scene=9**")
+    teacher.keyboard.press("ArrowLeft")
+    student.wait_for_url("**scene=8**")
 
     for page in (student, teacher):  # as after a restart, which no cookie survives
         page.context.clear_cookies()
