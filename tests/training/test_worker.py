@@ -128,8 +128,8 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_t
 
 def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tmp_path, data, started):
     root = tmp_path / "runs"
-    run = started(root, iterations=100_000, data=data)
-    # Held where it is: two refusals may take longer than it takes to its first step.
+    run = started(root, iterations=100_000, data=data, steps=8, width=512)  # it takes a while to its first step
+    # Held where it is: two refusals may take longer than that.
     process = run.state().pid
     os.kill(process, signal.SIGSTOP)
     assert run.state().name == "starting"
