@@ -126,14 +126,25 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
 
     Raises:
         ValueError: the flow is not initialised.
-        CheckpointError: ``info`` or a parameter holds a value that :func:`load` would refuse, such as NaN; an old file
-            at ``path`` stays.
+        CheckpointError: ``info`` or a parameter holds a value that :func:`load` would refuse, such as NaN, or the flow
+            has other parameters than one of its config; an old file at ``path`` stays.
 
     """
+    flow = getattr(flow, "_orig_mod", flow)  # as torch.compile keeps it
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
     info = dataclasses.replace(info or CheckpointInfo(flow.config), config=flow.config)
-    save_state(path, flow.state_dict(), info)
+    state = flow.state_dict()
+    types = {dtype: name for name, dtype in _DTYPES.items()}
+    layout = {
+        key: {
+            "dtype": types.get(torch.float32 if tensor.is_floating_point() else tensor.dtype),
+            "shape": [*tensor.shape],
+        }
+        for key, tensor in state.items()
+    }
+    _check_layout(layout, outline(flow.config), _short(Path(path).name))
+    save_state(path, state, info)
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:

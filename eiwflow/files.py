@@ -223,9 +223,15 @@ def walk(folder: Path) -> Iterator[Path]:
                 continue
 
 
-def visible(folder: Path) -> Iterator[Path]:
-    """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered."""
+def visible(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered.
+
+    Nor are folders below it that hold all files of the names ``but``, unless there are no such names.
+    """
     for place, folders, names in os.walk(folder, followlinks=False):
+        if but and but <= {*names} and place != os.fspath(folder):
+            folders.clear()
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
 

@@ -674,3 +674,14 @@ def test_a_flow_is_loaded_frozen_or_to_be_trained(tmp_path):
     assert all(p.requires_grad for p in trainable.parameters()) and trainable.training
     trainable.log_prob(tiny_x(2, flow.config)).sum().backward()
     assert all(p.grad is not None for p in trainable.parameters())
+
+
+def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
+    path, flow = tmp_path / "flow.safetensors", tiny_flow()
+    save(path, torch.compile(flow))  # whose parameters have other names
+    assert torch.equal(load(path).flow.log_prob(x := tiny_x(2, flow.config)), flow.log_prob(x))
+    before = path.read_bytes()
+    flow.register_buffer("another", torch.ones(3))
+    with pytest.raises(CheckpointError, match=r"tensor 'another' is present \(1 unknown in all\)"):
+        save(path, flow)
+    assert path.read_bytes() == before

@@ -1156,6 +1156,19 @@ def test_names_of_foreign_images_give_no_orders_to_the_terminal_of_a_training(pl
     assert not set("\x1b\x07\x9b\u202e") & set(said)
 
 
+def test_a_refused_extension_leaves_the_run_as_it_was(tmp_path):
+    write_npz(tmp_path / "planes.npz")
+    train = ("train", "--data", tmp_path / "planes.npz", "--iterations", 2, "--out", tmp_path / "runs", *TINY)
+    config = Path(json_of(*train)["run"]) / "config.json"
+    before = config.read_bytes()
+    write_npz(tmp_path / "planes.npz", train=50)
+    code, _, said = run_main("train", "--resume", config.parent, "--iterations", 4)
+    assert code == 2 and "was begun on other images than" in said
+    assert config.read_bytes() == before
+    write_npz(tmp_path / "planes.npz")
+    assert json_of("train", "--resume", config.parent, "--iterations", 4)["step"] == 4
+
+
 # ---------------------------------------------------------------------- labels
 
 

@@ -94,10 +94,10 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
         run, images = RunDirectory.open(options.resume), None
-        if options.iterations is not None:
-            run.extend(options.iterations, command)
+        before = None if options.iterations is None else run.extend(options.iterations, command)
         recipe, _ = run.config()
     else:
+        before = None
         recipe, images = _new_recipe(options, team)
     check_precision(recipe, device)
     needed = check_memory(recipe, device, team.size)
@@ -113,8 +113,13 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
             + ("" if images is None or not images.note else f"\n{images.name}: {images.note}")
         )
         print(without_controls(text), file=sys.stderr, flush=True)
-    with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
-        info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
+    try:
+        with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
+            info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
+    except RunError:
+        if before is not None:
+            run.write_config(before)  # the run ends where it did
+        raise
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
 
 

@@ -26,6 +26,8 @@ OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".r
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.
 MOST_TEST = 10_000
+#: Files of a run, whose pictures are samples.
+RUN = frozenset({"config.json", "metrics.jsonl"})
 #: Names of the parts, whatever their case; the first that is there is taken.
 TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing", "val", "valid", "validation")
 
@@ -183,5 +185,5 @@ def picture_names(folder: Path) -> list[str]:
 
 
 def pictures_in(folder: Path) -> Iterator[Path]:
-    """Yield the paths of the pictures in a folder and below it."""
-    return (path for path in visible(folder) if path.suffix.lower() in SUFFIXES and is_file(path))
+    """Yield the paths of the pictures in a folder and below it; the samples of runs there are left out."""
+    return (path for path in visible(folder, RUN) if path.suffix.lower() in SUFFIXES and is_file(path))

@@ -131,9 +131,7 @@ def _load_folder(folder: Path, size: int, strict: bool) -> ImageData:
     """Return the images of a folder, which must be of one kind: one kind would hide the others."""
     kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
     shards = shards_in(folder)
-    # Beside arrays, folders may hold runs with pictures of their samples.
-    beside = (path for path in pictures_in(folder) if path.parent == folder or not kinds)
-    if (kinds or shards) and (count := sum(1 for _ in beside)):
+    if (kinds or shards) and (count := sum(1 for _ in pictures_in(folder))):
         kinds.append(f"{count:,} picture{'s' * (count > 1)}")
     if kinds and shards and (in_shards := pictures_in_shards(shards)):
         kinds.append(in_shards)

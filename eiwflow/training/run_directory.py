@@ -386,12 +386,15 @@ class RunDirectory(WorkFolder):
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
 
-    def extend(self, iterations: int, command: str) -> None:
+    def extend(self, iterations: int, command: str) -> dict[str, Any]:
         """Change the number of steps after which the run ends; the schedule follows from the next step on.
 
         Args:
             iterations: steps in all, more than are done.
             command: the command line of this change, appended to the run's own.
+
+        Returns:
+            The config as it was, for :meth:`write_config`.
 
         Raises:
             RunError: as many steps are done, the run is being trained, lacks its resume file, or cannot be written;
@@ -407,11 +410,20 @@ class RunDirectory(WorkFolder):
             if iterations <= saved:
                 raise RunError(f"iterations is {iterations:,}; the run has taken {saved:,} steps: choose more.")
             document = files.read_json(self.path / "config.json")
-            document |= {"recipe": recipe.to_dict(), "command": f"{before} && {command}"}
-            try:
-                write_atomically(self.path / "config.json", _json_bytes(document))
-            except OSError as error:
-                raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
+            self.write_config({**document, "recipe": recipe.to_dict(), "command": f"{before} && {command}"})
+            return document
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Write ``config.json``.
+
+        Raises:
+            RunError: it cannot be written.
+
+        """
+        try:
+            write_atomically(self.path / "config.json", _json_bytes(config))
+        except OSError as error:
+            raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
 
     def check_can_go_on(self) -> None:
         """Refuse a run that has a trained checkpoint and no resume file: it would begin again, over the checkpoint.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from eiwflow import project
 from eiwflow.data import DATASETS, DataError, load, registry
@@ -151,3 +152,20 @@ def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
         cwd=project.ROOT,
     )
     assert result.stdout.strip() == "set()"
+
+
+def test_pictures_of_a_run_below_a_data_set_are_not_of_it(tmp_path):
+    """``train --data .`` writes its samples below the folder that it reads."""
+    for number in range(30):
+        Image.fromarray(noise(8, 8, 3, seed=number)).save(tmp_path / f"{number}.png")
+    before = load(str(tmp_path), size=8)
+    run = tmp_path / "runs" / "one"
+    (run / "samples").mkdir(parents=True)
+    for name in ("config.json", "metrics.jsonl"):
+        (run / name).write_text("{}")
+    Image.fromarray(noise(8, 8, 3, seed=99)).save(run / "samples" / "step_0000000.webp")
+    after = load(str(tmp_path), size=8)
+    assert after.note == before.note and np.array_equal(after.train, before.train)
+    assert np.array_equal(after.test, before.test)
+    (run / "metrics.jsonl").unlink()  # a folder like any other
+    assert len(load(str(tmp_path), size=8).train) + len(load(str(tmp_path), size=8).test) == 31
