@@ -367,8 +367,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(place):
     assert (result.stdout, result.stderr) == ("0\n", "")
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&-", ">&- 2>&-"])
-def test_a_command_whose_terminal_is_closed_does_its_work(place, tmp_path, closed):
+def test_a_command_whose_terminal_is_closed_does_its_work(place, tmp_path):
     words = [
         sys.executable,
         "-m",
@@ -381,7 +380,7 @@ def test_a_command_whose_terminal_is_closed_does_its_work(place, tmp_path, close
         tmp_path / "a.npy",
     ]
     result = subprocess.run(
-        ["bash", "-c", f"{shlex.join(map(str, words))} {closed}"], cwd=ROOT, timeout=300, check=False
+        ["bash", "-c", f"{shlex.join(map(str, words))} <&- >&- 2>&-"], cwd=ROOT, timeout=300, check=False
     )
     assert result.returncode == 0 and np.load(tmp_path / "a.npy").shape == (2, 8, 8, 3)
 
