@@ -46,6 +46,7 @@ MAX_NAME = 60
 MAX_TEMPERATURE = 3.0
 
 _DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
+_WORDS = {dtype: word for word, dtype in _DTYPES.items()}
 
 
 class CheckpointError(ValueError):
@@ -134,17 +135,10 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
     info = dataclasses.replace(info or CheckpointInfo(flow.config), config=flow.config)
-    state = flow.state_dict()
-    types = {dtype: name for name, dtype in _DTYPES.items()}
-    layout = {
-        key: {
-            "dtype": types.get(torch.float32 if tensor.is_floating_point() else tensor.dtype),
-            "shape": [*tensor.shape],
-        }
-        for key, tensor in state.items()
-    }
+    tensors = _as_stored(flow.state_dict())
+    layout = {key: {"dtype": _WORDS.get(tensor.dtype), "shape": [*tensor.shape]} for key, tensor in tensors.items()}
     _check_layout(layout, outline(flow.config), _short(Path(path).name))
-    save_state(path, state, info)
+    save_state(path, tensors, info)
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
@@ -159,10 +153,7 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     for key in ("imported", "labels", "classes"):
         if not document[key]:
             del document[key]
-    tensors = {
-        key: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for key, tensor in state.items()
-    }
+    tensors = _as_stored(state)
     for wrong in wrong_values(tensors):
         raise wrong.refusal(name)
     parts = file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)})
@@ -170,6 +161,13 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     if (length := len(header) - 8) > MAX_HEADER_BYTES:
         raise CheckpointError(name, "header length", f"at most {MAX_HEADER_BYTES} bytes", f"{length} bytes")
     files.write_atomically(Path(path), itertools.chain([header], parts))
+
+
+def _as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        key: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
+        for key, tensor in state.items()
+    }
 
 
 def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
@@ -182,13 +180,12 @@ def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> It
         metadata: texts by name.
 
     """
-    words = {dtype: word for word, dtype in _DTYPES.items()}
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     names, end = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name)), 0
     for name in names:
         tensor, start = tensors[name], end
         end += tensor.nbytes
-        header[name] = {"dtype": words[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
+        header[name] = {"dtype": _WORDS[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [start, end]}
     content = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     content += b" " * (-len(content) % 8)
     yield len(content).to_bytes(8, "little") + content

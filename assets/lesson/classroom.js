@@ -120,8 +120,10 @@ export function joinClass(stage) {
         if (lecturer) catchUp();
         else lead();
       }
-      if (teacher && kept.scene === UNSENT) lead();
-      if (teacher) return count(known);
+      if (teacher) {
+        if (kept.scene === UNSENT) lead();
+        return count(known);
+      }
       if (!underWay && sent === before) remember(known.votes);
       const moved = known.scene !== lecturer;
       lecturer = known.scene;

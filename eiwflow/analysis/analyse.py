@@ -101,7 +101,7 @@ def analyse(
         data=images.name,
         train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), flow.config.shape[1:]),
         test=test,
-        sources=None if images.test_source is None else tuple(images.test_source.tolist()),
+        sources=images.sources,
         image=test[image : image + 1],
         level=level or 1,
         seed=seed,

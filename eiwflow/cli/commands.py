@@ -88,16 +88,16 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
     device = choose_device(options.device, team.local_rank)
     check_logger(options.log or "")
-    command = _stored_command(options.arguments)
+    command, before = _stored_command(options.arguments), None
     if options.resume is not None:
         others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
         if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
         run, images = RunDirectory.open(options.resume), None
-        before = None if options.iterations is None else run.extend(options.iterations, command)
+        if options.iterations is not None:
+            before = run.extend(options.iterations, command)
         recipe, _ = run.config()
     else:
-        before = None
         recipe, images = _new_recipe(options, team)
     check_precision(recipe, device)
     needed = check_memory(recipe, device, team.size)

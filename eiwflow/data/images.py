@@ -93,6 +93,11 @@ class ImageData:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_labels: str = ""
 
+    @property
+    def sources(self) -> tuple[int, ...] | None:
+        """``test_source`` as a tuple, which keys of measures may hold."""
+        return None if self.test_source is None else tuple(np.asarray(self.test_source).tolist())
+
     def floor_bits_per_dim(self, limit: int | None = None, bits: int = 8) -> float | None:
         """Return the bits/dim of the test images' grain alone, which no model of these ``bits`` can beat, or None.
 

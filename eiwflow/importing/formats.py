@@ -153,7 +153,7 @@ def recognise(content: object, kind: str | None = None, part: str | None = None)
 
 def _state_dicts(content: object) -> list[tuple[str, str, Mapping[Any, Any]]]:
     """Return (place, kind, state dict) of every state dict in the content; place is its keys with dots between them."""
-    found: list[tuple[str, str, Mapping[Any, Any]]] = []
+    state_dicts: list[tuple[str, str, Mapping[Any, Any]]] = []
     candidates: list[tuple[tuple[Any, ...], Mapping[Any, Any]]] = (
         [((), content)] if isinstance(content, Mapping) else []
     )
@@ -164,7 +164,7 @@ def _state_dicts(content: object) -> list[tuple[str, str, Mapping[Any, Any]]]:
             names = _plain_names(mapping)
             kind = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, names))), None)
             if kind is not None:
-                found.append((".".join(map(str, keys)), kind, mapping))
+                state_dicts.append((".".join(map(str, keys)), kind, mapping))
                 continue
             for key, value in mapping.items():
                 # Each dictionary once: a small file may hold the same one in a million places.
@@ -172,7 +172,7 @@ def _state_dicts(content: object) -> list[tuple[str, str, Mapping[Any, Any]]]:
                     seen.add(id(value))
                     inner.append(((*keys, key), value))
         candidates = inner
-    return found
+    return state_dicts
 
 
 def _plain_names(mapping: Mapping[Any, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
 from ... import data
@@ -101,8 +100,7 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
         of = (factor, label) if factor in read.factors else ("", "")
         chosen = data.only_class(read, *of, classes) if of[0] else read
         fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels)
-        sources = None if fitted.test_source is None else tuple(np.asarray(fitted.test_source).tolist())
-        return images_to_score(fitted, flow), fitted.note, of, sources
+        return images_to_score(fitted, flow), fitted.note, of, fitted.sources
 
     key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
     test, note, of, sources = results().at_once("own", key, fit, average=True)

@@ -59,7 +59,7 @@ class Exports:
             return
         places.waiting += 1
         try:
-            run = await run_in_threadpool(_found, request := Request(scope))
+            run = await run_in_threadpool(_run_or_refusal, request := Request(scope))
             from ...training.run_directory import RunError
 
             answer = run if isinstance(run, Response) else self._answer(request, run, places)
@@ -84,7 +84,7 @@ class Exports:
             yield part
 
 
-def _found(request: Request) -> RunDirectory | Response:
+def _run_or_refusal(request: Request) -> RunDirectory | Response:
     # In a thread, which reads the disk. No run is read to find one: two thousand requests of nobody's run kept all
     # threads for 82 s, and no page was served.
     from ...training.run_directory import find_run, runs_root

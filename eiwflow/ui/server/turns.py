@@ -60,13 +60,14 @@ class RequestTurns:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._pages, self._class = Addresses(AT_ONCE), Addresses(AT_ONCE)
+        self._path_of_class = f"{base_path()}/_class/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on in its turn."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        addresses = self._class if scope["path"].startswith(f"{base_path()}/_class/") else self._pages
+        addresses = self._class if scope["path"].startswith(self._path_of_class) else self._pages
         places = addresses.places(scope)
         if places.waiting >= MOST_WAITING:
             await _refuse(scope, receive, send)
