@@ -157,15 +157,16 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     """Return the recipe of a new run, and its data set."""
     from ..data import DataError, labels_of
     from ..training.recipe import Recipe
-    from ..training.trainer import load_data, starting_point
+    from ..training.trainer import check_start, load_data
 
     settings = {**preset_settings(options.preset, options.data), **_given(options, *_RECIPE_OPTIONS)}
     size = _given(options, "size").get("size", settings.get("size", 32))
     # A wrong setting is refused before data are read or downloaded; only the number of channels comes from the data.
-    if options.init_from is None:
+    start = None if options.init_from is None else _checkpoint_to_start_from(options, settings)
+    if start is None:
         flow = _flow_config(options, settings, size)
-    else:
-        flow = _flow_of_checkpoint(options, settings)
+    else:  # the number of classes comes from the data
+        flow = dataclasses.replace(start.info.config, memory=options.memory or "store", context=0)
     factor = options.labels or settings.get("labels", "")
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
     team.check(recipe.batch, recipe.accumulate)
@@ -183,13 +184,13 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
     flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))
     recipe = dataclasses.replace(recipe, flow=flow)
-    if recipe.init_from:
-        starting_point(recipe)  # before there is a run
+    if start is not None:
+        check_start(start.info, start.name, recipe)  # before there is a run
     return recipe, images
 
 
-def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -> FlowConfig:
-    """Return the flow to start from; put its path and data into the settings."""
+def _checkpoint_to_start_from(options: argparse.Namespace, settings: dict[str, Any]) -> Checkpoint:
+    """Return the checkpoint to start from; put its path and data into the settings."""
     from .. import checkpoint
     from ..flow import ConfigError
 
@@ -205,8 +206,7 @@ def _flow_of_checkpoint(options: argparse.Namespace, settings: dict[str, Any]) -
             own = loaded.info.labels or "another context"
             raise ConfigError(f"--init-from: {loaded.name} is conditional on {own}; start from a flow without labels.")
         settings["labels"] = loaded.info.labels
-    # The number of classes comes from the data.
-    return dataclasses.replace(loaded.info.config, memory=options.memory or "store", context=0)
+    return loaded
 
 
 def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data, files
-from ..checkpoint import Checkpoint, CheckpointError
+from ..checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from ..data import ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
@@ -332,18 +332,28 @@ def starting_point(recipe: Recipe) -> Checkpoint:
         loaded = checkpoint.load(recipe.init_from)
     except CheckpointError as error:
         raise RunError(f"--init-from: {error}") from None
-    config, own = loaded.info.config, loaded.info.classes
+    check_start(loaded.info, loaded.name, recipe)
+    return loaded
+
+
+def check_start(info: CheckpointInfo, name: str, recipe: Recipe) -> None:
+    """Check that a recipe's flow can begin with the parameters of a checkpoint, by its document and the file's name.
+
+    Raises:
+        RunError: it holds another flow.
+
+    """
+    config, own = info.config, info.classes
     if own and recipe.classes and own != recipe.classes:
         its, others = (", ".join(map(files.printable, names[:5])) for names in (own, recipe.classes))
         raise RunError(
-            f"--init-from: the classes of {loaded.name} are {its}, and those of {files.printable(recipe.data)} are "
+            f"--init-from: the classes of {name} are {its}, and those of {files.printable(recipe.data)} are "
             f"{others}: start from a flow without labels."
         )
     # A flow without labels may get labels: it ignores them until the new maps, zero at first, have learnt.
     context = config.context or recipe.flow.context
     if dataclasses.replace(config, memory=recipe.flow.memory, context=context) != recipe.flow:
-        raise RunError(f"{loaded.name} holds another flow than the run's config.json: start a new run from it.")
-    return loaded
+        raise RunError(f"{name} holds another flow than the run's config.json: start a new run from it.")
 
 
 def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:
