@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import hashlib
 import itertools
 import json
@@ -358,6 +359,12 @@ def outline(config: FlowConfig) -> MultiScaleFlow:
             "Choose fewer levels or a fraction."
         )
     raise ConfigError(f"The flow has at least {count} parameters; at most {MAX_PARAMETERS} are allowed.")
+
+
+@functools.lru_cache(64)
+def parameter_count(config: FlowConfig) -> int:
+    """Return the number of parameters of a flow; :func:`outline` says when there are too many."""
+    return outline(config).parameter_count()
 
 
 def _read(path: Path, name: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..checkpoint import outline
+from ..checkpoint import parameter_count
 from ..data import ImageData
 from ..data.images import free_memory
 from ..flow import ConfigError, FlowConfig
@@ -126,7 +126,7 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
         recipe.batch / (recipe.accumulate * processes) * (_FEATURES * features + _HIDDEN * hidden + inputs) * _PASSING
     )
     probe = _PROBE * PROBE_IMAGES * recipe.flow.dimensions
-    return _PROCESS + int(4 * (kept + probe + _STATES * outline(recipe.flow).parameter_count()))
+    return _PROCESS + int(4 * (kept + probe + _STATES * parameter_count(recipe.flow)))
 
 
 def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> int:

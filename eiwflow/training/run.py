@@ -85,16 +85,16 @@ def train(
     trainer: Trainer | None = None
     with run.held():
         run.check_folders()
-        if team.size == 1 and (ended := _ended(run, recipe)) is not None:
-            return ended
         status = run.status()
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended
         try:
+            run.sweep()
+            if team.size == 1 and (ended := _ended(run, recipe)) is not None:
+                return ended
             # From here on a request to pause the run reaches this process, not an earlier one.
             run.set_status("starting", run.saved_step() or 0)
             with process.beating(run.path / "status.json"):
-                run.sweep()
                 run.check_can_go_on()
                 trainer = Trainer(recipe, images, device, team, execution, run.resume_file.exists())
                 if (content := team.share(_resume_content(run))) is not None:
@@ -269,16 +269,14 @@ def _advance_to_the_end(
 
 
 def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
-    """Return the facts of the last checkpoint of a run that has reached its end, and tidy the run up."""
+    """Return the facts of the last checkpoint of a run that has reached its end and has its scores."""
     if run.saved_step() not in (recipe.iterations, None):
         return None
     with suppress(CheckpointError, OSError):
         info = checkpoint.load(run.last_checkpoint).info
         # A run killed between its last scores and its last save has the scores in its records alone.
-        scored = _latest(run, FINAL_SCORES, recipe.iterations)
         names = {name + suffix for name in FINAL_SCORES[:2] for suffix in ("", GIVEN_LABEL)}
-        if info.step == recipe.iterations and scored and info.metrics.keys() & names:
-            run.sweep()
+        if info.step == recipe.iterations and info.metrics.keys() & names:
             if run.status().get("state") != "finished":
                 run.set_status("finished", info.step)
             return info

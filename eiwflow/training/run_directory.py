@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from .. import files
-from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, CheckpointError, outline, read_info
+from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import history, lock, process
@@ -75,7 +75,7 @@ def check_disk(root: Path, recipe: Recipe) -> None:
         RunError: the message states the bytes needed and the bytes free.
 
     """
-    needed = 4 * _VALUES_PER_PARAMETER * outline(recipe.flow).parameter_count() + _OTHER_FILES + SCARCE_BYTES
+    needed = 4 * _VALUES_PER_PARAMETER * parameter_count(recipe.flow) + _OTHER_FILES + SCARCE_BYTES
     free = free_disk(root)
     if free is not None and free < needed:
         raise RunError(
@@ -91,7 +91,7 @@ def bytes_at_rest(recipe: Recipe) -> int:
         ConfigError: the flow is too large for a checkpoint.
 
     """
-    return 4 * _VALUES_AT_REST * outline(recipe.flow).parameter_count() + _OTHER_AT_REST
+    return 4 * _VALUES_AT_REST * parameter_count(recipe.flow) + _OTHER_AT_REST
 
 
 def free_disk(root: Path) -> int | None:
