@@ -31,6 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 ALONE = ("--no-deps", "--no-index", "--disable-pip-version-check", "--quiet")
 #: Folders whose files take seconds. They come last, so that no worker waits long for the last file of another.
 QUICK = ("data", "figures", "flow")
+#: The file that takes longest comes first, for the same reason.
+LONGEST = "browser/test_train.py"
 
 
 def pytest_addoption(parser, pluginmanager):
@@ -50,8 +52,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take seconds last; the order is otherwise kept."""
-    items.sort(key=lambda item: item.path.parent.name in QUICK)
+    """Put the longest file first and those that take seconds last; the order is otherwise kept."""
+    items.sort(key=lambda item: (not item.path.as_posix().endswith(LONGEST), item.path.parent.name in QUICK))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -134,26 +134,35 @@ def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.safetensors", "theirs.pt"]
 
 
-def test_of_several_state_dicts_one_must_be_named_whatever_their_order(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("place", "part"),
+    [
+        (lambda model, average: {"model": model, "ema": average}, "ema"),
+        (lambda model, average: {"ema": average, "optim": {}, "model": model}, "ema"),
+        (lambda model, average: {"model": model, "ema": {"decay": 0.999, "shadow": average}}, "ema.shadow"),
+    ],
+)
+def test_of_several_state_dicts_one_must_be_named_whatever_their_order(place, part):
     model, average = (Y0ast(**SMALL, seed=seed).state for seed in (1, 2))
-    alone, source, out = tmp_path / "alone.safetensors", tmp_path / "theirs.pt", tmp_path / "ours.safetensors"
-    torch.save(average, source)
-    import_flow(source, alone)
-    for content, name in (
-        ({"model": model, "ema": average}, "ema"),
-        ({"ema": average, "optim": {}, "model": model}, "ema"),
-        ({"model": model, "ema": {"decay": 0.999, "shadow": average}}, "ema.shadow"),
-    ):
-        torch.save(content, source)
-        assert main(["import", str(source), "--out", str(out)]) == 2
-        sentence = capsys.readouterr().err
-        assert "theirs.pt: The file holds 2 state dicts of a Glow: " in sentence and "--part" in sentence
-        assert name in sentence and "model" in sentence and not out.exists()
-        assert main(["import", str(source), "--out", str(out), "--part", name]) == 0
-        imported = checkpoint.load(out)
-        assert imported.info.imported["stated"] == f"part {name}"
-        assert same_tensors(imported.flow.state_dict(), checkpoint.load(alone).flow.state_dict())
-        out.unlink()
+    content = place(model, average)
+    sentence = refusal(content)
+    assert "The file holds 2 state dicts of a Glow: " in sentence and "--part" in sentence
+    assert part in sentence and "model" in sentence
+    assert same_tensors(recognise(content, part=part)[1], average)
+    assert same_tensors(recognise(content, part="model")[1], model)
+
+
+def test_the_command_imports_the_part_that_is_named(tmp_path, capsys):
+    source, out = tmp_path / "theirs.pt", tmp_path / "ours.safetensors"
+    model, average = (Y0ast(**SMALL, seed=seed).state for seed in (1, 2))
+    torch.save({"model": model, "ema": {"decay": 0.999, "shadow": average}}, source)
+    assert main(["import", str(source), "--out", str(out)]) == 2
+    assert "theirs.pt: The file holds 2 state dicts of a Glow: " in capsys.readouterr().err and not out.exists()
+    assert main(["import", str(source), "--out", str(out), "--part", "ema.shadow"]) == 0
+    imported = checkpoint.load(out)
+    assert imported.info.imported["stated"] == "part ema.shadow"
+    expected = convert(*recognise(average), Options()).state
+    assert same_tensors(imported.flow.state_dict(), expected)
 
 
 def test_a_part_that_is_not_there_is_refused_with_those_that_are():
