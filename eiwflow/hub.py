@@ -69,6 +69,33 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
             return cls._from_pretrained(model_id=str(pretrained_model_name_or_path))
         return super().from_pretrained(pretrained_model_name_or_path, **options)
 
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:  # noqa: ANN401 (as the mixin's)
+        """Write the flow into a folder.
+
+        Args:
+            save_directory: the folder, made if it is not there.
+            options: of ``PyTorchModelHubMixin.save_pretrained``, such as ``push_to_hub``.
+
+        Returns:
+            The address of the commit with ``push_to_hub=True``; otherwise None.
+
+        Raises:
+            FileExistsError: it is the folder of a run, whose config.json would be lost.
+            CheckpointError: the flow cannot be saved; a flow that the folder holds already stays whole.
+
+        """
+        folder = Path(save_directory)
+        if (folder / "status.json").exists():
+            raise FileExistsError(f"{folder} is the folder of a run: name a new folder.")
+        config = folder / "config.json"
+        before = files.read_bytes(config, files.MAX_DOCUMENT) if config.is_file() else None
+        try:
+            return super().save_pretrained(save_directory, **options)  # it removes the file before it calls us
+        except BaseException:
+            if before is not None and not config.exists():
+                files.write_atomically(config, before)
+            raise
+
     def _save_pretrained(self, save_directory: Path) -> None:
         has_old_card = _holds_its_own_card(save_directory)
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)

@@ -13,7 +13,7 @@ from eiwflow.hub import PretrainedFlow, model_card
 from eiwflow.training.run_directory import list_runs, saved_flows
 
 from .test_cli import json_of
-from .training.tiny import same_tensors, tiny_flow, tiny_info, tiny_x
+from .training.tiny import same_tensors, tiny_flow, tiny_info, tiny_run, tiny_x
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +115,22 @@ def test_the_app_opens_it_and_a_lone_file_among_the_runs(folder, flow, monkeypat
     assert files["mine"].argument == str(folder)
     assert checkpoints.open_checkpoint(files["mine"]).info.temperature == 0.8
     assert checkpoints.open_checkpoint(files["own.safetensors"]).flow.config == other.config
+
+
+def test_a_flow_that_cannot_be_saved_leaves_the_folder_as_it_was(folder, flow):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    spoilt = tiny_flow()
+    with torch.no_grad():
+        next(spoilt.parameters()).fill_(torch.nan)
+    with pytest.raises(CheckpointError, match="finite"):
+        PretrainedFlow(spoilt).save_pretrained(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_folder_of_a_run_is_not_written_into(flow, tmp_path):
+    run = tiny_run(tmp_path)
+    config = (run.path / "config.json").read_bytes()
+    with pytest.raises(FileExistsError, match="is the folder of a run: name a new folder."):
+        PretrainedFlow(flow).save_pretrained(run.path)
+    assert (run.path / "config.json").read_bytes() == config
+    assert not (run.path / "model.safetensors").exists()
