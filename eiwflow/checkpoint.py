@@ -297,7 +297,7 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
     if not classes:
         size = info.config.context
         raise LabelError(f"{name} is conditional on {size} values without names: use it from Python.")
-    names = ", ".join(classes[:30]) + (f" and {len(classes) - 30} more" if len(classes) > 30 else "")
+    names = files.listed(classes, 30)
     if label is None:
         raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {names}, as --label does.")
     if label not in classes:

@@ -17,7 +17,7 @@ import stat
 import sys
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -264,6 +264,16 @@ def printable(name: str, most: int = 80) -> str:
     """Return a file's name for display: printable characters, shortened."""
     text = "".join(letter if letter.isprintable() else "�" for letter in name[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    """Return the first of some words with commas between them, and how many more there are.
+
+    >>> listed(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+
+    """
+    return ", ".join(words[:most]) + (f" and {len(words) - most:,} more" if len(words) > most else "")
 
 
 def without_controls(text: str) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import linked_folders, visible
+from ..files import linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, is_file
-from .on_disk import SHOWN, Files, Pictures, decoded
+from .on_disk import Files, Pictures, decoded
 from .split import tenth_by_hash
 from .views import OnDisk
 
@@ -144,8 +144,8 @@ def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tu
         return None, (), ""
     if outside := [name for name, folders in zip(names, inside, strict=True) if len(folders) != 1]:
         are = f"{len(outside):,} of {len(names):,} pictures {'are' if len(outside) > 1 else 'is'}"
-        more = f" and {len(outside) - SHOWN:,} more" if len(outside) > SHOWN else ""
-        return None, (), f"{are} in no class folder, so there are no labels: {str(outside[:SHOWN])[1:-1]}{more}"
+        named = listed([repr(name) for name in outside])
+        return None, (), f"{are} in no class folder, so there are no labels: {named}"
     return labels.astype(np.int32), tuple(classes.tolist()), ""
 
 
@@ -153,8 +153,8 @@ def _in_words(classes: Sequence[str]) -> str:
     """Return the numbers of the class folders, as a part of a note."""
     if not classes:
         return ""
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:SHOWN]))
-    more = "" if len(classes) <= SHOWN else f" … {len(classes) - 1} {classes[-1]}"
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:5]))
+    more = "" if len(classes) <= 5 else f" … {len(classes) - 1} {classes[-1]}"
     return f"; label is the number of the folder: {names}{more}"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..files import listed
 from .images import DataError, Factor, ImageData, check_parts
 
 #: Most classes that a flow can be conditional on.
@@ -87,8 +88,7 @@ def has_letters(labels: np.ndarray) -> bool:
 
 def none_of(classes: Sequence[str]) -> str:
     """Return ``none of the K classes …`` with the first names."""
-    more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
-    return f"none of the {len(classes)} classes {', '.join(classes[:SHOWN])}{more}"
+    return f"none of the {len(classes)} classes {listed(classes, SHOWN)}"
 
 
 def class_factors(images: ImageData) -> list[str]:

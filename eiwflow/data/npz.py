@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -201,8 +200,9 @@ def members_of(archive: zipfile.ZipFile, file_name: str) -> dict[str, Member]:
 def _listing(members: dict[str, Member]) -> str:
     if not members:
         return "no readable array"
-    arrays = [f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})" for name, member in islice(members.items(), 5)]
-    return ", ".join(arrays) + (f" and {len(members) - 5} more" if len(members) > 5 else "")
+    return files.listed(
+        [f"{name[:40]!r} ({member.dtype.name[:40]} {member.shape})" for name, member in members.items()]
+    )
 
 
 def _check(what: str, member: Member) -> None:

@@ -20,8 +20,6 @@ from .picture import Source, from_picture
 
 #: Pictures tried in the place of an unreadable picture, one after the other.
 TRIES = 16
-#: Most names that a note lists.
-SHOWN = 5
 
 
 class Album(Protocol):
@@ -187,9 +185,8 @@ def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tu
     readable = np.array([failure is None for failure in failures], dtype=bool)
     if not unreadable:
         return images, readable, ""
-    reasons = [str(failure).rstrip(".") for failure in unreadable[:SHOWN]]
-    more = f" and {len(unreadable) - SHOWN:,} more" if len(unreadable) > SHOWN else ""
-    return images, readable, f"; {len(unreadable):,} left out: {', '.join(reasons)}{more}"
+    reasons = files.listed([str(failure).rstrip(".") for failure in unreadable])
+    return images, readable, f"; {len(unreadable):,} left out: {reasons}"
 
 
 def _decode(album: Album, size: int, number: int, image: np.ndarray) -> DataError | None:

@@ -16,10 +16,10 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..files import visible
+from ..files import listed, visible
 from .folder import MOST_TEST, SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
 from .images import DataError, Factor, ImageData, check_images, is_file, reason
-from .on_disk import SHOWN, Pictures, decoded
+from .on_disk import Pictures, decoded
 from .picture import MAX_BYTES
 from .split import tenth_by_hash
 from .views import OnDisk
@@ -55,8 +55,7 @@ def pictures_in_shards(paths: Sequence[Path]) -> str:
             words.append(f"{path.name!r}, which cannot be read")
         else:
             words += [f"{count:,} picture{'s' * (count > 1)} in {path.name!r}"] * bool(count)
-    more = len(words) - SHOWN
-    return ", ".join(words[:SHOWN]) + (f" and {more:,} more shards" if more > 0 else "")
+    return listed(words)
 
 
 def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:

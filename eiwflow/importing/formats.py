@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..files import printable
+from ..files import listed, printable
 from ..flow import ConfigError, FlowConfig, InvertibleConvolution
 from ..flow.config import BOUNDS
 
@@ -132,15 +132,15 @@ def recognise(content: object, kind: str | None = None, part: str | None = None)
         if not fitting:
             raise GlowError(f"--from is {kind}, but the names in the file are those of {KINDS[others[0][1]]}.")
     names = [_short(place) for place, *_ in fitting]
-    listed = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    shown = listed(names)
     if part is not None:
         fitting = [candidate for candidate in fitting if candidate[0] == part]
         if not fitting and names == [""]:
             raise GlowError(f"--part is {_short(part)!r}, but the file is one state dict alone; leave it out.")
         if not fitting:
-            raise GlowError(f"--part is {_short(part)!r}; the file's state dicts are {listed}.")
+            raise GlowError(f"--part is {_short(part)!r}; the file's state dicts are {shown}.")
     if len(fitting) > 1:
-        raise GlowError(f"The file holds {len(fitting)} state dicts of a Glow: {listed}; choose one with --part.")
+        raise GlowError(f"The file holds {len(fitting)} state dicts of a Glow: {shown}; choose one with --part.")
     _, recognised, mapping = fitting[0]
     tensors = _plain_names(mapping)
     for name, value in tensors.items():
