@@ -349,7 +349,7 @@ def merge(studies: Sequence[Study]) -> Study:
     """Return studies of one recipe as one; arms without any run are left out.
 
     Raises:
-        StudyError: they have different recipes or images.
+        StudyError: they have different recipes, images or costs of steps.
 
     """
     first, *others = studies
@@ -359,12 +359,19 @@ def merge(studies: Sequence[Study]) -> Study:
             raise StudyError(f"{other.name} is a study of another recipe than {first.name}: it has {difference}.")
         if other.data_sha256 != first.data_sha256:
             raise StudyError(f"{other.name} was run on other images than {first.name}.")
+        if other.step_cost != first.step_cost:
+            raise StudyError(
+                f"{other.name} and {first.name} compare at equal CPU seconds, and the costs of their steps differ: "
+                "run all arms in one study, which measures them together."
+            )
         recipe, runs = recipe.extended(other.recipe), {**other.runs, **runs}
     present = {arm for arm, _ in runs}
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     places = {run: place for place, run in enumerate(recipe.runs())}
     ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
-    looks = kept_looks(look for study in studies for look in study.looks)
+    # Results of fewer seeds were visible before the others were there.
+    fewer = [study.recipe.seeds for study in studies if study.runs and study.recipe.seeds < recipe.seeds]
+    looks = kept_looks([*fewer, *(look for study in studies for look in study.looks)])
     return replace(first, recipe=recipe, runs=ordered, looks=looks)
 
 

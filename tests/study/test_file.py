@@ -251,6 +251,30 @@ def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
     assert merge([read_study(tmp_path / "s.zip")]).recipe.arms == (Arm("entropy"),)
 
 
+@pytest.mark.parametrize(("cost", "merges"), [(1.3, True), (1.1, False), (None, False)])
+def test_studies_at_equal_cpu_seconds_are_merged_only_if_their_steps_cost_the_same(tmp_path, cost, merges):
+    for name, words, costs in (("a", "entropy", {"none": 1.0, "w": 1.3}), ("b", "variance", {"none": 1.0, "w": cost})):
+        made = document({Arm(words): [3.8, 3.9]})
+        made["recipe"]["equal_cpu"] = True
+        write_packed(tmp_path / f"{name}.zip", {**made, "step_cost": costs if cost else None})
+    if cost is None:  # of one nothing was measured
+        write_packed(tmp_path / "a.zip", {**made, "step_cost": {"none": 1.0}})
+    studies = [read_study(tmp_path / f"{name}.zip") for name in "ab"]
+    if merges:
+        assert merge(studies).step_cost == {"none": 1.0, "w": 1.3}
+    else:
+        with pytest.raises(StudyError, match="b.* and a.* the costs of their steps differ"):
+            merge(studies)
+
+
+@pytest.mark.parametrize(("seeds", "looks"), [((2, 3), (2,)), ((3, 2), (2,)), ((3, 3), ())])
+def test_a_study_that_is_merged_with_one_of_more_seeds_was_looked_at(tmp_path, seeds, looks):
+    for name, count in zip("ab", seeds, strict=True):
+        write_packed(tmp_path / f"{name}.zip", document({Arm("entropy"): [3.8, 3.9, 3.7][:count]}))
+    merged = merge([read_study(tmp_path / f"{name}.zip") for name in "ab"])
+    assert merged.recipe.seeds == 3 and merged.looks == looks
+
+
 def test_a_folder_of_studies_lists_each_once(real, tmp_path):
     write_study(tmp_path / "a.zip", arms({"entropy/principal-random": 3.8}))
     pack([read_study(real)], tmp_path / "b.zip")
