@@ -148,7 +148,7 @@ def _index(path: Path) -> _Index:
                 if shard.offset <= end:  # otherwise a file would be read again and again
                     raise ValueError(f"a file of {member.size:,} bytes")
                 end = shard.offset
-                sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name)
+                sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name, re.DOTALL)
                 if sample is None or member.isdir():
                     continue
                 is_picture = f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES
@@ -211,10 +211,13 @@ def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
 
 
 def _check_end(shard: tarfile.TarFile, path: Path) -> None:
-    """Refuse a shard with bytes after the last header: tarfile stops at a damaged header in silence."""
+    """Refuse a shard whose last file is not followed by zeros: tarfile stops in silence at other bytes, and at none."""
     assert shard.fileobj is not None  # the shard is open
     shard.fileobj.seek(shard.offset)
-    if any(shard.fileobj.read(BLOCK)):
+    end = shard.fileobj.read(BLOCK)
+    if len(end) < BLOCK:
+        raise DataError(f"{path.name!r} lacks the end of a .tar file: it was cut short")
+    if any(end):
         raise DataError(f"{path.name!r} is damaged at byte {shard.offset:,}, where no header of a file stands")
 
 

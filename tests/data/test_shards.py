@@ -149,6 +149,11 @@ def overwrite_a_header(path: Path) -> None:
     path.write_bytes(content)
 
 
+def cut_between_files(path: Path) -> None:
+    with tarfile.open(path) as shard:
+        os.truncate(path, shard.getmembers()[30].offset)
+
+
 def header(name: str, size: bytes, kind: bytes) -> bytes:
     """Return a header with any 12 bytes as its size."""
     block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
@@ -184,6 +189,7 @@ def swap(name: str, content: bytes):
 
 BROKEN = {
     "cut short": (cut, r"'a\.tar' (cannot be read as a \.tar file: unexpected end of data|is damaged at byte)"),
+    "cut between two files": (cut_between_files, r"'a\.tar' lacks the end of a \.tar file: it was cut short"),
     "a damaged header": (overwrite_a_header, r"'a\.tar' is damaged at byte 2,048, where no header of a file stands"),
     "no tar": (lambda path: path.write_bytes(noise(4000).tobytes()), r"'a\.tar' cannot be read as a \.tar file: "),
     "empty": (lambda path: path.write_bytes(b""), r"'a\.tar' cannot be read as a \.tar file: empty file"),
@@ -203,6 +209,12 @@ BROKEN = {
     "attributes of 2 GiB": (long_attributes, r"'a\.tar' cannot be .*: a header of 2,147,483,648 bytes\.$"),
     "no pictures": (lambda path: write_shard(path, {"a.txt": b"b"}), r"'a\.tar' holds 0 pictures"),
 }
+
+
+def test_a_picture_counts_whatever_letters_its_name_has(tmp_path: Path) -> None:
+    members = {name.replace("part/", "a\nb/"): content for name, content in samples(IMAGES, labels=False).items()}
+    shards = load(write_shard(tmp_path / "a.tar", members), size=8)
+    assert len(shards.train) + len(shards.test) == len(IMAGES)
 
 
 @pytest.mark.parametrize(("damage", "sentence"), BROKEN.values(), ids=BROKEN.keys())
