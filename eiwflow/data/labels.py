@@ -110,7 +110,8 @@ def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageD
         numbered = all(name.isdecimal() for name in classes)
         unknown = not numbered and set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
         return replace(images, class_names={**images.class_names, factor: tuple(classes)}) if unknown else images
-    if tuple(classes) == tuple(map(str, range(len(named)))) and set(named).isdisjoint(classes):
+    numbers_alone = tuple(classes) == tuple(map(str, range(len(named))))
+    if numbers_alone and set(named).isdisjoint(classes) and not all(name.isdecimal() for name in named):
         return replace(images, class_names={key: names for key, names in images.class_names.items() if key != factor})
     return images
 

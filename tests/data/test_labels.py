@@ -56,6 +56,12 @@ def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places
         labels_of(images_with(label=([0, 1, 1] * 3, [1, 0, 1])), "label", ("3", "4"))
 
 
+def test_class_folders_called_by_other_numbers_are_other_classes_too():
+    folders = replace(images_with(label=([0, 1, 2] * 3, [2, 1, 0])), class_names={"label": ("5", "6", "7")})
+    with pytest.raises(DataError, match="label of a train image of .* is '5', which is none of the 3 classes 0, 1, 2"):
+        labels_of(folders, "label", ("0", "1", "2"))
+
+
 def test_images_of_one_class_keep_what_is_known_of_them():
     images = images_with(hat=(["", "top"] * 4 + ["top"], ["top", "", "top"]), size=([*range(9)], [1.0, 2.0, 3.0]))
     tops = only_class(
