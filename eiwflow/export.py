@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from .files import write_together
-from .flow import ConfigError, ContextError, MultiScaleFlow
+from .flow import ConfigError, ContextError, MultiScaleFlow, Shuffle
+from .flow.policies import ORDERS
 from .flow.step import inverse_affine_maps
 
 
@@ -98,12 +100,24 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
         raise ContextError("This flow needs a context; export flow.given(label), as --label does.")
     if name not in EXPORTS:
         raise ConfigError(f"name is {name!r}; choose one of {', '.join(EXPORTS)}.")
-    module = EXPORTS[name](flow).eval()
+    module = EXPORTS[name](_with_orders_of_numbers(flow)).eval()
     latents = flow.sample_latents(2)
     arguments = tuple(latents.levels) if name == "decode" else (flow.decode(latents).clamp(-0.5, 0.5),)
     batch = torch.export.Dim("batch", min=1)
     sizes = tuple({0: batch} for _ in arguments)
     return torch.export.export(module, arguments, dynamic_shapes=(sizes,) if name == "decode" else sizes)
+
+
+def _with_orders_of_numbers(flow: MultiScaleFlow) -> MultiScaleFlow:
+    """Return the flow, or a copy in which orders that are learned are numbers: ONNX has no stable sort."""
+    if not ORDERS[flow.config.order].learned:
+        return flow
+    flow = copy.deepcopy(flow)
+    for level in flow.levels:
+        if (learned := level.shuffle) is not None:
+            level.shuffle = Shuffle(learned.channels, "last", "none", kept=learned.kept)
+            level.shuffle.order.copy_(learned.order)
+    return flow
 
 
 @torch.no_grad()

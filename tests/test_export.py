@@ -131,6 +131,14 @@ def test_a_flow_that_splits_nothing_is_exported_with_latents_of_no_channels(tmp_
     assert [entry.shape[1] for entry in outputs] == [shape[0] for shape in flow.latent_shapes()] == [0, 16]
 
 
+def test_an_order_that_is_learned_is_exported_for_onnx(tmp_path):
+    flow = ready_flow(order="released", weights="none", prior="standard", init="random", steps=1).float()
+    assert not torch.equal(flow.levels[0].shuffle.order, torch.arange(4))
+    path = tmp_path / "decode.onnx"
+    path.write_bytes(_onnx(flow, "decode"))
+    assert differences(flow, {"decode": path})["decode"] < 1e-4
+
+
 def test_another_method_is_refused_with_those_that_there_are():
     with pytest.raises(ConfigError, match=r"name is 'sample'; choose one of log_prob, encode, decode\."):
         export(tiny_flow(), "sample")
