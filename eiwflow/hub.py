@@ -99,8 +99,10 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
     def _save_pretrained(self, save_directory: Path) -> None:
         has_old_card = _holds_its_own_card(save_directory)
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
-        if has_old_card:  # the mixin writes a card only where there is no README.md
-            (save_directory / CARD).unlink()
+        card = save_directory / CARD
+        # The mixin writes a card only where there is no README.md, and through a link to a file that is not there.
+        if has_old_card or (card.is_symlink() and not card.exists()):
+            card.unlink()
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
         if (picture := _samples(self.flow, self.info.temperature)) is not None:

@@ -127,6 +127,15 @@ def test_a_flow_that_cannot_be_saved_leaves_the_folder_as_it_was(folder, flow):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+def test_a_card_is_not_written_through_a_link(flow, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "README.md").symlink_to(tmp_path / "elsewhere")
+    PretrainedFlow(flow).save_pretrained(folder)
+    assert not (tmp_path / "elsewhere").exists()
+    assert not (folder / "README.md").is_symlink() and "PretrainedFlow" in (folder / "README.md").read_text()
+
+
 def test_the_folder_of_a_run_is_not_written_into(flow, tmp_path):
     run = tiny_run(tmp_path)
     config = (run.path / "config.json").read_bytes()
