@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from eiwflow.training import run_directory
 from eiwflow.ui.server import protection, turns
 from eiwflow.ui.server.routes import MOST_EXPORTS, PARTS_AT_ONCE, Exports
-from eiwflow.ui.server.turns import AT_ONCE, RequestTurns
+from eiwflow.ui.server.turns import AT_ONCE, RUNS_AT_ONCE, RequestTurns
 
 
 class Visitor:
@@ -172,6 +174,114 @@ def test_requests_beyond_what_an_addresss_connections_can_wait_for_are_refused(m
         may_go_on.set()
         await asyncio.gather(*asked)
         assert greedy.statuses[3:] == [200] * (AT_ONCE + 20) and other.statuses == [200]
+
+    run(script())
+
+
+RERUN = BackMsg(rerun_script={}).SerializeToString()
+DONE, STARTS_AGAIN = (
+    ForwardMsg(hash="x" * 32, script_finished=status).SerializeToString()
+    for status in (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_EARLY_FOR_RERUN)
+)
+
+
+class Tab:
+    """A connection of a browser; ``runs`` counts the messages to run a page that Streamlit got of it."""
+
+    def __init__(self, frames: protection.Frames, address: str) -> None:
+        self.runs, self._messages = 0, asyncio.Queue[Message]()
+        scope = {"type": "websocket", "client": (address, 1), "headers": []}
+        self._frames, self._scope = frames, scope
+        self.visit: asyncio.Future[None] = asyncio.ensure_future(frames(scope, self._messages.get, self._hear))
+
+    async def _hear(self, message: Message) -> None:
+        pass
+
+    async def streamlit(self, receive: Receive, send: Send) -> None:
+        """Play Streamlit's part: run a page at each message."""
+        self.answer = send
+        while (await receive())["type"] == "websocket.receive":
+            self.runs += 1
+
+    def move(self) -> None:
+        """Send a message that runs the page."""
+        self._messages.put_nowait({"type": "websocket.receive", "bytes": RERUN})
+
+    def close(self) -> None:
+        """Leave."""
+        self._messages.put_nowait({"type": "websocket.disconnect"})
+
+    async def end(self, message: bytes = DONE) -> None:
+        """Let the page that runs end."""
+        await self.answer({"type": "websocket.send", "bytes": message})
+
+
+def tabs_of(frames_of: dict[str, int]) -> list[Tab]:
+    """Return tabs by address, all of one server."""
+    tabs: dict[int, Tab] = {}
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await tabs[id(scope)].streamlit(receive, send)
+
+    frames = protection.Frames(app)
+    made = [Tab(frames, address) for address, count in frames_of.items() for _ in range(count)]
+    tabs.update({id(tab._scope): tab for tab in made})
+    return made
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, and then for what else may come."""
+    while not condition():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+
+
+def test_few_pages_of_an_address_run_at_once_and_those_of_another_do_not_wait() -> None:
+    """30 connections that ran Compare again and again let another address wait 60 s for a page."""
+
+    async def script() -> None:
+        *greedy, other = tabs_of({"10.0.0.1": RUNS_AT_ONCE + 5, "10.0.0.2": 1})
+        for tab in greedy:
+            tab.move()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE)
+        assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE
+        other.move()
+        await until(lambda: other.runs == 1)
+        running = [tab for tab in greedy if tab.runs]
+        running[0].move()  # a page that runs starts again, and keeps its place
+        await until(lambda: running[0].runs == 2)
+        await running[0].end(STARTS_AGAIN)
+        await asyncio.sleep(0.1)
+        assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 1
+        await running[0].end()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 2)
+        running[1].move()  # its page ended just before, and then runs a second time
+        await until(lambda: running[1].runs == 2)
+        await running[1].end()
+        await asyncio.sleep(0.1)
+        assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 3
+        await running[1].end()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 4)
+        running[2].close()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 5)
+        for tab in [*greedy, other]:
+            tab.visit.cancel()
+
+    run(script())
+
+
+def test_a_page_that_takes_long_gives_its_place_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "RUN_S", 0.3)
+
+    async def script() -> None:
+        tabs = tabs_of({"10.0.0.1": RUNS_AT_ONCE + 1})
+        for tab in tabs:
+            tab.move()
+        await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1)
+        for tab in tabs:
+            await tab.end()
+        for tab in tabs:
+            tab.visit.cancel()
 
     run(script())
 

@@ -24,7 +24,7 @@ from ..access import roles
 from ..access.address import client
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import shelves
-from .turns import Addresses, RequestTurns
+from .turns import RUNS_AT_ONCE, Addresses, RequestTurns, Run
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
@@ -33,6 +33,8 @@ BYTES_S = 1_000_000
 #: Widgets of a message, and values of its widgets; letters of its address and of the names in it; and its bytes without
 #: a photo, at most. A page has about a hundred widgets; an uploader has 300 files, of half a kilobyte each.
 MOST_WIDGETS, MOST_ADDRESS, MOST_BYTES = 2_000, 65_536, 524_288
+#: Bytes of a message to a browser which says that a page has come to its end, at most.
+MOST_FINISHED = 1_024
 #: Seconds between two messages that run a page, over all connections.
 TURN_S = 0.01
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
@@ -235,7 +237,8 @@ class Frames:
     visitors wait 4 s for a page, and ten messages of four million empty texts 11 s, for minutes.
 
     Pages are begun in turns, and addresses take them in turn: otherwise Streamlit begins all at once, each in a thread,
-    and 1,200 connections kept the server from answering anybody for 58 s.
+    and 1,200 connections kept the server from answering anybody for 58 s. Few pages of an address run at once: 30 that
+    began Compare again and again kept another address waiting 60 s for a page.
 
     A connection has one file made at a time, which is downloaded then: Streamlit makes those of all visitors in one
     row, and 8 connections that asked for 55 each made another visitor wait 96 s for a table.
@@ -246,12 +249,12 @@ class Frames:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._turn = asyncio.Lock()
-        self._addresses = Addresses(at_once=1)
+        self._addresses, self._runs = Addresses(at_once=1), Addresses(RUNS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
         due, delayed, is_large, has_left = 0.0, 0, False, False
-        places = self._addresses.places(scope)
+        places, run = self._addresses.places(scope), Run(self._runs.places(scope))
         made = asyncio.Event()
         made.set()
 
@@ -274,6 +277,7 @@ class Frames:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind == "rerun_script":
+                    await run.start()
                     async with places, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
                 elif kind == "deferred_file":
@@ -286,8 +290,11 @@ class Frames:
 
         async def send_and_note(message: Message) -> None:
             nonlocal has_left
-            if not made.is_set() and _is_file(message.get("bytes") or b""):
+            content = message.get("bytes") or b""
+            if not made.is_set() and _is_file(content):
                 made.set()
+            if run.is_under_way and len(content) < MOST_FINISHED and (end := _end_of_run(content)) is not None:
+                run.finish(to_start_again=end == ForwardMsg.FINISHED_EARLY_FOR_RERUN)
             try:
                 await send(message)
             except OSError:
@@ -300,6 +307,8 @@ class Frames:
             except RuntimeError:
                 if not has_left:
                     raise
+            finally:
+                run.leave()
         else:
             await self.app(scope, receive, send)
 
@@ -325,6 +334,12 @@ def _kind(content: bytes) -> str:
         and max(map(len, names)) <= MOST_ADDRESS
     )
     return kind if is_small else ""
+
+
+def _end_of_run(content: bytes) -> int | None:
+    """Return how a page's run ended, if a message to a browser says so."""
+    message = ForwardMsg.FromString(content)
+    return message.script_finished if message.WhichOneof("type") == "script_finished" else None
 
 
 def _is_file(content: bytes) -> bool:
