@@ -181,9 +181,13 @@ def _bounded(make_room: Callable[[], None]) -> dict[object, object]:
 def bound() -> Connections:
     """Bound the connections of the server that this process is about to start; return them."""
     from uvicorn.protocols.http.auto import AutoHTTPProtocol
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     take_few(asyncio.get_running_loop())
-    protocol: Any = AutoHTTPProtocol
+    protocol: Any = H11Protocol
+    if AutoHTTPProtocol is not H11Protocol:  # httptools is installed, which bounds no header
+        chosen: Any = AutoHTTPProtocol
+        chosen.__new__ = lambda cls, *arguments, **options: H11Protocol(*arguments, **options)
     connections = Connections(allow_many() // SHARE)
     bounded = _bounded(connections.make_room)
     made = getattr(protocol, "unbounded_connection_made", protocol.connection_made)
