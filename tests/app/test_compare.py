@@ -22,7 +22,7 @@ from eiwflow.study.answer import answer, at_equal_cpu
 from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
-from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe, control
+from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
 from eiwflow.study.statistics import factorial, subjects
@@ -432,6 +432,27 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
     ((recipe, out),) = started
     assert recipe == StudyRecipe(arms=(Arm("entropy"), Arm("variance")), seeds=2, iterations=50)
     assert out.parent == shown.own_folder()
+
+
+def test_a_study_starts_with_what_the_form_shows_at_the_click(studies: Path, started: list) -> None:
+    """A number that is still being typed reaches the server together with the click."""
+    at = visit()
+    assert at.number_input(key="study-seeds").value == 3
+    at.number_input(key="study-seeds").set_value(1)
+    at.selectbox(key="study-data").set_value("faces16")
+    at.toggle(key="study-null").set_value(True)
+    button(at, "Start the study").click().run()
+    assert not at.exception
+    ((recipe, _),) = started
+    assert (recipe.data, recipe.seeds, recipe.iterations) == ("faces16", 1, 100)
+    assert recipe.arms == (*DEFAULT_ARMS, *control(["conditional"]))
+
+
+def test_a_click_before_the_lists_of_arms_are_drawn_starts_nothing(studies: Path, started: list) -> None:
+    at = visit()
+    at.button_group(key="study-arms").set_value("my own choice")
+    button(at, "Start the study").click().run()
+    assert not at.exception and started == []
 
 
 def test_the_arms_compared_at_first_are_the_best_of_each_other_order(tmp_path: Path) -> None:

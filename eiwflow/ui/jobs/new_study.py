@@ -6,7 +6,7 @@ import secrets
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -57,14 +57,15 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
         "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
     )
     first, second = st.columns(2)
-    data = first.selectbox("Data set", data_sets.names(), key="study-data")
-    arms = second.segmented_control("Arms", [LADDER, CHOSEN], default=LADDER, required=True, key="study-arms")
-    choices = _choices() if arms == CHOSEN else None
+    first.selectbox("Data set", data_sets.names(), key="study-data")
+    second.segmented_control("Arms", [LADDER, CHOSEN], default=LADDER, required=True, key="study-arms")
+    if st.session_state["study-arms"] == CHOSEN:
+        _draw_choices()
     first, second = st.columns(2)
-    seeds = first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
-    iterations = second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
-    null = st.toggle("Also run `random` against itself (A/A control)", key="study-null")
-    recipe, left_out = _recipe(data, choices, null, seeds, iterations)
+    first.number_input("Seeds", 1, MOST_SEEDS, 3, key="study-seeds")
+    second.number_input("Iterations", 10, MOST_ITERATIONS, 100, 10, key="study-iterations")
+    st.toggle("Also run `random` against itself (A/A control)", key="study-null")
+    recipe, left_out = _recipe()
     for sentence in left_out:
         st.caption(plain(sentence))
     if recipe is None:
@@ -73,30 +74,35 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
     runs, minutes = len(recipe.arms) * recipe.seeds, _minutes(recipe, known)
     about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
     st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
-    st.button("Start the study", type="primary", on_click=_start, args=(recipe, _new_folder()))
+    st.button("Start the study", type="primary", on_click=_start, args=(_new_folder(),))
 
 
-def _choices() -> tuple[list[str], ...]:
-    """Draw lists whose combinations are the arms; return orders, weights, partitions, fractions and priors."""
+def _draw_choices() -> None:
+    """Draw lists whose combinations are the arms."""
     first, second, third = st.columns(3)
-    orders = first.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
-    weights = second.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
-    inits = third.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
+    first.multiselect("Order", ORDERS, default=["entropy", "variance", "random"], key="study-orders")
+    second.multiselect("Channel weights", list(WEIGHTS), default=["none"], key="study-weights")
+    third.multiselect("Partitions", INIT_WORDS, default=["random partitions"], key="study-inits")
     first, second = st.columns(2)
-    keeps = first.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
-    priors = second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
-    return orders, weights, inits, keeps, priors
+    first.multiselect("Passed on", KEEPS, default=["0.5"], format_func=KEEPS.__getitem__, key="study-keeps")
+    second.multiselect("Priors", ["conditional", "standard"], default=["conditional"], key="study-priors")
 
 
-def _recipe(
-    data: str, choices: tuple[list[str], ...] | None, null: bool, seeds: int, iterations: int
-) -> tuple[StudyRecipe | None, list[str]]:
-    """Return the recipe of the choices, None without any arm, and a sentence for every arm left out."""
+def _recipe() -> tuple[StudyRecipe | None, list[str]]:
+    """Return the recipe of the controls, None without any arm, and a sentence for every arm left out."""
     from ...flow import ConfigError
     from ...study.recipe import DEFAULT_ARMS, StudyRecipe, control, crossed
 
-    orders, weights, inits, keeps, priors = choices or ([], [], [], [], ["conditional"])
-    arms: list[Arm] = [] if choices else list(DEFAULT_ARMS)
+    def chosen(name: str) -> Any:  # noqa: ANN401 (of the control)
+        return st.session_state[f"study-{name}"]
+
+    is_own = chosen("arms") == CHOSEN
+    if is_own and "study-orders" not in st.session_state:
+        return None, []  # they were not drawn when the visitor clicked
+    orders, weights, inits, keeps, priors = (
+        map(chosen, ("orders", "weights", "inits", "keeps", "priors")) if is_own else ([], [], [], [], ["conditional"])
+    )
+    arms: list[Arm] = [] if is_own else list(DEFAULT_ARMS)
     left_out: list[str] = []
     for init, partition in (INIT_WORDS[word] for word in inits):
         try:
@@ -104,11 +110,11 @@ def _recipe(
             arms, left_out = [*arms, *crossings], [*left_out, *sentences]
         except ConfigError as error:
             left_out.append(str(error))
-    arms += control(priors) if null else []
+    arms += control(priors) if chosen("null") else []
     if not arms:
         return None, []
-    recipe = StudyRecipe(data=data, arms=tuple(arms), seeds=int(seeds), iterations=int(iterations))
-    return recipe, left_out
+    seeds, iterations = int(chosen("seeds")), int(chosen("iterations"))
+    return StudyRecipe(data=chosen("data"), arms=tuple(arms), seeds=seeds, iterations=iterations), left_out
 
 
 def _new_folder() -> Path:
@@ -176,7 +182,10 @@ def _show(key: str) -> None:
     studies.show(key)
 
 
-def _start(recipe: StudyRecipe, path: Path) -> None:
+def _start(path: Path) -> None:
+    """Start the study that the controls show at this click."""
     from ...study import worker
 
-    control.click(partial(worker.start, recipe, path), control.STUDIES)
+    recipe, _ = _recipe()
+    if recipe is not None:
+        control.click(partial(worker.start, recipe, path), control.STUDIES)
