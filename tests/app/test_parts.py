@@ -21,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis.subjects import MEASURES
 from eiwflow.project import ROOT
+from eiwflow.ui import components
 from eiwflow.ui.components import scrubber, thumbnails
 from eiwflow.ui.shell import parts
 
@@ -154,7 +155,8 @@ def test_a_film_has_each_sample_at_the_place_of_its_step(monkeypatch: pytest.Mon
 def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     session: dict[str, object] = {}
     drawn: list[dict] = []
-    monkeypatch.setattr(thumbnails, "st", SimpleNamespace(session_state=session))
+    for module in (components, thumbnails):
+        monkeypatch.setattr(module, "st", SimpleNamespace(session_state=session))
     monkeypatch.setattr(thumbnails, "_component", lambda **given: drawn.append(given))
     each = 2 * thumbnails.AT_ONCE + 3
     images = torch.arange(each, dtype=torch.uint8)[:, None, None, None].expand(each, 1, 4, 2)
@@ -181,6 +183,9 @@ def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(mon
     drawn[-1]["on_picked_change"]()
     assert choices == [each - 1] and strip(each - 1) == pages[2]
     assert strip(2) == pages[0]  # chosen elsewhere
+    del session["strip"]  # as Streamlit does when a visitor clicks on a page that he has just left
+    drawn[-1]["on_picked_change"](), drawn[-1]["on_page_change"]()
+    assert choices == [each - 1] and strip(2) == pages[0]
 
 
 def test_the_results_that_pages_are_promised_are_those_of_the_measures() -> None:

@@ -11,6 +11,11 @@ import streamlit as st
 FOLDER = Path(__file__).parent
 
 
+def sent(key: str, name: str) -> Any:  # noqa: ANN401 (whatever a component sends)
+    """Return the value that a component sent; None of one that is gone, for its visitor is on another page now."""
+    return getattr(st.session_state.get(key), name, None)
+
+
 def declare(name: str, html: str) -> Callable[..., Any]:
     """Declare the component whose script and style lie in the folder of that name."""
     script, style = ((FOLDER / name / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from ....figures.pixels import data_uri
-from .. import declare
+from .. import declare, sent
 
 _HTML = """
 <div class="blend">
@@ -46,7 +46,8 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str
     last = len(frames) - 1
 
     def rest() -> None:
-        st.query_params[PARAMETER] = f"{int(st.session_state[key].moved) / last:.3g}"
+        if (moved := sent(key, "moved")) is not None:
+            st.query_params[PARAMETER] = f"{int(moved) / last:.3g}"
 
     _component(
         key=key,

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ....figures.pixels import file_uri
-from .. import declare
+from .. import declare, sent
 
 _HTML = """
 <div class="scrub">
@@ -71,7 +71,8 @@ def _rest() -> None:
 
     The script then starts the slider there; an outdated step would move it back.
     """
-    st.query_params["step"] = str(st.session_state["scrubber"].moved)
+    if (step := sent("scrubber", "moved")) is not None:
+        st.query_params["step"] = str(step)
 
 
 def stays_in_view() -> DeltaGenerator:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from ....figures.pixels import data_uri
-from .. import declare
+from .. import declare, sent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,12 +41,13 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
     strip = images[first : first + AT_ONCE].permute(0, 2, 3, 1).numpy()
 
     def picked() -> None:
-        number = int(st.session_state[key].picked)
-        st.session_state[f"_{key}_chosen"] = number
-        choose(number)
+        if (number := sent(key, "picked")) is not None:
+            st.session_state[f"_{key}_chosen"] = int(number)
+            choose(int(number))
 
     def turned() -> None:
-        st.session_state[page_key] = int(st.session_state[key].page) % pages
+        if (page := sent(key, "page")) is not None:
+            st.session_state[page_key] = int(page) % pages
 
     _component(
         key=key,
