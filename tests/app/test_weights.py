@@ -104,11 +104,11 @@ def test_the_map_the_channels_and_the_cost_stand_before_the_first_fold(inside: P
 def test_the_list_and_a_click_on_the_map_choose_a_coupling_and_the_link_names_it(inside: Path) -> None:
     at = open_weights()
     step = max((1, 2), key=lambda step: float(figures_of(at)["couplings"]["data"][0]["text"][step - 1]))
-    assert (url(at)["level"], url(at)["step"]) == ("1", str(step))
+    assert (url(at)["level"], url(at)["flow-step"]) == ("1", str(step))
     at.selectbox(key="coupling").set_value(couplings.Place(2, 1)).run()
-    assert (url(at)["level"], url(at)["step"]) == ("2", "1") and "of level 2, step 1 minus" in alts(at)
+    assert (url(at)["level"], url(at)["flow-step"]) == ("2", "1") and "of level 2, step 1 minus" in alts(at)
     assert at.select_slider(key="level").value == 2
-    again = open_weights(level="2", step="2")
+    again = open_weights(level="2", **{"flow-step": "2"})
     assert "of level 2, step 2 minus" in alts(again)
     again.session_state["level"] = again.session_state["_level"] = 1
     again.run()
@@ -125,7 +125,7 @@ def test_a_click_takes_the_coupling_of_the_square(monkeypatch: pytest.MonkeyPatc
     coupling_choice.take_clicked("none")
     assert taken == {}
     coupling_choice.take_clicked("couplings")
-    assert taken == {"level": 2, "step": 1}
+    assert taken == {"level": 2, "flow-step": 1}
 
 
 def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_flow_without_weights_says_so_and_links_to_one_with(bundle: Path) -> N
 
 def test_two_flows_with_weights_share_the_choice_and_the_axes(inside: Path) -> None:
     write_checkpoint(inside / "two.safetensors", lively_flow(weights="entropy", levels=2), "faces16")
-    at = open_weights(ck="one", vs="two", level="2", step="2", **{"amount-grain": "5"})
+    at = open_weights(ck="one", vs="two", level="2", **{"flow-step": "2", "amount-grain": "5"})
     assert not at.exception and not at.error
     found = figures_of(at)
     assert found["channels"]["layout"]["yaxis"]["range"] == found["channels-second"]["layout"]["yaxis"]["range"]

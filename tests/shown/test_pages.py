@@ -192,12 +192,12 @@ STATES: dict[str, State] = {
     "shuffle, another image": State(SHUFFLE, {**FACES, "image": "40"}, of="shuffle"),
     "shuffle, two flows": State(SHUFFLE, PAIR, of="shuffle"),
     "shuffle, without a record": State(SHUFFLE, {**FACES, "ck": "pooled"}, of="shuffle"),
-    "weights": State(WEIGHTS, {**FACES, "step": "2"}),
-    "weights, another coupling": State(WEIGHTS, {**FACES, "level": "1", "step": "1"}, of="weights"),
+    "weights": State(WEIGHTS, {**FACES, "flow-step": "2"}),
+    "weights, another coupling": State(WEIGHTS, {**FACES, "level": "1", "flow-step": "1"}, of="weights"),
     "weights, more contrast": State(
-        WEIGHTS, {**FACES, "step": "2", "change": "contrast", "amount-contrast": "1.5"}, of="weights"
+        WEIGHTS, {**FACES, "flow-step": "2", "change": "contrast", "amount-contrast": "1.5"}, of="weights"
     ),
-    "weights, two flows": State(WEIGHTS, {**FACES, "step": "2", "vs": "second"}, of="weights"),
+    "weights, two flows": State(WEIGHTS, {**FACES, "flow-step": "2", "vs": "second"}, of="weights"),
     "weights, before a split": State(WEIGHTS, {**FACES, "ck": "pooled"}, of="weights"),
     "weights, photographs": State(WEIGHTS, {"ck": "photos", "image": "7", "level": "2"}, of="weights"),
     "weights, photographs before a split": State(

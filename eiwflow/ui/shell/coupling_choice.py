@@ -77,9 +77,9 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     steps = [place.step for place in places if place.level == level]
     distances = all_weights[0].distances
     farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
-    step = state.hidden_choice("step", steps, farthest)
+    step = state.hidden_choice("flow-step", steps, farthest)
     place = Place(level, step)
-    state.write_url({"step": str(step)})
+    state.write_url({"flow-step": str(step)})
     left, middle, right = st.columns([1, 1.1, 1.5], gap="medium", vertical_alignment="bottom")
     st.session_state["coupling"] = place
     left.selectbox("Coupling", places, format_func=named, key="coupling", on_change=_take_listed)
@@ -118,4 +118,4 @@ def take_clicked(key: str) -> None:
 
 def _take(level: int, step: int) -> None:
     state.set_choice("level", level)
-    state.set_choice("step", step)
+    state.set_choice("flow-step", step)
