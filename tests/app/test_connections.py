@@ -214,6 +214,22 @@ def test_a_visitor_who_reads_no_answers_is_asked_for_nothing_more() -> None:
     visit(script)
 
 
+def test_a_visitor_whose_message_waits_for_its_turn_is_not_taken_for_gone() -> None:
+    """Nothing is read of him meanwhile, so no answer to a ping either."""
+
+    async def script(websocket: Any, transport: Transport, receive: Any, _: Any) -> None:
+        ended: list[str] = []
+        transport.close = lambda: ended.append("closed")
+        websocket.data_received(frame(0x82, b"waits"))
+        websocket.keepalive_timeout()
+        assert not ended and not transport.closed
+        assert (await receive())["bytes"] == b"waits"
+        websocket.keepalive_timeout()
+        assert ended or transport.closed
+
+    visit(script)
+
+
 def test_a_connection_is_read_in_small_parts() -> None:
     """A megabyte of one-byte chunks was read 256 KiB at once, and nobody else was answered meanwhile."""
     sizes: list[int] = []

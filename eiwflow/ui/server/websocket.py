@@ -69,8 +69,11 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._answers_read.set()
 
     def keepalive_timeout(self) -> None:
-        """Close the connection of a visitor who has not answered a ping, unless it waits behind other answers."""
-        if self._answers_read.is_set():
+        """Close the connection of a visitor who has not answered a ping.
+
+        The ping may wait behind other answers, and its answer behind a message that waits for its turn.
+        """
+        if self._answers_read.is_set() and not self.read_paused:
             super().keepalive_timeout()
         else:
             self.schedule_ping()
