@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 import streamlit.runtime
@@ -21,6 +22,7 @@ from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFileRec
 
+from eiwflow.analysis import likelihood
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
@@ -28,10 +30,11 @@ from eiwflow.ui.access import roles
 from eiwflow.ui.common import shelves
 from eiwflow.ui.common.shelves import Shelf
 from eiwflow.ui.own import checkpoints as own_checkpoints
+from eiwflow.ui.own import pictures
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
-from eiwflow.ui.sources import checkpoints
+from eiwflow.ui.sources import checkpoints, data_sets
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
 
@@ -54,25 +57,46 @@ def test_an_upload_that_the_server_has_lost_is_refused_in_a_sentence() -> None:
     assert str(PHOTOS.refusal("here")) == "The server no longer has the file that this page sent; send it again."
 
 
-def test_few_files_are_read_at_a_time() -> None:
-    """A picture takes many times the memory of its file meanwhile."""
+def at_once(read: Callable[[int], object], monkeypatch: pytest.MonkeyPatch, place: Any, name: str) -> list[int]:
+    """Return how many of eight readings were under way, at the start of each; ``place.name`` does the work of one."""
     now, most, lock = [], [], threading.Lock()
 
-    def parse(key: str, _: object) -> bytes:
-        now.append(key)
+    def work(*_: object) -> Any:
+        now.append(1)
         with lock:
             most.append(len(now))
         time.sleep(0.02)
-        now.remove(key)
-        return b"read"
+        now.pop()
+        return SimpleNamespace(images=np.zeros((1, 8, 8, 3), np.uint8), made="")
 
-    upload = Upload("few", Limits(("png",), 1, kept=16), parse, len)
-    threads = [threading.Thread(target=upload.keep, args=({"a.png": bytes([n])},)) for n in range(8)]
+    monkeypatch.setattr(place, name, work, raising=False)
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    return most
+
+
+def test_few_files_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture takes many times the memory of its file meanwhile."""
+    here = SimpleNamespace()
+    upload = Upload("few", Limits(("png",), 1, kept=16), lambda *given: here.parse(*given), lambda _: 1)
+    most = at_once(lambda n: upload.keep({"a.png": bytes([n])}), monkeypatch, here, "parse")
     assert len(most) == 8 and max(most) == 2
+
+
+def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """88 flows, each of another size, took 4.5 GiB for one set of pictures."""
+    shapes = [(3, 8, 8 + 4 * n) for n in range(8)]
+    most = at_once(lambda n: pictures._in_shape("key", shapes[n], ()), monkeypatch, likelihood, "pictures")
+    assert len(most) == 8 and max(most) == 2
+    most = at_once(lambda n: pictures._of_folder("folder", shapes[n]), monkeypatch, likelihood, "also")
+    assert len(most) == 8 and max(most) == 2
+    most = at_once(lambda n: data_sets.images("faces16", shapes[n], 4), monkeypatch, data_sets, "_images")
+    assert len(most) == 8 and max(most) == 2
+    for kept in (pictures._in_shape, pictures._of_folder, data_sets.images):
+        kept.clear()
 
 
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:

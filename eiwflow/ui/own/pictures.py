@@ -15,6 +15,7 @@ from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import missing
+from ..sources.results import READING
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Limits, Upload, named
 
@@ -121,16 +122,18 @@ def _in_shape(key: str, shape: tuple[int, int, int], _files: Pictures) -> tuple[
     from ...analysis import likelihood
 
     del key
-    group = likelihood.pictures("", [named(*file) for file in _files], shape)
-    return data.to_tensor(group.images), group.made
+    with READING.one():
+        group = likelihood.pictures("", [named(*file) for file in _files], shape)
+        return data.to_tensor(group.images), group.made
 
 
 @st.cache_resource(max_entries=8, ttl=FOLDER_S, show_spinner="Reading your pictures …")
 def _of_folder(path: str, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
     from ...analysis import likelihood
 
-    group = likelihood.also(path, shape)
-    return data.to_tensor(group.images), group.made
+    with READING.one():
+        group = likelihood.also(path, shape)
+        return data.to_tensor(group.images), group.made
 
 
 def _take_folder() -> None:

@@ -15,15 +15,13 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile
 from ...data import DataError
 from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
-from ..sources.results import Places
+from ..sources.results import READING
 
 Kept = TypeVar("Kept")
 #: Of a key: two files of one key of twelve letters were made in a minute, and one visitor saw the other's.
 KEY_LETTERS = 32
 #: Key of a session's state: key of an upload -> name of its file.
 _NAMES = "_names_of_uploads"
-#: For files that are read: a picture takes up to 260 MiB meanwhile, and forty at once took 10 GiB in 7 s.
-PLACES = Places(2)
 #: Uploaded files: name -> content.
 Files = Mapping[str, bytes]
 
@@ -87,7 +85,7 @@ class Upload(Generic[Kept]):
         if not self.limits.several:
             st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:
-            with PLACES.one():
+            with READING.one():
                 self.shelf.keep(key, self.parse(key, files), visitor())
         return key
 

@@ -13,6 +13,7 @@ from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
 from . import checkpoints
+from .results import READING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -88,6 +89,11 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
         DataError: with one sentence.
 
     """
+    with READING.one():
+        return _images(name, shape, multiple, of)
+
+
+def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str]) -> Images:
     loaded = data.load(name, multiple=multiple, download=False)
     remarks, (factor, label) = [], of
     if factor in loaded.factors:
