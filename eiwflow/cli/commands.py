@@ -283,20 +283,22 @@ def _study_summary() -> tuple[dict[str, Any], str]:
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..study.file import read_study
     from ..study.report import report, report_in_words
-    from ..study.run import StudyFolder
+    from ..study.run import looked_at
 
-    study = read_study(options.out)
-    if study.path.is_dir() and not study.is_done and (seeds := len(study.seeds(study.arms))):
-        StudyFolder(study.path).look(seeds)
-        study = read_study(options.out)
+    study = looked_at(read_study(options.out))
     result = report(study, options.subject)
     return result, report_in_words(result)
 
 
 def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from ..study.file import pack, read_study
+    from ..study.file import merge, pack, read_study
+    from ..study.run import looked_at
 
-    study = pack([read_study(path) for path in (options.out, *options.also)], options.pack)
+    studies = [read_study(path) for path in (options.out, *options.also)]
+    study = pack(studies, options.pack)
+    merged = merge(studies)
+    for part in studies:
+        looked_at(part, merged)
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
     return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"

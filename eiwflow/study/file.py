@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Study:
         command: the command line that began it.
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
-        looks: the numbers of seeds at which the study was reported or extended before it was complete.
+        looks: the numbers of seeds at which the study was reported, shown, packed or extended before it was complete.
         sha256: of the bytes read.
         path: where it was read from.
 
@@ -143,6 +144,12 @@ class Study:
     def is_done(self) -> bool:
         """Whether every run has a result."""
         return len(self.runs) == len(self.recipe.arms) * self.recipe.seeds
+
+    @property
+    def shared_seeds(self) -> tuple[int, ...]:
+        """The numbers of seeds that two arms have in common, over all pairs of arms; without 0 and repetition."""
+        seeds = [{run.seed for run in self.of(arm)} for arm in self.arms]
+        return tuple(sorted({len(first & second) for first, second in combinations(seeds, 2)} - {0}))
 
     @property
     def title(self) -> str:
@@ -334,6 +341,8 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     merged = merge(studies)
     if not merged.runs:
         raise StudyError(f"{merged.name} has no run yet.")
+    if not merged.is_done:  # the file shows what there is so far
+        merged = replace(merged, looks=kept_looks([*merged.looks, *merged.shared_seeds]))
     document = merged.document(shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:

@@ -180,12 +180,18 @@ class StudyFolder(WorkFolder):
                 self.write({**document, "step_cost": costs})
         return dict(costs)
 
-    def look(self, seeds: int) -> None:
-        """Record that the study was reported with this number of seeds; do nothing if it cannot be continued."""
+    def look(self, *seeds: int) -> bool:
+        """Record that the study was looked at with these numbers of seeds; return whether one of them was new.
+
+        Nothing is done where the study cannot be continued or its folder cannot be written.
+        """
         with suppress(OSError, Timeout, RunError), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
             document = self.document()
-            if seeds not in (looks := document.get("looks") or []):
-                self.write({**document, "looks": [*looks, seeds]})
+            known = document.get("looks") or []
+            if kept_looks([*known, *seeds]) != kept_looks(known):
+                self.write({**document, "looks": [*known, *seeds]})
+                return True
+        return False
 
     def state(self) -> RunState:
         """Return the state of the study; without a status it is stopped, unless a process is at work."""
@@ -220,6 +226,27 @@ class StudyFolder(WorkFolder):
 
     def _saved(self) -> str:
         return "the runs that are done stay, and the others go on from their last save"
+
+
+def looked_at(study: Study, shown: Study | None = None) -> Study:
+    """Record in a study's folder that its results are shown before the study is complete.
+
+    Args:
+        study: whose folder records it. Nothing is recorded for a study that is done or packed, or where the folder
+            cannot be written.
+        shown: the study whose results are shown, such as a merged one; by default ``study``.
+
+    Returns:
+        The study as read again, or ``study`` itself where nothing new was recorded.
+
+    Raises:
+        StudyError: the study cannot be read again.
+
+    """
+    shown = shown or study
+    if study.is_done or shown.is_done or not study.path.is_dir():
+        return study
+    return read_study(study.path) if StudyFolder(study.path).look(*shown.shared_seeds) else study
 
 
 @dataclass(frozen=True)

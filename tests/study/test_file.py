@@ -244,6 +244,23 @@ def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path
     assert not (tmp_path / "x.zip").exists()
 
 
+@pytest.mark.parametrize(
+    ("seeds", "shared"),
+    [
+        (((0, 1, 2, 3, 4), (0, 1, 2, 3, 4), (0,)), (1, 5)),
+        (((0, 1, 2), (1, 2, 3), (2, 3)), (1, 2)),
+        (((0, 1), (2, 3), (4,)), ()),
+        (((0, 1, 2), (), ()), ()),
+    ],
+)
+def test_the_seeds_that_two_arms_share_are_counted_pair_by_pair(tmp_path, seeds, shared):
+    names = ("entropy", "variance", "random")
+    made = {
+        Arm(name): [3.8 if seed in own else None for seed in range(6)] for name, own in zip(names, seeds, strict=True)
+    }
+    assert read_study(write_study(tmp_path / "s.zip", made)).shared_seeds == shared
+
+
 def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
     made = document({Arm("entropy"): [3.8, 3.9], Arm("variance"): [4.0, 4.1]})
     made["results"] = [one for one in made["results"] if one["arm"].startswith("entropy")]
