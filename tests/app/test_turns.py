@@ -179,6 +179,7 @@ def test_requests_beyond_what_an_addresss_connections_can_wait_for_are_refused(m
 
 
 RERUN = BackMsg(rerun_script={}).SerializeToString()
+BEGINS = ForwardMsg(hash="x" * 32, new_session={"page_script_hash": "a"}).SerializeToString()
 DONE, STARTS_AGAIN = (
     ForwardMsg(hash="x" * 32, script_finished=status).SerializeToString()
     for status in (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_EARLY_FOR_RERUN)
@@ -189,7 +190,7 @@ class Tab:
     """A connection of a browser; ``runs`` counts the messages to run a page that Streamlit got of it."""
 
     def __init__(self, frames: protection.Frames, address: str) -> None:
-        self.runs, self._messages = 0, asyncio.Queue[Message]()
+        self.runs, self.is_busy, self._messages = 0, False, asyncio.Queue[Message]()
         scope = {"type": "websocket", "client": (address, 1), "headers": []}
         self._frames, self._scope = frames, scope
         self.visit: asyncio.Future[None] = asyncio.ensure_future(frames(scope, self._messages.get, self._hear))
@@ -198,10 +199,12 @@ class Tab:
         pass
 
     async def streamlit(self, receive: Receive, send: Send) -> None:
-        """Play Streamlit's part: run a page at each message."""
+        """Play Streamlit's part: run a page at each message, unless it is busy."""
         self.answer = send
         while (await receive())["type"] == "websocket.receive":
             self.runs += 1
+            if not self.is_busy:
+                await self.say(BEGINS)
 
     def move(self) -> None:
         """Send a message that runs the page."""
@@ -211,8 +214,8 @@ class Tab:
         """Leave."""
         self._messages.put_nowait({"type": "websocket.disconnect"})
 
-    async def end(self, message: bytes = DONE) -> None:
-        """Let the page that runs end."""
+    async def say(self, message: bytes = DONE) -> None:
+        """Say that the page begins or has come to its end."""
         await self.answer({"type": "websocket.send", "bytes": message})
 
 
@@ -250,20 +253,24 @@ def test_few_pages_of_an_address_run_at_once_and_those_of_another_do_not_wait() 
         running = [tab for tab in greedy if tab.runs]
         running[0].move()  # a page that runs starts again, and keeps its place
         await until(lambda: running[0].runs == 2)
-        await running[0].end(STARTS_AGAIN)
+        await running[0].say(STARTS_AGAIN)
         await asyncio.sleep(0.1)
         assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 1
-        await running[0].end()
+        await running[0].say()
         await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 2)
-        running[1].move()  # its page ended just before, and then runs a second time
+        running[1].is_busy = True
+        running[1].move()  # as its page ends, and then runs a second time
         await until(lambda: running[1].runs == 2)
-        await running[1].end()
+        await running[1].say()
         await asyncio.sleep(0.1)
         assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 3
-        await running[1].end()
-        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 4)
-        running[2].close()
+        running[1].move()  # which is one run with the move before
+        await until(lambda: running[1].runs == 3)
+        await running[1].say(BEGINS)
+        await running[1].say()
         await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 5)
+        running[2].close()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 6)
         for tab in [*greedy, other]:
             tab.visit.cancel()
 
@@ -279,7 +286,7 @@ def test_a_page_that_takes_long_gives_its_place_to_the_next(monkeypatch: pytest.
             tab.move()
         await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1)
         for tab in tabs:
-            await tab.end()
+            await tab.say()
         for tab in tabs:
             tab.visit.cancel()
 

@@ -33,8 +33,8 @@ BYTES_S = 1_000_000
 #: Widgets of a message, and values of its widgets; letters of its address and of the names in it; and its bytes without
 #: a photo, at most. A page has about a hundred widgets; an uploader has 300 files, of half a kilobyte each.
 MOST_WIDGETS, MOST_ADDRESS, MOST_BYTES = 2_000, 65_536, 524_288
-#: Bytes of a message to a browser which says that a page has come to its end, at most.
-MOST_FINISHED = 1_024
+#: Bytes of a message to a browser which says that a page begins or has come to its end, at most.
+MOST_OF_A_RUN = 65_536
 #: Seconds between two messages that run a page, over all connections.
 TURN_S = 0.01
 #: Delayed messages in a row, about half a minute of them, after which a connection is closed.
@@ -277,7 +277,7 @@ class Frames:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind == "rerun_script":
-                    await run.start()
+                    await run.ask()
                     async with places, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
                 elif kind == "deferred_file":
@@ -293,8 +293,8 @@ class Frames:
             content = message.get("bytes") or b""
             if not made.is_set() and _is_file(content):
                 made.set()
-            if run.is_under_way and len(content) < MOST_FINISHED and (end := _end_of_run(content)) is not None:
-                run.finish(to_start_again=end == ForwardMsg.FINISHED_EARLY_FOR_RERUN)
+            if run.is_under_way and len(content) < MOST_OF_A_RUN:
+                _note(run, content)
             try:
                 await send(message)
             except OSError:
@@ -336,10 +336,14 @@ def _kind(content: bytes) -> str:
     return kind if is_small else ""
 
 
-def _end_of_run(content: bytes) -> int | None:
-    """Return how a page's run ended, if a message to a browser says so."""
+def _note(run: Run, content: bytes) -> None:
+    """Note what a message to a browser says of a page's run: its begin, its end, or neither."""
     message = ForwardMsg.FromString(content)
-    return message.script_finished if message.WhichOneof("type") == "script_finished" else None
+    kind = message.WhichOneof("type")
+    if kind == "new_session":
+        run.begin()
+    elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+        run.finish()
 
 
 def _is_file(content: bytes) -> bool:

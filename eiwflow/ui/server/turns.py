@@ -13,7 +13,7 @@ from ..access.address import base_path, client
 #: Requests of an address that the server begins in a pass over its connections, and works on at once.
 AT_ONCE = 4
 #: Pages that run for an address at once, and the seconds that each counts at most.
-RUNS_AT_ONCE, RUN_S = 8, 10.0
+RUNS_AT_ONCE, RUN_S = 8, 30.0
 #: Requests of an address that may wait. It has at most as many connections, and each asks for one thing at a time, so
 #: more come only of connections that were closed without waiting for an answer.
 MOST_WAITING = 2_048
@@ -50,32 +50,35 @@ class Addresses:
 class Run:
     """The page that a connection runs, from its message to the page's end, at one of the places of its address.
 
-    A page that starts again, for its visitor has moved on, keeps its place. After :data:`RUN_S` the page goes on
-    without one: it waits for a long analysis, or its visitor reads nothing.
+    A page that starts again, for its visitor has moved on, keeps its place. Several messages may be one start, so a
+    page's end counts only if the page began after the last message. After :data:`RUN_S` the page goes on without a
+    place: it waits for a long analysis, or its visitor reads nothing.
     """
 
     def __init__(self, places: AddressPlaces) -> None:
         self._places = places
         self._end: asyncio.TimerHandle | None = None
-        self._starts_again = False
+        self._has_begun = False
 
     @property
     def is_under_way(self) -> bool:
         """Whether the connection has a place."""
         return self._end is not None
 
-    async def start(self) -> None:
+    async def ask(self) -> None:
         """Wait for a place."""
-        self._starts_again = self.is_under_way
         if self._end is None:
             await self._places.acquire()
             self._end = asyncio.get_running_loop().call_later(RUN_S, self.leave)
+        self._has_begun = False
 
-    def finish(self, to_start_again: bool) -> None:
-        """Note that the page has come to an end, or stopped since it has to start again."""
-        if to_start_again or self._starts_again:
-            self._starts_again = False
-        else:
+    def begin(self) -> None:
+        """Note that Streamlit begins a page: it has taken all messages so far."""
+        self._has_begun = True
+
+    def finish(self) -> None:
+        """Note that a page has come to its end."""
+        if self._has_begun:
             self.leave()
 
     def leave(self) -> None:
