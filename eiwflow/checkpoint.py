@@ -279,7 +279,8 @@ def read_info(path: Path) -> CheckpointInfo:
 def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
     """Return the flow of images of one class, as a checkpoint that takes no label: p(x | label).
 
-    Its values are those of the flow with labels up to rounding. A flow without labels is returned as it is.
+    Its values are those of the flow with labels up to rounding. It shares the parameters that no label changes with
+    that flow. A flow without labels is returned as it is.
 
     Args:
         loaded: as :func:`load` returns it.
@@ -302,7 +303,7 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
         raise LabelError(f"{name} is conditional on its labels, {info.labels}: name one of {names}, as --label does.")
     if label not in classes:
         raise LabelError(f"{info.labels} is {label[:MAX_NAME]!r}; {name} knows {names}.")
-    flow = loaded.flow.given(classes.index(label))
+    flow = loaded.flow.given(classes.index(label), share=True)
     return Checkpoint(
         name=f"{loaded.name}, {info.labels} {label}",
         flow=flow,

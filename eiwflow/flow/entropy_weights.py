@@ -105,7 +105,8 @@ class EntropyWeights(nn.Module):
     def fix_context(self, context: Tensor) -> None:
         """Add the map of one context (1, K) to a_1, permanently."""
         if self.context_map is not None:
-            self.hidden.bias.add_(self.context_map(context)[0])
+            old = self.hidden.bias  # which another flow may have, too
+            self.hidden.bias = nn.Parameter(old + self.context_map(context)[0], requires_grad=old.requires_grad)
             self.context_map = None
 
 

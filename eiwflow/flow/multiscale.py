@@ -360,7 +360,7 @@ class MultiScaleFlow(nn.Module):
         return self.checked_context(row, 1)
 
     @torch.no_grad()
-    def given(self, context: Tensor | int) -> MultiScaleFlow:
+    def given(self, context: Tensor | int, *, share: bool = False) -> MultiScaleFlow:
         """Return p(x | context) for one context, as a flow of its own that takes none.
 
         Its values are those of this flow up to rounding: biases and priors absorb the context. So traces, exports and
@@ -369,6 +369,8 @@ class MultiScaleFlow(nn.Module):
 
         Args:
             context: values (K,), or a label.
+            share: whether the parameters that no context changes are those of this flow, and take no memory again;
+                otherwise they are copies.
 
         Raises:
             ContextError: as in every other call.
@@ -381,7 +383,8 @@ class MultiScaleFlow(nn.Module):
 
         """
         row = self._one_context(context)
-        flow = copy.deepcopy(self)
+        shared = {id(tensor): tensor for tensor in (*self.parameters(), *self.buffers())} if share else {}
+        flow = copy.deepcopy(self, shared)
         flow.config = dataclasses.replace(self.config, context=0, top_prior="constant")
         for module in flow.modules():
             if isinstance(module, (EntropyWeights, Split, TopPrior)) and row is not None:

@@ -99,6 +99,33 @@ def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.Monkey
         kept.clear()
 
 
+def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_sets, "MOST_BYTES", 100 * 3 * 24 * 24)
+    whole, fitted = (data_sets.images("faces16", (3, side, side), 4) for side in (16, 24))
+    assert len(whole.test) > 100 == len(fitted.test) and len(whole.sources or whole.test) == len(whole.test)
+    assert f"Of the {len(whole.test):,} test images the first 100 are here." in fitted.note
+    few = data_sets.images("faces16", (3, 64, 64), 4)
+    assert len(few.test) == data_sets.FEWEST_IMAGES
+    data_sets.images.clear()
+
+
+def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, large: int = 1_000) -> None:
+    monkeypatch.setattr(checkpoints, "LARGE_BYTES", large)
+    opened: list[Path] = []
+    monkeypatch.setattr(checkpoints, "_opened", lambda path: opened.append(path) or path)
+    checkpoints.forget()
+    for size in (large, large + 1):
+        paths = [tmp_path / f"{size}-{number}" for number in range(4)]
+        for path in paths:
+            path.write_bytes(bytes(size))
+        opened.clear()
+        for path in (*paths, *reversed(paths)):
+            checkpoints._whole(checkpoints.CheckpointFile("key", "name", path, "argument"))
+        again = [] if size == large else [paths[1], paths[0]]
+        assert opened == [*paths, *again]
+    checkpoints.forget()
+
+
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:
     gone: list[int] = []
     shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)

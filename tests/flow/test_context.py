@@ -89,6 +89,19 @@ def test_given_one_context_it_is_a_flow_without_one(arm, tmp_path):
     assert largest_difference(read.log_prob(x.float()), alone.log_prob(x.float())) < 1e-3
 
 
+@pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS)
+def test_flows_of_one_context_may_share_what_no_context_changes(arm):
+    flow = flow_of(arm)
+    x, before = images_for(flow, 3), {name: tensor.clone() for name, tensor in flow.state_dict().items()}
+    copies, alone = flow.given(1), flow.given(1, share=True)
+    assert torch.equal(alone.log_prob(x), copies.log_prob(x))
+    own = {tensor.data_ptr() for tensor in flow.parameters()}
+    assert not any(tensor.data_ptr() in own for tensor in copies.parameters())
+    apart = sum(tensor.numel() for tensor in alone.parameters() if tensor.data_ptr() not in own)
+    assert apart < 0.1 * sum(tensor.numel() for tensor in flow.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in flow.state_dict().items())
+
+
 def test_a_file_keeps_context_maps(tmp_path):
     flow = flow_of(ARMS["entropy"]).float()
     checkpoint.save(tmp_path / "flow.safetensors", flow)

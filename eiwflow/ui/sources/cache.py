@@ -13,7 +13,7 @@ from ... import files
 from .. import access
 from . import checkpoints, child
 from .measured import Measured
-from .results import results
+from .results import DRAWING, results
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,7 +114,8 @@ def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     from ...flow import quantise
 
     generator = torch.Generator().manual_seed(seed)
-    x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
+    with DRAWING.one():
+        x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
     return pixels(quantise(x, checkpoint.flow.config.bits))
 
 

@@ -15,6 +15,7 @@ from ... import project
 from ...analysis import SURVEY_IMAGES
 from ...files import printable, read_bytes, stamp, stamp_or_zeros
 from ..common.untrusted import distinct
+from .results import READING
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 BUNDLED = project.CHECKPOINTS
 #: Most memory and core seconds that the pages of a flow may take, by estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
+#: Bytes of a file from which on two flows are kept open at most, instead of sixteen.
+LARGE_BYTES = 32 * 2**20
 #: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
 #: Estimated seconds of one image beyond which every move of a control counts as long work.
@@ -137,7 +140,8 @@ def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
 
 
 def _whole(file: CheckpointFile) -> Checkpoint:
-    return _open(file.path, *stamp_or_zeros(file.path))
+    time, size = stamp_or_zeros(file.path)
+    return (_open_large if size > LARGE_BYTES else _open)(file.path, time, size)
 
 
 @st.cache_resource(
@@ -154,17 +158,28 @@ def _given_label(checkpoint: Checkpoint, label: str) -> Checkpoint:
 @st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
 def _open(path: Path, time: int, size: int) -> Checkpoint:
     del time, size
+    return _opened(path)
+
+
+@st.cache_resource(max_entries=2, show_spinner="Opening the checkpoint …")
+def _open_large(path: Path, time: int, size: int) -> Checkpoint:
+    del time, size
+    return _opened(path)
+
+
+def _opened(path: Path) -> Checkpoint:
     from ...checkpoint import load
 
-    checkpoint = load(path)
+    with READING.one():
+        checkpoint = load(path)
     admit(checkpoint)
     return checkpoint
 
 
 def forget() -> None:
     """Forget open flows."""
-    _open.clear()
-    _given_label.clear()
+    for kept in (_open, _open_large, _given_label):
+        kept.clear()
 
 
 def admit(checkpoint: Checkpoint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ...flow import FlowConfig
+
+
+#: Bytes of test images that are made to fit a flow, and the fewest of them: for a large flow all images took 220 MB.
+MOST_BYTES, FEWEST_IMAGES = 48 * 2**20, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +112,17 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
     if not fits:
         size = "×".join(map(str, shape))
         remarks.append(f"This flow takes images of {size}: those of {name} were resized and recoloured.")
-    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test))
+    most = len(loaded.test)
+    if not fits and most > (most := min(most, max(FEWEST_IMAGES, MOST_BYTES // math.prod(shape)))):
+        remarks.append(f"Of the {len(loaded.test):,} test images the first {most} are here.")
+    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test[:most]))
     return Images(
         name,
         reference,
         test,
         " ".join(remarks),
         remade=not fits,
-        sources=loaded.sources,
+        sources=loaded.sources and loaded.sources[:most],
         factors=loaded.measured if fits else {},
         cropped=fits and loaded.size != tuple(shape[1:]),
         of=of if factor in loaded.factors else ("", ""),

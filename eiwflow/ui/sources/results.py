@@ -114,9 +114,9 @@ class Places:
             self._turns.popitem(last=False)
 
 
-#: For images that are read, or made to fit a flow: a picture takes up to 260 MiB meanwhile, and forty at once took
-#: 10 GiB in 7 s.
-READING = Places(2)
+#: For images that are read or made to fit a flow, and for flows that are opened: a picture takes up to 260 MiB
+#: meanwhile, and forty at once took 10 GiB in 7 s. And for samples, which a large flow draws for seconds.
+READING, DRAWING = Places(2), Places(2)
 
 
 def visitor() -> tuple[str, str]:
