@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -123,6 +125,24 @@ def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_p
             checkpoints._whole(checkpoints.CheckpointFile("key", "name", path, "argument"))
         again = [] if size == large else [paths[1], paths[0]]
         assert opened == [*paths, *again]
+    checkpoints.forget()
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_flows_given_a_class_keep_no_large_flow_alive(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_large: bool
+) -> None:
+    if is_large:
+        monkeypatch.setattr(checkpoints, "LARGE_BYTES", 0)
+    path = write_checkpoint(tmp_path / "a.safetensors", small_flow(context=2), labels="hat", classes=("none", "cap"))
+    file = checkpoints.CheckpointFile("key", "name", path, "argument")
+    first, again, other = (checkpoints.open_checkpoint(file, label) for label in ("cap", "cap", "none"))
+    assert (first is again) is not is_large and first.sha256 == again.sha256 != other.sha256
+    gone, whole = weakref.ref(first), weakref.ref(checkpoints._whole(file).flow)
+    del first, again, other
+    checkpoints._open.clear(), checkpoints._open_large.clear()
+    gc.collect()
+    assert (gone() is None) is is_large and whole() is None
     checkpoints.forget()
 
 

@@ -125,7 +125,13 @@ def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
     """
     whole = _whole(file)
     classes = whole.info.classes
-    return _given_label(whole, label if label in classes else classes[0]) if classes else whole
+    if not classes:
+        return whole
+    from ...checkpoint import given_label
+
+    # Not kept for a large flow, of which two are open at most: it is made in a moment, of the same parameters.
+    given = given_label if 4 * whole.flow.parameter_count() > LARGE_BYTES else _given_label
+    return given(whole, label if label in classes else classes[0])
 
 
 def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:

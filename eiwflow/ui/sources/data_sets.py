@@ -112,8 +112,8 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
     if not fits:
         size = "×".join(map(str, shape))
         remarks.append(f"This flow takes images of {size}: those of {name} were resized and recoloured.")
-    most = len(loaded.test)
-    if not fits and most > (most := min(most, max(FEWEST_IMAGES, MOST_BYTES // math.prod(shape)))):
+    most = len(loaded.test) if fits else max(FEWEST_IMAGES, MOST_BYTES // math.prod(shape))
+    if most < len(loaded.test):
         remarks.append(f"Of the {len(loaded.test):,} test images the first {most} are here.")
     reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test[:most]))
     return Images(
