@@ -8,13 +8,22 @@ import zipfile
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_count, check_images, errors_as_data_errors, reason
 from .labels import LABEL, has_letters, is_label
-from .npz import HEADER_BYTES, check_directory, check_size, members_of, npy_header
+from .npz import (
+    HEADER_BYTES,
+    MAX_EXPANSION,
+    MAX_SMALL_BYTES,
+    check_directory,
+    check_size,
+    members_of,
+    npy_header,
+)
 from .on_disk import NpyFile
 from .split import tenth_by_number
 from .views import OnDisk
@@ -23,6 +32,8 @@ from .views import OnDisk
 TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
 #: The format of ImageNet-32 and the other sizes: values (N, 3 H W), one colour after the other, and labels from 1.
 BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
+#: Bytes of labels beside images, whose file may be holes.
+MOST_LABELS = 2**29
 #: Bytes copied at once.
 PART = 2**24
 
@@ -66,6 +77,10 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
         if shape != (count,) or not is_label(dtype):
             raise DataError(
                 f"{beside.name!r} is {dtype.name[:40]} {shape}; {count:,} labels are needed, each a {LABEL}"
+            )
+        if count * dtype.itemsize > MOST_LABELS:
+            raise DataError(
+                f"{beside.name!r} states {count * dtype.itemsize:,} bytes of labels; at most {MOST_LABELS:,}"
             )
         labels = np.fromfile(beside, dtype, count, offset=start)
     except (OSError, ValueError) as error:
@@ -119,14 +134,24 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
     """Return the images of several archives, in one file (N, 3, H, H) of the cache, and their labels (N,)."""
     with errors_as_data_errors(f"the batches of {name!r} cannot be read"):
         batches = [_batch(path) for path in archives]
-        widths = sorted({columns for _, columns, _, _ in batches})
+        widths = sorted({batch.columns for batch in batches})
         side = math.isqrt(widths[0] // 3)
         if len(widths) > 1 or 3 * side * side != widths[0]:
             raise DataError(f"the batches of {name!r} have rows of {widths} values; 3 H² values of one H are needed")
-        shape = (sum(count for count, _, _, _ in batches), 3, side, side)
+        shape = (sum(batch.images for batch in batches), 3, side, side)
+        check_images(repr(name), 1, side, side, 3)
+        check_count(repr(name), shape[0])
+        packed = sum(path.stat().st_size for path in archives)
+        if math.prod(shape) > max(MAX_SMALL_BYTES, MAX_EXPANSION * packed):
+            raise DataError(
+                f"the batches of {name!r} have {math.prod(shape):,} bytes packed into {packed:,}; beyond "
+                f"{MAX_SMALL_BYTES:,} bytes, images take at most {MAX_EXPANSION} times the bytes of their files"
+            )
         # Times and sizes do not tell archives apart: a tar of reproducible content has one time for all.
-        checksums = [checksum for _, _, _, checksum in batches]
-        stamps = [(str(path.resolve()), *files.stamp(path), crc) for path, crc in zip(archives, checksums, strict=True)]
+        stamps = [
+            (str(path.resolve()), *files.stamp(path), batch.checksum)
+            for path, batch in zip(archives, batches, strict=True)
+        ]
 
         def parts() -> Iterator[bytes]:
             for path in archives:
@@ -136,11 +161,19 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
                         yield content
 
         images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
-    return images, np.concatenate([labels for _, _, labels, _ in batches])
+        return images, np.concatenate([_labels_of_batch(path) for path in archives])
 
 
-def _batch(path: Path) -> tuple[int, int, np.ndarray, int]:
-    """Return N, values a row, labels (N,) and the CRC-32 of the images of an archive."""
+class _Batch(NamedTuple):
+    """Of an archive: images, values of each, and the CRC-32 of all."""
+
+    images: int
+    columns: int
+    checksum: int
+
+
+def _batch(path: Path) -> _Batch:
+    """Return what an archive holds, from its headers alone: small files may hold very much."""
     with errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"):
         check_directory(path, path.name)
         with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
@@ -160,8 +193,18 @@ def _batch(path: Path) -> tuple[int, int, np.ndarray, int]:
                 )
             for name in ("data", "labels"):
                 check_size(f"{name!r} of {path.name!r}", members[name])
-            with archive.open(labels.info) as file:
-                return shape[0], shape[1], np.lib.format.read_array(file, allow_pickle=False), data.info.CRC
+            return _Batch(shape[0], shape[1], data.info.CRC)
+
+
+def _labels_of_batch(path: Path) -> np.ndarray:
+    """Return the labels (N,) of an archive that was checked."""
+    with (
+        errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"),
+        open(files.open_regular(path), "rb") as whole,
+        zipfile.ZipFile(whole) as archive,
+        archive.open(members_of(archive, path.name)["labels"].info) as file,
+    ):
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 # ---------------------------------------------------------------------- the cache

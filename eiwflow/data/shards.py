@@ -31,6 +31,8 @@ BLOCK = tarfile.BLOCKSIZE
 MAX_LABEL = 20
 #: Most bytes of a header's long name or attributes, which tarfile reads whole.
 MAX_ATTRIBUTES = 2**20
+#: Bytes of the names of the pictures of a shard; a file of holes may state any number of them.
+MOST_NAMES = 2**28
 #: Stands for a missing label.
 MISSING = np.iinfo(np.int64).min
 
@@ -119,8 +121,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
 
 def _part(path: Path) -> str:
-    """Return the part that a shard's path within the folder names, such as ``train``; empty if it names none."""
-    words = re.split(r"[^a-z]+", path.as_posix().lower())
+    """Return the part that a shard's name says, such as ``train``, or else its folder, or the next; empty for none."""
+    words = (word for part in reversed(path.parts) for word in re.split(r"[^a-z]+", part.lower()))
     return next((word for word in words if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
 
 
@@ -138,7 +140,7 @@ def _index(path: Path) -> _Index:
     names: list[bytes] = []
     places: list[tuple[int, int]] = []
     labels: list[int] = []
-    key, label, pictures, links = "", MISSING, 0, 0
+    key, label, pictures, links, bytes_of_names = "", MISSING, 0, 0, 0
     try:
         # Only without compression can a picture be read without all pictures before it.
         with tarfile.open(path, "r:", tarinfo=_Header) as shard:
@@ -166,6 +168,9 @@ def _index(path: Path) -> _Index:
                             f"at most {MAX_BYTES:,} are read"
                         )
                     names.append(member.name.encode(errors="surrogatepass"))
+                    bytes_of_names += len(names[-1])
+                    if bytes_of_names > MOST_NAMES:
+                        raise DataError(f"the names in {path.name!r} take more than {MOST_NAMES:,} bytes")
                     places.append((member.offset_data, member.size))
                     labels.append(label)
                     pictures = 1

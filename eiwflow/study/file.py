@@ -39,6 +39,8 @@ SETTINGS, RESULT = "study.json", "result.json"
 PACKED = ".zip"
 #: Most bytes of a study's file, of its document, and of a record.
 MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
+#: Bytes of the result of one run; with a curve of :data:`MAX_POINTS` it takes some 60 KB.
+MAX_RESULT_BYTES = 2**18
 #: Most lists and objects in a file: empty lists take thirty times the memory of their text, and seconds to read.
 MAX_LISTS = 1_000_000
 #: Most entries of a packed study: an entry for every arm, and the study's document.
@@ -227,13 +229,13 @@ def _of_folder(folder: Path) -> tuple[Any, str]:
     for arm, seed in recipe.runs():
         path = run_folder(folder, arm, seed) / RESULT
         if path.exists():
-            content = _bytes(path, files.MAX_DOCUMENT)
+            content = _bytes(path, MAX_RESULT_BYTES)
             digest.update(content)
             where = f"{RESULT} of {arm.name}, seed {seed}"
             result = _json(where, content)
             if ((run := _run(where, result)).arm, run.seed) != (arm, seed):
                 raise StudyError(f"{where} is of another run, {run.arm.text} with seed {run.seed}.")
-            results.append(result)
+            results.append(run.to_dict())  # without fields that a study does not have
     return {**document, "results": results}, digest.hexdigest()
 
 

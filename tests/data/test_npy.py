@@ -284,6 +284,41 @@ def test_a_pipe_among_the_archives_is_not_waited_for(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_small_archives_that_unpack_to_very_much_fill_neither_disk_nor_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    for columns, sentence in (
+        (3, "1×1"),
+        (192, r"bytes packed into .* beyond 1,000,000 bytes, images take at most 100"),
+    ):
+        folder = tmp_path / str(columns)
+        folder.mkdir()
+        monkeypatch.setattr(module, "MAX_SMALL_BYTES", 1_000_000)
+        count = 2**20 // columns
+        for number in range(4):  # each for itself is small enough
+            labels = header((count,), "<i8") + bytes(8 * count)
+            zipped(
+                folder / f"train_data_batch_{number}.npz",
+                data=header((count, columns)) + bytes(count * columns),
+                labels=labels,
+            )
+        assert peak_of_refusal(folder, sentence) < 2**22
+    assert not list((tmp_path / "cache").glob("*.npy"))
+
+
+def test_labels_in_a_file_of_holes_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 10_000_000
+    for name, start in (("train", header((count, 8, 8))), ("test", header((20, 8, 8)))):
+        (tmp_path / f"{name}.npy").write_bytes(start)
+    os.truncate(tmp_path / "train.npy", len(header((count, 8, 8))) + 64 * count)
+    os.truncate(tmp_path / "test.npy", len(header((20, 8, 8))) + 64 * 20)
+    (tmp_path / "train_labels.npy").write_bytes(header((count,), "<U60"))
+    os.truncate(tmp_path / "train_labels.npy", len(header((count,), "<U60")) + 240 * count)
+    sentence = "'train_labels.npy' states 2,400,000,000 bytes of labels; at most 536,870,912"
+    assert peak_of_refusal(tmp_path, sentence) < 2**22
+
+
 def test_an_archive_that_unpacks_to_more_than_it_states_fills_neither_disk_nor_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,15 @@ def test_the_test_part_of_very_many_pictures_comes_from_all_of_them_and_not_from
     assert 400 < large[10_000:].sum() < 600 and (small | ~large[10_000:]).all()
 
 
+@pytest.mark.parametrize("folder", ["training_data", "train-val", "test_bench", "validation/train"])
+def test_a_shard_s_own_name_says_its_part_before_its_folders_do(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    for part, images in (("train", IMAGES[:40]), ("val", IMAGES[40:])):
+        write_shard(tmp_path / folder / f"{part}-0.tar", samples(images, labels=False))
+    shards = load(tmp_path, size=8)
+    assert (len(shards.train), len(shards.test)) == (40, len(IMAGES) - 40)
+
+
 def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
     for part, images in (("train", IMAGES[:40]), ("val", IMAGES[40:50]), ("test", IMAGES[50:])):
         write_shard(tmp_path / f"planes-{part}-0.tar", samples(images, labels=False))

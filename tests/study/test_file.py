@@ -292,6 +292,18 @@ def test_a_study_that_is_merged_with_one_of_more_seeds_was_looked_at(tmp_path, s
     assert merged.recipe.seeds == 3 and merged.looks == looks
 
 
+def test_further_fields_of_results_take_no_memory_and_large_ones_are_refused(real, tmp_path):
+    out = shutil.copytree(real, tmp_path / "study")
+    before, (path, *_) = read_study(out), sorted(out.glob("*/seed-*/result.json"))
+    result = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**result, "x": "kept"}))
+    assert read_study(out).document()["results"] == before.document()["results"]
+    assert "kept" not in json.dumps(file._of_folder(out)[0])
+    path.write_text(json.dumps({**result, "x": [[]] * 100_000}))
+    with pytest.raises(StudyError, match=r"result.json cannot be read \(it has 400,\d+ bytes; at most 262,144 are read"):
+        read_study(out)
+
+
 def test_a_folder_of_studies_lists_each_once(real, tmp_path):
     write_study(tmp_path / "a.zip", arms({"entropy/principal-random": 3.8}))
     pack([read_study(real)], tmp_path / "b.zip")
