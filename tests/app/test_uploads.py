@@ -31,6 +31,7 @@ from eiwflow.training.cost import look
 from eiwflow.ui.access import roles
 from eiwflow.ui.common import shelves
 from eiwflow.ui.common.shelves import Shelf
+from eiwflow.ui.jobs import presets
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own import pictures
 from eiwflow.ui.own.photos import PHOTOS
@@ -97,8 +98,18 @@ def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.Monkey
     assert len(most) == 8 and max(most) == 2
     most = at_once(lambda n: data_sets.images("faces16", shapes[n], 4), monkeypatch, data_sets, "_images")
     assert len(most) == 8 and max(most) == 2
+    config = FlowConfig(shape=(3, 16, 16), levels=2)
+    most = at_once(lambda n: presets._read(f"folder {n}", config), monkeypatch, presets, "_read_once")
+    assert len(most) == 8 and max(most) == 2
     for kept in (pictures._in_shape, pictures._of_folder, data_sets.images):
         kept.clear()
+
+
+def test_sizes_of_a_recipe_do_not_read_a_bundled_set_again() -> None:
+    presets.forget()
+    small, large = (presets._read("faces16", FlowConfig(shape=(3, side, side), levels=2)) for side in (8, 16))
+    assert small is large
+    presets.forget()
 
 
 def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,7 +300,7 @@ def test_further_fields_of_results_take_no_memory_and_large_ones_are_refused(rea
     assert read_study(out).document()["results"] == before.document()["results"]
     assert "kept" not in json.dumps(file._of_folder(out)[0])
     path.write_text(json.dumps({**result, "x": [[]] * 100_000}))
-    with pytest.raises(StudyError, match=r"result.json cannot be read \(it has 400,\d+ bytes; at most 262,144 are read"):
+    with pytest.raises(StudyError, match=r"result.json cannot be read \(it has 400,\d+ bytes; at most 262,144"):
         read_study(out)
 
 

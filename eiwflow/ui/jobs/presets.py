@@ -23,6 +23,7 @@ import streamlit as st
 from ... import data, files, project
 from ...training.presets import PRESETS, preset_settings
 from ..access import folders
+from ..sources.results import READING
 
 if TYPE_CHECKING:
     from ...data import ImageData
@@ -171,11 +172,13 @@ def seconds(chosen: Recipe, device: str) -> float | None:
 
 
 def _read(name: str, flow: FlowConfig) -> ImageData:
-    return _read_once(name, 2**flow.levels, flow.shape[1], _stamp(name))
+    size = None if name in data.DATASETS else flow.shape[1]  # only pictures of a folder are read in a size
+    with READING.one():
+        return _read_once(name, 2**flow.levels, size, _stamp(name))
 
 
 @lru_cache(maxsize=2)  # a set may have 2 GiB
-def _read_once(name: str, multiple: int, size: int, stamp: object) -> ImageData:
+def _read_once(name: str, multiple: int, size: int | None, stamp: object) -> ImageData:
     # Not Streamlit's cache, since the timer reads outside of any page.
     del stamp  # a changed file or folder has a new key
     return data.load(name, multiple=multiple, size=size, download=False)
