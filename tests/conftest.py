@@ -43,12 +43,12 @@ def pytest_addoption(parser, pluginmanager):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers ``-n auto`` starts: three more than there are cores, since tests often wait.
+    """Return how many workers ``-n auto`` starts: two more than there are cores, for tests wait a third of their time.
 
     Each takes up to 1.5 GB with its browser and its server.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores + 3)
+    return min(8, cores + 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
