@@ -291,14 +291,13 @@ def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from ..study.file import merge, pack, read_study
+    from ..study.file import pack, read_study
     from ..study.run import looked_at
 
     studies = [read_study(path) for path in (options.out, *options.also)]
     study = pack(studies, options.pack)
-    merged = merge(studies)
     for part in studies:
-        looked_at(part, merged)
+        looked_at(part, study)
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
     return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"

@@ -26,6 +26,8 @@ OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".r
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.
 MOST_TEST = 10_000
+#: Class folders that a note names at first.
+NAMED = 5
 #: Files of a run, whose pictures are samples.
 RUN = frozenset({"config.json", "metrics.jsonl"})
 #: Names of the parts, whatever their case; the first that is there is taken.
@@ -153,8 +155,8 @@ def _in_words(classes: Sequence[str]) -> str:
     """Return the numbers of the class folders, as a part of a note."""
     if not classes:
         return ""
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:5]))
-    more = "" if len(classes) <= 5 else f" … {len(classes) - 1} {classes[-1]}"
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:NAMED]))
+    more = "" if len(classes) <= NAMED else f" … {len(classes) - 1} {classes[-1]}"
     return f"; label is the number of the folder: {names}{more}"
 
 
