@@ -122,7 +122,8 @@ def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pyt
     data_sets.images.clear()
 
 
-def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, large: int = 1_000) -> None:
+def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    large = 1_000
     monkeypatch.setattr(checkpoints, "LARGE_BYTES", large)
     opened: list[Path] = []
     monkeypatch.setattr(checkpoints, "_opened", lambda path: opened.append(path) or path)
