@@ -21,7 +21,7 @@ from eiwflow.analysis.progress import Progress
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
-from eiwflow.ui.sources import cache, checkpoints, child, data_sets, results
+from eiwflow.ui.sources import cache, checkpoints, child, data_sets, places, results
 
 from .conftest import small_flow
 
@@ -211,13 +211,13 @@ def test_a_result_that_needs_others_is_made_while_all_places_are_wanted() -> Non
 
 
 def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    places, turns, free = results.Places(1), [], threading.Event()
+    line, turns, free = places.Places(1), [], threading.Event()
     names = threading.local()
-    monkeypatch.setattr(results, "visitor", lambda: names.who)
+    monkeypatch.setattr(places, "visitor", lambda: names.who)
 
     def work(who: tuple[str, str]) -> None:
         names.who = who
-        with places.one():
+        with line.one():
             free.wait(60)
             turns.append(who[0])
 
@@ -226,7 +226,7 @@ def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pyt
         threads.append(threading.Thread(target=work, args=(who,), daemon=True))
         threads[-1].start()
         end = time.monotonic() + 60
-        while places._free or len(places._waiting) < len(threads) - 1:
+        while line._free or len(line._waiting) < len(threads) - 1:
             assert time.monotonic() < end
             time.sleep(0.001)
     free.set()
@@ -241,7 +241,7 @@ def test_moves_of_a_large_flow_that_were_left_are_not_made_before_another_visito
     """Twenty moves of one tab made another visitor wait for 249 s, long after the tab showed another page."""
     held, made, names, free = results.Results(), [], threading.local(), threading.Event()
     left: set[int] = set()
-    monkeypatch.setattr(results, "visitor", lambda: names.who)
+    monkeypatch.setattr(places, "visitor", lambda: names.who)
 
     def end_if_moved_on() -> None:
         if getattr(names, "move", None) in left:
@@ -280,12 +280,12 @@ def test_moves_of_a_large_flow_that_were_left_are_not_made_before_another_visito
 
 def test_a_session_works_at_one_average_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Moves of one tab took all places, also of scripts whose visitor had moved on."""
-    places, names, most, now = results.Places(4), threading.local(), [], []
-    monkeypatch.setattr(results, "visitor", lambda: names.who)
+    line, names, most, now = places.Places(4), threading.local(), [], []
+    monkeypatch.setattr(places, "visitor", lambda: names.who)
 
     def work(who: tuple[str, str]) -> None:
         names.who = who
-        with places.one():
+        with line.one():
             now.append(who)
             most.append(now.count(who))
             time.sleep(0.02)
@@ -301,21 +301,21 @@ def test_a_session_works_at_one_average_at_a_time(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_script_whose_visitor_has_moved_on_waits_for_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    places = results.Places(1)
-    with places.one():
-        moved_on = threading.Thread(target=_wait_in_vain, args=(places, monkeypatch))
+    line = places.Places(1)
+    with line.one():
+        moved_on = threading.Thread(target=_wait_in_vain, args=(line, monkeypatch))
         moved_on.start()
         moved_on.join(60)
-        assert not moved_on.is_alive() and not places._waiting
+        assert not moved_on.is_alive() and not line._waiting
     monkeypatch.undo()
-    with places.one():
+    with line.one():
         pass
 
 
-def _wait_in_vain(places: results.Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def _wait_in_vain(line: places.Places, monkeypatch: pytest.MonkeyPatch) -> None:
     def move_on() -> None:
         raise child.LeftError
 
     monkeypatch.setattr(child, "end_if_moved_on", move_on)
-    with pytest.raises(child.LeftError), places.one():
+    with pytest.raises(child.LeftError), line.one():
         pass

@@ -23,7 +23,7 @@ import streamlit as st
 from ... import data, files, project
 from ...training.presets import PRESETS, preset_settings
 from ..access import folders
-from ..sources.results import READING
+from ..sources.places import READING
 
 if TYPE_CHECKING:
     from ...data import ImageData

@@ -15,7 +15,7 @@ from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import missing
-from ..sources.results import READING
+from ..sources.places import READING
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Limits, Upload, named
 

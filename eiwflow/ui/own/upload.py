@@ -15,7 +15,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile
 from ...data import DataError
 from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
-from ..sources.results import READING
+from ..sources.places import READING
 
 Kept = TypeVar("Kept")
 #: Of a key: two files of one key of twelve letters were made in a minute, and one visitor saw the other's.

@@ -13,7 +13,8 @@ from ... import files
 from .. import access
 from . import checkpoints, child
 from .measured import Measured
-from .results import DRAWING, results
+from .places import DRAWING
+from .results import results
 
 if TYPE_CHECKING:
     import numpy as np

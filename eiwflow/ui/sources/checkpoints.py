@@ -15,7 +15,7 @@ from ... import project
 from ...analysis import SURVEY_IMAGES
 from ...files import printable, read_bytes, stamp, stamp_or_zeros
 from ..common.untrusted import distinct
-from .results import READING
+from .places import READING
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint

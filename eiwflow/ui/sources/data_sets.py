@@ -14,7 +14,7 @@ from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
 from . import checkpoints
-from .results import READING
+from .places import READING
 
 if TYPE_CHECKING:
     from torch import Tensor
