@@ -312,6 +312,44 @@ def test_a_script_whose_visitor_has_moved_on_waits_for_no_place(monkeypatch: pyt
         pass
 
 
+@pytest.mark.parametrize(("needed", "beside"), [(300, True), (301, False)], ids=["there is room", "a byte too much"])
+def test_work_of_all_kinds_begins_beside_other_work_only_within_the_memory(
+    monkeypatch: pytest.MonkeyPatch, needed: int, beside: bool
+) -> None:
+    """A thread that works already goes on in another kind's place, since it would wait for itself."""
+    monkeypatch.setattr(places, "resident", lambda: 500)
+    monkeypatch.setattr(places, "bound", lambda: 1000)
+    kinds = [places.Places(2, 200), places.Places(2, 1)]
+    began, inside = threading.Event(), []
+
+    def work() -> None:
+        with kinds[1].one(needed):
+            began.set()
+
+    other = threading.Thread(target=work, daemon=True)
+    with kinds[0].one():
+        with kinds[1].one(2000):
+            inside.append("and goes on")
+        other.start()
+        assert began.wait(60 if beside else 0.5) is beside
+    other.join(60)
+    assert began.is_set() and inside
+    with kinds[0].one(2000):  # alone it may always begin
+        inside.append("alone")
+    assert not places.MEMORY._needed
+
+
+def test_memory_is_that_of_this_process_and_the_bound_a_share_of_what_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, held = places.resident(), bytearray(b"1") * (64 * 2**20)
+    assert 60 * 2**20 < places.resident() - before < 80 * 2**20 and held
+    monkeypatch.setattr(places, "resident", lambda: 2**30)
+    for free, bound in ((2**30, int(0.6 * 2**31)), (2**40, 3 * 2**30)):
+        monkeypatch.setattr(places, "free_memory", lambda free=free: free)
+        assert places.bound() == bound
+
+
 def _wait_in_vain(line: places.Places, monkeypatch: pytest.MonkeyPatch) -> None:
     def move_on() -> None:
         raise child.LeftError

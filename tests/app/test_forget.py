@@ -1,4 +1,4 @@
-"""When nobody is here, the server forgets what it can make again."""
+"""When nobody is here, or memory is short, the server forgets what it can make again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eiwflow.training.run_directory import all_runs, runs_root
 from eiwflow.ui.jobs import evidence, presets, runs
 from eiwflow.ui.server import lifespan
 from eiwflow.ui.shell import parts
-from eiwflow.ui.sources import cache, checkpoints, data_sets
+from eiwflow.ui.sources import cache, checkpoints, data_sets, places
 from eiwflow.ui.sources.visit import Page
 
 from ..analysis.test_shuffle import level_record, record_of
@@ -135,3 +135,22 @@ def test_it_forgets_once_when_nobody_has_been_here_for_a_while(
     with pytest.raises(Over):
         lifespan._give_back_now_and_then(sleep)
     assert forgotten == expected
+
+
+def test_it_forgets_where_memory_is_short_but_not_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, forgotten = 0.0, []
+
+    def sleep(s: float) -> None:
+        nonlocal seconds
+        seconds += s
+        if seconds > 60:
+            raise Over
+
+    monkeypatch.setattr(memory, "give_back_freed_memory", lambda: None)
+    monkeypatch.setattr(lifespan, "nobody_is_here", lambda: False)
+    monkeypatch.setattr(lifespan, "forget", lambda: forgotten.append(seconds))
+    monkeypatch.setattr(places, "bound", lambda: 1000)
+    monkeypatch.setattr(places, "resident", lambda: 800 if seconds < 10 or seconds > 34 else 801)
+    with pytest.raises(Over):
+        lifespan._give_back_now_and_then(sleep)
+    assert forgotten == [10, 30]

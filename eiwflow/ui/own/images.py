@@ -103,6 +103,6 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
         return images_to_score(fitted, flow), fitted.note, of, fitted.sources
 
     key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
-    test, note, of, sources = results().at_once("own", key, fit, average=True)
+    test, note, of, sources = results().at_once("own", key, fit, average=True, needed=4 * MAX_UNPACKED)
     note = f"{note} ({own.key}, {of})"
     return data_sets.Images(own.name, test, test, note, remade=False, sources=sources, of=of)

@@ -24,11 +24,13 @@ from ..classroom import join
 from ..common import shelves
 from ..common.engine import import_what_is_slow
 from ..own import checkpoints as own_checkpoints
+from ..sources import places
 from . import connections
 
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
-#: page, or a telephone that slept for a moment, finds them.
-GIVE_BACK_S, FORGET_S = 2.0, 120.0
+#: page, or a telephone that slept for a moment, finds them. Where memory is short they are forgotten at once, but not
+#: again within so many seconds.
+GIVE_BACK_S, FORGET_S, SHORT_S = 2.0, 120.0, 20.0
 #: Seconds that unfinished answers get when the server has to end; then their connections are cut.
 GRACE_S = 3
 #: Bytes of a message to a browser, such as the film of a long training.
@@ -146,16 +148,18 @@ def _import_then_give_back() -> None:
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return freed memory to the system regularly; without visitors, forget flows and results."""
+    """Return freed memory to the system regularly; without visitors, or if it is short, forget flows and results."""
     from ...training.memory import give_back_freed_memory
 
-    alone_s = 0.0
+    alone_s, since_s = 0.0, SHORT_S
     while True:
         give_back_freed_memory()
         sleep(GIVE_BACK_S)
         alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
-        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
+        since_s += GIVE_BACK_S
+        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S or (since_s >= SHORT_S and places.is_short()):  # once
             forget()
+            since_s = 0.0
 
 
 def nobody_is_here() -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ... import files
+from ...analysis import SURVEY_IMAGES
 from .. import access
 from . import checkpoints, child
 from .measured import Measured
@@ -186,21 +187,24 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     Averages of a large flow have seed 0.
     """
     from ...analysis.subjects import MEASURES
+    from ...flow.score import activation_bytes
 
     measure = MEASURES[name]
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
 
-    def needed() -> dict[str, Any]:
+    def first() -> dict[str, Any]:
         return {need: kept(look, images, need, shared) for need in measure.needs}
 
-    if not checkpoints.is_large(look.checkpoint.info.config):
+    config = look.checkpoint.info.config
+    if not checkpoints.is_large(config):
         kind, key = "test_trace" if name == "test_trace" else "flow", _key(look, images, name, choices)
-        return results().at_once(kind, key, lambda: measure.of(look, **choices), measure.average, needed)
-    needed_results = needed()
+        needed = activation_bytes(config) * (SURVEY_IMAGES if measure.average else 1)
+        return results().at_once(kind, key, lambda: measure.of(look, **choices), measure.average, first, needed)
+    needed_results = first()
     look = replace(look, seed=0 if measure.average else look.seed, known=needed_results, keep=None)
     # With other visitors, long work is done in a child that ends with the tab. Starting a child takes longer than a
     # move of most large flows.
-    long = measure.average or checkpoints.is_slow(look.checkpoint.info.config)
+    long = measure.average or checkpoints.is_slow(config)
     session, in_child = child.session(), long and bool(access.settings().mode)
 
     def make(progress: Progress) -> Any:  # noqa: ANN401 (as the measure)

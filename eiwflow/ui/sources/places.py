@@ -1,24 +1,84 @@
 """Places for work: few scripts work at a time, and the others wait.
 
 Streamlit starts a thread for every move and lets the thread before it work on. Without places, one visitor's moves
-would take all memory and time of the server.
+would take all memory and time of the server. Where memory is short, one piece of work goes on at a time.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Condition, local
+from contextlib import contextmanager, suppress
+from mmap import PAGESIZE
+from pathlib import Path
+from threading import Condition, Lock, local
 
 import streamlit as st
 
+from ...data.images import free_memory
 from . import child
 
 #: Seconds between two looks whether the visitor who waits has moved on.
 MOVED_ON_S = 0.2
 #: Visitors whose last turn is remembered.
 MOST_TURNS = 1000
+#: Bytes of this process within which work begins beside other work, and the share of the machine's memory that they
+#: are at most.
+MOST_BYTES, SHARE = 3 * 2**30, 0.6
+#: Share of these bytes beyond which the server forgets what it can make again.
+FORGET_SHARE = 0.8
+#: Bytes that a piece of work takes where nothing more is known, and a picture while it is read.
+WORK_BYTES, PICTURE_BYTES = 64 * 2**20, 260 * 2**20
+
+
+class Memory:
+    """The memory of this process, and how much of it the work under way may still take."""
+
+    def __init__(self) -> None:
+        self._needed: list[int] = []
+        self._lock, self._held = Lock(), local()
+
+    def begin(self, needed: int) -> bool:
+        """Return whether work of this thread may begin, and note it then; alone, it always may.
+
+        Args:
+            needed: bytes that it takes, by an estimate.
+
+        """
+        depth = getattr(self._held, "depth", 0)
+        with self._lock:
+            if depth or not self._needed or resident() + sum(self._needed) + needed <= bound():
+                self._needed.append(needed)
+                self._held.depth = depth + 1
+                return True
+        return False
+
+    def end(self, needed: int) -> None:
+        """Note that work of this thread has ended."""
+        with self._lock:
+            self._needed.remove(needed)
+        self._held.depth -= 1
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has; 0 where the system does not say."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGESIZE
+    return 0
+
+
+def bound() -> int:
+    """Return the bytes of this process within which work begins beside other work."""
+    return min(MOST_BYTES, int(SHARE * (resident() + free_memory())))
+
+
+def is_short() -> bool:
+    """Return whether the process is to forget what it can make again."""
+    return resident() > FORGET_SHARE * bound()
+
+
+#: The memory of this server.
+MEMORY = Memory()
 
 
 class Places:
@@ -29,10 +89,12 @@ class Places:
 
     Args:
         count: of the places.
+        needed: bytes that work takes at least, by an estimate.
 
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, needed: int = WORK_BYTES) -> None:
+        self._needed = needed
         self._free, self._changed, self._held = count, Condition(), local()
         self._waiting: list[tuple[str, str]] = []
         self._working: list[str] = []  # sessions
@@ -40,17 +102,24 @@ class Places:
         self._turn = 0
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold a place for the work of this thread."""
+    def one(self, needed: int = 0) -> Iterator[None]:
+        """Hold a place, and memory, for the work of this thread.
+
+        Args:
+            needed: bytes that the work takes, by an estimate, where they may be more than those of all such work.
+
+        """
         if getattr(self._held, "one", False):
             yield
             return
-        self.take(who := visitor())
+        needed = max(needed, self._needed)
+        self.take(who := visitor(), needed)
         self._held.one = True
         try:
             yield
         finally:
             self._held.one = False
+            MEMORY.end(needed)
             self.free(who)
 
     def free(self, who: tuple[str, str]) -> None:
@@ -60,15 +129,22 @@ class Places:
             self._working.remove(who[1])
             self._changed.notify_all()
 
-    def take(self, who: tuple[str, str]) -> None:
-        """Wait for a place of a visitor's own, which any thread may give back."""
+    def take(self, who: tuple[str, str], needed: int | None = None) -> None:
+        """Wait for a place of a visitor's own, which any thread may give back.
+
+        Args:
+            who: the visitor.
+            needed: bytes of the work, where it is to take memory of this process.
+
+        """
         with self._changed:
             self._waiting.append(who)
         try:
             while True:
                 with self._changed:
                     may = [each for each in self._waiting if not each[1] or each[1] not in self._working]
-                    if self._free and may and min(may, key=self._last_turn) == who:
+                    is_next = self._free and may and min(may, key=self._last_turn) == who
+                    if is_next and (needed is None or MEMORY.begin(needed)):
                         self._free -= 1
                         self._working.append(who[1])
                         self._note_turn(who)
@@ -92,9 +168,9 @@ class Places:
             self._turns.popitem(last=False)
 
 
-#: For images that are read or made to fit a flow, and for flows that are opened: a picture takes up to 260 MiB
-#: meanwhile, and forty at once took 10 GiB in 7 s. And for samples, which a large flow draws for seconds.
-READING, DRAWING = Places(2), Places(2)
+#: For images that are read or made to fit a flow, and for flows that are opened: forty pictures at once took 10 GiB
+#: in 7 s. And for samples, which a large flow draws for seconds.
+READING, DRAWING = Places(2, PICTURE_BYTES), Places(2)
 
 
 def visitor() -> tuple[str, str]:

@@ -55,6 +55,7 @@ class Results:
         make: Callable[[], Any],
         average: bool = False,
         first: Callable[[], object] = lambda: None,
+        needed: int = 0,
     ) -> Any:  # noqa: ANN401
         """Return the result of a key; make a missing one in this thread.
 
@@ -64,13 +65,14 @@ class Results:
             make: makes it.
             average: whether it is over many images.
             first: makes the results that ``make`` needs: a script that waits for their place holds no other one.
+            needed: bytes that ``make`` takes, by an estimate; 0 for little.
 
         """
         while True:
             if (job := self._known(kind, key)) is None:
                 first()
                 # A result under way has a place, so that nobody with a place waits for somebody without.
-                with self._places[average].one():
+                with self._places[average].one(needed):
                     job, new = self._job(kind, key)
                     if new:
                         self._finish(kind, key, job, lambda: _under("Measuring …", make), keep_error=False)

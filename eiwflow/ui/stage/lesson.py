@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
 
@@ -27,6 +27,9 @@ from ..shell import frame
 from ..sources import checkpoints, missing
 from ..sources.results import results
 from . import first_scene
+
+if TYPE_CHECKING:
+    from ...checkpoint import Checkpoint
 
 TITLE = "The lesson: multi-scale flows"
 #: The link to the questions, on the last scene of the bundled lesson.
@@ -242,8 +245,9 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         key = file.key, *stamp(file.path), whole
+        checkpoint = checkpoints.open_checkpoint(file)  # before the lesson has a place: opening waits for another
         with st.spinner("Preparing the lesson of this flow …"):
-            content = results().at_once("lesson", key, lambda: _built(file, whole), average=True)
+            content = results().at_once("lesson", key, lambda: _built(checkpoint, file.path, whole), average=True)
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
@@ -260,10 +264,10 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     st.stop()
 
 
-def _built(file: checkpoints.CheckpointFile, whole: bool) -> bytes:
+def _built(checkpoint: Checkpoint, path: Path, whole: bool) -> bytes:
     from ...lesson.build import build_for
 
-    return build_for(checkpoints.open_checkpoint(file), file.path, whole).to_bytes()
+    return build_for(checkpoint, path, whole).to_bytes()
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
