@@ -227,7 +227,7 @@ class WorkFolder:
         if status.get("state") not in AT_REST:
             locked = self.is_held()
             status = self.status()  # read again: it may have ended before the lock was checked
-            if not locked and status.get("state") not in AT_REST:
+            if not locked and status.get("state") not in AT_REST and not self._is_about_to_begin(status):
                 status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
             elif status.get("state") not in ("starting", "running", *AT_REST):
                 status |= {"state": "running"}
@@ -240,6 +240,11 @@ class WorkFolder:
             self._silence() if str(status["state"]) in ("starting", "running") else 0.0,
             float(_number(status.get("memory_mib"))),
         )
+
+    def _is_about_to_begin(self, status: Mapping[str, Any]) -> bool:
+        """Return whether a process is just being started here: it takes the lock when its starter lets go."""
+        fresh = status.get("state") == "starting" and self._silence() < process.SILENT_S
+        return fresh and lock.held(lock.of_starting(self.root))
 
     def _silence(self) -> float:
         """Return the seconds since the run's process last touched its status."""

@@ -344,6 +344,18 @@ def test_state_is_the_lock_first_and_then_the_status(tmp_path, written):
         assert run.state().name == expected
 
 
+@pytest.mark.parametrize(("written", "old_s"), [("starting", 0), ("starting", process.SILENT_S + 1), ("running", 0)])
+def test_a_run_whose_process_is_about_to_take_its_lock_has_not_crashed(tmp_path, written, old_s):
+    """Its starter lets go of the run before the process has it: a page that looked then said that it had crashed."""
+    run = tiny_run(tmp_path)
+    run.set_status(written, 1)
+    os.utime(run.path / "status.json", (time.time() - old_s,) * 2)
+    begins = written == "starting" and not old_s
+    with worker.one_at_a_time(tmp_path, "cpu"):
+        assert run.state().name == ("starting" if begins else "crashed")
+    assert run.state().name == "crashed"
+
+
 def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     before = run.status()
