@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -31,7 +31,8 @@ NAMED = 5
 #: Files of a run, whose pictures are samples.
 RUN = frozenset({"config.json", "metrics.jsonl"})
 #: Names of the parts, whatever their case; the first that is there is taken.
-TRAIN_NAMES, TEST_NAMES = ("train", "training"), ("test", "testing", "val", "valid", "validation")
+TRAIN_NAMES = ("train", "training")
+TEST_NAMES = ("test", "testing", "val", "valid", "validation", "dev", "eval")
 
 
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
@@ -52,7 +53,8 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         strict: refuse a folder with a picture that cannot be read.
 
     Raises:
-        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them.
+        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; or a folder below
+            has parts of its own.
 
     """
     what = f"folder {folder.name!r}"
@@ -132,10 +134,24 @@ def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     """
     tops = [name.partition("/")[0] if "/" in name else "" for name in names]
     if (parts := own_parts(set(tops))) is None:
+        _check_no_parts_below(names)
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
     return [name for name, _ in inside], own, beside_parts(len(names) - len(inside), parts)
+
+
+def _check_no_parts_below(names: Iterable[str]) -> None:
+    """Refuse pictures of a folder below that has parts: pooled, its test pictures would be trained on."""
+    lowest = {name.rpartition("/")[0] for name in names}
+    folders = {folder for path in lowest for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
+    inside: dict[PurePosixPath, list[str]] = {}
+    for folder in sorted(folders):
+        inside.setdefault(folder.parent, []).append(folder.name)
+    for above, below in inside.items():
+        if parts := own_parts(below):
+            both = " and ".join(repr(str(above / part)) for part in parts)
+            raise DataError(f"{both} are parts of a set of their own: give the folder {str(above)!r}, or rename them")
 
 
 def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...], str]:

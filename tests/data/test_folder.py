@@ -131,7 +131,7 @@ def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_p
     ("train", "test", "beside"),
     [
         ("train", "test", "val"), ("train", "val", ""), ("Train", "Test", ""), ("training", "validation", ""),
-        ("train", "test", "."), ("train", "test", "more"), ("train", "testing", "train2"),
+        ("train", "dev", ""), ("train", "test", "."), ("train", "test", "more"), ("train", "testing", "train2"),
     ],
 )  # fmt: skip
 def test_pictures_of_one_part_never_come_into_the_other(
@@ -151,6 +151,19 @@ def test_pictures_of_one_part_never_come_into_the_other(
     count = 9 * (1 + (labelled and beside != "."))
     assert ("left out" in data.note) == bool(beside)
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
+
+
+@pytest.mark.parametrize("above", ["photos", "photos/small"])
+def test_parts_of_a_folder_below_are_never_pooled(tmp_path: Path, above: str) -> None:
+    for number, part in enumerate(("train", "test")):
+        (tmp_path / above / part).mkdir(parents=True)
+        fill(tmp_path / above / part, 9, start=100 * number)
+    with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test' are parts .* the folder '{above}', or"):
+        load(tmp_path, size=8)
+    assert len(load(tmp_path / above, size=8).train) == len(load(tmp_path / above, size=8).test)
+    (tmp_path / above / "test").rename(tmp_path / above / "best")
+    pooled = load(tmp_path, size=8)
+    assert len(pooled.train) + len(pooled.test) == 18
 
 
 @pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
