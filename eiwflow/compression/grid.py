@@ -240,8 +240,11 @@ def _product(matrix: Cells, x: Cells) -> Cells:
 
 
 def _floats(x: Cells) -> Tensor:
-    """Return cells as the floats that a network sees."""
-    return torch.from_numpy((x / UNIT).astype(np.float32)).contiguous(memory_format=torch.channels_last)
+    """Return cells as the floats that a network sees, in a layout that depends on their shape alone.
+
+    Other strides lead to other kernels of torch, whose last bits differ.
+    """
+    return torch.from_numpy((x / UNIT).astype(np.float32, order="C")).contiguous(memory_format=torch.channels_last)
 
 
 def _cells(x: Tensor) -> Cells:

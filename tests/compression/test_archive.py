@@ -25,7 +25,7 @@ from eiwflow.compression.archive import (
     read_picture,
     write_pictures,
 )
-from eiwflow.compression.grid import LIMIT, Archive, GridFlow, fraction, scaled, unscaled
+from eiwflow.compression.grid import LIMIT, Archive, GridFlow, _floats, fraction, scaled, unscaled
 from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.project import ASSETS
@@ -85,6 +85,15 @@ def test_a_flow_that_splits_nothing_gives_the_same_pixels_back():
     again = decompress(flow, "flow", content)
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(given, again, strict=True))
     assert summary.bytes == len(content)
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_a_network_sees_cells_of_any_strides_in_the_layout_of_their_shape(channels_first):
+    """Of one pixel, torch kept the strides of the array, and the last bits of a network's outputs came from them."""
+    cells = np.arange(48 * 4, dtype=np.int64).reshape(4, 48, 1, 1)
+    other = cells if channels_first else np.ascontiguousarray(cells.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    one, again = _floats(cells), _floats(np.asfortranarray(other))
+    assert one.stride() == again.stride() and torch.equal(one, again)
 
 
 def test_a_flow_of_grey_images_takes_grey_pictures_alone():
