@@ -107,13 +107,17 @@ def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageD
         return images
     if named is None:
         # Of classes whose names are numbers, other numbers are other classes, not their places.
-        numbered = all(name.isdecimal() for name in classes)
+        numbered = all(map(_is_number, classes))
         unknown = not numbered and set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
         return replace(images, class_names={**images.class_names, factor: tuple(classes)}) if unknown else images
     numbers_alone = tuple(classes) == tuple(map(str, range(len(named))))
-    if numbers_alone and set(named).isdisjoint(classes) and not all(name.isdecimal() for name in named):
+    if numbers_alone and set(named).isdisjoint(classes) and not all(map(_is_number, named)):
         return replace(images, class_names={key: names for key, names in images.class_names.items() if key != factor})
     return images
+
+
+def _is_number(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
 
 
 def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:

@@ -54,6 +54,8 @@ def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_tw
 def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places():
     with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes 3, 4"):
         labels_of(images_with(label=([0, 1, 1] * 3, [1, 0, 1])), "label", ("3", "4"))
+    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes -1, 1"):
+        labels_of(images_with(label=([0, 0, 0] * 3, [0, 0, 0])), "label", ("-1", "1"))
 
 
 def test_class_folders_called_by_other_numbers_are_other_classes_too():
