@@ -216,7 +216,7 @@ def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
 
 
 def _check_end(shard: tarfile.TarFile, path: Path) -> None:
-    """Refuse a shard whose last file is not followed by zeros: tarfile stops in silence at other bytes, and at none."""
+    """Refuse a shard whose last file is not followed by zeros alone: tarfile stops in silence at what follows."""
     assert shard.fileobj is not None  # the shard is open
     shard.fileobj.seek(shard.offset)
     end = shard.fileobj.read(BLOCK)
@@ -224,6 +224,8 @@ def _check_end(shard: tarfile.TarFile, path: Path) -> None:
         raise DataError(f"{path.name!r} lacks the end of a .tar file: it was cut short")
     if any(end):
         raise DataError(f"{path.name!r} is damaged at byte {shard.offset:,}, where no header of a file stands")
+    if any(shard.fileobj.read(2**20)):
+        raise DataError(f"{path.name!r} goes on after its end, as .tar files that were joined do; give them one by one")
 
 
 def _advice(path: Path) -> str:

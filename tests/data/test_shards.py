@@ -163,6 +163,10 @@ def cut_between_files(path: Path) -> None:
         os.truncate(path, shard.getmembers()[30].offset)
 
 
+def join(path: Path) -> None:
+    path.write_bytes(2 * path.read_bytes())
+
+
 def header(name: str, size: bytes, kind: bytes) -> bytes:
     """Return a header with any 12 bytes as its size."""
     block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
@@ -199,6 +203,7 @@ def swap(name: str, content: bytes):
 BROKEN = {
     "cut short": (cut, r"'a\.tar' (cannot be read as a \.tar file: unexpected end of data|is damaged at byte)"),
     "cut between two files": (cut_between_files, r"'a\.tar' lacks the end of a \.tar file: it was cut short"),
+    "joined to another": (join, r"'a\.tar' goes on after its end, as \.tar files that were joined do"),
     "a damaged header": (overwrite_a_header, r"'a\.tar' is damaged at byte 2,048, where no header of a file stands"),
     "no tar": (lambda path: path.write_bytes(noise(4000).tobytes()), r"'a\.tar' cannot be read as a \.tar file: "),
     "empty": (lambda path: path.write_bytes(b""), r"'a\.tar' cannot be read as a \.tar file: empty file"),
