@@ -156,7 +156,7 @@ def test_averages_of_a_large_flow_are_made_once_whatever_the_seed(monkeypatch: p
 def test_samples_on_a_page_are_drawn_at_the_temperature_that_the_file_states(temperature: float) -> None:
     flow = small_flow()
     checkpoint = Checkpoint("own", flow, CheckpointInfo(flow.config, temperature=temperature), sha256=f"{temperature}")
-    cache.samples.clear()
+    cache.clear()
     found = cache.samples(checkpoint, 3)
     # The noise of temperature 1, scaled by hand, is what the flow turns into pictures.
     noise = flow.sample_latents(len(found), 1.0, torch.Generator().manual_seed(3)).levels
@@ -164,7 +164,7 @@ def test_samples_on_a_page_are_drawn_at_the_temperature_that_the_file_states(tem
         x = flow.decode(Latents([temperature * level for level in noise]))
     levels = ((x + 0.5) * 256).floor().clamp(0, 255).permute(0, 2, 3, 1)
     assert np.abs(found.astype(int) - levels.numpy()).max() <= 1
-    cache.samples.clear()
+    cache.clear()
 
 
 def test_the_least_recently_used_result_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,13 +312,18 @@ def test_a_script_whose_visitor_has_moved_on_waits_for_no_place(monkeypatch: pyt
         pass
 
 
-@pytest.mark.parametrize(("needed", "beside"), [(300, True), (301, False)], ids=["there is room", "a byte too much"])
+@pytest.mark.parametrize(
+    ("needed", "small", "beside"),
+    [(300, 1, True), (301, 1, False), (500, 500, True), (501, 501, False)],
+    ids=["there is room", "a byte too much", "small work does not wait for what large may take", "it waits for itself"],
+)
 def test_work_of_all_kinds_begins_beside_other_work_only_within_the_memory(
-    monkeypatch: pytest.MonkeyPatch, needed: int, beside: bool
+    monkeypatch: pytest.MonkeyPatch, needed: int, small: int, beside: bool
 ) -> None:
     """A thread that works already goes on in another kind's place, since it would wait for itself."""
     monkeypatch.setattr(places, "resident", lambda: 500)
     monkeypatch.setattr(places, "bound", lambda: 1000)
+    monkeypatch.setattr(places, "WORK_BYTES", small)
     kinds = [places.Places(2, 200), places.Places(2, 1)]
     began, inside = threading.Event(), []
 

@@ -37,7 +37,7 @@ from eiwflow.ui.own import pictures
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
-from eiwflow.ui.sources import checkpoints, data_sets
+from eiwflow.ui.sources import cache, checkpoints, data_sets, places
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
 
@@ -101,8 +101,43 @@ def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.Monkey
     config = FlowConfig(shape=(3, 16, 16), levels=2)
     most = at_once(lambda n: presets._read(f"folder {n}", config), monkeypatch, presets, "_read_once")
     assert len(most) == 8 and max(most) == 2
-    for kept in (pictures._in_shape, pictures._of_folder, data_sets.images):
-        kept.clear()
+    cache.clear()
+
+
+def test_images_that_another_waits_to_read_are_read_by_whoever_has_a_place_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A script that waited for its turn kept all others from these images: uploads in turn held them up for 2 min."""
+    names, read, busy = threading.local(), [], threading.Event()
+    line = places.Places(1)
+    for module in (data_sets, places):
+        monkeypatch.setattr(module, "READING", line)
+    monkeypatch.setattr(places, "visitor", lambda: names.who)
+    monkeypatch.setattr(data_sets, "_images", lambda *key: read.append(names.who) or SimpleNamespace(key=key))
+
+    def upload() -> None:
+        names.who = "another address", "uploads"
+        with line.one():
+            busy.wait(60)
+
+    def ask(who: tuple[str, str]) -> None:
+        names.who = who
+        data_sets.images("faces16", (3, 8, 8), 4)
+
+    visitors = [("another address", "blocks"), ("an address", "looks")]
+    threads = [threading.Thread(target=upload), *(threading.Thread(target=ask, args=(who,)) for who in visitors)]
+    cache.clear()
+    for number, thread in enumerate(threads):
+        thread.start()
+        end = time.monotonic() + 60
+        while line._free or len(line._waiting) < number:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+    busy.set()
+    for thread in threads:
+        thread.join(60)
+    assert read == [("an address", "looks")]
+    cache.clear()
 
 
 def test_sizes_of_a_recipe_do_not_read_a_bundled_set_again() -> None:
@@ -119,7 +154,7 @@ def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pyt
     assert f"Of the {len(whole.test):,} test images the first 100 are here." in fitted.note
     few = data_sets.images("faces16", (3, 64, 64), 4)
     assert len(few.test) == data_sets.FEWEST_IMAGES
-    data_sets.images.clear()
+    cache.clear()
 
 
 def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,7 +162,7 @@ def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setattr(checkpoints, "LARGE_BYTES", large)
     opened: list[Path] = []
     monkeypatch.setattr(checkpoints, "_opened", lambda path: opened.append(path) or path)
-    checkpoints.forget()
+    cache.clear()
     for size in (large, large + 1):
         paths = [tmp_path / f"{size}-{number}" for number in range(4)]
         for path in paths:
@@ -137,7 +172,7 @@ def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_p
             checkpoints._whole(checkpoints.CheckpointFile("key", "name", path, "argument"))
         again = [] if size == large else [paths[1], paths[0]]
         assert opened == [*paths, *again]
-    checkpoints.forget()
+    cache.clear()
 
 
 @pytest.mark.parametrize("is_large", [False, True])
@@ -152,7 +187,7 @@ def test_flows_given_a_class_keep_no_large_flow_alive(
     assert (first is again) is not is_large and first.sha256 == again.sha256 != other.sha256
     gone, whole = weakref.ref(first), weakref.ref(checkpoints._whole(file).flow)
     del first, again, other
-    checkpoints._open.clear(), checkpoints._open_large.clear()
+    cache.clear()
     gc.collect()
     assert (gone() is None) is is_large and whole() is None
     checkpoints.forget()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ from ..common import state
 from ..common.untrusted import plain
 from ..sources import missing
 from ..sources.places import READING
+from ..sources.results import Key, results
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Limits, Upload, named
 
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
     from torch import Tensor
 
-#: Pictures of one upload, their bytes together, and their pixels: small files may hold very many.
-MOST_PICTURES, MOST_BYTES, MOST_PIXELS = 256, 64 * 2**20, 512_000_000
-#: Seconds that the pictures of a folder are kept.
+    from ...analysis.likelihood import Group
+
+#: Pictures of one upload, their bytes together, and their pixels: small files may hold very many, and the pictures of
+#: other visitors wait meanwhile. A telephone's photo has 12 million.
+MOST_PICTURES, MOST_BYTES, MOST_PIXELS = 256, 64 * 2**20, 160_000_000
+#: Seconds that the pictures of a folder are kept at most.
 FOLDER_S = 60
 
 
@@ -117,23 +123,24 @@ def _named_in_url(asked: str, shape: tuple[int, int, int]) -> OwnPictures:
     return OwnPictures("your folder", *_of_folder(asked, shape), shlex.quote(asked))
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading your pictures …")
-def _in_shape(key: str, shape: tuple[int, int, int], _files: Pictures) -> tuple[Tensor, str]:
+def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[Tensor, str]:
     from ...analysis import likelihood
 
-    del key
-    with READING.one():
-        group = likelihood.pictures("", [named(*file) for file in _files], shape)
-        return data.to_tensor(group.images), group.made
+    return _read((key, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
 
 
-@st.cache_resource(max_entries=8, ttl=FOLDER_S, show_spinner="Reading your pictures …")
 def _of_folder(path: str, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
     from ...analysis import likelihood
 
-    with READING.one():
-        group = likelihood.also(path, shape)
+    return _read((path, shape, time.monotonic() // FOLDER_S), lambda: likelihood.also(path, shape))
+
+
+def _read(key: Key, read: Callable[[], Group]) -> tuple[Tensor, str]:
+    def make() -> tuple[Tensor, str]:
+        group = read()
         return data.to_tensor(group.images), group.made
+
+    return results().at_once("pictures", key, make, among=READING, sentence="Reading your pictures …")
 
 
 def _take_folder() -> None:

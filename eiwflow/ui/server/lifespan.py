@@ -174,8 +174,8 @@ def forget() -> None:
     """Forget flows, images, measures and figures, which can be made again. Uploads expire separately."""
     from ..jobs import presets
     from ..shell import parts
-    from ..sources import cache, checkpoints, data_sets
+    from ..sources import cache, checkpoints
 
-    for module in (cache, checkpoints, data_sets, parts, presets):
+    for module in (cache, checkpoints, parts, presets):
         module.forget()
     gc.collect()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ... import files
-from ...analysis import SURVEY_IMAGES
 from .. import access
 from . import checkpoints, child
 from .measured import Measured
@@ -99,11 +98,6 @@ def samples_in_training(page: Page) -> dict[int, bytes]:
     return {} if training is None else training.samples
 
 
-@st.cache_resource(
-    max_entries=32,
-    hash_funcs={"eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256},
-    show_spinner=False,
-)
 def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, the same as the command ``sample``.
 
@@ -111,13 +105,19 @@ def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
         NonFiniteError: with one sentence.
 
     """
+    key = checkpoint.sha256, seed
+    return results().at_once(
+        "samples", key, lambda: _samples(checkpoint, seed), among=DRAWING, sentence="Drawing samples …"
+    )
+
+
+def _samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
     import torch
 
     from ...flow import quantise
 
     generator = torch.Generator().manual_seed(seed)
-    with DRAWING.one():
-        x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
+    x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
     return pixels(quantise(x, checkpoint.flow.config.bits))
 
 
@@ -175,9 +175,9 @@ def clear() -> None:
 
 
 def forget() -> None:
-    """Forget results, samples, records and studies."""
+    """Forget results, records and studies."""
     clear()
-    for kept in (samples, record, curve, _study):
+    for kept in (record, curve, _study):
         kept.clear()
 
 
@@ -187,7 +187,7 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     Averages of a large flow have seed 0.
     """
     from ...analysis.subjects import MEASURES
-    from ...flow.score import activation_bytes
+    from ...flow.score import activation_bytes, images_at_once
 
     measure = MEASURES[name]
     shared = {choice: value for choice, value in choices.items() if choice == "other"}
@@ -198,7 +198,7 @@ def kept(look: Look, images: Images, name: str, choices: dict[str, Any]) -> Any:
     config = look.checkpoint.info.config
     if not checkpoints.is_large(config):
         kind, key = "test_trace" if name == "test_trace" else "flow", _key(look, images, name, choices)
-        needed = activation_bytes(config) * (SURVEY_IMAGES if measure.average else 1)
+        needed = activation_bytes(config) * (images_at_once(config) if measure.average else 1)
         return results().at_once(kind, key, lambda: measure.of(look, **choices), measure.average, first, needed)
     needed_results = first()
     look = replace(look, seed=0 if measure.average else look.seed, known=needed_results, keep=None)

@@ -16,6 +16,7 @@ from ...analysis import SURVEY_IMAGES
 from ...files import printable, read_bytes, stamp, stamp_or_zeros
 from ..common.untrusted import distinct
 from .places import READING
+from .results import results
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
@@ -146,8 +147,9 @@ def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
 
 
 def _whole(file: CheckpointFile) -> Checkpoint:
-    time, size = stamp_or_zeros(file.path)
-    return (_open_large if size > LARGE_BYTES else _open)(file.path, time, size)
+    key = file.path, *stamp_or_zeros(file.path)
+    kind = "open large flow" if key[2] > LARGE_BYTES else "open flow"
+    return results().at_once(kind, key, lambda: _opened(file.path), among=READING, sentence="Opening the checkpoint …")
 
 
 @st.cache_resource(
@@ -161,31 +163,17 @@ def _given_label(checkpoint: Checkpoint, label: str) -> Checkpoint:
     return given_label(checkpoint, label)
 
 
-@st.cache_resource(max_entries=16, show_spinner="Opening the checkpoint …")
-def _open(path: Path, time: int, size: int) -> Checkpoint:
-    del time, size
-    return _opened(path)
-
-
-@st.cache_resource(max_entries=2, show_spinner="Opening the checkpoint …")
-def _open_large(path: Path, time: int, size: int) -> Checkpoint:
-    del time, size
-    return _opened(path)
-
-
 def _opened(path: Path) -> Checkpoint:
     from ...checkpoint import load
 
-    with READING.one():
-        checkpoint = load(path)
+    checkpoint = load(path)
     admit(checkpoint)
     return checkpoint
 
 
 def forget() -> None:
-    """Forget open flows."""
-    for kept in (_open, _open_large, _given_label):
-        kept.clear()
+    """Forget flows of one class; :func:`.cache.clear` forgets the others."""
+    _given_label.clear()
 
 
 def admit(checkpoint: Checkpoint) -> None:

@@ -15,6 +15,7 @@ from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
 from . import checkpoints
 from .places import READING
+from .results import results
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,7 +83,6 @@ def names() -> list[str]:
     return [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the images …")
 def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:
     """Return a data set in the shape (C, H, W) of a flow.
 
@@ -94,8 +94,8 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
         DataError: with one sentence.
 
     """
-    with READING.one():
-        return _images(name, shape, multiple, of)
+    key = name, shape, multiple, of
+    return results().at_once("images", key, lambda: _images(*key), among=READING, sentence="Reading the images …")
 
 
 def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str]) -> Images:
@@ -128,11 +128,6 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
         of=of if factor in loaded.factors else ("", ""),
         has=frozenset(loaded.factors),
     )
-
-
-def forget() -> None:
-    """Forget cached images."""
-    images.clear()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

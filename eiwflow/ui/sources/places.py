@@ -41,13 +41,16 @@ class Memory:
     def begin(self, needed: int) -> bool:
         """Return whether work of this thread may begin, and note it then; alone, it always may.
 
+        Small work does not wait for what large work may still take.
+
         Args:
             needed: bytes that it takes, by an estimate.
 
         """
         depth = getattr(self._held, "depth", 0)
         with self._lock:
-            if depth or not self._needed or resident() + sum(self._needed) + needed <= bound():
+            taken = resident() + (sum(self._needed) if needed > WORK_BYTES else 0)
+            if depth or not self._needed or taken + needed <= bound():
                 self._needed.append(needed)
                 self._held.depth = depth + 1
                 return True

@@ -22,8 +22,21 @@ if TYPE_CHECKING:
     from ...analysis.progress import Progress
 
 Key = tuple[Hashable, ...]
-#: Results kept of each kind; traces of all test images, results of large flows and packs of the lesson are large.
-MOST = {"flow": 512, "test_trace": 4, "large flow": 128, "study": 512, "lesson": 4, "own": 2}
+#: Results kept of each kind; open flows, images, traces of all test images, results of large flows and packs of the
+#: lesson are large.
+MOST = {
+    "flow": 512,
+    "test_trace": 4,
+    "large flow": 128,
+    "study": 512,
+    "lesson": 4,
+    "own": 2,
+    "open flow": 16,
+    "open large flow": 2,
+    "images": 4,
+    "pictures": 8,
+    "samples": 32,
+}
 #: Seconds between two signs of life.
 SIGN_OF_LIFE_S = 0.5
 #: Measures under way in scripts at a time: averages over many images, and all others.
@@ -56,6 +69,8 @@ class Results:
         average: bool = False,
         first: Callable[[], object] = lambda: None,
         needed: int = 0,
+        among: Places | None = None,
+        sentence: str = "Measuring …",
     ) -> Any:  # noqa: ANN401
         """Return the result of a key; make a missing one in this thread.
 
@@ -66,16 +81,18 @@ class Results:
             average: whether it is over many images.
             first: makes the results that ``make`` needs: a script that waits for their place holds no other one.
             needed: bytes that ``make`` takes, by an estimate; 0 for little.
+            among: the places for ``make``; those for measures by default.
+            sentence: shown meanwhile.
 
         """
         while True:
             if (job := self._known(kind, key)) is None:
                 first()
                 # A result under way has a place, so that nobody with a place waits for somebody without.
-                with self._places[average].one(needed):
+                with (among or self._places[average]).one(needed):
                     job, new = self._job(kind, key)
                     if new:
-                        self._finish(kind, key, job, lambda: _under("Measuring …", make), keep_error=False)
+                        self._finish(kind, key, job, lambda: _under(sentence, make), keep_error=False)
             while not job.result.done():
                 wait([job.result], timeout=MOVED_ON_S)
                 child.end_if_moved_on()
