@@ -235,6 +235,32 @@ def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pyt
     assert turns == ["greedy", "modest", *["greedy"] * 5]
 
 
+def test_new_sessions_of_an_address_do_not_go_before_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, turns, free, names = places.Places(1), [], threading.Event(), threading.local()
+    monkeypatch.setattr(places, "visitor", lambda: names.who)
+
+    def work(session: str) -> None:
+        names.who = "one address", session
+        with line.one():
+            free.wait(60)
+            turns.append(session)
+
+    free.set()
+    work("known")
+    free.clear()
+    threads = [threading.Thread(target=work, args=(session,)) for session in ("busy", "known", "new", "newer")]
+    for number, thread in enumerate(threads):
+        thread.start()
+        end = time.monotonic() + 60
+        while line._free or len(line._waiting) < number:
+            assert time.monotonic() < end
+            time.sleep(0.001)
+    free.set()
+    for thread in threads:
+        thread.join(60)
+    assert turns == ["known", "busy", "known", "new", "newer"]
+
+
 def test_moves_of_a_large_flow_that_were_left_are_not_made_before_another_visitors(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

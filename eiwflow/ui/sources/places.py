@@ -142,6 +142,7 @@ class Places:
         """
         with self._changed:
             self._waiting.append(who)
+            self._turns.setdefault(who[1], self._turn)  # a new session comes after those that wait already
         try:
             while True:
                 with self._changed:
