@@ -75,7 +75,7 @@ class EntropyWeights(nn.Module):
     Shapes: x (N, C/2, H, W); context (N, K); weights (N, C/2, 1, 1) and (N, C', 1, 1).
 
     Reference: Hu et al., Squeeze-and-Excitation Networks, 2018, arXiv:1709.01507; Perez et al., FiLM, 2018,
-    arXiv:1709.07871; Chen et al., EIW-Flow, 2024, arXiv:2407.04958, which weights the channels that are factored out.
+    arXiv:1709.07871; Chen et al., EIW-Flow, 2024, arXiv:2407.04958, which weights channels before a split.
 
     >>> weights = EntropyWeights(read=2, given=4)
     >>> weights(torch.randn(3, 2, 8, 8)).given.shape

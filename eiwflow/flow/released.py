@@ -17,10 +17,10 @@ class ReleasedShuffle(Shuffle):
 
     .. math:: w = \mathrm{softmax}(W_2 \, \mathrm{relu}(W_1 C)), \qquad y_j = x_{π(j)}, \qquad \log|\det| = 0
 
-    The published code of EIW-Flow does this, not what the paper's text describes: the input of the network is the
-    number C, so w depends on no image, and no channel is multiplied by its weight. The order π sorts w again at every
-    call; it is a function of the parameters and no buffer. Sorting has no gradient: only :meth:`divergence`, which the
-    training loss adds times :data:`RELEASED_STRENGTH`, moves the networks.
+    The published code of EIW-Flow does this, though the paper's abstract calls its weights feature-dependent: the input
+    of the network is the number C, so w depends on no image, and no channel is multiplied by its weight. The order π
+    sorts w again at every call; it is a function of the parameters and no buffer. Sorting has no gradient: only
+    :meth:`divergence`, which the training loss adds times :data:`RELEASED_STRENGTH`, moves the networks.
 
     Args:
         channels: C.

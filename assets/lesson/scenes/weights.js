@@ -30,8 +30,8 @@ export const weighting = {
   keepsChoice: true,
   notes:
     "A coupling's network reads one half of the channels to predict the other. Each channel is first multiplied by a " +
-    "weight, computed from this picture: from how unpredictable its channels are, their entropies. Ask before you " +
-    "slide: if we add fine noise, will the network listen to these channels more, less, or not care?",
+    "weight, computed from this picture: from the entropies of its channels, here by how far their values spread. Ask " +
+    "before you slide: if we add fine noise, will the network listen to these channels more, less, or not care?",
   asked:
     "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels " +
     "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +

@@ -81,7 +81,7 @@ export const worth = {
   keepsChoice: true,
   notes:
     "Vote first: which rung buys most? The lowest rung is Glow’s half, chosen by position, blind to the data; " +
-    "each rung above it changes one thing, named in the picture. A bar says how many bits per value a flow saves " +
+    "each rung above it changes what the picture names. A bar says how many bits per value a flow saves " +
     "against the lowest one. Look for the long steps, and for the one between variance and entropy.",
   asked:
     "Glow is a well-known flow: its channels are mixed at random, and the last half is factored out. The principal " +
