@@ -16,9 +16,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ..files import listed, visible
+from ..files import listed
 from .folder import MOST_TEST, SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
-from .images import DataError, Factor, ImageData, check_images, is_file, reason
+from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
 from .on_disk import Pictures, decoded
 from .picture import MAX_BYTES
 from .split import tenth_by_hash
@@ -44,7 +44,7 @@ def is_shard(name: str) -> bool:
 
 def shards_in(folder: Path) -> list[Path]:
     """Return the shards in a folder and below it by their paths, hidden ones left out."""
-    return sorted(path for path in visible(folder) if is_shard(path.name) and is_file(path))
+    return sorted(path for path in files_below(folder) if is_shard(path.name) and is_file(path))
 
 
 def pictures_in_shards(paths: Sequence[Path]) -> str:
@@ -121,8 +121,11 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
 
 def _part(path: Path) -> str:
-    """Return the part that a shard's name says, such as ``train``, or else its folder, or the next; empty for none."""
-    words = (word for part in reversed(path.parts) for word in re.split(r"[^a-z]+", part.lower()))
+    """Return the part that a shard's name says, such as ``train``, or else its folder, or the next; empty for none.
+
+    Of several words the last counts: ``dev-train-0.tar`` is of the train part of a set called dev.
+    """
+    words = (word for part in reversed(path.parts) for word in reversed(re.split(r"[^a-z]+", part.lower())))
     return next((word for word in words if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
 
 

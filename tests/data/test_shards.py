@@ -77,6 +77,14 @@ def test_a_shard_s_own_name_says_its_part_before_its_folders_do(tmp_path: Path, 
     assert (len(shards.train), len(shards.test)) == (40, len(IMAGES) - 40)
 
 
+@pytest.mark.parametrize("name", ["dev-{}-0", "test-set-{}-0", "training_eval-{}-0", "val.{}.000"])
+def test_of_several_words_in_a_shard_s_name_the_last_is_its_part(tmp_path: Path, name: str) -> None:
+    for part, images in (("train", IMAGES[:40]), ("test", IMAGES[40:])):
+        write_shard(tmp_path / f"{name.format(part)}.tar", samples(images, labels=False))
+    shards = load(tmp_path, size=8)
+    assert (shards.train[:] == IMAGES[:40]).all() and (shards.test == IMAGES[40:]).all()
+
+
 def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
     for part, images in (("train", IMAGES[:40]), ("val", IMAGES[40:50]), ("test", IMAGES[50:])):
         write_shard(tmp_path / f"planes-{part}-0.tar", samples(images, labels=False))
