@@ -227,13 +227,23 @@ def visible(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered.
 
     Nor are folders below it that hold all files of the names ``but``, unless there are no such names.
+
+    Raises:
+        PermissionError: a folder may not be opened.
+
     """
-    for place, folders, names in os.walk(folder, followlinks=False):
+    for place, folders, names in os.walk(folder, onerror=_not_permitted, followlinks=False):
         if but and but <= {*names} and place != os.fspath(folder):
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(place) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _not_permitted(error: OSError) -> None:
+    """Raise the error of a folder that is there: its files are not to be missing in silence."""
+    if isinstance(error, PermissionError):
+        raise error
 
 
 def linked_folders(folder: Path) -> Iterator[Path]:

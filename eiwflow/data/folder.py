@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ..files import linked_folders, listed, visible
-from .images import DataError, Factor, ImageData, check_images, is_file
+from .images import DataError, Factor, ImageData, check_images, files_below, is_file
 from .on_disk import Files, Pictures, decoded
 from .split import tenth_by_hash
 from .views import OnDisk
@@ -204,4 +204,4 @@ def picture_names(folder: Path) -> list[str]:
 
 def pictures_in(folder: Path) -> Iterator[Path]:
     """Yield the paths of the pictures in a folder and below it; the samples of runs there are left out."""
-    return (path for path in visible(folder, RUN) if path.suffix.lower() in SUFFIXES and is_file(path))
+    return (path for path in files_below(folder, RUN) if path.suffix.lower() in SUFFIXES and is_file(path))

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..files import visible
+
 if TYPE_CHECKING:
     from .views import OnDisk
 
@@ -54,6 +56,20 @@ def errors_as_data_errors(sentence: str) -> Iterator[None]:
 def is_file(path: Path) -> bool:
     """Return whether a path is a file, or a broken link: reading it then fails with an error that names the file."""
     return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+def files_below(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield the paths of :func:`eiwflow.files.visible`.
+
+    Raises:
+        DataError: a folder there may not be opened.
+
+    """
+    try:
+        yield from visible(folder, but)
+    except PermissionError as error:
+        closed = os.path.relpath(error.filename, folder)
+        raise DataError(f"{closed!r} in folder {folder.name!r} cannot be opened: {reason(error).lower()}") from None
 
 
 class Factor(NamedTuple):

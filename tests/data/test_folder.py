@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -151,6 +152,25 @@ def test_pictures_of_one_part_never_come_into_the_other(
     count = 9 * (1 + (labelled and beside != "."))
     assert ("left out" in data.note) == bool(beside)
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
+
+
+def test_a_folder_that_may_not_be_opened_is_named_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pictures were left out in silence; of a test part, pictures to train on became the test part."""
+    for number, part in enumerate(("train", "test")):
+        (tmp_path / part).mkdir()
+        fill(tmp_path / part, 9, start=100 * number)
+    scan = os.scandir
+
+    def closed(place: str) -> object:
+        if Path(place) == tmp_path / "test":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(DataError, match=f"^'test' in folder '{tmp_path.name}' cannot be opened: permission denied"):
+        load(tmp_path, size=8)
 
 
 @pytest.mark.parametrize("above", ["photos", "photos/small"])
