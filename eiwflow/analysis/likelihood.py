@@ -241,7 +241,15 @@ def upside_down(images: np.ndarray) -> np.ndarray:
 
 
 def tiles_shuffled(images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return images (N, H, W, C) with their 4×4 tiles in a random order of each image."""
+    """Return images (N, H, W, C) with their 4×4 tiles in a random order of each image.
+
+    Rows and columns beyond the last multiple of 4 stay.
+    """
+    down, across = (4 * (side // 4) for side in images.shape[1:3])
+    if images.shape[1:3] != (down, across):
+        changed = images.copy()
+        changed[:, :down, :across] = tiles_shuffled(images[:, :down, :across], seed)
+        return changed
     count, height, width, channels = images.shape
     tiles = images.reshape(count, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3)
     tiles = tiles.reshape(count, 16, height // 4, width // 4, channels)
@@ -272,7 +280,8 @@ def transformed(own: Group, seed: int = 0) -> list[Group]:
 
 def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
     """Return the test images of all other bundled data sets, in a flow's shape."""
-    names = [name for name in DATASETS if name != own_name and (ASSETS / f"{name}.npz").is_file()]
+    own = own_name.partition(", ")[0]  # of one class of it
+    names = [name for name in DATASETS if name != own and (ASSETS / f"{name}.npz").is_file()]
     return [_of_data_set(load_test(name), shape, most) for name in names]
 
 

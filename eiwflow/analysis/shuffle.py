@@ -381,8 +381,11 @@ def shuffle_report(
 
 
 def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept: int) -> RankRiver | None:
-    """Return the river, or None where the record is missing or of another flow."""
-    if record is None or level > len(record.levels) or record.levels[level - 1].order is None:
+    """Return the river, or None where the record is missing, damaged or of another flow."""
+    if record is None or level > len(record.levels):
+        return None
+    stored = record.levels[level - 1]
+    if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
         return None
     river = rank_river(record, level, kept)
     return river if np.array_equal(river.order, order) else None

@@ -87,6 +87,15 @@ def test_transformations_do_what_their_names_say():
         assert cut[0] == cut[1] and len(cut[0]) == 16
 
 
+def test_what_four_tiles_a_side_leave_over_stays_in_its_place():
+    images = likelihood.noise(np.zeros((3, 10, 15, 1), np.uint8))
+    shuffled = likelihood.tiles_shuffled(images)
+    inside = (slice(None), slice(8), slice(12))
+    assert np.array_equal(shuffled[inside], likelihood.tiles_shuffled(images[inside]))
+    assert not np.array_equal(shuffled[inside], images[inside])
+    assert np.array_equal(shuffled[:, 8:], images[:, 8:]) and np.array_equal(shuffled[:, :, 12:], images[:, :, 12:])
+
+
 def test_codecs_count_the_bytes_of_real_files():
     images = likelihood.noise(np.zeros((2, 16, 12, 3), np.uint8))
     for codec, settings in (("PNG", {"optimize": True}), ("WebP", {"lossless": True})):
@@ -219,6 +228,8 @@ def test_same_seed_gives_the_same_numbers_and_another_one_others(alone):
 def test_bundled_sets_are_fitted_and_say_how():
     groups = {group.name: group for group in likelihood.others("photos32", (3, 16, 16))}
     assert "photos32" not in groups and "faces16" in groups
+    of_one_class = {group.name for group in likelihood.others("letters32, letter A", (3, 16, 16))}
+    assert of_one_class == groups.keys() - {"letters32"} | {"photos32"}
     assert groups["faces16"].made == "test images, as they are"
     assert groups["letters32"].made == "test images, 32×32 cut to 16×16"
     assert all(group.images.shape[1:] == (16, 16, 3) for group in groups.values())
@@ -261,7 +272,7 @@ def test_photographs_are_counted_among_the_images_that_are_scored(alone):
     assert result.own.group.sources.tolist() == likelihood.spread(32, 8).tolist() != list(range(8))
     assert np.array_equal(result.own.group.images, planes(32, seed=2)[likelihood.spread(32, 8)])
     assert words.images(result)[0] == (
-        "8 own test images, at most as many of each other group. Intervals of 95 % over 8 source photographs."
+        "8 own test images, at most 8 of each other group. Intervals of 95 % over 8 source photographs."
     )
 
 

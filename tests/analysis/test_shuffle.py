@@ -17,6 +17,7 @@ from eiwflow.analysis.shuffle import (
     ImageOrders,
     RankRiver,
     ShuffleReport,
+    _river_of,
     alternatives,
     image_orders,
     rank_river,
@@ -189,6 +190,13 @@ def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.n
 def test_river_of_an_order_that_stays_says_that_none_would_cross() -> None:
     quiet = rank_river(record_of(level_record([3, 1, 0, 2], [[1, 3, 0, 2]] * 3)), 1)
     assert words.over_training(quiet) == "Sorted again at any recorded step up to 100, no channel would change sides."
+
+
+@pytest.mark.parametrize("missing", ["order", "entropy_order", "redundancy"])
+def test_a_record_that_lacks_a_part_has_no_river(missing: str) -> None:
+    level = level_record([3, 1, 0, 2], [[1, 3, 0, 2]] * 3)
+    assert _river_of(record_of(level), 1, level.order[-1], 2) is not None
+    assert _river_of(record_of(replace(level, **{missing: None})), 1, level.order[-1], 2) is None
 
 
 def test_river_has_a_row_a_step_and_channel() -> None:

@@ -70,7 +70,8 @@ def images(result: Likelihood) -> list[str]:
     """Return the number of images, and the unit of the bootstrap."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
     own = counted(len(result.own.group.images), "own test image")
-    sentences = [f"{own}, at most as many of each other group. Intervals of 95 % over {over}."]
+    most = max((len(scored.group.images) for scored in result.groups), default=0)
+    sentences = [f"{own}, at most {most:,} of each other group. Intervals of 95 % over {over}."]
     for scored in result.groups:
         if scored.group.kind == "folder":
             count = len(scored.group.images)
