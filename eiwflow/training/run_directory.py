@@ -243,8 +243,9 @@ class WorkFolder:
 
     def _is_about_to_begin(self, status: Mapping[str, Any]) -> bool:
         """Return whether a process is just being started here: it takes the lock when its starter lets go."""
-        fresh = status.get("state") == "starting" and self._silence() < process.SILENT_S
-        return fresh and lock.held(lock.of_starting(self.root))
+        if status.get("state") != "starting" or self._silence() > process.SILENT_S:
+            return False
+        return lock.held(lock.of_starting(self.root)) or self.is_held()  # it may have taken the lock just now
 
     def _silence(self) -> float:
         """Return the seconds since the run's process last touched its status."""
@@ -341,8 +342,8 @@ class RunDirectory(WorkFolder):
             is_ours = True
             for folder in (run.samples, run.checkpoints):
                 folder.mkdir()
+            run.set_status("starting", 0)  # before that which makes a folder a run, or it would be one that crashed
             write_atomically(run.path / "config.json", _json_bytes(config))
-            run.set_status("starting", 0)
         except OSError as error:
             if is_ours:  # another process' run of this name stays
                 shutil.rmtree(run.path, ignore_errors=True)

@@ -356,6 +356,26 @@ def test_a_run_whose_process_is_about_to_take_its_lock_has_not_crashed(tmp_path,
     assert run.state().name == "crashed"
 
 
+def test_a_run_whose_process_took_its_lock_between_two_looks_has_not_crashed(tmp_path, monkeypatch):
+    run = tiny_run(tmp_path)
+    looks = iter([False, False, True])  # at the run, at a start under way, which is over by now, and at the run again
+    monkeypatch.setattr(lock, "held", lambda _: next(looks))
+    assert run.state().name == "starting"
+
+
+def test_a_run_is_starting_before_it_is_a_run(tmp_path, monkeypatch):
+    """A page that saw the folder in between said that it had crashed."""
+    seen, write = [], run_directory.write_atomically
+
+    def look_and_write(path, content):
+        seen.append([path.name, (path.parent / "status.json").exists()])
+        write(path, content)
+
+    monkeypatch.setattr(run_directory, "write_atomically", look_and_write)
+    tiny_run(tmp_path)
+    assert ["config.json", True] in seen
+
+
 def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     before = run.status()
