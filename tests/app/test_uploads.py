@@ -157,6 +157,16 @@ def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pyt
     cache.clear()
 
 
+def test_checkpoints_are_read_once_for_their_keys_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more than 128 of them every page read all of them again at every move."""
+    read: list[Path] = []
+    monkeypatch.setattr(checkpoints, "read_bytes", lambda path, _: read.append(path) or str(path).encode())
+    paths = [Path(f"flow-{number}.safetensors") for number in range(600)]
+    keys, again = ([checkpoints._key(path, 0, 0) for path in paths] for _ in range(2))
+    assert keys == again and read == paths and len(set(keys)) == len(paths)
+    checkpoints._key.clear()
+
+
 def test_of_large_flows_two_are_kept_open(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     large = 1_000
     monkeypatch.setattr(checkpoints, "LARGE_BYTES", large)

@@ -42,7 +42,7 @@ def progress(run: RunDirectory) -> Progress:
     return _progress(run.path, *files.stamp_or_zeros(run.path / "metrics.jsonl"))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
+@st.cache_resource(max_entries=512, show_spinner=False)
 def _progress(path: Path, time: int, size: int) -> Progress:
     from ...analysis import train as progress
     from ...training.run_directory import RunDirectory

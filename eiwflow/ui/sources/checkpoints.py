@@ -27,6 +27,8 @@ BUNDLED = project.CHECKPOINTS
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: Bytes of a file from which on two flows are kept open at most, instead of sixteen.
 LARGE_BYTES = 32 * 2**20
+#: Files whose keys are remembered: every page asks for all of them, so one too few means that all are read again.
+MOST_KEYS = 10_000
 #: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
 #: Estimated seconds of one image beyond which every move of a control counts as long work.
@@ -104,7 +106,7 @@ def _saved() -> list[CheckpointFile]:
     return checkpoints
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)
+@st.cache_resource(max_entries=MOST_KEYS, show_spinner=False)
 def _key(path: Path, time: int, size: int) -> str:
     """Return the key of a checkpoint that is not bundled, by its content."""
     del time, size  # the file's stamp, so that a new file has a new key
