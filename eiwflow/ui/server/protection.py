@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime import get_instance
 
 from ...server_settings import ancestors, settings
 from ..access import roles
@@ -277,9 +278,13 @@ class Frames:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind == "rerun_script":
-                    await run.ask()
+                    is_first = not run.is_under_way
+                    if _begins_something(scope, content):
+                        await run.ask()
                     async with places, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
+                    if is_first and not _begins_something(scope, content):
+                        run.leave()
                 elif kind == "deferred_file":
                     with suppress(TimeoutError):
                         await asyncio.wait_for(made.wait(), MADE_S)
@@ -334,6 +339,16 @@ def _kind(content: bytes) -> str:
         and max(map(len, names)) <= MOST_ADDRESS
     )
     return kind if is_small else ""
+
+
+def _begins_something(scope: Scope, content: bytes) -> bool:
+    """Return whether Streamlit will run anything for this message: a part of a page that is gone it ignores."""
+    if not (fragment := BackMsg.FromString(content).rerun_script.fragment_id):
+        return True
+    for each in get_instance()._session_mgr.list_active_sessions():
+        if getattr(getattr(each.client, "_websocket", None), "scope", None) is scope:
+            return each.session.has_fragment(fragment)
+    return False
 
 
 def _note(run: Run, content: bytes) -> None:
