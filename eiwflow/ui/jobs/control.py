@@ -69,11 +69,12 @@ def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> 
         kind: Literal["primary", "secondary"] = "primary" if act is resume and not study else "secondary"
         st.button(label, on_click=click, args=(act, place, changes), key=key, help=note, type=kind)
 
-    if now.name == "running" and not study:
+    is_resumed = access.role() is not access.Role.STUDENT  # so a student's is not paused either
+    if now.name == "running" and not study and is_resumed:
         button("Pause", partial(worker.ask, work, True), "Saves, and frees the device.")
     if now.alive:
         button("Stop", partial(worker.ask, work, False), "Finishes the step and saves.")
         if now.frozen:
             button("Kill", partial(worker.kill, work), "Ends its process at once.")
-    elif now.name != "finished":
+    elif now.name != "finished" and is_resumed:
         button("Resume", resume)

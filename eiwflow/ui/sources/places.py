@@ -173,8 +173,8 @@ class Places:
 
 
 #: For images that are read or made to fit a flow, and for flows that are opened: forty pictures at once took 10 GiB
-#: in 7 s. And for samples, which a large flow draws for seconds.
-READING, DRAWING = Places(2, PICTURE_BYTES), Places(2)
+#: in 7 s. For samples, which a large flow draws for seconds. And for lessons, which take ten seconds and more.
+READING, DRAWING, LESSONS = Places(2, PICTURE_BYTES), Places(2), Places(1)
 
 
 def visitor() -> tuple[str, str]:

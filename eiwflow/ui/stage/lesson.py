@@ -25,6 +25,7 @@ from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
 from ..shell import frame
 from ..sources import checkpoints, missing
+from ..sources.places import LESSONS
 from ..sources.results import results
 from . import first_scene
 
@@ -247,7 +248,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
         key = file.key, *stamp(file.path), whole
         checkpoint = checkpoints.open_checkpoint(file)  # before the lesson has a place: opening waits for another
         with st.spinner("Preparing the lesson of this flow …"):
-            content = results().at_once("lesson", key, lambda: _built(checkpoint, file.path, whole), average=True)
+            content = results().at_once("lesson", key, lambda: _built(checkpoint, file.path, whole), among=LESSONS)
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
