@@ -124,8 +124,11 @@ def _begin_reading(worker: int) -> None:
     # torch watches the parent that it finds from here on, which is another process if the training was killed already.
     if (parent := multiprocessing.parent_process()) is not None and not parent.is_alive():
         os._exit(1)
-    # Ctrl-C reaches all processes of a terminal; the training asks for batches until it has finished its step.
+    # Ctrl-C, and the SIGTERM of some programs, reach all processes of a group; the training asks for batches until it
+    # has finished its step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
 
 
 def default_workers(batches: Batches, device: torch.device) -> int:
