@@ -1165,6 +1165,11 @@ def test_a_refused_extension_leaves_the_run_as_it_was(tmp_path):
     assert code == 2 and "was begun on other images than" in said
     assert config.read_bytes() == before
     write_npz(tmp_path / "planes.npz")
+    config.write_bytes(of_gpu := before.replace(b'"float32"', b'"bfloat16"'))
+    code, _, said = run_main("train", "--resume", config.parent, "--iterations", 4)
+    assert code == 2 and "precision is bfloat16" in said
+    assert config.read_bytes() == of_gpu != before
+    config.write_bytes(before)
     assert json_of("train", "--resume", config.parent, "--iterations", 4)["step"] == 4
 
 

@@ -78,6 +78,7 @@ def _train(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
+    from ..flow import ConfigError
     from ..training.cost import check_memory, free_bytes
     from ..training.execution import check_precision
     from ..training.loggers import check_logger
@@ -94,13 +95,14 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
             raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
         run, images = RunDirectory.open(options.resume), None
-        if options.iterations is not None:
-            before = run.extend(options.iterations, command)
         recipe, _ = run.config()
     else:
         recipe, images = _new_recipe(options, team)
     check_precision(recipe, device)
     needed = check_memory(recipe, device, team.size)
+    if images is None and options.iterations is not None:
+        before = run.extend(options.iterations, command)
+        recipe, _ = run.config()
     if images is not None:
         run = RunDirectory.create(options.out or runs_root(), recipe, command)
     team.share(recipe)
@@ -116,7 +118,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     try:
         with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
-    except RunError:
+    except (RunError, ConfigError):
         if before is not None:
             run.write_config(before)  # the run ends where it did
         raise

@@ -20,7 +20,7 @@ from torch import Tensor
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops
-from ..flow import MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
+from ..flow import ConfigError, MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.context import keywords
 from ..flow.score import score
@@ -79,6 +79,7 @@ def train(
         TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
         RunError: the run's config or resume file is not usable, a trained run lacks that file, or another process
             trains it; nothing is changed.
+        ConfigError: the recipe is not for this team or this arithmetic; nothing is changed.
 
     """
     recipe, command = run.config()
@@ -106,7 +107,7 @@ def train(
                     closing(Saver(run)) as saver,
                 ):
                     return _advance_to_the_end(trainer, run, command, progress, stopped, execution, log, saver)
-        except RunError:
+        except (RunError, ConfigError):
             run.restore_status(status)
             raise
         except (DataError, ShapeError, OSError, MemoryError, RuntimeError) as error:

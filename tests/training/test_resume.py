@@ -14,9 +14,11 @@ import torch
 
 from eiwflow import files
 from eiwflow.checkpoint import load
+from eiwflow.flow import ConfigError
 from eiwflow.training import history
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
+from eiwflow.training.distributed import Team
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
@@ -354,6 +356,13 @@ def test_a_resume_file_that_does_not_belong_is_refused_and_nothing_is_changed(ru
         train(run, images=tiny_data())
     assert state_of(run) == before
     assert run.status() == status
+
+
+def test_a_team_that_its_recipe_is_not_for_changes_nothing(run):
+    before, status = state_of(run), run.status()
+    with pytest.raises(ConfigError, match="batch"):
+        train(run, images=tiny_data(), team=Team(size=5))
+    assert state_of(run) == before and run.status() == status
 
 
 @pytest.mark.parametrize("other", ["train", "test", "fewer"])
