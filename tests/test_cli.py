@@ -493,6 +493,13 @@ def test_inspect_of_data_that_were_asked_for_must_find_them(place):
     assert "gone.npz" in refused("inspect", place / "good.safetensors", "--data", place / "gone.npz")
 
 
+def test_inspect_describes_a_flow_of_no_stated_data_that_the_usual_set_does_not_fit(tmp_path):
+    flow = tiny_flow(shape=(1, 8, 8))
+    save(tmp_path / "own.safetensors", flow, CheckpointInfo(flow.config))
+    assert json_of("inspect", tmp_path / "own.safetensors")["inversion"] is None
+    assert "channel" in refused("inspect", tmp_path / "own.safetensors", "--data", "photos32")
+
+
 # ---------------------------------------------------------------------- verify
 
 

@@ -524,6 +524,7 @@ def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
 
 def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Describe a checkpoint."""
+    from ..analysis.evaluate import images_to_score
     from ..analysis.inspect import inspect
     from ..analysis.record import load_curve
     from ..checkpoint import load
@@ -534,10 +535,11 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     try:
         # Downloads a data set only if --data names it: describing a file is no reason for a download.
         images = _images(options, loaded, options.data is not None, whole)
+        images_to_score(images, loaded.flow, 1)
     except DataError:
         if options.data is not None:
             raise
-        images = None
+        images = None  # they are not here, or not for this flow
     result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
     if whole.info.labels:
         result |= {"labels": whole.info.labels, "classes": list(whole.info.classes), "label": options.label}
