@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from ..data import DATASETS, DataError, ImageData, as_picture, fits, fitted, from_picture, load, load_test, to_tensor
-from ..data.folder import picture_names
+from ..data.folder import in_test_part, picture_names, pictures_in
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
@@ -286,17 +286,19 @@ def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) 
 
 
 def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Group:
-    """Return pictures of a folder, spread evenly over it, or the test images of a data set or of an ``.npz`` file.
+    """Return pictures of a folder, spread evenly over it or its test part, or the test images of a data set.
+
+    A data set is one by name, or a file or folder of arrays or shards.
 
     Raises:
         DataError: there is no such folder or data set, or a picture cannot be read.
 
     """
     folder = Path(path).expanduser()
-    if path in DATASETS or not folder.is_dir():
+    if path in DATASETS or not folder.is_dir() or next(pictures_in(folder), None) is None:
         return _of_data_set(load(path), shape, most)
     folder = folder.resolve()
-    names = picture_names(folder)
+    names = in_test_part(picture_names(folder))
     return pictures(folder.name or str(folder), [folder / names[place] for place in spread(len(names), most)], shape)
 
 

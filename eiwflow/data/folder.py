@@ -141,6 +141,17 @@ def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     return [name for name, _ in inside], own, beside_parts(len(names) - len(inside), parts)
 
 
+def in_test_part(names: list[str]) -> list[str]:
+    """Return the pictures of a folder's test part, or all of them where it has no parts.
+
+    Raises:
+        DataError: a folder below has parts of its own.
+
+    """
+    inside, own, _ = _own_parts(names)
+    return inside if own is None else [name for name, in_test in zip(inside, own, strict=True) if in_test]
+
+
 def _check_no_parts_below(names: Iterable[str]) -> None:
     """Refuse pictures of a folder below that has parts: pooled, its test pictures would be trained on."""
     lowest = {name.rpartition("/")[0] for name in names}

@@ -283,6 +283,20 @@ def test_pictures_of_a_large_folder_are_spread_over_it(tmp_path):
     assert (group.images[:, 0, 0, 0] // 20).tolist() == [0, 4, 8]
 
 
+def test_of_a_folder_with_parts_the_pictures_to_test_on_are_scored(tmp_path):
+    for number, part in enumerate(("train", "train", "test", "test", ".")):
+        (tmp_path / part).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8), (20 * number,) * 3).save(tmp_path / part / f"{number}.png")
+    assert (likelihood.also(str(tmp_path), (3, 8, 8)).images[:, 0, 0, 0] // 20).tolist() == [2, 3]
+
+
+def test_a_folder_of_arrays_is_a_data_set_of_which_the_test_part_is_scored(tmp_path):
+    for part, count in (("train", 9), ("test", 3)):
+        np.save(tmp_path / f"{part}.npy", planes(count, size=8))
+    group = likelihood.also(str(tmp_path), (3, 8, 8))
+    assert group.kind == "data set" and np.array_equal(group.images, planes(3, size=8))
+
+
 def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):
     with pytest.raises(DataError, match="neither one of"):
         measured(extra=[str(tmp_path / "nowhere")])
