@@ -164,16 +164,30 @@ def check_count(what: str, count: int) -> None:
         raise DataError(f"{what} states {count:,} images; the free memory has room for the numbers of {most:,}")
 
 
-def free_memory() -> int:
-    """Return the bytes of free memory of this machine or container."""
+#: Files of the system that state memory: of the machine, and of a container.
+MEMORY_INFO, CONTAINER = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+
+
+def all_memory() -> int:
+    """Return the bytes of memory of this machine or container."""
     bounds = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    with suppress(OSError, ValueError):
+        bounds.append(int((CONTAINER / "memory.max").read_text()))
+    return min(bounds)
+
+
+def free_memory() -> int:
+    """Return the bytes of free memory of this machine or container; what caches files there is free."""
+    bounds = [all_memory()]
     with suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = MEMORY_INFO.read_text().splitlines()
         bounds.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
     # A container may have less than the machine.
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        bounds.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    with suppress(OSError, ValueError, StopIteration):
+        used = int((CONTAINER / "memory.current").read_text())
+        lines = (CONTAINER / "memory.stat").read_text().splitlines()
+        cached = int(next(line for line in lines if line.startswith("inactive_file ")).split()[1])
+        bounds.append(int((CONTAINER / "memory.max").read_text()) - used + cached)
     return min(bounds)
 
 

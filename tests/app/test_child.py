@@ -375,9 +375,8 @@ def test_memory_is_that_of_this_process_and_the_bound_a_share_of_what_the_machin
 ) -> None:
     before, held = places.resident(), bytearray(b"1") * (64 * 2**20)
     assert 60 * 2**20 < places.resident() - before < 80 * 2**20 and held
-    monkeypatch.setattr(places, "resident", lambda: 2**30)
-    for free, bound in ((2**30, int(0.6 * 2**31)), (2**40, 3 * 2**30)):
-        monkeypatch.setattr(places, "free_memory", lambda free=free: free)
+    for whole, bound in ((2**31, int(0.6 * 2**31)), (2**40, 3 * 2**30)):
+        monkeypatch.setattr(places, "all_memory", lambda whole=whole: whole)
         assert places.bound() == bound
 
 

@@ -142,6 +142,25 @@ def test_padding_is_refused_before_it_takes_too_much_memory(tmp_path: Path, monk
         load(path, multiple=256)
 
 
+def test_memory_that_caches_files_is_free_also_in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container that had read many files had no memory left for a training, and its server forgot all it had made."""
+    machine = bounds.all_memory()
+    monkeypatch.setattr(bounds, "CONTAINER", tmp_path)
+    assert bounds.all_memory() == machine and 0 < bounds.free_memory() <= machine
+    for name, text in {
+        "max": "max\n",
+        "current": "7000\n",
+        "stat": "anon 3000\ninactive_file 2500\nfile 4000\n",
+    }.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert bounds.all_memory() == machine
+    (tmp_path / "memory.max").write_text("9000\n")
+    assert (bounds.all_memory(), bounds.free_memory()) == (9000, 4500)
+    (tmp_path / "meminfo").write_text("MemTotal: 90 kB\nMemAvailable: 4 kB\n")
+    monkeypatch.setattr(bounds, "MEMORY_INFO", tmp_path / "meminfo")
+    assert bounds.free_memory() == 4096
+
+
 def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
     program = "import sys, eiwflow.data; print({'torch', 'torchvision', 'PIL', 'streamlit'} & set(sys.modules))"
     result = subprocess.run(

@@ -15,7 +15,7 @@ from threading import Condition, Lock, local
 
 import streamlit as st
 
-from ...data.images import free_memory
+from ...data.images import all_memory
 from . import child
 
 #: Seconds between two looks whether the visitor who waits has moved on.
@@ -72,7 +72,7 @@ def resident() -> int:
 
 def bound() -> int:
     """Return the bytes of this process within which work begins beside other work."""
-    return min(MOST_BYTES, int(SHARE * (resident() + free_memory())))
+    return min(MOST_BYTES, int(SHARE * all_memory()))
 
 
 def is_short() -> bool:
