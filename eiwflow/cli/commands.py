@@ -100,11 +100,11 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         recipe, images = _new_recipe(options, team)
     check_precision(recipe, device)
     needed = check_memory(recipe, device, team.size)
-    if images is None and options.iterations is not None:
-        before = run.extend(options.iterations, command)
-        recipe, _ = run.config()
     if images is not None:
         run = RunDirectory.create(options.out or runs_root(), recipe, command)
+    elif options.iterations is not None:
+        before = run.extend(options.iterations, command)
+        recipe, _ = run.config()
     team.share(recipe)
     begun = run.saved_step() or 0
     if not (options.json or sys.stderr.isatty()):
