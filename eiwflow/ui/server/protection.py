@@ -273,17 +273,17 @@ class Frames:
                 turn = max(due, now - MESSAGES_AT_ONCE / MESSAGES_S) + 1 / MESSAGES_S
                 delayed = delayed + 1 if turn > now else 0
                 due = turn + len(content) / BYTES_S  # a large message delays the next one
-                kind = _kind(content)
+                kind, part = _kind_and_part(content)
                 if delayed > MOST_DELAYED or not kind:
                     return {"type": "websocket.disconnect", "code": 1008 if delayed > MOST_DELAYED else 1003}
                 await asyncio.sleep(max(0.0, turn - now))  # serve other connections even without a delay
                 if kind == "rerun_script":
                     is_first = not run.is_under_way
-                    if _begins_something(scope, content):
+                    if _begins_something(scope, part):
                         await run.ask()
                     async with places, self._turn:
                         await asyncio.sleep(TURN_S)  # longer on a busy server, which then begins fewer runs
-                    if is_first and not _begins_something(scope, content):
+                    if is_first and not _begins_something(scope, part):
                         run.leave()
                 elif kind == "deferred_file":
                     with suppress(TimeoutError):
@@ -318,12 +318,15 @@ class Frames:
             await self.app(scope, receive, send)
 
 
-def _kind(content: bytes) -> str:
-    """Return the kind of message to the server that a frame holds; empty if no page sends such a message."""
+def _kind_and_part(content: bytes) -> tuple[str, str]:
+    """Return the kind of message to the server that a frame holds, and the part of a page that it is to run again.
+
+    The kind is empty if no page sends such a message, the part if it is the page.
+    """
     try:
         message = BackMsg.FromString(content)
     except DecodeError:
-        return ""
+        return "", ""
     kind = message.WhichOneof("type") or ""
     if kind == "backend_operation_request":  # has several kinds, one of which installs files beside the app
         kind = message.backend_operation_request.WhichOneof("payload") or kind
@@ -338,16 +341,16 @@ def _kind(content: bytes) -> str:
         and max(len(widgets), len(rerun.cached_message_hashes), sum(map(_values, widgets))) <= MOST_WIDGETS
         and max(map(len, names)) <= MOST_ADDRESS
     )
-    return kind if is_small else ""
+    return (kind if is_small else ""), rerun.fragment_id
 
 
-def _begins_something(scope: Scope, content: bytes) -> bool:
-    """Return whether Streamlit will run anything for this message: a part of a page that is gone it ignores."""
-    if not (fragment := BackMsg.FromString(content).rerun_script.fragment_id):
+def _begins_something(scope: Scope, part: str) -> bool:
+    """Return whether Streamlit will run this part of a page, or all of it: it ignores a part that is gone."""
+    if not part:
         return True
     for each in get_instance()._session_mgr.list_active_sessions():
         if getattr(getattr(each.client, "_websocket", None), "scope", None) is scope:
-            return each.session.has_fragment(fragment)
+            return each.session.has_fragment(part)
     return False
 
 
