@@ -180,15 +180,17 @@ def free_memory() -> int:
     """Return the bytes of free memory of this machine or container; what caches files there is free."""
     bounds = [all_memory()]
     with suppress(OSError, ValueError, StopIteration):
-        lines = MEMORY_INFO.read_text().splitlines()
-        bounds.append(int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024)
+        bounds.append(1024 * _stated(MEMORY_INFO, "MemAvailable:"))
     # A container may have less than the machine.
     with suppress(OSError, ValueError, StopIteration):
-        used = int((CONTAINER / "memory.current").read_text())
-        lines = (CONTAINER / "memory.stat").read_text().splitlines()
-        cached = int(next(line for line in lines if line.startswith("inactive_file ")).split()[1])
-        bounds.append(int((CONTAINER / "memory.max").read_text()) - used + cached)
+        used = int((CONTAINER / "memory.current").read_text()) - _stated(CONTAINER / "memory.stat", "inactive_file")
+        bounds.append(int((CONTAINER / "memory.max").read_text()) - used)
     return min(bounds)
+
+
+def _stated(file: Path, name: str) -> int:
+    """Return the number that stands behind a name in a file of the system."""
+    return int(next(line for line in file.read_text().splitlines() if line.startswith(f"{name} ")).split()[1])
 
 
 def check_parts(data: ImageData, least: int = MIN_TRAIN) -> ImageData:
