@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from copy import deepcopy
 from functools import cache
@@ -30,6 +32,7 @@ from eiwflow.ui.common import shelves
 from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints
+from eiwflow.ui.sources.places import Places
 from tests.words import spelled_out
 
 from ..few import use_few_images
@@ -93,6 +96,16 @@ def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str =
     path.parent.mkdir(parents=True, exist_ok=True)
     save(path, flow, CheckpointInfo(config=flow.config, data=data, **facts))
     return path
+
+
+def line_up(line: Places, threads: Sequence[threading.Thread]) -> None:
+    """Start threads, each when those before it hold the only place or wait for it."""
+    for number, thread in enumerate(threads):
+        thread.start()
+        end = time.monotonic() + 60
+        while line._free or len(line._waiting) < number:
+            assert time.monotonic() < end
+            time.sleep(0.001)
 
 
 def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:

@@ -23,7 +23,7 @@ from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.ui.sources import cache, checkpoints, child, data_sets, places, results
 
-from .conftest import small_flow
+from .conftest import line_up, small_flow
 
 
 def look_at(flow: MultiScaleFlow, images: int = 8) -> Look:
@@ -221,14 +221,9 @@ def test_a_visitor_who_asks_for_much_does_not_go_before_another(monkeypatch: pyt
             free.wait(60)
             turns.append(who[0])
 
-    threads = []
-    for who in [*(("greedy", f"tab {number}") for number in range(6)), ("modest", "tab")]:
-        threads.append(threading.Thread(target=work, args=(who,), daemon=True))
-        threads[-1].start()
-        end = time.monotonic() + 60
-        while line._free or len(line._waiting) < len(threads) - 1:
-            assert time.monotonic() < end
-            time.sleep(0.001)
+    visitors = [*(("greedy", f"tab {number}") for number in range(6)), ("modest", "tab")]
+    threads = [threading.Thread(target=work, args=(who,), daemon=True) for who in visitors]
+    line_up(line, threads)
     free.set()
     for thread in threads:
         thread.join(60)
@@ -249,12 +244,7 @@ def test_new_sessions_of_an_address_do_not_go_before_one_that_waits(monkeypatch:
     work("known")
     free.clear()
     threads = [threading.Thread(target=work, args=(session,)) for session in ("busy", "known", "new", "newer")]
-    for number, thread in enumerate(threads):
-        thread.start()
-        end = time.monotonic() + 60
-        while line._free or len(line._waiting) < number:
-            assert time.monotonic() < end
-            time.sleep(0.001)
+    line_up(line, threads)
     free.set()
     for thread in threads:
         thread.join(60)
@@ -285,14 +275,9 @@ def test_moves_of_a_large_flow_that_were_left_are_not_made_before_another_visito
             held.beside("large flow", (number,), lambda progress: (make(progress), made.append(number)), False, line)
 
     lane = held._lanes[False]
-    threads = []
-    for number, who in enumerate([*[("greedy", "tab")] * 6, ("modest", "another")]):
-        threads.append(threading.Thread(target=move, args=(number, who), daemon=True))
-        threads[-1].start()
-        end = time.monotonic() + 60
-        while lane._free or len(lane._waiting) < len(threads) - 1:
-            assert time.monotonic() < end
-            time.sleep(0.001)
+    visitors = enumerate([*[("greedy", "tab")] * 6, ("modest", "another")])
+    threads = [threading.Thread(target=move, args=move_of, daemon=True) for move_of in visitors]
+    line_up(lane, threads)
     left.update(range(1, 5))  # the first move is under way, the last one is looked at
     end = time.monotonic() + 60
     while len(lane._waiting) > 2:

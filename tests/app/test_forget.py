@@ -120,37 +120,34 @@ def test_what_is_made_of_a_file_is_made_anew_where_the_file_was_rewritten(
 def test_it_forgets_once_when_nobody_has_been_here_for_a_while(
     monkeypatch: pytest.MonkeyPatch, somebody: list[int], expected: list[int]
 ) -> None:
+    assert times_of_forgetting(monkeypatch, 570, nobody=lambda s: s not in somebody, resident=lambda _: 800) == expected
+
+
+def test_it_forgets_where_memory_is_short_but_not_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def resident(s: float) -> int:
+        return 800 if s < 10 or s > 34 else 801
+
+    assert times_of_forgetting(monkeypatch, 60, nobody=lambda _: False, resident=resident) == [10, 30]
+
+
+def times_of_forgetting(
+    monkeypatch: pytest.MonkeyPatch, until: float, nobody: Callable[[float], bool], resident: Callable[[float], int]
+) -> list[float]:
+    """Return the seconds at which the server forgets, by whether nobody is here and its bytes, of a bound of 1,000."""
     seconds = 0.0
     forgotten: list[float] = []
 
     def sleep(s: float) -> None:
         nonlocal seconds
         seconds += s
-        if seconds > 570:
+        if seconds > until:
             raise Over
 
     monkeypatch.setattr(memory, "give_back_freed_memory", lambda: None)
-    monkeypatch.setattr(lifespan, "nobody_is_here", lambda: seconds not in somebody)
-    monkeypatch.setattr(lifespan, "forget", lambda: forgotten.append(seconds))
-    with pytest.raises(Over):
-        lifespan._give_back_now_and_then(sleep)
-    assert forgotten == expected
-
-
-def test_it_forgets_where_memory_is_short_but_not_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    seconds, forgotten = 0.0, []
-
-    def sleep(s: float) -> None:
-        nonlocal seconds
-        seconds += s
-        if seconds > 60:
-            raise Over
-
-    monkeypatch.setattr(memory, "give_back_freed_memory", lambda: None)
-    monkeypatch.setattr(lifespan, "nobody_is_here", lambda: False)
+    monkeypatch.setattr(lifespan, "nobody_is_here", lambda: nobody(seconds))
     monkeypatch.setattr(lifespan, "forget", lambda: forgotten.append(seconds))
     monkeypatch.setattr(places, "bound", lambda: 1000)
-    monkeypatch.setattr(places, "resident", lambda: 800 if seconds < 10 or seconds > 34 else 801)
+    monkeypatch.setattr(places, "resident", lambda: resident(seconds))
     with pytest.raises(Over):
         lifespan._give_back_now_and_then(sleep)
-    assert forgotten == [10, 30]
+    return forgotten

@@ -39,7 +39,7 @@ from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
 from eiwflow.ui.sources import cache, checkpoints, data_sets, places
 
-from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
+from .conftest import line_up, picture_bytes, small_flow, url, visit_page, write_checkpoint
 
 
 def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> None:
@@ -127,12 +127,7 @@ def test_images_that_another_waits_to_read_are_read_by_whoever_has_a_place_first
     visitors = [("another address", "blocks"), ("an address", "looks")]
     threads = [threading.Thread(target=upload), *(threading.Thread(target=ask, args=(who,)) for who in visitors)]
     cache.clear()
-    for number, thread in enumerate(threads):
-        thread.start()
-        end = time.monotonic() + 60
-        while line._free or len(line._waiting) < number:
-            assert time.monotonic() < end
-            time.sleep(0.001)
+    line_up(line, threads)
     busy.set()
     for thread in threads:
         thread.join(60)
