@@ -20,8 +20,8 @@ import torch
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.training.journal import ARITHMETIC, Saver
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run import ARITHMETIC, Saver
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.training.trainer import Trainer
 

@@ -32,6 +32,7 @@ from ..flow.threads import one_thread
 from ..training import lock, process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
+from ..training.history import most_seconds
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
@@ -501,7 +502,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
         "bits_per_dim": ends[-1],
         "iterations": recipe.iterations,
         "parameters": loaded.flow.parameter_count(),
-        "cpu_s": round(run.seconds("step_cpu_seconds"), 2),
+        "cpu_s": round(most_seconds(run.own_records(), "step_cpu_seconds"), 2),
         "permutation_seed": recipe.flow.permutation_seed
         if "random" in (recipe.flow.order, recipe.flow.partition)
         else None,

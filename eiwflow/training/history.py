@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,11 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
             if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
                 records.append(record)
     return records
+
+
+def most_seconds(records: Iterable[Mapping[str, Any]], name: str) -> float:
+    """Return the largest ``seconds``, ``cpu_seconds`` or ``step_cpu_seconds`` of records; 0 without any."""
+    return max((float(r[name]) for r in records if isinstance(r.get(name), (int, float))), default=0.0)
 
 
 def _values(line: bytes) -> int:

@@ -1,23 +1,18 @@
-"""Train a run from its last save to its end: records, saves, scores, and the handling of requests and failures."""
+"""Train a run from its last save to its end: steps, scores, and the handling of requests and failures."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from .. import checkpoint, files
+from .. import checkpoint
 from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, fixed_crops
 from ..flow import ConfigError, MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
@@ -29,28 +24,20 @@ from .batches import take
 from .distributed import ALONE, Team
 from .execution import Execution
 from .failures import NotFinite, TrainingFailed
-from .history import PROBE_IMAGES, level_records, write_samples
-from .loggers import Log, logger_for
+from .history import PROBE_IMAGES, level_records
+from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore, resume_content
+from .loggers import logger_for
 from .recipe import Recipe
-from .run_directory import MAX_HEADER, MAX_RESUME, RunDirectory, RunError
+from .run_directory import RunDirectory, RunError
 from .temperature import IMAGES, best_temperature
-from .trainer import PAUSE, Trainer, under
+from .trainer import PAUSE, Trainer
 
 #: Seconds between two saves, beside the recording steps.
 SAVE_SECONDS = 60.0
-#: A larger state is written in a thread beside the training; a smaller one is written at once.
-BESIDE_BYTES = 32 * 2**20
-#: Version of the arithmetic of a training step, in the resume file. It rises when a step gives other numbers.
-ARITHMETIC = 2
 #: Lines of the bits/dim curve over a whole run, in addition to the recording steps.
 CURVE_POINTS = 400
 #: Number of crops whose scores give the curve of a study's run.
 CURVE_CROPS = 256
-#: The scores of a record, which a checkpoint repeats; the scores at the end; and those of choosing a temperature.
-SCORES = ("bits_per_dim", "probe_bits_per_dim")
-FINAL_SCORES = ("test_bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim", "temperature")
-#: The name of a score given the label, in a checkpoint: it does not compare with the score of a flow without labels.
-GIVEN_LABEL = "_given_label"
 
 
 def train(
@@ -98,15 +85,14 @@ def train(
             with process.beating(run.path / "status.json"):
                 run.check_can_go_on()
                 trainer = Trainer(recipe, images, device, team, execution, run.resume_file.exists())
-                if (content := team.share(_resume_content(run))) is not None:
-                    _restore(trainer, content, run.path.name)
-                    run.forget_after(trainer.step)
+                if (content := team.share(resume_content(run))) is not None:
+                    restore(trainer, content, run.path.name)
                 with (
                     _stop_signals() as stopped,
                     logger_for(execution.log, run.path, recipe) as log,
-                    closing(Saver(run)) as saver,
+                    closing(Journal(run, trainer, command, log)) as journal,
                 ):
-                    return _advance_to_the_end(trainer, run, command, progress, stopped, execution, log, saver)
+                    return _advance_to_the_end(trainer, run, journal, progress, stopped, execution)
         except (RunError, ConfigError):
             run.restore_status(status)
             raise
@@ -136,7 +122,7 @@ def follow(
     """Train beside the first process of the group, which writes the run directory, to the same end."""
     trainer = Trainer(recipe, images, device, team, execution)
     if (content := team.share(None)) is not None:
-        _restore(trainer, content, "the first process")
+        restore(trainer, content, "the first process")
     stops: frozenset[int] = team.share(None) or frozenset()
     with _stop_signals() as stopped:
         while trainer.step < recipe.iterations and not trainer.asked(stopped):
@@ -157,15 +143,12 @@ def _advance(trainer: Trainer, stops: Collection[int]) -> list[tuple[float, floa
 def _advance_to_the_end(
     trainer: Trainer,
     run: RunDirectory,
-    command: str,
+    journal: Journal,
     progress: Callable[[int, float], None] | None,
     stopped: list[int],
     execution: Execution,
-    log: Log,
-    saver: Saver,
 ) -> CheckpointInfo:
-    recipe = trainer.recipe
-    recording = run.recording()
+    recipe, recording = trainer.recipe, run.recording()
     recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
     every = max(1, recipe.iterations // CURVE_POINTS)
     intervals = [every, *filter(None, (execution.save_every, execution.keep_every))]
@@ -174,54 +157,10 @@ def _advance_to_the_end(
     trainer.team.share(frozenset(stops))
     probe = _probe(trainer)
     crops = trainer.crops if recording.crops else None
-    started, cpu_started, stepping = time.monotonic(), time.process_time(), 0.0
-    before, cpu_before = run.seconds("seconds"), run.seconds("cpu_seconds")
-    stepping_before = run.seconds("step_cpu_seconds")
-
-    def clock() -> dict[str, float]:
-        return {
-            "seconds": round(before + time.monotonic() - started, 2),
-            "cpu_seconds": round(cpu_before + time.process_time() - cpu_started, 2),
-            "step_cpu_seconds": round(stepping_before + stepping, 3),
-        }
-
-    def note(record: dict[str, Any]) -> None:
-        run.append(record)
-        log(record)
-
-    def save(milestone: bool = False) -> CheckpointInfo:
-        latest = _latest(run, SCORES) | _latest(run, FINAL_SCORES, trainer.step)
-        temperature = latest.pop("temperature", CheckpointInfo.temperature)
-        scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}
-        metrics = {**scores, "cpu_seconds": clock()["cpu_seconds"]}
-        info = CheckpointInfo(
-            # A checkpoint always states memory="store": the density does not depend on how gradients were computed.
-            config=dataclasses.replace(trainer.flow.config, memory="store"),
-            data=recipe.data,
-            step=trainer.step,
-            seed=recipe.seed,
-            metrics=metrics,
-            recipe={key: value for key, value in recipe.to_dict().items() if key not in ("flow", "classes")}
-            | ({} if recipe.flow.memory == "store" else {"memory": recipe.flow.memory}),
-            command=command,
-            versions=checkpoint.software_versions(),
-            temperature=temperature,
-            labels=recipe.labels,
-            classes=recipe.classes,
-        )
-        facts = {
-            "step": trainer.step,
-            "since": trainer.since,
-            "arithmetic": ARITHMETIC,
-            "images": trainer.images_digest,
-        }
-        saver.save(trainer.state(), info, json.dumps(facts), milestone)
-        return info
-
     if not run.resume_file.exists():
-        run.forget_after(-1)
-        note(_recording(trainer, run, probe) | clock())
-        save()
+        journal.note(_recording(trainer, probe))
+        journal.draw_samples()
+        journal.save()
     run.set_status("running", trainer.step)
     run.log(
         f"running from step {trainer.step} of {recipe.iterations} on {trainer.device}: {trainer.arithmetic}, "
@@ -230,39 +169,40 @@ def _advance_to_the_end(
     saved = time.monotonic()
     asked = 0
     while trainer.step < recipe.iterations and not (asked := trainer.asked(stopped, run.asked())):
-        step_started = time.process_time()
-        numbers = _advance(trainer, stops)
-        stepping += time.process_time() - step_started
+        with journal.stepping():
+            numbers = _advance(trainer, stops)
         trainer.since += [value for value, _ in numbers]
         value, norm = numbers[-1]
         step = trainer.step
-        saver.check()
+        journal.check()
         recorded = step in recorded_steps
         if recorded or step % every == 0 or step in scored_steps:
-            record: dict[str, Any] = {"step": step, "bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
-            record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4), **clock()}
+            record: dict[str, Any] = {"bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}
+            record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4)}
             trainer.since.clear()
             if crops is not None and step in scored_steps:
                 record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
-            note(record | (_recording(trainer, run, probe) if recorded else {}))
+            journal.note(record | (_recording(trainer, probe) if recorded else {}))
+            if recorded:
+                journal.draw_samples()
         milestone = execution.keep_every > 0 and step % execution.keep_every == 0
         by_interval = (
             step % execution.save_every == 0 if execution.save_every else time.monotonic() - saved > SAVE_SECONDS
         )
         if recorded or milestone or by_interval:
-            save(milestone)
+            journal.save(milestone)
             run.set_status("running", step)
             saved = time.monotonic()
         if progress is not None:
             progress(step, value)
-    if trainer.step == recipe.iterations and not _latest(run, FINAL_SCORES, trainer.step):
+    if trainer.step == recipe.iterations and not journal.has_final_scores():
         # A study needs its own score, and no sampling temperature.
         own = (
             {"temperature": _temperature(trainer)} if crops is None else {"crops_bits_per_dim": _score(trainer, crops)}
         )
-        note({"step": trainer.step, **_final_scores(trainer), **own} | clock())
-    info = save()
-    saver.wait()
+        journal.note({**_final_scores(trainer), **own})
+    info = journal.save()
+    journal.wait()
     state = "finished" if trainer.step == recipe.iterations else ("", "paused", "stopped")[asked]
     run.set_status(state, trainer.step)
     run.log(f"{state} at step {trainer.step}")
@@ -290,8 +230,7 @@ def _probe(trainer: Trainer) -> Tensor:
     return dequantise(images, generator_for(0, "probe"), bits=bits).to(trainer.device)
 
 
-def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, Any]:
-    write_samples(run.samples, trainer.average, trainer.recipe.seed, trainer.step)
+def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
     labels = None if trainer.test_labels is None else trainer.test_labels[: len(probe)].to(trainer.device)
     parts = zip(probe.split(64), _split(labels, len(probe), 64), strict=True)
     log_prob = torch.cat([trainer.average.log_prob(part, own).detach() for part, own in parts])
@@ -300,7 +239,6 @@ def _recording(trainer: Trainer, run: RunDirectory, probe: Tensor) -> dict[str, 
     levels = level_records(trainer.average, probe, labels)
     prior = prior_bits_per_dim(trainer.average, [level["noise_square"] for level in levels])
     return {
-        "step": trainer.step,
         "probe_bits_per_dim": round(bits, 5),
         "prior_bits_per_dim": round(prior, 4),
         "log_det_bits_per_dim": round(bits - trainer.recipe.flow.bits - prior, 4),
@@ -354,99 +292,6 @@ def _score(trainer: Trainer, crops: Tensor) -> float:
 def _check_scores(trainer: Trainer, *scores: float) -> None:
     if not all(math.isfinite(value) for value in scores):
         raise NotFinite(f"After step {trainer.step} the averaged flow's bits/dim was not finite.")
-
-
-def _latest(run: RunDirectory, names: Iterable[str], step: int | None = None) -> dict[str, float]:
-    """Return the newest value of each of these names in the records, or in the records of one step.
-
-    Raises:
-        OSError: they cannot be read.
-
-    """
-    records = [record for record in run.own_records() if step is None or record["step"] == step]
-    return {name: record[name] for record in records for name in names if name in record}
-
-
-class Saver:
-    """Write checkpoint and resume file of a run; large files in a thread beside the training."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-        self._thread = ThreadPoolExecutor(1, "eiwflow-save")
-        self._writing: Future[None] | None = None
-
-    def save(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
-        """Write a copy of a trainer's state once the save before is on disk.
-
-        Raises:
-            OSError: this save or the previous one cannot be written; the last whole save stays.
-            NotFinite: the averaged weights of one of them are not finite; the same stays.
-
-        """
-        self.wait()
-        self._writing = self._thread.submit(self._write, state, info, document, milestone)
-        if sum(tensor.nbytes for tensor in state.values()) <= BESIDE_BYTES:
-            self.wait()
-
-    def _write(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
-        run, average = self._run, under("average.module.", state)
-        run.flush_records()
-        try:
-            if milestone:
-                checkpoint.save_state(run.milestone(info.step), average, info)
-            checkpoint.save_state(run.last_checkpoint, average, info)
-        except CheckpointError as error:
-            raise NotFinite(f"After step {info.step} the run stopped: {error}") from None
-        files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
-
-    def check(self) -> None:
-        """Raise the error of a save that failed."""
-        if self._writing is not None and self._writing.done():
-            self.wait()
-
-    def wait(self) -> None:
-        """Wait until the current save is written; raise its error if it failed."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
-
-    def close(self) -> None:
-        """Wait for the thread, and ignore its error."""
-        self._thread.shutdown()
-
-
-def _resume_content(run: RunDirectory) -> bytes | None:
-    """Return the resume file's bytes; None without a file."""
-    with suppress(FileNotFoundError):
-        return files.read_bytes(run.resume_file, MAX_RESUME)
-    return None
-
-
-def _restore(trainer: Trainer, content: bytes, name: str) -> None:
-    try:
-        if (length := int.from_bytes(content[:8], "little")) > MAX_HEADER:
-            raise ValueError("a longer header than a training's")
-        document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
-        step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
-        if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
-            raise ValueError("another run's step")
-        tensors = safetensors.torch.load(content)
-        values = [float(value) for value in since]
-        if any(checkpoint.wrong_values(tensors)) or not all(map(math.isfinite, values)):
-            raise ValueError("no training's values")
-        trainer.restore(tensors, step, values)
-    except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
-        raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
-    if arithmetic != ARITHMETIC:
-        raise RunError(
-            f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
-            "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
-        )
-    if document.get("images", trainer.images_digest) != trainer.images_digest:
-        raise RunError(
-            f"{name} was begun on other images than {files.printable(trainer.recipe.data)} now holds: resumed here it "
-            "would end with other numbers. Bring those back, or start a new run."
-        )
 
 
 @contextmanager

@@ -591,12 +591,8 @@ class RunDirectory(WorkFolder):
         metrics = self.path / "metrics.jsonl"
         return history.strict_records(metrics) if os.path.lexists(metrics) else []
 
-    def seconds(self, name: str) -> float:
-        """Return the largest ``seconds`` or ``cpu_seconds`` in :meth:`own_records`; 0 without any."""
-        return max((float(r[name]) for r in self.own_records() if isinstance(r.get(name), (int, float))), default=0.0)
-
-    def forget_after(self, step: int) -> None:
-        """Drop records and samples of steps after ``step``: a resumed run writes them again.
+    def forget_after(self, step: int) -> list[dict[str, Any]]:
+        """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others.
 
         Raises:
             OSError: the records cannot be read or written; they stay as before.
@@ -607,6 +603,7 @@ class RunDirectory(WorkFolder):
         for number, sample in self.sample_files().items():
             if number > step:
                 sample.unlink()
+        return kept
 
     def sample_files(self) -> dict[int, Path]:
         """Return the montages of samples by their step, in the order of steps."""

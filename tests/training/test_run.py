@@ -21,6 +21,7 @@ from eiwflow.data import to_tensor
 from eiwflow.flow import dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
+from eiwflow.training import journal
 from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
@@ -207,7 +208,7 @@ def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
 
 
 def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "BESIDE_BYTES", 0)
+    monkeypatch.setattr(journal, "BESIDE_BYTES", 0)
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, iterations])
     run, writing, steps = tiny_run(tmp_path, iterations=8), threading.Event(), []
     save_state = checkpoint.save_state
