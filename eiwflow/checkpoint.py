@@ -103,12 +103,16 @@ class CheckpointInfo:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A flow read from a file, with the file's document and the SHA-256 of its bytes."""
+    """A flow read from a file, with the file's document and the SHA-256 of its bytes.
+
+    Of a flow with labels that was given one, ``given`` are factor, class and the names of all classes.
+    """
 
     name: str
     flow: MultiScaleFlow
     info: CheckpointInfo
     sha256: str
+    given: tuple[str, str, tuple[str, ...]] | None = None
 
 
 def software_versions() -> dict[str, str]:
@@ -309,6 +313,7 @@ def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
         flow=flow,
         info=dataclasses.replace(info, config=flow.config, labels="", classes=()),
         sha256=hashlib.sha256(f"{loaded.sha256}/{label}".encode()).hexdigest(),
+        given=(info.labels, label, classes),
     )
 
 

@@ -306,7 +306,8 @@ def add_grain(pack: Pack, images: ImageData) -> None:
 def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
 
-    A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes.
+    A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes. A flow that is
+    given a class is shown on the images of this class alone.
 
     Args:
         loaded: the flow.
@@ -336,8 +337,10 @@ def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> P
     # An untrusted file may state any path.
     name = loaded.info.data if loaded.info.data in bundled_sets else default.DATA
     source = data.load(name, download=False)
+    if loaded.given is not None and loaded.given[0] in source.factors:
+        source = data.only_class(source, *loaded.given)
     bundled = project.ASSETS / "checkpoints"
-    if name == default.DATA and source.test.shape[1:] == (*shape[1:], shape[0]):
+    if name == default.DATA and loaded.given is None and source.test.shape[1:] == (*shape[1:], shape[0]):
         beside = bundled / f"{default.FIXED}.safetensors"
         fixed = checkpoint.load(beside) if whole and beside.is_file() else None
         pack = build(loaded, data.to_tensor(source.test), default.SHOWN, fixed)
@@ -346,7 +349,7 @@ def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> P
             pack.head["before"] = before_training(pack, loaded, source)
         add_grain(pack, source)
     else:
-        pack = build(loaded, data.fitted(source.test[:AVERAGED], shape), range(8))
+        pack = build(loaded, data.fitted(source.test[:AVERAGED], shape), range(min(8, len(source.test))))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
     if not whole:
         return pack

@@ -16,7 +16,9 @@ from benchmarks import pack
 from eiwflow import checkpoint, data, project
 from eiwflow.analysis.attributes import attribute_values, measure_attributes
 from eiwflow.data import Factor
-from eiwflow.flow import FlowConfig
+from eiwflow.flow import FlowConfig, dequantise
+from eiwflow.flow.bijection import generator_for
+from eiwflow.flow.information import redundancy
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
@@ -222,6 +224,26 @@ def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
     checkpoint.save(path, flow, checkpoint.CheckpointInfo(config=flow.config, data="faces16"))
     head, _ = opened(build.build_for(checkpoint.load(path)).to_bytes())
     assert head["shape"] == [16, 16, 1] and len(head["images"]) == 8 and head["flow"]["usual"] is None
+
+
+def test_a_flow_that_is_given_a_class_is_shown_on_the_images_of_this_class_alone(tmp_path: Path) -> None:
+    letters = data.load("letters32", download=False)
+    classes = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    flow = random_flow(FlowConfig(shape=(3, 32, 32), levels=2, steps=1, width=4, context=len(classes)))
+    path = tmp_path / "own.safetensors"
+    info = checkpoint.CheckpointInfo(config=flow.config, data="letters32", labels="letter", classes=classes)
+    checkpoint.save(path, flow, info)
+    given = checkpoint.given_label(checkpoint.load(path), "C")
+    images = letters.test[letters.factors["letter"].test == "C"]
+    head, blobs = opened(build.build_for(given, path, whole=False).to_bytes())
+    shown = [blobs[at["at"] : at["at"] + at["size"]] for at in (image["bytes"] for image in head["images"])]
+    assert shown == [image.tobytes() for image in images[:8]] and 8 < len(images) < len(letters.test) / 10
+    trace = given.flow.trace(dequantise(data.to_tensor(images), generator_for(0, "noise"))).levels[0]
+    expected = redundancy(trace.features).mean(dim=0)
+    np.testing.assert_allclose(head["flow"]["redundancy"], expected, rtol=0.05)
+    everything = data.to_tensor(letters.test)
+    of_all = redundancy(given.flow.trace(dequantise(everything, generator_for(0, "noise"))).levels[0].features)
+    assert not np.allclose(head["flow"]["redundancy"], of_all.mean(dim=0), rtol=0.05)
 
 
 def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set_with_the_same_partition(tmp_path: Path) -> None:
