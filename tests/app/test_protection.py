@@ -35,6 +35,7 @@ from eiwflow.ui.classroom import web
 from eiwflow.ui.common import shelves
 from eiwflow.ui.server import lifespan, protection, turns, websocket
 from eiwflow.ui.server.protection import is_allowed, policy
+from eiwflow.ui.sources import places
 
 from ..conftest import ROOT
 from .conftest import FRAMES
@@ -454,8 +455,8 @@ def test_no_visitor_clears_what_the_server_keeps_for_everybody():
     assert handed_on(rerun, download, *foreign, stop) == kinds
 
 
-def downloads(making_s: float, each: int) -> dict[str, float]:
-    """Let 8 connections ask for ``each`` files at once, then another visitor for one; return when each had its last.
+def downloads(making_s: float, each: int, connections: int = 8) -> dict[str, float]:
+    """Let connections ask for ``each`` files at once, then another address for one; return when each had its last.
 
     The server behind them makes files as Streamlit does: in a few threads, first come first served.
     """
@@ -485,11 +486,13 @@ def downloads(making_s: float, each: int) -> dict[str, float]:
         async def send(message: dict[str, object]) -> None:
             pass
 
-        await frames({"type": "websocket", "name": name}, receive, send)
+        address = "10.0.0.2" if name == "another" else "10.0.0.1"
+        await frames({"type": "websocket", "name": name, "client": (address, 1), "headers": []}, receive, send)
 
     async def all_visits() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(6))
         frames = protection.Frames(app)
-        crowd = [asyncio.create_task(visit(frames, f"crowd {number}", each)) for number in range(8)]
+        crowd = [asyncio.create_task(visit(frames, f"crowd {number}", each)) for number in range(connections)]
         await asyncio.sleep(making_s)
         await asyncio.gather(visit(frames, "another", 1), *crowd)
 
@@ -504,6 +507,45 @@ def test_a_crowd_of_files_for_few_connections_does_not_stand_before_another_visi
     ended = downloads(making_s=0.05, each=20)
     first_of_the_crowd = min(end for name, end in ended.items() if name != "another")
     assert len(ended) == 9 and ended["another"] < first_of_the_crowd / 2
+
+
+def test_many_connections_that_ask_for_a_file_each_do_not_stand_before_another_address():
+    """Of 160 connections of an address that asked for one film after another, a table waited 83 s."""
+    ended = downloads(making_s=0.05, each=1, connections=96)
+    of_the_crowd = sorted(end for name, end in ended.items() if name != "another")
+    assert len(of_the_crowd) == 96 and ended["another"] < of_the_crowd[32]
+
+
+def test_files_that_wait_for_one_result_leave_threads_to_others():
+    """Seven tabs that asked for one film took all threads for 70 s, and another visitor's table waited."""
+    line = threading.Barrier(40)
+
+    async def all_at_once() -> list[int]:
+        lifespan._give_files_threads()
+        return await asyncio.gather(*[asyncio.to_thread(line.wait, 60) for _ in range(40)])
+
+    with ThreadPoolExecutor(1) as thread:
+        assert sorted(thread.submit(asyncio.run, all_at_once()).result()) == list(range(40))
+
+
+def test_files_of_a_connection_are_worked_on_in_turns_by_address():
+    seen: list[tuple[str, str]] = []
+
+    async def app(*_: object) -> None:
+        await asyncio.to_thread(lambda: seen.append(places.visitor()))
+
+    async def visit() -> None:
+        frames = protection.Frames(app)
+        for address in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
+            scope = {"type": "websocket", "client": (address, 1), "headers": []}
+            await asyncio.create_task(frames(scope, None, None))
+            kept.append(scope)  # or the next would have its number
+
+    kept: list[object] = []
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, visit()).result()
+    assert [address for address, _ in seen] == ["address 10.0.0.1", "address 10.0.0.1", "address 10.0.0.2"]
+    assert len({connection for _, connection in seen}) == 3 and places.visitor() == ("", "")
 
 
 def test_a_file_whose_answer_was_lost_keeps_its_connection_for_a_while_alone(monkeypatch):

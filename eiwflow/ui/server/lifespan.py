@@ -14,6 +14,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -33,6 +34,9 @@ from . import connections
 GIVE_BACK_S, FORGET_S, SHORT_S = 2.0, 120.0, 20.0
 #: Seconds that unfinished answers get when the server has to end; then their connections are cut.
 GRACE_S = 3
+#: Threads in which the files of all visitors are made. A file may wait for others in its thread, so there are more of
+#: them than of files that are worked on.
+FILE_THREADS = 64
 #: Bytes of a message to a browser, such as the film of a long training.
 MOST_ANSWERED = 200_000_000
 #: M_ARENA_MAX of malloc.h, the option for the number of heaps.
@@ -57,6 +61,7 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     _log_no_addresses()
     _log_the_same_seldom()
     _end_in_time()
+    _give_files_threads()
     join.announce()
     own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
@@ -140,6 +145,11 @@ def _end_in_time() -> None:
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     if isinstance(server, uvicorn.Server):
         server.config.timeout_graceful_shutdown = GRACE_S
+
+
+def _give_files_threads() -> None:
+    """Let many files be made at a time: of Python's few threads, files that waited for one result took all."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "eiwflow-file"))
 
 
 def _import_then_give_back() -> None:

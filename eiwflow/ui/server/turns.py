@@ -14,6 +14,8 @@ from ..access.address import base_path, client
 AT_ONCE = 4
 #: Pages that run for an address at once, and the seconds that each counts at most.
 RUNS_AT_ONCE, RUN_S = 8, 30.0
+#: Files that are made for an address at once, for as many seconds each at most.
+FILES_AT_ONCE = 8
 #: Requests of an address that may wait. It has at most as many connections, and each asks for one thing at a time, so
 #: more come only of connections that were closed without waiting for an answer.
 MOST_WAITING = 2_048
@@ -49,6 +51,8 @@ class Addresses:
 
 class Run:
     """The page that a connection runs, from its message to the page's end, at one of the places of its address.
+
+    A file that is made for a connection takes a place likewise, until it is made.
 
     A page that starts again, for its visitor has moved on, keeps its place. Several messages may be one start, so a
     page's end counts only if the page began after the last message. After :data:`RUN_S` the page goes on without a

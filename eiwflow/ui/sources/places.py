@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from mmap import PAGESIZE
 from pathlib import Path
 from threading import Condition, Lock, local
@@ -177,8 +178,12 @@ class Places:
 READING, DRAWING, LESSONS = Places(2, PICTURE_BYTES), Places(2), Places(1)
 
 
+#: The address and a name of the connection for which a file is made, outside of a visitor's script.
+CONNECTION: ContextVar[tuple[str, str]] = ContextVar("CONNECTION", default=("", ""))
+
+
 def visitor() -> tuple[str, str]:
-    """Return the address and the session of the visitor whose script this thread runs; empty outside a server."""
+    """Return the address and the session of the visitor for whom this thread works; empty outside a server."""
     if (session := child.session()) is None:
-        return "", ""
+        return CONNECTION.get()
     return f"address {st.context.ip_address}", session
