@@ -14,6 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from hypothesis import settings
 
+from eiwflow.flow import partitions
+
 from . import LONG
 from .made.chromium import browser
 
@@ -54,6 +56,22 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest file first and those that take seconds last; the order is otherwise kept."""
     items.sort(key=lambda item: (not item.path.as_posix().endswith(LONGEST), item.path.parent.name in QUICK))
+
+
+def _halves_are_searched_once() -> None:
+    """Keep the halves that a search has given: tests make the same flow from the same numbers again and again."""
+    search, known = partitions.best_halves, {}
+
+    def best_halves(weights: torch.Tensor, draw: int = 0) -> torch.Tensor:
+        key = weights.numpy().tobytes(), draw
+        if key not in known:
+            known[key] = search(weights, draw)
+        return known[key].clone()
+
+    partitions.best_halves = best_halves
+
+
+_halves_are_searched_once()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -227,7 +227,7 @@ def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
 
 
 def test_a_flow_that_is_given_a_class_is_shown_on_the_images_of_this_class_alone(tmp_path: Path) -> None:
-    letters = data.load("letters32", download=False)
+    letters = data.load_test("letters32")
     classes = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     flow = random_flow(FlowConfig(shape=(3, 32, 32), levels=2, steps=1, width=4, context=len(classes)))
     path = tmp_path / "own.safetensors"

@@ -31,7 +31,7 @@ class LeftError(Exception):
 
 def session() -> str | None:
     """Return the session whose script this thread runs; None outside a server."""
-    context = get_script_run_ctx()
+    context = get_script_run_ctx(suppress_warning=True)
     return None if context is None else context.session_id
 
 
