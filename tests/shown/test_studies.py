@@ -263,13 +263,11 @@ def test_the_result_of_a_run_whose_records_are_far_apart(monkeypatch: pytest.Mon
     for step in (1, 2, 4, 5, 9, 15, 20):
         own = {"crops_bits_per_dim": scores[step]} if step in scores else {}
         records.append({"step": step, "bits_per_dim": 6.0 - 0.3 * step**0.5, **own})
-    records.append({"step": 20, "test_bits_per_dim": 4.4, "crops_bits_per_dim": 4.45})
+    records.append({"step": 20, "test_bits_per_dim": 4.4, "crops_bits_per_dim": 4.45, "step_cpu_seconds": 12.3456})
     recipe = StudyRecipe(data="faces16").training(Arm("random"), 7)
     flow = SimpleNamespace(flow=SimpleNamespace(parameter_count=lambda: 1234))
     monkeypatch.setattr(run_module.checkpoint, "load", lambda _: flow)
-    run = SimpleNamespace(
-        config=lambda: (recipe, ""), last_checkpoint=None, own_records=lambda: records, seconds=lambda name: 12.3456
-    )
+    run = SimpleNamespace(config=lambda: (recipe, ""), last_checkpoint=None, own_records=lambda: records)
     approved("studies-result", json.dumps(run_module.result_of(run, Arm("random")), indent=1))
 
 
