@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -30,19 +31,20 @@ MOST_TEST = 10_000
 NAMED = 5
 #: Files of a run, whose pictures are samples.
 RUN = frozenset({"config.json", "metrics.jsonl"})
-#: Names of the parts, whatever their case; the first that is there is taken.
-TRAIN_NAMES = ("train", "training")
-TEST_NAMES = ("test", "testing", "val", "valid", "validation", "dev", "eval")
+#: Words for the parts, whatever their case; the first that is there is taken.
+TRAIN_NAMES = ("train", "training", "trainset", "trainval")
+TEST_NAMES = ("test", "testing", "testset", "val", "valid", "validation", "dev", "eval")
 
 
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
 
     They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
-    ``val``, are the parts; the note counts pictures beside them, which are left out. Otherwise a hash of the path
-    within the folder sends about a tenth to test; an image equal to an earlier image goes to the same part. If every
-    picture is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that are all grey make
-    images of one channel. A picture that cannot be read is left out, and the note names it.
+    ``val``, are the parts; the note counts pictures beside them, which are left out. Without such folders, those with
+    these words in their names are, as ``DIV2K_train_HR`` and ``DIV2K_valid_HR``. Otherwise a hash of the path within
+    the folder sends about a tenth to test; an image equal to an earlier image goes to the same part. If every picture
+    is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that are all grey make images
+    of one channel. A picture that cannot be read is left out, and the note names it.
 
     If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
     decides.
@@ -53,8 +55,8 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         strict: refuse a folder with a picture that cannot be read.
 
     Raises:
-        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; or a folder below
-            has parts of its own.
+        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
+            parts of its own; or it is not clear which folders are the parts.
 
     """
     what = f"folder {folder.name!r}"
@@ -115,11 +117,42 @@ def _on_disk(
     return ImageData(folder.name, train, test[readable], note=note, factors=factors)
 
 
-def own_parts(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return which of these names are those of the train part and of the test part; None without both."""
-    there = {name.lower(): name for name in sorted(names, reverse=True)}
-    parts = [next((there[name] for name in known if name in there), "") for known in (TRAIN_NAMES, TEST_NAMES)]
+def part_of(name: str) -> str:
+    """Return the word in a name that says a part, such as ``train`` in ``DIV2K_train_HR``; empty for none.
+
+    Of several words the last counts: ``dev-train-0.tar`` is of the train part of a set called dev.
+    """
+    words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+    joined = f" {' '.join(words)} ".replace(" train val ", " trainval ").split()
+    return next((word for word in reversed(joined) if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
+
+
+def own_parts(words: Iterable[str]) -> tuple[str, str] | None:
+    """Return which of these words are those of the train part and of the test part; None without both."""
+    there = set(words)
+    parts = [next((word for word in known if word in there), "") for known in (TRAIN_NAMES, TEST_NAMES)]
     return (parts[0], parts[1]) if all(parts) else None
+
+
+def _part_folders(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return which of these folders are the train part and the test part, by their plain names or else by words.
+
+    Raises:
+        DataError: of one part there are several; or words say the parts, and some folder has no such word.
+
+    """
+    for reading in (str.lower, part_of):
+        words = {name: reading(name) for name in sorted(names)}
+        if (parts := own_parts(words.values())) is not None:
+            chosen = [name for part in parts for name, word in words.items() if word == part]
+            if len(chosen) > 2 or not all(words.values()):
+                others = (name for name in words if name not in chosen)
+                raise DataError(
+                    f"it is not clear which folders are the parts, of {listed([*map(repr, (*chosen, *others))])}: name "
+                    "them train and test, or, if they are classes, leave such words out of their names"
+                )
+            return chosen[0], chosen[1]
+    return None
 
 
 def beside_parts(count: int, parts: tuple[str, str]) -> str:
@@ -128,24 +161,26 @@ def beside_parts(count: int, parts: tuple[str, str]) -> str:
 
 
 def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
-    """Return the pictures in folders of parts, which of them are in that of test (N,) bool, and how many are in none.
+    """Return the pictures in folders of parts, which of them are in that of test (N,) bool, and a part of a note.
 
-    Without such folders: all pictures, None, and an empty text.
+    It counts the pictures in no part, and names the folders where words of their names say the parts. Without folders
+    of parts: all pictures, None, and an empty text.
     """
     tops = [name.partition("/")[0] if "/" in name else "" for name in names]
-    if (parts := own_parts(set(tops))) is None:
+    if (parts := _part_folders({*tops} - {""})) is None:
         _check_no_parts_below(names)
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
-    return [name for name, _ in inside], own, beside_parts(len(names) - len(inside), parts)
+    by_words = "" if own_parts(map(str.lower, parts)) else f"; the parts are {parts[0]!r} and {parts[1]!r}"
+    return [name for name, _ in inside], own, by_words + beside_parts(len(names) - len(inside), parts)
 
 
 def in_test_part(names: list[str]) -> list[str]:
     """Return the pictures of a folder's test part, or all of them where it has no parts.
 
     Raises:
-        DataError: a folder below has parts of its own.
+        DataError: a folder below has parts of its own, or it is not clear which folders are the parts.
 
     """
     inside, own, _ = _own_parts(names)
@@ -160,8 +195,8 @@ def _check_no_parts_below(names: Iterable[str]) -> None:
     for folder in sorted(folders):
         inside.setdefault(folder.parent, []).append(folder.name)
     for above, below in inside.items():
-        if parts := own_parts(below):
-            both = " and ".join(repr(str(above / part)) for part in parts)
+        if parts := own_parts(map(part_of, below)):
+            both = " and ".join(repr(str(above / name)) for part in parts for name in below if part_of(name) == part)
             raise DataError(f"{both} are parts of a set of their own: give the folder {str(above)!r}, or rename them")
 
 

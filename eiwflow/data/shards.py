@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from ..files import listed
-from .folder import MOST_TEST, SUFFIXES, TEST_NAMES, TRAIN_NAMES, beside_parts, own_parts
+from .folder import MOST_TEST, SUFFIXES, beside_parts, own_parts, part_of
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
 from .on_disk import Pictures, decoded
 from .picture import MAX_BYTES
@@ -121,12 +121,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
 
 def _part(path: Path) -> str:
-    """Return the part that a shard's name says, such as ``train``, or else its folder, or the next; empty for none.
-
-    Of several words the last counts: ``dev-train-0.tar`` is of the train part of a set called dev.
-    """
-    words = (word for part in reversed(path.parts) for word in reversed(re.split(r"[^a-z]+", part.lower())))
-    return next((word for word in words if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
+    """Return the part that a shard's name says, such as ``train``, or else its folder, or the next; empty for none."""
+    return next(filter(None, map(part_of, reversed(path.parts))), "")
 
 
 class _Index(NamedTuple):

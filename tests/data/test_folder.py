@@ -12,7 +12,7 @@ import pytest
 from eiwflow.data import DataError, from_picture, labels_of, load, picture
 from eiwflow.data import folder as folder_module
 
-from .samples import as_set, encoded, noise
+from .samples import as_set, encoded, noise, write_shard
 
 
 def fill(folder: Path, count: int, start: int = 0) -> None:
@@ -154,6 +154,77 @@ def test_pictures_of_one_part_never_come_into_the_other(
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
 
 
+COMMON = [
+    ("DIV2K_train_HR", "DIV2K_valid_HR"), ("train2017", "val2017"), ("training_set", "test_set"),
+    ("seg_train", "seg_test"), ("train_images", "test_images"), ("trainA", "testA"), ("TRAIN-HR", "Test HR"),
+    ("trainval", "test"), ("VOC2012_train_val", "VOC2012_test"), ("trainset", "testset"), ("train", "test_images"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("labelled", [False, True], ids=["flat", "in classes"])
+@pytest.mark.parametrize(("train", "test"), COMMON)
+def test_folders_whose_names_hold_the_words_of_parts_are_the_parts(
+    tmp_path: Path, train: str, test: str, labelled: bool
+) -> None:
+    pixels = {}
+    for number, part in enumerate((train, test)):
+        for kind in ("cat", "dog") if labelled else (".",):
+            (tmp_path / part / kind).mkdir(parents=True)
+            for place in range(9):
+                image = noise(8, 8, 3, seed=len(pixels))
+                pixels[image.tobytes()] = number
+                (tmp_path / part / kind / f"{place}.png").write_bytes(encoded(image))
+    (tmp_path / "readme").mkdir()
+    fill(tmp_path, 1)
+    data = load(tmp_path, size=8)
+    for number, images in enumerate((data.train, data.test)):
+        assert as_set(images) == {image for image, of in pixels.items() if of == number}
+    assert data.class_names == ({"label": ("cat", "dog")} if labelled else {})
+    assert f"; left out: 1 picture beside {train} and {test}" in data.note
+    assert ("the parts are 'DIV2K_train_HR' and 'DIV2K_valid_HR'" in data.note) == (test == "DIV2K_valid_HR")
+
+
+@pytest.mark.parametrize(("train", "test"), COMMON)
+def test_shards_and_folders_have_the_parts_of_the_same_words(tmp_path: Path, train: str, test: str) -> None:
+    for part, images in ((train, noise(9, 8, 8, 3)), (test, noise(4, 8, 8, 3, seed=1))):
+        write_shard(tmp_path / f"{part}.tar", {f"{place}.png": encoded(image) for place, image in enumerate(images)})
+    data = load(tmp_path, size=8)
+    assert (len(data.train), len(data.test)) == (9, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["train_HR", "train_LR", "valid_HR"], "'train_HR', 'train_LR', 'valid_HR'"),
+        (["train", "test_a", "test_b"], "'train', 'test_a', 'test_b'"),
+        (["Train", "train", "test"], "'Train', 'train', 'test'"),
+        (["cats", "test_pilots", "train_crews"], "'train_crews', 'test_pilots', 'cats'"),
+        ([*"abcdefg", "train_x", "test_x"], "'train_x', 'test_x', 'a'"),
+    ],
+    ids=str,
+)
+def test_folders_that_may_be_parts_or_not_are_refused_by_their_names(
+    tmp_path: Path, names: list[str], shown: str
+) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, 9, start=10 * number)
+    with pytest.raises(DataError, match=f"^it is not clear which folders are the parts, of {shown}.* train and test"):
+        load(tmp_path, size=8)
+
+
+@pytest.mark.parametrize(
+    "names", [["test_pilots", "cats"], ["test_a", "val_b"], ["train_crews", "cats"], ["trainers", "testimony"]]
+)
+def test_words_of_one_part_alone_are_those_of_classes(tmp_path: Path, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, 20, start=100 * number)
+    data = load(tmp_path, size=8)
+    assert data.class_names["label"] == tuple(sorted(names)) and "the parts are" not in data.note
+    assert len(data.train) + len(data.test) == 40 and 1 <= len(data.test) < 20
+
+
 def test_a_folder_that_may_not_be_opened_is_named_and_not_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +252,10 @@ def test_parts_of_a_folder_below_are_never_pooled(tmp_path: Path, above: str) ->
     with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test' are parts .* the folder '{above}', or"):
         load(tmp_path, size=8)
     assert len(load(tmp_path / above, size=8).train) == len(load(tmp_path / above, size=8).test)
-    (tmp_path / above / "test").rename(tmp_path / above / "best")
+    (tmp_path / above / "test").rename(tmp_path / above / "test_HR")
+    with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test_HR' are parts"):
+        load(tmp_path, size=8)
+    (tmp_path / above / "test_HR").rename(tmp_path / above / "best")
     pooled = load(tmp_path, size=8)
     assert len(pooled.train) + len(pooled.test) == 18
 
