@@ -246,11 +246,16 @@ def _not_permitted(error: OSError) -> None:
         raise error
 
 
-def linked_folders(folder: Path) -> Iterator[Path]:
-    """Yield the links to folders below a folder; hidden ones are left out, and hidden folders are not entered."""
+def folders_below(folder: Path) -> Iterator[Path]:
+    """Yield the folders below a folder and the links to folders; hidden ones are left out and not entered."""
     for place, folders, _ in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (path for name in folders if (path := Path(place) / name).is_symlink())
+        yield from (Path(place) / name for name in folders)
+
+
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Yield those of :func:`folders_below` that are links."""
+    return (path for path in folders_below(folder) if path.is_symlink())
 
 
 def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:

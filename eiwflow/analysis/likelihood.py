@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from ..data import DATASETS, DataError, ImageData, as_picture, fits, fitted, from_picture, load, load_test, to_tensor
-from ..data.folder import in_test_part, picture_names, pictures_in
+from ..data.folder import in_test_part, pictures_in
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
@@ -298,7 +298,7 @@ def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Gro
     if path in DATASETS or not folder.is_dir() or next(pictures_in(folder), None) is None:
         return _of_data_set(load(path), shape, most)
     folder = folder.resolve()
-    names = in_test_part(picture_names(folder))
+    names = in_test_part(folder)
     return pictures(folder.name or str(folder), [folder / names[place] for place in spread(len(names), most)], shape)
 
 

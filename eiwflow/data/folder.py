@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ..files import linked_folders, listed, visible
+from ..files import folders_below, linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file
 from .on_disk import Files, Pictures, decoded
 from .split import tenth_by_hash
@@ -56,7 +56,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 
     Raises:
         DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
-            parts of its own; or it is not clear which folders are the parts.
+            parts of its own; a part is a link or holds no pictures; or it is not clear which folders are the parts.
 
     """
     what = f"folder {folder.name!r}"
@@ -64,7 +64,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         raise DataError(f"size is {size!r}; it must be a whole number of pixels")
     names = picture_names(folder)
     check_images(what, 1, size, size, 3)
-    names, own, beside = _own_parts(names)
+    names, own, beside = _own_parts(folder, names)
     labels, classes, no_labels = _labels(names, own is not None)
     named = {} if labels is None else {"label": classes}
     note = f"pictures are centre-cropped and resized to {size}×{size}{beside}{_left_out(folder)}{_in_words(classes)}"
@@ -160,7 +160,7 @@ def beside_parts(count: int, parts: tuple[str, str]) -> str:
     return f"; left out: {count:,} picture{'s' * (count > 1)} beside {' and '.join(parts)}" if count else ""
 
 
-def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
+def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     """Return the pictures in folders of parts, which of them are in that of test (N,) bool, and a part of a note.
 
     It counts the pictures in no part, and names the folders where words of their names say the parts. Without folders
@@ -168,7 +168,8 @@ def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     """
     tops = [name.partition("/")[0] if "/" in name else "" for name in names]
     if (parts := _part_folders({*tops} - {""})) is None:
-        _check_no_parts_below(names)
+        check_parts_are_read(folder, map(part_of, tops))
+        _check_no_parts_below(folder, names)
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
@@ -176,27 +177,52 @@ def _own_parts(names: list[str]) -> tuple[list[str], np.ndarray | None, str]:
     return [name for name, _ in inside], own, by_words + beside_parts(len(names) - len(inside), parts)
 
 
-def in_test_part(names: list[str]) -> list[str]:
-    """Return the pictures of a folder's test part, or all of them where it has no parts.
+def in_test_part(folder: Path) -> list[str]:
+    """Return the names of a folder's pictures that are in its test part, or of all where it has no parts.
 
     Raises:
-        DataError: a folder below has parts of its own, or it is not clear which folders are the parts.
+        DataError: there are no pictures, or the parts are refused, as by :func:`read_folder`.
 
     """
-    inside, own, _ = _own_parts(names)
+    inside, own, _ = _own_parts(folder, picture_names(folder))
     return inside if own is None else [name for name, in_test in zip(inside, own, strict=True) if in_test]
 
 
-def _check_no_parts_below(names: Iterable[str]) -> None:
+def check_parts_are_read(folder: Path, words: Iterable[str]) -> None:
+    """Refuse a folder of which one part alone is read: it would be divided into both.
+
+    Arguments:
+        folder: with the parts.
+        words: for parts, in the names of what is read.
+
+    Raises:
+        DataError: a part is a link or holds nothing that is read; the message names it.
+
+    """
+    read = {*words} - {""}
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() or (path.is_symlink() and not path.suffix)]
+    unread = {part_of(path.name): path for path in folders if not path.name.startswith(".")}
+    parts = own_parts([*read, *unread]) if read else None
+    if parts is not None and (missing := next((unread[part] for part in parts if part not in read), None)):
+        linked, none = "is a link, which is not followed", f"holds none that are read{_left_out(missing)}"
+        raise DataError(
+            f"put pictures into {missing.name!r}, a part of folder {folder.name!r}, or rename it: "
+            f"it {linked if missing.is_symlink() else none}"
+        )
+
+
+def _check_no_parts_below(folder: Path, names: Iterable[str]) -> None:
     """Refuse pictures of a folder below that has parts: pooled, its test pictures would be trained on."""
     lowest = {name.rpartition("/")[0] for name in names}
-    folders = {folder for path in lowest for folder in (PurePosixPath(path), *PurePosixPath(path).parents)}
+    read = {above for path in lowest for above in (PurePosixPath(path), *PurePosixPath(path).parents)}
     inside: dict[PurePosixPath, list[str]] = {}
-    for folder in sorted(folders):
-        inside.setdefault(folder.parent, []).append(folder.name)
+    for path in folders_below(folder):
+        inside.setdefault(PurePosixPath(path.parent.relative_to(folder)), []).append(path.name)
     for above, below in inside.items():
-        if parts := own_parts(map(part_of, below)):
-            both = " and ".join(repr(str(above / name)) for part in parts for name in below if part_of(name) == part)
+        parts = own_parts(map(part_of, below)) or ()
+        chosen = [above / name for part in parts for name in below if part_of(name) == part]
+        if not read.isdisjoint(chosen):
+            both = " and ".join(repr(str(path)) for path in chosen)
             raise DataError(f"{both} are parts of a set of their own: give the folder {str(above)!r}, or rename them")
 
 

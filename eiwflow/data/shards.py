@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from ..files import listed
-from .folder import MOST_TEST, SUFFIXES, beside_parts, own_parts, part_of
+from .folder import MOST_TEST, SUFFIXES, beside_parts, check_parts_are_read, own_parts, part_of
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
 from .on_disk import Pictures, decoded
 from .picture import MAX_BYTES
@@ -75,7 +75,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         strict: refuse a picture that cannot be read.
 
     Raises:
-        DataError: a shard cannot be read or was cut short, or there are no pictures.
+        DataError: a shard cannot be read or was cut short, there are no pictures, or a part is a link or has no shard.
 
     """
     if not isinstance(size, int):
@@ -91,6 +91,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         kept = [number for number, word in enumerate(words) if word in parts]
         paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
         words = [words[number] for number in kept]
+    elif root.is_dir():
+        check_parts_are_read(root, words)
     counts = [len(index.labels) for index in indices]
     links = sum(index.links for index in indices)
     left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,66 @@ def test_a_folder_that_may_not_be_opened_is_named_and_not_passed_over(
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(DataError, match=f"^'test' in folder '{tmp_path.name}' cannot be opened: permission denied"):
         load(tmp_path, size=8)
+
+
+def _link(path: Path) -> None:
+    (elsewhere := path.parent.parent / "elsewhere").mkdir()
+    fill(elsewhere, 9)
+    path.symlink_to(elsewhere, target_is_directory=True)
+
+
+def _tif(path: Path) -> None:
+    path.mkdir()
+    (path / "a.tif").touch()
+
+
+UNREAD = {
+    "a link": (_link, "it is a link, which is not followed"),
+    "a broken link": (lambda path: path.symlink_to("gone"), "it is a link, which is not followed"),
+    "of other kinds": (_tif, "it holds none that are read; left out, as their kinds are not read: 1 .tif"),
+    "empty": (Path.mkdir, "it holds none that are read"),
+}
+
+
+@pytest.mark.parametrize("shards", [False, True], ids=["pictures", "shards"])
+@pytest.mark.parametrize(("part", "other"), [("train", "test"), ("test", "train"), ("X_valid", "train_1")])
+@pytest.mark.parametrize(("make", "why"), UNREAD.values(), ids=UNREAD.keys())
+def test_a_part_that_is_not_read_is_named_and_the_other_is_not_divided(
+    tmp_path: Path, make: Callable[[Path], object], why: str, part: str, other: str, shards: bool
+) -> None:
+    (folder := tmp_path / "set").mkdir()
+    (folder / other).mkdir()
+    if shards:
+        members = {f"{number}.png": encoded(image) for number, image in enumerate(noise(40, 8, 8, 3))}
+        write_shard(folder / other / "0.tar", members)
+    else:
+        fill(folder / other, 40)
+    make(folder / part)
+    with pytest.raises(DataError, match=f"^put pictures into '{part}', a part of folder 'set', or rename it: {why}"):
+        load(folder, size=8)
+    (folder / part).rename(folder / "spare")
+    assert (folder / other).rename(folder / "main") and len(load(folder, size=8).train) > 30
+
+
+def test_a_part_that_is_a_link_does_not_matter_beside_another_of_its_kind(tmp_path: Path) -> None:
+    for number, part in enumerate(("train", "val")):
+        (tmp_path / part).mkdir()
+        fill(tmp_path / part, 9, start=10 * number)
+    (tmp_path / "test").symlink_to("val", target_is_directory=True)
+    data = load(tmp_path, size=8)
+    assert (len(data.train), len(data.test)) == (9, 9) and "; left out: 1 linked folder" in data.note
+
+
+@pytest.mark.parametrize("read", ["train", "test"])
+def test_parts_of_a_folder_below_are_refused_where_one_is_a_link(tmp_path: Path, read: str) -> None:
+    (tmp_path / "photos" / read).mkdir(parents=True)
+    fill(tmp_path / "photos" / read, 40)
+    link = tmp_path / "photos" / {"train": "test", "test": "train"}[read]
+    link.symlink_to(read, target_is_directory=True)
+    with pytest.raises(DataError, match="^'photos/train' and 'photos/test' are parts"):
+        load(tmp_path, size=8)
+    link.unlink()
+    assert len(load(tmp_path, size=8).train) > 30
 
 
 @pytest.mark.parametrize("above", ["photos", "photos/small"])
