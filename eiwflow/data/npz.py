@@ -71,10 +71,11 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     all that is free.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
-    bytes, about a tenth to test. ``train_source``, ``test_source`` and ``source_names`` are read where all three are
-    there and fit. ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``:
-    whole numbers or names. The note says where they do not fit. Other arrays are ignored. Raises DataError where the
-    archive cannot be used. The archive's own parts may share images: the note says how many.
+    bytes, about a tenth to test. ``train_source`` and ``test_source`` are numbers of photographs, ``source_names``
+    their names; without names, the numbers are the names. ``labels`` of a single array, or ``train_labels`` and
+    ``test_labels``, become the factor ``label``: whole numbers or names. The note says where these do not fit. Other
+    arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share images: the
+    note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     with errors_as_data_errors(f"{name!r} cannot be read as an .npz archive"):
@@ -108,8 +109,8 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
     if len(arrays) == 2:
         train, test = arrays
         factors, remark = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
-        note = "; ".join(filter(None, (_shared(train, test), remark)))
-        sources = _sources(archive, members)
+        sources, of_sources = _sources(archive, members, {"train_source": len(train), "test_source": len(test)})
+        note = "; ".join(filter(None, (_shared(train, test), remark, of_sources)))
         return ImageData(file_name, train, test, *sources, note=note, factors=factors, no_labels=remark)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
@@ -253,29 +254,35 @@ def _shared(train: np.ndarray, test: np.ndarray) -> str:
 
 
 def _sources(
-    archive: zipfile.ZipFile, members: dict[str, Member]
-) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]]:
-    """Return (train_source, test_source, source_names), or empty values where an array is missing or does not fit."""
-    unknown = None, None, ()
-    try:
-        chosen = [members[name] for name in ("train_source", "test_source", "source_names")]
-    except KeyError:
-        return unknown
-    *indices, names = chosen
-    counts = [members[part].shape[0] for part in ("train", "test")]
-    fits = (
-        [member.shape for member in indices] == [(count,) for count in counts]
-        and all(member.dtype.kind in "iu" for member in indices)
-        and (names.dtype.kind, len(names.shape)) == ("U", 1)
-        and names.shape[0] <= MAX_NAMES  # empty names take memory, though no bytes of the file
-        and all(member.is_whole for member in chosen)
-        and sum(member.data_bytes for member in chosen) <= MAX_BESIDE
-    )
-    if not fits:
-        return unknown
-    train_source, test_source, name_array = (_array(archive, member) for member in chosen)
-    source_names = tuple(name_array.tolist())
-    both = np.concatenate([train_source, test_source])
-    if len(set(source_names)) < len(source_names) or not ((both >= 0) & (both < len(source_names))).all():
-        return unknown
-    return train_source, test_source, source_names
+    archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int]
+) -> tuple[tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]], str]:
+    """Return (train_source, test_source, source_names), and a remark where arrays do not fit; empty without any."""
+    chosen = {name: members[name] for name in (*counts, "source_names") if name in members}
+    words = f"{', '.join(chosen)} left out:"
+    for name, count in counts.items():
+        member = chosen.get(name)
+        if member is None or member.shape != (count,) or member.dtype.kind not in "iu" or not member.is_whole:
+            remark = f"{words} train_source and test_source need one whole number an image"
+            return (None, None, ()), remark if chosen else ""
+    if sum(member.data_bytes for member in chosen.values()) > MAX_BESIDE:
+        return (None, None, ()), f"{words} they take more than {MAX_BESIDE:,} bytes"
+    train, test = (_array(archive, members[name]).astype(np.int64) for name in counts)
+    numbers, places = np.unique(np.concatenate([train, test]), return_inverse=True)
+    if (names := _source_names(archive, members)) and ((numbers >= 0) & (numbers < len(names))).all():
+        return (train, test, names), ""
+    remark = "source_names left out: a text of its own is needed for every photograph, from number 0"
+    numbered = tuple(map(str, numbers.tolist()))
+    return (places[: len(train)], places[len(train) :], numbered), remark if "source_names" in chosen else ""
+
+
+def _source_names(archive: zipfile.ZipFile, members: dict[str, Member]) -> tuple[str, ...]:
+    """Return ``source_names``, which may be texts or bytes; empty where there are none, or two are the same."""
+    member = members.get("source_names")
+    if member is None or member.dtype.kind not in "US" or len(member.shape) != 1 or not member.is_whole:
+        return ()
+    # Empty names take memory, though no bytes of the file.
+    if member.shape[0] > MAX_NAMES or not has_letters(array := _array(archive, member)):
+        return ()
+    texts: list[str | bytes] = array.tolist()
+    names = tuple(text if isinstance(text, str) else text.decode(errors="backslashreplace") for text in texts)
+    return names if len(set(names)) == len(names) else ()

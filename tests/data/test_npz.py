@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eiwflow.data import DataError, labels_of, load
+from eiwflow.data import DataError, ImageData, hold_out, labels_of, load
 from eiwflow.data import images as bounds
 from eiwflow.data.npz import read_npz
 
@@ -116,28 +116,73 @@ def test_sources_that_fit_are_taken_along(tmp_path: Path) -> None:
     assert data.train_source.tolist() == [0, 1] * 4 + [0] and data.test_source.tolist() == [1, 0]
 
 
+SOURCES = {"train_source": np.arange(9) % 2, "test_source": np.array([1, 0]), "source_names": ["hill", "sea"]}
+
+
+def with_sources(folder: Path, **others: np.ndarray | None) -> ImageData:
+    """Return images whose photographs are known, but for other arrays; None leaves one out."""
+    arrays = {name: array for name, array in (SOURCES | others).items() if array is not None}
+    return load(write_npz(folder, train=noise(9, 8, 8), test=noise(2, 8, 8, seed=1), **arrays))
+
+
+def test_photographs_need_no_names_and_names_may_be_bytes(tmp_path: Path) -> None:
+    numbers = {"train_source": np.array([7, -1] * 4 + [7], np.int16), "test_source": np.array([300, 7], np.uint64)}
+    data = with_sources(tmp_path, **numbers, source_names=None)
+    assert [data.source_names[place] for place in data.train_source] == ["7", "-1"] * 4 + ["7"]
+    assert [data.source_names[place] for place in data.test_source] == ["300", "7"] and not data.note
+    data = with_sources(tmp_path, source_names=np.array([b"hill", "mé".encode(), b"\xff"]))
+    assert data.source_names == ("hill", "mé", "\\xff") and data.test_source.tolist() == [1, 0] and not data.note
+
+
+@pytest.mark.parametrize(
+    ("misfit", "left_out"),
+    [
+        ({"train_source": np.zeros(8, int)}, "train_source, test_source, source_names"),
+        ({"train_source": np.zeros(9)}, "train_source, test_source, source_names"),
+        ({"test_source": np.array(["sea", "hill"])}, "train_source, test_source, source_names"),
+        ({"test_source": None}, "train_source, source_names"),
+        ({"test_source": None, "train_source": None}, "source_names"),
+    ],
+    ids=str,
+)
+def test_photographs_that_do_not_fit_are_left_out_and_the_note_says_so(
+    tmp_path: Path, misfit: dict[str, np.ndarray | None], left_out: str
+) -> None:
+    data = with_sources(tmp_path, **misfit)
+    assert data.train_source is None and data.test_source is None and data.source_names == ()
+    assert data.note == f"{left_out} left out: train_source and test_source need one whole number an image"
+
+
 @pytest.mark.parametrize(
     "misfit",
     [
-        {"train_source": np.zeros(8, int)},
-        {"train_source": np.zeros(9)},
         {"train_source": np.full(9, 2)},
         {"test_source": np.array([0, -1])},
         {"source_names": np.array(["hill", "hill"])},
         {"source_names": np.array([1, 2])},
         {"source_names": np.array([["hill", "sea"]])},
         {"source_names": np.array(["hill", None])},
+        {"source_names": np.array([0x110000, 65], np.uint32).view("U1")},
+        {"source_names": np.array([], "U1")},
     ],
-    ids=str,
+    ids=["beyond the names", "negative", "one name twice", "numbers", "two axes", "objects", "no letter", "no names"],
 )
-def test_sources_that_do_not_fit_are_left_alone(tmp_path: Path, misfit: dict[str, np.ndarray]) -> None:
-    sources = {
-        "train_source": np.zeros(9, int),
-        "test_source": np.ones(2, int),
-        "source_names": ["hill", "sea"],
-    }
-    data = load(write_npz(tmp_path, train=noise(9, 8, 8), test=noise(2, 8, 8), **(sources | misfit)))
-    assert data.train_source is None and data.test_source is None and data.source_names == ()
+def test_where_names_do_not_fit_photographs_go_by_their_numbers_and_the_note_says_so(
+    tmp_path: Path, misfit: dict[str, np.ndarray]
+) -> None:
+    data = with_sources(tmp_path, **misfit)
+    for name, places in (("train_source", data.train_source), ("test_source", data.test_source)):
+        assert [data.source_names[place] for place in places] == [*map(str, (SOURCES | misfit)[name].tolist())]
+    assert data.note == "source_names left out: a text of its own is needed for every photograph, from number 0"
+
+
+def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
+    sources = np.arange(60) // 6
+    archive = write_npz(
+        tmp_path, train=noise(60, 8, 8), test=noise(2, 8, 8, seed=1), train_source=sources, test_source=np.arange(2)
+    )
+    held = hold_out(load(archive))
+    assert len(held.test) % 6 == 0 and set(held.test_source.tolist()).isdisjoint(held.train_source.tolist())
 
 
 @pytest.mark.parametrize(
@@ -221,7 +266,7 @@ def test_a_pickle_in_an_archive_is_never_run(tmp_path: Path, name: str) -> None:
         with pytest.raises(DataError, match="object"):
             load(path)
     else:
-        assert load(path).source_names == (() if name == "source_names" else ("hill",))
+        assert load(path).source_names == (("0",) if name == "source_names" else ("hill",))
     assert not trap.exists()
 
 
