@@ -110,8 +110,8 @@ def _on_disk(
     files, numbers = Files(folder, names), np.flatnonzero(in_test).tolist()
     check_images(f"the test part of folder {folder.name!r}", len(numbers), size, size, 3)
     test, readable, complaints = decoded(files, numbers, size, strict)
-    groups = in_test + 2 * (0 if labels is None else labels)
-    train = OnDisk(Pictures(files, size, groups, strict)).select(~in_test)
+    classes = np.zeros(len(names)) if labels is None else labels
+    train = OnDisk(Pictures(files, size, classes, strict)).select(~in_test)
     factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
     note += f"; they stay on disk and are decoded when they are needed{complaints}"
     return ImageData(folder.name, train, test[readable], note=note, factors=factors)

@@ -32,12 +32,12 @@ def hold_out(data: ImageData) -> ImageData:
         # A data set of one array has chosen its test part by unsalted hashes, so these are salted.
         held_out = tenth_by_hash(b"validation" + image.tobytes() for image in data.train)
         remark = "validation: a tenth of the train part stands in for the test part"
-    source = data.train_source
+    source, train = data.train_source, data.train
     return check_parts(
         replace(
             data,
-            train=data.train[~held_out] if isinstance(data.train, np.ndarray) else data.train.select(~held_out),
-            test=data.train[held_out],
+            train=train[~held_out] if isinstance(train, np.ndarray) else train.select(~held_out),
+            test=train[held_out] if isinstance(train, np.ndarray) else train.select(held_out)[:],
             train_source=None if source is None else source[~held_out],
             test_source=None if source is None else source[held_out],
             note=data.note_with(remark),

@@ -70,8 +70,8 @@ class NpyFile:
         if (held := size - self._start) < count * self._bytes:
             raise DataError(f"{path.name!r} states {count * self._bytes:,} bytes of images and holds {held:,}")
 
-    def read(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the images of these numbers."""
+    def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+        """Return the images of these numbers; none is replaced."""
         images = np.empty((len(numbers), *self._shape[1:]), np.uint8)
         rows = images.reshape(len(numbers), self._bytes)
         try:
@@ -115,33 +115,34 @@ class Files:
 class Pictures:
     """Pictures that are decoded on demand, centre-cropped and resized.
 
-    The next readable picture of its group replaces an unreadable one, whose name is printed once.
+    The next readable picture of its class replaces an unreadable one, whose name is printed once.
 
     Arguments:
         album: the pictures by their numbers.
         size: of the images, in pixels a side.
-        groups: the group (N,) of every picture, as its part and class: no other group's picture has its label.
+        classes: the class (N,) of every picture; one for all where they have none.
         strict: raise DataError instead.
 
     """
 
-    def __init__(self, album: Album, size: int, groups: np.ndarray, strict: bool = False) -> None:
+    def __init__(self, album: Album, size: int, classes: np.ndarray, strict: bool = False) -> None:
         self._album, self._size, self._strict = album, size, strict
-        self._groups = groups.astype(np.int32)
+        self._classes = classes.astype(np.int32)
         self._unreadable: set[int] = set()
         self.shape = (len(album), size, size, 3)
 
-    def read(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the images of these numbers."""
+    def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
+        """Return the images of these numbers; the pictures ``among``, or all, may stand in for unreadable ones."""
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+        among = np.arange(len(self._album)) if among is None else among
         for image, number in zip(images, numbers.tolist(), strict=True):
-            image[:] = self._readable(number)
+            image[:] = self._readable(number, among)
         return images
 
-    def _readable(self, number: int) -> np.ndarray:
-        """Return an image, or that of the next picture of its group that can be read."""
+    def _readable(self, number: int, among: np.ndarray) -> np.ndarray:
+        """Return an image, or that of the next picture of its class that can be read."""
         errors: dict[int, DataError] = {}
-        for place in self._places(number):
+        for place in self._places(number, among):
             picture = self._album(place)
             try:
                 image = from_picture(picture, (3, self._size, self._size))
@@ -155,11 +156,11 @@ class Pictures:
                 return image
         raise errors[number]
 
-    def _places(self, number: int) -> Iterator[int]:
+    def _places(self, number: int, among: np.ndarray) -> Iterator[int]:
         """Yield a picture's number, then those of the pictures that may stand in its place."""
         yield number
-        group = np.flatnonzero(self._groups == self._groups[number])
-        yield from np.roll(group, -int(np.searchsorted(group, number)))[1:TRIES].tolist()
+        alike = np.unique(among[self._classes[among] == self._classes[number]])
+        yield from np.roll(alike, -int(np.searchsorted(alike, number)))[1:TRIES].tolist()
 
     def _report(self, place: int, error: DataError) -> None:
         if place not in self._unreadable:

@@ -117,8 +117,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     if not has_label.all() and has_label.any():
         no_labels = f"{(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
         note += f"; {no_labels}"
-    groups = in_test + 2 * (np.unique(labels, return_inverse=True)[1] if has_label.all() else 0)
-    train = OnDisk(Pictures(album, size, groups, strict)).select(~in_test)
+    classes = np.unique(labels, return_inverse=True)[1] if has_label.all() else np.zeros(len(labels))
+    train = OnDisk(Pictures(album, size, classes, strict)).select(~in_test)
     return ImageData(name, train, test[readable], note=note + complaints, factors=factors, no_labels=no_labels)
 
 

@@ -14,8 +14,10 @@ class Source(Protocol):
 
     shape: tuple[int, int, int, int]
 
-    def read(self, numbers: np.ndarray) -> np.ndarray:
+    def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Return the images of these numbers (n,) as (n, H, W, C) uint8.
+
+        Images that cannot be read may be replaced by others of the numbers ``among`` (m,), or of all.
 
         Raises:
             DataError: they cannot be read.
@@ -25,6 +27,8 @@ class Source(Protocol):
 
 class OnDisk:
     """Images (N, H, W, C) uint8 that are read when they are indexed, by a slice or by numbers.
+
+    No image of ``source`` beyond these numbers stands in for an unreadable one.
 
     Arguments:
         source: reads them.
@@ -50,7 +54,7 @@ class OnDisk:
         return self._source.shape[0] if self._numbers is None else len(self._numbers)
 
     def __getitem__(self, index: Any) -> np.ndarray:  # noqa: ANN401 (a slice, numbers or a mask)
-        images = self._source.read(self._chosen(index))
+        images = self._source.read(self._chosen(index), self._numbers)
         return images if self._border is None else np.pad(images, self._border)
 
     def _chosen(self, index: Any) -> np.ndarray:  # noqa: ANN401 (see above)
