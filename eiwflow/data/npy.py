@@ -64,7 +64,13 @@ def read_npy_folder(folder: Path) -> ImageData:
     labels = [_labels_beside(path, source.shape[0]) for path, source in zip(paths, (train, test), strict=True)]
     labelled = [part for part in labels if part is not None]
     factors = {"label": Factor(*labelled)} if len(labelled) == 2 else {}
-    return ImageData(folder.name, OnDisk(train), _in_memory(OnDisk(test), paths[1].name), factors=factors)
+    remark = ""
+    if len(labelled) == 1:
+        names = [f"{path.stem}_labels.npy" for path in paths]
+        there, missing = names if labels[1] is None else names[::-1]
+        remark = f"{there} left out: labels of both parts are needed, and there is no {missing}"
+    test_images = _in_memory(OnDisk(test), paths[1].name)
+    return ImageData(folder.name, OnDisk(train), test_images, note=remark, factors=factors, no_labels=remark)
 
 
 def _labels_beside(path: Path, count: int) -> np.ndarray | None:

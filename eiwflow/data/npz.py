@@ -24,6 +24,8 @@ from .split import tenth_by_hash
 MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
 #: Most source names that are read, and bytes of arrays beside the images.
 MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
+#: Arrays of the photographs that images are from.
+SOURCES = ("train_source", "test_source", "source_names")
 HEADER_BYTES = 16_384
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 #: Pictures compress a few times, one-coloured pictures some dozens: a large array that exceeds this is a bomb.
@@ -109,25 +111,30 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
     if len(arrays) == 2:
         train, test = arrays
         factors, remark = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
-        sources, of_sources = _sources(archive, members, {"train_source": len(train), "test_source": len(test)})
+        sources, of_sources = _sources(archive, members, (len(train), len(test)))
         note = "; ".join(filter(None, (_shared(train, test), remark, of_sources)))
         return ImageData(file_name, train, test, *sources, note=note, factors=factors, no_labels=remark)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
     factors, remark = _labels(archive, members, {"labels": len(images)}, in_test)
     train, test = images[~in_test], images[in_test]
-    return ImageData(file_name, train, test, note=remark, factors=factors, no_labels=remark)
+    stray = ", ".join(name for name in SOURCES if name in members)
+    of_sources = f"{stray} left out: photographs are read beside train and test alone" if stray else ""
+    note = "; ".join(filter(None, (remark, of_sources)))
+    return ImageData(file_name, train, test, note=note, factors=factors, no_labels=remark)
 
 
 def _labels(
     archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int], in_test: np.ndarray | None = None
 ) -> tuple[dict[str, Factor], str]:
     """Return the factor ``label``, and a remark where arrays do not fit; both empty without such arrays."""
+    there = ", ".join(name for name in ("labels", "train_labels", "test_labels") if name in members)
     chosen = {name: members[name] for name in counts if name in members}
     for name, count in counts.items():
         member = chosen.get(name)
         if member is None or member.shape != (count,) or not is_label(member.dtype) or not member.is_whole:
-            return {}, f"{', '.join(chosen)} left out: one {LABEL} an image is needed in each part" if chosen else ""
+            needed = f"{there} left out: one {LABEL} an image is needed in {' and '.join(counts)}"
+            return {}, needed if there else ""
     if sum(member.data_bytes for member in chosen.values()) > MAX_BESIDE:
         return {}, f"{', '.join(chosen)} left out: they take more than {MAX_BESIDE:,} bytes"
     labels = [_array(archive, member) for member in chosen.values()]
@@ -254,19 +261,19 @@ def _shared(train: np.ndarray, test: np.ndarray) -> str:
 
 
 def _sources(
-    archive: zipfile.ZipFile, members: dict[str, Member], counts: dict[str, int]
+    archive: zipfile.ZipFile, members: dict[str, Member], counts: tuple[int, int]
 ) -> tuple[tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...]], str]:
     """Return (train_source, test_source, source_names), and a remark where arrays do not fit; empty without any."""
-    chosen = {name: members[name] for name in (*counts, "source_names") if name in members}
+    chosen = {name: members[name] for name in SOURCES if name in members}
     words = f"{', '.join(chosen)} left out:"
-    for name, count in counts.items():
+    for name, count in zip(SOURCES, counts, strict=False):
         member = chosen.get(name)
         if member is None or member.shape != (count,) or member.dtype.kind not in "iu" or not member.is_whole:
             remark = f"{words} train_source and test_source need one whole number an image"
             return (None, None, ()), remark if chosen else ""
     if sum(member.data_bytes for member in chosen.values()) > MAX_BESIDE:
         return (None, None, ()), f"{words} they take more than {MAX_BESIDE:,} bytes"
-    train, test = (_array(archive, members[name]).astype(np.int64) for name in counts)
+    train, test = (_array(archive, members[name]).astype(np.int64) for name in SOURCES[:2])
     numbers, places = np.unique(np.concatenate([train, test]), return_inverse=True)
     if (names := _source_names(archive, members)) and ((numbers >= 0) & (numbers < len(names))).all():
         return (train, test, names), ""

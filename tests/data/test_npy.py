@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, hold_out, images, load
+from eiwflow.data import DataError, hold_out, images, labels_of, load
 from eiwflow.data import npy as module
 from eiwflow.data.npy import cached, read_npy
 from eiwflow.data.on_disk import NpyFile
@@ -86,6 +86,21 @@ def test_the_parts_of_a_folder_are_kept_with_their_labels(tmp_path: Path) -> Non
     saved(tmp_path / "val_labels.npy", np.arange(5))
     with pytest.raises(DataError, match=r"'val_labels.npy' is int64 \(5,\); 4 labels are needed, each a whole"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(("there", "missing"), [("train", "val"), ("val", "train")])
+def test_labels_of_one_part_alone_are_left_out_and_the_note_says_so(tmp_path: Path, there: str, missing: str) -> None:
+    for part in ("train", "val"):
+        saved(tmp_path / f"{part}.npy", noise(12, 8, 8, 3, seed=len(part)))
+    assert not load(tmp_path).note
+    saved(tmp_path / f"{there}_labels.npy", np.arange(12))
+    data = load(tmp_path)
+    words = f"{there}_labels.npy left out: labels of both parts are needed, and there is no {missing}_labels.npy"
+    assert not data.factors and data.note == words
+    with pytest.raises(DataError, match=f"has no factor 'label'; {words}"):
+        labels_of(data, "label")
+    saved(tmp_path / f"{missing}_labels.npy", np.arange(12))
+    assert load(tmp_path).factors and not load(tmp_path).note
 
 
 def with_header(text: bytes) -> bytes:

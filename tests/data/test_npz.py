@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -31,7 +32,7 @@ def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFL
 
 def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:
     train, test = noise(9, 8, 12, 3), noise(2, 8, 12, 3, seed=1)
-    data = load(write_npz(tmp_path, train=train, test=test, labels=np.arange(9), other=noise(30, 8, 8)))
+    data = load(write_npz(tmp_path, train=train, test=test, other=noise(30, 8, 8)))
     assert (data.train == train).all() and (data.test == test).all()
     assert (data.name, data.channels, data.size, data.note) == ("images.npz", 3, (8, 12), "")
     assert data.train_source is None and data.test_source is None and data.source_names == ()
@@ -238,12 +239,27 @@ def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
 def test_labels_that_do_not_fit_are_left_out_and_the_note_says_so(tmp_path: Path, labels: np.ndarray) -> None:
     images = noise(40, 8, 8)
     data = load(write_npz(tmp_path, images=images, labels=labels))
-    words = "labels left out: one whole number or text of at most 60 letters an image is needed in each part"
-    assert not data.factors and data.note == words
-    with pytest.raises(DataError, match=f"has no factor 'label'; {words}"):
+    words = "labels left out: one whole number or text of at most 60 letters an image is needed in "
+    assert not data.factors and data.note == words + "labels"
+    with pytest.raises(DataError, match=f"has no factor 'label'; {words}labels"):
         labels_of(data, "label")
-    alone = load(write_npz(tmp_path, train=images[:30], test=images[30:], train_labels=np.arange(30)))
-    assert not alone.factors and alone.note == f"train_{words}"
+
+
+@pytest.mark.parametrize("names", [["labels"], ["train_labels"], ["labels", "test_labels"]], ids=str)
+def test_labels_of_other_names_are_left_out_and_the_note_says_so(tmp_path: Path, names: list[str]) -> None:
+    images, words = noise(40, 8, 8), f"^{', '.join(names)} left out: one whole number .* an image is needed in "
+    arrays = {name: np.arange({"train_labels": 30, "test_labels": 10}.get(name, 40)) for name in names}
+    parts = load(write_npz(tmp_path, train=images[:30], test=images[30:], **arrays))
+    assert not parts.factors and re.fullmatch(words + "train_labels and test_labels", parts.note)
+    if "labels" not in names:
+        whole = load(write_npz(tmp_path, images=images, **arrays))
+        assert not whole.factors and re.fullmatch(words + "labels", whole.note)
+
+
+def test_photographs_beside_one_array_are_left_out_and_the_note_says_so(tmp_path: Path) -> None:
+    data = load(write_npz(tmp_path, images=noise(40, 8, 8), train_source=np.arange(40), source_names=["hill"]))
+    remark = "train_source, source_names left out: photographs are read beside train and test alone"
+    assert data.train_source is None and data.note == remark
 
 
 @pytest.mark.parametrize("order", "<>")
