@@ -15,7 +15,7 @@ import numpy as np
 from ..files import folders_below, linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file
 from .on_disk import Files, Pictures, decoded
-from .split import tenth_by_hash
+from .split import shared, tenth_by_hash
 from .views import OnDisk
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
@@ -41,10 +41,11 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 
     They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
     ``val``, are the parts; the note counts pictures beside them, which are left out. Without such folders, those with
-    these words in their names are, as ``DIV2K_train_HR`` and ``DIV2K_valid_HR``. Otherwise a hash of the path within
-    the folder sends about a tenth to test; an image equal to an earlier image goes to the same part. If every picture
-    is in a folder of its class, the folders' numbers are the factor ``label``. Pictures that are all grey make images
-    of one channel. A picture that cannot be read is left out, and the note names it.
+    these words in their names are, as ``DIV2K_train_HR`` and ``DIV2K_valid_HR``. The note counts images that both hold.
+    Otherwise a hash of the path within the folder sends about a tenth to test; an image equal to an earlier image goes
+    to the same part. If every picture is in a folder of its class, the folders' numbers are the factor ``label``.
+    Pictures that are all grey make images of one channel. A picture that cannot be read is left out, and the note names
+    it.
 
     If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
     decides.
@@ -84,6 +85,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         in_test = tenth_by_hash(map(os.fsencode, keys))
     else:
         in_test = own[readable]
+        note += f"; {both}" if (both := shared(images[~in_test], images[in_test])) else ""
     factors = {} if labels is None else {"label": Factor(labels[readable][~in_test], labels[readable][in_test])}
     return ImageData(
         folder.name,

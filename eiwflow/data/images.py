@@ -81,7 +81,9 @@ class Factor(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """Images in two parts. They share no content, except in an archive whose note counts the shared images.
+    """Images in two parts. They share no content, unless the source itself states the parts.
+
+    The note then counts the shared images. A train part that is a large file or decoded on demand is not compared.
 
     Attributes:
         name: the data set's name, or the file's or the folder's.

@@ -25,7 +25,7 @@ from .npz import (
     npy_header,
 )
 from .on_disk import NpyFile
-from .split import tenth_by_number
+from .split import shared, tenth_by_number
 from .views import OnDisk
 
 #: Files of a folder that hold the test part, beside ``train.npy``.
@@ -34,6 +34,8 @@ TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
 BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
 #: Bytes of labels beside images, whose file may be holes.
 MOST_LABELS = 2**29
+#: Bytes of a train part whose images are compared with those of the test part.
+MOST_COMPARED = 2**28
 #: Bytes copied at once.
 PART = 2**24
 
@@ -55,7 +57,10 @@ def is_npy_folder(folder: Path) -> bool:
 
 
 def read_npy_folder(folder: Path) -> ImageData:
-    """Return ``train.npy``, which stays on disk, and ``test.npy`` of a folder, with ``…_labels.npy`` as a factor."""
+    """Return ``train.npy``, which stays on disk, and ``test.npy`` of a folder, with ``…_labels.npy`` as a factor.
+
+    The note counts the images that both hold, unless the train part is large.
+    """
     paths = folder / "train.npy", next(folder / name for name in TEST_FILES if (folder / name).is_file())
     train, test = (_checked(NpyFile(path), path.name) for path in paths)
     if train.shape[1:] != test.shape[1:]:
@@ -70,7 +75,9 @@ def read_npy_folder(folder: Path) -> ImageData:
         there, missing = names if labels[1] is None else names[::-1]
         remark = f"{there} left out: labels of both parts are needed, and there is no {missing}"
     test_images = _in_memory(OnDisk(test), paths[1].name)
-    return ImageData(folder.name, OnDisk(train), test_images, note=remark, factors=factors, no_labels=remark)
+    both = shared(OnDisk(train)[:], test_images) if math.prod(train.shape) <= MOST_COMPARED else ""
+    note = "; ".join(filter(None, (both, remark)))
+    return ImageData(folder.name, OnDisk(train), test_images, note=note, factors=factors, no_labels=remark)
 
 
 def _labels_beside(path: Path, count: int) -> np.ndarray | None:

@@ -18,7 +18,7 @@ import numpy as np
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, has_letters, is_label
-from .split import tenth_by_hash
+from .split import shared, tenth_by_hash
 
 #: Most arrays of an archive; they are counted in its last bytes, where its directory is.
 MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
@@ -112,7 +112,7 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
         train, test = arrays
         factors, remark = _labels(archive, members, {"train_labels": len(train), "test_labels": len(test)})
         sources, of_sources = _sources(archive, members, (len(train), len(test)))
-        note = "; ".join(filter(None, (_shared(train, test), remark, of_sources)))
+        note = "; ".join(filter(None, (shared(train, test), remark, of_sources)))
         return ImageData(file_name, train, test, *sources, note=note, factors=factors, no_labels=remark)
     (images,) = arrays
     in_test = tenth_by_hash(image.tobytes() for image in images)
@@ -249,15 +249,6 @@ def _image_shape(member: Member) -> tuple[int, int, int]:
 def _array(archive: zipfile.ZipFile, member: Member) -> np.ndarray:
     with archive.open(member.info) as file:
         return np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
-
-
-def _shared(train: np.ndarray, test: np.ndarray) -> str:
-    """Return how many test images are also in the train part, in words; empty for 0."""
-    # 64 bits with a key of this process: a collision among a million images is very unlikely.
-    in_train = {hash(image.tobytes()) for image in train}
-    shared = sum(hash(image.tobytes()) in in_train for image in test)
-    are = "is" if shared == 1 else "are"
-    return f"{shared:,} of the {len(test):,} test images {are} also in the train part" if shared else ""
 
 
 def _sources(

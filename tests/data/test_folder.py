@@ -155,6 +155,18 @@ def test_pictures_of_one_part_never_come_into_the_other(
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
 
 
+@pytest.mark.parametrize("copies", [0, 1, 2])
+def test_pictures_of_the_test_part_that_are_also_in_the_train_part_are_counted(tmp_path: Path, copies: int) -> None:
+    for number, part in enumerate(("train", "test")):
+        (tmp_path / part).mkdir()
+        fill(tmp_path / part, 9, start=100 * number)
+    for copy in range(copies):
+        (tmp_path / "test" / f"copy-{copy}.png").write_bytes((tmp_path / "train" / "004.png").read_bytes())
+    are = {0: "", 1: "; 1 of the 10 test images is also in the train part"}
+    words = are.get(copies, "; 2 of the 11 test images are also in the train part")
+    assert load(tmp_path, size=8).note == f"pictures are centre-cropped and resized to 8×8{words}"
+
+
 COMMON = [
     ("DIV2K_train_HR", "DIV2K_valid_HR"), ("train2017", "val2017"), ("training_set", "test_set"),
     ("seg_train", "seg_test"), ("train_images", "test_images"), ("trainA", "testA"), ("TRAIN-HR", "Test HR"),

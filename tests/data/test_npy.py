@@ -103,6 +103,18 @@ def test_labels_of_one_part_alone_are_left_out_and_the_note_says_so(tmp_path: Pa
     assert load(tmp_path).factors and not load(tmp_path).note
 
 
+def test_test_images_that_are_also_in_a_train_part_of_a_bounded_size_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = noise(12, 8, 8, 3)
+    saved(tmp_path / "train.npy", train)
+    saved(tmp_path / "test.npy", np.concatenate([train[[3, 3, 7]], noise(2, 8, 8, 3, seed=1)]))
+    monkeypatch.setattr(module, "MOST_COMPARED", train.size)
+    assert load(tmp_path).note == "3 of the 5 test images are also in the train part"
+    monkeypatch.setattr(module, "MOST_COMPARED", train.size - 1)
+    assert not load(tmp_path).note
+
+
 def with_header(text: bytes) -> bytes:
     return np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text
 
