@@ -144,6 +144,8 @@ def flow_digest(flow: MultiScaleFlow, older: bool = False) -> str:
 def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return the pictures of files, of folders and all below them, and the test images of data sets named.
 
+    A data set's name goes before a path, as everywhere: a folder called photos32 is ``./photos32``.
+
     Returns:
         the pictures, and a sentence for each picture of a folder that cannot be compressed, such as a transparent one.
 
@@ -169,7 +171,7 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
         path, begin = Path(name), len(pictures)
         if not name:
             raise CompressionError("'' names no picture, folder or data set.")
-        if name in DATASETS and not path.exists():
+        if name in DATASETS:
             test = load(name).test
             digits = len(str(len(test) - 1))
             for i, image in enumerate(test):

@@ -266,6 +266,14 @@ def test_pictures_that_cannot_all_be_written_leave_no_folder(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+def test_the_name_of_a_data_set_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    (tmp_path / "faces16").mkdir()
+    Image.fromarray(np.full((2, 2, 3), 7, np.uint8)).save(tmp_path / "faces16" / "own.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(gather(["faces16"])[0]) == 1000
+    assert [picture.name for picture in gather(["./faces16"])[0]] == ["own.png"]
+
+
 def test_a_folder_is_read_no_further_than_its_pictures_may_have_pixels(tmp_path, monkeypatch):
     read = []
     monkeypatch.setattr(archive, "MAX_PIXELS", 300)
