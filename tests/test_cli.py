@@ -1272,3 +1272,15 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     # Without the option its labels are those of the checkpoint.
     again = json_of(*start, "--init-from", run, "--threads", 1)["run"]
     assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")
+
+
+def test_a_limit_says_how_many_of_the_classes_its_images_have(place):
+    with np.load(place / "planes.npz") as arrays:
+        labels = {"train_labels": np.arange(64) // 32, "test_labels": np.arange(16) // 8}
+        np.savez(place / "sorted.npz", **arrays, **labels)
+    words = ("evaluate", place / "good.safetensors", "--data", place / "sorted.npz")
+    said = "the first 8 of 16 test images have 1 of the 2 classes of label"
+    assert f"sorted.npz: {said}\n" in printed(*words, "--limit", 8)
+    assert json_of(*words, "--limit", 8)["note"] == said
+    for enough in (("--limit", 9), ()):
+        assert "classes" not in printed(*words, *enough)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
-from ..data import DataError, ImageData, fixed_crops, to_tensor
+from ..data import DataError, ImageData, chosen_places, fixed_crops, to_tensor
 from ..flow import ConfigError
 from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, levels
 from .evaluate import images_to_score
@@ -96,10 +96,11 @@ def analyse(
         raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
     test = images_to_score(images, flow)
+    reference = chosen_places(len(images.train), REFERENCE_IMAGES, images.takes_first)
     look = Look(
         checkpoint=checkpoint,
         data=images.name,
-        train=fixed_crops(to_tensor(images.train[:REFERENCE_IMAGES]), flow.config.shape[1:]),
+        train=fixed_crops(to_tensor(images.train[reference]), flow.config.shape[1:]),
         test=test,
         sources=images.sources,
         image=test[image : image + 1],
@@ -107,6 +108,7 @@ def analyse(
         seed=seed,
         record=record,
         factors=images.measured,
+        takes_first=images.takes_first,
     )
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
     return {**about, **SUBJECTS[what](Request(look, images, level, other_image, path, tuple(also)))}

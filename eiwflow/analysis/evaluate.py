@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import DataError, ImageData, Labels, fixed_crops, to_tensor
+from ..data import DataError, ImageData, Labels, chosen_places, fixed_crops, to_tensor
+from ..data.labels import class_factors
 from ..flow import ContextError, MultiScaleFlow, NonFiniteError
 from ..flow.context import keywords
 from ..flow.score import score
@@ -105,6 +106,11 @@ def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None =
     return fixed_crops(to_tensor(images.test[:limit]), (height, width))
 
 
+def images_to_measure(images: ImageData, flow: MultiScaleFlow, most: int) -> Tensor:
+    """Return the images of :func:`images_to_score` that a measure over at most ``most`` test images takes."""
+    return images_to_score(images, flow)[chosen_places(len(images.test), most, images.takes_first)]
+
+
 def evaluate(
     flow: MultiScaleFlow,
     images: ImageData,
@@ -176,13 +182,26 @@ def evaluate(
         n=len(tensor),
         round_trip_max_abs=round_trip,
         log_det_gap=gap,
-        note=images.note,
+        note=_note(images, len(tensor)),
         floor_bits_per_dim=images.floor_bits_per_dim(len(tensor), flow.config.bits),
         importance=importance,
         importance_bits_per_dim=None if bound is None else bound.mean().item(),
         importance_bits_per_dim_stderr=None if bound is None else standard_error(bound.double().numpy(), sources),
         **of_labels,
     )
+
+
+def _note(images: ImageData, count: int) -> str:
+    """Return the data set's note, and how many classes the first ``count`` test images have, if they lack some."""
+    notes = [images.note]
+    for name in () if images.takes_first else class_factors(images):
+        labels = images.factors[name].test
+        has, every = (len(np.unique(part)) for part in (labels[:count], labels))
+        if has < every:
+            notes.append(
+                f"the first {count:,} of {len(labels):,} test images have {has} of the {every} classes of {name}"
+            )
+    return "; ".join(filter(None, notes))
 
 
 def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels) -> tuple[Tensor, dict[str, Any]]:

@@ -24,7 +24,19 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from ..data import DATASETS, DataError, ImageData, as_picture, fits, fitted, from_picture, load, load_test, to_tensor
+from ..data import (
+    DATASETS,
+    DataError,
+    ImageData,
+    as_picture,
+    chosen_places,
+    fits,
+    fitted,
+    from_picture,
+    load,
+    load_test,
+    to_tensor,
+)
 from ..data.folder import in_test_part, pictures_in
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
@@ -216,8 +228,7 @@ def _interval(auroc: Estimate) -> dict[str, Any]:
 
 def spread(count: int, most: int | None = None) -> np.ndarray:
     """Return at most ``most`` (by default :data:`IMAGES`) of ``count`` places, evenly spread, in order."""
-    most = IMAGES if most is None else most
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    return chosen_places(count, IMAGES if most is None else most)
 
 
 def blurred(images: np.ndarray) -> np.ndarray:

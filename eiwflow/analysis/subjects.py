@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
-from ..data import Factor, ImageData
+from ..data import Factor, ImageData, chosen_places
 from ..flow import Latents, MultiScaleFlow
 from ..flow.score import score
 from . import (
@@ -48,13 +48,14 @@ class Look:
     Attributes:
         checkpoint: the flow, and the document of its file.
         data: name of the data set.
-        train, test: uint8 images (N, C, H, W) of the flow's shape: the first few training images, and test images.
+        train, test: uint8 images (N, C, H, W) of the flow's shape: a few training images, and test images.
         sources: the photograph of each test image, where that is known.
         image: uint8 (1, C, H, W), the chosen image.
         level: from 1.
         seed: of the image's dequantisation and of all draws.
         record: of the training, where there is one.
-        factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …
+        factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …; or labels.
+        takes_first: whether averages over some test images take the first ones, as ``ImageData.takes_first``.
         large: whether the flow is so large that measures take fewer images and draws.
         known: results of other measures, by name.
         keep: called in place of an unknown measure, to return an earlier result.
@@ -71,6 +72,7 @@ class Look:
     seed: int
     record: TrainingRecord | None = None
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    takes_first: bool = False
     large: bool = False
     known: Mapping[str, Any] = field(default_factory=dict)
     keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
@@ -79,6 +81,15 @@ class Look:
     def flow(self) -> MultiScaleFlow:
         """The flow."""
         return self.checkpoint.flow
+
+    def some(self, most: int) -> Some:
+        """Return the test images that a measure over at most ``most`` of them takes."""
+        places = chosen_places(len(self.test), most, self.takes_first)
+        return Some(
+            test=self.test[places],
+            sources=None if self.sources is None else tuple(self.sources[place] for place in places),
+            factors={name: values[places] for name, values in self.factors.items()},
+        )
 
     def measure(self, name: str, **choices: Any) -> Any:  # noqa: ANN401 (each measure has a result of its own)
         """Return a measure of :data:`MEASURES`.
@@ -97,6 +108,14 @@ class Look:
         if self.keep is None:
             return MEASURES[name].of(self, **choices)
         return self.keep(self, name, choices)
+
+
+class Some(NamedTuple):
+    """Some of a look's test images, with the fields of the same names."""
+
+    test: Tensor
+    sources: tuple[int, ...] | None
+    factors: Mapping[str, np.ndarray]
 
 
 class Measure(NamedTuple):
@@ -128,8 +147,8 @@ def _passage(look: Look) -> levels.Passage:
 
 
 def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
-    """Return staircase and facts of the first test images, under the noise of ``evaluate``."""
-    trace = levels.trace_of(look.flow, look.test[:SURVEY_IMAGES])
+    """Return staircase and facts of some test images, under the noise of ``evaluate``."""
+    trace = levels.trace_of(look.flow, look.some(SURVEY_IMAGES).test)
     return levels.stops(trace, look.measure("kept_fit")), levels.level_facts(trace)
 
 
@@ -150,9 +169,9 @@ def _draws(look: Look) -> int:
 
 
 def _latents_survey(look: Look) -> latents.Survey:
-    """Return the PSNR of the first test images after resampling."""
-    sources = None if look.sources is None else look.sources[: latents.SURVEY_IMAGES]
-    return latents.survey(look.flow, look.test[: latents.SURVEY_IMAGES], draws=_draws(look), sources=sources)
+    """Return the PSNR of some test images after resampling."""
+    some = look.some(latents.SURVEY_IMAGES)
+    return latents.survey(look.flow, some.test, draws=_draws(look), sources=some.sources)
 
 
 def _norms(look: Look) -> latents.Norms:
@@ -161,6 +180,12 @@ def _norms(look: Look) -> latents.Norms:
 
 
 # ---------------------------------------------------------------------- entropy
+
+
+def _entropies(look: Look) -> entropy.Entropies:
+    """Return the entropies of the parts passed on and factored out."""
+    some = look.some(entropy.IMAGES)
+    return entropy.entropies(look.flow, some.test, look.seed, some.sources)
 
 
 def _growth(look: Look) -> entropy.Growth | None:
@@ -189,7 +214,7 @@ def _weights(look: Look) -> weights.ChannelWeights:
     """Return the weights of a level for one image, beside those of test images."""
     averages = look.measure("weights_of_test_images")
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    return weights.channel_weights(look.flow, image, averages, look.level, look.sources)
+    return weights.channel_weights(look.flow, image, averages, look.level, look.some(weights.IMAGES).sources)
 
 
 def _weights_of_test_images(look: Look) -> weights.Channels:
@@ -221,7 +246,14 @@ def _channel_maps(look: Look, step: int, change: str = "grain", amount: float = 
 
 def _frozen(look: Look) -> coupling_weights.Frozen:
     """Return the cost of freezing all weights inside couplings at their averages."""
-    return coupling_weights.freeze(look.flow, look.test, look.measure("omegas_of_test_images"), look.sources)
+    some = look.some(coupling_weights.IMAGES)
+    return coupling_weights.freeze(look.flow, some.test, look.measure("omegas_of_test_images"), some.sources)
+
+
+def _factor_readings(look: Look) -> tuple[coupling_weights.FactorReading, ...]:
+    """Return how well the weights of each level predict each factor."""
+    some = look.some(coupling_weights.FACTOR_IMAGES)
+    return coupling_weights.read_factors(look.flow, some.test, some.factors)
 
 
 # ---------------------------------------------------------------------- space
@@ -271,7 +303,7 @@ def _score(look: Look, limit: int) -> Evaluation:
     test = look.test.permute(0, 2, 3, 1).numpy()
     sources = None if look.sources is None else np.array(look.sources)
     factors = {name: Factor(values[:0], values) for name, values in look.factors.items()}
-    images = ImageData(look.data, test[:0], test, test_source=sources, factors=factors)
+    images = ImageData(look.data, test[:0], test, test_source=sources, factors=factors, takes_first=look.takes_first)
     progress.expect(2 * min(limit, len(test)))
     return evaluate(look.flow, images, limit, progress=lambda done, _: progress.advance(done))
 
@@ -299,12 +331,14 @@ MEASURES: dict[str, Measure] = {
     "mixed": Measure(lambda look, way: _treated(look, (way,)), ("image", "seed"), ("encoded",)),
     "latents_survey": Measure(_latents_survey, ("test",)),
     "norms": Measure(_norms, ("test", "image", "seed"), ("encoded", "latents_survey")),
-    "entropies": Measure(
-        lambda look: entropy.entropies(look.flow, look.test, look.seed, look.sources), ("test", "seed")
+    "entropies": Measure(_entropies, ("test", "seed")),
+    "account": Measure(
+        lambda look: entropy.account(look.flow, look.some(entropy.IMAGES).test, look.seed), ("test", "seed")
     ),
-    "account": Measure(lambda look: entropy.account(look.flow, look.test, look.seed), ("test", "seed")),
     "growth": Measure(_growth, ("record",)),
-    "test_trace": Measure(lambda look: levels.trace_of_test_images(look.flow, look.test), ("test",)),
+    "test_trace": Measure(
+        lambda look: levels.trace_of_test_images(look.flow, look.some(levels.IMAGES).test), ("test",)
+    ),
     "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
     "facts": Measure(lambda look: levels.level_facts(look.measure("test_trace")), ("test",), ("test_trace",)),
     "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
@@ -313,9 +347,7 @@ MEASURES: dict[str, Measure] = {
     "coupling_weights": Measure(_coupling_weights, ("test", "image", "seed"), ("omegas_of_test_images",)),
     "channel_maps": Measure(_channel_maps, ("image", "level", "seed")),
     "frozen": Measure(_frozen, ("test",), ("omegas_of_test_images",)),
-    "factor_readings": Measure(
-        lambda look: coupling_weights.read_factors(look.flow, look.test, look.factors), ("test",)
-    ),
+    "factor_readings": Measure(_factor_readings, ("test",)),
     "ends": Measure(_ends, ("image", "seed")),
     "interpolation": Measure(_interpolation, ("image", "seed"), ("ends",)),
     "blend": Measure(_blend, ("image", "seed"), ("ends",)),
@@ -325,7 +357,7 @@ MEASURES: dict[str, Measure] = {
     "compressed": Measure(_compressed, ("test",)),
     "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
     "anatomy": Measure(lambda look: file.anatomy(look.flow)),
-    "inversion": Measure(lambda look: file.inversion(look.flow, look.test), ("test",)),
+    "inversion": Measure(lambda look: file.inversion(look.flow, look.some(file.IMAGES).test), ("test",)),
     "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),
     "score": Measure(_score, ("test",)),
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data import DATASETS
 from ..training.run_directory import RunDirectory
 from .record import LevelRecord, TrainingCurve, is_number, level_records, training_curve
 
@@ -83,6 +84,7 @@ class Progress:
         per_second: steps a second over the last points, None with too few points.
         levels: at the newest recording step.
         recorded: the newest recording step.
+        takes_first: whether the curve's test images are the first ones, as ``ImageData.takes_first``.
 
     """
 
@@ -94,6 +96,7 @@ class Progress:
     per_second: float | None
     levels: tuple[LevelNow, ...]
     recorded: int
+    takes_first: bool = False
 
     @property
     def final(self) -> float | None:
@@ -112,7 +115,7 @@ class Progress:
 
     @property
     def bits(self) -> float | None:
-        """The newest bits/dim on test images: on the whole part at the end, before that on its first images."""
+        """The newest bits/dim on test images: on the whole part at the end, before that on some of its images."""
         test = self.curve.probe_bits_per_dim
         return self.final if self.final is not None else (float(test[-1]) if len(test) else None)
 
@@ -160,6 +163,7 @@ def progress(run: RunDirectory) -> Progress:
         per_second=_pace(curve.steps[-PACE_POINTS:], curve.seconds[-PACE_POINTS:]),
         levels=levels,
         recorded=recorded,
+        takes_first=recipe.data in DATASETS,
     )
 
 

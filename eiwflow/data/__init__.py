@@ -2,7 +2,7 @@
 
 from .crops import corner_crops, fits, fitted, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
-from .images import DataError, Factor, ImageData
+from .images import DataError, Factor, ImageData, chosen_places
 from .labels import Labels, labels_of, only_class
 from .picture import as_picture, from_picture, pixels, png_file, resized
 from .registry import DATASETS, flips, load, load_test
@@ -14,6 +14,7 @@ __all__ = [
     "ImageData",
     "Labels",
     "as_picture",
+    "chosen_places",
     "corner_crops",
     "fits",
     "fitted",

@@ -97,6 +97,8 @@ class ImageData:
         factors: known properties of how each image was made, by name; empty for other images.
         class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
         no_labels: why labels that some images have are not read, as a clause that the note has too; else empty.
+        takes_first: whether a measure over some images takes the first ones, as for every set by name. The images of
+            files and folders may be sorted, so there it takes evenly spaced ones; see :func:`chosen_places`.
 
     """
 
@@ -110,6 +112,7 @@ class ImageData:
     factors: Mapping[str, Factor] = field(default_factory=dict)
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_labels: str = ""
+    takes_first: bool = False
 
     @property
     def sources(self) -> tuple[int, ...] | None:
@@ -148,6 +151,19 @@ class ImageData:
     def note_with(self, remark: str) -> str:
         """Return the note with a remark added to it."""
         return f"{self.note}; {remark}" if self.note else remark
+
+
+def chosen_places(count: int, most: int, takes_first: bool = False) -> np.ndarray:
+    """Return the places (n,) of those of ``count`` images that a measure over at most ``most`` takes, in order.
+
+    They are spaced evenly from the first image to the last, or are the first ones.
+
+    >>> chosen_places(10, 4), chosen_places(10, 4, takes_first=True)
+    (array([0, 3, 6, 9]), array([0, 1, 2, 3]))
+
+    """
+    chosen = min(count, most)
+    return np.arange(chosen) if takes_first else np.linspace(0, count - 1, chosen).round().astype(int)
 
 
 def check_images(what: str, count: int, height: int, width: int, channels: int) -> None:

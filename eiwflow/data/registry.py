@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ def flips(name_or_path: str) -> bool:
 def load_test(name: str) -> ImageData:
     """Return a bundled data set for its test part; a training part that takes long to make may be empty."""
     of_test = DATASETS[name].load_test
-    return load(name, download=False) if of_test is None else of_test()
+    return load(name, download=False) if of_test is None else replace(of_test(), takes_first=True)
 
 
 def load(
@@ -108,7 +109,7 @@ def load(
     """
     path = os.path.expanduser(name_or_path)
     if name_or_path in DATASETS:
-        data = DATASETS[name_or_path].load(download)
+        data = replace(DATASETS[name_or_path].load(download), takes_first=True)
     elif os.path.isdir(path):
         data = _load_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):

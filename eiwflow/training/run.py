@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import checkpoint
 from ..checkpoint import CheckpointError, CheckpointInfo
-from ..data import DataError, ImageData, fixed_crops
+from ..data import DataError, ImageData, chosen_places, fixed_crops
 from ..flow import ConfigError, MultiScaleFlow, ShapeError, dequantise, to_bits_per_dim
 from ..flow.bijection import generator_for
 from ..flow.context import keywords
@@ -29,7 +29,7 @@ from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore, resume_content
 from .loggers import logger_for
 from .recipe import Recipe
 from .run_directory import RunDirectory, RunError
-from .temperature import IMAGES, best_temperature
+from .temperature import IMAGES, SAMPLES, best_temperature
 from .trainer import PAUSE, Trainer
 
 #: Seconds between two saves, beside the recording steps.
@@ -158,7 +158,7 @@ def _advance_to_the_end(
     probe = _probe(trainer)
     crops = trainer.crops if recording.crops else None
     if not run.resume_file.exists():
-        journal.note(_recording(trainer, probe))
+        journal.note(_recording(trainer, *probe))
         journal.draw_samples()
         journal.save()
     run.set_status("running", trainer.step)
@@ -182,7 +182,7 @@ def _advance_to_the_end(
             trainer.since.clear()
             if crops is not None and step in scored_steps:
                 record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
-            journal.note(record | (_recording(trainer, probe) if recorded else {}))
+            journal.note(record | (_recording(trainer, *probe) if recorded else {}))
             if recorded:
                 journal.draw_samples()
         milestone = execution.keep_every > 0 and step % execution.keep_every == 0
@@ -224,14 +224,15 @@ def _ended(run: RunDirectory, recipe: Recipe) -> CheckpointInfo | None:
     return None
 
 
-def _probe(trainer: Trainer) -> Tensor:
-    """Return the dequantised test images of the recording steps, the same at every step."""
-    images, bits = trainer.test_images[:PROBE_IMAGES], trainer.recipe.flow.bits
-    return dequantise(images, generator_for(0, "probe"), bits=bits).to(trainer.device)
+def _probe(trainer: Trainer) -> tuple[Tensor, Tensor | None]:
+    """Return the dequantised test images of the recording steps and their labels, the same at every step."""
+    places = torch.from_numpy(chosen_places(len(trainer.test_images), PROBE_IMAGES, trainer.takes_first))
+    images = dequantise(trainer.test_images[places], generator_for(0, "probe"), bits=trainer.recipe.flow.bits)
+    labels = None if trainer.test_labels is None else trainer.test_labels[places].to(trainer.device)
+    return images.to(trainer.device), labels
 
 
-def _recording(trainer: Trainer, probe: Tensor) -> dict[str, Any]:
-    labels = None if trainer.test_labels is None else trainer.test_labels[: len(probe)].to(trainer.device)
+def _recording(trainer: Trainer, probe: Tensor, labels: Tensor | None) -> dict[str, Any]:
     parts = zip(probe.split(64), _split(labels, len(probe), 64), strict=True)
     log_prob = torch.cat([trainer.average.log_prob(part, own).detach() for part, own in parts])
     bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
@@ -277,8 +278,10 @@ def _final_scores(trainer: Trainer) -> dict[str, float]:
 
 def _temperature(trainer: Trainer) -> float:
     """Return the sampling temperature of the averaged weights, chosen on training images."""
-    train_images = fixed_crops(take(trainer.train_images, slice(IMAGES)), trainer.recipe.flow.shape[1:])
-    labels = None if trainer.train_labels is None else trainer.train_labels[:IMAGES]
+    count = len(trainer.train_images)
+    chosen, of_samples = (torch.from_numpy(chosen_places(count, n, trainer.takes_first)) for n in (IMAGES, SAMPLES))
+    train_images = fixed_crops(take(trainer.train_images, chosen), trainer.recipe.flow.shape[1:])
+    labels = None if trainer.train_labels is None else trainer.train_labels[of_samples]
     return best_temperature(trainer.average, train_images, labels=labels)
 
 

@@ -51,7 +51,7 @@ def best_temperature(
         train: training images uint8 (N, C, H, W) of the flow's shape.
         temperatures: to choose from.
         seed: of the samples, the same at every temperature.
-        labels: of the training images (N,), if the flow has labels; samples have the labels of the first images.
+        labels: of the samples (N,), in turn, if the flow has labels.
 
     """
     wanted = np.maximum(octave_power(coarsened(train[:IMAGES], flow.config.bits)), LEAST_RATIO)

@@ -115,6 +115,8 @@ class Trainer:
         size = recipe.flow.shape[1:]
         #: (N, H, W, C) uint8, in memory or on disk.
         self.train_images = images.train
+        #: Whether measures over some images take the first ones, as ``ImageData.takes_first``.
+        self.takes_first = images.takes_first
         self._part = (team.rank, team.size)
         self.input = Input(Batches(self.train_images, recipe, self._part), self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)

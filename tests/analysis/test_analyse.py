@@ -1,5 +1,6 @@
 """What the command line prints of a page's subject is what the page's analysis says."""
 
+import dataclasses
 import json
 import math
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow import checkpoint
+from eiwflow import checkpoint, cli
 from eiwflow.analysis import coupling_weights
 from eiwflow.analysis.analyse import ALL_LEVELS, SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
@@ -17,7 +18,7 @@ from eiwflow.analysis.words import space as words_of_space
 from eiwflow.cli.parser import SUBJECTS as OFFERED
 from eiwflow.data import DataError, Factor
 from eiwflow.flow import ConfigError
-from tests.training.tiny import tiny_data, tiny_flow, tiny_info
+from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +169,64 @@ def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(t
     assert [row["r_squared"] for row in found["factors"]] == pytest.approx([row.value for row in readings])
     nothing_known = analyse(inside, tiny_data(test=32), "weights", level=2)
     assert nothing_known["factors"] == [] and nothing_known["channels"] == []
+
+
+# ---------------------------------------------------------------------- images that are sorted
+
+#: Images of a made set: planes, then as many of noise as a third of all.
+TRAIN, TEST = 180, 210
+
+
+def sorted_data():
+    """Return planes, and after them noise, in both parts."""
+    random = np.random.default_rng(5)
+
+    def part(count, seed):
+        noise = random.integers(0, 256, (count // 3, 8, 8, 3), dtype=np.uint8)
+        return np.concatenate([planes(count - len(noise), seed=seed), noise])
+
+    return dataclasses.replace(tiny_data(), train=part(TRAIN, 1), test=part(TEST, 2))
+
+
+def spaced(images, most):
+    """Return this many images, evenly spaced from the first to the last."""
+    return images[[round(number * (len(images) - 1) / (most - 1)) for number in range(most)]]
+
+
+@pytest.mark.parametrize(
+    ("what", "most"), [("levels", 64), ("latents", 48), ("entropy", 128), ("weights", 128), ("shuffle", 128)]
+)
+@pytest.mark.parametrize("weights", ["pooled", "entropy"])
+def test_figures_over_some_own_images_are_those_of_evenly_spaced_ones(tmp_path, what, most, weights):
+    flow = tiny_flow(weights=weights)
+    checkpoint.save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    opened, images = checkpoint.load(tmp_path / "flow.safetensors"), sorted_data()
+    by_hand = dataclasses.replace(images, train=spaced(images.train, 128), test=spaced(images.test, most))
+    first = dataclasses.replace(images, takes_first=True)
+    assert analyse(opened, images, what) == analyse(opened, by_hand, what) != analyse(opened, first, what)
+
+
+def test_the_photographs_of_figures_are_those_of_the_images_they_are_of(opened):
+    images = dataclasses.replace(sorted_data(), test_source=np.arange(TEST) // 10)
+    by_hand = dataclasses.replace(images, test=spaced(images.test, 48), test_source=spaced(images.test_source, 48))
+    found, expected = (analyse(opened, each, "latents")["test"] for each in (images, by_hand))
+    assert found == expected and found[0]["photographs"] == TEST // 10
+
+
+def test_the_order_of_own_images_moves_no_printed_figure_beyond_its_interval(tmp_path, opened, capsys):
+    images, random = sorted_data(), np.random.default_rng(3)
+    flow = tmp_path / "flow.safetensors"
+    checkpoint.save(flow, opened.flow, tiny_info(opened.flow))
+    printed = {}
+    orders = {"sorted": np.arange(TEST), "reversed": np.arange(TEST)[::-1], "shuffled": random.permutation(TEST)}
+    for name, order in orders.items():
+        np.savez(tmp_path / f"{name}.npz", train=images.train, test=images.test[order])
+        assert cli.main(["analyse", str(flow), "--what", "latents", "--data", str(tmp_path / f"{name}.npz")]) == 0
+        printed[name] = json.loads(capsys.readouterr().out)["test"]
+    for stages in zip(*printed.values(), strict=True):
+        for one in stages:
+            assert one["images"] == 48
+            assert all(one["low"] < other["high"] for other in stages)
+    # The first images alone are of one kind: their interval leaves the figure of all out.
+    alone = analyse(opened, dataclasses.replace(images, takes_first=True), "latents")["test"][0]
+    assert not alone["low"] < printed["sorted"][0]["psnr_db"] < alone["high"]

@@ -129,10 +129,23 @@ def test_figures_are_the_same_whenever_they_are_asked_for(checkpoint):
     assert inspect(loaded, tiny_data()) == first
 
 
-def test_figures_are_of_the_first_test_images(checkpoint):
-    loaded, images = checkpoint(), tiny_data(test=IMAGES + 40)
+def test_figures_of_a_set_by_name_are_of_its_first_test_images(checkpoint):
+    loaded, images = checkpoint(), tiny_data(test=IMAGES + 40, takes_first=True)
     first, later = (dataclasses.replace(images, test=images.test[part]) for part in (FIRST, LATER))
     assert inspect(loaded, images) == inspect(loaded, first) != inspect(loaded, later)
+
+
+def test_figures_of_own_images_are_of_evenly_spaced_test_images(checkpoint):
+    loaded, images = checkpoint(), tiny_data(test=IMAGES + 40)
+    found = inspect(loaded, images)
+    for most, names in (
+        (IMAGES, ("redundancy", "entropy_kept")),
+        (anatomy.IMAGES, ("inversion_max_abs", "prior_std_range")),
+    ):
+        places = [round(number * (IMAGES + 39) / (most - 1)) for number in range(most)]
+        by_hand = inspect(loaded, dataclasses.replace(images, test=images.test[places]))
+        for name in names:
+            assert [level[name] for level in found["levels"]] == [level[name] for level in by_hand["levels"]]
 
 
 def test_weights_are_means_and_spreads_of_log_omega_over_images(checkpoint):

@@ -289,6 +289,19 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
     assert not at.exception and "Showing photos32 instead." in at.error[0].value
 
 
+def test_the_first_of_many_own_images_are_scored_with_a_word_on_the_classes_that_they_lack(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    for of_a_class, said in ((24, True), (23, False)):
+        file, labels = io.BytesIO(), (np.arange(60) >= of_a_class).astype(int)
+        np.savez(file, train=images[::-1], test=images, train_labels=labels, test_labels=labels)
+        at = page_at(own=IMAGES.keep({"my.npz": file.getvalue()}))
+        assert_healthy(at)
+        assert "on 24 test images of" in sentences(at)
+        word = "The first 24 of 60 test images have 1 of the 2 classes of label."
+        assert (word in sentences(at)) is said and said is ("classes of label" in sentences(at))
+
+
 def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(
     open_page: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

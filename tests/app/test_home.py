@@ -222,7 +222,8 @@ def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> No
     assert command == f"python -m eiwflow evaluate one --data photos32 --limit {checkpoints.SURVEY_IMAGES} --json"
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
     images = data_sets.images("photos32", (3, 32, 32), 4)
-    look = Look(checkpoint, "photos32", images.reference, images.test, images.sources, images.test[:1], 1, 0)
+    shown = checkpoint, "photos32", images.reference, images.test, images.sources, images.test[:1], 1, 0
+    look = Look(*shown, takes_first=images.takes_first)
     average, _ = look.measure("survey")
     scores = checkpoint.flow.bits_per_dim(images.test[: checkpoints.SURVEY_IMAGES], torch.Generator().manual_seed(0))
     assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)

@@ -489,7 +489,7 @@ def test_the_list_says_what_every_run_is() -> None:
     trained_run(6, split="variance-reversed")
     trained_run(6, stop_at=2).rename("half way")
     text = sentences(open_train())
-    for cell in ("variance-reversed", "planes", "finished", "stopped", "half way", "2 of 6", "(first test images)"):
+    for cell in ("variance-reversed", "planes", "finished", "stopped", "half way", "2 of 6", "(some test images)"):
         assert cell in text
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eiwflow import project
-from eiwflow.data import DATASETS, DataError, load, registry
+from eiwflow.data import DATASETS, DataError, chosen_places, hold_out, load, load_test, only_class, registry
 from eiwflow.data import images as bounds
 
 from .samples import encoded, noise, write_npz, write_shard
@@ -188,3 +188,26 @@ def test_pictures_of_a_run_below_a_data_set_are_not_of_it(tmp_path):
     assert np.array_equal(after.test, before.test)
     (run / "metrics.jsonl").unlink()  # a folder like any other
     assert len(load(str(tmp_path), size=8).train) + len(load(str(tmp_path), size=8).test) == 31
+
+
+@given(count=st.integers(1, 2000), most=st.integers(1, 300))
+def test_the_places_of_some_images_are_as_many_as_asked_and_reach_over_all(count: int, most: int) -> None:
+    spaced, first = chosen_places(count, most).tolist(), chosen_places(count, most, takes_first=True).tolist()
+    assert first == [*range(min(count, most))]
+    assert len(spaced) == len(first) and spaced[0] == 0
+    steps = np.diff(spaced)
+    assert len(spaced) == 1 or (spaced[-1] == count - 1 and 1 <= steps.min() <= steps.max() <= steps.min() + 1)
+
+
+def test_measures_over_some_images_take_the_first_of_a_set_by_name_alone(tmp_path: Path) -> None:
+    faces = load("faces16")
+    for images in (
+        faces,
+        hold_out(faces),
+        only_class(faces, "hat", "none"),
+        load("faces16", multiple=32),
+        load_test("letters32"),
+    ):
+        assert images.takes_first
+    np.savez(tmp_path / "own.npz", train=faces.train[:64], test=faces.test[:64])
+    assert not load(tmp_path / "own.npz").takes_first

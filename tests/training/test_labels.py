@@ -217,3 +217,20 @@ def test_what_takes_no_context_says_so_and_takes_the_flow_of_one_label():
     check(alone)
     card = model_card(flow, tiny_info(flow, labels="side", classes=SIDES))
     assert "| Labels | side: none, left, right |" in card and "context=torch.tensor([0, 0, 1, 1])" in card
+
+
+def test_the_curve_of_sorted_own_images_is_given_the_labels_of_its_images(tmp_path):
+    images = labelled_data(test=200)
+    order = np.argsort(images.factors["side"].test, kind="stable")
+    sides = images.factors["side"]._replace(test=images.factors["side"].test[order])
+    images = dataclasses.replace(images, test=images.test[order], factors={"side": sides})
+    places = [round(number * 199 / 127) for number in range(128)]
+    by_hand = dataclasses.replace(
+        images, test=images.test[places], factors={"side": sides._replace(test=sides.test[places])}
+    )
+    found = []
+    for name, each in (("whole", images), ("by hand", by_hand)):
+        run = tiny_run(tmp_path / name, **LABELLED | {"iterations": 2})
+        train(run, images=each)
+        found.append([record["probe_bits_per_dim"] for record in run.records() if "levels" in record])
+    assert found[0] == found[1]

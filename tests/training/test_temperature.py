@@ -13,9 +13,10 @@ import torch
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise, quantise
+from eiwflow.training import run as run_module
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
-from tests.training.tiny import tiny_config, tiny_data, tiny_run
+from tests.training.tiny import labelled_data, tiny_config, tiny_data, tiny_run
 
 #: The small ones: to draw from the others takes a minute.
 BUNDLED = sorted((Path(__file__).resolve().parents[2] / "assets" / "checkpoints").glob("faces16-*.safetensors"))
@@ -100,3 +101,28 @@ def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: 
     opened = checkpoint.load(path)
     train_images = fixed_crops(to_tensor(load(opened.info.data).train[:IMAGES]), opened.info.config.shape[1:])
     assert opened.info.temperature == best_temperature(opened.flow, train_images)
+
+
+def test_the_temperature_of_own_images_is_chosen_on_evenly_spaced_ones(tmp_path: Path) -> None:
+    images = tiny_data(train=2000)
+    images.train[1200:] = np.random.default_rng(0).integers(0, 256, (800, 8, 8, 3), dtype=np.uint8)
+    run = tiny_run(tmp_path, iterations=4)
+    found = train(run, images=images).temperature
+    flow, train_images = checkpoint.load(run.last_checkpoint).flow, to_tensor(images.train)
+    places = [round(number * 1999 / 1023) for number in range(1024)]
+    assert found == best_temperature(flow, train_images[places]) != best_temperature(flow, train_images[:1024])
+
+
+def test_samples_for_the_temperature_have_labels_from_all_training_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = labelled_data(train=300)
+    sides = images.factors["side"]
+    order = np.argsort(sides.train, kind="stable")
+    sides = sides._replace(train=sides.train[order])
+    images = dataclasses.replace(images, train=images.train[order], factors={"side": sides})
+    given: list[torch.Tensor] = []
+    monkeypatch.setattr(run_module, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
+    train(tiny_run(tmp_path, iterations=1, labels="side", classes=("left", "none", "right"), context=3), images=images)
+    shares = [np.mean(sides.train == side) for side in ("left", "", "right")]
+    assert (given[0].bincount() / 128).tolist() == pytest.approx(shares, abs=0.01)

@@ -33,11 +33,16 @@ def answer(progress: Progress) -> str:
     if progress.bits is None:
         return "Nothing is recorded yet."
     kind, part = ("held-out", "images held out from train") if progress.validation else ("test", "the test part")
-    whole = f"on {part}" if progress.final is not None else f"on the first {kind} images"
+    whole = f"on {part}" if progress.final is not None else f"on {some(progress)} {kind} images"
     test = progress.curve.probe_bits_per_dim
     gained = f", from {test[0]:.2f} at the start" if len(test) > 1 else ""
     start = f"After {max(0, progress.step):,} of {progress.iterations:,} steps"
     return f"{start}: {progress.bits:.3f} bits/dim {whole}{gained}."
+
+
+def some(progress: Progress) -> str:
+    """Return which test images the curve is of, before "test images"."""
+    return "the first" if progress.takes_first else "some"
 
 
 def longest(progress: Progress) -> Progress:

@@ -89,7 +89,8 @@ class Listed:
         """Return the run as a row of the list."""
         bits, flow = self.progress.bits, self.recipe.flow
         part = " (held out)" if self.recipe.validation else ""
-        whole = part if self.progress.final is not None else f" (first {'held-out' if part else 'test'} images)"
+        some = "first" if self.progress.takes_first else "some"
+        whole = part if self.progress.final is not None else f" ({some} {'held-out' if part else 'test'} images)"
         return {
             "run": self.run.title,
             "policy": flow.split,

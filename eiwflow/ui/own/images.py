@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -95,14 +95,15 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
     flow, factor, label = page.checkpoint.flow, page.given_factor, page.given_label
     _, classes = checkpoints.classes_of(page.file)
 
-    def fit() -> tuple[Tensor, str, tuple[str, str], tuple[int, ...] | None]:
+    def fit() -> tuple[Tensor, dict[str, Any]]:
         read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
         of = (factor, label) if factor in read.factors else ("", "")
         chosen = data.only_class(read, *of, classes) if of[0] else read
         fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels)
-        return images_to_score(fitted, flow), fitted.note, of, fitted.sources
+        about = {"note": f"{fitted.note} ({own.key}, {of})", "of": of, "sources": fitted.sources}
+        labels = {name: each.test for name, each in fitted.factors.items()}
+        return images_to_score(fitted, flow), about | {"factors": labels}
 
     key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
-    test, note, of, sources = results().at_once("own", key, fit, average=True, needed=4 * MAX_UNPACKED)
-    note = f"{note} ({own.key}, {of})"
-    return data_sets.Images(own.name, test, test, note, remade=False, sources=sources, of=of)
+    test, about = results().at_once("own", key, fit, average=True, needed=4 * MAX_UNPACKED)
+    return data_sets.Images(own.name, test, test, remade=False, **about)

@@ -60,6 +60,7 @@ def look(page: Page, level: int = 1) -> Look:
         seed=page.seed,
         record=record(page),
         factors=images.factors,
+        takes_first=images.takes_first,
         large=checkpoints.is_large(page.checkpoint.info.config),
         keep=lambda look, name, choices: kept(look, images, name, choices),
     )

@@ -33,7 +33,7 @@ class Images:
 
     Attributes:
         name: the data set's.
-        reference: the first training images.
+        reference: a few training images.
         test: all test images.
         note: sentences on padding or resizing; empty for unchanged images.
         remade: whether they were resized and recoloured, which the command line does not do.
@@ -43,6 +43,7 @@ class Images:
         of: the factor and the class that all of them have, where a class was chosen; else empty.
         has: names of the factors that the data set has.
         whole: all test images, where ``test`` has the first alone.
+        takes_first: as ``ImageData.takes_first``.
 
     """
 
@@ -57,6 +58,7 @@ class Images:
     of: tuple[str, str] = ("", "")
     has: frozenset[str] = frozenset()
     whole: Tensor | None = None
+    takes_first: bool = False
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
         """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
@@ -115,11 +117,11 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
     most = len(loaded.test) if fits else max(FEWEST_IMAGES, MOST_BYTES // math.prod(shape))
     if most < len(loaded.test):
         remarks.append(f"Of the {len(loaded.test):,} test images the first {most} are here.")
-    reference, test = (data.fitted(part, shape) for part in (loaded.train[:REFERENCE_IMAGES], loaded.test[:most]))
+    reference = loaded.train[data.chosen_places(len(loaded.train), REFERENCE_IMAGES, loaded.takes_first)]
     return Images(
         name,
-        reference,
-        test,
+        data.fitted(reference, shape),
+        data.fitted(loaded.test[:most], shape),
         " ".join(remarks),
         remade=not fits,
         sources=loaded.sources and loaded.sources[:most],
@@ -127,6 +129,7 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
         cropped=fits and loaded.size != tuple(shape[1:]),
         of=of if factor in loaded.factors else ("", ""),
         has=frozenset(loaded.factors),
+        takes_first=loaded.takes_first,
     )
 
 
