@@ -692,6 +692,22 @@ def test_of_two_who_sample_into_one_empty_folder_neither_touches_the_others_pict
     assert [*tmp_path.iterdir()] == [theirs] and theirs.read_bytes() == b"theirs"
 
 
+def test_images_larger_than_the_flow_are_scored_without_a_border(tmp_path):
+    """Every crop of an image of one colour is the same, so its size is of no matter."""
+    flow, scores = tiny_flow(shape=(3, 8, 16)), {}
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    colours = np.random.default_rng(0).integers(40, 220, (40, 1, 1, 3), dtype=np.uint8)
+    for height, width in ((8, 16), (9, 16), (8, 17), (10, 30), (8, 15), (9, 15)):
+        images = np.tile(colours, (1, height, width, 1))
+        np.savez(tmp_path / "coloured.npz", train=images[:30], test=images[30:])
+        found = json_of("evaluate", tmp_path / "flow.safetensors", "--data", tmp_path / "coloured.npz")
+        scores[height, width] = found["bits_per_dim"], found["note"]
+    assert scores[8, 16] == scores[9, 16] == scores[8, 17] == scores[10, 30]
+    for height in (8, 9):
+        bits, note = scores[height, 15]
+        assert bits > scores[8, 16][0] and f"{height}×15 images are zero-padded to {height}×16" in note
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 16), (3, 16, 8)])
 def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_path, shape):
     flow = tiny_flow(shape=shape)

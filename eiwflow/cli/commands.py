@@ -416,7 +416,7 @@ def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool 
     # A file of other code does not name its training data.
     name = _named_by(loaded, "photos32") if options.data is None else options.data
     try:
-        return data.load(name, multiple=2**config.levels, size=max(config.shape[1:]), download=download)
+        return data.load(name, multiple=2**config.levels, size=config.shape[1:], download=download)
     except data.DataError as error:
         if options.data is not None or not loaded.info.data:
             raise

@@ -220,9 +220,10 @@ def check_parts(data: ImageData, least: int = MIN_TRAIN) -> ImageData:
     return data
 
 
-def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
+def pad_to_multiple(data: ImageData, multiple: int, size: tuple[int, int] | None = None) -> ImageData:
     """Return the data with black borders, so that both sides are divisible by ``multiple``.
 
+    With ``size`` (H, W), which divides so, longer sides have no border: crops of that size are taken of the images.
     The border is even on opposite sides; an odd pixel goes to the bottom or to the right.
     Numbers among the factors are left out of padded data: a border has neither grain nor light.
     Raises DataError where the padded images would be out of bounds.
@@ -230,7 +231,8 @@ def pad_to_multiple(data: ImageData, multiple: int) -> ImageData:
     if not isinstance(multiple, int) or not 1 <= multiple <= MAX_SIDE:
         raise DataError(f"multiple is {multiple!r}; it must be a whole number from 1 to {MAX_SIDE}")
     (height, width), count = data.size, len(data.train) + len(data.test)
-    down, across = -height % multiple, -width % multiple
+    least = size or (MAX_SIDE + 1, MAX_SIDE + 1)
+    down, across = (-side % multiple if side < own else 0 for side, own in zip(data.size, least, strict=True))
     if not down and not across:
         return data
     padded = height + down, width + across

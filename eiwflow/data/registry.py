@@ -87,7 +87,7 @@ def load(
     *,
     multiple: int = 1,
     download: bool = True,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     strict: bool = False,
 ) -> ImageData:
     """Return a data set, at least 8 images to train on and 1 to test on.
@@ -97,25 +97,28 @@ def load(
             of a ``.tar`` shard, or of a folder that holds one of these: pictures, ``train.npy`` and ``test.npy``,
             shards, or ImageNet's archives ``train_data_batch_*.npz``. Data that stay on disk may be larger than
             memory. A name goes before a path: a folder called mnist is ``./mnist``.
-        multiple: divisor of both sides, 2**levels for a flow; images are zero-padded to it.
+        multiple: divisor of both sides, 2**levels for a flow; sides smaller than ``size`` are zero-padded to it.
         download: whether a data set of torchvision's may be downloaded, into the folder ``EIWFLOW_DATA`` (an
             environment variable) or else ``~/.cache/eiwflow``.
-        size: the side, in pixels, to which a folder's pictures are cropped and resized, 32 if not given; other data
-            ignore it.
+        size: what a flow takes in pixels, (H, W) or the side of a square. A folder's pictures are cropped and resized
+            to squares of the longer side, 32 if not given. Larger images of other data keep their size, since crops
+            are taken of them; without it they are padded, too.
         strict: raise for an unreadable picture of a folder, instead of leaving it out.
 
     Raises DataError where the data cannot be loaded or are out of bounds.
 
     """
     path = os.path.expanduser(name_or_path)
+    size = size if size is None or isinstance(size, tuple) else (size, size)
+    side = FOLDER_SIZE if size is None else max(size)
     if name_or_path in DATASETS:
         data = replace(DATASETS[name_or_path].load(download), takes_first=True)
     elif os.path.isdir(path):
-        data = _load_folder(Path(path).resolve(), FOLDER_SIZE if size is None else size, strict)
+        data = _load_folder(Path(path).resolve(), side, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):
         data = read_npy(Path(path))
     elif os.path.isfile(path) and is_shard(path):
-        data = read_shards(Path(path), FOLDER_SIZE if size is None else size, strict)
+        data = read_shards(Path(path), side, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
@@ -125,7 +128,7 @@ def load(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
             "an .npz, a .npy or a .tar file"
         )
-    return pad_to_multiple(check_parts(data), multiple)
+    return pad_to_multiple(check_parts(data), multiple, size)
 
 
 def _load_folder(folder: Path, size: int, strict: bool) -> ImageData:

@@ -368,7 +368,7 @@ def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:
     """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
-    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=max(recipe.flow.shape[1:]), strict=strict)
+    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1:], strict=strict)
     return data.hold_out(images) if recipe.validation else images
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -258,6 +259,18 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert other in sentences(shown) and other not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()
     assert "own" not in url(at) and sentences(at) == before
+
+
+def test_own_images_larger_than_the_flow_are_scored_without_a_border(open_page: Open) -> None:
+    colours, scores = np.random.default_rng(0).integers(40, 220, (12, 1, 1, 3), dtype=np.uint8), []
+    for side in (32, 34):  # crops of an image of one colour are the same
+        images, file = np.tile(colours, (1, side, side, 1)), io.BytesIO()
+        np.savez(file, train=images, test=images)
+        at = open_page(own=IMAGES.keep({"my.npz": file.getvalue()}))
+        assert_healthy(at)
+        scores.append(re.findall(r"[\d.]+ ± [\d.]+ .{0,60}?bits/dim", sentences(at)))
+        assert "zero-padded" not in sentences(at)
+    assert scores[0] == scores[1] and scores[0]
 
 
 def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(

@@ -110,6 +110,24 @@ def test_28_pixels_become_32_with_two_on_each_side(tmp_path: Path) -> None:
     assert data.train.sum() == train.sum(dtype=np.uint64)
 
 
+@pytest.mark.parametrize(
+    ("size", "padded"),
+    [(8, (12, 18)), (12, (12, 18)), (16, (16, 18)), ((8, 24), (12, 24)), ((16, 24), (16, 24)), (24, (16, 24))],
+)
+@pytest.mark.parametrize("kind", ["npz", "npy"])
+def test_only_sides_smaller_than_the_flow_s_are_padded(
+    tmp_path: Path, kind: str, size: int | tuple[int, int], padded: tuple[int, int]
+) -> None:
+    images = np.maximum(noise(40, 12, 18), 1)
+    np.save(tmp_path / "images.npy", images)
+    path = write_npz(tmp_path, images=images) if kind == "npz" else tmp_path / "images.npy"
+    data = load(path, multiple=8, size=size)
+    assert data.size == data.test.shape[1:3] == padded
+    own = 12 * 18 / (padded[0] * padded[1])
+    assert (data.train[:] > 0).mean() == pytest.approx(own) == (data.test > 0).mean()
+    assert ("zero-padded" in data.note) is (padded != (12, 18))
+
+
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(height=st.integers(8, 24), width=st.integers(8, 24), levels=st.integers(0, 5))
 def test_padding_keeps_every_pixel_and_nearly_the_middle(tmp_path: Path, height: int, width: int, levels: int) -> None:

@@ -107,6 +107,17 @@ def test_the_curve_of_a_run_is_scored_on_crops_of_all_test_images(tmp_path, monk
     assert bits == pytest.approx(of_all, abs=1e-4) and abs(of_all - of_the_first) > 1e-3
 
 
+def test_of_images_larger_than_the_flow_a_study_sees_no_border(tmp_path):
+    """Every crop of an image of one colour is the same, so its size is of no matter."""
+    colours, found = np.random.default_rng(0).integers(40, 220, (40, 1, 1, 3), dtype=np.uint8), []
+    for side in (12, 10, 9):  # only twelve is divided by four
+        images = np.tile(colours, (1, side, side, 1))
+        np.savez(tmp_path / f"{side}.npz", train=images[:30], test=images[30:])
+        recipe = tiny_study(tmp_path / f"{side}.npz", arms=("last/random",), seeds=1)
+        found.append(numbers(run_study(recipe, tmp_path / f"study {side}")))
+    assert found[0] == found[1] == found[2]
+
+
 def test_a_study_scores_the_averaged_parameters_on_four_corners_with_the_noise_of_its_seed(tmp_path, monkeypatch):
     made = []
 

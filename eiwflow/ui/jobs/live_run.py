@@ -93,7 +93,7 @@ def _draw(listed: runs.Listed) -> None:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
     recipe, flow = look.recipe, look.recipe.flow
-    lowest = floor(recipe.data, recipe.validation, 2**flow.levels, flow.bits)
+    lowest = floor(recipe.data, recipe.validation, 2**flow.levels, flow.shape[1:], flow.bits)
     left, right = st.columns([2.3, 1], gap="large")
     with left:
         parts.chart_of_rows(

@@ -172,13 +172,13 @@ def seconds(chosen: Recipe, device: str) -> float | None:
 
 
 def _read(name: str, flow: FlowConfig) -> ImageData:
-    size = None if name in data.DATASETS else flow.shape[1]  # only pictures of a folder are read in a size
+    size = None if name in data.DATASETS else flow.shape[1:]  # a set is read once, for all sizes
     with READING.one():
         return _read_once(name, 2**flow.levels, size, _stamp(name))
 
 
 @lru_cache(maxsize=2)  # a set may have 2 GiB
-def _read_once(name: str, multiple: int, size: int | None, stamp: object) -> ImageData:
+def _read_once(name: str, multiple: int, size: tuple[int, int] | None, stamp: object) -> ImageData:
     # Not Streamlit's cache, since the timer reads outside of any page.
     del stamp  # a changed file or folder has a new key
     return data.load(name, multiple=multiple, size=size, download=False)

@@ -81,7 +81,7 @@ def scored(flow: MultiScaleFlow) -> int:
 
 
 def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
-    """Return a visitor's images in the shape that a flow takes: padded to its multiple, larger images cut.
+    """Return a visitor's images in the shape that a flow takes: smaller images padded, larger images cut.
 
     For a flow that is given a class, these are the images of the class alone, if they have labels.
     They are unpacked once for all moves: 64 KiB may hold 64 MiB.
@@ -99,7 +99,7 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
         read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
         of = (factor, label) if factor in read.factors else ("", "")
         chosen = data.only_class(read, *of, classes) if of[0] else read
-        fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels)
+        fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels, flow.config.shape[1:])
         about = {"note": f"{fitted.note} ({own.key}, {of})", "of": of, "sources": fitted.sources}
         labels = {name: each.test for name, each in fitted.factors.items()}
         return images_to_score(fitted, flow), about | {"factors": labels}

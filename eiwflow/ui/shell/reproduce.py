@@ -145,7 +145,7 @@ class Script:
         if images and data != self.data:
             self.take("data", "eiwflow")
             self.lines.append("config = loaded.flow.config")
-            self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=max(config.shape[1:]))")
+            self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=config.shape[1:])")
             if label:
                 chosen = f"data.only_class(images, factor, {label!r}, classes)"
                 self.lines.append(f"images = {chosen} if factor in images.factors else images")

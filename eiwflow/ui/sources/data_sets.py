@@ -101,7 +101,7 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
 
 
 def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str]) -> Images:
-    loaded = data.load(name, multiple=multiple, download=False)
+    loaded = data.load(name, multiple=multiple, size=shape[1:], download=False)
     remarks, (factor, label) = [], of
     if factor in loaded.factors:
         loaded = data.only_class(loaded, factor, label)
@@ -134,19 +134,22 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
-def floor(name: str, validation: bool, multiple: int = 1, bits: int = 8) -> float | None:
+def floor(
+    name: str, validation: bool, multiple: int = 1, size: tuple[int, int] | None = None, bits: int = 8
+) -> float | None:
     """Return the floor of bits/dim of a bundled set's test part, or of its held-out part; None where it is not known.
 
     Args:
         name: of the data set.
         validation: whether images held out from the train part replace the test part.
-        multiple: divisor of both sides; padded images have no floor.
+        multiple: as for :func:`eiwflow.data.load`; padded images have no floor.
+        size: likewise.
         bits: of the flow's grey levels.
 
     """
     if name not in names():
         return None
-    loaded = data.load(name, multiple=multiple, download=False)
+    loaded = data.load(name, multiple=multiple, size=size, download=False)
     return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim(bits=bits)
 
 
