@@ -82,12 +82,11 @@ def printed(*arguments):
     assert code == 0
     # A training without a terminal says its size, and at the end its speed.
     first = r".*, images of \d+×\d+×\d+, batch .+ GiB that are free\n"
-    if "--validation" in arguments:
-        first += ".+: validation: .+\n"
+    note = r".+: validation: .+\n" if {"--validation", "validation"} & {*arguments} else ""
     # On a busy machine also every half minute.
-    lines = rf"{first}(step .+ left\n)*step .+ bits/dim, .+ images/s, 0 s left\n"
+    lines = rf"{first}{note}(step .+ left\n)*step .+ bits/dim, .+ images/s, 0 s left\n"
     in_words = arguments[0] == "train" and not {"--json", "--help"} & {*arguments}
-    assert re.fullmatch(lines if in_words else "", err), err
+    assert re.fullmatch(lines if in_words else note, err), err
     return out
 
 
@@ -183,6 +182,29 @@ def test_train_with_json_prints_one_object(place):
     scores = {"bits_per_dim", "test_bits_per_dim", "train_bits_per_dim"}
     assert result["metrics"].keys() >= scores | {"cpu_seconds"}
     assert (Path(result["run"]) / "checkpoints" / "last.safetensors").is_file()
+
+
+@pytest.mark.parametrize("where", ["terminal", "log", "json"])
+@pytest.mark.parametrize("command", ["train", "study"])
+def test_a_picture_left_out_is_named_once_wherever_the_command_runs(tmp_path, monkeypatch, command, where):
+    (tmp_path / "pictures").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
+    own = {"train": ("--threads", 1), "study": ("--arms", "last/random,first/random", "--seeds", 1)}[command]
+    words = [command, *TINY[:-2], *own, "--iterations", 2, "--data", tmp_path / "pictures", "--out", tmp_path / "out"]
+    terminal, out = io.StringIO(), io.StringIO()
+    terminal.isatty = lambda: where == "terminal"
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with contextlib.redirect_stdout(out):
+        assert cli.main([str(word) for word in words] + ["--json"] * (where == "json")) == 0
+    said = terminal.getvalue()
+    (line,) = re.findall(r"(?:^|[\r\n])(pictures: [^\r\n]*broken\.png[^\r\n]*\n)", said)
+    assert said.count("broken.png") == 1
+    if where == "terminal":
+        assert said.index(line) < said.index("2/2")
+    elif where == "json":
+        assert (said == line) and json.loads(out.getvalue())
 
 
 def test_the_bar_of_a_resumed_run_counts_no_steps_before_it(monkeypatch):

@@ -112,9 +112,10 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         text = (
             f"{recipe.data}, images of {shape}, batch {recipe.batch}, {recipe.iterations - begun:,} steps on {device}; "
             f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free"
-            + ("" if images is None or not images.note else f"\n{images.name}: {images.note}")
         )
         print(without_controls(text), file=sys.stderr, flush=True)
+    if images is not None:
+        _print_note(images)
     try:
         with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
@@ -123,6 +124,14 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
             run.write_config(before)  # the run ends where it did
         raise
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
+
+
+def _print_note(images: ImageData) -> None:
+    """Print the note of a data set, if it has one, on standard error and above a progress bar."""
+    from tqdm import tqdm
+
+    if images.note:
+        tqdm.write(without_controls(f"{images.name}: {images.note}"), file=sys.stderr)
 
 
 def _stored_command(arguments: Sequence[str]) -> str:
@@ -240,7 +249,8 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             bar.update(done - bar.n)
 
         try:
-            study = run_study(StudyRecipe(**settings), options.out, command, options.jobs, progress, shard)
+            recipe = StudyRecipe(**settings)
+            study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note)
         except KeyboardInterrupt:
             raise TrainingFailed(f"Stopped; the same command continues {options.out}.") from None
     return {"out": str(study.path), "runs": len(study.runs)}, f"{counted(len(study.runs), 'run')} in {study.path}"

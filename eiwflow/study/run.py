@@ -281,6 +281,7 @@ def run_study(
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
     shard: tuple[int, int] = (1, 1),
+    begun: Callable[[ImageData], None] | None = None,
 ) -> Study:
     """Do the missing runs of a study, and return it.
 
@@ -294,6 +295,7 @@ def run_study(
         jobs: runs at the same time, each in a process of its own with one thread.
         progress: called with (runs done, runs in all) of this share, at the start and after every run.
         shard: (number from 1, number of shares): only this share of the runs. Shares may run at the same time.
+        begun: called once with the data set, before the first run.
 
     Raises:
         RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
@@ -314,6 +316,8 @@ def run_study(
     try:
         with folder.shared(shard):
             recipe = folder.extend(recipe, images)
+            if begun is not None:
+                begun(images)
             folder.forget_asked()  # the request was to a process that has ended
             if shard == (1, 1):
                 folder.set_status("running", 0)
