@@ -5,7 +5,7 @@ from .holdout import hold_out
 from .images import DataError, Factor, ImageData, chosen_places
 from .labels import Labels, labels_of, only_class
 from .picture import as_picture, from_picture, pixels, png_file, resized
-from .registry import DATASETS, flips, load, load_test
+from .registry import DATASETS, flips, load, load_test, same_data
 
 __all__ = [
     "DATASETS",
@@ -30,5 +30,6 @@ __all__ = [
     "png_file",
     "random_crops",
     "resized",
+    "same_data",
     "to_tensor",
 ]

@@ -76,6 +76,12 @@ def flips(name_or_path: str) -> bool:
     return name_or_path not in DATASETS or DATASETS[name_or_path].flips
 
 
+def same_data(one: str, other: str) -> bool:
+    """Return whether two names or paths are of one data set; relative paths begin at the working folder."""
+    first, second = (each if each in DATASETS else os.path.realpath(os.path.expanduser(each)) for each in (one, other))
+    return first == second
+
+
 def load_test(name: str) -> ImageData:
     """Return a bundled data set for its test part; a training part that takes long to make may be empty."""
     of_test = DATASETS[name].load_test

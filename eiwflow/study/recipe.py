@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..analysis.words.numbers import counted
+from ..data import same_data
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, OLDER, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
@@ -338,7 +339,7 @@ class StudyRecipe:
         """Return the first setting, other than arms and seeds, in which another recipe differs; empty if none does."""
         for name, ours in self.to_dict().items():
             theirs = getattr(other, name)
-            if name not in ("arms", "seeds") and theirs != ours:
+            if name not in ("arms", "seeds") and theirs != ours and not (name == "data" and same_data(theirs, ours)):
                 return f"{name} {str(theirs)[:200]}, not {str(ours)[:200]}"
         return ""
 

@@ -169,6 +169,8 @@ def test_arms_and_seeds_may_be_added_and_nothing_else_may_differ():
     more = StudyRecipe(arms=DEFAULT_ARMS[1:3], seeds=3)
     assert recipe.difference(more) == ""
     assert recipe.extended(more) == StudyRecipe(arms=DEFAULT_ARMS[:3], seeds=3)
+    # A name goes before a path, so the folder of that name is other data.
+    assert StudyRecipe(data="photos32").difference(StudyRecipe(data="./photos32")).startswith("data ./photos32, not ")
     assert recipe.difference(StudyRecipe(iterations=7)).startswith("iterations 7, not 500")
 
 

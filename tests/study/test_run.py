@@ -303,6 +303,20 @@ def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, da
     assert numbers(more) == numbers(whole) and whole.looks == ()
 
 
+def test_a_study_goes_on_where_its_data_are_named_by_another_path(tmp_path, data, monkeypatch):
+    out = tmp_path / "study"
+    before = numbers(run_study(tiny_study(data, seeds=1, iterations=1, arms=ARMS[:1]), out))
+    (tmp_path / "link.npz").symlink_to(data)
+    monkeypatch.chdir(tmp_path)
+    for seeds, path in enumerate((data.name, tmp_path / "link.npz", f"../{tmp_path.name}/{data.name}"), start=1):
+        more = run_study(tiny_study(path, seeds=seeds, iterations=1, arms=ARMS[:1]), out)
+        assert len(more.runs) == seeds and numbers(more)[0] == before[0] and more.recipe.data == str(data)
+    (tmp_path / "copy.npz").write_bytes(data.read_bytes())
+    for other in (tmp_path / "copy.npz", "faces16"):
+        with pytest.raises(RunError, match=r"of another recipe, with data .*planes\.npz, not "):
+            run_study(tiny_study(other, seeds=1, iterations=1, arms=ARMS[:1]), out)
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, data, part):
     recipe, out = tiny_study(data, iterations=1, seeds=1, arms=ARMS[:1]), tmp_path / "study"
