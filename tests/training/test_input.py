@@ -55,7 +55,7 @@ def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held,
 def test_a_process_of_a_team_reads_its_own_part_alone(held, monkeypatch):
     recipe, read, work = tiny_recipe(iterations=20), [], NpyFile.read
     monkeypatch.setattr(
-        NpyFile, "read", lambda self, numbers: (read.append(set(numbers.tolist())), work(self, numbers))[1]
+        NpyFile, "read", lambda self, numbers, *among: (read.append({*numbers.tolist()}), work(self, numbers))[1]
     )
     for rank in range(4):
         Batches(held[1], recipe, (rank, 4))[0]
