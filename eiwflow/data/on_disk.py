@@ -134,12 +134,11 @@ class Pictures:
     def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Return the images of these numbers; the pictures ``among``, or all, may stand in for unreadable ones."""
         images = np.empty((len(numbers), *self.shape[1:]), np.uint8)
-        among = np.arange(len(self._album)) if among is None else among
         for image, number in zip(images, numbers.tolist(), strict=True):
             image[:] = self._readable(number, among)
         return images
 
-    def _readable(self, number: int, among: np.ndarray) -> np.ndarray:
+    def _readable(self, number: int, among: np.ndarray | None) -> np.ndarray:
         """Return an image, or that of the next picture of its class that can be read."""
         errors: dict[int, DataError] = {}
         for place in self._places(number, among):
@@ -156,9 +155,10 @@ class Pictures:
                 return image
         raise errors[number]
 
-    def _places(self, number: int, among: np.ndarray) -> Iterator[int]:
+    def _places(self, number: int, among: np.ndarray | None) -> Iterator[int]:
         """Yield a picture's number, then those of the pictures that may stand in its place."""
         yield number
+        among = np.arange(len(self._album)) if among is None else among
         alike = np.unique(among[self._classes[among] == self._classes[number]])
         yield from np.roll(alike, -int(np.searchsorted(alike, number)))[1:TRIES].tolist()
 
