@@ -404,34 +404,25 @@ def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
     return given_label(loaded, options.label)
 
 
-def _images(
-    options: argparse.Namespace, loaded: Checkpoint, download: bool = True, whole: Checkpoint | None = None
-) -> ImageData:
+def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
     """Return the data set that --data names, or the checkpoint's own.
 
-    For ``whole``, a flow with labels, these are the images of the class of --label alone, if the images have labels.
+    For a flow that is given a class, these are the images of this class alone, if they have labels.
     """
-    from .. import data
-
-    images = _all_images(options, loaded, download)
-    if whole is None or whole.info.labels not in images.factors:
-        return images
-    return data.only_class(images, whole.info.labels, options.label, whole.info.classes)
-
-
-def _all_images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
     from .. import data
 
     config = loaded.info.config
     # A file of other code does not name its training data.
     name = _named_by(loaded, "photos32") if options.data is None else options.data
     try:
-        return data.load(name, multiple=2**config.levels, size=config.shape[1:], download=download)
+        images = data.load(name, multiple=2**config.levels, size=config.shape[1:], download=download)
     except data.DataError as error:
         if options.data is not None or not loaded.info.data:
             raise
         advice = f"{loaded.name} was trained on it; name other images with --data"
         raise data.DataError(f"{str(error).rstrip('.')}; {advice}") from error
+    given = loaded.given
+    return images if given is None or given[0] not in images.factors else data.only_class(images, *given)
 
 
 def _named_by(loaded: Checkpoint, default: str) -> str:
@@ -468,17 +459,14 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
     from ..checkpoint import given_label
     from ..data import labels_of
 
-    loaded = whole = _whole(options, local_rank=team.local_rank)
-    info, labels = loaded.info, None
+    loaded, labels = _whole(options, local_rank=team.local_rank), None
     if options.label is not None:
         loaded = given_label(loaded, options.label)
-        images = _images(options, loaded, whole=whole)
-    else:
-        images = _all_images(options, loaded)
-        if info.labels:
-            labels = labels_of(images, info.labels, info.classes)
-        elif info.config.context:
-            given_label(loaded, None)
+    images, info = _images(options, loaded), loaded.info
+    if info.labels:
+        labels = labels_of(images, info.labels, info.classes)
+    elif info.config.context:
+        given_label(loaded, None)
     with tqdm(unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
 
         def progress(count: int, total: int) -> None:
@@ -540,19 +528,19 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..checkpoint import load
     from ..data import DataError
 
-    whole = load(find_checkpoint(options.checkpoint))
-    loaded = _any_label(options, whole)
+    loaded = _any_label(options, load(find_checkpoint(options.checkpoint)))
     try:
         # Downloads a data set only if --data names it: describing a file is no reason for a download.
-        images = _images(options, loaded, options.data is not None, whole)
+        images = _images(options, loaded, options.data is not None)
         images_to_score(images, loaded.flow, 1)
     except DataError:
         if options.data is not None:
             raise
         images = None  # they are not here, or not for this flow
     result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
-    if whole.info.labels:
-        result |= {"labels": whole.info.labels, "classes": list(whole.info.classes), "label": options.label}
+    if loaded.given is not None:
+        factor, label, classes = loaded.given
+        result |= {"labels": factor, "classes": list(classes), "label": label}
     config = loaded.info.config
     lines = [
         f"{loaded.name}: {config.split}, prior {config.prior}, init {config.init}, partition {config.partition}, "
@@ -579,11 +567,10 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.words import checkpoint as words
     from ..data import DataError
 
-    whole = _whole(options, trust=False)
-    loaded = _any_label(options, whole)
+    loaded = _any_label(options, _whole(options, trust=False))
     pixels, name = None, ""
     try:
-        images = _images(options, loaded, options.data is not None, whole)
+        images = _images(options, loaded, options.data is not None)
         pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
     except DataError:
         # Without its training images the checks take noise: a flow inverts on any input.
@@ -610,10 +597,9 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     _check_seed(options.seed or 0)
     # Under the name on the command line: checkpoints of runs all have one file name.
-    whole = dataclasses.replace(_whole(options), name=options.checkpoint)
-    loaded = given_label(whole, options.label)
+    loaded = given_label(dataclasses.replace(_whole(options), name=options.checkpoint), options.label)
     record = load_record(find_checkpoint(options.checkpoint))
-    images = _images(options, loaded, whole=whole)
+    images = _images(options, loaded)
     choices = _given(options, "image", "level", "seed", "other_image", "path", "also")
     passes.set_batch(options.batch)
     result = analyse(loaded, images, options.what, record, **choices)
