@@ -75,14 +75,13 @@ def test_a_figure_has_as_many_places_as_its_interval_supports(value: float, erro
 # ---------------------------------------------------------------------- means over seeds, and several looks
 
 
-def test_the_t_interval_is_that_of_scipy():
-    values = np.array([0.1, -0.2, 0.4, 0.3])
+@pytest.mark.parametrize("level", [0.05, 0.028, 0.01])
+@pytest.mark.parametrize("values", [[0.1, 0.2], [0.1, -0.2, 0.4, 0.3], [-0.31, -0.3, -0.302, -0.309, -0.306, -0.3]])
+def test_the_t_interval_is_that_of_scipy(values, level):
     expected = stats.ttest_1samp(values, 0.0)
-    found = intervals.of_mean(values)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval(0.95)))
-    wider = intervals.of_mean(values, 0.01)
-    assert wider.low < found.low and wider.p == found.p
+    interval = intervals.of_mean(np.array(values), level)
+    assert interval.p == pytest.approx(expected.pvalue)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected.confidence_interval(1 - level)))
 
 
 @pytest.mark.parametrize("values", [[0.3, 0.7], [0.1, -0.2, 0.4, 0.3, 0.2]])
