@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "flow": {"options"},
     "project": set(),
     "server_settings": set(),
-    "data": {"files", "flow", "project"},
+    "data": {"files", "sandbox", "flow", "project"},
     "checkpoint": {"files", "flow", "project"},
     "training": {"files", "options", "flow", "data", "checkpoint"},
     "compression": {"files", "flow", "data"},

@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import streamlit.runtime
 import torch
+from PIL import Image
 
 from eiwflow.analysis.progress import Progress
 from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointError, CheckpointInfo
+from eiwflow.data import DataError, load
 from eiwflow.flow import FlowConfig, Latents, MultiScaleFlow
 from eiwflow.ui.sources import cache, checkpoints, child, data_sets, places, results
 
@@ -113,6 +116,53 @@ def test_a_child_that_takes_too_much_memory_is_refused_in_a_sentence(
     monkeypatch.setattr(child, "MOST_BYTES", 2**20)
     with pytest.raises(CheckpointError, match="cost of looking at it"):
         child.measure(look_at(small_flow(shape=(3, 128, 128), width=64), images=64), "kept_fit", {})
+
+
+def pictures_in(folder: Path, count: int = 40) -> Path:
+    """Write grey pictures of 20×24 pixels."""
+    folder.mkdir()
+    for number in range(count):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 24), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+def test_facts_of_data_that_a_child_reads_are_those_of_the_data(
+    children: list[subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    folder = pictures_in(tmp_path / "pictures")
+    loaded = load(folder, multiple=4, size=(16, 16))
+    facts = child.facts_of(str(folder), 4, (16, 16))
+    assert facts == ("pictures", (16, 16), 1, len(loaded.test)) and facts.channels == loaded.channels
+    with pytest.raises(DataError, match="'nothing' is neither one of"):
+        child.facts_of("nothing", 4, (16, 16))
+    assert len(children) == 2
+
+
+def test_data_that_take_more_than_a_childs_bounds_have_no_facts(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = pictures_in(tmp_path / "pictures")
+    monkeypatch.setattr(child, "READING_S", 0)
+    assert child.facts_of(str(folder), 4, (256, 256)) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(child, "free_memory", lambda: 2 * 2**20)
+    assert child.facts_of(str(folder), 4, (256, 256)) is None
+
+
+def test_a_child_ends_when_the_visitor_who_named_the_data_moves_on(
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class MovedOn(BaseException):
+        """Streamlit's own is none of Exception's either."""
+
+    def move_on() -> None:
+        raise MovedOn
+
+    monkeypatch.setattr(child, "end_if_moved_on", move_on)
+    with pytest.raises(MovedOn):
+        child.facts_of(str(pictures_in(tmp_path / "pictures")), 4, (16, 16))
+    assert children[0].poll() is not None
 
 
 def test_a_child_whose_server_is_killed_ends_too() -> None:

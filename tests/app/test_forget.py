@@ -42,7 +42,7 @@ def test_what_is_kept_for_all_visitors_is_forgotten_and_made_again(bundle: Path)
         return [
             checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"]),
             data_sets.images("photos32", (3, 32, 32), 4),
-            presets._read_once("photos32", 4, 32, None),
+            presets.facts("photos32", look.flow.config),
             cache.study(study),
             parts.drawn(go.Figure),
             pixels.data_uri(np.zeros((2, 2, 3), np.uint8)),
@@ -100,8 +100,8 @@ def a_training(folder: Path, again: bool) -> list[object]:
 
 
 def images(folder: Path, again: bool) -> list[object]:
-    path = write_npz(folder / "planes.npz", train=70 if again else 64)
-    return [len(presets._read(str(path), tiny_flow().config).train)]
+    path = write_npz(folder / "planes.npz", test=9 if again else 16)
+    return [presets.facts(str(path), tiny_flow().config).tested]
 
 
 @pytest.mark.parametrize("written", [a_study, a_checkpoint, a_training, images])

@@ -24,6 +24,7 @@ from eiwflow import cli
 from eiwflow.analysis.train import progress
 from eiwflow.cli import commands
 from eiwflow.data import DataError, hold_out, load
+from eiwflow.data.images import free_memory
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
@@ -33,10 +34,10 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
 from eiwflow.ui.access import folders
 from eiwflow.ui.jobs import control, new_run, presets, runs
-from eiwflow.ui.sources import data_sets
+from eiwflow.ui.sources import child, data_sets
 
 from ..made.serve import SHORT_PRESETS
-from ..training.tiny import tiny_data, tiny_run
+from ..training.tiny import tiny_data, tiny_run, write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
@@ -173,9 +174,9 @@ def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.Mo
 def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> None:
     path, flow = tmp_path / ("images.npz" if kind == "file" else "images"), FlowConfig(shape=(3, 16, 16), levels=2)
 
-    def write(seed: int) -> None:
-        random = np.random.default_rng(seed)
-        pictures = random.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8)
+    def write(count: int) -> None:
+        random = np.random.default_rng(count)
+        pictures = random.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
         if kind == "file":
             np.savez(path, pictures)
             return
@@ -183,11 +184,30 @@ def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> N
         for number, picture in enumerate(pictures):
             Image.fromarray(picture).save(path / f"{number}.png")
 
-    write(seed=0)
-    first = presets._read(str(path), flow)
-    assert presets._read(str(path), flow) is first
-    write(seed=1)
-    assert not np.array_equal(presets._read(str(path), flow).train[:8], first.train[:8])
+    write(40)
+    first = presets.facts(str(path), flow)
+    assert presets.facts(str(path), flow) is first == load(path, multiple=4, size=(16, 16)).facts
+    write(90)
+    again = presets.facts(str(path), flow)
+    assert again.tested == len(load(path, size=16).test) != first.tested
+
+
+def test_data_that_take_too_much_to_read_are_refused_once(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path, asked = write_npz(tmp_path / "planes.npz"), []
+    facts_of = child.facts_of
+    monkeypatch.setattr(child, "facts_of", lambda *given: asked.append(given) or facts_of(*given))
+    monkeypatch.setattr(child, "free_memory", lambda: 2**10)
+    said = "takes more than 50% of the free memory, or 10 minutes of a processor core, to read"
+    for _ in range(2):
+        with pytest.raises(DataError, match=said):
+            presets.recipe(str(path), 8, {"levels": 2}, {})
+    assert len(asked) == 1
+    monkeypatch.setattr(child, "free_memory", free_memory)
+    write_npz(path, test=9)
+    assert presets.recipe(str(path), 8, {"levels": 2}, {}).flow.shape == (3, 8, 8)
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -37,7 +37,7 @@ from eiwflow.ui.own import pictures
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
-from eiwflow.ui.sources import cache, checkpoints, data_sets, places
+from eiwflow.ui.sources import cache, checkpoints, child, data_sets, places
 
 from .conftest import line_up, picture_bytes, small_flow, url, visit_page, write_checkpoint
 
@@ -95,13 +95,42 @@ def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.Monkey
     most = at_once(lambda n: pictures._in_shape("key", shapes[n], ()), monkeypatch, likelihood, "pictures")
     assert len(most) == 8 and max(most) == 2
     most = at_once(lambda n: pictures._of_folder("folder", shapes[n]), monkeypatch, likelihood, "also")
-    assert len(most) == 8 and max(most) == 2
+    assert len(most) == 8 and max(most) == 1
     most = at_once(lambda n: data_sets.images("faces16", shapes[n], 4), monkeypatch, data_sets, "_images")
     assert len(most) == 8 and max(most) == 2
     config = FlowConfig(shape=(3, 16, 16), levels=2)
-    most = at_once(lambda n: presets._read(f"folder {n}", config), monkeypatch, presets, "_read_once")
-    assert len(most) == 8 and max(most) == 2
+    most = at_once(lambda n: presets.facts(f"folder {n}", config), monkeypatch, child, "facts_of")
+    assert len(most) == 8 and max(most) == 1
     cache.clear()
+
+
+def test_while_a_folder_of_the_server_is_read_all_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tabs that named a folder of 6,000 photographs kept every visitor from flows and images for minutes."""
+    reading, done = threading.Event(), threading.Event()
+
+    def read_long(*_: object) -> Any:
+        reading.set()
+        done.wait(60)
+        return SimpleNamespace(images=np.zeros((1, 16, 16, 3), np.uint8), made="")
+
+    monkeypatch.setattr(child, "facts_of", read_long)
+    monkeypatch.setattr(likelihood, "also", read_long)
+    config = FlowConfig(shape=(3, 16, 16), levels=2)
+    cache.clear()
+    tabs = [threading.Thread(target=presets.facts, args=(f"folder {n}", config)) for n in range(3)]
+    tabs += [threading.Thread(target=pictures._of_folder, args=(f"folder {n}", config.shape)) for n in range(3)]
+    for tab in tabs:
+        tab.start()
+    assert reading.wait(60)
+    try:
+        with ThreadPoolExecutor(1) as visitor:
+            assert len(visitor.submit(data_sets.images, "faces16", (3, 16, 16), 4).result(30).test) > 0
+            assert visitor.submit(presets.facts, "faces16", config).result(30).name == "faces16"
+    finally:
+        done.set()
+        for tab in tabs:
+            tab.join(60)
+        cache.clear()
 
 
 def test_images_that_another_waits_to_read_are_read_by_whoever_has_a_place_first(
@@ -136,10 +165,11 @@ def test_images_that_another_waits_to_read_are_read_by_whoever_has_a_place_first
 
 
 def test_sizes_of_a_recipe_do_not_read_a_bundled_set_again() -> None:
-    presets.forget()
-    small, large = (presets._read("faces16", FlowConfig(shape=(3, side, side), levels=2)) for side in (8, 16))
-    assert small is large
-    presets.forget()
+    cache.clear()
+    small, large = (presets.facts("faces16", FlowConfig(shape=(3, side, side), levels=2)) for side in (8, 16))
+    assert small is large and small.size == (16, 16)
+    padded = presets.facts("faces16", FlowConfig(shape=(3, 32, 32), levels=5))
+    assert padded.size == (32, 32)
 
 
 def test_of_images_that_a_large_flow_takes_some_are_made_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import streamlit as st
 
-from ... import data, server_settings
+from ... import data, files, server_settings
 
 #: Addresses that only this machine can reach.
 OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+#: Most files of a folder that are checked for changes.
+MAX_LISTED = 100_000
 
 
 def check_data_path(name: str) -> None:
@@ -42,3 +47,17 @@ def data_roots() -> list[Path]:
     if (named := server_settings.data_roots()) is not None:
         return named
     return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []
+
+
+def stamp(path: Path) -> object:
+    """Return a stamp that changes with a file, or with any file in a folder; None where it cannot be read."""
+    try:
+        return hash(frozenset(_stamps_in(path))) if path.is_dir() else files.stamp(path)
+    except (OSError, ValueError):
+        return None  # reading it raises the error
+
+
+def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
+    for file in islice(files.visible(folder), MAX_LISTED):
+        with suppress(OSError):  # a link to nowhere, or a file deleted meanwhile
+            yield str(file), *files.stamp(file)

@@ -9,24 +9,23 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import islice
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from ... import data, files, project
+from ... import data, project
 from ...training.presets import PRESETS, preset_settings
 from ..access import folders
-from ..sources.places import READING
+from ..sources import child
+from ..sources.places import FOLDERS, READING
+from ..sources.results import Key, results
 
 if TYPE_CHECKING:
-    from ...data import ImageData
+    from ...data.images import Facts
     from ...flow import FlowConfig
     from ...training.cost import Timing
     from ...training.recipe import Recipe
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 PICTURES = project.ROOT / "assets" / "presets"
 #: The preset whose timing is used for other settings: the larger preset is closer to long trainings.
 TIMED_FOR_CUSTOM = "five-minutes"
-#: Most files of a folder that are checked for changes.
-MAX_LISTED = 100_000
 #: Most steps of a training from the page.
 MOST_ITERATIONS = 200_000
 _FLOW_FIELDS = ("levels", "steps", "width")
@@ -146,11 +143,12 @@ def time_presets(device: str) -> dict[str, PresetTime]:
 
     from ...training.cost import time_steps
 
+    load = cache(partial(data.load, download=False))
     timings: dict[FlowConfig, Timing] = {}
     times = {}
     for preset in PRESETS:
         chosen = preset_recipe(preset, None)
-        images = _read(chosen.data, chosen.flow)
+        images = load(chosen.data, multiple=2**chosen.flow.levels)
         if chosen.flow not in timings:
             timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
         timing = timings[chosen.flow]
@@ -168,40 +166,35 @@ def seconds(chosen: Recipe, device: str) -> float | None:
     """Estimate the seconds of any recipe by the rate of multiplications of a timed preset."""
     if not (timed := timings(device)):
         return None
-    return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, len(_read(chosen.data, chosen.flow).test))
+    return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, facts(chosen.data, chosen.flow).tested)
 
 
-def _read(name: str, flow: FlowConfig) -> ImageData:
-    size = None if name in data.DATASETS else flow.shape[1:]  # a set is read once, for all sizes
-    with READING.one():
-        return _read_once(name, 2**flow.levels, size, _stamp(name))
+def facts(name: str, flow: FlowConfig) -> Facts:
+    """Return the facts of a data set for a flow, of which its files are read once.
 
+    A set by name is read here, once for all sizes; a path may lead to very many pictures, and is read in a child.
 
-@lru_cache(maxsize=2)  # a set may have 2 GiB
-def _read_once(name: str, multiple: int, size: tuple[int, int] | None, stamp: object) -> ImageData:
-    # Not Streamlit's cache, since the timer reads outside of any page.
-    del stamp  # a changed file or folder has a new key
-    return data.load(name, multiple=multiple, size=size, download=False)
+    Raises:
+        DataError: it cannot be read, or not within the child's bounds.
 
+    """
+    multiple, size, by_name = 2**flow.levels, flow.shape[1:], name in data.DATASETS
+    path = data.registry.ASSETS / f"{name}.npz" if by_name else Path(os.path.realpath(os.path.expanduser(name)))
+    key: Key = str(path), multiple, None if by_name else size, folders.stamp(path)
 
-def forget() -> None:
-    """Forget cached images."""
-    _read_once.cache_clear()
+    def read() -> Facts | None:
+        if by_name:
+            return data.load(name, multiple=multiple, download=False).facts
+        return child.facts_of(name, multiple, size)
 
-
-def _stamp(name: str) -> object:
-    """Return a stamp that changes with a data set's file, or with any file in its folder."""
-    path = data.registry.ASSETS / f"{name}.npz" if name in data.DATASETS else Path(os.path.expanduser(name))
-    try:
-        return hash(frozenset(_stamps_in(path))) if path.is_dir() else files.stamp(path)
-    except (OSError, ValueError):
-        return None  # reading it raises the error
-
-
-def _stamps_in(folder: Path) -> Iterator[tuple[str, int, int]]:
-    for file in islice(files.visible(folder), MAX_LISTED):
-        with suppress(OSError):  # a link to nowhere, or a file deleted meanwhile
-            yield str(file), *files.stamp(file)
+    among, sentence = READING if by_name else FOLDERS, "Reading the images …"
+    known: Facts | None = results().at_once("facts", key, read, among=among, sentence=sentence)
+    if known is None:
+        raise data.DataError(
+            f"{name[:200]!r} takes more than {child.READING_SHARE:.0%} of the free memory, or {child.READING_S // 60} "
+            "minutes of a processor core, to read; begin its training on the command line"
+        )
+    return known
 
 
 def memory(chosen: Recipe, device: str) -> int:
@@ -279,7 +272,7 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
             f"iterations is {settings['iterations']:,}; a run from this page has at most {MOST_ITERATIONS:,}. "
             "Longer ones start on the command line."
         )
-    images = _read(data_name, config)
+    images = facts(data_name, config)
     if size > min(images.size):
         raise data.DataError(
             f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import missing
-from ..sources.places import READING
+from ..sources.places import FOLDERS_PICTURES, READING, Places
 from ..sources.results import Key, results
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Limits, Upload, named
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 #: Pictures of one upload, their bytes together, and their pixels: small files may hold very many, and the pictures of
 #: other visitors wait meanwhile. A telephone's photo has 12 million.
 MOST_PICTURES, MOST_BYTES, MOST_PIXELS = 256, 64 * 2**20, 160_000_000
-#: Seconds that the pictures of a folder are kept at most.
-FOLDER_S = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,15 +129,17 @@ def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[T
 def _of_folder(path: str, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
     from ...analysis import likelihood
 
-    return _read((path, shape, time.monotonic() // FOLDER_S), lambda: likelihood.also(path, shape))
+    folder = Path(os.path.realpath(os.path.expanduser(path)))
+    key = str(folder), shape, folders.stamp(folder)
+    return _read(key, lambda: likelihood.also(path, shape), among=FOLDERS_PICTURES)
 
 
-def _read(key: Key, read: Callable[[], Group]) -> tuple[Tensor, str]:
+def _read(key: Key, read: Callable[[], Group], among: Places = READING) -> tuple[Tensor, str]:
     def make() -> tuple[Tensor, str]:
         group = read()
         return data.to_tensor(group.images), group.made
 
-    return results().at_once("pictures", key, make, among=READING, sentence="Reading your pictures …")
+    return results().at_once("pictures", key, make, among=among, sentence="Reading your pictures …")
 
 
 def _take_folder() -> None:

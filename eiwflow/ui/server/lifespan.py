@@ -182,10 +182,9 @@ def nobody_is_here() -> bool:
 
 def forget() -> None:
     """Forget flows, images, measures and figures, which can be made again. Uploads expire separately."""
-    from ..jobs import presets
     from ..shell import parts
     from ..sources import cache, checkpoints
 
-    for module in (cache, checkpoints, parts, presets):
+    for module in (cache, checkpoints, parts):
         module.forget()
     gc.collect()

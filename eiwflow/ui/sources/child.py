@@ -1,4 +1,4 @@
-"""Long measures in a child process of the server, which is bounded and ends with the waiting tab."""
+"""Long measures and reading of data in a child process, which is bounded and ends with the waiting tab."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
+from ...data.images import Facts, free_memory
 from ..common.shelves import is_open
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bounds of a child; seconds between two checks of the tab, and after which a disconnected tab counts as closed.
 MOST_BYTES, MOST_S, LOOK_S, GONE_S = 2 * 2**30, 120, 0.25, 3.0
+#: Bounds of a child that reads a data set: a share of the free memory, and processor seconds.
+READING_SHARE, READING_S = 0.5, 600
 
 
 class LeftError(Exception):
@@ -61,11 +66,57 @@ def measure(
     import torch
 
     from ...checkpoint import CheckpointError
+
+    request = replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()
+    if not (answer := _asked("eiwflow.analysis.child", request, progress, session)):
+        raise CheckpointError(
+            look.checkpoint.name,
+            "the cost of looking at it",
+            f"at most {MOST_BYTES / 2**30:.0f} GiB and {MOST_S} s of a processor core",
+            "more",
+        )
+    return _result(answer)
+
+
+def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts | None:
+    """Return the facts of a data set, read in a child process; None if that went beyond its bounds.
+
+    The child ends, and so does this thread's script, if its visitor moves on or closes the tab.
+
+    Arguments:
+        name_or_path: as for :func:`eiwflow.data.load`, as are the others.
+        multiple: of which the sides are.
+        size: (H, W) of the flow.
+
+    Raises:
+        DataError: the data set cannot be used.
+
+    """
+    arguments = {"name_or_path": name_or_path, "multiple": multiple, "size": size}
+    request = arguments, int(READING_SHARE * free_memory()), READING_S
+    try:
+        answer = _asked("eiwflow.data.child", request, None, session(), end_if_moved_on)
+    except LeftError:
+        st.stop()
+    facts: Facts | None = _result(answer) if answer else None
+    return facts
+
+
+def _asked(
+    module: str,
+    request: tuple[Any, ...],
+    progress: Progress | None,
+    session: str | None,
+    look: Callable[[], None] = lambda: None,
+) -> bytes:
+    """Return the answer of a module that runs in a child process; empty if it went beyond its bounds.
+
+    ``look`` is called meanwhile, and may raise.
+    """
     from ...training.detached import environment
 
-    request = pickle.dumps((replace(look, keep=None), name, choices, MOST_BYTES, MOST_S, torch.get_num_threads()))
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "eiwflow.analysis.child"],  # -P: Python imports no modules from the working folder
+        [sys.executable, "-P", "-m", module],  # -P: Python imports no modules from the working folder
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -73,31 +124,30 @@ def measure(
     )
     assert child.stdin is not None and child.stdout is not None
     try:
-        child.stdin.writelines([request])
+        child.stdin.writelines([pickle.dumps(request)])
         child.stdin.flush()  # stays open: its end tells the child to stop
-        answer = _answer(child, progress, session)
+        return _answer(child, progress, session, look)
     except BrokenPipeError:
-        answer = b""
+        return b""
     finally:
         child.kill()
         child.wait()
         child.stdout.close()
         with suppress(BrokenPipeError):
             child.stdin.close()
-    if not answer:
-        raise CheckpointError(
-            look.checkpoint.name,
-            "the cost of looking at it",
-            f"at most {MOST_BYTES / 2**30:.0f} GiB and {MOST_S} s of a processor core",
-            "more",
-        )
+
+
+def _result(answer: bytes) -> Any:  # noqa: ANN401 (as the child's)
+    """Return the result in a child's answer, or raise its error."""
     done, result = pickle.loads(answer)  # pickled by our own process
     if done:
         return result
     raise result
 
 
-def _answer(child: subprocess.Popen[bytes], progress: Progress | None, session: str | None) -> bytes:
+def _answer(
+    child: subprocess.Popen[bytes], progress: Progress | None, session: str | None, look: Callable[[], None]
+) -> bytes:
     """Return the answer of a child, which follows its lines of progress and an empty line."""
     assert child.stdout is not None
     answer, lines = bytearray(), True
@@ -114,6 +164,7 @@ def _answer(child: subprocess.Popen[bytes], progress: Progress | None, session: 
                     lines = line != b""
                     if lines and progress is not None:
                         progress.done, progress.total = map(int, line.split())
+            look()
             if session is None or is_open(session):
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > GONE_S:

@@ -176,6 +176,8 @@ class Places:
 #: For images that are read or made to fit a flow, and for flows that are opened: forty pictures at once took 10 GiB
 #: in 7 s. For samples, which a large flow draws for seconds. And for lessons, which take ten seconds and more.
 READING, DRAWING, LESSONS = Places(2, PICTURE_BYTES), Places(2), Places(1)
+#: For data sets, and for pictures, that stand in folders of the server: to read a large folder takes minutes.
+FOLDERS, FOLDERS_PICTURES = Places(1), Places(1, PICTURE_BYTES)
 
 
 #: The address and a name of the connection for which a file is made, outside of a visitor's script.

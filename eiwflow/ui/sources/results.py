@@ -34,6 +34,7 @@ MOST = {
     "open flow": 16,
     "open large flow": 2,
     "images": 4,
+    "facts": 64,
     "pictures": 8,
     "samples": 32,
 }
@@ -176,6 +177,8 @@ class Results:
 
 
 def _under(sentence: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401
+    if child.session() is None:  # the class's queue asks too, outside of any script
+        return make()
     with st.spinner(sentence):
         return make()
 
