@@ -14,9 +14,8 @@ import numpy as np
 
 from ..files import folders_below, linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file
-from .on_disk import Files, Pictures, decoded
+from .on_disk import Files, are_grey, decoded, divided
 from .split import shared, tenth_by_hash
-from .views import OnDisk
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
@@ -47,8 +46,8 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     Pictures that are all grey make images of one channel. A picture that cannot be read is left out, and the note names
     it.
 
-    If the images take more than 2 GiB, the train part is decoded on demand, always in colour, and the hash alone
-    decides.
+    If the images take more than 2 GiB, the train part is decoded on demand, the hash alone decides, and grey pictures
+    are recognised by a sample of them, as :func:`~eiwflow.data.on_disk.divided` says.
 
     Arguments:
         folder: with the pictures.
@@ -76,7 +75,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     check_images(what, len(names), size, size, 3)
     images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
     images = images[readable]
-    if (images == images[..., :1]).all():
+    if are_grey(images):
         images = np.ascontiguousarray(images[..., :1])
     if own is None:
         first_names: dict[bytes, str] = {}
@@ -109,14 +108,12 @@ def _on_disk(
 ) -> ImageData:
     """Return a folder whose train part stays on disk."""
     in_test = tenth_by_hash(map(os.fsencode, names), MOST_TEST) if own is None else own
-    files, numbers = Files(folder, names), np.flatnonzero(in_test).tolist()
-    check_images(f"the test part of folder {folder.name!r}", len(numbers), size, size, 3)
-    test, readable, complaints = decoded(files, numbers, size, strict)
     classes = np.zeros(len(names)) if labels is None else labels
-    train = OnDisk(Pictures(files, size, classes, strict)).select(~in_test)
+    what, files = f"folder {folder.name!r}", Files(folder, names)
+    train, test, readable, complaints = divided(what, files, in_test, size, classes, strict)
     factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
     note += f"; they stay on disk and are decoded when they are needed{complaints}"
-    return ImageData(folder.name, train, test[readable], note=note, factors=factors)
+    return ImageData(folder.name, train, test, note=note, factors=factors)
 
 
 def part_of(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,12 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import files
-from .images import DataError, reason
+from .images import DataError, check_images, chosen_places, reason
 from .npz import HEADER_BYTES, npy_header
 from .picture import Source, from_picture
+from .views import OnDisk
 
 #: Pictures tried in the place of an unreadable picture, one after the other.
 TRIES = 16
+#: Train pictures on disk that must be grey, beside all test pictures, for a set of one channel.
+PROBED = 256
 
 
 class Album(Protocol):
@@ -115,21 +118,23 @@ class Files:
 class Pictures:
     """Pictures that are decoded on demand, centre-cropped and resized.
 
-    The next readable picture of its class replaces an unreadable one, whose name is printed once.
+    The next readable picture of its class replaces an unreadable one, whose name is printed once. A picture in colour
+    counts as unreadable where the images have one channel.
 
     Arguments:
         album: the pictures by their numbers.
         size: of the images, in pixels a side.
         classes: the class (N,) of every picture; one for all where they have none.
         strict: raise DataError instead.
+        channels: of the images, 3, or 1 for grey pictures.
 
     """
 
-    def __init__(self, album: Album, size: int, classes: np.ndarray, strict: bool = False) -> None:
-        self._album, self._size, self._strict = album, size, strict
+    def __init__(self, album: Album, size: int, classes: np.ndarray, strict: bool = False, channels: int = 3) -> None:
+        self._album, self._strict = album, strict
         self._classes = classes.astype(np.int32)
         self._unreadable: set[int] = set()
-        self.shape = (len(album), size, size, 3)
+        self.shape = (len(album), size, size, channels)
 
     def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Return the images of these numbers; the pictures ``among``, or all, may stand in for unreadable ones."""
@@ -144,7 +149,7 @@ class Pictures:
         for place in self._places(number, among):
             picture = self._album(place)
             try:
-                image = from_picture(picture, (3, self._size, self._size))
+                image = self._image(picture)
             except DataError as error:
                 errors[place] = error
                 if self._strict:
@@ -154,6 +159,13 @@ class Pictures:
                     self._report(unreadable, why)
                 return image
         raise errors[number]
+
+    def _image(self, picture: Source) -> np.ndarray:
+        _, height, width, channels = self.shape
+        image = from_picture(picture, (3, height, width))
+        if channels == 1 and not are_grey([image]):
+            raise DataError(f"picture {getattr(picture, 'name', '')!r} is in colour; images of this set are grey")
+        return image[..., :channels]
 
     def _places(self, number: int, among: np.ndarray | None) -> Iterator[int]:
         """Yield a picture's number, then those of the pictures that may stand in its place."""
@@ -168,6 +180,43 @@ class Pictures:
             count = len(self._unreadable)
             remark = f"The next picture of its class stands in its place ({count:,} so far)."
             print(f"{error} {remark}", file=sys.stderr, flush=True)
+
+
+def are_grey(images: Iterable[np.ndarray]) -> bool:
+    """Return whether the three channels of all these images (H, W, 3) are equal."""
+    return all((image == image[..., :1]).all() for image in images)
+
+
+def divided(
+    what: str, album: Album, in_test: np.ndarray, size: int, classes: np.ndarray, strict: bool
+) -> tuple[OnDisk, np.ndarray, np.ndarray, str]:
+    """Return a train part that stays on disk, test images (n, size, size, C), the readable test pictures, and a note.
+
+    The images have one channel if all test pictures are grey, and up to 256 train pictures, evenly spaced; a picture in
+    colour among the other train pictures is then handled as one that cannot be read.
+
+    Arguments:
+        what: the set, in errors.
+        album: the pictures of both parts.
+        in_test: which of them (N,) are those of the test part.
+        size: side of the images in pixels.
+        classes: of the pictures, as :class:`Pictures` takes them.
+        strict: refuse a picture that cannot be read.
+
+    Raises:
+        DataError: memory has no room for the test part, or none of its pictures can be read, or none of those 256, or
+            with ``strict`` one of them.
+
+    """
+    numbers, others = np.flatnonzero(in_test), np.flatnonzero(~in_test)
+    check_images(f"the test part of {what}", len(numbers), size, size, 3)
+    test, readable, note = decoded(album, numbers.tolist(), size, strict)
+    test, channels = test[readable], 3
+    probed = others[chosen_places(len(others), PROBED)]
+    if are_grey(test) and are_grey(decoded(album, probed.tolist(), size, strict)[0]):
+        test, channels = np.ascontiguousarray(test[..., :1]), 1
+        note += f"; images have one channel, since the test pictures and {len(probed):,} of the others are grey"
+    return OnDisk(Pictures(album, size, classes, strict, channels)).select(~in_test), test, readable, note
 
 
 def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:

@@ -19,10 +19,9 @@ import numpy as np
 from ..files import listed
 from .folder import MOST_TEST, SUFFIXES, beside_parts, check_parts_are_read, own_parts, part_of
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
-from .on_disk import Pictures, decoded
+from .on_disk import divided
 from .picture import MAX_BYTES
 from .split import tenth_by_hash
-from .views import OnDisk
 
 #: Ends of names of shards; compressed shards are refused in a sentence.
 SHARDS = (".tar", ".tar.gz", ".tgz")
@@ -63,11 +62,12 @@ def pictures_in_shards(paths: Sequence[Path]) -> str:
 def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
-    They are centre-cropped and resized to size×size, in colour. Shards whose names or folders say ``train``, and
-    ``test``, ``val``, ``valid`` or ``validation``, are the parts. Otherwise a hash of a picture's name in its shard
-    sends about a tenth, at most about 10,000, to test, whatever shards are added. If every picture has a ``.cls`` of
-    its name, those whole numbers are the factor ``label``. Links are not followed; the note counts them. An unreadable
-    picture is left out of the test part; in the train part the next picture of its class replaces it.
+    They are centre-cropped and resized to size×size. Images have one channel if a sample of the pictures is grey, as
+    :func:`~eiwflow.data.on_disk.divided` says. Shards whose names or folders say ``train``, and ``test``, ``val``,
+    ``valid`` or ``validation``, are the parts. Otherwise a hash of a picture's name in its shard sends about a tenth,
+    at most about 10,000, to test, whatever shards are added. If every picture has a ``.cls`` of its name, those whole
+    numbers are the factor ``label``. Links are not followed; the note counts them. An unreadable picture is left out of
+    the test part; in the train part the next picture of its class replaces it.
 
     Arguments:
         root: the shard, or the folder.
@@ -108,18 +108,16 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         in_test = tenth_by_hash((key for index in indices for key in index.names), MOST_TEST)
     else:
         in_test = (np.array(words) == parts[1])[numbers]
-    album, chosen = Members(paths, places), np.flatnonzero(in_test).tolist()
-    check_images(f"the test part of {name!r}", len(chosen), size, size, 3)
-    test, readable, complaints = decoded(album, chosen, size, strict)
     has_label = labels != MISSING
+    classes = np.unique(labels, return_inverse=True)[1] if has_label.all() else np.zeros(len(labels))
+    album = Members(paths, places)
+    train, test, readable, complaints = divided(repr(name), album, in_test, size, classes, strict)
     factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if has_label.all() else {}
     no_labels = ""
     if not has_label.all() and has_label.any():
         no_labels = f"{(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
         note += f"; {no_labels}"
-    classes = np.unique(labels, return_inverse=True)[1] if has_label.all() else np.zeros(len(labels))
-    train = OnDisk(Pictures(album, size, classes, strict)).select(~in_test)
-    return ImageData(name, train, test[readable], note=note + complaints, factors=factors, no_labels=no_labels)
+    return ImageData(name, train, test, note=note + complaints, factors=factors, no_labels=no_labels)
 
 
 def _part(path: Path) -> str:

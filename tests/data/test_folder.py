@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eiwflow.analysis.evaluate import evaluate
 from eiwflow.data import DataError, from_picture, labels_of, load, picture
 from eiwflow.data import folder as folder_module
+from tests.training.tiny import tiny_flow
 
 from .samples import as_set, encoded, noise, write_shard
 
@@ -94,6 +96,88 @@ def test_grey_pictures_make_images_of_one_channel(tmp_path: Path) -> None:
     assert load(tmp_path, size=16).channels == 1
     (tmp_path / "colour.png").write_bytes(encoded(noise(16, 16, 3)))
     assert load(tmp_path, size=16).channels == 3
+
+
+KEPT = ["in memory", "on disk", "shards"]
+
+
+def kept(kind: str, place: Path, parts: dict[str, Iterable[np.ndarray]], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with images of both parts as pictures, or as shards; an empty image is a file of no bytes."""
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0 if kind == "on disk" else 2**31)
+    for part, images in parts.items():
+        (place / kind / part).mkdir(parents=True)
+        members = {f"{number:03}.png": encoded(image) if image.size else b"" for number, image in enumerate(images)}
+        if kind == "shards":
+            write_shard(place / kind / part / "0.tar", members)
+        else:
+            for name, content in members.items():
+                (place / kind / part / name).write_bytes(content)
+    return place / kind
+
+
+def in_three_channels(grey: np.ndarray) -> np.ndarray:
+    """Return grey images (N, H, W) as (N, H, W, 3)."""
+    return grey[..., None].repeat(3, axis=-1)
+
+
+def test_grey_pictures_have_one_channel_and_the_same_bits_per_dim_however_they_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey, flow = {"train": noise(20, 8, 8), "test": noise(9, 8, 8, seed=1)}, tiny_flow(shape=(1, 8, 8))
+    scores = set()
+    for kind in KEPT:
+        data = load(kept(kind, tmp_path, grey, monkeypatch), size=8)
+        assert data.train.shape == (20, 8, 8, 1) and (data.train[:][..., 0] == grey["train"]).all()
+        assert data.test.shape == (9, 8, 8, 1) and (data.test[..., 0] == grey["test"]).all()
+        scores.add(evaluate(flow, data).bits_per_dim)
+    assert len(scores) == 1
+
+
+# Of 257 train pictures, 256 evenly spaced ones are all but the middle one.
+@pytest.mark.parametrize("kind", KEPT)
+@pytest.mark.parametrize(
+    ("part", "number"), [("test", 4), ("train", 0), ("train", 127), ("train", 129), ("train", 256)]
+)
+def test_a_picture_in_colour_that_is_looked_at_makes_three_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, part: str, number: int
+) -> None:
+    images = {"train": in_three_channels(noise(257, 8, 8)), "test": in_three_channels(noise(9, 8, 8, seed=1))}
+    images[part][number] = noise(8, 8, 3)
+    data = load(kept(kind, tmp_path, images, monkeypatch), size=8)
+    assert (data.train[:] == images["train"]).all() and (data.test == images["test"]).all()
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_picture_in_colour_that_was_not_looked_at_is_named_and_never_made_grey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    images = {"train": in_three_channels(noise(257, 8, 8)), "test": in_three_channels(noise(9, 8, 8, seed=1))}
+    images["train"][128] = noise(8, 8, 3)
+    data = load(folder := kept(kind, tmp_path, images, monkeypatch), size=8)
+    if kind == "in memory":
+        assert (data.train == images["train"]).all()
+        return
+    assert "; images have one channel, since the test pictures and 256 of the others are grey" in data.note
+    images["train"][128] = images["train"][129]
+    for _ in range(2):
+        assert (data.train[:] == images["train"][..., :1]).all() and (data.test == images["test"][..., :1]).all()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "128.png' is in colour; images of this set are grey. The next picture" in said
+    with pytest.raises(DataError, match=r"^picture '.*128\.png' is in colour; images of this set are grey\.$"):
+        load(folder, size=8, strict=True).train[:]
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_picture_that_cannot_be_read_does_not_make_grey_ones_coloured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    grey = {"train": list(noise(20, 8, 8)), "test": list(noise(9, 8, 8, seed=1))}
+    grey["train"][6] = np.zeros((0, 0))
+    folder = kept(kind, tmp_path, grey, monkeypatch)
+    data = load(folder, size=8)
+    assert data.channels == data.test.shape[3] == 1 and len(data.test) == 9
+    with pytest.raises(DataError, match=r"006\.png' cannot be read"):
+        load(folder, size=8, strict=True)
 
 
 def test_the_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
