@@ -21,7 +21,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
 #: Kinds of pictures that are not decoded; the note counts them.
-OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif"}
+OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif", ".jpe"}
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.

@@ -453,7 +453,8 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None
     with pytest.raises(DataError, match="0 pictures.* not read: 1 .tif, 1 .tiff"):
         load(tmp_path)
     fill(tmp_path, 9)
-    assert load(tmp_path).note.endswith("; left out, as their kinds are not read: 1 .tif, 1 .tiff")
+    (tmp_path / "c.jpe").touch()
+    assert load(tmp_path).note.endswith("; left out, as their kinds are not read: 1 .jpe, 1 .tif, 1 .tiff")
     (tmp_path / "elsewhere").symlink_to(tmp_path.parent, target_is_directory=True)
     assert "; left out: 1 linked folder; left out, as their kinds" in load(tmp_path).note
 
