@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ import numpy as np
 from ..files import folders_below, linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file
 from .on_disk import Files, are_grey, decoded, divided
-from .split import shared, tenth_by_hash
+from .split import shared, tenth_by_hash, without_parts
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
@@ -31,8 +32,14 @@ NAMED = 5
 #: Files of a run, whose pictures are samples.
 RUN = frozenset({"config.json", "metrics.jsonl"})
 #: Words for the parts, whatever their case; the first that is there is taken.
-TRAIN_NAMES = ("train", "training", "trainset", "trainval")
-TEST_NAMES = ("test", "testing", "testset", "val", "valid", "validation", "dev", "eval")
+TRAIN_NAMES = ("train", "training", "trainset", "trainval", "trn")
+TEST_NAMES = (
+    *("test", "testing", "testset", "val", "valid", "validation", "dev", "eval"),
+    *("tests", "tst", "validate", "evaluation", "evaluate", "holdout", "heldout"),
+)
+#: A word of a part, alone or grown together with words for what it holds, such as ``testimages``.
+_HOLDS = "(?:data|images?|imgs?|pics|pictures|photos|samples|sets?|splits?|parts?|dir|folder)*"
+_PART = re.compile(f"{_HOLDS}({'|'.join((*TRAIN_NAMES, *TEST_NAMES))}){_HOLDS}")
 
 
 def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
@@ -41,10 +48,10 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
     They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
     ``val``, are the parts; the note counts pictures beside them, which are left out. Without such folders, those with
     these words in their names are, as ``DIV2K_train_HR`` and ``DIV2K_valid_HR``. The note counts images that both hold.
-    Otherwise a hash of the path within the folder sends about a tenth to test; an image equal to an earlier image goes
-    to the same part. If every picture is in a folder of its class, the folders' numbers are the factor ``label``.
-    Pictures that are all grey make images of one channel. A picture that cannot be read is left out, and the note names
-    it.
+    Otherwise a hash of the path within the folder sends about a tenth to test, which the note counts; an image equal to
+    an earlier image goes to the same part. If every picture is in a folder of its class, the folders' numbers are the
+    factor ``label``. Pictures that are all grey make images of one channel. A picture that cannot be read is left out,
+    and the note names it.
 
     If the images take more than 2 GiB, the train part is decoded on demand, the hash alone decides, and grey pictures
     are recognised by a sample of them, as :func:`~eiwflow.data.on_disk.divided` says.
@@ -56,7 +63,8 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 
     Raises:
         DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
-            parts of its own; a part is a link or holds no pictures; or it is not clear which folders are the parts.
+            parts of its own; a part is a link or holds no pictures; or it is not clear which folders are the parts, as
+            where there are two and only one of them has a word for a part.
 
     """
     what = f"folder {folder.name!r}"
@@ -82,6 +90,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
         left = [name for name, can in zip(names, readable, strict=True) if can]
         keys = [first_names.setdefault(sha256(i.tobytes()).digest(), n) for i, n in zip(images, left, strict=True)]
         in_test = tenth_by_hash(map(os.fsencode, keys))
+        note += f"; {without_parts(in_test.sum(), len(images), 'pictures')}"
     else:
         in_test = own[readable]
         note += f"; {both}" if (both := shared(images[~in_test], images[in_test])) else ""
@@ -112,18 +121,21 @@ def _on_disk(
     what, files = f"folder {folder.name!r}", Files(folder, names)
     train, test, readable, complaints = divided(what, files, in_test, size, classes, strict)
     factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
-    note += f"; they stay on disk and are decoded when they are needed{complaints}"
-    return ImageData(folder.name, train, test, note=note, factors=factors)
+    note += "; they stay on disk and are decoded when they are needed"
+    note += f"; {without_parts(in_test.sum(), len(names), 'pictures')}" if own is None else ""
+    return ImageData(folder.name, train, test, note=note + complaints, factors=factors)
 
 
 def part_of(name: str) -> str:
     """Return the word in a name that says a part, such as ``train`` in ``DIV2K_train_HR``; empty for none.
 
+    It may be grown together with what the part holds, as in ``traindata``; no other letters may touch it.
     Of several words the last counts: ``dev-train-0.tar`` is of the train part of a set called dev.
     """
     words = re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-    joined = f" {' '.join(words)} ".replace(" train val ", " trainval ").split()
-    return next((word for word in reversed(joined) if word in (*TRAIN_NAMES, *TEST_NAMES)), "")
+    joined = re.sub(r"\b(train (?=val\b)|h[eo]ld (?=out\b))", lambda found: found[0].strip(), " ".join(words))
+    parts = map(_PART.fullmatch, reversed(joined.split()))
+    return next((found[1] for found in parts if found), "")
 
 
 def own_parts(words: Iterable[str]) -> tuple[str, str] | None:
@@ -145,13 +157,31 @@ def _part_folders(names: Iterable[str]) -> tuple[str, str] | None:
         if (parts := own_parts(words.values())) is not None:
             chosen = [name for part in parts for name, word in words.items() if word == part]
             if len(chosen) > 2 or not all(words.values()):
-                others = (name for name in words if name not in chosen)
-                raise DataError(
-                    f"it is not clear which folders are the parts, of {listed([*map(repr, (*chosen, *others))])}: name "
-                    "them train and test, or, if they are classes, leave such words out of their names"
-                )
+                raise _unclear("folders", (*chosen, *(name for name in words if name not in chosen)))
             return chosen[0], chosen[1]
     return None
+
+
+def _unclear(kind: str, names: Iterable[str]) -> DataError:
+    return DataError(
+        f"it is not clear which {kind} are the parts, of {listed([*map(repr, names)])}: name them train and test, or, "
+        "if they are classes, leave such words out of their names"
+    )
+
+
+def check_two_say_parts(kind: str, words: Mapping[str, str]) -> None:
+    """Refuse two names if only one of them says a part: the other may be the other part.
+
+    Arguments:
+        kind: what has the names, for the message: folders or shards.
+        words: for parts, by names.
+
+    Raises:
+        DataError: there are two names, and only one of them has a word.
+
+    """
+    if len(words) == 2 and sum(map(bool, words.values())) == 1:
+        raise _unclear(kind, sorted(words))
 
 
 def beside_parts(count: int, parts: tuple[str, str]) -> str:
@@ -167,13 +197,21 @@ def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | 
     """
     tops = [name.partition("/")[0] if "/" in name else "" for name in names]
     if (parts := _part_folders({*tops} - {""})) is None:
-        check_parts_are_read(folder, map(part_of, tops))
+        check_parts_are_read(folder, map(part_of, {*tops}))
+        check_two_say_parts("folders", {path: part_of(posixpath.basename(path)) for path in _first_folders(names)})
         _check_no_parts_below(folder, names)
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
     by_words = "" if own_parts(map(str.lower, parts)) else f"; the parts are {parts[0]!r} and {parts[1]!r}"
     return [name for name, _ in inside], own, by_words + beside_parts(len(names) - len(inside), parts)
+
+
+def _first_folders(names: Iterable[str]) -> set[str]:
+    """Return the paths of the highest folders that divide the pictures, often those at the top."""
+    folders = {posixpath.dirname(name) for name in names}
+    depth = len(PurePosixPath(posixpath.commonpath(folders)).parts)
+    return {"/".join(path.split("/")[: depth + 1]) for path in folders if path.count("/") >= depth and path}
 
 
 def in_test_part(folder: Path) -> list[str]:

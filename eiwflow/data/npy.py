@@ -25,7 +25,7 @@ from .npz import (
     npy_header,
 )
 from .on_disk import NpyFile
-from .split import shared, tenth_by_number
+from .split import shared, tenth_by_number, without_parts
 from .views import OnDisk
 
 #: Files of a folder that hold the test part, beside ``train.npy``.
@@ -43,12 +43,17 @@ PART = 2**24
 def read_npy(path: Path) -> ImageData:
     """Return the images of a ``.npy`` file; the train part stays on disk.
 
-    About a tenth of the images, at most about 10,000, are the test part, by their numbers.
+    About a tenth of the images, at most about 10,000, are the test part, by their numbers; the note counts them.
     """
     whole = OnDisk(_checked(NpyFile(path), path.name))
     in_test = tenth_by_number(len(whole))
-    note = "an image that the file holds twice may be in both parts, since the test part is chosen by number"
-    return ImageData(path.name, whole.select(~in_test), _in_memory(whole.select(in_test), path.name), note=note)
+    test = _in_memory(whole.select(in_test), path.name)
+    return ImageData(path.name, whole.select(~in_test), test, note=_by_number(in_test))
+
+
+def _by_number(in_test: np.ndarray) -> str:
+    note = without_parts(in_test.sum(), len(in_test), "images", "number")
+    return f"{note}; an image that is there twice may be in both parts"
 
 
 def is_npy_folder(folder: Path) -> bool:
@@ -129,7 +134,8 @@ def is_batch_folder(folder: Path) -> bool:
 def read_batches(folder: Path, cache: Path) -> ImageData:
     """Return the archives ``train_data_batch_*.npz`` and ``val_data.npz``; without the latter the parts are by number.
 
-    The archives are unpacked once into a file of the cache, from which the train part is read.
+    The note counts a test part by number. The archives are unpacked once into a file of the cache, from which the train
+    part is read.
     """
     archives = sorted(folder.glob(BATCHES), key=lambda path: (len(path.name), path.name))
     train, labels = _unpacked(archives, folder.name, cache)
@@ -140,7 +146,7 @@ def read_batches(folder: Path, cache: Path) -> ImageData:
     in_test = tenth_by_number(len(train))
     factors = {"label": Factor(labels[~in_test], labels[in_test])}
     test_images = _in_memory(train.select(in_test), folder.name)
-    return ImageData(folder.name, train.select(~in_test), test_images, factors=factors)
+    return ImageData(folder.name, train.select(~in_test), test_images, note=_by_number(in_test), factors=factors)
 
 
 def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.ndarray]:

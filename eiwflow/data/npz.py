@@ -18,7 +18,7 @@ import numpy as np
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, has_letters, is_label
-from .split import shared, tenth_by_hash
+from .split import shared, tenth_by_hash, without_parts
 
 #: Most arrays of an archive; they are counted in its last bytes, where its directory is.
 MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
@@ -73,11 +73,11 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     all that is free.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
-    bytes, about a tenth to test. ``train_source`` and ``test_source`` are numbers of photographs, ``source_names``
-    their names; without names, the numbers are the names. ``labels`` of a single array, or ``train_labels`` and
-    ``test_labels``, become the factor ``label``: whole numbers or names. The note says where these do not fit. Other
-    arrays are ignored. Raises DataError where the archive cannot be used. The archive's own parts may share images: the
-    note says how many.
+    bytes, about a tenth to test, which the note counts. ``train_source`` and ``test_source`` are numbers of
+    photographs, ``source_names`` their names; without names, the numbers are the names. ``labels`` of a single array,
+    or ``train_labels`` and ``test_labels``, become the factor ``label``: whole numbers or names. The note says where
+    these do not fit. Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own
+    parts may share images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     with errors_as_data_errors(f"{name!r} cannot be read as an .npz archive"):
@@ -120,7 +120,7 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
     train, test = images[~in_test], images[in_test]
     stray = ", ".join(name for name in SOURCES if name in members)
     of_sources = f"{stray} left out: photographs are read beside train and test alone" if stray else ""
-    note = "; ".join(filter(None, (remark, of_sources)))
+    note = "; ".join(filter(None, (without_parts(len(test), len(images), "images"), remark, of_sources)))
     return ImageData(file_name, train, test, note=note, factors=factors, no_labels=remark)
 
 

@@ -17,11 +17,11 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from ..files import listed
-from .folder import MOST_TEST, SUFFIXES, beside_parts, check_parts_are_read, own_parts, part_of
+from .folder import MOST_TEST, SUFFIXES, beside_parts, check_parts_are_read, check_two_say_parts, own_parts, part_of
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
 from .on_disk import divided
 from .picture import MAX_BYTES
-from .split import tenth_by_hash
+from .split import tenth_by_hash, without_parts
 
 #: Ends of names of shards; compressed shards are refused in a sentence.
 SHARDS = (".tar", ".tar.gz", ".tgz")
@@ -63,11 +63,11 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
     They are centre-cropped and resized to size×size. Images have one channel if a sample of the pictures is grey, as
-    :func:`~eiwflow.data.on_disk.divided` says. Shards whose names or folders say ``train``, and ``test``, ``val``,
-    ``valid`` or ``validation``, are the parts. Otherwise a hash of a picture's name in its shard sends about a tenth,
-    at most about 10,000, to test, whatever shards are added. If every picture has a ``.cls`` of its name, those whole
-    numbers are the factor ``label``. Links are not followed; the note counts them. An unreadable picture is left out of
-    the test part; in the train part the next picture of its class replaces it.
+    :func:`~eiwflow.data.on_disk.divided` says. Shards whose names or folders say ``train`` and ``test``, or other words
+    of :func:`~eiwflow.data.folder.part_of`, are the parts. Otherwise a hash of a picture's name in its shard sends
+    about a tenth, at most about 10,000, to test, whatever shards are added; the note counts them. If every picture has
+    a ``.cls`` of its name, those whole numbers are the factor ``label``. Links are not followed; the note counts them.
+    An unreadable picture is left out of the test part; in the train part the next picture of its class replaces it.
 
     Arguments:
         root: the shard, or the folder.
@@ -75,7 +75,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         strict: refuse a picture that cannot be read.
 
     Raises:
-        DataError: a shard cannot be read or was cut short, there are no pictures, or a part is a link or has no shard.
+        DataError: a shard cannot be read or was cut short, there are no pictures, a part is a link or has no shard, or
+            the names are two, numbers apart, and only one of them has a word for a part.
 
     """
     if not isinstance(size, int):
@@ -93,6 +94,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         words = [words[number] for number in kept]
     elif root.is_dir():
         check_parts_are_read(root, words)
+        stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
+        check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
     counts = [len(index.labels) for index in indices]
     links = sum(index.links for index in indices)
     left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""
@@ -106,6 +109,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     labels = np.concatenate([index.labels for index in indices])
     if parts is None:
         in_test = tenth_by_hash((key for index in indices for key in index.names), MOST_TEST)
+        note += f"; {without_parts(in_test.sum(), len(in_test), 'pictures')}"
     else:
         in_test = (np.array(words) == parts[1])[numbers]
     has_label = labels != MISSING

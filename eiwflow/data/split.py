@@ -32,6 +32,11 @@ def tenth_by_hash(keys: Iterable[bytes], most: int | None = None) -> np.ndarray:
     return np.array([value <= bound for value in hashes], dtype=bool)
 
 
+def without_parts(test: int, count: int, what: str, by: str = "a hash") -> str:
+    """Return how many of ``count`` images are the test part of a set without parts of its own, in words."""
+    return f"no parts of its own, so the test part is {test:,} of the {count:,} {what}, chosen by {by}"
+
+
 def shared(train: np.ndarray, test: np.ndarray) -> str:
     """Return how many test images (M, …) are also in the train part (N, …), in words; empty for 0."""
     # 64 bits with a key of this process: a collision among a million images is very unlikely.

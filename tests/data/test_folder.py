@@ -29,7 +29,8 @@ def test_pictures_of_every_kind_and_size_become_one_set(tmp_path: Path) -> None:
         (tmp_path / f"{number}.{kind}").write_bytes(encoded(pixels, kind.replace("jpg", "jpeg").upper()))
     data = load(tmp_path)
     assert data.size == (32, 32) and data.channels == 3 and len(data.train) + len(data.test) == 18
-    assert data.name == tmp_path.name and data.note == "pictures are centre-cropped and resized to 32×32"
+    assert data.name == tmp_path.name
+    assert data.note.startswith("pictures are centre-cropped and resized to 32×32; no parts of its own")
 
 
 def test_a_picture_of_the_size_is_left_as_it_is(tmp_path: Path) -> None:
@@ -255,6 +256,10 @@ COMMON = [
     ("DIV2K_train_HR", "DIV2K_valid_HR"), ("train2017", "val2017"), ("training_set", "test_set"),
     ("seg_train", "seg_test"), ("train_images", "test_images"), ("trainA", "testA"), ("TRAIN-HR", "Test HR"),
     ("trainval", "test"), ("VOC2012_train_val", "VOC2012_test"), ("trainset", "testset"), ("train", "test_images"),
+    ("training", "evaluation"), ("train", "Evaluate"), ("train", "validate"), ("train", "tests"), ("trn", "tst"),
+    ("train", "holdout"), ("train", "hold-out"), ("training", "heldout"), ("Train", "Held Out"), ("train", "valset"),
+    ("traindata", "testdata"), ("trainimages", "testimages"), ("TRAINIMGS", "EVALIMGS"), ("imgtrain", "imgval"),
+    ("train_split", "valsplit"), ("traindir", "devdir"), ("traindataset", "testdataset"),
 ]  # fmt: skip
 
 
@@ -310,8 +315,70 @@ def test_folders_that_may_be_parts_or_not_are_refused_by_their_names(
         load(tmp_path, size=8)
 
 
+TWO = [
+    ("images_background", "images_evaluation"), ("train", "query"), ("cats", "test_pilots"), ("entire", "holdout"),
+    ("probe", "traindata"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("above", ["", "python/"], ids=["at the top", "below"])
+@pytest.mark.parametrize(("first", "second"), TWO)
+def test_of_two_folders_both_say_a_part_or_none_does(tmp_path: Path, first: str, second: str, above: str) -> None:
+    for number, name in enumerate((first, second)):
+        (tmp_path / above / name / "a").mkdir(parents=True)
+        fill(tmp_path / above / name / "a", 20, start=100 * number)
+    first, second = sorted((f"{above}{first}", f"{above}{second}"))
+    sentence = (
+        f"it is not clear which folders are the parts, of '{first}', '{second}': name them train and test, or, if"
+    )
+    with pytest.raises(DataError, match=f"^{sentence} they are classes, leave such words out of their names"):
+        load(tmp_path, size=8)
+    (tmp_path / above / "a third").mkdir()
+    fill(tmp_path / above / "a third", 1, start=300)
+    data = load(tmp_path, size=8)
+    assert len(data.train) + len(data.test) == 41 and "no parts of its own" in data.note
+
+
+@pytest.mark.parametrize("shards", [False, True], ids=["pictures", "shards"])
 @pytest.mark.parametrize(
-    "names", [["test_pilots", "cats"], ["test_a", "val_b"], ["train_crews", "cats"], ["trainers", "testimony"]]
+    ("first", "second"),
+    [
+        ("value", "valley"), ("interval", "strain"), ("contest", "trainer"), ("latest", "trainee"), ("set", "data"),
+        ("testimony", "trains"), ("evaluator", "retrain"), ("device", "validity"), ("hold", "out"), ("images", "dir"),
+    ],
+)  # fmt: skip
+def test_other_words_that_hold_the_letters_of_a_part_say_none(
+    tmp_path: Path, first: str, second: str, shards: bool
+) -> None:
+    for number, name in enumerate((first, second)):
+        (tmp_path / name).mkdir()
+        if shards:
+            members = {f"{place}.png": encoded(image) for place, image in enumerate(noise(20, 8, 8, 3, seed=number))}
+            write_shard(tmp_path / name / f"{name}-0.tar", members)
+        else:
+            fill(tmp_path / name, 20, start=100 * number)
+    data = load(tmp_path, size=8)
+    assert len(data.train) + len(data.test) == 40 and "no parts of its own" in data.note
+
+
+@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
+def test_the_note_of_a_folder_says_whether_its_test_part_is_one_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool
+) -> None:
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0 if on_disk else 2**30)
+    for number, part in enumerate(("train", "other", "third")):
+        (tmp_path / part).mkdir()
+        fill(tmp_path / part, 20, start=100 * number)
+    data = load(tmp_path, size=8)
+    words = f"; no parts of its own, so the test part is {len(data.test)} of the 60 pictures, chosen by a hash"
+    assert data.note.endswith(words) and data.class_names["label"] == ("other", "third", "train")
+    (tmp_path / "other").rename(tmp_path / "test")
+    assert "no parts of its own" not in load(tmp_path, size=8).note
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["test_pilots", "cats", "dogs"], ["test_a", "val_b"], ["train", "car", "bus"], ["trainers", "testimony"]],
 )
 def test_words_of_one_part_alone_are_those_of_classes(tmp_path: Path, names: list[str]) -> None:
     for number, name in enumerate(names):
@@ -319,7 +386,7 @@ def test_words_of_one_part_alone_are_those_of_classes(tmp_path: Path, names: lis
         fill(tmp_path / name, 20, start=100 * number)
     data = load(tmp_path, size=8)
     assert data.class_names["label"] == tuple(sorted(names)) and "the parts are" not in data.note
-    assert len(data.train) + len(data.test) == 40 and 1 <= len(data.test) < 20
+    assert len(data.train) + len(data.test) == 20 * len(names) and 1 <= len(data.test) < 20
 
 
 def test_a_folder_that_may_not_be_opened_is_named_and_not_passed_over(
@@ -413,6 +480,9 @@ def test_parts_of_a_folder_below_are_never_pooled(tmp_path: Path, above: str) ->
     with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test_HR' are parts"):
         load(tmp_path, size=8)
     (tmp_path / above / "test_HR").rename(tmp_path / above / "best")
+    with pytest.raises(DataError, match=f"^it is not clear which .* '{above}/best', '{above}/train'"):
+        load(tmp_path, size=8)
+    (tmp_path / above / "train").rename(tmp_path / above / "rest")
     pooled = load(tmp_path, size=8)
     assert len(pooled.train) + len(pooled.test) == 18
 
@@ -445,7 +515,7 @@ def test_of_many_classes_the_note_names_the_first_and_the_last_with_their_number
         fill(tmp_path / name, 3, start=10 * number)
     data = load(tmp_path, size=8)
     assert data.class_names["label"] == tuple("abcdefgh")
-    assert data.note.endswith("label is the number of the folder: 0 a, 1 b, 2 c, 3 d, 4 e … 7 h")
+    assert "; label is the number of the folder: 0 a, 1 b, 2 c, 3 d, 4 e … 7 h; no parts" in data.note
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
@@ -454,7 +524,7 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None
         load(tmp_path)
     fill(tmp_path, 9)
     (tmp_path / "c.jpe").touch()
-    assert load(tmp_path).note.endswith("; left out, as their kinds are not read: 1 .jpe, 1 .tif, 1 .tiff")
+    assert "; left out, as their kinds are not read: 1 .jpe, 1 .tif, 1 .tiff; no parts" in load(tmp_path).note
     (tmp_path / "elsewhere").symlink_to(tmp_path.parent, target_is_directory=True)
     assert "; left out: 1 linked folder; left out, as their kinds" in load(tmp_path).note
 

@@ -48,7 +48,8 @@ def test_a_file_is_divided_by_number_and_its_train_part_stays_on_disk(tmp_path: 
     assert 5 < held.sum() < 40
     assert (data.train[:][:, 4:12, 4:12] == images[~held]).all()
     assert (data.test[:, 4:12, 4:12] == images[held]).all() and not data.test[:, :4].any()
-    assert "the test part is chosen by number" in data.note
+    words = f"no parts of its own, so the test part is {held.sum()} of the 200 images, chosen by number"
+    assert data.note.startswith(f"{words}; an image that is there twice may be in both parts")
     validation = hold_out(data)
     assert as_set(validation.test) < as_set(data.train[:])
     assert as_set(validation.train[:]) | as_set(validation.test) == as_set(data.train[:])
@@ -219,7 +220,7 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
     for _ in range(2):
         loaded = load(tmp_path / "small")
         assert (loaded.train[:] == images).all() and (loaded.test == test).all()
-        assert loaded.factors["label"].train.tolist() == [1] * 11 + [2] * 11 + [10] * 11
+        assert loaded.factors["label"].train.tolist() == [1] * 11 + [2] * 11 + [10] * 11 and not loaded.note
         monkeypatch.setattr(module, "PART", None)  # nothing is unpacked a second time
     (tmp_path / "small" / "train_data_batch_2.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="'train_data_batch_2.npz' cannot be read as an .npz archive"):
@@ -239,6 +240,8 @@ def test_archives_of_other_images_with_the_size_and_time_of_earlier_ones_are_unp
         data = load(path.parent)
         assert as_set(data.train[:]) | as_set(data.test) == as_set(images)
         assert set(data.factors["label"].train.tolist()) == {label}
+        words = f"no parts of its own, so the test part is {len(data.test)} of the 40 images, chosen by number"
+        assert data.note.startswith(words)
 
 
 def _unpack(cache: Path, log: Path) -> None:

@@ -43,6 +43,7 @@ def folder(tmp_path: Path) -> Path:
 def test_shards_are_read_in_order_with_their_own_parts_and_labels(folder: Path) -> None:
     shards = load(folder, size=8)
     assert (shards.train[:] == IMAGES[:45]).all() and (shards.test == IMAGES[45:]).all()
+    assert "no parts" not in shards.note
     numbers = np.arange(60) % 7
     assert [part.tolist() for part in shards.factors["label"]] == [numbers[:45].tolist(), numbers[45:].tolist()]
     assert (shards.train[np.array([44, 3, 25])] == IMAGES[[44, 3, 25]]).all()
@@ -54,6 +55,8 @@ def test_shards_without_parts_are_divided_by_the_names_of_their_pictures(tmp_pat
     assert as_set(once.train[:]) | as_set(once.test) == as_set(IMAGES[:40]) and 1 <= len(once.test) <= 12
     assert as_set(once.train[:]).isdisjoint(as_set(once.test)) and (again.test == once.test).all()
     assert not once.factors
+    words = f"; no parts of its own, so the test part is {len(once.test)} of the 40 pictures, chosen by a hash"
+    assert once.note.endswith(words) and again.note == once.note
     # A shard that comes first moves no image into the other part.
     write_shard(tmp_path / "a.tar", samples(IMAGES[40:], 40, labels=False))
     more = load(tmp_path, size=8)
@@ -91,6 +94,22 @@ def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
     shards = load(tmp_path, size=8)
     assert (shards.train[:] == IMAGES[:40]).all() and (shards.test == IMAGES[50:]).all()
     assert "; left out: 10 pictures beside train and test" in shards.note
+
+
+@pytest.mark.parametrize("name", ["{}-{}.tar", "{}/{}.tar", "planes-{}2017-{}.tar"])
+@pytest.mark.parametrize("said", ["train", "evaluation"])
+def test_of_two_names_of_shards_both_say_a_part_or_none_does(tmp_path: Path, said: str, name: str) -> None:
+    for number in range(4):
+        path = tmp_path / name.format(said if number % 2 else "query", f"{number:03}")
+        path.parent.mkdir(exist_ok=True)
+        write_shard(path, samples(IMAGES[10 * number : 10 * number + 10], 10 * number))
+    both = ", ".join(sorted(repr(name.replace("2017", "*").format(word, "*")) for word in (said, "query")))
+    with pytest.raises(DataError) as caught:
+        load(tmp_path, size=8)
+    assert str(caught.value).startswith(f"it is not clear which shards are the parts, of {both}: name them train and")
+    write_shard(tmp_path / "gallery.tar", samples(IMAGES[40:], 40))
+    shards = load(tmp_path, size=8)
+    assert len(shards.train) + len(shards.test) == 60 and "no parts of its own" in shards.note
 
 
 def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
