@@ -1284,6 +1284,11 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     named, numbered = json_of("evaluate", own, "--data", data), json_of("evaluate", run, "--data", data)
     assert named["label_accuracy"] == numbered["label_accuracy"]
     assert json_of("evaluate", own, "--data", data, "--label", "right")["n"] < numbered["n"]
+    from_one, arrays = labelled / "from-one.npz", dict(np.load(data))
+    np.savez(from_one, **arrays | {name: arrays[name] + 1 for name in ("train_labels", "test_labels")})
+    for words in (["evaluate"], ["inspect"], ["analyse", "--what", "likelihood"]):
+        said = refused(*words, own, "--data", from_one, "--label", "middle")
+        assert "label of from-one.npz is a number from 1 to 3, and the 3 classes left, middle, right are the " in said
 
 
 def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):

@@ -104,7 +104,8 @@ class ImageData:
         source_names: one name per source; empty where the sources are unknown.
         note: remarks for a reader, such as how the images were cropped; may be empty.
         factors: known properties of how each image was made, by name; empty for other images.
-        class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known.
+        class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known. A number
+            beyond them is its own name; a checkpoint's names are then not taken.
         no_labels: why labels that some images have are not read, as a clause that the note has too; else empty.
         takes_first: whether a measure over some images takes the first ones, as for every set by name. The images of
             files and folders may be sorted, so there it takes evenly spaced ones; see :func:`chosen_places`.

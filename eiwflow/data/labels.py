@@ -47,10 +47,10 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
         images: a data set.
         factor: name of a factor that has a text, a whole number or a truth value for every image.
         classes: names of the classes, if a checkpoint states them. If none of the data's whole numbers is such a
-            name, the number k stands for the class classes[k].
+            name, the number k stands for the class classes[k], unless the data know their classes' names.
 
     Raises:
-        DataError: there is no such factor, its values cannot be classes, or an image has another value.
+        DataError: there is no such factor, its values cannot be classes, or an image has another value or number.
 
     """
     factors = class_factors(images)
@@ -109,11 +109,25 @@ def _by_number(images: ImageData, factor: str, classes: Sequence[str]) -> ImageD
         # Of classes whose names are numbers, other numbers are other classes, not their places.
         numbered = all(map(_is_number, classes))
         unknown = not numbered and set(np.unique(values).astype(str).tolist()).isdisjoint(classes)
-        return replace(images, class_names={**images.class_names, factor: tuple(classes)}) if unknown else images
+        if not unknown:
+            return images
+        _check_places(images, factor, classes)
+        return replace(images, class_names={**images.class_names, factor: tuple(classes)})
     numbers_alone = tuple(classes) == tuple(map(str, range(len(named))))
     if numbers_alone and set(named).isdisjoint(classes) and not all(map(_is_number, named)):
         return replace(images, class_names={key: names for key, names in images.class_names.items() if key != factor})
     return images
+
+
+def _check_places(images: ImageData, factor: str, classes: Sequence[str]) -> None:
+    """Raise DataError where a number of either part is no place among classes: such numbers may count from 1."""
+    parts = (part for part in images.factors[factor] if part.dtype.kind in "iu")
+    numbers = sorted(number for part in parts for number in np.unique(part).tolist())
+    if not set(numbers).issubset(range(len(classes))):
+        raise DataError(
+            f"{factor} of {images.name} is a number from {numbers[0]} to {numbers[-1]}, and the {len(classes)} classes "
+            f"{listed(classes, SHOWN)} are the numbers 0 to {len(classes) - 1}; count from 0, or give names"
+        )
 
 
 def _is_number(name: str) -> bool:
@@ -137,10 +151,11 @@ def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str]
         images: a data set.
         factor: name of a factor that has classes.
         name: of the class.
-        classes: a checkpoint's names of classes, for data with numbers. The images may have classes beyond them.
+        classes: a checkpoint's names of classes, for data with numbers, as :func:`labels_of` has them. The images may
+            have classes of other names beyond them.
 
     Raises:
-        DataError: there is no such factor, or there is no test image of the class.
+        DataError: there is no such factor, there is no test image of the class, or a number is no place of a name.
 
     """
     images = images if classes is None or factor not in images.factors else _by_number(images, factor, classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,8 @@ from .views import OnDisk
 TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
 #: The format of ImageNet-32 and the other sizes: values (N, 3 H W), one colour after the other, and labels from 1.
 BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
+#: Names of their classes: none, so each number is its own.
+_NUMBERS: Mapping[str, tuple[str, ...]] = {"label": ()}
 #: Bytes of labels beside images, whose file may be holes.
 MOST_LABELS = 2**29
 #: Bytes of a train part whose images are compared with those of the test part.
@@ -135,18 +137,20 @@ def read_batches(folder: Path, cache: Path) -> ImageData:
     """Return the archives ``train_data_batch_*.npz`` and ``val_data.npz``; without the latter the parts are by number.
 
     The note counts a test part by number. The archives are unpacked once into a file of the cache, from which the train
-    part is read.
+    part is read. Their labels keep their numbers: they count from 1 in an order of their own, which is not that of
+    ImageNet's folders.
     """
     archives = sorted(folder.glob(BATCHES), key=lambda path: (len(path.name), path.name))
     train, labels = _unpacked(archives, folder.name, cache)
     if (folder / VALIDATION_BATCH).is_file():
         test, test_labels = _unpacked([folder / VALIDATION_BATCH], folder.name, cache)
         factors = {"label": Factor(labels, test_labels)}
-        return ImageData(folder.name, train, _in_memory(test, VALIDATION_BATCH), factors=factors)
+        return ImageData(folder.name, train, _in_memory(test, VALIDATION_BATCH), factors=factors, class_names=_NUMBERS)
     in_test = tenth_by_number(len(train))
     factors = {"label": Factor(labels[~in_test], labels[in_test])}
     test_images = _in_memory(train.select(in_test), folder.name)
-    return ImageData(folder.name, train.select(~in_test), test_images, note=_by_number(in_test), factors=factors)
+    train_images, note = train.select(~in_test), _by_number(in_test)
+    return ImageData(folder.name, train_images, test_images, note=note, factors=factors, class_names=_NUMBERS)
 
 
 def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.ndarray]:

@@ -41,14 +41,51 @@ def test_names_of_numbers_are_the_data_sets_own():
 def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
     numbers = images_with(label=([0, 1, 2] * 3, [2, 1, 0]))
     assert labels_of(numbers, "label", ("ring", "cross", "dot")).test.tolist() == [2, 1, 0]
-    rings = only_class(images_with(label=([0] * 8 + [9], [9, 9, 0])), "label", "ring", ("ring", "dot"))
+    rings = only_class(images_with(label=([0] * 8 + [1], [1, 1, 0])), "label", "ring", ("ring", "dot"))
     assert (len(rings.train), len(rings.test)) == (8, 1)
     # Numbers that are names of classes stay what they are.
     assert labels_of(images_with(label=([1, 2, 3] * 3, [3, 2, 1])), "label", ("1", "2", "3")).test.tolist() == [2, 1, 0]
     named = replace(numbers, class_names={"label": ("plane", "car", "bird")})
     assert labels_of(named, "label", ("0", "1", "2")).test.tolist() == [2, 1, 0]
-    with pytest.raises(DataError, match="label of a test image of ours is '3', which is none of the 3 classes ring, "):
-        labels_of(images_with(label=([0, 1, 2] * 3, [2, 1, 3])), "label", ("ring", "cross", "dot"))
+
+
+SIGNS = ("ring", "cross", "dot")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "least", "most"),
+    [
+        ([1, 2, 3] * 3, [3, 2, 1], 1, 3),
+        ([0, 1, 2] * 3, [2, 1, 3], 0, 3),
+        ([1, 2, 3] * 3, [1, 1, 2], 1, 3),
+        ([-1, 0, 1] * 3, [0, 1, 2], -1, 2),
+        (np.array([0, 1, 2] * 3, np.uint64), np.array([0, 1, 2**64 - 1], np.uint64), 0, 2**64 - 1),
+    ],
+    ids=["from 1", "test alone", "train alone", "negative", "huge"],
+)
+def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused_for_one_class_as_for_all(
+    train, test, least, most
+):
+    images = images_with(label=(train, test))
+    sentence = (
+        f"label of ours is a number from {least} to {most}, and the 3 classes ring, cross, dot are the numbers 0 to 2; "
+        "count from 0, or give names."
+    )
+    for take in (lambda: labels_of(images, "label", SIGNS), lambda: only_class(images, "label", "cross", SIGNS)):
+        with pytest.raises(DataError) as refusal:
+            take()
+        assert str(refusal.value) == sentence
+
+
+def test_numbers_that_lack_some_classes_are_the_places_of_the_others():
+    crosses = only_class(images_with(label=([1, 2, 1] * 3, [2, 1, 1])), "label", "cross", SIGNS)
+    assert (len(crosses.train), len(crosses.test)) == (6, 2)
+    assert set(crosses.factors["label"].train) == set(crosses.factors["label"].test) == {1}
+
+
+def test_classes_of_other_names_beyond_those_of_a_checkpoint_do_not_matter_for_one_class():
+    images = images_with(label=(["ring", "moon", "dot"] * 3, ["ring", "moon", "ring"]))
+    assert len(only_class(images, "label", "ring", SIGNS).test) == 2
 
 
 def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places():

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, hold_out, images, labels_of, load
+from eiwflow.data import DataError, hold_out, images, labels_of, load, only_class
 from eiwflow.data import npy as module
 from eiwflow.data.npy import cached, read_npy
 from eiwflow.data.on_disk import NpyFile
@@ -225,6 +225,26 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "small" / "train_data_batch_2.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="'train_data_batch_2.npz' cannot be read as an .npz archive"):
         load(tmp_path / "small")
+
+
+@pytest.mark.parametrize("validation", [True, False])
+def test_classes_of_imagenets_archives_are_their_numbers_and_get_no_names_of_a_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validation: bool
+) -> None:
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    write_batches(tmp_path / "small")
+    if validation:
+        data = noise(5, 8, 8, 3, seed=9).transpose(0, 3, 1, 2).reshape(5, -1)
+        np.savez(tmp_path / "small" / "val_data.npz", data=data, labels=[1, 2, 2, 10, 10])
+    images = load(tmp_path / "small")
+    assert labels_of(images, "label").classes == ("1", "2", "10")
+    first = only_class(images, "label", "1", ("1", "2", "10"))
+    assert set(first.factors["label"].train) == {1}
+    names = tuple("abcdefghijklmnop")  # more of them than the greatest number
+    with pytest.raises(DataError, match="label of a train image of small is '1', which is none of the 16 classes a, b"):
+        labels_of(images, "label", names)
+    with pytest.raises(DataError, match="label is 'b'; small has the 3 classes 1, 2, 10"):
+        only_class(images, "label", "b", names)
 
 
 def test_archives_of_other_images_with_the_size_and_time_of_earlier_ones_are_unpacked_again(
