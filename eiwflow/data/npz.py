@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import files
-from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
+from .images import MIN_SIDE, DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, has_letters, is_label
 from .split import shared, tenth_by_hash, without_parts
 
@@ -24,6 +24,8 @@ from .split import shared, tenth_by_hash, without_parts
 MAX_ARRAYS, DIRECTORY_BYTES = 100, 2**18
 #: Most source names that are read, and bytes of arrays beside the images.
 MAX_NAMES, MAX_BESIDE = 1_000_000, 2**27
+#: Names that say that an array is of images, in small letters.
+OF_IMAGES = ("data", "image", "images", "x")
 #: Arrays of the photographs that images are from.
 SOURCES = ("train_source", "test_source", "source_names")
 HEADER_BYTES = 16_384
@@ -65,19 +67,29 @@ class Member(NamedTuple):
         """Whether type and number of axes are those of images."""
         return self.dtype == np.uint8 and len(self.shape) in (3, 4)
 
+    @property
+    def colours(self) -> int:
+        """Channels, 1 or 3, of an array of numbers in the shape N×H×W, N×H×W×C or N×C×H×W; 0 of other arrays."""
+        sides = list(self.shape[1:])
+        if self.dtype.kind not in "iuf" or len(sides) not in (2, 3):
+            return 0
+        channels = 1 if len(sides) == 2 else sides.pop(2 if sides[2] in (1, 3) else 0)
+        return channels if channels in (1, 3) and min(sides) >= MIN_SIDE else 0
+
 
 def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> ImageData:
-    """Return the images of an archive that holds ``train`` and ``test``, or exactly one array of images.
+    """Return the images of an archive that holds ``train`` and ``test``, or exactly one uint8 array of images.
 
     ``archive`` is a file's path, or its bytes with a ``name``; its images may take ``most`` bytes of memory, by default
     all that is free.
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. A single array is split by a hash of each image's
-    bytes, about a tenth to test, which the note counts. ``train_source`` and ``test_source`` are numbers of
-    photographs, ``source_names`` their names; without names, the numbers are the names. ``labels`` of a single array,
-    or ``train_labels`` and ``test_labels``, become the factor ``label``: whole numbers or names. The note says where
-    these do not fit. Other arrays are ignored. Raises DataError where the archive cannot be used. The archive's own
-    parts may share images: the note says how many.
+    bytes, about a tenth to test, which the note counts. Where an array of another type may be the images, the single
+    array must be called ``images``, ``image``, ``data`` or ``x``; the note counts arrays left out. ``train_source`` and
+    ``test_source`` are numbers of photographs, ``source_names`` their names; without names, the numbers are the names.
+    ``labels`` of a single array, or ``train_labels`` and ``test_labels``, become the factor ``label``: whole numbers or
+    names. The note says where these do not fit. Other arrays are ignored. Raises DataError where the archive cannot be
+    used. The archive's own parts may share images: the note says how many.
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     with errors_as_data_errors(f"{name!r} cannot be read as an .npz archive"):
@@ -87,7 +99,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
 
 
 def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageData:
-    members = members_of(archive, file_name)
+    members, of_others = members_of(archive, file_name), ""
     if "train" in members and "test" in members:
         parts = {name: members[name] for name in ("train", "test")}
     else:
@@ -97,6 +109,7 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
                 f"{file_name!r} has neither 'train' and 'test' nor exactly one uint8 array of images; "
                 f"it holds {_listing(members)}"
             )
+        of_others = _other_images(members, next(iter(parts)), file_name)
     for name, member in parts.items():
         _check(f"array {name[:40]!r} of {file_name!r}", member)
     if len({member.shape[1:] for member in parts.values()}) > 1:
@@ -120,8 +133,31 @@ def _read(archive: zipfile.ZipFile, file_name: str, most: int | None) -> ImageDa
     train, test = images[~in_test], images[in_test]
     stray = ", ".join(name for name in SOURCES if name in members)
     of_sources = f"{stray} left out: photographs are read beside train and test alone" if stray else ""
-    note = "; ".join(filter(None, (without_parts(len(test), len(images), "images"), remark, of_sources)))
+    tenth = without_parts(len(test), len(images), "images")
+    note = "; ".join(filter(None, (tenth, remark, of_sources, of_others)))
     return ImageData(file_name, train, test, note=note, factors=factors, no_labels=remark)
+
+
+def _other_images(members: dict[str, Member], chosen: str, file_name: str) -> str:
+    """Return a remark on arrays in the shape of images beside the only uint8 array, as depth maps; empty without any.
+
+    Raises:
+        DataError: the images may be one of them, and the chosen array a mask or a part: the chosen array is not called
+            images, and one of them is, or has as many channels.
+
+    """
+    image = members[chosen]
+    others = {name: member for name, member in members.items() if member.colours and member.dtype != np.uint8}
+    rivals = {
+        name: member for name, member in others.items() if member.colours >= image.colours or name.lower() in OF_IMAGES
+    }
+    if rivals and chosen.lower() not in OF_IMAGES:
+        raise DataError(
+            f"{file_name!r} holds several arrays in the shape of images, {_listing({chosen: image, **rivals})}; "
+            "only uint8 is read, so give 'train' and 'test', or 'images', as uint8"
+        )
+    count = f"{len(others)} array{'s' * (len(others) > 1)}"
+    return f"{count} in the shape of images left out: only uint8 is read" if others else ""
 
 
 def _labels(

@@ -218,6 +218,62 @@ def test_a_refusal_names_the_value_and_the_bound(
     assert "\n" not in str(refusal.value)
 
 
+COLOURS, GREY = noise(60, 8, 9, 3), noise(60, 8, 9)
+OTHERS = {
+    "masks of float images": ("masks", GREY, "images", COLOURS / 255),
+    "masks of grey float images": ("arr_0", GREY, "arr_1", GREY / 255),
+    "masks of whole numbers": ("masks", GREY[..., None], "images", COLOURS.astype(np.int64)),
+    "small masks": ("masks", GREY, "images", np.zeros((60, 300, 300, 3), np.float16)),
+    "channels first": ("masks", GREY, "images", np.moveaxis(COLOURS, 3, 1) / 255),
+    "a part": ("train", COLOURS, "test_images", COLOURS[:20] / 255),
+    "coloured masks": ("masks", COLOURS, "Image", GREY / 255),
+    "another part": ("x_train", COLOURS, "x_test", COLOURS[:20] / 255),
+}
+
+
+@pytest.mark.parametrize(("name", "array", "other", "values"), OTHERS.values(), ids=OTHERS.keys())
+def test_the_only_uint8_array_is_refused_where_others_may_be_the_images(
+    tmp_path: Path, name: str, array: np.ndarray, other: str, values: np.ndarray
+) -> None:
+    arrays = {name: array, other: values, "labels": np.arange(60), "boxes": np.zeros((60, 4))}
+    said = f"images.npz' holds several arrays in the shape of images, '{name}' (uint8 {array.shape}), "
+    said += f"'{other}' ({values.dtype} {values.shape}); only uint8 is read, so give"
+    with pytest.raises(DataError, match=re.escape(said)):
+        load(write_npz(tmp_path, **arrays))
+    # A name says which they are, and a plain array of uint8 needs none.
+    named = load(write_npz(tmp_path, **{"Images": array, "other": values}))
+    assert as_set(named.train) | as_set(named.test) == as_set(array.reshape(60, 8, 9, -1))
+    assert named.note.endswith("1 array in the shape of images left out: only uint8 is read")
+    parts = load(write_npz(tmp_path, train=array[:40], test=array[40:], other=values))
+    assert (parts.train == array[:40].reshape(40, 8, 9, -1)).all() and not parts.note
+
+
+BESIDE = {
+    "landmarks": np.zeros((60, 68, 2)),
+    "points in space": np.zeros((60, 17, 3), np.float32),
+    "one-hot": np.eye(60),
+    "boxes": np.zeros((60, 5, 4), int),
+    "a flow": np.zeros((60, 8, 9, 2)),
+    "truth values": np.ones((60, 8, 9), bool),
+    "a film": np.zeros((60, 4, 8, 9, 3)),
+    "seven rows": np.zeros((60, 7, 9)),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE.values(), ids=BESIDE.keys())
+def test_arrays_in_no_shape_of_images_do_not_matter(tmp_path: Path, beside: np.ndarray) -> None:
+    data = load(write_npz(tmp_path, faces=GREY, beside=beside))
+    assert as_set(data.train) | as_set(data.test) == as_set(GREY[..., None]) and "left out" not in data.note
+
+
+def test_a_map_of_fewer_channels_is_left_out_beside_colours_of_any_name_and_the_note_says_so(tmp_path: Path) -> None:
+    data = load(write_npz(tmp_path, arr_0=COLOURS, depth=GREY / 255, near=np.zeros((60, 8, 9, 1), np.float16)))
+    assert as_set(data.train) | as_set(data.test) == as_set(COLOURS)
+    assert data.note.endswith("; 2 arrays in the shape of images left out: only uint8 is read")
+    with pytest.raises(DataError, match="'arr_0' .* 'normals'"):
+        load(write_npz(tmp_path, arr_0=COLOURS, depth=GREY / 255, normals=COLOURS / 255))
+
+
 def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
     images = noise(40, 8, 8)
     data = load(write_npz(tmp_path, images=images, labels=images[:, 0, 0].astype(int)))
