@@ -1244,7 +1244,9 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert found["label_accuracy"] * 24 == pytest.approx(round(found["label_accuracy"] * 24))
     text = printed("evaluate", run, *planes, "--limit", 10)
     assert re.search(
-        r"\n\d\.\d{4} bits/dim given the label, label; .* a mixture over 3 classes, whose prior is the ", text
+        r"\n\d\.\d{4} bits/dim given the label, label; .* a mixture over 3 classes, whose prior is the classes' parts "
+        r"of the training images of planes\.npz\n",
+        text,
     )
     assert re.search(r"\nlabel read back by Bayes' rule with that prior: right for \d+\.\d % of the images \(", text)
     assert json_of("inspect", run)["classes"] == ["0", "1", "2"]
@@ -1259,6 +1261,35 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert np.abs(first.astype(int) - quantise(x)[0].numpy()).max() <= 1
     printed("verify", run, "--label", 1)
     assert json_of("analyse", run, *planes, "--what", "levels", "--label", 1)
+
+
+def test_the_prior_of_labels_is_that_of_the_scored_data_and_one_class_is_not_read_back(labelled):
+    run, arrays = labelled / "run", dict(np.load(labelled / "planes.npz"))
+
+    def scored(name, train, test):
+        chosen = {part: arrays[part][kept] for part, kept in (("train", train), ("test", test))}
+        labels = {f"{part}_labels": arrays[f"{part}_labels"][kept] for part, kept in (("train", train), ("test", test))}
+        np.savez(labelled / name, **chosen, **labels)
+        words = ("evaluate", run, "--data", labelled / name)
+        return json_of(*words), printed(*words)
+
+    everything, twos = slice(None), [arrays[f"{part}_labels"] == 2 for part in ("train", "test")]
+    prior = "the classes' parts of the training images of "
+    # The test images are of one class, and the prior knows all of them.
+    found, text = scored("twos.npz", everything, twos[1])
+    assert found["bits_per_dim"] != found["bits_per_dim_given_label"] and found["label_prior"] == f"{prior}twos.npz"
+    assert f"whose prior is {prior}twos.npz\nlabel not read back by Bayes' rule: all images are of one class\n" in text
+    # The prior knows one class: bits/dim alone is of that class, as given the label where it is that of every image.
+    found, text = scored("only.npz", *twos)
+    assert found["bits_per_dim"] == pytest.approx(found["bits_per_dim_given_label"], abs=1e-9)
+    assert f"whose prior is {prior}only.npz, all of class 2\n" in text and "right for" not in text
+    found, text = scored("other.npz", twos[0], everything)
+    assert found["label_accuracy"] == pytest.approx(twos[1].mean()) and found["label_prior"].endswith("all of class 2")
+    assert f"right for {100 * twos[1].mean():.1f} % of the images" in text
+    # One image of another class is enough to read back.
+    mixed = twos[1].copy()
+    mixed[np.flatnonzero(~mixed)[0]] = True
+    assert "right for" in scored("mixed.npz", everything, mixed)[1]
 
 
 def test_a_class_of_one_training_image_is_measured_as_any_other(labelled):

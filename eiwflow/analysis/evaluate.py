@@ -23,8 +23,6 @@ from .intervals import standard_error
 OF_LABELS: tuple[str, ...] = ("bits_per_dim_given_label", "label_accuracy", "label_prior", "commonest_class")
 #: The figures of the importance-weighted bound alone.
 OF_BOUND: tuple[str, ...] = ("importance", "importance_bits_per_dim", "importance_bits_per_dim_stderr")
-#: The prior of labels, in words.
-LABEL_PRIOR = "the classes' parts of the training images"
 
 
 class Processes(Protocol):
@@ -51,7 +49,8 @@ class Evaluation:
 
     Attributes:
         bits_per_dim: mean over images, one fixed-seed dequantisation. For a flow with labels it is of the mixture p(x)
-            = Σ p(y) p(x | y), comparable with flows without labels.
+            = Σ p(y) p(x | y), comparable with flows without labels. The classes' parts p(y) are those of the data set's
+            own train part, which need not be what the flow was trained on.
         bits_per_dim_stderr: its standard error, robust to clusters where the data set names sources.
         clusters: number of sources, or None where images count as independent.
         n: images.
@@ -65,7 +64,8 @@ class Evaluation:
         importance_bits_per_dim: the bound, mean over images; None if not requested.
         importance_bits_per_dim_stderr: the bound's standard error, as above.
         bits_per_dim_given_label: the mean of p(x | y) with the image's own label y; None for a flow without labels.
-        label_accuracy: the share of images whose label has the largest p(y) p(x | y).
+        label_accuracy: the share of images whose label has the largest p(y) p(x | y). It says nothing where
+            ``commonest_class`` is 1.
         label_prior: p(y), in words.
         commonest_class: the share of images of the commonest class.
 
@@ -169,7 +169,7 @@ def evaluate(
     else:
         context = torch.from_numpy(labels.test[: len(tensor)][own])
         each = [scored(1, torch.full((len(part),), label)).double() for label in range(len(labels.classes))]
-        scores, of_labels = _by_label(flow, torch.stack(each, dim=1), labels)
+        scores, of_labels = _by_label(flow, torch.stack(each, dim=1), labels, images.name)
     sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
     bound = scored(importance) if importance > 1 else None
     figures = torch.tensor([exactness(flow, part, batch, done, own.start, **keywords(context))], dtype=torch.float64)
@@ -204,15 +204,16 @@ def _note(images: ImageData, count: int) -> str:
     return "; ".join(filter(None, notes))
 
 
-def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels) -> tuple[Tensor, dict[str, Any]]:
-    """Return bits/dim (N,) of the mixture of classes, from nats given each class (N, K), and figures of labels."""
+def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels, data: str) -> tuple[Tensor, dict[str, Any]]:
+    """Return bits/dim (N,) of the mixture of classes, from bits/dim given each class (N, K), and figures of labels."""
     own = torch.from_numpy(labels.test[: len(given_label)])
     nats = flow.config.dimensions * math.log(2)
     prior = torch.from_numpy(np.bincount(labels.train, minlength=len(labels.classes)) / len(labels.train))
     joint = prior.log() - nats * given_label
+    only = f", all of class {labels.classes[int(prior.argmax())]}" if (prior == 1).any() else ""
     return -joint.logsumexp(dim=1) / nats, {
         "bits_per_dim_given_label": given_label.gather(1, own[:, None]).mean().item(),
         "label_accuracy": (joint.argmax(dim=1) == own).double().mean().item(),
-        "label_prior": LABEL_PRIOR,
+        "label_prior": f"the classes' parts of the training images of {data}{only}",
         "commonest_class": own.bincount().max().item() / len(own),
     }

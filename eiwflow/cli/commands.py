@@ -512,11 +512,15 @@ def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
     if result.bits_per_dim_given_label is None or result.label_accuracy is None:
         return ""
     factor, classes = loaded.info.labels, len(loaded.info.classes)
+    read_back = (
+        "label not read back by Bayes' rule: all images are of one class\n"
+        if result.commonest_class == 1
+        else f"label read back by Bayes' rule with that prior: right for {100 * result.label_accuracy:.1f} % of the "
+        f"images ({100 * (result.commonest_class or 0):.1f} % are of the commonest class)\n"
+    )
     return (
         f"{result.bits_per_dim_given_label:.4f} bits/dim given the label, {factor}; the figure above is for images "
-        f"alone, a mixture over {classes} classes, whose prior is {result.label_prior}\n"
-        f"label read back by Bayes' rule with that prior: right for {100 * result.label_accuracy:.1f} % of the images "
-        f"({100 * (result.commonest_class or 0):.1f} % are of the commonest class)\n"
+        f"alone, a mixture over {classes} classes, whose prior is {result.label_prior}\n{read_back}"
     )
 
 

@@ -115,6 +115,7 @@ def test_bayes_rule_reads_labels_with_the_prior_of_the_training_images():
     assert result.bits_per_dim == pytest.approx(8 - np.logaddexp.reduce(joint, axis=1).mean() / bits, abs=1e-5)
     assert result.label_accuracy == np.mean(joint.argmax(axis=1) == own)
     assert result.commonest_class == np.bincount(own).max() / 12
+    assert result.label_prior == "the classes' parts of the training images of planes"
     assert result.round_trip_max_abs < 1e-4 and result.log_det_gap < 1e-5
     assert not any("label" in name for name in evaluate(tiny_flow(), images).to_dict())
 
