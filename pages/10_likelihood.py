@@ -21,7 +21,8 @@ result = own = None
 with ui.errors_as_sentences():
     try:
         with mine:
-            own = own_pictures.own_pictures(page.checkpoint.info.config.shape, above)
+            config = page.checkpoint.info.config
+            own = own_pictures.own_pictures(config.shape, 2**config.levels, above)
         result, bits = cache.measure(page).likelihood, cache.measure(page).bits_per_dim
         if own is not None:
             result = cache.measure(page, pictures=own.images, label=own.name, made=own.made).likelihood_beside

@@ -38,6 +38,7 @@ from ..data import (
     to_tensor,
 )
 from ..data.folder import in_test_part, pictures_in
+from ..data.images import pad_to_multiple
 from ..data.registry import ASSETS
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
@@ -289,17 +290,18 @@ def transformed(own: Group, seed: int = 0) -> list[Group]:
     return [*groups, Group("uniform noise", "transformed", noise(images, seed), None, "bytes drawn uniformly")]
 
 
-def others(own_name: str, shape: tuple[int, int, int], most: int | None = None) -> list[Group]:
-    """Return the test images of all other bundled data sets, in a flow's shape."""
+def others(own_name: str, shape: tuple[int, int, int], multiple: int, most: int | None = None) -> list[Group]:
+    """Return the test images of all other bundled data sets, in a flow's shape; ``multiple`` is 2**levels."""
     own = own_name.partition(", ")[0]  # of one class of it
     names = [name for name in DATASETS if name != own and (ASSETS / f"{name}.npz").is_file()]
-    return [_of_data_set(load_test(name), shape, most) for name in names]
+    return [_fitted(_some(load_test(name), most)[0], shape, multiple) for name in names]
 
 
-def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Group:
+def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None = None) -> Group:
     """Return pictures of a folder, spread evenly over it or its test part, or the test images of a data set.
 
-    A data set is one by name, or a file or folder of arrays or shards.
+    A data set is one by name, or a file or folder of arrays or shards. All are made as a flow's own images are: of the
+    shape (C, H, W), sides that are smaller padded to a multiple of ``multiple``, 2**levels.
 
     Raises:
         DataError: there is no such folder or data set, or a picture cannot be read.
@@ -307,41 +309,64 @@ def also(path: str, shape: tuple[int, int, int], most: int | None = None) -> Gro
     """
     folder = Path(path).expanduser()
     if path in DATASETS or not folder.is_dir() or next(pictures_in(folder), None) is None:
-        return _of_data_set(load(path), shape, most)
+        some, places = _some(load(path, size=shape[1:]), most)
+        return _fitted(some, shape, multiple, places)
     folder = folder.resolve()
     names = in_test_part(folder)
-    return pictures(folder.name or str(folder), [folder / names[place] for place in spread(len(names), most)], shape)
+    places = spread(len(names), most)
+    return pictures(folder.name or str(folder), [folder / names[place] for place in places], shape, places)
 
 
-def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int]) -> Group:
-    """Return a visitor's pictures as a group, centre-cropped and resized to a flow's shape (C, H, W).
+def pictures(
+    name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int], numbers: np.ndarray | None = None
+) -> Group:
+    """Return a visitor's pictures as a group, made as those of a folder are for a flow of the shape (C, H, W).
+
+    They are centre-cropped and resized to squares of its longer side, from which other shapes are cut, by the
+    ``numbers`` of the pictures in their folder.
 
     Raises:
         DataError: one of them cannot be read; the message names it.
 
     """
-    made = f"pictures, centre-cropped and resized to {shape[1]}×{shape[2]}"
-    return Group(name, "folder", np.stack([from_picture(file, shape) for file in files]), None, made)
+    side = max(shape[1:])
+    images = np.stack([from_picture(file, (shape[0], side, side)) for file in files])
+    squares = ImageData(name, images[:0], images, made=f"centre-cropped and resized to {side}×{side}")
+    return _fitted(squares, shape, 1, numbers, "folder")
 
 
-def _of_data_set(data_set: ImageData, shape: tuple[int, int, int], most: int | None) -> Group:
+def _some(data_set: ImageData, most: int | None) -> tuple[ImageData, np.ndarray]:
+    """Return a data set with some of its test images alone, and their numbers in it."""
     places = spread(len(data_set.test), most)
-    images = data_set.test[places]
     sources = None if data_set.test_source is None else np.asarray(data_set.test_source)[places]
-    how = f"test images, {_how_fitted(images, shape)}"
-    return Group(data_set.name, "data set", to_pixels(fitted(images, shape)), sources, how)
+    return replace(data_set, train=data_set.test[:0], test=data_set.test[places], test_source=sources), places
 
 
-def _how_fitted(images: np.ndarray, shape: tuple[int, int, int]) -> str:
-    """Return in a clause how :func:`~eiwflow.data.fitted` makes images (N, H', W', C') of the shape (C, H, W)."""
-    channels, height, width = shape
-    before = "×".join(map(str, images.shape[1:3]))
-    if images.shape[1:] == (height, width, channels):
-        return "as they are"
-    if fits(images, shape):
-        return f"{before} cut to {height}×{width}"
-    recoloured = "" if images.shape[3] == channels else f" and made {'grey' if channels == 1 else 'RGB'}"
-    return f"{before} resized to {height}×{width}{recoloured}"
+def _fitted(
+    data_set: ImageData,
+    shape: tuple[int, int, int],
+    multiple: int,
+    numbers: np.ndarray | None = None,
+    kind: str = "data set",
+) -> Group:
+    """Return all test images in a flow's shape: padded as :func:`~eiwflow.data.load` does, then cut or resized."""
+    padded = pad_to_multiple(data_set, multiple, shape[1:])
+    how = f"{'pictures' if kind == 'folder' else 'test images'}, {_how_fitted(data_set, padded, shape)}"
+    images = to_pixels(fitted(padded.test, shape, numbers))
+    return Group(padded.name, kind, images, padded.test_source, how)
+
+
+def _how_fitted(data_set: ImageData, padded: ImageData, shape: tuple[int, int, int]) -> str:
+    """Return in a clause how test images, padded and :func:`~eiwflow.data.fitted`, come to the shape (C, H, W)."""
+    before, after, asked = ("×".join(map(str, size)) for size in (data_set.size, padded.size, shape[1:]))
+    steps = [
+        f"zero-padded to {after}" if after != before else "",
+        f"{'cut' if fits(padded.test, shape) else 'resized'} to {asked}" if asked != after else "",
+        f"made {'grey' if shape[0] == 1 else 'RGB'}" if padded.test.shape[3] != shape[0] else "",
+    ]
+    if not (how := " and ".join(filter(None, steps))):
+        return data_set.made or "as they are"
+    return f"{data_set.made} and {how}" if data_set.made else f"{before} {how}"
 
 
 # ---------------------------------------------------------------------- scores
@@ -494,11 +519,12 @@ def likelihood(
     """
     if len(test) < 2:
         raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
-    shape = flow.config.shape
+    shape, multiple = flow.config.shape, 2**flow.config.levels
     places = spread(len(test), most)
     known = None if sources is None else np.asarray(sources)[places]
     own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
-    every = [*transformed(own_group, seed), *others(data, shape, most), *(also(path, shape, most) for path in extra)]
+    strange = [*others(data, shape, multiple, most), *(also(path, shape, multiple, most) for path in extra)]
+    every = [*transformed(own_group, seed), *strange]
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
     alone = Likelihood(data=data, photographs=intervals.photographs(_listed(known)), own=own, groups=(), seed=seed)

@@ -42,17 +42,21 @@ def random_crops(
     return _cut(images, room, *(positions[own].to(images.device) for positions in drawn))
 
 
-def fixed_crops(images: torch.Tensor, size: int | tuple[int, int], seed: int = 0) -> torch.Tensor:
+def fixed_crops(
+    images: torch.Tensor, size: int | tuple[int, int], seed: int = 0, numbers: np.ndarray | None = None
+) -> torch.Tensor:
     """Return one crop (N, C, h, w) of every image (N, C, H, W), the same crops at every call.
 
     The place of crop i depends on the seed, on i and on the two sizes alone, so the first images of a longer set get
-    the same crops. Raises DataError where the images are smaller than ``size``.
+    the same crops. Images chosen from a set get those of the whole set by their ``numbers`` (N,) in it, 0 to N − 1 if
+    not given. Raises DataError where the images are smaller than ``size``.
     """
     import torch
 
     room = _room(images, size)
-    # Two numbers an image, row by row, so that the first images' numbers do not depend on the number of images.
-    drawn = np.random.default_rng(seed).random((len(images), 2))
+    numbers = np.arange(len(images)) if numbers is None else numbers
+    # Two draws an image, row by row, so that the first images' draws do not depend on the number of images.
+    drawn = np.random.default_rng(seed).random((numbers.max(initial=-1) + 1, 2))[numbers]
     positions = torch.from_numpy((drawn * (np.array(room) + 1)).astype(np.int64)).to(images.device)
     return _cut(images, room, positions[:, 0], positions[:, 1])
 
@@ -76,9 +80,14 @@ def fits(images: np.ndarray, shape: tuple[int, int, int]) -> bool:
     return images.shape[3] == channels and images.shape[1] >= height and images.shape[2] >= width
 
 
-def fitted(images: np.ndarray, shape: tuple[int, int, int]) -> torch.Tensor:
-    """Return uint8 images (N, H', W', C') as a tensor (N, C, H, W): cut where they fit, else resized and recoloured."""
-    return fixed_crops(to_tensor(images), shape[1:]) if fits(images, shape) else to_tensor(resized(images, shape))
+def fitted(images: np.ndarray, shape: tuple[int, int, int], numbers: np.ndarray | None = None) -> torch.Tensor:
+    """Return uint8 images (N, H', W', C') as a tensor (N, C, H, W): cut where they fit, else resized and recoloured.
+
+    ``numbers`` are those of :func:`fixed_crops`.
+    """
+    if fits(images, shape):
+        return fixed_crops(to_tensor(images), shape[1:], numbers=numbers)
+    return to_tensor(resized(images, shape))
 
 
 def _room(images: torch.Tensor, size: int | tuple[int, int]) -> tuple[int, int]:

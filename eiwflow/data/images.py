@@ -107,6 +107,7 @@ class ImageData:
         class_names: names of the numbers 0, 1, … of a factor, by the factor's name, where they are known. A number
             beyond them is its own name; a checkpoint's names are then not taken.
         no_labels: why labels that some images have are not read, as a clause that the note has too; else empty.
+        made: how pictures of any size were made images, as a clause that the note has too; else empty.
         takes_first: whether a measure over some images takes the first ones, as for every set by name. The images of
             files and folders may be sorted, so there it takes evenly spaced ones; see :func:`chosen_places`.
 
@@ -122,6 +123,7 @@ class ImageData:
     factors: Mapping[str, Factor] = field(default_factory=dict)
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     no_labels: str = ""
+    made: str = ""
     takes_first: bool = False
 
     @property

@@ -85,7 +85,8 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     check_images(name, 1, size, size, 3)
     indices = [_index(path) for path in paths]
     words = [_part(path.relative_to(root)) for path in paths]
-    note = f"pictures are centre-cropped and resized to {size}×{size}, decoded from the shards when they are needed"
+    made = f"centre-cropped and resized to {size}×{size}"
+    note = f"pictures are {made}, decoded from the shards when they are needed"
     if (parts := own_parts(words)) is not None:
         beside = sum(len(index.labels) for index, word in zip(indices, words, strict=True) if word not in parts)
         note += beside_parts(beside, parts)
@@ -121,7 +122,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     if not has_label.all() and has_label.any():
         no_labels = f"{(~has_label).sum():,} of {len(has_label):,} pictures have no .cls, so there are no labels"
         note += f"; {no_labels}"
-    return ImageData(name, train, test, note=note + complaints, factors=factors, no_labels=no_labels)
+    return ImageData(name, train, test, note=note + complaints, factors=factors, no_labels=no_labels, made=made)
 
 
 def _part(path: Path) -> str:

@@ -13,20 +13,22 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from eiwflow import checkpoint
+from eiwflow import checkpoint, cli
 from eiwflow.analysis import intervals, likelihood
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.words import likelihood as words
-from eiwflow.data import DataError, ImageData, to_tensor
+from eiwflow.data import DATASETS, DataError, ImageData, to_tensor
+from eiwflow.data.registry import DataSet
 from eiwflow.flow import ConfigError, NonFiniteError
 from eiwflow.flow.score import score
+from tests.data.samples import encoded, write_npz, write_shard
 from tests.training.tiny import planes, tiny_data, tiny_flow, tiny_info
 
 
 @pytest.fixture
 def alone(monkeypatch):
     """Leave out the bundled data sets, which take seconds to load."""
-    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
+    monkeypatch.setattr(likelihood, "others", lambda *_: [])
 
 
 def measured(flow=None, count=32, sources=None, **fields):
@@ -54,7 +56,7 @@ def test_own_pictures_say_the_height_and_then_the_width_that_they_were_made_to_h
     Image.fromarray(planes(1)[0]).save(content, "PNG")
     group = likelihood.pictures("mine", [content], (3, 16, 8))
     assert group.images.shape == (1, 16, 8, 3)
-    assert group.made == "pictures, centre-cropped and resized to 16×8"
+    assert group.made == "pictures, centre-cropped and resized to 16×16 and cut to 16×8"
 
 
 def test_auroc_of_draws_is_that_of_the_drawn_images():
@@ -226,16 +228,16 @@ def test_same_seed_gives_the_same_numbers_and_another_one_others(alone):
 
 
 def test_bundled_sets_are_fitted_and_say_how():
-    groups = {group.name: group for group in likelihood.others("photos32", (3, 16, 16))}
+    groups = {group.name: group for group in likelihood.others("photos32", (3, 16, 16), 4)}
     assert "photos32" not in groups and "faces16" in groups
-    of_one_class = {group.name for group in likelihood.others("letters32, letter A", (3, 16, 16))}
+    of_one_class = {group.name for group in likelihood.others("letters32, letter A", (3, 16, 16), 4)}
     assert of_one_class == groups.keys() - {"letters32"} | {"photos32"}
     assert groups["faces16"].made == "test images, as they are"
     assert groups["letters32"].made == "test images, 32×32 cut to 16×16"
     assert all(group.images.shape[1:] == (16, 16, 3) for group in groups.values())
     assert max(len(group.images) for group in groups.values()) == likelihood.IMAGES
     small = ImageData("planes", planes(3, size=8), planes(3, size=8))
-    grey = likelihood._of_data_set(small, (1, 16, 16), most=None)
+    grey = likelihood._fitted(small, (1, 16, 16), 4)
     assert grey.images.shape == (3, 16, 16, 1) and grey.made == "test images, 8×8 resized to 16×16 and made grey"
 
 
@@ -279,7 +281,7 @@ def test_photographs_are_counted_among_the_images_that_are_scored(alone):
 def test_pictures_of_a_large_folder_are_spread_over_it(tmp_path):
     for number in range(9):
         Image.new("RGB", (8, 8), (20 * number,) * 3).save(tmp_path / f"{number}.png")
-    group = likelihood.also(str(tmp_path), (3, 8, 8), most=3)
+    group = likelihood.also(str(tmp_path), (3, 8, 8), 4, most=3)
     assert (group.images[:, 0, 0, 0] // 20).tolist() == [0, 4, 8]
 
 
@@ -287,14 +289,94 @@ def test_of_a_folder_with_parts_the_pictures_to_test_on_are_scored(tmp_path):
     for number, part in enumerate(("train", "train", "test", "test", ".")):
         (tmp_path / part).mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), (20 * number,) * 3).save(tmp_path / part / f"{number}.png")
-    assert (likelihood.also(str(tmp_path), (3, 8, 8)).images[:, 0, 0, 0] // 20).tolist() == [2, 3]
+    assert (likelihood.also(str(tmp_path), (3, 8, 8), 4).images[:, 0, 0, 0] // 20).tolist() == [2, 3]
 
 
 def test_a_folder_of_arrays_is_a_data_set_of_which_the_test_part_is_scored(tmp_path):
     for part, count in (("train", 9), ("test", 3)):
         np.save(tmp_path / f"{part}.npy", planes(count, size=8))
-    group = likelihood.also(str(tmp_path), (3, 8, 8))
+    group = likelihood.also(str(tmp_path), (3, 8, 8), 4)
     assert group.kind == "data set" and np.array_equal(group.images, planes(3, size=8))
+
+
+def write_set(folder, kind, parts):
+    """Write images by part as ``.npz``, ``.npy`` files, shards or folders of pictures; return what is to be loaded."""
+    if kind == "npz":
+        return write_npz(folder, **parts)
+    for part, images in parts.items():
+        files = {f"{number:02}.png": encoded(image.squeeze()) for number, image in enumerate(images)}
+        if kind == "npy":
+            np.save(folder / f"{part}.npy", images)
+        elif kind == "tar":
+            write_shard(folder / f"{part}-0.tar", files)
+        else:
+            (folder / part).mkdir()
+            for name, content in files.items():
+                (folder / part / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "npz", "npy"])
+@pytest.mark.parametrize(
+    ("side", "shape", "arrays"),
+    [
+        (16, (16, 16), "as they are"),
+        (28, (32, 32), "28×28 zero-padded to 32×32"),
+        (32, (32, 32), "as they are"),
+        (64, (64, 64), "as they are"),
+        (64, (32, 32), "64×64 cut to 32×32"),
+        (16, (16, 8), "16×16 cut to 16×8"),
+    ],
+)
+def test_a_set_beside_itself_is_as_likely_as_itself(alone, tmp_path, capsys, monkeypatch, kind, side, shape, arrays):
+    monkeypatch.setattr(likelihood, "IMAGES", 4)  # of 6
+    path = write_set(tmp_path, kind, {"train": planes(9, side), "test": planes(6, side, seed=1)})
+    flow = tiny_flow(shape=(3, *shape), levels=3)
+    checkpoint.save(tmp_path / "flow.safetensors", flow)
+    words = ["analyse", str(tmp_path / "flow.safetensors"), "--data", str(path), "--also", str(path)]
+    assert cli.main([*words, "--what", "likelihood", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    own, other = said["groups"][0], said["groups"][-1]
+    assert other["bits_per_dim"] == own["bits_per_dim"] and other["images"] == own["images"] == 4
+    assert {row["auroc"] for row in said["auroc"] if row["group"] == path.name} == {0.5}
+    square = f"centre-cropped and resized to {shape[0]}×{shape[0]}" + " and cut to 16×8" * (shape == (16, 8))
+    words = {"folder": f"pictures, {square}", "tar": f"test images, {square}"}
+    assert other["made"] == words.get(kind, f"test images, {arrays}")
+
+
+@pytest.mark.parametrize(
+    ("side", "multiple", "how"),
+    [
+        (28, 4, "28×28 resized to 32×32 and"),
+        (28, 8, "28×28 zero-padded to 32×32 and"),
+        (20, 8, "20×20 zero-padded to 24×24 and resized to 32×32 and"),
+        (32, 8, "32×32"),
+        (40, 8, "40×40 resized to 32×32 and"),
+    ],
+)
+def test_grey_arrays_are_padded_up_to_a_multiple_before_they_are_resized_and_made_rgb(tmp_path, side, multiple, how):
+    path = write_npz(tmp_path, train=planes(8, side, 1), test=planes(3, side, 1, seed=1))
+    group = likelihood.also(str(path), (3, 32, 32), multiple)
+    assert group.made == f"test images, {how} made RGB"
+    assert group.images.shape == (3, 32, 32, 3) and (group.images == group.images[..., :1]).all()
+    assert (group.images[:, 0] < 8).all() == ("padded" in how)
+
+
+def test_a_set_by_name_is_padded_as_the_own_images_are(monkeypatch):
+    digits = ImageData("mnist", planes(8, 28, channels=1), planes(4, 28, channels=1, seed=1))
+    monkeypatch.setitem(DATASETS, "mnist", DataSet(lambda _: digits))
+    group = likelihood.also("mnist", (1, 32, 32), 8)
+    assert group.made == "test images, 28×28 zero-padded to 32×32"
+    assert np.array_equal(group.images[:, 2:-2, 2:-2], digits.test) and not group.images[:, :2].any()
+
+
+def test_pictures_in_shards_keep_every_pixel_of_the_flow_s_size(tmp_path):
+    pictures = planes(9, 64)
+    write_set(tmp_path, "tar", {"train": pictures, "test": pictures[::-1]})
+    assert np.array_equal(likelihood.also(str(tmp_path), (3, 64, 64), 8).images, pictures[::-1])
+    grey = likelihood.also(str(tmp_path), (1, 64, 64), 8)
+    assert grey.made == "test images, centre-cropped and resized to 64×64 and made grey"
+    assert grey.images.shape == (9, 64, 64, 1)
 
 
 def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):

@@ -61,7 +61,7 @@ def watched(weights: str) -> Watched:
 def test_a_result_is_kept_by_all_that_it_depends_on_and_by_nothing_else(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
+    monkeypatch.setattr(likelihood, "others", lambda *_: [])
     monkeypatch.setattr(entropy, "RESAMPLES", 4)
     monkeypatch.setattr(compression, "MOST_VALUES", 400)
     inside = name in ("omegas_of_test_images", "coupling_weights", "channel_maps", "frozen", "factor_readings")
@@ -71,7 +71,7 @@ def test_a_result_is_kept_by_all_that_it_depends_on_and_by_nothing_else(
 
 
 def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
+    monkeypatch.setattr(likelihood, "others", lambda *_: [])
     monkeypatch.setattr(entropy, "RESAMPLES", 4)
     photographs, image = tuple(number // 6 for number in range(48)), PIXELS[5:6]
     look = Look(opened("pooled"), "planes", PIXELS[:8], PIXELS, photographs, image, 1, 3)

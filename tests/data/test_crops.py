@@ -73,6 +73,13 @@ def test_the_first_images_of_a_longer_set_get_the_same_fixed_crops(count: int, l
     assert torch.equal(fixed_crops(images, 5, seed)[:count], fixed_crops(images[:count], 5, seed))
 
 
+def test_images_that_are_chosen_from_a_set_get_the_crops_of_the_whole_set() -> None:
+    images, chosen = to_tensor(noise(9, 12, 10, 3)), np.array([8, 0, 5])
+    assert torch.equal(fixed_crops(images[chosen], 6, numbers=chosen), fixed_crops(images, 6)[chosen])
+    assert not torch.equal(fixed_crops(images[chosen], 6), fixed_crops(images, 6)[chosen])
+    assert fixed_crops(images[:0], 6).shape == (0, 3, 6, 6)
+
+
 def test_fixed_crops_are_those_of_all_times() -> None:
     rows = torch.arange(8).view(1, 1, 8, 1).expand(6, 1, 8, 8)
     assert fixed_crops(rows, 4)[:, 0, 0, 0].tolist() == [3, 0, 4, 3, 2, 4]

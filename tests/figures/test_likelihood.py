@@ -18,7 +18,7 @@ from tests.training.tiny import planes, tiny_flow
 @pytest.fixture
 def result(monkeypatch: pytest.MonkeyPatch) -> Likelihood:
     """Return the scores of planes and of what becomes of them."""
-    monkeypatch.setattr(likelihood, "others", lambda name, shape, most=None: [])
+    monkeypatch.setattr(likelihood, "others", lambda *_: [])
     return likelihood.likelihood(tiny_flow(), "planes", to_tensor(planes(24, seed=2)))
 
 

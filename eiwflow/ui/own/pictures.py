@@ -81,15 +81,16 @@ PICTURES = Upload(
 )
 
 
-def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictures | None:
+def own_pictures(shape: tuple[int, int, int], multiple: int, above: DeltaGenerator) -> OwnPictures | None:
     """Draw the choice of a visitor's pictures; return those that the URL names, in a flow's shape (C, H, W).
 
+    Smaller images are padded to a multiple of ``multiple``, 2**levels, as by :func:`eiwflow.data.load`.
     Missing and refused pictures are named ``above``.
     """
     asked = st.query_params.get("also")
     pictures = None
     try:
-        pictures = None if asked is None else _named_in_url(asked, shape)
+        pictures = None if asked is None else _named_in_url(asked, shape, multiple)
     except data.DataError as error:
         above.error(plain(error))
     PICTURES.say_refusal("also", above)
@@ -102,7 +103,7 @@ def own_pictures(shape: tuple[int, int, int], above: DeltaGenerator) -> OwnPictu
     return pictures
 
 
-def _named_in_url(asked: str, shape: tuple[int, int, int]) -> OwnPictures:
+def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> OwnPictures:
     """Return the pictures that the URL names.
 
     Raises:
@@ -117,7 +118,7 @@ def _named_in_url(asked: str, shape: tuple[int, int, int]) -> OwnPictures:
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
-    return OwnPictures("your folder", *_of_folder(asked, shape), shlex.quote(asked))
+    return OwnPictures("your folder", *_of_folder(asked, shape, multiple), shlex.quote(asked))
 
 
 def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[Tensor, str]:
@@ -126,12 +127,12 @@ def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[T
     return _read((key, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
 
 
-def _of_folder(path: str, shape: tuple[int, int, int]) -> tuple[Tensor, str]:
+def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[Tensor, str]:
     from ...analysis import likelihood
 
     folder = Path(os.path.realpath(os.path.expanduser(path)))
-    key = str(folder), shape, folders.stamp(folder)
-    return _read(key, lambda: likelihood.also(path, shape), among=FOLDERS_PICTURES)
+    key = str(folder), shape, multiple, folders.stamp(folder)
+    return _read(key, lambda: likelihood.also(path, shape, multiple), among=FOLDERS_PICTURES)
 
 
 def _read(key: Key, read: Callable[[], Group], among: Places = READING) -> tuple[Tensor, str]:
