@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from ..checkpoint import CheckpointError, read_info
 from ..training.history import read_records, read_samples
 
 #: Width of the smoothing (one standard deviation) as a share of the points of a curve.
@@ -58,7 +59,9 @@ def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
     """Return the curve in the lines of a ``metrics.jsonl``; points without numbers are left out."""
     curve = [line for line in records if is_number(line.get("bits_per_dim"))]
     probes = [line for line in records if is_number(line.get("probe_bits_per_dim"))]
-    ends = [float(line["test_bits_per_dim"]) for line in records if is_number(line.get("test_bits_per_dim"))]
+    # A run that goes on beyond its end has been scored at an earlier step, too.
+    last = [line.get("test_bits_per_dim") for line in records if line["step"] == records[-1]["step"]]
+    ends = [float(value) for value in last if is_number(value)]
 
     def column(name: str, missing: float) -> np.ndarray:
         values = (line.get(name) for line in curve)
@@ -76,8 +79,11 @@ def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
 
 
 def load_curve(checkpoint: Path) -> TrainingCurve | None:
-    """Return the curve of a checkpoint's training, or None without a readable record."""
-    curve = training_curve(read_records(record_folder(checkpoint) / "metrics.jsonl"))
+    """Return the curve of a checkpoint's training up to its own step, or None without a readable record."""
+    try:
+        curve = training_curve(_lines(checkpoint))
+    except CheckpointError:
+        return None
     return curve if len(curve.steps) and np.isfinite(curve.learning_rate).all() else None
 
 
@@ -147,7 +153,7 @@ def record_folder(checkpoint: Path) -> Path:
 
 
 def load_record(checkpoint: Path) -> TrainingRecord | None:
-    """Return the training record of a checkpoint file, or None without a readable record."""
+    """Return the record of a checkpoint's training up to its own step, or None without a readable record."""
     try:
         return _read(checkpoint)
     except (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError):
@@ -155,12 +161,22 @@ def load_record(checkpoint: Path) -> TrainingRecord | None:
 
 
 def _read(checkpoint: Path) -> TrainingRecord | None:
-    folder = record_folder(checkpoint)
-    lines = read_records(folder / "metrics.jsonl")
-    recorded = [line for line in lines if "levels" in line]
+    recorded = [line for line in _lines(checkpoint) if "levels" in line]
     if not recorded:
         return None
-    return training_record(recorded, read_samples(folder / "samples"))
+    samples, last = read_samples(record_folder(checkpoint) / "samples"), recorded[-1]["step"]
+    return training_record(recorded, {step: sample for step, sample in samples.items() if step <= last})
+
+
+def _lines(checkpoint: Path) -> list[dict[str, Any]]:
+    """Return the lines of a checkpoint's record up to its own step: a run goes on after a checkpoint that it keeps.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read.
+
+    """
+    last = read_info(checkpoint).step
+    return [line for line in read_records(record_folder(checkpoint) / "metrics.jsonl") if line["step"] <= last]
 
 
 def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -> TrainingRecord:

@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eiwflow.analysis.record import TrainingCurve, load_curve
+from eiwflow import checkpoint, cli
+from eiwflow.analysis.record import TrainingCurve, load_curve, load_record
 from eiwflow.analysis.words import checkpoint as words
+from eiwflow.training.execution import Execution
+from eiwflow.training.run import train
+from tests.training.test_resume import signalled_at
+from tests.training.tiny import tiny_data, tiny_flow, tiny_info, tiny_run, write_npz
 
 
-def write(folder: Path, rows: list[dict]) -> Path:
-    """Write a record; return the path of the checkpoint that it lies beside."""
+def write(folder: Path, rows: list[dict], step: int = 40) -> Path:
+    """Write a record and, beside it, a checkpoint of a step; return the checkpoint's path."""
     (folder / "flow").mkdir()
     (folder / "flow" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flow = tiny_flow()
+    checkpoint.save(folder / "flow.safetensors", flow, tiny_info(flow, step=step))
     return folder / "flow.safetensors"
 
 
@@ -48,6 +55,10 @@ def test_a_continued_training_is_scored_at_its_last_end(tmp_path: Path) -> None:
     assert words.training(curve).endswith("scored on at the end cost 3.750.")
 
 
+def test_a_training_that_goes_on_beyond_its_end_has_no_test_figure_until_its_next_end(tmp_path: Path) -> None:
+    assert load_curve(write(tmp_path, [*ROWS, {"step": 30, "bits_per_dim": 3.5, "lr": 0.0}])).test_bits_per_dim is None
+
+
 def test_a_training_that_did_not_end_has_no_test_figure(tmp_path: Path) -> None:
     curve = load_curve(write(tmp_path, ROWS[:-1]))
     assert curve.test_bits_per_dim is None and "test images" not in words.training(curve)
@@ -59,6 +70,32 @@ def test_a_training_that_did_not_end_has_no_test_figure(tmp_path: Path) -> None:
 def test_what_is_no_record_is_none(tmp_path: Path, rows: list[dict]) -> None:
     assert load_curve(write(tmp_path, rows)) is None
     assert load_curve(tmp_path / "other.safetensors") is None
+
+
+@pytest.mark.parametrize(("step", "steps"), [(9, [1]), (10, [1, 10]), (19, [1, 10]), (20, [1, 10, 20])])
+def test_the_curve_of_a_checkpoint_ends_at_its_own_step(tmp_path: Path, step: int, steps: list[int]) -> None:
+    curve = load_curve(write(tmp_path, ROWS, step))
+    assert curve.steps.tolist() == steps and curve.test_bits_per_dim == (4.25 if step == 20 else None)
+
+
+def test_of_a_kept_checkpoint_is_shown_what_its_run_had_recorded_until_then(tmp_path: Path, capsys) -> None:
+    """A run is stopped where it keeps a checkpoint, which is looked at; it goes on, and the same is seen again."""
+    run, data = tiny_run(tmp_path, iterations=8), write_npz(tmp_path / "planes.npz", test=32)
+
+    def seen(path: Path) -> list[object]:
+        shown: list[object] = []
+        for command in (["inspect"], ["analyse", "--what", "entropy"]):
+            assert cli.main([command[0], str(path), *command[1:], "--data", str(data), "--json"]) == 0
+            shown.append(json.loads(capsys.readouterr().out))
+        return [*shown, sorted(load_record(path).samples)]
+
+    train(run, images=tiny_data(), execution=Execution(keep_every=4), progress=signalled_at(4))
+    before = seen(run.milestone(4))
+    train(run, images=tiny_data(), execution=Execution(keep_every=4))
+    assert seen(run.milestone(4)) == before and max(row["step"] for row in before[1]["growth"]) == 4
+    assert [row["step"] for row in before[0]["tables"]["training"]] == [1, 2, 3, 4] and before[2][-1] == 4
+    record = load_record(run.last_checkpoint)
+    assert len(load_curve(run.last_checkpoint).steps) == 8 == record.steps[-1] == max(record.samples)
 
 
 def curve_of(bits: np.ndarray) -> TrainingCurve:

@@ -363,6 +363,7 @@ def run_directory(given: RunFiles, folder: Path) -> Callable[[], object]:
     for name, content in zip(FILE_NAMES, given, strict=True):
         if content is not None:
             written(path / name, content)
+    written(path / "checkpoints" / "last.safetensors", sound_checkpoint())
 
     def ask() -> object:
         assert {run.path for run in all_runs(folder)} <= {path}

@@ -66,12 +66,12 @@ def look(page: Page, level: int = 1) -> Look:
     )
 
 
-def _state_of_record(page: Page) -> tuple[str, tuple[int, int] | None]:
-    """Return what tells a checkpoint's training record from a longer one."""
+def _state_of_record(page: Page) -> tuple[str, tuple[int, int], tuple[int, int]]:
+    """Return what tells a checkpoint's training record from that of a later step or of a longer training."""
     from ...analysis.record import record_folder
 
-    lines = record_folder(page.file.path) / "metrics.jsonl"
-    return str(page.file.path), files.stamp(lines) if lines.is_file() else None
+    path = page.file.path
+    return str(path), files.stamp_or_zeros(path), files.stamp_or_zeros(record_folder(path) / "metrics.jsonl")
 
 
 _BY_RECORD: dict[str | type[Any], Callable[[Any], Any]] = {"eiwflow.ui.sources.visit.Page": _state_of_record}
