@@ -185,14 +185,14 @@ def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
     """
     if len(values) < 2:
         return Interval(math.nan, math.nan, math.nan)
-    if np.ptp(values) == 0:
-        # Without scatter the t statistic is 0/0 or infinite.
-        return Interval(float(values[0]), float(values[0]), 0.0 if values[0] else 1.0)
     # scipy.stats.ttest_1samp gives the same in twenty times the time, and a page of studies has hundreds of means.
     from scipy.special import stdtr, stdtrit
 
     freedom = len(values) - 1
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    if np.ptp(values) == 0 or error == 0:
+        # Without scatter the t statistic is 0/0 or infinite.
+        return Interval(float(values[0]), float(values[0]), 0.0 if values[0] else 1.0)
     reach = float(stdtrit(freedom, 1 - level / 2)) * error
     return Interval(mean - reach, mean + reach, 2 * float(stdtr(freedom, -abs(mean) / error)))
 

@@ -1,4 +1,4 @@
-"""Facts of a data set, read in a process of its own with bounds on memory and time; it ends with its parent.
+"""Facts of a data set, read in a process of its own, which ends with its parent; the parent bounds its memory and time.
 
 The request comes on standard input, the answer goes to standard output; both are written by this package alone.
 """
@@ -10,20 +10,20 @@ import sys
 from typing import Any
 
 from .. import sandbox
+from .images import DataError, reason
 from .registry import load
 
 
 def main() -> None:
-    """Read the data set that the request names; write its facts, or the exception, or nothing where memory ends."""
-    arguments, most_bytes, most_s = pickle.load(sys.stdin.buffer)
-    sandbox.bound(most_bytes, most_s)
+    """Read the data set that the request names; write its facts, or the exception that says why they cannot be had."""
+    arguments = pickle.load(sys.stdin.buffer)
     sandbox.end_with_the_asker()
     try:
         answer: tuple[bool, Any] = True, load(**arguments, download=False).facts
-    except MemoryError:
-        return
-    except Exception as error:  # the parent raises it
+    except DataError as error:  # the parent raises it
         answer = False, error
+    except OSError as error:
+        answer = False, DataError(f"{arguments['name_or_path']!r} cannot be read: {reason(error)}")
     sys.stdout.buffer.write(b"\n" + pickle.dumps(answer))
     sys.stdout.buffer.flush()
 

@@ -122,7 +122,7 @@ def _on_disk(
     train, test, readable, complaints = divided(what, files, in_test, size, classes, strict)
     factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
     note += "; they stay on disk and are decoded when they are needed"
-    note += f"; {without_parts(in_test.sum(), len(names), 'pictures')}" if own is None else ""
+    note += f"; {without_parts(len(test), len(names), 'pictures')}" if own is None else ""
     return ImageData(folder.name, train, test, note=note + complaints, factors=factors)
 
 

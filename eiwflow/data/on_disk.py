@@ -192,8 +192,9 @@ def divided(
 ) -> tuple[OnDisk, np.ndarray, np.ndarray, str]:
     """Return a train part that stays on disk, test images (n, size, size, C), the readable test pictures, and a note.
 
-    The images have one channel if all test pictures are grey, and up to 256 train pictures, evenly spaced; a picture in
-    colour among the other train pictures is then handled as one that cannot be read.
+    The images have one channel if all test pictures are grey, and up to 256 train pictures, evenly spaced, and the
+    first of each of up to 256 classes; a picture in colour among the other train pictures is then handled as one that
+    cannot be read.
 
     Arguments:
         what: the set, in errors.
@@ -212,7 +213,8 @@ def divided(
     check_images(f"the test part of {what}", len(numbers), size, size, 3)
     test, readable, note = decoded(album, numbers.tolist(), size, strict)
     test, channels = test[readable], 3
-    probed = others[chosen_places(len(others), PROBED)]
+    of_each_class = np.unique(classes[others], return_index=True)[1][:PROBED]
+    probed = others[np.union1d(chosen_places(len(others), PROBED), of_each_class)]
     if are_grey(test) and are_grey(decoded(album, probed.tolist(), size, strict)[0]):
         test, channels = np.ascontiguousarray(test[..., :1]), 1
         note += f"; images have one channel, since the test pictures and {len(probed):,} of the others are grey"

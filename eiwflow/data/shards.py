@@ -110,13 +110,13 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
     labels = np.concatenate([index.labels for index in indices])
     if parts is None:
         in_test = tenth_by_hash((key for index in indices for key in index.names), MOST_TEST)
-        note += f"; {without_parts(in_test.sum(), len(in_test), 'pictures')}"
     else:
         in_test = (np.array(words) == parts[1])[numbers]
     has_label = labels != MISSING
     classes = np.unique(labels, return_inverse=True)[1] if has_label.all() else np.zeros(len(labels))
     album = Members(paths, places)
     train, test, readable, complaints = divided(repr(name), album, in_test, size, classes, strict)
+    note += f"; {without_parts(len(test), len(in_test), 'pictures')}" if parts is None else ""
     factors = {"label": Factor(labels[~in_test], labels[in_test][readable])} if has_label.all() else {}
     no_labels = ""
     if not has_label.all() and has_label.any():

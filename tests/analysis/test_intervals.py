@@ -97,6 +97,7 @@ def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
     assert np.isnan(intervals.of_mean(np.array([1.0])).low)
     assert intervals.of_mean(np.full(3, -0.1)) == intervals.Interval(-0.1, -0.1, 0.0)
     assert intervals.of_mean(np.zeros(3)).p == 1.0
+    assert intervals.of_mean(np.array([1e-200, 2e-200])).p == 0.0
 
 
 def test_one_look_at_all_values_keeps_the_level_and_earlier_looks_cost():

@@ -144,10 +144,13 @@ def test_data_that_take_more_than_a_childs_bounds_have_no_facts(
 ) -> None:
     folder = pictures_in(tmp_path / "pictures")
     monkeypatch.setattr(child, "READING_S", 0)
-    assert child.facts_of(str(folder), 4, (256, 256)) is None
-    monkeypatch.undo()
-    monkeypatch.setattr(child, "free_memory", lambda: 2 * 2**20)
-    assert child.facts_of(str(folder), 4, (256, 256)) is None
+    with pytest.raises(DataError, match="takes more than 50% of the free memory, or 0 minutes, to read; begin"):
+        child.facts_of(str(folder), 4, (256, 256))
+    monkeypatch.setattr(child, "READING_S", 600)
+    monkeypatch.setattr(child, "free_memory", lambda: 20 * 2**20)  # less than Python takes
+    with pytest.raises(DataError, match="'[^']*pictures' takes more than 50% .* 10 minutes, to read"):
+        child.facts_of(str(folder), 4, (256, 256))
+    assert len(children) == 2
 
 
 def test_a_child_ends_when_the_visitor_who_named_the_data_moves_on(

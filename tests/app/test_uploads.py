@@ -94,7 +94,7 @@ def test_images_are_made_to_fit_a_few_flows_at_a_time(monkeypatch: pytest.Monkey
     shapes = [(3, 8, 8 + 4 * n) for n in range(8)]
     most = at_once(lambda n: pictures._in_shape("key", shapes[n], ()), monkeypatch, likelihood, "pictures")
     assert len(most) == 8 and max(most) == 2
-    most = at_once(lambda n: pictures._of_folder("folder", shapes[n]), monkeypatch, likelihood, "also")
+    most = at_once(lambda n: pictures._of_folder("folder", shapes[n], 4), monkeypatch, likelihood, "also")
     assert len(most) == 8 and max(most) == 1
     most = at_once(lambda n: data_sets.images("faces16", shapes[n], 4), monkeypatch, data_sets, "_images")
     assert len(most) == 8 and max(most) == 2
@@ -118,7 +118,7 @@ def test_while_a_folder_of_the_server_is_read_all_else_is(monkeypatch: pytest.Mo
     config = FlowConfig(shape=(3, 16, 16), levels=2)
     cache.clear()
     tabs = [threading.Thread(target=presets.facts, args=(f"folder {n}", config)) for n in range(3)]
-    tabs += [threading.Thread(target=pictures._of_folder, args=(f"folder {n}", config.shape)) for n in range(3)]
+    tabs += [threading.Thread(target=pictures._of_folder, args=(f"folder {n}", config.shape, 4)) for n in range(3)]
     for tab in tabs:
         tab.start()
     assert reading.wait(60)

@@ -87,7 +87,7 @@ def write_run(runs: Path, flow: MultiScaleFlow | None = None, steps: tuple[int, 
     """Write a finished run of a flow, a small one if none is given, with its record; return its key in a URL."""
     run = RunDirectory.create(runs, Recipe(), "")
     flow = flow or small_flow(levels=3)
-    write_checkpoint(run.last_checkpoint, flow)
+    write_checkpoint(run.last_checkpoint, flow, step=steps[-1])
     write_record(run.path, flow, steps)
     run.set_status("finished", steps[-1])
     return hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]

@@ -168,6 +168,22 @@ def test_a_picture_in_colour_that_was_not_looked_at_is_named_and_never_made_grey
         load(folder, size=8, strict=True).train[:]
 
 
+def test_a_class_in_colour_is_looked_at_however_few_pictures_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = noise(601, 8, 8)
+    # Of 601 train pictures number 300 is none of the 256 that are spaced evenly.
+    for number, pixels in enumerate(pictures):
+        folder = tmp_path / "train" / ("b" if number == 300 else "ac"[number > 300])
+        folder.mkdir(parents=True, exist_ok=True)
+        colours = noise(1, 8, 8, 3)[0] if number == 300 else pixels
+        (folder / f"{number:03}.png").write_bytes(encoded(colours))
+    (tmp_path / "test" / "a").mkdir(parents=True)
+    (tmp_path / "test" / "a" / "0.png").write_bytes(encoded(noise(1, 8, 8, seed=1)[0]))
+    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0)
+    assert load(tmp_path, size=8).train.shape == (601, 8, 8, 3)
+
+
 @pytest.mark.parametrize("kind", KEPT)
 def test_a_picture_that_cannot_be_read_does_not_make_grey_ones_coloured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -182,18 +182,13 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     path = data.registry.ASSETS / f"{name}.npz" if by_name else Path(os.path.realpath(os.path.expanduser(name)))
     key: Key = str(path), multiple, None if by_name else size, folders.stamp(path)
 
-    def read() -> Facts | None:
+    def read() -> Facts:
         if by_name:
             return data.load(name, multiple=multiple, download=False).facts
         return child.facts_of(name, multiple, size)
 
     among, sentence = READING if by_name else FOLDERS, "Reading the images …"
-    known: Facts | None = results().at_once("facts", key, read, among=among, sentence=sentence)
-    if known is None:
-        raise data.DataError(
-            f"{name[:200]!r} takes more than {child.READING_SHARE:.0%} of the free memory, or {child.READING_S // 60} "
-            "minutes of a processor core, to read; begin its training on the command line"
-        )
+    known: Facts = results().at_once("facts", key, read, among=among, sentence=sentence)
     return known
 
 

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from mmap import PAGESIZE
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_run_yield_check
 
-from ...data.images import Facts, free_memory
+from ...data.images import DataError, Facts, free_memory
 from ..common.shelves import is_open
 
 if TYPE_CHECKING:
@@ -26,12 +28,16 @@ if TYPE_CHECKING:
 
 #: Bounds of a child; seconds between two checks of the tab, and after which a disconnected tab counts as closed.
 MOST_BYTES, MOST_S, LOOK_S, GONE_S = 2 * 2**30, 120, 0.25, 3.0
-#: Bounds of a child that reads a data set: a share of the free memory, and processor seconds.
+#: Bounds of a child that reads a data set: a share of the free memory, and seconds.
 READING_SHARE, READING_S = 0.5, 600
 
 
 class LeftError(Exception):
     """The tab that waited was closed."""
+
+
+class _TooMuchError(Exception):
+    """A child went beyond the bounds that its parent watches."""
 
 
 def session() -> str | None:
@@ -78,8 +84,8 @@ def measure(
     return _result(answer)
 
 
-def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts | None:
-    """Return the facts of a data set, read in a child process; None if that went beyond its bounds.
+def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts:
+    """Return the facts of a data set, read in a child process.
 
     The child ends, and so does this thread's script, if its visitor moves on or closes the tab.
 
@@ -89,29 +95,49 @@ def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts |
         size: (H, W) of the flow.
 
     Raises:
-        DataError: the data set cannot be used.
+        DataError: the data set cannot be used, or not within the child's bounds.
 
     """
-    arguments = {"name_or_path": name_or_path, "multiple": multiple, "size": size}
-    request = arguments, int(READING_SHARE * free_memory()), READING_S
+    most, end = READING_SHARE * free_memory(), time.monotonic() + READING_S
+
+    def watch(pid: int) -> None:
+        end_if_moved_on()
+        if time.monotonic() > end or _memory_of(pid) > most:
+            raise _TooMuchError
+
+    answer, request = b"", {"name_or_path": name_or_path, "multiple": multiple, "size": size}
     try:
-        answer = _asked("eiwflow.data.child", request, None, session(), end_if_moved_on)
+        answer = _asked("eiwflow.data.child", request, None, session(), watch)
     except LeftError:
         st.stop()
-    facts: Facts | None = _result(answer) if answer else None
+    except _TooMuchError:
+        pass
+    if not answer:
+        raise DataError(
+            f"{name_or_path[:200]!r} takes more than {READING_SHARE:.0%} of the free memory, or {READING_S // 60} "
+            "minutes, to read; begin its training on the command line"
+        )
+    facts: Facts = _result(answer)
     return facts
+
+
+def _memory_of(pid: int) -> int:
+    """Return the bytes of memory that a process has; 0 where the system does not say."""
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGESIZE
+    return 0
 
 
 def _asked(
     module: str,
-    request: tuple[Any, ...],
+    request: object,
     progress: Progress | None,
     session: str | None,
-    look: Callable[[], None] = lambda: None,
+    watch: Callable[[int], None] = lambda pid: None,
 ) -> bytes:
     """Return the answer of a module that runs in a child process; empty if it went beyond its bounds.
 
-    ``look`` is called meanwhile, and may raise.
+    ``watch`` is called with the child's number meanwhile, and may raise.
     """
     from ...training.detached import environment
 
@@ -126,7 +152,7 @@ def _asked(
     try:
         child.stdin.writelines([pickle.dumps(request)])
         child.stdin.flush()  # stays open: its end tells the child to stop
-        return _answer(child, progress, session, look)
+        return _answer(child, progress, session, watch)
     except BrokenPipeError:
         return b""
     finally:
@@ -146,7 +172,7 @@ def _result(answer: bytes) -> Any:  # noqa: ANN401 (as the child's)
 
 
 def _answer(
-    child: subprocess.Popen[bytes], progress: Progress | None, session: str | None, look: Callable[[], None]
+    child: subprocess.Popen[bytes], progress: Progress | None, session: str | None, watch: Callable[[int], None]
 ) -> bytes:
     """Return the answer of a child, which follows its lines of progress and an empty line."""
     assert child.stdout is not None
@@ -164,7 +190,7 @@ def _answer(
                     lines = line != b""
                     if lines and progress is not None:
                         progress.done, progress.total = map(int, line.split())
-            look()
+            watch(child.pid)
             if session is None or is_open(session):
                 last_seen = time.monotonic()
             elif time.monotonic() - last_seen > GONE_S:
