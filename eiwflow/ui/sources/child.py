@@ -46,6 +46,13 @@ def session() -> str | None:
     return None if context is None else context.session_id
 
 
+def resident(pid: int | None = None) -> int:
+    """Return the bytes of memory that a process has, by default this one; 0 where the system does not say."""
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1]) * PAGESIZE
+    return 0
+
+
 def end_if_moved_on() -> None:
     """End this thread's script if its visitor has moved on or closed the tab, by Streamlit's own exception."""
     if (check := get_run_yield_check()) is not None:
@@ -102,7 +109,7 @@ def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts:
 
     def watch(pid: int) -> None:
         end_if_moved_on()
-        if time.monotonic() > end or _memory_of(pid) > most:
+        if time.monotonic() > end or resident(pid) > most:
             raise _TooMuchError
 
     answer, request = b"", {"name_or_path": name_or_path, "multiple": multiple, "size": size}
@@ -119,13 +126,6 @@ def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts:
         )
     facts: Facts = _result(answer)
     return facts
-
-
-def _memory_of(pid: int) -> int:
-    """Return the bytes of memory that a process has; 0 where the system does not say."""
-    with suppress(OSError, IndexError):
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGESIZE
-    return 0
 
 
 def _asked(

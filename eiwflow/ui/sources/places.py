@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
-from mmap import PAGESIZE
-from pathlib import Path
 from threading import Condition, Lock, local
 
 import streamlit as st
 
 from ...data.images import all_memory
 from . import child
+from .child import resident
 
 #: Seconds between two looks whether the visitor who waits has moved on.
 MOVED_ON_S = 0.2
@@ -62,13 +61,6 @@ class Memory:
         with self._lock:
             self._needed.remove(needed)
         self._held.depth -= 1
-
-
-def resident() -> int:
-    """Return the bytes of memory that this process has; 0 where the system does not say."""
-    with suppress(OSError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGESIZE
-    return 0
 
 
 def bound() -> int:
