@@ -198,17 +198,22 @@ def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
     Raises DataError as :func:`upright` does, and where the shape is out of bounds.
 
     """
-    channels, height, width = shape
-    check_images("the shape asked for", 1, height, width, channels)
+    check_images("the shape asked for", 1, *shape[1:], shape[0])
+    return _covering(upright(picture, 4 * max(shape[1:])), shape)
+
+
+def _covering(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return an RGBA picture resized and cut to the shape (C, H, W), laid out (H, W, C), uint8."""
     from PIL import Image, ImageOps
 
-    whole = upright(picture, 4 * max(width, height))
+    channels, height, width = shape
     return on_white(ImageOps.fit(whole, (width, height), Image.Resampling.LANCZOS), channels)
 
 
 def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return uint8 images (N, H', W', C') resized to the shape (C, H, W) by :func:`from_picture`, as (N, H, W, C)."""
-    return np.stack([from_picture(png_file(image), shape) for image in images])
+    """Return uint8 images (N, H', W', C') resized to the shape (C, H, W) as :func:`from_picture` does: (N, H, W, C)."""
+    check_images("the shape asked for", 1, *shape[1:], shape[0])
+    return np.stack([_covering(as_picture(image).convert("RGBA"), shape) for image in images])
 
 
 def as_picture(image: np.ndarray) -> Image.Image:
