@@ -7,13 +7,14 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 
 from . import checkpoint, files
 from .checkpoint import PRETRAINED, CheckpointInfo
-from .data import png_file
+from .data import montage, png_file
 from .flow import MultiScaleFlow, NonFiniteError, quantise
 
 #: Samples in a model card's picture, and how many stand in a row.
@@ -106,7 +107,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
         if (picture := _samples(self.flow, self.info.temperature)) is not None:
-            files.write_atomically(save_directory / PICTURE, png_file(picture.permute(1, 2, 0).numpy()))
+            files.write_atomically(save_directory / PICTURE, png_file(picture))
         else:  # no picture, rather than that of the flow before
             (save_directory / PICTURE).unlink(missing_ok=True)
 
@@ -190,13 +191,11 @@ def _plain(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in " .,:_-+()/" else "?" for letter in text)[:120]
 
 
-def _samples(flow: MultiScaleFlow, temperature: float) -> Tensor | None:
-    """Return samples as one picture (C, H, W) uint8, or None if they are not finite."""
-    from torchvision.utils import make_grid
-
+def _samples(flow: MultiScaleFlow, temperature: float) -> np.ndarray | None:
+    """Return samples as one image (H, W, C) uint8, or None if they are not finite."""
     try:
         labels = torch.arange(SAMPLES) % flow.config.context if flow.config.context else None
         x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0), labels)
     except NonFiniteError:
         return None
-    return make_grid(quantise(x, flow.config.bits).cpu(), nrow=COLUMNS, padding=0)
+    return montage(quantise(x, flow.config.bits).permute(0, 2, 3, 1).cpu().numpy(), COLUMNS)

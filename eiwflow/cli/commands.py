@@ -624,12 +624,11 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     import torch
-    from torchvision.transforms.functional import to_pil_image
-    from torchvision.utils import make_grid
     from tqdm import tqdm
 
     from ..analysis.samples import draw, write_array, write_pictures
     from ..checkpoint import MAX_TEMPERATURE
+    from ..data import as_picture, montage
     from ..files import write_atomically
     from ..flow import ConfigError, Latents, quantise
     from ..flow.score import batch_size
@@ -662,10 +661,11 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
         parts = zip(*(level.split(batch_size(flow, options.batch)) for level in latents.levels), strict=True)
         with torch.no_grad():
             images = torch.cat([quantise(flow.decode(Latents([*part])), config.bits).cpu() for part in parts])
-        grid = make_grid(images, nrow=math.ceil(math.sqrt(n)), padding=2, pad_value=255)
+        side = math.ceil(math.sqrt(n))
+        grid = montage(images.permute(0, 2, 3, 1).numpy(), side, gap=2 if n > 1 else 0)
         file_format = _PICTURES[suffix]
         file = io.BytesIO()
-        to_pil_image(grid).save(file, format=file_format, **_SAVING.get(file_format, {}))
+        as_picture(grid).save(file, format=file_format, **_SAVING.get(file_format, {}))
         write_atomically(out, file.getvalue())
     else:
         with tqdm(total=n, unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:

@@ -223,6 +223,20 @@ def as_picture(image: np.ndarray) -> Image.Image:
     return Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image)
 
 
+def montage(images: np.ndarray, columns: int, gap: int = 0) -> np.ndarray:
+    """Return images (N, H, W) or (N, H, W, C) uint8 laid out row by row as one.
+
+    The rest is black; white with a ``gap``, of so many pixels around every image.
+    """
+    count, height, width, *channels = images.shape
+    rows, fill = -(-count // columns), 255 if gap else 0
+    cells = np.full((rows * columns, height + gap, width + gap, *channels), fill, dtype=np.uint8)
+    cells[:count, gap:, gap:] = images
+    grid = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
+    grid = grid.reshape(rows * (height + gap), columns * (width + gap), *channels)
+    return np.pad(grid, [(0, gap)] * 2 + [(0, 0)] * len(channels), constant_values=fill)
+
+
 def png_file(image: np.ndarray) -> bytes:
     """Return an image (H, W, C) uint8 as the bytes of a PNG file, with the fastest compression."""
     file = io.BytesIO()

@@ -17,9 +17,10 @@ import plotly.graph_objects as go
 
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
+from ..data import montage
 from . import palette
 from .kit import BELOW, layout, legend_room
-from .pixels import appearance, data_uri, montage
+from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase

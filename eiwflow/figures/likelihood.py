@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
+from ..data import montage
 from . import palette
 from .kit import layout, legend_room
-from .pixels import appearance, data_uri, montage
+from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
     from ..analysis.likelihood import GroupScores, Likelihood

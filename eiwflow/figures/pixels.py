@@ -30,16 +30,6 @@ def appearance(pixels: np.ndarray) -> str:
     return f"{tone} {colour} on average, brightness {100 * bright:.0f} of 100"
 
 
-def montage(images: np.ndarray, columns: int) -> np.ndarray:
-    """Return bytes (N, H, W) or (N, H, W, 3) laid out row by row, without gaps; the rest is black."""
-    count, height, width = images.shape[:3]
-    rows = -(-count // columns)
-    filled = np.zeros((rows * columns, *images.shape[1:]), dtype=np.uint8)
-    filled[:count] = images
-    grid = filled.reshape(rows, columns, *images.shape[1:]).swapaxes(1, 2)
-    return grid.reshape(rows * height, columns * width, *images.shape[3:])
-
-
 def picture(pixels: np.ndarray) -> Image.Image:
     """Return bytes (H, W), (H, W, 1) or (H, W, 3) as a PIL image."""
     return Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels)

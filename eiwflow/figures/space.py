@@ -12,9 +12,10 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from ..analysis.words import space as words
+from ..data import montage
 from . import palette
 from .kit import layout, legend_room, limits
-from .pixels import appearance, data_uri, montage, picture
+from .pixels import appearance, data_uri, picture
 
 if TYPE_CHECKING:
     from ..analysis.space import Interpolation, NormPaths, Samples

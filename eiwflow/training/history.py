@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .. import files
-from ..data import as_picture
+from ..data import as_picture, montage
 from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
@@ -93,22 +94,16 @@ def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> byt
     labels = torch.arange(count) % flow.config.context if flow.config.context else None
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
     try:
-        return encode_webp(montage(quantise(flow.decode(latents, labels), flow.config.bits).cpu(), columns=4))
+        images = quantise(flow.decode(latents, labels), flow.config.bits)
+        return encode_webp(montage(images.permute(0, 2, 3, 1).cpu().numpy(), columns=4))
     except NonFiniteError:
         return None
 
 
-def montage(images: Tensor, columns: int) -> Tensor:
-    """Return bytes (N, C, H, W) laid out row by row as one image (C, rows H, columns W), without gaps."""
-    from torchvision.utils import make_grid
-
-    return make_grid(images, nrow=columns, padding=0)
-
-
-def encode_webp(image: Tensor, quality: int = 85) -> bytes:
-    """Return bytes (C, H, W) as a lossy WEBP."""
+def encode_webp(image: np.ndarray) -> bytes:
+    """Return an image (H, W, C) uint8 as a lossy WEBP."""
     out = io.BytesIO()
-    as_picture(image.permute(1, 2, 0).numpy()).save(out, "WEBP", quality=quality, method=4)
+    as_picture(image).save(out, "WEBP", quality=85, method=4)
     return out.getvalue()
 
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.utils import make_grid
 
-from eiwflow.data import DataError, from_picture, pixels
+from eiwflow.data import DataError, from_picture, montage, pixels, to_tensor
 from eiwflow.data.picture import MAX_SCANS, MAX_SEGMENTS
 
 from .samples import encoded, noise
@@ -236,3 +237,11 @@ def test_damaged_pictures_give_an_image_or_one_sentence(choice: st.DataObject, k
         assert from_picture(bytes(content), (3, 8, 8)).shape == (8, 8, 3)
     except DataError as error:
         assert "\n" not in str(error)
+
+
+def test_images_are_laid_out_row_by_row_as_torchvision_s_grid_is() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (5, 2, 3, 3), dtype=np.uint8)
+    for gap, fill in ((0, 0), (2, 255)):
+        grid = make_grid(to_tensor(images), nrow=2, padding=gap, pad_value=fill)
+        np.testing.assert_array_equal(montage(images, 2, gap), grid.permute(1, 2, 0))
+        np.testing.assert_array_equal(montage(images[..., 0], 2, gap), grid[0])

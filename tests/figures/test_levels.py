@@ -233,12 +233,6 @@ def test_axis_holds_every_stair() -> None:
 # ---------------------------------------------------------------------- pixels and colours
 
 
-def test_montage_goes_row_by_row() -> None:
-    images = np.arange(3, dtype=np.uint8)[:, None, None] + np.ones((3, 1, 1), np.uint8)
-    np.testing.assert_array_equal(pixels.montage(images, 2), [[1, 2], [3, 0]])
-    assert pixels.montage(np.zeros((4, 2, 3, 3), np.uint8), 4).shape == (2, 12, 3)
-
-
 def test_data_uri_gives_the_bytes_back() -> None:
     for array in (
         np.arange(6, dtype=np.uint8).reshape(2, 3),
