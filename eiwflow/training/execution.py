@@ -57,7 +57,7 @@ def set_arithmetic(device: torch.device, deterministic: bool) -> str:
     if deterministic:
         # cuBLAS reads this variable on first use.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic)
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
     if device.type != "cuda":
         return "float32, channels last" + (", deterministic" if deterministic else "")
     torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]  # missing in torch's annotations

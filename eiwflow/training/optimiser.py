@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from inspect import unwrap
 from itertools import groupby
 from typing import Any
 
@@ -27,7 +28,7 @@ def optimisers(flow: MultiScaleFlow, name: str, lr: float, weight_decay: float =
     groups: list[dict[str, Any]] = [{"params": [p for p in flow.parameters() if id(p) not in apart]}]
     if networks and not by_muon:
         groups.append({"params": networks, "weight_decay": weight_decay})
-    steppers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=lr, weight_decay=0.0, fused=True)]
+    steppers: list[torch.optim.Optimizer] = [AdamW(groups, lr=lr, weight_decay=0.0, fused=True)]
     if by_muon:
         steppers.append(Muon(networks, lr, weight_decay))
     set_learning_rate(steppers, lr)
@@ -55,7 +56,25 @@ def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
     ]
 
 
-class Muon(torch.optim.Optimizer):
+class _WithoutCompiler(torch.optim.Optimizer):
+    """Methods that torch shuts its compiler out of, as they are inside.
+
+    To shut it out torch imports it at the first call, which takes as long as torch itself, and 100 MiB.
+    """
+
+    add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+    load_state_dict = unwrap(torch.optim.Optimizer.load_state_dict)
+    state_dict = unwrap(torch.optim.Optimizer.state_dict)
+    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
+
+
+class AdamW(_WithoutCompiler, torch.optim.AdamW):
+    """torch's AdamW, of a process that compiles nothing."""
+
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
+
+
+class Muon(_WithoutCompiler):
     r"""Steps along a momentum whose matrix is made nearly orthogonal, for the weights of convolutions.
 
     A weight (O, I, k, k) is taken as a matrix W (O, I k k). M is the Nesterov momentum, and U is M

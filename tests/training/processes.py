@@ -15,9 +15,8 @@ from typing import Any, BinaryIO
 from eiwflow.training import worker
 
 CONTEXT = multiprocessing.get_context("forkserver")
-#: torch imports its compiler, which takes as long as torch itself, when an optimiser is made.
-PRELOADED = ("eiwflow.study.run", "eiwflow.training.run", "eiwflow.training.worker", "torch._dynamo", "scipy.stats")
-CONTEXT.set_forkserver_preload(["tests.conftest", *PRELOADED, "torchvision.utils"])
+PRELOADED = ("eiwflow.study.run", "eiwflow.training.run", "eiwflow.training.worker", "scipy.stats")
+CONTEXT.set_forkserver_preload(["tests.conftest", *PRELOADED])
 PATIENCE_S = 120
 #: Gloo looks up the machine's name to find an interface, and complains where that does not resolve.
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
