@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
+import streamlit as st
 import torch
 from safetensors import safe_open
 from streamlit.testing.v1 import AppTest
@@ -361,6 +362,19 @@ def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict,
     at = upload(open_page(), "upload-own", "mine.npz", archive(**fields))
     assert not at.exception and reason in at.error[0].value and "Showing photos32 instead" in at.error[0].value
     assert "test images of photos32" in sentences(at) and "--data photos32 --limit" in at.code[0].value
+
+
+@pytest.mark.parametrize(("server", "stated"), [(32, 32), (600, 495)])
+def test_the_uploader_states_the_lower_of_the_server_s_and_the_format_s_limit(
+    open_page: Open, server: int, stated: int
+) -> None:
+    as_it_was = st.get_option("server.maxUploadSize")
+    try:
+        st.config.set_option("server.maxUploadSize", server)
+        boxes = {box.key.split("-")[1]: box.proto.max_upload_size_mb for box in open_page().file_uploader}
+    finally:
+        st.config.set_option("server.maxUploadSize", as_it_was)
+    assert boxes["side"] == stated and boxes["own"] == min(server, 64)
 
 
 def test_an_archive_beyond_the_limits_is_refused(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

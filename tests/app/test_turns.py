@@ -18,7 +18,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from eiwflow.training import run_directory
 from eiwflow.ui.server import protection, turns
 from eiwflow.ui.server.routes import MOST_EXPORTS, PARTS_AT_ONCE, Exports
-from eiwflow.ui.server.turns import AT_ONCE, RUNS_AT_ONCE, RequestTurns
+from eiwflow.ui.server.turns import AT_ONCE, MOST_RUNS, RUNS_AT_ONCE, RequestTurns
 
 
 class Visitor:
@@ -250,6 +250,7 @@ def test_few_pages_of_an_address_run_at_once_and_those_of_another_do_not_wait() 
         assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE
         other.move()
         await until(lambda: other.runs == 1)
+        await other.say()
         running = [tab for tab in greedy if tab.runs]
         running[0].move()  # a page that runs starts again, and keeps its place
         await until(lambda: running[0].runs == 2)
@@ -272,6 +273,57 @@ def test_few_pages_of_an_address_run_at_once_and_those_of_another_do_not_wait() 
         running[2].close()
         await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 6)
         for tab in [*greedy, other]:
+            tab.visit.cancel()
+
+    run(script())
+
+
+def test_pages_of_many_addresses_run_as_few_at_once_and_an_address_without_one_is_next() -> None:
+    """64 connections of four addresses that ran Compare again and again let another address wait 116 s for a page."""
+
+    async def script() -> None:
+        tabs = tabs_of({**{f"10.0.0.{n}": RUNS_AT_ONCE for n in range(4)}, "10.0.1.1": 2})
+        *greedy, first, second = tabs
+        for tab in greedy:
+            tab.move()
+        await until(lambda: sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 3)
+        of_first_address = greedy[:RUNS_AT_ONCE]
+        assert all(tab.runs for tab in of_first_address), "it came first, and the others have a page each"
+        assert sum(tab.runs for tab in greedy) == RUNS_AT_ONCE + 3
+        for tab in (first, second):
+            tab.move()
+        await until(lambda: first.runs == 1)
+        assert not second.runs
+        for tab in of_first_address[:4]:
+            await tab.say()
+        await asyncio.sleep(0.1)
+        assert sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 4, "so many run still"
+        of_first_address[0].move()
+        await of_first_address[4].say()
+        await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 5)
+        assert of_first_address[0].runs == 1, "an address with fewer pages is next"
+        await first.say()
+        await until(lambda: second.runs == 1)
+        for tab in tabs:
+            tab.visit.cancel()
+
+    run(script())
+
+
+def test_an_address_without_a_page_waits_only_where_very_many_run() -> None:
+    async def script() -> None:
+        tabs = tabs_of({f"10.0.0.{n}": 1 for n in range(MOST_RUNS + 2)})
+        for tab in tabs:
+            tab.move()
+        await until(lambda: sum(tab.runs for tab in tabs) == MOST_RUNS)
+        assert sum(tab.runs for tab in tabs) == MOST_RUNS
+        waiting = [tab for tab in tabs if not tab.runs]
+        waiting[0].visit.cancel()
+        await asyncio.sleep(0.1)
+        next(tab for tab in tabs if tab.runs).close()
+        await until(lambda: waiting[1].runs == 1)
+        assert not waiting[0].runs
+        for tab in tabs:
             tab.visit.cancel()
 
     run(script())

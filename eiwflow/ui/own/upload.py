@@ -32,7 +32,7 @@ class Limits:
 
     Attributes:
         suffixes: of the files that the uploader offers to take.
-        megabytes: of a file at most.
+        megabytes: of a file at most, unless the server takes fewer.
         kept: uploads that the server keeps for a session; older ones go first.
         several: whether one upload has several files.
 
@@ -119,7 +119,7 @@ class Upload(Generic[Kept]):
             key=self._key(place),
             on_change=self._take,
             args=(place, show),
-            max_upload_size=self.limits.megabytes,
+            max_upload_size=min(self.limits.megabytes, st.get_option("server.maxUploadSize")),
         )
 
     def refusal(self, place: str) -> Exception | None:

@@ -26,7 +26,7 @@ from ..access.address import client
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import shelves
 from ..sources import places
-from .turns import FILES_AT_ONCE, RUNS_AT_ONCE, Addresses, RequestTurns, Run
+from .turns import FILES_AT_ONCE, Addresses, RequestTurns, Run, Runs
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, MESSAGES_AT_ONCE = 20, 60
@@ -239,8 +239,8 @@ class Frames:
     visitors wait 4 s for a page, and ten messages of four million empty texts 11 s, for minutes.
 
     Pages are begun in turns, and addresses take them in turn: otherwise Streamlit begins all at once, each in a thread,
-    and 1,200 connections kept the server from answering anybody for 58 s. Few pages of an address run at once: 30 that
-    began Compare again and again kept another address waiting 60 s for a page.
+    and 1,200 connections kept the server from answering anybody for 58 s. Few pages run at once: 30 of an address that
+    began Compare again and again kept another address waiting 60 s for a page, and 64 of four addresses 116 s.
 
     A connection has one file made at a time, which is downloaded then: Streamlit makes those of all visitors in one
     row, and 8 connections that asked for 55 each made another visitor wait 96 s for a table. An address has few made at
@@ -252,7 +252,7 @@ class Frames:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._turn = asyncio.Lock()
-        self._addresses, self._runs = Addresses(at_once=1), Addresses(RUNS_AT_ONCE)
+        self._addresses, self._runs = Addresses(at_once=1), Runs()
         self._files = Addresses(FILES_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from starlette.responses import PlainTextResponse
@@ -12,8 +14,9 @@ from ..access.address import base_path, client
 
 #: Requests of an address that the server begins in a pass over its connections, and works on at once.
 AT_ONCE = 4
-#: Pages that run for an address at once, and the seconds that each counts at most.
-RUNS_AT_ONCE, RUN_S = 8, 30.0
+#: Pages that run at once, for all addresses, and the seconds that each counts at most. Beside them an address without
+#: a page that runs may begin one, until so many run.
+RUNS_AT_ONCE, RUN_S, MOST_RUNS = 8, 30.0, 24
 #: Files that are made for an address at once, for as many seconds each at most.
 FILES_AT_ONCE = 8
 #: Requests of an address that may wait. It has at most as many connections, and each asks for one thing at a time, so
@@ -49,6 +52,61 @@ class Addresses:
         return self._places.setdefault(client(scope), AddressPlaces(self._at_once))
 
 
+class Runs:
+    """Places for pages that run; of the addresses that wait, the one with the fewest pages is next."""
+
+    def __init__(self) -> None:
+        self._running: Counter[str] = Counter()
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+
+    def places(self, scope: Scope) -> RunPlaces:
+        """Return the places of the address that a request came from."""
+        return RunPlaces(self, client(scope))
+
+    async def take(self, address: str) -> None:
+        """Wait for a place."""
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append((address, place))
+        self._hand_out()
+        try:
+            await place
+        except asyncio.CancelledError:
+            if not place.cancelled():  # the place came just before
+                self.give_back(address)
+            raise
+
+    def give_back(self, address: str) -> None:
+        """Give a place of an address back."""
+        self._running[address] -= 1
+        self._running += Counter()  # forgets addresses without pages
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        self._waiting = [each for each in self._waiting if not each[1].done()]
+        while self._waiting:
+            address, place = following = min(self._waiting, key=lambda each: self._running[each[0]])
+            if self._running.total() >= (RUNS_AT_ONCE if self._running[address] else MOST_RUNS):
+                return
+            self._waiting.remove(following)
+            self._running[address] += 1
+            place.set_result(None)
+
+
+class RunPlaces(NamedTuple):
+    """Places of an address among those of all."""
+
+    runs: Runs
+    address: str
+
+    async def acquire(self) -> None:
+        """Wait for a place."""
+        await self.runs.take(self.address)
+
+    def release(self) -> None:
+        """Give a place back."""
+        self.runs.give_back(self.address)
+
+
 class Run:
     """The page that a connection runs, from its message to the page's end, at one of the places of its address.
 
@@ -59,7 +117,7 @@ class Run:
     place: it waits for a long analysis, or its visitor reads nothing.
     """
 
-    def __init__(self, places: AddressPlaces) -> None:
+    def __init__(self, places: AddressPlaces | RunPlaces) -> None:
         self._places = places
         self._end: asyncio.TimerHandle | None = None
         self._has_begun = False

@@ -94,7 +94,7 @@ class Places:
         self._free, self._changed, self._held = count, Condition(), local()
         self._waiting: list[tuple[str, str]] = []
         self._working: list[str] = []  # sessions
-        self._turns: OrderedDict[str, int] = OrderedDict()  # address or session -> number of its last turn
+        self._turns: OrderedDict[str, float] = OrderedDict()  # address or session -> number of its last turn
         self._turn = 0
 
     @contextmanager
@@ -135,7 +135,9 @@ class Places:
         """
         with self._changed:
             self._waiting.append(who)
-            self._turns.setdefault(who[1], self._turn)  # a new session comes after those that wait already
+            # A new address or session comes after those that wait already, the address before the one served last.
+            self._turns.setdefault(who[0], self._turn - 0.5)
+            self._turns.setdefault(who[1], self._turn)
         try:
             while True:
                 with self._changed:
@@ -153,7 +155,7 @@ class Places:
                 self._waiting.remove(who)
                 self._changed.notify_all()
 
-    def _last_turn(self, who: tuple[str, str]) -> tuple[int, ...]:
+    def _last_turn(self, who: tuple[str, str]) -> tuple[float, ...]:
         return tuple(self._turns.get(name, 0) for name in who)
 
     def _note_turn(self, who: tuple[str, str]) -> None:
