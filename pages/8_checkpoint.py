@@ -53,8 +53,11 @@ with ui.errors_as_sentences():
     with left:
         st.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
         st.markdown(words.score(score, page.checkpoint.info))
-        if own is not None and (of := scored_on.images.of)[0]:
-            st.caption(plain(f"Only images whose {of[0]} is {of[1]}."))
+        if scored_on is not page and (factor := page.given_factor):
+            label, images = page.given_label, scored_on.images
+            only = f"Only images whose {factor} is {label}."
+            rest = f"The flow is shown given {factor} {label}; {images.name} has no {factor}."
+            st.caption(plain(only if images.of[0] else rest))
 
     with ui.fold("What it is made of", "architecture") as fold:
         if fold.open:

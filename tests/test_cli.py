@@ -1322,6 +1322,42 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
         assert "label of from-one.npz is a number from 1 to 3, and the 3 classes left, middle, right are the " in said
 
 
+def test_a_class_is_not_the_name_of_images_whose_labels_are_other_or_not_read(labelled, tmp_path):
+    """The command is refused, as it is without a class; images without labels are taken whole, and a line says so."""
+    loaded, arrays = load(labelled / "run/checkpoints/last.safetensors"), dict(np.load(labelled / "planes.npz"))
+    flows = {factor: tmp_path / f"{factor}.safetensors" for factor in ("label", "letter")}
+    for factor, path in flows.items():
+        save(path, loaded.flow, CheckpointInfo(loaded.flow.config, "flats", labels=factor, classes=("0", "1", "2")))
+    columns = {name: arrays[name][:, None] for name in ("train_labels", "test_labels")}
+    np.savez(tmp_path / "whole.npz", **arrays)
+    np.savez(tmp_path / "columns.npz", **arrays | columns)
+    np.savez(tmp_path / "bare.npz", train=arrays["train"], test=arrays["test"])
+    for part in ("train", "test"):
+        for number, (image, label) in enumerate(zip(arrays[part], arrays[f"{part}_labels"], strict=True)):
+            path = tmp_path / "stray" / part / str(label) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.squeeze()).save(path)
+    path.rename(tmp_path / "stray/test/preview.png")
+    unread = "has no factor 'label'; 1 of 104 pictures is in no class folder, so there are no labels: 'test/preview"
+    commands = (["evaluate"], ["inspect"], ["verify"], ["analyse", "--what", "likelihood"])
+    for words in commands:
+        given = (*words, flows["label"], "--label", 1, "--data")
+        assert f"stray {unread}" in refused(*given, tmp_path / "stray")
+        assert "columns.npz has no factor 'label'; train_labels, test_labels left out: " in refused(
+            *given, tmp_path / "columns.npz"
+        )
+        other = refused(*words, flows["letter"], "--label", 1, "--data", tmp_path / "whole.npz")
+        assert "whole.npz has no factor 'letter'; choose one of label." in other
+        assert "bare.npz: it has no label, so each of its test images (24) counts as label 1" in printed(
+            *given, tmp_path / "bare.npz"
+        ).replace('"note": "', "bare.npz: ")
+        assert "counts as" not in printed(*given, tmp_path / "whole.npz")
+    count = (arrays["test_labels"] == 1).sum()
+    found = [json_of("evaluate", flows["label"], "--label", 1, "--data", tmp_path / f"{name}.npz")["n"]
+             for name in ("whole", "bare")]  # fmt: skip
+    assert found == [count, 24] and 0 < count < 24
+
+
 def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     run, data = labelled / "run", labelled / "planes.npz"
     assert "conditional on its labels, label: name one of 0, 1, 2, as --label does." in refused("sample", run)

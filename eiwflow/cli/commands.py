@@ -407,7 +407,7 @@ def _any_label(options: argparse.Namespace, loaded: Checkpoint) -> Checkpoint:
 def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = True) -> ImageData:
     """Return the data set that --data names, or the checkpoint's own.
 
-    For a flow that is given a class, these are the images of this class alone, if they have labels.
+    For a flow that is given a class, these are those of :func:`~eiwflow.data.given_class`.
     """
     from .. import data
 
@@ -421,8 +421,7 @@ def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = Tr
             raise
         advice = f"{loaded.name} was trained on it; name other images with --data"
         raise data.DataError(f"{str(error).rstrip('.')}; {advice}") from error
-    given = loaded.given
-    return images if given is None or given[0] not in images.factors else data.only_class(images, *given)
+    return images if loaded.given is None else data.given_class(images, *loaded.given)
 
 
 def _named_by(loaded: Checkpoint, default: str) -> str:
@@ -561,6 +560,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             f"level {level['level']}: {level['channels']} channels, condition number at most "
             f"{max(level['condition']):.3g}{back}{order}"
         )
+    lines += [] if images is None or not images.note else [f"{images.name}: {images.note}"]
     return result, "\n".join(lines)
 
 
@@ -572,10 +572,10 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..data import DataError
 
     loaded = _any_label(options, _whole(options, trust=False))
-    pixels, name = None, ""
+    pixels, name, note = None, "", ""
     try:
         images = _images(options, loaded, options.data is not None)
-        pixels, name = images_to_score(images, loaded.flow, IMAGES), images.name
+        pixels, name, note = images_to_score(images, loaded.flow, IMAGES), images.name, images.note
     except DataError:
         # Without its training images the checks take noise: a flow inverts on any input.
         if options.data is not None:
@@ -586,6 +586,7 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}"
         for check in report.checks
     ]
+    lines += [f"{name}: {note}"] if note else []
     return report.to_dict(), "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from .crops import corner_crops, fits, fitted, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData, chosen_places
-from .labels import Labels, labels_of, only_class
+from .labels import Labels, given_class, labels_of, only_class
 from .picture import as_picture, from_picture, montage, pixels, png_file, resized
 from .registry import DATASETS, flips, load, load_test, same_data
 
@@ -21,6 +21,7 @@ __all__ = [
     "fixed_crops",
     "flips",
     "from_picture",
+    "given_class",
     "hold_out",
     "labels_of",
     "load",

@@ -144,6 +144,27 @@ def _names(images: ImageData, factor: str, values: np.ndarray) -> np.ndarray:
     return np.array([text or NONE for text in readable])
 
 
+def given_class(images: ImageData, factor: str, name: str, classes: Sequence[str] | None = None) -> ImageData:
+    """Return the images that a flow given a class looks at: those of the class, or all of images without classes.
+
+    The note of the latter says so, also of data by name whose factors are others, such as letters without a hat.
+
+    Args:
+        images: a data set.
+        factor: name of the flow's factor.
+        name: of the class.
+        classes: as for :func:`only_class`.
+
+    Raises:
+        DataError: as by :func:`only_class`, if the images have the factor, labels that are not read, or a ``label``.
+
+    """
+    if factor in images.factors or images.no_labels or "label" in class_factors(images):
+        return only_class(images, factor, name, classes)
+    remark = f"it has no {factor}, so each of its test images ({len(images.test):,}) counts as {factor} {name}"
+    return replace(images, note=images.note_with(remark))
+
+
 def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str] | None = None) -> ImageData:
     """Return the images of one class of a factor alone, for a flow that is trained: one of each part is enough.
 

@@ -299,6 +299,16 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
         assert printed["clusters"] == 3 and f"{printed['bits_per_dim']:.3f} ± {error} bits/dim" in sentences(at)
         assert printed["n"] == count and f"on {count} test images of" in sentences(at)
         assert f"Only images whose label is {label}." in sentences(at)
+    parts = dict(np.load(io.BytesIO(file.getvalue())))
+    whole = {name: parts[name] for name in ("train", "test")}
+    columns = whole | {f"{name}_labels": labels[:, None] for name in whole}
+    for arrays, count in ((whole, 12), (columns, 24)):
+        np.savez(changed := io.BytesIO(), **arrays)
+        at = page_at(label="1", own=(key := IMAGES.keep({"my.npz": changed.getvalue()})))
+        assert f"on {count} test images of" in sentences(at) and not at.exception
+        assert (f"The flow is shown given label 1; {key[:8]}" in sentences(at)) == (arrays is whole)
+        refusals = [each.value.partition("has no factor 'label'; ")[2] for each in at.error]
+        assert not refusals if arrays is whole else " left out: one whole number or text" in refusals[0]
     at = page_at(label="2", own=IMAGES.keep({"my.npz": file.getvalue()}))
     assert not at.exception and "Showing photos32 instead." in at.error[0].value
 

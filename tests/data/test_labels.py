@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eiwflow.data import DataError, Factor, ImageData, labels_of, only_class
+from eiwflow.data import DataError, Factor, ImageData, given_class, labels_of, only_class
 from eiwflow.data.images import pad_to_multiple
 
 
@@ -112,6 +112,23 @@ def test_images_of_one_class_keep_what_is_known_of_them():
     assert len(only_class(images, "hat", "none").train) == 4  # too few to train on, and enough to score a flow
     with pytest.raises(DataError, match="has 0 images to test on"):
         only_class(images_with(hat=(["", "top"] * 4 + ["top"], ["top"] * 3)), "hat", "none")
+
+
+def test_a_flow_given_a_class_looks_at_all_of_images_that_state_no_class_of_their_own():
+    hats = images_with(hat=(HATS, ["top", "", "cap"]), grain=([1.0] * 9, [1.0] * 3))
+    assert given_class(hats, "hat", "top").note == "" and len(given_class(hats, "hat", "top").test) == 1
+    for images in (hats, replace(images_with(), note="padded"), images_with(label=([1.0] * 9, [1.0] * 3))):
+        whole = given_class(images, "letter", "A")
+        assert whole.test is images.test and whole.name == "ours"
+        assert whole.note.endswith("it has no letter, so each of its test images (3) counts as letter A")
+        assert whole.note.startswith(images.note)
+    for images, said in (
+        (replace(images_with(), no_labels="one lacks its own"), "ours has no factor 'letter'; one lacks its own"),
+        (images_with(label=([0, 1, 2] * 3, [2, 1, 0])), "ours has no factor 'letter'; choose one of label"),
+        (hats, "hat is 'cape'; ours has"),
+    ):
+        with pytest.raises(DataError, match=said):
+            given_class(images, *(("hat", "cape") if images is hats else ("letter", "A")))
 
 
 def test_padded_images_keep_their_classes_and_lose_their_numbers():

@@ -98,7 +98,7 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
     def fit() -> tuple[Tensor, dict[str, Any]]:
         read = data.images.check_parts(data.npz.read_npz(own.content, own.name, MAX_UNPACKED))
         of = (factor, label) if factor in read.factors else ("", "")
-        chosen = data.only_class(read, *of, classes) if of[0] else read
+        chosen = data.given_class(read, factor, label, classes) if factor else read
         fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels, flow.config.shape[1:])
         about = {"note": f"{fitted.note} ({own.key}, {of})", "of": of, "sources": fitted.sources}
         labels = {name: each.test for name, each in fitted.factors.items()}

@@ -147,8 +147,7 @@ class Script:
             self.lines.append("config = loaded.flow.config")
             self.lines.append(f"images = data.load({data!r}, multiple=2**config.levels, size=config.shape[1:])")
             if label:
-                chosen = f"data.only_class(images, factor, {label!r}, classes)"
-                self.lines.append(f"images = {chosen} if factor in images.factors else images")
+                self.lines.append(f"images = data.given_class(images, factor, {label!r}, classes)")
             self.data = data
 
     def assign(self, name: str, value: str) -> None:
