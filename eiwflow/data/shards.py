@@ -10,14 +10,25 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 
 from ..files import listed
-from .folder import MOST_TEST, SUFFIXES, beside_parts, check_parts_are_read, check_two_say_parts, own_parts, part_of
+from .folder import (
+    MOST_TEST,
+    SUFFIXES,
+    TEST_NAMES,
+    TRAIN_NAMES,
+    beside_parts,
+    check_parts_are_read,
+    check_two_say_parts,
+    own_parts,
+    part_of,
+)
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
 from .on_disk import divided
 from .picture import MAX_BYTES
@@ -32,6 +43,8 @@ MAX_LABEL = 20
 MAX_ATTRIBUTES = 2**20
 #: Bytes of the names of the pictures of a shard; a file of holes may state any number of them.
 MOST_NAMES = 2**28
+#: Folders of a picture's path in a shard, from the first, that are looked at for parts.
+DEEPEST = 16
 #: Stands for a missing label.
 MISSING = np.iinfo(np.int64).min
 
@@ -75,8 +88,9 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         strict: refuse a picture that cannot be read.
 
     Raises:
-        DataError: a shard cannot be read or was cut short, there are no pictures, a part is a link or has no shard, or
-            the names are two, numbers apart, and only one of them has a word for a part.
+        DataError: a shard cannot be read or was cut short, there are no pictures, a part is a link or has no shard,
+            the names are two, numbers apart, and only one of them has a word for a part, or folders inside a shard say
+            parts that the shards' own names do not.
 
     """
     if not isinstance(size, int):
@@ -93,10 +107,15 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
         kept = [number for number, word in enumerate(words) if word in parts]
         paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
         words = [words[number] for number in kept]
-    elif root.is_dir():
-        check_parts_are_read(root, words)
-        stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
-        check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
+        for part, others in zip(parts, (TEST_NAMES, TRAIN_NAMES), strict=True):
+            of_part = (index for index, word in zip(indices, words, strict=True) if word == part)
+            _check_folders_inside(f"the shards of {part!r} in {name!r}", of_part, others)
+    else:
+        if root.is_dir():
+            check_parts_are_read(root, words)
+            stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
+            check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
+        _check_folders_inside(repr(name), indices)
     counts = [len(index.labels) for index in indices]
     links = sum(index.links for index in indices)
     left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""
@@ -130,10 +149,56 @@ def _part(path: Path) -> str:
     return next(filter(None, map(part_of, reversed(path.parts))), "")
 
 
+def _check_folders_inside(where: str, indices: Iterable[_Index], others: Collection[str] = ()) -> None:
+    """Refuse folders inside shards that say parts: pooled, their test pictures would be trained on.
+
+    Arguments:
+        where: the shards, for the message.
+        indices: of the shards of one part, or of all if their names say no parts.
+        others: words of the other part; empty if the names say no parts.
+
+    Raises:
+        DataError: folders side by side are parts, or are two of which only one has a word for a part. In shards of one
+            part: folders side by side all have such words, and one has a word of the other part.
+
+    """
+    inside: dict[tuple[str, ...], set[str]] = {}
+    for folder in set().union(*(index.folders for index in indices)):
+        path = tuple(islice((name for name in folder.split("/") if name not in ("", ".")), DEEPEST))
+        for depth, name in enumerate(path):
+            inside.setdefault(path[:depth], set()).add(name)
+    said = {above: {name: part_of(name) for name in sorted(inside[above])} for above in sorted(inside)}
+    for above, words in said.items():
+        parts: Collection[str] = own_parts(words.values()) or ()
+        if others:  # beside other class folders, train_station is a class
+            parts = others if all(words.values()) else ()
+        if found := [repr("/".join((*above, name))[:80]) for name, word in words.items() if word in parts]:
+            raise DataError(
+                f"{listed(found)} inside {where} say{'s' * (len(found) == 1)} {'another part' if others else 'parts'}, "
+                "as only the names of shards may: pack each part as a shard of its own, train.tar and test.tar, or "
+                "unpack all and name the folder"
+            )
+    first: tuple[str, ...] = ()
+    while len(said.get(first, {})) == 1:
+        first = (*first, *said[first])
+    if not others:
+        check_two_say_parts(f"folders in {where}", said.get(first, {}))
+
+
 class _Index(NamedTuple):
-    """The pictures of a shard: names, first byte and bytes (n, 2), labels (n,), and the count of those not read."""
+    """The pictures of a shard.
+
+    Attributes:
+        names: of the pictures.
+        folders: the different paths of their folders.
+        places: first byte and bytes (n, 2).
+        labels: (n,).
+        links: count of pictures that are not read.
+
+    """
 
     names: list[bytes]
+    folders: set[str]
     places: np.ndarray
     labels: np.ndarray
     links: int
@@ -142,6 +207,7 @@ class _Index(NamedTuple):
 def _index(path: Path) -> _Index:
     """Return where the pictures of a shard are."""
     names: list[bytes] = []
+    folders: set[str] = set()
     places: list[tuple[int, int]] = []
     labels: list[int] = []
     key, label, pictures, links, bytes_of_names = "", MISSING, 0, 0, 0
@@ -175,6 +241,7 @@ def _index(path: Path) -> _Index:
                     bytes_of_names += len(names[-1])
                     if bytes_of_names > MOST_NAMES:
                         raise DataError(f"the names in {path.name!r} take more than {MOST_NAMES:,} bytes")
+                    folders.add(member.name.rpartition("/")[0])
                     places.append((member.offset_data, member.size))
                     labels.append(label)
                     pictures = 1
@@ -186,7 +253,7 @@ def _index(path: Path) -> _Index:
         raise
     except Exception as error:  # on damaged files tarfile raises a dozen kinds of errors
         raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
-    return _Index(names, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
+    return _Index(names, folders, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
 
 
 class _Header(tarfile.TarInfo):

@@ -112,6 +112,87 @@ def test_of_two_names_of_shards_both_say_a_part_or_none_does(tmp_path: Path, sai
     assert len(shards.train) + len(shards.test) == 60 and "no parts of its own" in shards.note
 
 
+def inside(first: int, *folders: str) -> dict[str, bytes]:
+    """Return members of a shard: ten pictures in each of these folders."""
+    members = {}
+    for place, folder in enumerate(folders):
+        of_folder = samples(IMAGES[first + 10 * place : first + 10 * place + 10], first + 10 * place)
+        members |= {name.replace("part/", folder): content for name, content in of_folder.items()}
+    return members
+
+
+ADVICE = ": pack each part as a shard of its own, train.tar and test.tar, or unpack all and name the folder."
+UNCLEAR = ": name them train and test, or, if they are classes, leave such words out of their names."
+#: The folders inside each shard, and the sentence with which they are refused; empty where they are read.
+INSIDE = {
+    "both parts": ({"p.tar": ("train/", "test/")}, "'test', 'train' inside 'p.tar' say parts"),
+    "of words": (
+        {"p.tar": ("./images_val/a/", "./trainset/b/", "./c/")},
+        "'images_val', 'trainset' inside 'p.tar' say",
+    ),
+    "deeper": ({"p.tar": ("/a/x/train/", "/a/x/dev/", "/b/")}, "'a/x/dev', 'a/x/train' inside 'p.tar' say parts"),
+    "15 folders above": (
+        {"p.tar": ("a/" * 15 + "train/", "a/" * 15 + "test/")},
+        f"{'a/' * 15}train' inside 'p.tar' say",
+    ),
+    "16 folders above": ({"p.tar": ("a/" * 16 + "train/", "a/" * 16 + "test/")}, ""),
+    "one in each": ({"p.tar": ("train/",), "q.tar": ("test/",)}, "'test', 'train' inside 'PLACE' say parts"),
+    "one of two": (
+        {"p.tar": ("x/train/", "x/query/")},
+        "it is not clear which folders in 'p.tar' are the parts, of 'query'",
+    ),
+    "one of three": ({"p.tar": ("train/", "query/", "gallery/")}, ""),
+    "one part": ({"p.tar": ("train/",)}, ""),
+    "names of shards": ({"p.tar": ("p/",), "q.tar": ("0af3/",)}, ""),
+    "no words": ({"p.tar": ("trains/", "attest/")}, ""),
+    "as the shards": ({"s-train-0.tar": ("train/", "s-train-0/"), "s-val-0.tar": ("test/", "s-val-0/")}, ""),
+    "swapped": (
+        {"train.tar": ("train/",), "test.tar": ("a/train/",)},
+        "'a/train' inside the shards of 'test' in 'PLACE' says",
+    ),
+    "swapped, of train": (
+        {"train.tar": ("val/",), "test.tar": ("a/",)},
+        "'val' inside the shards of 'train' in 'PLACE' says",
+    ),
+    "both in one": ({"train.tar": ("train/", "test/"), "test.tar": ("a/",)}, "'test' inside the shards of 'train' in"),
+    "a class": ({"train.tar": ("test_bench/", "train_station/", "sea/"), "test.tar": ("train_station/", "sea/")}, ""),
+    "left out": ({"train.tar": ("a/",), "test.tar": ("a/",), "more.tar": ("train/", "test/")}, ""),
+}
+
+
+@pytest.mark.parametrize(("folders", "sentence"), INSIDE.values(), ids=INSIDE.keys())
+def test_folders_inside_shards_that_are_parts_are_refused_and_others_are_read(
+    tmp_path: Path, folders: dict[str, tuple[str, ...]], sentence: str
+) -> None:
+    first = 0
+    for name, within in folders.items():
+        path = write_shard(tmp_path / name, inside(first, *within))
+        first += 10 * len(within)
+    source = path if len(folders) == 1 else tmp_path
+    if not sentence:
+        shards = load(source, size=8)
+        kept = first - 20 * ("more.tar" in folders)
+        assert len(shards.train) + len(shards.test) == kept and set(shards.factors) == {"label"}
+        return
+    with pytest.raises(DataError) as caught:
+        load(source, size=8)
+    said = str(caught.value)
+    assert sentence.replace("PLACE", tmp_path.name) in said and said.endswith((ADVICE, UNCLEAR))
+
+
+def test_folders_inside_shards_may_be_many_and_have_any_bytes_for_names(tmp_path: Path) -> None:
+    """Each picture has a folder of its own, with a name that is no UTF-8, is long, or lies deep."""
+    path = tmp_path / "many.tar"
+    ends = [b"\xff\n0".decode("utf-8", "surrogateescape"), "x" * 3000, "/".join("y" * 2000)]
+    members = {f"{number}/{ends[number % 3]}/a.png": encoded(IMAGES[number]) for number in range(60)}
+    shards = load(write_shard(path, members), size=8)
+    assert len(shards.train) + len(shards.test) == 60
+    for part in ("train", "test"):
+        members[f"{ends[0]}/{part}/a.png"] = encoded(IMAGES[0])
+    with pytest.raises(DataError, match=r"^'\\udcff\\n0/test', '\\udcff\\n0/train' inside 'many\.tar' say parts"):
+        load(write_shard(path, members), size=8)
+
+
 def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
     members = samples(IMAGES)
     del members["part/000003.cls"]
