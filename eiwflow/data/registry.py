@@ -60,7 +60,7 @@ DATASETS: dict[str, DataSet] = {
         load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
     ),
     "cifar10": DataSet(torchvision_sets.cifar10),
-    "mnist": DataSet(torchvision_sets.mnist),
+    "mnist": DataSet(torchvision_sets.mnist, flips=False),
     "fashion-mnist": DataSet(torchvision_sets.fashion_mnist),
     "celeba": DataSet(torchvision_sets.celeba),
 }
@@ -72,7 +72,7 @@ NO_LONGER_BUNDLED = {
 
 
 def flips(name_or_path: str) -> bool:
-    """Return whether a mirrored image is still in the data set; a mirrored letter is not."""
+    """Return whether a mirrored image is still in the data set; a mirrored letter or digit is not."""
     return name_or_path not in DATASETS or DATASETS[name_or_path].flips
 
 

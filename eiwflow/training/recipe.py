@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..data import flips
 from ..data.labels import MAX_NAME
 from ..flow import ConfigError, FlowConfig
 from ..options import SETTINGS, TRAINING, option
@@ -86,8 +85,6 @@ class Recipe:
         if not isinstance(self.init_from, str) or "\0" in self.init_from or len(self.init_from) > 4096:
             raise ConfigError(f"init_from is {str(self.init_from)[:40]!r}; it must be a checkpoint's name or path.")
         self._check_labels()
-        if self.flip and not flips(self.data):
-            raise ConfigError(f"flip is true; a mirrored image of {self.data} is not one of its images: choose false.")
 
     def _check_labels(self) -> None:
         """Check that factor, classes and the flow's context agree."""

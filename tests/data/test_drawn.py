@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from eiwflow.data import ImageData, drawn, hold_out, load, load_test
+from eiwflow.data import DATASETS, ImageData, drawn, hold_out, load, load_test
 from eiwflow.data.camera import camera_factors, grain_entropy, photograph
 from eiwflow.data.registry import ASSETS
-from eiwflow.flow import ConfigError
 from eiwflow.training.presets import preset_settings
 from eiwflow.training.recipe import Recipe
 
@@ -155,9 +155,10 @@ def test_padded_images_have_no_numbers() -> None:
     assert padded.size == (32, 32) and padded.measured == {} and padded.floor_bits_per_dim() is None
 
 
-def test_letters_are_not_mirrored() -> None:
-    with pytest.raises(ConfigError, match="letters32"):
-        Recipe(data="letters32", flip=True)
-    assert preset_settings("minute", "letters32")["flip"] is False
-    assert preset_settings("minute", "faces16")["flip"] is True
+def test_presets_do_not_mirror_letters_and_digits_and_a_run_keeps_what_its_recipe_states() -> None:
+    mirrored = {name: preset_settings("minute", name)["flip"] for name in DATASETS}
+    assert {name for name, flip in mirrored.items() if not flip} == {"letters32", "mnist"}
+    assert preset_settings("minute", "mine.npz")["flip"] is True
+    for name, flip in itertools.product(("mnist", "letters32"), (True, False)):
+        assert Recipe.from_dict(json.loads(json.dumps(Recipe(data=name, flip=flip).to_dict()))).flip is flip
     assert json.dumps(preset_settings(None, None)) == "{}"
