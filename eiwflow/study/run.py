@@ -465,7 +465,7 @@ def _open(job: Job) -> RunDirectory:
         if run.config()[0] != job.recipe:
             raise RunError(f"{path.parent.name}/{path.name} holds a run of other settings: move it away.")
         return run
-    if kept := next(files.visible(path), None):
+    if kept := RunDirectory(path).kept():
         name = files.printable(kept.relative_to(job.folder).as_posix(), 120)
         raise RunError(f"{name} of the study is beside no config.json, so no run can be made there: move it away.")
     shutil.rmtree(path, ignore_errors=True)
@@ -567,7 +567,10 @@ def _leave_with(sentinel: int) -> None:
 def _do_in_worker(job: Job) -> str:
     if _stopped:
         return STOPPED
-    complaint = run_job(job, _images[0])
+    try:
+        complaint = run_job(job, _images[0])
+    except SystemExit:  # of SIGTERM while a run is made; the pool would keep the exception, and this process
+        os._exit(1)
     if complaint == STOPPED:
         _stopped.append(True)
     return complaint

@@ -8,6 +8,7 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -42,6 +43,8 @@ MAX_RESUME = 5 * MAX_FILE_BYTES
 ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
 #: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
 EARLIEST_ZIP, LATEST_ZIP = 315_619_200, 4_354_646_400
+#: What a creation leaves that is cut short before the config.
+_HALF_MADE = re.compile(r"samples|checkpoints|status\.json|\.(config|status)\.json\.[0-9a-f]{8}")
 #: Most bytes of a log; of a longer log the last half of this is kept.
 MAX_LOG = 4 * 2**20
 #: With less free space than this, a full disk is given as the reason for a run that ended without a message.
@@ -336,17 +339,15 @@ class RunDirectory(WorkFolder):
         config: dict[str, Any] = {"recipe": recipe.to_dict(), "command": command}
         if recording != USUAL:
             config["recording"] = dataclasses.asdict(recording)
-        is_ours = False
         try:
-            run.path.mkdir(parents=True)
-            is_ours = True
-            for folder in (run.samples, run.checkpoints):
-                folder.mkdir()
-            run.set_status("starting", 0)  # before that which makes a folder a run, or it would be one that crashed
-            write_atomically(run.path / "config.json", _json_bytes(config))
+            # Under another name first: a reader sees a whole run or none, and so does the command after a killed one.
+            with files.new_folder(run.path) as folder:
+                begun = cls(folder)
+                for below in (begun.samples, begun.checkpoints):
+                    below.mkdir()
+                begun.set_status("starting", 0)
+                write_atomically(folder / "config.json", _json_bytes(config))
         except OSError as error:
-            if is_ours:  # another process' run of this name stays
-                shutil.rmtree(run.path, ignore_errors=True)
             raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
         return run
 
@@ -357,6 +358,20 @@ class RunDirectory(WorkFolder):
         if not (run.path / "config.json").is_file():  # :meth:`config` checks the content
             raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
         return run
+
+    def kept(self) -> Path | None:
+        """Return an entry that is more than a creation cut short leaves in its folder; None without one.
+
+        Earlier versions made a run in its place: empty folders, a status of step 0, temporary files, then the config.
+        """
+        status = self.status()
+        begun = (status.get("state"), status.get("step")) == ("starting", 0)
+        for entry in self.path.rglob("*"):
+            name = entry.relative_to(self.path).as_posix()
+            is_ours = _HALF_MADE.fullmatch(name) and (begun or name != "status.json")
+            if not is_ours or entry.is_symlink() or entry.is_dir() != (entry in (self.samples, self.checkpoints)):
+                return entry
+        return None
 
     @property
     def samples(self) -> Path:

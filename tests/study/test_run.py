@@ -26,6 +26,7 @@ from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, looked_at, parse_shard, run_job, run_study
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
+from eiwflow.training import run_directory
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -35,7 +36,7 @@ from eiwflow.training.trainer import Trainer
 from .. import LONG
 from ..studies import arms, document, write_begun
 from ..test_cli import json_of, printed, refused, run_main
-from ..training.processes import CONTEXT, alive
+from ..training.processes import CONTEXT, alive, begun, ended
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -365,23 +366,123 @@ def test_two_commands_do_not_run_one_study_at_a_time(tmp_path, data):
         run_study(recipe, folder.path)
 
 
-def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data):
-    recipe, out = tiny_study(data, seeds=1), tmp_path / "study"
-    half = run_folder(out, recipe.arms[0], 0) / "samples"
+def cut_short(number, file, act):
+    """Act, and get a signal where a file of this name is written for the first time, in the folder of a run."""
+    write, left = run_directory.write_atomically, [file]
+
+    def signalled(path, content):
+        if left == [path.name] and "seed-" in path.parent.name:
+            left.clear()
+            os.kill(os.getpid(), number)
+        write(path, content)
+
+    run_directory.write_atomically = signalled
+    try:
+        act()
+    finally:
+        run_directory.write_atomically = write
+
+
+def run_cut_short(number, file, recipe, out):
+    cut_short(number, file, partial(run_study, recipe, Path(out)))
+
+
+@pytest.mark.parametrize("file", ["status.json", "config.json"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_study_that_was_ended_while_it_made_a_run_goes_on(tmp_path, data, whole, number, file):
+    recipe, out = tiny_study(data), tmp_path / "study"
+    if number == signal.SIGTERM:
+        with pytest.raises(KeyboardInterrupt, match="Stopped; the same command continues"):
+            run_cut_short(number, file, recipe, out)
+        assert not [*out.glob("*/*")], "something of the run is left"
+    else:
+        assert ended(begun(run_cut_short, number, file, recipe, str(out))) == -number
+    assert results_in(out) == 0
+    assert numbers(run_study(recipe, out)) == numbers(whole)
+
+
+def work_cut_short(job):
+    study._start_worker(tiny_data())
+    cut_short(signal.SIGTERM, "config.json", partial(study._do_in_worker, job))
+
+
+def test_a_worker_that_is_stopped_while_it_makes_a_run_ends(tmp_path):
+    """The pool kept the exception, and the process for further runs."""
+    assert ended(begun(work_cut_short, job_of(tmp_path, tiny_recipe()))) == 1
+    assert not [*tmp_path.glob("*/*")]
+
+
+STATUS = {"state": "starting", "step": 0, "message": "", "advice": "", "pid": 1}
+#: What creations of earlier versions left that were cut short: files with their content, and empty folders.
+HALF_MADE = {
+    "nothing": {},
+    "a folder": {"samples": None},
+    "a status half written": {"samples": None, "checkpoints": None, ".status.json.0123abcd": '{"st'},
+    "a config half written": {
+        "samples": None, "checkpoints": None, "status.json": json.dumps(STATUS), ".config.json.0123abcd": "",
+    },
+}  # fmt: skip
+#: The same with something else in it.
+MORE = {
+    "a checkpoint": {"checkpoints/last.safetensors": "mine"},
+    "a status of another step": {"status.json": json.dumps(STATUS | {"step": 1})},
+    "a status of another state": {"status.json": json.dumps(STATUS | {"state": "finished"})},
+    "a status of something else": {"status.json": "[0]"},
+    "a status elsewhere": {"status.json": json.dumps(STATUS), "samples/status.json": json.dumps(STATUS)},
+    "a hidden file": {"samples": None, ".notes": "mine"},
+    "a temporary file of something else": {".notes.0123abcd": "mine"},
+    "an empty folder": {"notes": None},
+    "a file called like a folder": {"samples": "mine"},
+    "a folder called like a file": {"status.json/notes": "mine"},
+}
+
+
+def filled(folder, entries):
+    """Make a folder with entries; return what is in it."""
+    folder.mkdir(parents=True)
+    for name, content in entries.items():
+        path = folder / name
+        (path if content is None else path.parent).mkdir(exist_ok=True)
+        if content is not None:
+            path.write_text(content)
+    return contents(folder)
+
+
+def contents(folder):
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("entries", HALF_MADE.values(), ids=HALF_MADE)
+def test_a_run_that_was_killed_while_it_was_made_is_made_again(tmp_path, data, entries):
+    recipe, out = tiny_study(data, arms=ARMS[:1], seeds=1), tmp_path / "study"
     StudyFolder.begin(out, recipe)
-    half.mkdir(parents=True)
+    filled(run_folder(out, recipe.arms[0], 0), entries)
     assert run_study(recipe, out).is_done
 
 
-def test_a_run_without_its_config_is_not_removed(tmp_path, data):
+@pytest.mark.parametrize("entries", MORE.values(), ids=MORE)
+def test_a_folder_with_more_than_a_half_made_run_is_not_removed(tmp_path, data, entries):
     recipe, out = tiny_study(data, arms=ARMS[:1], seeds=1), tmp_path / "s"
     StudyFolder.begin(out, recipe)
-    checkpoint = run_folder(out, recipe.arms[0], 0) / "checkpoints" / "last.safetensors"
-    checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_text("mine")
-    with pytest.raises(TrainingFailed, match=r"last\.safetensors of the study is beside no config\.json, .*: move"):
+    folder = run_folder(out, recipe.arms[0], 0)
+    before = filled(folder, entries)
+    with pytest.raises(
+        TrainingFailed, match=r"/seed-0/\S+ of the study is beside no config\.json, .*: move it away\.$"
+    ):
         run_study(recipe, out)
-    assert checkpoint.read_text() == "mine"
+    assert contents(folder) == before
+
+
+def test_a_link_in_the_place_of_a_half_made_run_s_folder_is_not_removed(tmp_path, data):
+    recipe, out = tiny_study(data, arms=ARMS[:1], seeds=1), tmp_path / "s"
+    StudyFolder.begin(out, recipe)
+    samples = run_folder(out, recipe.arms[0], 0) / "samples"
+    samples.parent.mkdir(parents=True)
+    (tmp_path / "mine").mkdir()
+    samples.symlink_to(tmp_path / "mine")
+    with pytest.raises(TrainingFailed, match=r"seed-0/samples of the study is beside no config\.json, .*: move"):
+        run_study(recipe, out)
+    assert samples.readlink() == tmp_path / "mine"
 
 
 def test_a_run_is_not_made_in_the_place_of_a_pipe(tmp_path, data):

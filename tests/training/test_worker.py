@@ -19,7 +19,7 @@ from eiwflow.training import detached, lock, process, run_directory, worker
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
+from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs, list_runs
 from eiwflow.training.trainer import Trainer
 
 from .processes import PATIENCE_S, begun, ended, start_forked, work, work_on_a_small_disk
@@ -363,17 +363,38 @@ def test_a_run_whose_process_took_its_lock_between_two_looks_has_not_crashed(tmp
     assert run.state().name == "starting"
 
 
-def test_a_run_is_starting_before_it_is_a_run(tmp_path, monkeypatch):
-    """A page that saw the folder in between said that it had crashed."""
+def test_a_run_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
+    """A page that saw the folder half made said that it had crashed, or that it is no whole run."""
     seen, write = [], run_directory.write_atomically
 
     def look_and_write(path, content):
-        seen.append([path.name, (path.parent / "status.json").exists()])
+        seen.append(list_runs(tmp_path))
         write(path, content)
+        seen.append(list_runs(tmp_path))
 
     monkeypatch.setattr(run_directory, "write_atomically", look_and_write)
-    tiny_run(tmp_path)
-    assert ["config.json", True] in seen
+    run = tiny_run(tmp_path)
+    assert seen == [([], [])] * 4  # before and after its status and its config
+    assert list_runs(tmp_path) == ([run], []) and run.status()["state"] == "starting"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_is_cut_short_while_it_is_made_is_in_no_list(tmp_path, number):
+    assert ended(begun(_make_a_run_cut_short, str(tmp_path), number)) in (-number, 128 + number, 1)
+    assert list_runs(tmp_path) == ([], [])
+    assert bool([*tmp_path.iterdir()]) == (number == signal.SIGKILL)  # a hidden folder
+
+
+def _make_a_run_cut_short(root, number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a fork server ignores it
+    write = run_directory.write_atomically
+
+    def write_and_end(path, content):
+        write(path, content)
+        os.kill(os.getpid(), number)
+
+    run_directory.write_atomically = write_and_end
+    tiny_run(Path(root))
 
 
 def test_two_processes_never_train_one_run(tmp_path):
