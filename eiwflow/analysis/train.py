@@ -120,6 +120,12 @@ class Progress:
         return self.final if self.final is not None else (float(test[-1]) if len(test) else None)
 
     @property
+    def scored(self) -> int:
+        """The step of :attr:`bits`, the newest recorded one or an earlier one; -1 without bits."""
+        steps = self.curve.probe_steps
+        return self.step if self.final is not None else (int(steps[-1]) if len(steps) else -1)
+
+    @property
     def gap(self) -> float | None:
         """The test curve minus the smoothed training curve at the last step where both are known, in bits/dim."""
         curve = self.curve

@@ -88,6 +88,34 @@ def test_a_run_without_a_record_says_so(tmp_path):
     assert words.answer(now) == "Nothing is recorded yet." and now.table() == []
 
 
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([0, 57], "After 57 of 100 steps: 4.250 bits/dim on some test images, from 8.00 at the start."),
+        ([0, 57, 58], "After 58 of 100 steps: 4.250 bits/dim on some test images at step 57, from 8.00 at the start."),
+        ([0, 57, 99], "After 99 of 100 steps: 4.250 bits/dim on some test images at step 57, from 8.00 at the start."),
+        ([0, 2], "After 2 of 100 steps: 8.000 bits/dim on some test images at step 0."),
+    ],
+)
+def test_bits_stand_beside_the_step_at_which_they_were_measured(tmp_path, steps, said):
+    scores = {0: 8.0, 57: 4.25}
+    records = [{"step": step, "bits_per_dim": 3.0} for step in steps]
+    for record in records:
+        if record["step"] in scores:
+            record["probe_bits_per_dim"] = scores[record["step"]]
+    now = progress(written(tmp_path, *records))
+    assert words.answer(now) == said
+    assert len(words.answer(words.longest(now))) >= len(said)
+
+
+def test_the_score_at_the_end_is_of_the_last_step(tmp_path):
+    """Whatever the step of the newest score of some images."""
+    scored = {"step": 57, "probe_bits_per_dim": 4.25}, {"step": 100, "test_bits_per_dim": 4.125}
+    now = progress(written(tmp_path, *scored))
+    assert (now.scored, now.bits) == (100, 4.125)
+    assert words.answer(now) == "After 100 of 100 steps: 4.125 bits/dim on the test part."
+
+
 def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):
     slow = [{"step": s, "bits_per_dim": 5.0, "seconds": 100.0 * s} for s in range(1, 11)]
     fast = [{"step": s, "bits_per_dim": 4.0, "seconds": 1000.0 + 0.5 * (s - 10)} for s in range(11, 41)]

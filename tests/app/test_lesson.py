@@ -13,6 +13,7 @@ from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.jobs import queue
 from eiwflow.ui.stage import lesson
 
+from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
 from .conftest import visit_page, write_checkpoint
 from .test_every_page import FACTS, flow_of
@@ -45,7 +46,15 @@ def test_the_stage_is_told_the_bits_of_test_images_after_a_training(tmp_path: Pa
     told = lesson._training(run.path, alive=False)
     *_, last = (record for record in run.records() if "probe_bits_per_dim" in record)
     assert told["bits"] == last["probe_bits_per_dim"] != last["bits_per_dim"]
-    assert (told["step"], told["total"], told["ended"]) == (30, 30, True)
+    assert (told["step"], told["scored"], told["drawn"], told["total"], told["ended"]) == (30, 30, 30, 30, True)
+
+
+def test_the_stage_is_told_the_steps_of_bits_and_samples(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, iterations=100)
+    assert [lesson._training(run.path, alive=True)[key] for key in ("step", "scored", "drawn")] == [0, None, None]
+    train(run, images=tiny_data(), progress=signalled_at(23))
+    told = lesson._training(run.path, alive=False)
+    assert [told[key] for key in ("step", "scored", "drawn")] == [23, 22, 22]
 
 
 def test_stop_it_takes_a_training_that_waits_out_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:

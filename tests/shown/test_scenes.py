@@ -37,11 +37,11 @@ BUTTONS = {5: 8, 15: 3}
 TRAINING: tuple[tuple[float, dict[str, Any]], ...] = (
     (1, {"waiting": True, "sentence": "Two trainings are before yours."}),
     (1, {"alive": True, "step": 0, "total": 1400}),
-    (5, {"alive": True, "step": 10, "total": 1400, "bits": 6.549}),
-    (30, {"alive": True, "step": 310, "total": 1400, "bits": 5.25}),
-    (60, {"alive": True, "step": 610, "total": 1400, "bits": 4.949}),
-    (9, {"step": 900, "total": 1400, "bits": 4.849, "key": "abc"}),
-    (9, {"step": 1400, "total": 1400, "bits": 4.749, "key": "abc"}),
+    (5, {"alive": True, "step": 10, "total": 1400, "bits": 6.549, "scored": 10}),
+    (30, {"alive": True, "step": 310, "total": 1400, "bits": 5.25, "scored": 294}),
+    (60, {"alive": True, "step": 610, "total": 1400, "bits": 4.949, "scored": 610}),
+    (9, {"step": 900, "total": 1400, "bits": 4.849, "scored": 875, "key": "abc"}),
+    (9, {"step": 1400, "total": 1400, "bits": 4.749, "scored": 1400, "key": "abc"}),
     (9, {"step": 40, "total": 1400, "ended": True}),
     (9, {"error": "The disk is full."}),
 )
@@ -94,17 +94,19 @@ def test_the_scene_of_a_training(page: Page, tmp_path: Path) -> None:
     assert content.count(b"{ offline: true }") == 1
     path.write_bytes(content.replace(b"{ offline: true }", b"{ onTrain() {}, onCancel() {}, onLeave() {} }"))
     lines: list[str] = []
+    say = "training => window.dispatchEvent(new CustomEvent('eiwflow-live', { detail: { training } }))"
     for number in (14, 1):  # elsewhere the header tells how far it is
         page.add_init_script("window.passed = 0; Date.now = () => passed;")
         opened(page, path, number)
         before = page.evaluate("wholeScene()")
         lines += [f"==== scene {number}", *before]
         for seconds, training in TRAINING:
-            page.evaluate(
-                "([seconds, training]) => { passed += 1000 * seconds;"
-                " window.dispatchEvent(new CustomEvent('eiwflow-live', { detail: { training } })); }",
-                [seconds, training],
-            )
+            page.evaluate("seconds => { passed += 1000 * seconds; }", seconds)
+            page.evaluate(say, training)
             lines += [f"-- {training}", *page.evaluate("before => readScene(before)", before)]
             before = page.evaluate("wholeScene()")
+        if number == 14:
+            picture = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+            page.evaluate(say, {"alive": True, "step": 310, "total": 1400, "samples": picture, "drawn": 294})
+            assert page.locator("img.film").get_attribute("alt") == "Samples of the flow after 294 steps"
     approved("scene-training", "\n".join(line.replace("\u00a0", " ") for line in lines))

@@ -60,9 +60,10 @@ export const training = {
       start.className = now.key ? "" : "strong";
       image.hidden = !now.samples;
       if (now.samples && image.src !== now.samples) image.src = now.samples;
-      image.alt = now.samples ? `Samples of the flow after ${number(now.step)} steps` : "";
+      image.alt = now.samples ? `Samples of the flow after ${number(now.drawn)} steps` : "";
       bar.value = now.total ? now.step / now.total : 0;
-      const bits = now.bits ? `: ${now.bits.toFixed(1)} bits per value` : "";
+      const at = now.bits && now.scored < now.step ? ` at step ${number(now.scored)}` : "";
+      const bits = now.bits ? `: ${now.bits.toFixed(1)} bits per value${at}` : "";
       if (now.error) stage.say(now.error);
       else if (now.waiting) stage.say(now.sentence ?? "Starting the training …");
       else if (now.alive)

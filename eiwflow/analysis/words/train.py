@@ -37,7 +37,8 @@ def answer(progress: Progress) -> str:
     test = progress.curve.probe_bits_per_dim
     gained = f", from {test[0]:.2f} at the start" if len(test) > 1 else ""
     start = f"After {max(0, progress.step):,} of {progress.iterations:,} steps"
-    return f"{start}: {progress.bits:.3f} bits/dim {whole}{gained}."
+    at = f" at step {progress.scored:,}" if progress.scored < progress.step else ""
+    return f"{start}: {progress.bits:.3f} bits/dim {whole}{at}{gained}."
 
 
 def some(progress: Progress) -> str:
@@ -47,7 +48,8 @@ def some(progress: Progress) -> str:
 
 def longest(progress: Progress) -> Progress:
     """Return a state of the training that makes the sentence of :func:`answer` longest: just before the last scores."""
-    curve = replace(progress.curve, probe_bits_per_dim=np.full(2, 10.0), test_bits_per_dim=None)
+    steps = np.full(2, progress.iterations - 1)
+    curve = replace(progress.curve, probe_steps=steps, probe_bits_per_dim=np.full(2, 10.0), test_bits_per_dim=None)
     return replace(progress, step=progress.iterations, curve=curve)
 
 

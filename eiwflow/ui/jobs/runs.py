@@ -87,18 +87,19 @@ class Listed:
 
     def row(self) -> dict[str, Any]:
         """Return the run as a row of the list."""
-        bits, flow = self.progress.bits, self.recipe.flow
+        progress, flow = self.progress, self.recipe.flow
         part = " (held out)" if self.recipe.validation else ""
-        some = "first" if self.progress.takes_first else "some"
-        whole = part if self.progress.final is not None else f" ({some} {'held-out' if part else 'test'} images)"
+        some = "first" if progress.takes_first else "some"
+        at = f", step {progress.scored:,}" if progress.scored < progress.step else ""
+        whole = part if progress.final is not None else f" ({some} {'held-out' if part else 'test'} images{at})"
         return {
             "run": self.run.title,
             "policy": flow.split,
             "data": self.recipe.data,
             "flow": f"{flow.shape[1]}×{flow.shape[2]}, {flow.levels} × {flow.steps} steps, width {flow.width}",
             "state": self.state.name,
-            "step": f"{max(0, self.progress.step):,} of {self.recipe.iterations:,}",
-            "bits/dim": "–" if bits is None else f"{bits:.3f}{whole}",
+            "step": f"{max(0, progress.step):,} of {self.recipe.iterations:,}",
+            "bits/dim": "–" if progress.bits is None else f"{progress.bits:.3f}{whole}",
         }
 
 

@@ -193,13 +193,15 @@ def _training(path: Path, alive: bool) -> dict[str, Any]:
         progress = runs.progress(run)
     except RunError as error:  # deleted meanwhile
         return {"error": str(error), "ended": True}
-    samples, test = runs.newest_samples(run), progress.curve.probe_bits_per_dim
+    samples, curve = runs.newest_samples(run), progress.curve
     facts: dict[str, Any] = {
         "alive": alive,
         "step": max(0, progress.step),
         "total": progress.iterations,
-        "bits": float(test[-1]) if len(test) else None,
+        "bits": float(curve.probe_bits_per_dim[-1]) if len(curve.probe_steps) else None,
+        "scored": int(curve.probe_steps[-1]) if len(curve.probe_steps) else None,
         "samples": None if samples is None else file_uri(samples[1], "webp"),
+        "drawn": None if samples is None else samples[0],
     }
     if not alive:
         facts["ended"] = True
