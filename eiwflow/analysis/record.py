@@ -27,7 +27,7 @@ class TrainingCurve:
         seconds: (S,), of training until then; 0 where not recorded.
         probe_steps: (R,), recording steps.
         probe_bits_per_dim: (R,), of the averaged weights on the probe images.
-        test_bits_per_dim: of the averaged weights on the test images at the end; None before the end.
+        test_bits_per_dim: of the averaged weights at the end, on the test or the held-out part; None before the end.
 
     """
 
@@ -60,8 +60,9 @@ def training_curve(records: list[dict[str, Any]]) -> TrainingCurve:
     curve = [line for line in records if is_number(line.get("bits_per_dim"))]
     probes = [line for line in records if is_number(line.get("probe_bits_per_dim"))]
     # A run that goes on beyond its end has been scored at an earlier step, too.
-    last = [line.get("test_bits_per_dim") for line in records if line["step"] == records[-1]["step"]]
-    ends = [float(value) for value in last if is_number(value)]
+    last = [line for line in records if line["step"] == records[-1]["step"]]
+    names = ("test_bits_per_dim", "validation_bits_per_dim")
+    ends = [float(line[name]) for line in last for name in names if is_number(line.get(name))]
 
     def column(name: str, missing: float) -> np.ndarray:
         values = (line.get(name) for line in curve)

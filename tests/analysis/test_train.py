@@ -13,6 +13,7 @@ from eiwflow.training.run_directory import RunDirectory
 from tests.words import SPLITS
 
 from .. import LONG
+from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
 
 
@@ -72,6 +73,18 @@ def test_images_held_out_are_not_called_the_test_part(tmp_path, ended, data, whi
     said = words.answer(progress(run))
     assert ("4.000 bits/dim on images held out from train" if ended else f"on {which} held-out images") in said
     assert "test" not in said
+
+
+@pytest.mark.parametrize("stop_at", [0, 6])
+def test_a_run_with_images_held_out_has_the_score_of_all_of_them_at_its_end(tmp_path, stop_at):
+    run = tiny_run(tmp_path, iterations=12, validation=True)
+    info = train(run, images=tiny_data(), progress=signalled_at(stop_at))
+    now, said = progress(run), words.answer(progress(run))
+    if stop_at:
+        assert now.final is None and "After 6 of 12 steps" in said and "on some held-out images" in said
+    else:
+        assert now.final == info.metrics["validation_bits_per_dim"] != info.metrics["probe_bits_per_dim"]
+        assert said.startswith(f"After 12 of 12 steps: {now.final:.3f} bits/dim on images held out from train, from")
 
 
 def written(tmp_path, *records):
