@@ -270,13 +270,16 @@ def test_help_waits_for_no_heavy_library():
 def test_a_flow_is_opened_trained_and_sampled_without_torch_s_compiler_and_its_algebra_system(tmp_path):
     script = f"""
 import sys
+import numpy as np
 from eiwflow.checkpoint import load
 from eiwflow.cli import main
+from eiwflow.lesson.probe import Curve
 
 load("assets/checkpoints/photos32-glow.safetensors")
 sizes = ["--size", "8", "--levels", "1", "--steps-per-level", "1", "--width", "4", "--batch", "4", "--iterations", "1"]
 main(["train", "--data", "photos32", "--optimiser", "muon", "--out", "{tmp_path}", *sizes])
 main(["sample", "assets/checkpoints/photos32-glow.safetensors", "--n", "2", "--out", "{tmp_path}/two.png"])
+Curve(np.arange(50.0))
 sys.exit(str({{"torch", "torch._dynamo", "torchvision", "sympy"}} & set(sys.modules)))
 """
     assert python(script).stderr.splitlines()[-1] == "{'torch'}"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..flow.split import standard_normal_log_prob
+from ..training.optimiser import WithoutCompiler
 
 #: Number of smooth steps, least width of a step in standard deviations of the values, and largest height of a step.
 STEPS, LEAST_WIDTH, MOST_HEIGHT = 3, 0.35, 3.0
@@ -24,6 +25,10 @@ STEPS, LEAST_WIDTH, MOST_HEIGHT = 3, 0.35, 3.0
 LEAST_SLOPE = 0.3
 #: Iterations of the fit.
 ITERATIONS = 60
+
+
+class LBFGS(WithoutCompiler, torch.optim.LBFGS):
+    """torch's L-BFGS, of a process that compiles nothing."""
 
 
 class Curve(nn.Module):
@@ -44,7 +49,7 @@ class Curve(nn.Module):
         self.mean, self.std = float(x.mean()), max(float(x.std()), 1.0)
         self.middles = torch.quantile(x, (torch.arange(STEPS) + 0.5).double() / STEPS)
         self.free = nn.Parameter(torch.zeros(2 + 2 * STEPS, dtype=torch.float64))
-        optimiser = torch.optim.LBFGS([self.free], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+        optimiser = LBFGS([self.free], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             optimiser.zero_grad()

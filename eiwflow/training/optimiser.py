@@ -56,7 +56,7 @@ def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
     ]
 
 
-class _WithoutCompiler(torch.optim.Optimizer):
+class WithoutCompiler(torch.optim.Optimizer):
     """Methods that torch shuts its compiler out of, as they are inside.
 
     To shut it out torch imports it at the first call, which takes as long as torch itself, and 100 MiB.
@@ -68,13 +68,13 @@ class _WithoutCompiler(torch.optim.Optimizer):
     zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
 
 
-class AdamW(_WithoutCompiler, torch.optim.AdamW):
+class AdamW(WithoutCompiler, torch.optim.AdamW):
     """torch's AdamW, of a process that compiles nothing."""
 
     step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
 
-class Muon(_WithoutCompiler):
+class Muon(WithoutCompiler):
     r"""Steps along a momentum whose matrix is made nearly orthogonal, for the weights of convolutions.
 
     A weight (O, I, k, k) is taken as a matrix W (O, I k k). M is the Nesterov momentum, and U is M
