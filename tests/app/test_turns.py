@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +23,8 @@ from eiwflow.training import run_directory
 from eiwflow.ui.server import protection, turns
 from eiwflow.ui.server.routes import MOST_EXPORTS, PARTS_AT_ONCE, Exports
 from eiwflow.ui.server.turns import AT_ONCE, MOST_RUNS, RUNS_AT_ONCE, RequestTurns
+from eiwflow.ui.sources import child, places, results
+from eiwflow.ui.sources.results import Results
 
 
 class Visitor:
@@ -343,6 +349,72 @@ def test_a_page_that_takes_long_gives_its_place_to_the_next(monkeypatch: pytest.
             tab.visit.cancel()
 
     run(script())
+
+
+def test_a_page_that_waits_for_work_gives_its_place_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 students who opened one page of a large flow let the next of their address wait 85 s for any page."""
+
+    async def script() -> None:
+        tabs = tabs_of({"10.0.0.1": RUNS_AT_ONCE + 2})
+        sessions = {
+            str(number): SimpleNamespace(client=SimpleNamespace(_websocket=SimpleNamespace(scope=tab._scope)))
+            for number, tab in enumerate(tabs)
+        }
+        manager = SimpleNamespace(get_active_session_info=sessions.get)
+        monkeypatch.setattr(protection, "get_instance", lambda: SimpleNamespace(_session_mgr=manager))
+        for tab in tabs:
+            tab.move()
+        await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE)
+        waiting = next(number for number, tab in enumerate(tabs) if tab.runs)
+        for _ in range(3):  # a page says so again and again
+            await asyncio.to_thread(places.on_wait, str(waiting))
+        await asyncio.to_thread(places.on_wait, "of a tab that was closed")
+        await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1)
+        assert sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1
+        await tabs[waiting].say()  # at its end it has no place to give back
+        await asyncio.sleep(0.1)
+        assert sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1
+        for tab in tabs:
+            tab.visit.cancel()
+
+    run(script())
+
+
+def test_whatever_a_page_waits_for_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page waits for a place, for what another page makes, and for what is made beside the scripts."""
+    said, store, may_end = queue.Queue[str](), Results(), threading.Event()
+    line = SimpleNamespace(caption=lambda text: None, progress=lambda *state: None)
+    monkeypatch.setattr(child, "session", lambda: threading.current_thread().name)
+    monkeypatch.setattr(places, "visitor", lambda: ("an address", threading.current_thread().name))
+    monkeypatch.setattr(results, "_under", lambda sentence, make: make())
+    monkeypatch.setattr(places, "on_wait", said.put)
+
+    def ask(name: str, key: str, beside: bool = False) -> threading.Thread:
+        def make(*progress: object) -> None:
+            may_end.wait(60)
+
+        asked = (
+            partial(store.beside, "large flow", (key,), make, False, line)
+            if beside
+            else partial(store.at_once, "flow", (key,), make, among=line_of_one)
+        )
+        thread = threading.Thread(target=asked, name=name)
+        thread.start()
+        return thread
+
+    line_of_one = places.Places(1)
+    threads = [ask("makes", "a")]
+    while line_of_one._free:
+        time.sleep(0.001)
+    with pytest.raises(queue.Empty):
+        said.get(timeout=0.3)
+    for name, key, beside in (("same", "a", False), ("next", "b", False), ("large", "c", True)):
+        threads.append(ask(name, key, beside))
+        while said.get(timeout=60) != name:
+            pass
+    may_end.set()
+    for thread in threads:
+        thread.join(60)
 
 
 class Exported:

@@ -19,6 +19,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime import get_instance
+from streamlit.runtime.session_manager import ActiveSessionInfo
 
 from ...server_settings import ancestors, settings
 from ..access import roles
@@ -254,6 +255,8 @@ class Frames:
         self._turn = asyncio.Lock()
         self._addresses, self._runs = Addresses(at_once=1), Runs()
         self._files = Addresses(FILES_AT_ONCE)
+        self._of_connections: dict[int, Run] = {}
+        places.on_wait = self._note_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
@@ -314,16 +317,25 @@ class Frames:
 
         if scope["type"] == "websocket":
             places.CONNECTION.set((f"address {client(scope)}", f"connection {id(scope)}"))
+            self._of_connections[id(scope)] = run
             try:
                 await self.app(scope, receive_at_pace, send_and_note)
             except RuntimeError:
                 if not has_left:
                     raise
             finally:
+                del self._of_connections[id(scope)]
                 run.leave()
                 file.leave()
         else:
             await self.app(scope, receive, send)
+
+    def _note_wait(self, session: str) -> None:
+        """Let another page run, from the thread of a page that waits."""
+        with suppress(RuntimeError):  # the server ends
+            info = get_instance()._session_mgr.get_active_session_info(session)
+            if (run := self._of_connections.get(id(_scope_of(info)))) is not None:
+                run.wait()
 
 
 def _kind_and_part(content: bytes) -> tuple[str, str]:
@@ -357,9 +369,14 @@ def _begins_something(scope: Scope, part: str) -> bool:
     if not part:
         return True
     for each in get_instance()._session_mgr.list_active_sessions():
-        if getattr(getattr(each.client, "_websocket", None), "scope", None) is scope:
+        if _scope_of(each) is scope:
             return each.session.has_fragment(part)
     return False
+
+
+def _scope_of(info: ActiveSessionInfo | None) -> Scope | None:
+    """Return the scope of a session's connection; None without one."""
+    return getattr(getattr(getattr(info, "client", None), "_websocket", None), "scope", None)
 
 
 def _note(run: Run, content: bytes) -> None:

@@ -113,12 +113,12 @@ class Run:
     A file that is made for a connection takes a place likewise, until it is made.
 
     A page that starts again, for its visitor has moved on, keeps its place. Several messages may be one start, so a
-    page's end counts only if the page began after the last message. After :data:`RUN_S` the page goes on without a
-    place: it waits for a long analysis, or its visitor reads nothing.
+    page's end counts only if the page began after the last message. A page that waits for work goes on without a place,
+    and so does one after :data:`RUN_S`: it works long, or its visitor reads nothing.
     """
 
     def __init__(self, places: AddressPlaces | RunPlaces) -> None:
-        self._places = places
+        self._places, self._loop = places, asyncio.get_running_loop()
         self._end: asyncio.TimerHandle | None = None
         self._has_begun = False
 
@@ -142,6 +142,10 @@ class Run:
         """Note that a page has come to its end."""
         if self._has_begun:
             self.leave()
+
+    def wait(self) -> None:
+        """Note, from the thread of the page, that it waits for work."""
+        self._loop.call_soon_threadsafe(self.leave)
 
     def leave(self) -> None:
         """Give the place back."""
