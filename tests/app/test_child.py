@@ -128,12 +128,17 @@ def pictures_in(folder: Path, count: int = 40) -> Path:
 
 
 def test_facts_of_data_that_a_child_reads_are_those_of_the_data(
-    children: list[subprocess.Popen[bytes]], tmp_path: Path
+    children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    waits: set[str] = set()
+    monkeypatch.setattr(child, "session", lambda: "a tab")
+    monkeypatch.setattr(child, "is_open", lambda session: True)
+    monkeypatch.setattr(child, "on_wait", waits.add)
     folder = pictures_in(tmp_path / "pictures")
     loaded = load(folder, multiple=4, size=(16, 16))
     facts = child.facts_of(str(folder), 4, (16, 16))
     assert facts == ("pictures", (16, 16), 1, len(loaded.test)) and facts.channels == loaded.channels
+    assert waits == {"a tab"}, "another page may run meanwhile"
     with pytest.raises(DataError, match="'nothing' is neither one of"):
         child.facts_of("nothing", 4, (16, 16))
     assert len(children) == 2

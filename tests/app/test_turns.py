@@ -367,8 +367,8 @@ def test_a_page_that_waits_for_work_gives_its_place_to_the_next(monkeypatch: pyt
         await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE)
         waiting = next(number for number, tab in enumerate(tabs) if tab.runs)
         for _ in range(3):  # a page says so again and again
-            await asyncio.to_thread(places.on_wait, str(waiting))
-        await asyncio.to_thread(places.on_wait, "of a tab that was closed")
+            await asyncio.to_thread(child.on_wait, str(waiting))
+        await asyncio.to_thread(child.on_wait, "of a tab that was closed")
         await until(lambda: sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1)
         assert sum(tab.runs for tab in tabs) == RUNS_AT_ONCE + 1
         await tabs[waiting].say()  # at its end it has no place to give back
@@ -387,7 +387,7 @@ def test_whatever_a_page_waits_for_it_says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(child, "session", lambda: threading.current_thread().name)
     monkeypatch.setattr(places, "visitor", lambda: ("an address", threading.current_thread().name))
     monkeypatch.setattr(results, "_under", lambda sentence, make: make())
-    monkeypatch.setattr(places, "on_wait", said.put)
+    monkeypatch.setattr(child, "on_wait", said.put)
 
     def ask(name: str, key: str, beside: bool = False) -> threading.Thread:
         def make(*progress: object) -> None:

@@ -46,6 +46,20 @@ def session() -> str | None:
     return None if context is None else context.session_id
 
 
+def _nobody_listens(session: str) -> None:
+    """Do nothing, where there is no server."""
+
+
+#: Called with the session of a page that waits for work, its own or that of others: another page may run meanwhile.
+on_wait: Callable[[str], None] = _nobody_listens
+
+
+def note_wait() -> None:
+    """Say that the page of this thread waits for work."""
+    if (waiting := session()) is not None:
+        on_wait(waiting)
+
+
 def resident(pid: int | None = None) -> int:
     """Return the bytes of memory that a process has, by default this one; 0 where the system does not say."""
     with suppress(OSError, IndexError):
@@ -108,6 +122,7 @@ def facts_of(name_or_path: str, multiple: int, size: tuple[int, int]) -> Facts:
     most, end = READING_SHARE * free_memory(), time.monotonic() + READING_S
 
     def watch(pid: int) -> None:
+        note_wait()
         end_if_moved_on()
         if time.monotonic() > end or resident(pid) > most:
             raise _TooMuchError

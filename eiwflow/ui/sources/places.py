@@ -7,7 +7,7 @@ would take all memory and time of the server. Where memory is short, one piece o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Condition, Lock, local
@@ -29,20 +29,6 @@ MOST_BYTES, SHARE = 3 * 2**30, 0.6
 FORGET_SHARE = 0.8
 #: Bytes that a piece of work takes where nothing more is known, and a picture while it is read.
 WORK_BYTES, PICTURE_BYTES = 64 * 2**20, 260 * 2**20
-
-
-def _nobody_listens(session: str) -> None:
-    """Do nothing, where there is no server."""
-
-
-#: Called with the session of a page that waits for work, its own or that of others: another page may run meanwhile.
-on_wait: Callable[[str], None] = _nobody_listens
-
-
-def note_wait() -> None:
-    """Say that the page of this thread waits for work."""
-    if (session := child.session()) is not None:
-        on_wait(session)
 
 
 class Memory:
@@ -162,7 +148,7 @@ class Places:
                         self._working.append(who[1])
                         self._note_turn(who)
                         return
-                    note_wait()
+                    child.note_wait()
                     self._changed.wait(MOVED_ON_S)
                 child.end_if_moved_on()
         finally:

@@ -95,7 +95,7 @@ class Results:
                     if new:
                         self._finish(kind, key, job, lambda: _under(sentence, make), keep_error=False)
             while not job.result.done():
-                places.note_wait()
+                child.note_wait()
                 wait([job.result], timeout=MOVED_ON_S)
                 child.end_if_moved_on()
             with suppress(child.LeftError):  # its visitor was interrupted
@@ -119,7 +119,7 @@ class Results:
                 else:
                     lane.free(who)
             while not job.result.done():
-                places.note_wait()
+                child.note_wait()
                 wait([job.result], timeout=SIGN_OF_LIFE_S)
                 if not job.result.done():
                     _show(line, job.progress)
