@@ -28,7 +28,7 @@ ITERATIONS = 60
 
 
 class LBFGS(WithoutCompiler, torch.optim.LBFGS):
-    """torch's L-BFGS, of a process that compiles nothing."""
+    """torch's L-BFGS, without its compiler."""
 
 
 class Curve(nn.Module):

@@ -57,9 +57,10 @@ def network_weights(flow: MultiScaleFlow) -> list[Tensor]:
 
 
 class WithoutCompiler(torch.optim.Optimizer):
-    """Methods that torch shuts its compiler out of, as they are inside.
+    """An optimiser in a process that compiles nothing.
 
-    To shut it out torch imports it at the first call, which takes as long as torch itself, and 100 MiB.
+    torch wraps these methods to keep its compiler out of them, and imports it for that at the first call, which takes
+    as long as the import of torch itself. Here they are as they were before.
     """
 
     add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
@@ -69,7 +70,7 @@ class WithoutCompiler(torch.optim.Optimizer):
 
 
 class AdamW(WithoutCompiler, torch.optim.AdamW):
-    """torch's AdamW, of a process that compiles nothing."""
+    """torch's AdamW, without its compiler."""
 
     step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
