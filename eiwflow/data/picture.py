@@ -217,10 +217,10 @@ def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def as_picture(image: np.ndarray) -> Image.Image:
-    """Return an image (H, W, C) uint8, C = 1 or 3, as a grey or colour picture."""
+    """Return an image (H, W) or (H, W, C) uint8, C = 1 or 3, as a grey or colour picture."""
     from PIL import Image
 
-    return Image.fromarray(image.squeeze(-1) if image.shape[2] == 1 else image)
+    return Image.fromarray(image.squeeze(-1) if image.shape[2:] == (1,) else image)
 
 
 def montage(images: np.ndarray, columns: int, gap: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Small arrays of bytes as pictures: laid out, encoded, and put into a page without a file."""
+"""Small arrays of bytes as pictures: described, encoded, and put into a page without a file."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import io
 from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+
+from ..data import as_picture
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: Name of a hue up to this angle, in degrees.
 HUES = {20: "red", 45: "orange", 70: "yellow", 165: "green", 200: "cyan", 255: "blue", 320: "violet", 361: "red"}
@@ -30,11 +35,6 @@ def appearance(pixels: np.ndarray) -> str:
     return f"{tone} {colour} on average, brightness {100 * bright:.0f} of 100"
 
 
-def picture(pixels: np.ndarray) -> Image.Image:
-    """Return bytes (H, W), (H, W, 1) or (H, W, 3) as a PIL image."""
-    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[2:] == (1,) else pixels)
-
-
 def png(image: Image.Image) -> bytes:
     """Return the bytes of a PNG file."""
     file = io.BytesIO()
@@ -50,7 +50,7 @@ def data_uri(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=128)
 def _kept(content: bytes, shape: tuple[int, ...]) -> str:
-    return file_uri(png(picture(np.frombuffer(content, np.uint8).reshape(shape))), "png")
+    return file_uri(png(as_picture(np.frombuffer(content, np.uint8).reshape(shape))), "png")
 
 
 def forget() -> None:

@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from ..analysis.words import space as words
-from ..data import montage
+from ..data import as_picture, montage
 from . import palette
 from .kit import layout, legend_room, limits
-from .pixels import appearance, data_uri, picture
+from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
     from ..analysis.space import Interpolation, NormPaths, Samples
@@ -130,5 +130,5 @@ def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
 
 
 def _enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
-    image = picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image = as_picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
