@@ -18,6 +18,8 @@ from .words.numbers import fixed
 
 #: With fewer photographs, images are drawn instead.
 MIN_PHOTOGRAPHS = 4
+#: With fewer images, an AUROC's interval is at least as wide as that of a share of as many trials; paired or not.
+FEW_PAIRED, FEW = 8, 32
 #: Two-sided level of every interval.
 ALPHA = 0.05
 #: Bootstrap draws for the interval of a mean over images.
@@ -142,29 +144,38 @@ def standard_error(values: np.ndarray, clusters: np.ndarray | None = None) -> fl
     return float(np.sqrt(len(sums) / (len(sums) - 1) * np.square(sums).sum()) / n)
 
 
-def widened(auroc: Estimate, count: int) -> Estimate:
-    """Return an AUROC of ``count`` pictures with an interval at least as wide as Wilson's of that many trials.
+def widened(auroc: Estimate, images: int, independent: int | None = None, paired: bool = False) -> Estimate:
+    """Return an AUROC with the interval of Student's t, of few images at least as wide as Wilson's of that many trials.
 
-    If a few pictures all score higher than the flow's own images, the bootstrap has no spread. Wilson's interval has:
-    for 3 of 3 pictures the share may be as low as 0.44. Fewer than 4 pictures cannot show a difference.
+    If a few images all score higher than the flow's own, the bootstrap has no spread. Wilson's interval has: for 3 of 3
+    images the share may be as low as 0.44. Fewer than 4 images cannot show a difference.
+
+    Arguments:
+        auroc: with its interval from draws of the images.
+        images: of the smaller group.
+        independent: images or photographs drawn of the group that has fewer; by default ``images``.
+        paired: whether the groups are the same images in two versions, which Wilson's interval does not know.
 
     >>> round(widened(Estimate(1.0, 0.0), 3).error, 2)
     0.56
     """
+    error = by_t(auroc, images if independent is None else independent).error
+    if images >= (FEW_PAIRED if paired else FEW):
+        return replace(auroc, error=error)
     square = NORMAL_95**2
-    centre = (auroc.value + square / (2 * count)) / (1 + square / count)
-    spread = math.sqrt(auroc.value * (1 - auroc.value) * square / count + (square / (2 * count)) ** 2)
-    wilson = abs(auroc.value - centre) + spread / (1 + square / count)
-    return replace(auroc, error=max(auroc.error, wilson))
+    centre = (auroc.value + square / (2 * images)) / (1 + square / images)
+    spread = math.sqrt(auroc.value * (1 - auroc.value) * square / images + (square / (2 * images)) ** 2)
+    wilson = abs(auroc.value - centre) + spread / (1 + square / images)
+    return replace(auroc, error=wilson if math.isnan(error) else max(error, wilson))
 
 
 def by_t(difference: Estimate, count: int) -> Estimate:
-    """Return a difference of means with the interval of Student's t, for ``count`` pictures; none for 1 picture."""
+    """Return a figure from draws with the interval of Student's t, for ``count`` images; none for 1 image."""
     from scipy import stats
 
     if count < 2:
         return replace(difference, error=math.nan)
-    ratio = stats.t.ppf(1 - ALPHA / 2, count - 1) / NORMAL_95
+    ratio = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) / NORMAL_95
     return replace(difference, error=difference.error * ratio * math.sqrt(count / (count - 1)))
 
 

@@ -14,6 +14,7 @@ References:
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -310,7 +311,8 @@ def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None
     folder = Path(path).expanduser()
     if path in DATASETS or not folder.is_dir() or next(pictures_in(folder), None) is None:
         some, places = _some(load(path, size=shape[1:]), most)
-        return _fitted(some, shape, multiple, places)
+        group = _fitted(some, shape, multiple, places)
+        return replace(group, made=f"{group.made}; {some.note}") if some.note else group
     folder = folder.resolve()
     names = in_test_part(folder)
     places = spread(len(names), most)
@@ -437,26 +439,33 @@ def auroc(
 def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     """Return the group's scores with their AUROCs against the own images.
 
-    Draws take the own images by photograph, together with their transformed images. The images of another data set are
-    drawn independently, by photograph where it has any. A folder may hold few pictures, so its intervals are widened:
+    Draws take the own images by photograph, together with their transformed images. The images of another group are
+    drawn independently, by photograph where it has any. Intervals are widened by the smaller number that is drawn from:
     see :func:`.intervals.widened`.
     """
-    count = len(own.group.images)
+    count, theirs = len(own.group.images), len(other.group.images)
     drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
     if other.group.of_own is None:
-        drawn = intervals.draws(len(other.group.images), _listed(other.group.sources), RESAMPLES, seed + 1)
+        drawn = intervals.draws(theirs, _listed(other.group.sources), RESAMPLES, seed + 1)
     else:
         drawn = drawn_own[:, other.group.of_own]
+    fewer = min(_independent(own.group), _independent(other.group))
+
+    def widened(auroc: Estimate) -> Estimate:
+        return intervals.widened(auroc, min(count, theirs), fewer, paired=other.group.of_own is not None)
+
     compared = _compared(own, other, drawn_own, drawn)
-    if other.group.kind != "folder":
-        return compared
-    count = len(other.group.images)
     return replace(
         compared,
-        auroc={name: intervals.widened(estimate, count) for name, estimate in compared.auroc.items()},
-        level_auroc=tuple(intervals.widened(estimate, count) for estimate in compared.level_auroc),
-        level_difference=tuple(intervals.by_t(estimate, count) for estimate in compared.level_difference),
+        auroc={name: widened(estimate) for name, estimate in compared.auroc.items()},
+        level_auroc=tuple(map(widened, compared.level_auroc)),
+        level_difference=tuple(intervals.by_t(estimate, fewer) for estimate in compared.level_difference),
     )
+
+
+def _independent(group: Group) -> int:
+    """Return the number of photographs or images of a group that the bootstrap draws from."""
+    return intervals.photographs(_listed(group.sources)) or len(group.images)
 
 
 def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) -> Likelihood:
@@ -508,7 +517,7 @@ def likelihood(
         data: name of the data set of ``test``, which is left out of the other data sets.
         test: uint8 (N, C, H, W), the own images, N ≥ 2. Typicality is the distance from their mean bits/dim.
         sources: (N,) the photograph of each test image, where that is known.
-        extra: folders, data sets or ``.npz`` files to score too.
+        extra: folders, data sets or ``.npz`` files to score too. A second group of a name is called by its path.
         seed: of the dequantisation, of shuffled tiles and of noise.
         most: images scored of each group at most; by default :data:`IMAGES`.
 
@@ -523,8 +532,12 @@ def likelihood(
     places = spread(len(test), most)
     known = None if sources is None else np.asarray(sources)[places]
     own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
-    strange = [*others(data, shape, multiple, most), *(also(path, shape, multiple, most) for path in extra)]
-    every = [*transformed(own_group, seed), *strange]
+    every = [*transformed(own_group, seed), *others(data, shape, multiple, most)]
+    for path in dict.fromkeys(extra):
+        group, taken = also(path, shape, multiple, most), {group.name for group in every}
+        numbered = (f"{group.name} ({number})" for number in itertools.count(2))
+        name = next(name for name in itertools.chain((group.name, path), numbered) if name not in taken)
+        every.append(replace(group, name=name))
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
     alone = Likelihood(data=data, photographs=intervals.photographs(_listed(known)), own=own, groups=(), seed=seed)

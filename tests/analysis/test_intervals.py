@@ -93,6 +93,23 @@ def test_a_difference_of_few_pictures_has_the_interval_of_student(values):
     assert difference.error == pytest.approx((high - low) / 2, rel=0.05) and difference.value == mean
 
 
+@pytest.mark.parametrize(
+    ("images", "paired", "few"), [(31, False, True), (32, False, False), (7, True, True), (8, True, False)]
+)
+def test_few_images_have_an_auroc_as_uncertain_as_a_share_of_as_many_trials(images, paired, few):
+    low, high = stats.binomtest(round(0.9 * images), images).proportion_ci(method="wilson")
+    share = round(0.9 * images) / images
+    error = intervals.widened(Estimate(share, 0.01), images, paired=paired).error
+    by_t = 0.01 * stats.t.ppf(0.975, images - 1) / 1.96 * np.sqrt(images / (images - 1))
+    assert error == pytest.approx(max(share - low, high - share) if few else by_t, rel=1e-3)
+    assert intervals.widened(Estimate(0.9, 0.5), 4).error > 0.5  # what the draws give is never narrowed
+
+
+def test_photographs_widen_an_auroc_as_few_images_do():
+    of_photographs = intervals.widened(Estimate(0.6, 0.05), 256, 5).error
+    assert of_photographs == pytest.approx(0.05 * stats.t.ppf(0.975, 4) / 1.96 * np.sqrt(5 / 4))
+
+
 def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
     assert np.isnan(intervals.of_mean(np.array([1.0])).low)
     assert intervals.of_mean(np.full(3, -0.1)) == intervals.Interval(-0.1, -0.1, 0.0)

@@ -268,6 +268,81 @@ def test_too_few_pictures_are_those_that_no_score_could_tell_apart(alone, count,
     assert likelihood.differs(intervals.widened(intervals.Estimate(1.0, 0.0), count)) is not few
 
 
+def random_scores(count, seed, kind="data set"):
+    """Return a group of images whose scores are drawn from one distribution, whatever the group."""
+    bits = np.random.default_rng(seed).normal(size=count)
+    group = likelihood.Group("some", kind, planes(count, 2), None, "")
+    return likelihood.GroupScores(group, {"bits/dim": bits}, {}, bits[:, None], {}, (), ())
+
+
+@pytest.mark.parametrize(("own", "other"), [(256, 2), (256, 4), (256, 10), (2, 256), (5, 256), (6, 6), (40, 40)])
+def test_few_images_of_one_kind_are_told_apart_no_more_often_than_chance_does(monkeypatch, own, other):
+    monkeypatch.setattr(likelihood, "RESAMPLES", 200)
+    alarms = {"auroc": 0, "level": 0, "difference": 0}
+    for seed in range(100):
+        compared = likelihood.compare(random_scores(own, seed), random_scores(other, 1000 + seed), seed)
+        alarms["auroc"] += likelihood.differs(compared.auroc["bits/dim"])
+        alarms["level"] += likelihood.differs(compared.level_auroc[0])
+        alarms["difference"] += not compared.level_difference[0].is_near_zero
+    assert max(alarms.values()) <= 12  # of 100, where 5 are expected at most
+
+
+def test_few_pictures_have_the_same_interval_in_a_folder_arrays_and_shards(alone, tmp_path):
+    pictures, paths = planes(3, 8, seed=5), []
+    for kind in ("folder", "tar", "npz", "npy"):
+        (tmp_path / kind).mkdir()
+        paths.append(str(write_set(tmp_path / kind, kind, {"train": planes(9, 8), "test": pictures})))
+    result = measured(extra=paths)
+    groups = result.groups[-4:]
+    assert [scored.group.name for scored in groups] == ["folder", "tar", "images.npz", "npy"]
+    of_scores = [
+        {name: (estimate.value, estimate.error) for name, estimate in scored.auroc.items()} for scored in groups
+    ]
+    assert all(of_kind == of_scores[0] for of_kind in of_scores)
+    assert not any(map(likelihood.differs, groups[0].auroc.values()))
+    few = "With fewer than 4 no score can tell a difference."
+    assert words.images(result)[1:] == [
+        f"{name}: 3 {noun}. {few}"
+        for name, noun in (
+            ("Folder", "pictures"),
+            ("Tar", "test images"),
+            ("Images.npz", "test images"),
+            ("Npy", "test images"),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("count", "few"), [(3, True), (4, False)])
+def test_too_few_own_images_are_said_to_be_too_few(alone, count, few):
+    result = measured(count=count)
+    assert ("With fewer than 4 no score can tell a difference." in words.images(result)[0]) is few
+    noise = next(scored for scored in result.groups if scored.group.name == "uniform noise")
+    assert noise.auroc["bits/dim"].value == 1.0 and likelihood.differs(noise.auroc["bits/dim"]) is not few
+
+
+def test_groups_of_one_name_stand_apart_with_a_histogram_each(alone, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, path in enumerate(("cats/test", "dogs/test", "blurred")):
+        (tmp_path / path).mkdir(parents=True)
+        for picture, image in enumerate(planes(4, size=8, seed=number)):
+            Image.fromarray(image).save(tmp_path / path / f"{picture}.png")
+    result = measured(extra=["cats/test", "dogs/test", "blurred", "cats/test"])
+    names = [scored.group.name for scored in result.groups]
+    assert names[-3:] == ["test", "dogs/test", "blurred (2)"] and "blurred" in names[:-3]
+    assert result.to_dict()["histograms"].keys() == {"own test images", *names} and len({*names}) == len(names)
+
+
+def test_of_arrays_without_parts_a_tenth_is_scored_and_the_group_says_so(tmp_path):
+    whole, parts = write_npz(tmp_path, images=planes(40, 8)), tmp_path / "parts"
+    parts.mkdir()
+    group = likelihood.also(str(whole), (3, 8, 8), 4)
+    assert group.made == (
+        "test images, as they are; "
+        f"no parts of its own, so the test part is {len(group.images)} of the 40 images, chosen by a hash"
+    )
+    assert likelihood.also(str(write_npz(parts, train=planes(9), test=planes(4))), (3, 8, 8), 4).made.count(";") == 0
+
+
 def test_photographs_are_counted_among_the_images_that_are_scored(alone):
     result = measured(count=32, sources=list(range(32)), most=8)
     assert result.photographs == 8 and result.to_dict()["photographs"] == 8
@@ -341,7 +416,7 @@ def test_a_set_beside_itself_is_as_likely_as_itself(alone, tmp_path, capsys, mon
     assert {row["auroc"] for row in said["auroc"] if row["group"] == path.name} == {0.5}
     square = f"centre-cropped and resized to {shape[0]}×{shape[0]}" + " and cut to 16×8" * (shape == (16, 8))
     words = {"folder": f"pictures, {square}", "tar": f"test images, {square}"}
-    assert other["made"] == words.get(kind, f"test images, {arrays}")
+    assert other["made"].partition(";")[0] == words.get(kind, f"test images, {arrays}")
 
 
 @pytest.mark.parametrize(
@@ -375,7 +450,7 @@ def test_pictures_in_shards_keep_every_pixel_of_the_flow_s_size(tmp_path):
     write_set(tmp_path, "tar", {"train": pictures, "test": pictures[::-1]})
     assert np.array_equal(likelihood.also(str(tmp_path), (3, 64, 64), 8).images, pictures[::-1])
     grey = likelihood.also(str(tmp_path), (1, 64, 64), 8)
-    assert grey.made == "test images, centre-cropped and resized to 64×64 and made grey"
+    assert grey.made.startswith("test images, centre-cropped and resized to 64×64 and made grey; ")
     assert grey.images.shape == (9, 64, 64, 1)
 
 

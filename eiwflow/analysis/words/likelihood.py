@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..intervals import FEW
 from ..likelihood import BITS, sharpest_level
 from .numbers import counted, fixed
 
@@ -69,12 +70,17 @@ def _capital(name: str) -> str:
 def images(result: Likelihood) -> list[str]:
     """Return the number of images, and the unit of the bootstrap."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
-    own = counted(len(result.own.group.images), "own test image")
+    count = len(result.own.group.images)
     most = max((len(scored.group.images) for scored in result.groups), default=0)
-    sentences = [f"{own}, at most {most:,} of each other group. Intervals of 95 % over {over}."]
+    own = f"{counted(count, 'own test image')}, at most {most:,} of each other group."
+    sentences = [f"{own}{_too_few(count)} Intervals of 95 % over {over}."]
     for scored in result.groups:
-        if scored.group.kind == "folder":
-            count = len(scored.group.images)
-            too_few = " With fewer than 4 no score can tell a difference." if count < 4 else ""
-            sentences.append(f"{_capital(scored.group.name)}: {counted(count, 'picture')}.{too_few}")
+        count = len(scored.group.images)
+        if scored.group.kind == "folder" or (scored.group.kind == "data set" and count < FEW):
+            pictures = counted(count, "picture" if scored.group.kind == "folder" else "test image")
+            sentences.append(f"{_capital(scored.group.name)}: {pictures}.{_too_few(count)}")
     return sentences
+
+
+def _too_few(count: int) -> str:
+    return " With fewer than 4 no score can tell a difference." if count < 4 else ""
