@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 from statistics import mean
@@ -29,6 +30,7 @@ from eiwflow.study.run import run_study
 from eiwflow.study.statistics import factorial, subjects
 from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import arms as arms_shown
+from eiwflow.ui.jobs import new_study
 from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
@@ -551,6 +553,21 @@ def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> Non
     assert not at.exception
     button(at, "Resume").click().run()
     assert started == [(read_study(path).recipe, path)]
+
+
+def test_a_study_that_is_removed_while_it_is_watched_is_gone_in_a_sentence(
+    studies: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, draw = own_study(done=1), new_study._progress
+
+    def removed(key: str, path: Path) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+        draw(key, path)
+
+    monkeypatch.setattr(new_study, "_progress", removed)
+    at = visit(study="mine")
+    assert not at.exception and not path.exists()
+    assert "mine" in at.error[0].value and not [one for one in at.button if one.label == "Resume"]
 
 
 def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: Path) -> None:

@@ -152,9 +152,13 @@ def watch(key: str, path: Path) -> None:
 
 def _progress(key: str, path: Path) -> None:
     from ...study import worker
+    from ...study.file import StudyError
     from ...study.worker import folder
 
-    study, state = cache.study(path), folder(path).state()
+    try:
+        study, state = cache.study(path), folder(path).state()
+    except StudyError:  # it has just been removed or damaged, which the page says
+        st.rerun()
     total, alive = len(study.recipe.arms) * study.recipe.seeds, state.alive
     if state.frozen:
         st.warning(parts.frozen(state.silent_s))
