@@ -158,6 +158,7 @@ def widened(auroc: Estimate, images: int, independent: int | None = None, paired
 
     >>> round(widened(Estimate(1.0, 0.0), 3).error, 2)
     0.56
+
     """
     error = by_t(auroc, images if independent is None else independent).error
     if images >= (FEW_PAIRED if paired else FEW):
