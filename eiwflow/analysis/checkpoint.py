@@ -74,7 +74,7 @@ class LevelAnatomy:
 
     @property
     def condition(self) -> np.ndarray:
-        """The condition number (K,) of each step's convolution: its largest singular value over its smallest."""
+        """The condition number (K,) of each step's convolution with ActNorm: largest singular value over smallest."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.singular_values[:, 0] / self.singular_values[:, -1]
 

@@ -83,9 +83,9 @@ def condition(anatomy: Anatomy) -> str:
         flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
         return f"{flat}: it has no inverse."
     return (
-        f"The worst-conditioned 1×1 convolution is that of level {level.number}, step {level.worst_step}: it stretches "
-        f"one direction of channel space {factor(worst)} times as much as another. Undoing it can make a rounding of "
-        f"{power(ROUNDING)} as large as {power(ROUNDING * worst)}."
+        f"The worst-conditioned 1×1 convolution, its ActNorm included, is that of level {level.number}, "
+        f"step {level.worst_step}: it stretches one direction of channel space {factor(worst)} times as much as "
+        f"another. Undoing it can make a rounding of {power(ROUNDING)} as large as {power(ROUNDING * worst)}."
     )
 
 
@@ -168,8 +168,8 @@ def verification(report: Verification) -> str:
     return (
         f"All values are finite and every order is a permutation; no level's inverse is off by more than {back} of its "
         f"input's norm (bound {factor(ROUND_TRIP)}), no log-determinant by more than {log_det} nats/dim from that of a "
-        f"Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution stretches one direction more than {condition} "
-        f"times another (bound {factor(CONDITION)}). Seen on {report.images}."
+        f"Jacobian (bound {factor(LOG_DET)}), and no 1×1 convolution, its ActNorm included, stretches one direction "
+        f"more than {condition} times another (bound {factor(CONDITION)}). Seen on {report.images}."
     )
 
 
