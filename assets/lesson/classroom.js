@@ -12,8 +12,10 @@ const EVERY_MS = 1000,
  */
 export function joinClass(stage) {
   const { teacher, address } = stage.pack.head.class,
+    flow = stage.pack.head.flow.name,
     kept = root(stage);
   let lecturer = "",
+    elsewhere = "", // said where the lecturer shows another flow: channels that are chosen here do not count there
     led = false,
     sent = 0, // votes, and those that have no answer yet
     underWay = 0,
@@ -61,9 +63,9 @@ export function joinClass(stage) {
   }
   function lead() {
     const scene = String(stage.scene.number);
-    if (kept.scene === scene) return;
-    kept.scene = scene;
-    send("scene", { scene }).then((answer) => {
+    if (kept.scene === scene && kept.flow === flow) return;
+    Object.assign(kept, { scene, flow });
+    send("scene", { scene, flow }).then((answer) => {
       if (answer?.ok) return ask();
       if (kept.scene === scene) kept.scene = UNSENT; // the next second sends it again
     });
@@ -127,6 +129,8 @@ export function joinClass(stage) {
       if (!underWay && sent === before) remember(known.votes);
       const moved = known.scene !== lecturer;
       lecturer = known.scene;
+      const other = known.flow && known.flow !== flow ? `The lecturer shows another flow: ${known.flow}` : "";
+      if (other !== elsewhere) here.textContent = elsewhere = other;
       label();
       if (follows && moved) catchUp();
     } catch {
@@ -135,7 +139,10 @@ export function joinClass(stage) {
   }
   /** Take one's votes as the server has them: after a reload, from another tab, and none after "Vote again". */
   function remember(votes) {
-    const scenes = new Set([...Object.keys(votes), ...Object.keys(kept).filter((key) => key !== "scene")]);
+    const scenes = new Set([
+      ...Object.keys(votes),
+      ...Object.keys(kept).filter((key) => key !== "scene" && key !== "flow"),
+    ]);
     for (const scene of scenes) {
       const choice = votes[scene];
       if (choice === kept[scene] || (!kept[scene] && stage.kept[scene])) continue;
@@ -152,7 +159,7 @@ export function joinClass(stage) {
     kept[scene] = choice;
     sent += 1;
     underWay += 1;
-    const answer = await send("vote", { scene, choice });
+    const answer = await send("vote", { scene, choice, flow });
     underWay -= 1;
     if (!answer?.ok && again) return ask().then(() => vote(scene, choice, false));
     if (!answer?.ok) delete kept[scene];

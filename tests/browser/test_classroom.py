@@ -148,3 +148,9 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     thrown = {int(card.get_attribute("data-channel") or -1) for card in teacher.locator(".card:has(b:visible)").all()}
     assert thrown == {0, 1, 3, 5}
     assert {badge.inner_text() for badge in teacher.locator(".card b:visible").all()} == {"1"}
+    # Channels of another flow are other channels.
+    student.goto(f"{address}/lesson?ck=letters32-entropy-weighted&scene=5")
+    student.get_by_text("The lecturer shows another flow: faces16-entropy-weighted").wait_for()
+    student.locator(".card[data-channel='2']").click()
+    teacher.get_by_text("0 votes").wait_for()
+    assert student.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 #: Scenes of the lesson that have a vote.
 SCENES = ("5", "8", "12", "13")
+#: The scene whose votes are channels of a flow, so that they count only where it is the lecturer's.
+OF_CHANNELS = "5"
 #: Most votes of a scene, and most visitors who count as present.
 MOST_VOTES, MOST_VISITORS = 500, 500
 #: Seconds without a request after which a visitor no longer counts as present.
@@ -18,10 +20,11 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 
 
 class Vote(NamedTuple):
-    """A vote: the choice, and the address of the browser that sent it."""
+    """A vote: the choice, the address of the browser that sent it, and the name of the flow that it showed."""
 
     choice: str
     address: str
+    flow: str
 
 
 class Board:
@@ -43,9 +46,9 @@ class Board:
         self._lock = threading.Lock()
         self._votes: dict[str, dict[str, Vote]] = {scene: {} for scene in SCENES}
         self._seen: dict[str, float] = {}
-        self.scene = ""
+        self.scene = self.flow = ""
 
-    def vote(self, visitor: str, scene: object, choice: object, address: str = "") -> bool:
+    def vote(self, visitor: str, scene: object, choice: object, address: str = "", flow: object = "") -> bool:
         """Count a visitor's vote, in place of an earlier one; return whether it counts."""
         if not (visitor and isinstance(scene, str) and scene in SCENES and _is_word(choice)):
             return False
@@ -57,7 +60,7 @@ class Board:
                 if counts[address] >= most:
                     return False
                 del votes[next(name for name in reversed(votes) if votes[name].address == greediest)]
-            votes[visitor] = Vote(str(choice), address)
+            votes[visitor] = Vote(str(choice), address, _name(flow))
         return True
 
     def clear(self, scene: object) -> None:
@@ -67,15 +70,16 @@ class Board:
                 self._votes[str(scene)].clear()
 
     def tally(self, scene: str) -> dict[str, int]:
-        """Return the number of votes for each choice of a scene."""
+        """Return the number of votes for each choice of a scene; of channels, those of the flow that is shown."""
         with self._lock:
-            return dict(Counter(vote.choice for vote in self._votes.get(scene, {}).values()))
+            votes = self._votes.get(scene, {}).values()
+            return dict(Counter(vote.choice for vote in votes if scene != OF_CHANNELS or vote.flow == self.flow))
 
-    def show(self, scene: object) -> bool:
-        """Note the scene that the teacher shows; return whether it is a scene."""
+    def show(self, scene: object, flow: object = "") -> bool:
+        """Note the scene and the flow that the teacher shows; return whether it is a scene."""
         if not _is_word(scene):
             return False
-        self.scene = str(scene)
+        self.scene, self.flow = str(scene), _name(flow)
         return True
 
     def here(self, visitor: str) -> None:
@@ -98,7 +102,7 @@ class Board:
         """Return the state of the class for a visitor's lesson."""
         with self._lock:
             own = {scene: votes[visitor].choice for scene, votes in self._votes.items() if visitor in votes}
-        state: dict[str, Any] = {"scene": self.scene, "votes": own}
+        state: dict[str, Any] = {"scene": self.scene, "flow": self.flow, "votes": own}
         if teacher:
             state |= {"present": self.present(), "tally": self.tally(self.scene)}
         return state
@@ -106,6 +110,10 @@ class Board:
 
 def _is_word(text: object) -> bool:
     return isinstance(text, str) and bool(_WORD.fullmatch(text))
+
+
+def _name(flow: object) -> str:
+    return flow[:200] if isinstance(flow, str) else ""
 
 
 #: The board of this server.

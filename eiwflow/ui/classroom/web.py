@@ -159,11 +159,12 @@ def _json(act: Callable[[dict[str, object], dict[str, str], str], bool]) -> Call
 
 
 def _vote(message: dict[str, object], cookies: dict[str, str], address: str) -> bool:
-    return BOARD.vote(roles.visitor_of(cookies), message.get("scene"), message.get("choice"), address)
+    visitor, (scene, choice, flow) = roles.visitor_of(cookies), map(message.get, ("scene", "choice", "flow"))
+    return BOARD.vote(visitor, scene, choice, address, flow)
 
 
 def _scene(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
-    return roles.is_teacher(cookies) and BOARD.show(message.get("scene"))
+    return roles.is_teacher(cookies) and BOARD.show(message.get("scene"), message.get("flow"))
 
 
 def _clear(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
