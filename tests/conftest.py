@@ -53,6 +53,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(8, cores + 2)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give each worker whole files, and all that needs a browser to two workers: each starts one, and a server."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            if file.startswith(("tests/browser/test_lesson", "tests/browser/test_firefox", "tests/shown/test_scenes")):
+                return "lesson in a browser"
+            return "app in a browser" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest file first and those that take seconds last; the order is otherwise kept."""
     items.sort(key=lambda item: (not item.path.as_posix().endswith(LONGEST), item.path.parent.name in QUICK))
