@@ -53,8 +53,11 @@ with ui.errors_as_sentences():
     with left:
         st.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
         st.markdown(words.score(score, page.checkpoint.info))
+        images = scored_on.images
+        if scored_on is not page and images.note:
+            st.caption(plain(f"{images.name}: {images.note}."))
         if scored_on is not page and (factor := page.given_factor):
-            label, images = page.given_label, scored_on.images
+            label = page.given_label
             only = f"Only images whose {factor} is {label}."
             rest = f"The flow is shown given {factor} {label}; {images.name} has no {factor}."
             st.caption(plain(only if images.of[0] else rest))

@@ -26,7 +26,7 @@ from tqdm import tqdm
 import eiwflow
 from eiwflow import cli, data, files
 from eiwflow.analysis.analyse import analyse
-from eiwflow.analysis.evaluate import images_to_score
+from eiwflow.analysis.evaluate import evaluate, images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli import progress
 from eiwflow.cli.parser import build_parser
@@ -1384,13 +1384,18 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")
 
 
-def test_a_limit_says_how_many_of_the_classes_its_images_have(place):
+def test_a_limit_takes_images_from_all_of_a_set_that_may_be_sorted_and_the_first_of_a_set_by_name(place):
     with np.load(place / "planes.npz") as arrays:
-        labels = {"train_labels": np.arange(64) // 32, "test_labels": np.arange(16) // 8}
-        np.savez(place / "sorted.npz", **arrays, **labels)
-    words = ("evaluate", place / "good.safetensors", "--data", place / "sorted.npz")
-    said = "the first 8 of 16 test images have 1 of the 2 classes of label"
-    assert f"sorted.npz: {said}\n" in printed(*words, "--limit", 8)
-    assert json_of(*words, "--limit", 8)["note"] == said
-    for enough in (("--limit", 9), ()):
-        assert "classes" not in printed(*words, *enough)
+        chosen = arrays["test"][[0, 2, 4, 6, 9, 11, 13, 15]]
+        np.savez(place / "chosen.npz", train=arrays["train"], test=chosen)
+    words = ("evaluate", place / "good.safetensors", "--data")
+    said = "8 of 16 test images, evenly spaced"
+    some = json_of(*words, place / "planes.npz", "--limit", 8)
+    assert some["note"] == said and f"planes.npz: {said}\n" in printed(*words, place / "planes.npz", "--limit", 8)
+    assert some["bits_per_dim"] == json_of(*words, place / "chosen.npz")["bits_per_dim"]
+    for enough in (("--limit", 16), ()):
+        assert "evenly" not in printed(*words, place / "planes.npz", *enough)
+    photographs = data.load("photos32")
+    first_ones = dataclasses.replace(photographs, test=photographs.test[:5], test_source=None)
+    five = json_of(*words, "photos32", "--limit", 5)
+    assert five["bits_per_dim"] == evaluate(load(place / "good.safetensors").flow, first_ones).bits_per_dim

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ..data import DataError, ImageData, Labels, chosen_places, fixed_crops, to_tensor
-from ..data.labels import class_factors
 from ..flow import ContextError, MultiScaleFlow, NonFiniteError
 from ..flow.context import keywords
 from ..flow.score import score
@@ -96,19 +95,21 @@ class Evaluation:
 
 
 def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None = None) -> Tensor:
-    """Return the test part as uint8 (N, C, H, W) of the flow's shape, the first ``limit`` of it.
+    """Return the test part as uint8 (N, C, H, W) of the flow's shape, or at most ``limit`` images of it.
 
-    Larger images are cut by a fixed-seed crop, the same for every flow.
+    Those are the first ones of a set by name, and evenly spaced ones of others, which may be sorted. Larger images are
+    cut by a fixed-seed crop, the same for every flow.
     """
     channels, height, width = flow.config.shape
     if images.channels != channels:
         raise DataError(f"{images.name} has images of {images.channels} channels; this flow takes {channels}.")
-    return fixed_crops(to_tensor(images.test[:limit]), (height, width))
+    places = _places(images, limit)
+    return fixed_crops(to_tensor(images.test[places]), (height, width), numbers=places)
 
 
-def images_to_measure(images: ImageData, flow: MultiScaleFlow, most: int) -> Tensor:
-    """Return the images of :func:`images_to_score` that a measure over at most ``most`` test images takes."""
-    return images_to_score(images, flow)[chosen_places(len(images.test), most, images.takes_first)]
+def _places(images: ImageData, limit: int | None) -> np.ndarray:
+    count = len(images.test)
+    return chosen_places(count, count if limit is None else limit, images.takes_first)
 
 
 def evaluate(
@@ -122,7 +123,7 @@ def evaluate(
     team: Processes | None = None,
     labels: Labels | None = None,
 ) -> Evaluation:
-    """Score a flow on the test part of a data set, or on its first ``limit`` images.
+    """Score a flow on the test part of a data set, or on ``limit`` images of it, as :func:`images_to_score` takes them.
 
     Args:
         flow: initialised, on any device.
@@ -141,7 +142,7 @@ def evaluate(
         NonFiniteError: the score of an image is not finite.
 
     """
-    tensor = images_to_score(images, flow, limit)
+    tensor, places = images_to_score(images, flow, limit), _places(images, limit)
     if team is not None and len(tensor) < team.size:
         raise DataError(f"{len(tensor)} images cannot be shared by {team.size} processes; start at most as many")
     own = slice(0, len(tensor)) if team is None else team.own(len(tensor))
@@ -167,10 +168,11 @@ def evaluate(
     if labels is None:
         scores = scored(1)
     else:
-        context = torch.from_numpy(labels.test[: len(tensor)][own])
+        labels = labels._replace(test=labels.test[places])
+        context = torch.from_numpy(labels.test[own])
         each = [scored(1, torch.full((len(part),), label)).double() for label in range(len(labels.classes))]
         scores, of_labels = _by_label(flow, torch.stack(each, dim=1), labels, images.name)
-    sources = None if images.test_source is None else np.asarray(images.test_source[:limit])
+    sources = None if images.test_source is None else np.asarray(images.test_source)[places]
     bound = scored(importance) if importance > 1 else None
     figures = torch.tensor([exactness(flow, part, batch, done, own.start, **keywords(context))], dtype=torch.float64)
     round_trip, gap = gathered(figures).amax(dim=0).tolist()  # which keeps NaN
@@ -192,21 +194,14 @@ def evaluate(
 
 
 def _note(images: ImageData, count: int) -> str:
-    """Return the data set's note, and how many classes the first ``count`` test images have, if they lack some."""
-    notes = [images.note]
-    for name in () if images.takes_first else class_factors(images):
-        labels = images.factors[name].test
-        has, every = (len(np.unique(part)) for part in (labels[:count], labels))
-        if has < every:
-            notes.append(
-                f"the first {count:,} of {len(labels):,} test images have {has} of the {every} classes of {name}"
-            )
-    return "; ".join(filter(None, notes))
+    """Return the data set's note, and how ``count`` images were chosen of more that may be sorted."""
+    some = count < len(images.test) and not images.takes_first
+    return images.note_with(f"{count:,} of {len(images.test):,} test images, evenly spaced") if some else images.note
 
 
 def _by_label(flow: MultiScaleFlow, given_label: Tensor, labels: Labels, data: str) -> tuple[Tensor, dict[str, Any]]:
     """Return bits/dim (N,) of the mixture of classes, from bits/dim given each class (N, K), and figures of labels."""
-    own = torch.from_numpy(labels.test[: len(given_label)])
+    own = torch.from_numpy(labels.test)
     nats = flow.config.dimensions * math.log(2)
     prior = torch.from_numpy(np.bincount(labels.train, minlength=len(labels.classes)) / len(labels.train))
     joint = prior.log() - nats * given_label

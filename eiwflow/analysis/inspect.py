@@ -16,7 +16,7 @@ from ..flow.information import entropy_rate, marginal_entropy, redundancy
 from ..flow.multiscale import LevelTrace
 from . import checkpoint as anatomy
 from .checkpoint import LevelAnatomy, LevelInversion
-from .evaluate import images_to_measure
+from .evaluate import images_to_score
 from .levels import IMAGES, trace_of_test_images
 from .record import TrainingCurve
 
@@ -28,8 +28,8 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
     """
     flow, info = checkpoint.flow, checkpoint.info
     parts = anatomy.anatomy(flow)
-    levels = None if images is None else trace_of_test_images(flow, images_to_measure(images, flow, IMAGES)).levels
-    inversion = None if images is None else anatomy.inversion(flow, images_to_measure(images, flow, anatomy.IMAGES))
+    levels = None if images is None else trace_of_test_images(flow, images_to_score(images, flow, IMAGES)).levels
+    inversion = None if images is None else anatomy.inversion(flow, images_to_score(images, flow, anatomy.IMAGES))
     return {
         "config": info.config.to_dict(),
         "parameters": flow.parameter_count(),

@@ -299,7 +299,7 @@ def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> l
 
 
 def _score(look: Look, limit: int) -> Evaluation:
-    """Return bits/dim of the first test images, at most ``limit``."""
+    """Return bits/dim of at most ``limit`` test images."""
     test = look.test.permute(0, 2, 3, 1).numpy()
     sources = None if look.sources is None else np.array(look.sources)
     factors = {name: Factor(values[:0], values) for name, values in look.factors.items()}

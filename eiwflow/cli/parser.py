@@ -171,7 +171,11 @@ def build_parser() -> Parser:
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
     _label_option(evaluate)
-    evaluate.add_argument("--limit", type=_count(1_000_000), help="only the first N test images")
+    evaluate.add_argument(
+        "--limit",
+        type=_count(1_000_000),
+        help="only N test images: the first ones of a set by name, evenly spaced ones of others",
+    )
     evaluate.add_argument(
         "--importance",
         type=_count(10_000),

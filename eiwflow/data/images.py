@@ -139,7 +139,10 @@ class ImageData:
         """
         from .camera import floor_bits_per_dim
 
-        return floor_bits_per_dim(self.factors["grain"].test[:limit], bits) if "grain" in self.factors else None
+        if "grain" not in self.factors:
+            return None
+        grain = self.factors["grain"].test
+        return floor_bits_per_dim(grain[chosen_places(len(grain), limit or len(grain), self.takes_first)], bits)
 
     @property
     def measured(self) -> dict[str, np.ndarray]:

@@ -97,14 +97,16 @@ def test_the_floor_is_that_of_the_images_that_are_scored():
     grain = np.repeat([2.0, 8.0], 8)
     images = tiny_data(factors={"grain": Factor(np.ones(64), grain)})
     fine, coarse = (math.log2(2 * math.pi * math.e * (sigma**2 + 1 / 12)) / 2 for sigma in (2, 8))
-    assert evaluate(tiny_flow(), images, 8).floor_bits_per_dim == pytest.approx(fine, abs=0.001)
+    by_name = dataclasses.replace(images, takes_first=True)
+    assert evaluate(tiny_flow(), by_name, 8).floor_bits_per_dim == pytest.approx(fine, abs=0.001)
+    assert evaluate(tiny_flow(), images, 8).floor_bits_per_dim == pytest.approx((fine + coarse) / 2, abs=0.001)
     assert evaluate(tiny_flow(), images).floor_bits_per_dim == pytest.approx((fine + coarse) / 2, abs=0.001)
     assert evaluate(tiny_flow(bits=5), images).floor_bits_per_dim is None  # fewer grey levels take fewer bits
 
 
 @pytest.mark.parametrize("limit", [1, 5, 70])
-def test_a_limit_takes_the_first_images_with_the_same_scores(limit):
-    flow, images = tiny_flow(), tiny_data(test=80, test_source=np.arange(80) // 4)
+def test_a_limit_takes_the_first_images_of_a_set_by_name_with_the_same_scores(limit):
+    flow, images = tiny_flow(), tiny_data(test=80, test_source=np.arange(80) // 4, takes_first=True)
     limited = evaluate(flow, images, limit)
     first = score(flow, to_tensor(images.test))[:limit]
     assert limited.n == limit
@@ -132,7 +134,9 @@ def test_larger_images_are_cut_the_same_way_for_every_flow():
     theirs = images_to_score(images, tiny_flow(seed=1, split="random", levels=1, width=4))
     assert torch.equal(ours, theirs)
     assert torch.equal(ours, fixed_crops(to_tensor(images.test), 8))
-    assert torch.equal(ours[:5], images_to_score(images, tiny_flow(), limit=5))
+    assert torch.equal(ours[[0, 4, 8, 11, 15]], images_to_score(images, tiny_flow(), limit=5))  # crops as in the set
+    by_name = dataclasses.replace(images, takes_first=True)
+    assert torch.equal(ours[:5], images_to_score(by_name, tiny_flow(), limit=5))
     assert ours.shape == (16, 3, 8, 8)
 
 

@@ -27,6 +27,7 @@ from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.entropy import account
 from eiwflow.checkpoint import CheckpointInfo, load, save
+from eiwflow.data import ImageData
 from eiwflow.data import load as load_data
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.own.images import IMAGES
@@ -78,7 +79,7 @@ def write_record(checkpoint: Path) -> None:
 
 def assert_healthy(at: AppTest, charts: int = 3) -> None:
     """Strip, charts, table, and neither an error nor a traceback."""
-    assert not at.exception and not at.error
+    assert not at.exception and not at.error, [each.value for each in at.error]
     assert "<h4>Level 1</h4>" in sentences(at) and "whole flow" in sentences(at)
     assert len(at.get("plotly_chart")) == charts
 
@@ -313,17 +314,36 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
     assert not at.exception and "Showing photos32 instead." in at.error[0].value
 
 
-def test_the_first_of_many_own_images_are_scored_with_a_word_on_the_classes_that_they_lack(bundle: Path) -> None:
-    write_checkpoint(bundle / "one.safetensors")
+def test_of_many_own_images_evenly_spaced_ones_are_scored_whatever_their_order(bundle: Path) -> None:
+    flow = load(write_checkpoint(bundle / "one.safetensors")).flow
     images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
-    for of_a_class, said in ((24, True), (23, False)):
-        file, labels = io.BytesIO(), (np.arange(60) >= of_a_class).astype(int)
-        np.savez(file, train=images[::-1], test=images, train_labels=labels, test_labels=labels)
+    images[30:] //= 16  # sorted by kind
+    for count, said in ((60, "24 of 60 test images, evenly spaced."), (24, "")):
+        np.savez(file := io.BytesIO(), train=images, test=images[:count])
         at = page_at(own=IMAGES.keep({"my.npz": file.getvalue()}))
         assert_healthy(at)
-        assert "on 24 test images of" in sentences(at)
-        word = "The first 24 of 60 test images have 1 of the 2 classes of label."
-        assert (word in sentences(at)) is said and said is ("classes of label" in sentences(at))
+        assert "on 24 test images of" in sentences(at) and ("evenly spaced" in sentences(at)) is bool(said)
+        assert said in sentences(at)
+        chosen = np.linspace(0, count - 1, 24).round().astype(int)
+        scored = evaluate(flow, ImageData("mine", images[:0], images[chosen]))
+        assert f"{scored.bits_per_dim:.3f} ± " in sentences(at)
+
+
+def test_what_was_done_to_own_images_before_they_were_scored_is_said(bundle: Path) -> None:
+    write_checkpoint(bundle / "one.safetensors")
+    images = np.random.default_rng(0).integers(0, 256, (40, 30, 30, 3), dtype=np.uint8)
+    padded = "30×30 images are zero-padded to 32×32."
+    for arrays, said in (
+        ({"train": images, "test": images[:9]}, f"test images are also in the train part; {padded}"),
+        ({"images": images}, " of the 40 images, chosen by a hash; 30×30"),
+    ):
+        np.savez(file := io.BytesIO(), **arrays)
+        key = IMAGES.keep({"my.npz": file.getvalue()})
+        at = page_at(own=key)
+        assert_healthy(at)
+        (caption,) = [each.value for each in at.caption if each.value.startswith(f"{key}.npz: ")]
+        assert said in caption.replace("\\", "")
+    assert not any("zero-padded" in each.value for each in page_at().caption)
 
 
 def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(

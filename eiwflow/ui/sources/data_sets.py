@@ -44,6 +44,7 @@ class Images:
         has: names of the factors that the data set has.
         whole: all test images, where ``test`` has the first alone.
         takes_first: as ``ImageData.takes_first``.
+        stamp: what tells images of one name, shape and note apart.
 
     """
 
@@ -59,6 +60,7 @@ class Images:
     has: frozenset[str] = frozenset()
     whole: Tensor | None = None
     takes_first: bool = False
+    stamp: tuple[str, ...] = ()
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
         """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
@@ -75,9 +77,9 @@ class Images:
         return (factor, label) if factor in self.has else ("", "")
 
     @property
-    def key(self) -> tuple[str, tuple[int, ...], str]:
-        """The identity of the images: name, shape, and the note on padding or resizing."""
-        return self.name, tuple(self.test.shape), self.note
+    def key(self) -> tuple[str, tuple[int, ...], str, tuple[str, ...]]:
+        """The identity of the images: name, shape, the note on padding or resizing, and the stamp."""
+        return self.name, tuple(self.test.shape), self.note, self.stamp
 
 
 def names() -> list[str]:
