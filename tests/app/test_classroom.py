@@ -116,6 +116,16 @@ def test_a_cookie_is_known_again_and_cannot_be_made_up(come: Come) -> None:
     assert [roles.visitor_of({name: forged}) for forged in forgeries] == [""] * len(forgeries)
 
 
+def test_two_classes_of_one_host_have_cookies_of_their_own(come: Come, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their containers have the same port inside: the second teacher's cookie took the place of the first's."""
+    names = set()
+    for url, base in (("http://10.0.0.1:8501", ""), ("http://10.0.0.1:8502", ""), ("", "/a"), ("", "/b"), ("", "")):
+        monkeypatch.setattr(roles, "settings", lambda url=url: Settings(join_url=url))
+        monkeypatch.setattr(roles, "base_path", lambda base=base: base)
+        names |= {roles.cookie_name(kind) for kind in (roles.VISITOR, roles.TEACHER) for _ in range(2)}
+    assert len(names) == 10
+
+
 def test_a_students_cookie_is_not_a_teachers(come: Come) -> None:
     assert not roles.is_teacher({roles.cookie_name(roles.TEACHER): roles.new_cookie(roles.VISITOR)})
     assert roles.is_teacher({roles.cookie_name(roles.TEACHER): roles.new_cookie(roles.TEACHER)})

@@ -16,6 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from ...server_settings import CLASSROOM, READ_ONLY, settings
+from .address import base_path
 
 #: Signs the cookies of this server; after a restart no browser is known.
 _KEY = secrets.token_bytes(32)
@@ -39,8 +40,12 @@ class Role(Enum):
 
 
 def cookie_name(kind: str) -> str:
-    """Return the name of a cookie: browsers send it to every port of a host, so it names the port."""
-    return f"eiwflow-{kind}-{st.get_option('server.port')}"
+    """Return the name of a cookie: browsers send it to all ports and paths of a host, so it tells servers apart.
+
+    Containers have the same port inside, and then ``--join-url`` says where each is reached.
+    """
+    place = hashlib.sha256(f"{settings().join_url}{base_path()}".encode()).hexdigest()[:8]
+    return f"eiwflow-{kind}-{st.get_option('server.port')}-{place}"
 
 
 def new_cookie(kind: str) -> str:
