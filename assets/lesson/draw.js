@@ -160,6 +160,8 @@ export const ease = (t) => (t < 0 ? 0 : t > 1 ? 1 : t * t * (3 - 2 * t));
 export const mixed = (a, b, t) => a + (b - a) * t;
 export const number = (n) => n.toLocaleString("en");
 export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+/** A share in words, where there are some. */
+export const part = (share) => ({ 0.25: "a quarter", 0.5: "half", 0.75: "three quarters" })[share] ?? percent(share);
 export const minus = (text) => String(text).replace("-", "−");
 const SMALL = [
   "zero",

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from .. import LONG
+from ..app.conftest import small_flow
 from ..made.server import start_server
 from . import accessibility
-from .conftest import Watched
+from .conftest import Watched, write_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -124,6 +125,13 @@ def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, a
     page.get_by_role("button", name="Show the bundled lesson" if asked[0] == "c" else "Go on without the photo").click()
     page.locator("[data-lesson=stage]").wait_for()
     assert asked not in page.url
+
+
+def test_scene_9_states_the_part_that_leaves_first(lesson: Page, address: str, server_runs: Path) -> None:
+    key = write_run(server_runs, small_flow(levels=2, keep=0.75))
+    lesson.goto(f"{address}/lesson?ck={key}&scene=9")
+    lesson.get_by_role("slider", name="Resampled").fill(str(3 * 32 * 32 // 4))
+    said(lesson, "Level 1, a quarter of the values, holds detail: error ")
 
 
 def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: str, key: str) -> None:

@@ -1,5 +1,5 @@
 // Scene 9: throw away latents from the first level on; the picture is decoded with the rest resampled.
-import { animate, choices, el, number, percent, picture, slider } from "../draw.js";
+import { animate, cap, choices, el, number, part, percent, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 /** How far two pictures are apart: root mean square, in grey levels. */
@@ -63,7 +63,8 @@ export const resampling = {
         ),
       ),
     );
-    const [first, second] = noise("flow").map((e) => e.length);
+    const [first, second] = noise("flow").map((e) => e.length),
+      ofFirst = part(first / total);
     /** The picture's values with so many latents resampled, and how far they are off in grey levels (root mean square). */
     const resampled = (count) => {
       const flow = flows[name];
@@ -92,7 +93,7 @@ export const resampling = {
         work = levels.reduce((sum, level) => sum + level.multiplications, 0),
         side = 2 ** count;
       why.textContent =
-        `Why several scales? ${resampled(first).off < another / 2 ? "Detail leaves" : "Half of the values leave"} first. ` +
+        `Why several scales? ${resampled(first).off < another / 2 ? "Detail leaves" : `${cap(ofFirst)} of the values leave`} first. ` +
         `The later levels have ${(count - 1) * steps} of ${count * steps} couplings but need ` +
         `${percent(1 - levels[0].multiplications / work)} of the multiplications. Each of their places sees up to ` +
         `${side}×${side} pixels.`;
@@ -102,7 +103,7 @@ export const resampling = {
       const near = off < another / 2;
       if (count === total)
         return off > 0.75 * another ? `Everything is new, and so is the ${noun}` : "Everything resampled";
-      if (count === first) return near ? "Level 1, half of the values, holds detail" : "Level 1 resampled";
+      if (count === first) return near ? `Level 1, ${ofFirst} of the values, holds detail` : "Level 1 resampled";
       if (count === first + second)
         return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 resampled";
       return `${number(count)} of ${number(total)} values resampled`;
