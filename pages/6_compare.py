@@ -33,7 +33,7 @@ with top:
 first, second = st.container(), st.container()
 chooser = st.expander("One study: its answer and all of its arms")
 with chooser:
-    key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known))
+    key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)
 own = known[key].parent == studies.own_folder()
 place = first if own else chooser
 with second if own else first:

@@ -83,7 +83,7 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
     ``risen`` counts the ``images`` in which grain raises the mean of the weights that this coupling's network reads.
 
     Args:
-        flow: without weights in its couplings, None is returned.
+        flow: without weights in its couplings that depend on the picture, None is returned.
         x: values (N, C, H, W), one picture a row. Grain of :data:`GRAIN` grey levels is added, from a fixed seed.
 
     """
@@ -104,6 +104,8 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
             averages[-1].append({side: _rounded(level.coupling_weights[key].mean(0)) for side, key in sides.items()})
             change = [(other.coupling_weights[key] - level.coupling_weights[key]).mean(0) for key in sides.values()]
             answers[place, step] = float(torch.cat(change).abs().mean())
+    if not any(answers.values()):
+        return None
     place, step = max(answers, key=lambda key: answers[key])
     before, after = (levels[place].coupling_weights[f"step {step + 1} read"] for levels in (clean, grained))
     risen = int(((after / before).mean(dim=1) > 1).sum())

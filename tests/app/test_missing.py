@@ -256,6 +256,7 @@ def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: p
     (folder / "other.zip").unlink()
     at.run()
     assert_named(at, "The study “other” is not here", study="other")
+    assert at.expander and not any(fold.error for fold in at.expander)  # it stands where it is seen
     at.selectbox(key="study-instead").set_value("photos32").run()
     assert not at.error and at.selectbox(key="study").value == "photos32"
 

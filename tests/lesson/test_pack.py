@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy import stats
 
@@ -16,7 +17,7 @@ from benchmarks import pack
 from eiwflow import checkpoint, data, project
 from eiwflow.analysis.attributes import attribute_values, measure_attributes
 from eiwflow.data import Factor
-from eiwflow.flow import FlowConfig, dequantise
+from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import redundancy
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
@@ -116,6 +117,17 @@ def test_the_interval_of_attributes_is_as_wide_as_the_widest_of_their_levels() -
         for name in attribute_values(images, "train")
     ]
     assert facts and [2 * fact["error"] for fact in facts] == pytest.approx(widest, abs=2e-4)
+
+
+@pytest.mark.parametrize(("weights", "shown"), [("entropy", True), ("constant", False), ("none", False)])
+def test_weights_are_shown_where_they_depend_on_the_picture(weights: str, shown: bool) -> None:
+    x = torch.rand(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5
+    flow = MultiScaleFlow(FlowConfig(shape=(3, 16, 16), levels=2, steps=2, width=8, weights=weights))
+    flow.initialise(x)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.01  # at their start all weights are 1
+    assert (build.weight_facts(flow, x) is not None) is shown
 
 
 def test_the_recording_in_which_training_moves_most_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ... import project
 from ...files import complaint, entries, is_text, printable, stamp_or_zeros
@@ -109,19 +110,20 @@ def state_in_words(study: Study) -> str:
     return f"Not done: {len(study.runs)} of {total} runs so far.{none}"
 
 
-def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str]) -> str:
-    """Draw the choice of a study; return its key. A study that is gone is named, and the page ends there.
+def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str], top: DeltaGenerator) -> str:
+    """Draw the choice of a study; return its key. A study that is gone is named at the top, and the page ends there.
 
     Args:
         known: the studies, by their key.
         first: the key of the study that a first visit shows.
         name_of: returns the name of a study.
+        top: the place of the page's first sentence.
 
     """
     keys = list(known)
     labels = distinct({key: name_of(key) for key in keys})
     if (asked := state.wanted("study")) is not None and asked not in known:
-        missing.stop(st.container(), "study", missing.study(asked), labels)
+        missing.stop(top, "study", missing.study(asked), labels)
     key = state.choice(
         "study",
         keys,
