@@ -73,10 +73,11 @@ export function joinClass(stage) {
   function count(known) {
     here.textContent = `${known.present} here · ${address.replace(/^https?:\/\//, "")}`;
     const { votes: options, ballot, number } = stage.scene,
-      votes = known.scene === String(number) ? known.tally : {};
-    tally.hidden = clear.hidden = !options && !ballot;
+      votes = known.tally;
+    // Another tab may have moved the class on: what was voted here is not known then.
+    tally.hidden = clear.hidden = known.scene !== String(number) || (!options && !ballot);
     if (tally.hidden) return;
-    if (known.scene === String(number)) stage.tallies[number] = votes;
+    stage.tallies[number] = votes;
     const all = Object.entries(votes).reduce(
       (sum, [key, count]) => sum + (voteOf(stage.scene, key) === key ? count : 0),
       0,
@@ -145,7 +146,8 @@ export function joinClass(stage) {
     ]);
     for (const scene of scenes) {
       const choice = votes[scene];
-      if (choice === kept[scene] || (!kept[scene] && stage.kept[scene])) continue;
+      const shown = stage.kept[scene];
+      if (choice === kept[scene] ? !choice || shown : !kept[scene] && shown) continue;
       if (choice) kept[scene] = stage.kept[scene] = choice;
       else {
         delete kept[scene];

@@ -35,7 +35,7 @@ ORDER_WORDS = {
     "first": "fixed order",
     "last": "fixed order",
     "variance": "order by variance",
-    "variance-reversed": "order by variance",
+    "variance-reversed": "reversed order by variance",
 }
 
 

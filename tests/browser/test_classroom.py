@@ -66,6 +66,10 @@ def test_a_lecturers_second_tab_begins_at_the_scene_of_the_class(enter: Open, ad
     second.keyboard.press("PageDown")
     title.filter(has_not_text=scene(first)).wait_for()
     assert scene(student) == scene(second)
+    first.goto(f"{address}/lesson?scene=8")
+    first.get_by_text("0 votes").wait_for()
+    second.goto(f"{address}/lesson?scene=12")
+    first.get_by_text("0 votes").wait_for(state="hidden")  # the class votes elsewhere
 
 
 def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
@@ -114,6 +118,9 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.reload()
     student.wait_for_selector("[data-lesson=stage]")
     teacher.keyboard.press("ArrowLeft")
+    student.get_by_role("button", name="does not care", pressed=True).wait_for()
+    student.keyboard.press("Home")  # forgets choices, and no vote
+    student.get_by_role("button", name="Follow the lecturer").click()
     student.get_by_role("button", name="does not care", pressed=True).wait_for()
     student.get_by_role("button", name="listens less").click()  # a vote in place of the first one
     teacher.get_by_role("img", name="1 vote: listens more 0, does not care 0, listens less 1").wait_for()

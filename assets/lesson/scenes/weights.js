@@ -42,7 +42,9 @@ export const weighting = {
     "flow are replaced by their averages over pictures.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
-    pack.head.flow.weights ? null : "No coupling of this flow weights its channels by the picture; the bundled flow’s do.",
+    pack.head.flow.weights
+      ? null
+      : "No coupling of this flow weights its channels by the picture; the bundled flow’s do.",
 
   build(stage) {
     const { flow, pack } = stage,
