@@ -316,25 +316,18 @@ def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None
     folder = folder.resolve()
     names = in_test_part(folder)
     places = spread(len(names), most)
-    return pictures(folder.name or str(folder), [folder / names[place] for place in places], shape, places)
+    return pictures(folder.name or str(folder), [folder / names[place] for place in places], shape)
 
 
-def pictures(
-    name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int], numbers: np.ndarray | None = None
-) -> Group:
+def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int]) -> Group:
     """Return a visitor's pictures as a group, made as those of a folder are for a flow of the shape (C, H, W).
-
-    They are centre-cropped and resized to squares of its longer side, from which other shapes are cut, by the
-    ``numbers`` of the pictures in their folder.
 
     Raises:
         DataError: one of them cannot be read; the message names it.
 
     """
-    side = max(shape[1:])
-    images = np.stack([from_picture(file, (shape[0], side, side)) for file in files])
-    squares = ImageData(name, images[:0], images, made=f"centre-cropped and resized to {side}×{side}")
-    return _fitted(squares, shape, 1, numbers, "folder")
+    images = np.stack([from_picture(file, shape) for file in files])
+    return Group(name, "folder", images, None, f"pictures, centre-cropped and resized to {shape[1]}×{shape[2]}")
 
 
 def _some(data_set: ImageData, most: int | None) -> tuple[ImageData, np.ndarray]:
@@ -345,17 +338,13 @@ def _some(data_set: ImageData, most: int | None) -> tuple[ImageData, np.ndarray]
 
 
 def _fitted(
-    data_set: ImageData,
-    shape: tuple[int, int, int],
-    multiple: int,
-    numbers: np.ndarray | None = None,
-    kind: str = "data set",
+    data_set: ImageData, shape: tuple[int, int, int], multiple: int, numbers: np.ndarray | None = None
 ) -> Group:
     """Return all test images in a flow's shape: padded as :func:`~eiwflow.data.load` does, then cut or resized."""
     padded = pad_to_multiple(data_set, multiple, shape[1:])
-    how = f"{'pictures' if kind == 'folder' else 'test images'}, {_how_fitted(data_set, padded, shape)}"
+    how = f"test images, {_how_fitted(data_set, padded, shape)}"
     images = to_pixels(fitted(padded.test, shape, numbers))
-    return Group(padded.name, kind, images, padded.test_source, how)
+    return Group(padded.name, "data set", images, padded.test_source, how)
 
 
 def _how_fitted(data_set: ImageData, padded: ImageData, shape: tuple[int, int, int]) -> str:

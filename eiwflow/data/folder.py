@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import posixpath
 import re
@@ -42,8 +43,8 @@ _HOLDS = "(?:data|images?|imgs?|pics|pictures|photos|samples|sets?|splits?|parts
 _PART = re.compile(f"{_HOLDS}({'|'.join((*TRAIN_NAMES, *TEST_NAMES))}){_HOLDS}")
 
 
-def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
-    """Return the pictures in a folder and in the folders below it, centre-cropped and resized to size×size.
+def read_folder(folder: Path, size: tuple[int, int], strict: bool = False) -> ImageData:
+    """Return the pictures in a folder and in the folders below it, centre-cropped and resized to ``size``.
 
     They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
     ``val``, are the parts; the note counts pictures beside them, which are left out. Without such folders, those with
@@ -58,7 +59,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 
     Arguments:
         folder: with the pictures.
-        size: side of the images in pixels.
+        size: (H, W) of the images in pixels.
         strict: refuse a folder with a picture that cannot be read.
 
     Raises:
@@ -68,19 +69,18 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 
     """
     what = f"folder {folder.name!r}"
-    if not isinstance(size, int):
-        raise DataError(f"size is {size!r}; it must be a whole number of pixels")
     names = picture_names(folder)
-    check_images(what, 1, size, size, 3)
+    check_images(what, 1, *size, 3)
     names, own, beside = _own_parts(folder, names)
     labels, classes, no_labels = _labels(names, own is not None)
     named = {} if labels is None else {"label": classes}
-    note = f"pictures are centre-cropped and resized to {size}×{size}{beside}{_left_out(folder)}{_in_words(classes)}"
+    note = f"pictures are centre-cropped and resized to {size[0]}×{size[1]}{beside}{_left_out(folder)}"
+    note += _in_words(classes)
     note += f"; {no_labels}" if no_labels else ""
-    if len(names) * size * size * 3 > MOST_IN_MEMORY:
+    if len(names) * math.prod(size) * 3 > MOST_IN_MEMORY:
         on_disk = _on_disk(folder, names, size, strict, own, labels, note)
         return replace(on_disk, class_names=named, no_labels=no_labels)
-    check_images(what, len(names), size, size, 3)
+    check_images(what, len(names), *size, 3)
     images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
     images = images[readable]
     if are_grey(images):
@@ -109,7 +109,7 @@ def read_folder(folder: Path, size: int, strict: bool = False) -> ImageData:
 def _on_disk(
     folder: Path,
     names: Sequence[str],
-    size: int,
+    size: tuple[int, int],
     strict: bool,
     own: np.ndarray | None,
     labels: np.ndarray | None,

@@ -123,18 +123,20 @@ class Pictures:
 
     Arguments:
         album: the pictures by their numbers.
-        size: of the images, in pixels a side.
+        size: (H, W) of the images in pixels.
         classes: the class (N,) of every picture; one for all where they have none.
         strict: raise DataError instead.
         channels: of the images, 3, or 1 for grey pictures.
 
     """
 
-    def __init__(self, album: Album, size: int, classes: np.ndarray, strict: bool = False, channels: int = 3) -> None:
+    def __init__(
+        self, album: Album, size: tuple[int, int], classes: np.ndarray, strict: bool = False, channels: int = 3
+    ) -> None:
         self._album, self._strict = album, strict
         self._classes = classes.astype(np.int32)
         self._unreadable: set[int] = set()
-        self.shape = (len(album), size, size, channels)
+        self.shape = (len(album), *size, channels)
 
     def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Return the images of these numbers; the pictures ``among``, or all, may stand in for unreadable ones."""
@@ -188,9 +190,9 @@ def are_grey(images: Iterable[np.ndarray]) -> bool:
 
 
 def divided(
-    what: str, album: Album, in_test: np.ndarray, size: int, classes: np.ndarray, strict: bool
+    what: str, album: Album, in_test: np.ndarray, size: tuple[int, int], classes: np.ndarray, strict: bool
 ) -> tuple[OnDisk, np.ndarray, np.ndarray, str]:
-    """Return a train part that stays on disk, test images (n, size, size, C), the readable test pictures, and a note.
+    """Return a train part that stays on disk, test images (n, H, W, C), the readable test pictures, and a note.
 
     The images have one channel if all test pictures are grey, and up to 256 train pictures, evenly spaced, and the
     first of each of up to 256 classes; a picture in colour among the other train pictures is then handled as one that
@@ -200,7 +202,7 @@ def divided(
         what: the set, in errors.
         album: the pictures of both parts.
         in_test: which of them (N,) are those of the test part.
-        size: side of the images in pixels.
+        size: (H, W) of the images in pixels.
         classes: of the pictures, as :class:`Pictures` takes them.
         strict: refuse a picture that cannot be read.
 
@@ -210,7 +212,7 @@ def divided(
 
     """
     numbers, others = np.flatnonzero(in_test), np.flatnonzero(~in_test)
-    check_images(f"the test part of {what}", len(numbers), size, size, 3)
+    check_images(f"the test part of {what}", len(numbers), *size, 3)
     test, readable, note = decoded(album, numbers.tolist(), size, strict)
     test, channels = test[readable], 3
     of_each_class = np.unique(classes[others], return_index=True)[1][:PROBED]
@@ -221,16 +223,18 @@ def divided(
     return OnDisk(Pictures(album, size, classes, strict, channels)).select(~in_test), test, readable, note
 
 
-def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return images (n, size, size, 3), the readable ones as (n,) bool, and a note on the others.
+def decoded(
+    album: Album, numbers: Sequence[int], size: tuple[int, int], strict: bool
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return images (n, H, W, 3), the readable ones as (n,) bool, and a note on the others.
 
     Raises:
         DataError: none of them can be read, or with ``strict`` one of them.
 
     """
-    images = np.zeros((len(numbers), size, size, 3), dtype=np.uint8)
+    images = np.zeros((len(numbers), *size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(max_workers=4) as threads:
-        failures = list(threads.map(partial(_decode, album, size), numbers, images))
+        failures = list(threads.map(partial(_decode, album), numbers, images))
     unreadable = [failure for failure in failures if failure is not None]
     if unreadable and (strict or len(unreadable) == len(numbers)):
         raise unreadable[0]
@@ -241,10 +245,10 @@ def decoded(album: Album, numbers: Sequence[int], size: int, strict: bool) -> tu
     return images, readable, f"; {len(unreadable):,} left out: {reasons}"
 
 
-def _decode(album: Album, size: int, number: int, image: np.ndarray) -> DataError | None:
+def _decode(album: Album, number: int, image: np.ndarray) -> DataError | None:
     """Decode one picture into its place; return the error where it cannot be read, else None."""
     try:
-        image[:] = from_picture(album(number), (3, size, size))
+        image[:] = from_picture(album(number), (3, *image.shape[:2]))
     except DataError as error:
         return error
     return None

@@ -18,7 +18,8 @@ from .npz import read_npz
 from .shards import is_shard, pictures_in_shards, read_shards, shards_in
 
 ASSETS = project.ASSETS / "data"
-FOLDER_SIZE = 32
+#: (H, W) of the images of pictures, unless a size is given.
+FOLDER_SIZE = (32, 32)
 
 
 class DataSet(NamedTuple):
@@ -106,25 +107,26 @@ def load(
         multiple: divisor of both sides, 2**levels for a flow; sides smaller than ``size`` are zero-padded to it.
         download: whether a data set of torchvision's may be downloaded, into the folder ``EIWFLOW_DATA`` (an
             environment variable) or else ``~/.cache/eiwflow``.
-        size: what a flow takes in pixels, (H, W) or the side of a square. A folder's pictures are cropped and resized
-            to squares of the longer side, 32 if not given. Larger images of other data keep their size, since crops
-            are taken of them; without it they are padded, too.
+        size: what a flow takes in pixels, (H, W) or the side of a square. Pictures of a folder or of shards are
+            centre-cropped and resized to it, 32×32 if not given. Larger images of other data keep their size, since
+            crops are taken of them; without it they are padded, too.
         strict: raise for an unreadable picture of a folder, instead of leaving it out.
 
     Raises DataError where the data cannot be loaded or are out of bounds.
 
     """
     path = os.path.expanduser(name_or_path)
-    size = size if size is None or isinstance(size, tuple) else (size, size)
-    side = FOLDER_SIZE if size is None else max(size)
+    sides = (size, size) if isinstance(size, int) else size
+    if sides is not None and not (isinstance(sides, tuple) and [*map(type, sides)] == [int, int]):
+        raise DataError(f"size is {size!r}; it must be (H, W) or one side, in whole pixels")
     if name_or_path in DATASETS:
         data = replace(DATASETS[name_or_path].load(download), takes_first=True)
     elif os.path.isdir(path):
-        data = _load_folder(Path(path).resolve(), side, strict)
+        data = _load_folder(Path(path).resolve(), sides or FOLDER_SIZE, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):
         data = read_npy(Path(path))
     elif os.path.isfile(path) and is_shard(path):
-        data = read_shards(Path(path), side, strict)
+        data = read_shards(Path(path), sides or FOLDER_SIZE, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
@@ -134,10 +136,10 @@ def load(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
             "an .npz, a .npy or a .tar file"
         )
-    return pad_to_multiple(check_parts(data), multiple, size)
+    return pad_to_multiple(check_parts(data), multiple, sides)
 
 
-def _load_folder(folder: Path, size: int, strict: bool) -> ImageData:
+def _load_folder(folder: Path, size: tuple[int, int], strict: bool) -> ImageData:
     """Return the images of a folder, which must be of one kind: one kind would hide the others."""
     kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
     shards = shards_in(folder)

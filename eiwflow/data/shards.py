@@ -72,10 +72,10 @@ def pictures_in_shards(paths: Sequence[Path]) -> str:
     return listed(words)
 
 
-def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
+def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> ImageData:
     """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
-    They are centre-cropped and resized to size×size. Images have one channel if a sample of the pictures is grey, as
+    They are centre-cropped and resized to ``size``. Images have one channel if a sample of the pictures is grey, as
     :func:`~eiwflow.data.on_disk.divided` says. Shards whose names or folders say ``train`` and ``test``, or other words
     of :func:`~eiwflow.data.folder.part_of`, are the parts. Otherwise a hash of a picture's name in its shard sends
     about a tenth, at most about 10,000, to test, whatever shards are added; the note counts them. If every picture has
@@ -84,7 +84,7 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
 
     Arguments:
         root: the shard, or the folder.
-        size: side of the images in pixels.
+        size: (H, W) of the images in pixels.
         strict: refuse a picture that cannot be read.
 
     Raises:
@@ -93,13 +93,11 @@ def read_shards(root: Path, size: int, strict: bool = False) -> ImageData:
             parts that the shards' own names do not.
 
     """
-    if not isinstance(size, int):
-        raise DataError(f"size is {size!r}; it must be a whole number of pixels")
     name, paths = root.name, shards_in(root) if root.is_dir() else [root]
-    check_images(name, 1, size, size, 3)
+    check_images(name, 1, *size, 3)
     indices = [_index(path) for path in paths]
     words = [_part(path.relative_to(root)) for path in paths]
-    made = f"centre-cropped and resized to {size}×{size}"
+    made = f"centre-cropped and resized to {size[0]}×{size[1]}"
     note = f"pictures are {made}, decoded from the shards when they are needed"
     if (parts := own_parts(words)) is not None:
         beside = sum(len(index.labels) for index, word in zip(indices, words, strict=True) if word not in parts)

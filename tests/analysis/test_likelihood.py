@@ -56,7 +56,7 @@ def test_own_pictures_say_the_height_and_then_the_width_that_they_were_made_to_h
     Image.fromarray(planes(1)[0]).save(content, "PNG")
     group = likelihood.pictures("mine", [content], (3, 16, 8))
     assert group.images.shape == (1, 16, 8, 3)
-    assert group.made == "pictures, centre-cropped and resized to 16×16 and cut to 16×8"
+    assert group.made == "pictures, centre-cropped and resized to 16×8"
 
 
 def test_auroc_of_draws_is_that_of_the_drawn_images():
@@ -414,8 +414,8 @@ def test_a_set_beside_itself_is_as_likely_as_itself(alone, tmp_path, capsys, mon
     own, other = said["groups"][0], said["groups"][-1]
     assert other["bits_per_dim"] == own["bits_per_dim"] and other["images"] == own["images"] == 4
     assert {row["auroc"] for row in said["auroc"] if row["group"] == path.name} == {0.5}
-    square = f"centre-cropped and resized to {shape[0]}×{shape[0]}" + " and cut to 16×8" * (shape == (16, 8))
-    words = {"folder": f"pictures, {square}", "tar": f"test images, {square}"}
+    resized = f"centre-cropped and resized to {shape[0]}×{shape[1]}"
+    words = {"folder": f"pictures, {resized}", "tar": f"test images, {resized}"}
     assert other["made"].partition(";")[0] == words.get(kind, f"test images, {arrays}")
 
 
@@ -445,13 +445,16 @@ def test_a_set_by_name_is_padded_as_the_own_images_are(monkeypatch):
     assert np.array_equal(group.images[:, 2:-2, 2:-2], digits.test) and not group.images[:, :2].any()
 
 
-def test_pictures_in_shards_keep_every_pixel_of_the_flow_s_size(tmp_path):
-    pictures = planes(9, 64)
-    write_set(tmp_path, "tar", {"train": pictures, "test": pictures[::-1]})
-    assert np.array_equal(likelihood.also(str(tmp_path), (3, 64, 64), 8).images, pictures[::-1])
-    grey = likelihood.also(str(tmp_path), (1, 64, 64), 8)
-    assert grey.made.startswith("test images, centre-cropped and resized to 64×64 and made grey; ")
-    assert grey.images.shape == (9, 64, 64, 1)
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+@pytest.mark.parametrize("width", [24, 64])
+def test_pictures_keep_every_pixel_of_the_flow_s_size(tmp_path, kind, width):
+    pictures = planes(9, 64)[:, :, :width]
+    write_set(tmp_path, kind, {"train": pictures, "test": pictures[::-1]})
+    assert np.array_equal(likelihood.also(str(tmp_path), (3, 64, width), 8).images, pictures[::-1])
+    grey = likelihood.also(str(tmp_path), (1, 64, width), 8)
+    made = {"folder": "pictures, {}", "tar": "test images, {} and made grey; "}[kind]
+    assert grey.made.startswith(made.format(f"centre-cropped and resized to 64×{width}"))
+    assert grey.images.shape == (9, 64, width, 1)
 
 
 def test_a_link_to_nothing_a_bad_picture_and_an_empty_folder_are_refused_in_a_sentence(alone, tmp_path):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from eiwflow import checkpoint, cli
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.data import DataError, from_picture, labels_of, load, picture
 from eiwflow.data import folder as folder_module
 from tests.training.tiny import tiny_flow
 
-from .samples import as_set, encoded, noise, write_shard
+from .samples import as_set, encoded, noise, write_npz, write_shard
 
 
 def fill(folder: Path, count: int, start: int = 0) -> None:
@@ -132,6 +136,35 @@ def test_grey_pictures_have_one_channel_and_the_same_bits_per_dim_however_they_a
         assert data.test.shape == (9, 8, 8, 1) and (data.test[..., 0] == grey["test"]).all()
         scores.add(evaluate(flow, data).bits_per_dim)
     assert len(scores) == 1
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_pictures_of_the_size_of_a_flow_that_is_not_square_are_scored_as_arrays_of_the_same_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    images = {"train": noise(20, 12, 20, 3), "test": noise(9, 12, 20, 3, seed=1)}
+    folder, arrays = kept(kind, tmp_path, images, monkeypatch), write_npz(tmp_path, **images)
+    data = load(folder, size=(12, 20))
+    assert (data.train[:] == images["train"]).all() and (data.test == images["test"]).all()
+    assert data.note.startswith("pictures are centre-cropped and resized to 12×20")
+    checkpoint.save(flow := tmp_path / "flow.safetensors", tiny_flow(shape=(3, 12, 20)))
+    scores = set()
+    for path in (folder, arrays):
+        assert cli.main(["evaluate", str(flow), "--data", str(path), "--json"]) == 0
+        scores.add(json.loads(capsys.readouterr().out)["bits_per_dim"])
+    assert len(scores) == 1
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_pictures_are_cut_in_the_middle_to_the_shape_asked_for_and_then_resized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    large, tall, wide = noise(9, 24, 40, 3), noise(9, 16, 20, 3, seed=1), noise(9, 12, 26, 3, seed=2)
+    train, test = (*large, *tall), (*wide,)
+    data = load(kept(kind, tmp_path, {"train": train, "test": test}, monkeypatch), size=(12, 20))
+    smaller = [np.asarray(Image.fromarray(image).resize((20, 12), Image.Resampling.LANCZOS)) for image in large]
+    assert (data.train[:9] == smaller).all()
+    assert (data.train[9:] == tall[:, 2:-2]).all() and (data.test == wide[:, :, 3:-3]).all()
 
 
 # Of 257 train pictures, 256 evenly spaced ones are all but the middle one.
@@ -607,10 +640,16 @@ def test_the_picture_with_too_many_pixels_is_named(tmp_path: Path, monkeypatch: 
         load(tmp_path, strict=True)
 
 
-@pytest.mark.parametrize("size", [7, 257, 8.0, "8"])
-def test_a_size_out_of_bounds_is_named(tmp_path: Path, size: object) -> None:
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        *[(7, "is 7×7 pixels"), ((8, 7), "is 8×7 pixels"), ((257, 8), "is 257×8 pixels")],
+        *[(size, f"size is {size!r}; it must be") for size in (8.0, "8", (8, 8.0), (8,), (8, 8, 8))],
+    ],
+)
+def test_a_size_out_of_bounds_is_named(tmp_path: Path, size: object, words: str) -> None:
     fill(tmp_path, 9)
-    with pytest.raises(DataError, match=f"{size}"):
+    with pytest.raises(DataError, match=re.escape(words)):
         load(tmp_path, size=size)
 
 

@@ -294,7 +294,7 @@ def folder_of_pictures(given: dict[str, bytes], folder: Path) -> Callable[[], ob
         written(folder / f"good {number}.bmp", sound_picture("BMP"))
     for name, content in given.items():
         written(folder / name, content)
-    return lambda: check_parts(read_folder(folder, 8))
+    return lambda: check_parts(read_folder(folder, (8, 8)))
 
 
 # ---------------------------------------------------------------------- runs and studies
