@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import threading
 import time
 import weakref
@@ -19,11 +20,13 @@ import pytest
 import streamlit as st
 import streamlit.runtime
 from filelock import FileLock
+from PIL import Image
 from starlette.requests import ClientDisconnect
 from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFileRec
 
+from eiwflow import data
 from eiwflow.analysis import likelihood
 from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.flow import FlowConfig
@@ -34,12 +37,25 @@ from eiwflow.ui.common.shelves import Shelf
 from eiwflow.ui.jobs import presets
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own import pictures
-from eiwflow.ui.own.photos import PHOTOS
+from eiwflow.ui.own.photos import PHOTOS, photo_of_shape
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
 from eiwflow.ui.sources import cache, checkpoints, child, data_sets, places
 
 from .conftest import line_up, picture_bytes, small_flow, url, visit_page, write_checkpoint
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (12, 20), (256, 32), (100, 258), (300, 500)])
+def test_a_photo_is_never_enlarged_and_one_of_the_flows_size_keeps_every_byte(height: int, width: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    content = PHOTOS.kept(PHOTOS.keep({"mine.png": data.png_file(pixels)}))
+    if max(height, width) <= 256:
+        assert np.array_equal(photo_of_shape(content, (3, height, width))[0].permute(1, 2, 0), pixels)
+        return
+    side, left = min(256, height), (width - height) // 2  # a square of the middle
+    assert Image.open(io.BytesIO(content)).size == (side, side)
+    if side == height:
+        assert np.array_equal(photo_of_shape(content, (3, side, side))[0].permute(1, 2, 0), pixels[:, left:-left])
 
 
 def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> None:

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 PICTURE_SUFFIXES = ("png", "jpg", "jpeg", "webp", "bmp", "gif")
 MAX_PHOTO_MB = 32
-#: The side that photos are kept at.
+#: The longest side that photos are kept at; larger ones are cut to squares.
 PHOTO_SIDE = 256
 
 
 def _small(_: str, files: Files) -> bytes:
-    """Return a photo as a small PNG file, without the camera's metadata."""
+    """Return a photo as a small PNG file, without the camera's metadata; it is never enlarged."""
     ((name, content),) = files.items()
-    return data.png_file(data.from_picture(named(name, content), (3, PHOTO_SIDE, PHOTO_SIDE)))
+    width, height = data.picture.upright(named(name, content), PHOTO_SIDE).size
+    side = min(width, height, PHOTO_SIDE)
+    kept = (height, width) if max(width, height) <= PHOTO_SIDE else (side, side)
+    return data.png_file(data.from_picture(named(name, content), (3, *kept)))
 
 
 PHOTOS = Upload("photo", Limits(PICTURE_SUFFIXES, MAX_PHOTO_MB, kept=16), _small, len)
