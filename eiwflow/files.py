@@ -19,6 +19,7 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -256,6 +257,11 @@ def folders_below(folder: Path) -> Iterator[Path]:
 def linked_folders(folder: Path) -> Iterator[Path]:
     """Yield those of :func:`folders_below` that are links."""
     return (path for path in folders_below(folder) if path.is_symlink())
+
+
+def missing(*packages: str) -> list[str]:
+    """Return the packages that are not installed; a folder of that name without ``__init__.py`` is none."""
+    return [name for name in packages if (spec := find_spec(name)) is None or spec.origin is None]
 
 
 def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:

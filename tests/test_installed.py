@@ -94,7 +94,7 @@ for words in (train, "inspect {FLOW}", "analyse {FLOW} --what levels", "sample {
 
 
 def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(serve, "find_spec", lambda name: None if name == "streamlit" else name)
+    monkeypatch.setattr(serve, "missing", lambda *names: [name for name in names if name == "streamlit"])
     assert main(["app"]) == 2
     assert capsys.readouterr().err == (
         "eiwflow app: The app needs streamlit, not installed here: pip install 'eiwflow[app]'.\n"

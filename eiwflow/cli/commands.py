@@ -13,13 +13,12 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, fixed
-from ..files import without_controls
+from ..files import missing, without_controls
 from ..options import FLOW, TRAINING, option
 from ..training.presets import preset_settings
 from .serve import app_command
@@ -840,8 +839,8 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Write a checkpoint's methods as ONNX files, and compare them in onnxruntime."""
     from ..flow import ConfigError
 
-    if missing := [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]:
-        raise ConfigError(f"The export needs {', '.join(missing)}, not installed here: pip install 'eiwflow[export]'.")
+    if absent := missing("onnx", "onnxscript", "onnxruntime"):
+        raise ConfigError(f"The export needs {', '.join(absent)}, not installed here: pip install 'eiwflow[export]'.")
     from ..export import differences, export_onnx
     from ..files import made_folder
 

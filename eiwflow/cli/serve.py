@@ -7,11 +7,11 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from .. import project, server_settings
+from ..files import missing
 
 PORT = 8501
 _HERE = ("localhost", "127.0.0.1", "::1")
@@ -22,8 +22,8 @@ def app_command(options: argparse.Namespace) -> NoReturn:
     """Open the app: Streamlit takes the place of this process, with the settings that lie beside app.py."""
     from ..flow import ConfigError
 
-    if missing := [name for name in ("streamlit", "plotly", "segno") if find_spec(name) is None]:
-        raise ConfigError(f"The app needs {', '.join(missing)}, not installed here: pip install 'eiwflow[app]'.")
+    if absent := missing("streamlit", "plotly", "segno"):
+        raise ConfigError(f"The app needs {', '.join(absent)}, not installed here: pip install 'eiwflow[app]'.")
     command, environment = server(options)
     os.environ |= environment
     try:

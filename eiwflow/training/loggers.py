@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..files import missing
 from .recipe import Recipe
 from .run_directory import RunError
 
@@ -92,5 +92,5 @@ def check_logger(name: str) -> None:
         RunError: the message names the command that installs it.
 
     """
-    if name and importlib.util.find_spec(name) is None:
+    if name and missing(name):
         raise RunError(f"--log {name} needs the package {name}: pip install 'eiwflow[{name}]', or leave --log out.")

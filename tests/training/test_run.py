@@ -1,6 +1,7 @@
 """A run from its start to its end: its files, its curve, its saves, its clock."""
 
 import errno
+import importlib
 import json
 import math
 import os
@@ -305,7 +306,7 @@ def test_records_reach_a_tracker(tmp_path, monkeypatch, name):
     """Of a stand-in with the calls that both packages document: init, run.log, and an end."""
     calls, tracker = [], mock.Mock()
     tracker.init.return_value.log = lambda values, step: calls.append((step, values))
-    tracker.__spec__ = ModuleSpec(name, None)
+    tracker.__spec__ = ModuleSpec(name, None, origin="of the test")
     monkeypatch.setitem(sys.modules, name, tracker)
     run = tiny_run(tmp_path, iterations=3)
     train(run, images=tiny_data(), execution=Execution(log=name))
@@ -317,8 +318,16 @@ def test_records_reach_a_tracker(tmp_path, monkeypatch, name):
     assert calls[1][1]["bits_per_dim"] == run.records()[1]["bits_per_dim"] and "level 1/noise_square" in calls[0][1]
 
 
-def test_a_logger_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RunError, match=r"^--log wandb needs the package wandb: pip install 'eiwflow\[wandb\]'"):
+def test_a_logger_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch, tmp_path):
+    sentence = r"^--log wandb needs the package wandb: pip install 'eiwflow\[wandb\]'"
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(RunError, match=sentence):
         check_logger("wandb")
+    (tmp_path / "wandb" / "run-1").mkdir(parents=True)  # as wandb leaves it where it logged
+    importlib.invalidate_caches()
+    with pytest.raises(RunError, match=sentence):
+        check_logger("wandb")
+    (tmp_path / "wandb" / "__init__.py").touch()
+    importlib.invalidate_caches()
+    check_logger("wandb")
     check_logger("")
