@@ -160,7 +160,8 @@ def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
     }
     kind = "conditional" if config.context else "unconditional"
     torch_first = "import torch\n\n" if config.context else ""
-    context = ", context=torch.tensor([0, 0, 1, 1])" if config.context else ""
+    labels = "[0, 0, 1, 1]" if config.context > 1 else "[0, 0, 0, 0]"
+    context = f", context=torch.tensor({labels})" if config.context else ""
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"""---
 library_name: eiwflow

@@ -72,6 +72,15 @@ def test_the_card_of_a_flow_with_labels_is_tagged_conditional():
     assert card.data.tags == ["normalizing-flow", "conditional-image-generation"]
 
 
+@pytest.mark.parametrize("context", [0, 1, 2])
+def test_the_code_of_a_card_draws_images(tmp_path, context):
+    PretrainedFlow(tiny_flow(context=context)).save_pretrained(tmp_path)
+    code = (tmp_path / "README.md").read_text().partition("```python\n")[2].partition("```")[0]
+    names = {}
+    exec(code.replace("this folder, or its name on the hub", str(tmp_path)), names)
+    assert names["images"].shape == (4, *names["flow"].config.shape)
+
+
 def test_the_card_has_bits_recipe_and_samples_and_nothing_of_the_file_is_markup(folder):
     card = ModelCard.load(folder / "README.md")
     assert card.data.library_name == "eiwflow"
