@@ -41,6 +41,7 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(seed)
     x = _images(config, batch, generator)
     flow = _flow(config, x, seed)
+    config = flow.config  # keep="auto" has chosen
     static = dataclasses.replace(config, order="random", weights="none")
     inputs = _network_inputs(config, batch, generator)
 
@@ -110,7 +111,7 @@ def _images(config: FlowConfig, batch: int, generator: torch.Generator) -> Tenso
 def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
     flow = channels_last(MultiScaleFlow(config, seed))
     flow.initialise(x)
-    return flow
+    return channels_last(flow)  # keep="auto" rebuilds parts
 
 
 def _train_step(flow: MultiScaleFlow, x: Tensor, optimiser: str = Recipe.optimiser) -> Callable[[], None]:
