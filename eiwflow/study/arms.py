@@ -15,18 +15,22 @@ from .recipe import Arm
 
 
 def arm_table(study: Study) -> list[dict[str, Any]]:
-    """Return one row an arm: bits/dim over seeds, parameters, iterations, CPU seconds of its training."""
+    """Return one row an arm: bits/dim over seeds, parameters, iterations, CPU seconds of its training.
+
+    Parameters are a number, or a text of the fewest and the most where seeds differ, as they may with ``keep="auto"``.
+    """
     rows = []
     for arm in study.arms:
         runs = study.of(arm)
         bits = np.array([run.bits_per_dim for run in runs])
+        fewest, most = min(run.parameters for run in runs), max(run.parameters for run in runs)
         rows.append(
             {
                 **arm_row(arm),
                 "seeds": len(runs),
                 "bits_per_dim": float(bits.mean()),
                 "sd_over_seeds": float(bits.std(ddof=1)) if len(bits) > 1 else math.nan,
-                "parameters": runs[0].parameters,
+                "parameters": fewest if fewest == most else f"{fewest:,} to {most:,}",
                 "iterations": runs[0].iterations,
                 "cpu_s": float(np.mean([run.cpu_s for run in runs])),
                 "cpu_s_per_step": float(np.median([run.cpu_s / run.iterations for run in runs])),

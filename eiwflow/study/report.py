@@ -51,7 +51,7 @@ def report_in_words(result: Mapping[str, Any]) -> str:
     lines += [_comparison(row) for row in [*result["comparisons"], *result["factorial"]]]
     lines += ["", *(
         f"{fixed(row['bits_per_dim'], 4)}{_scatter(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
-        f"{row['parameters']:,} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  {row['arm']}"
+        f"{_number(row['parameters'])} parameters  {row['iterations']} steps in {row['cpu_s']:.1f} CPU-s  {row['arm']}"
         for row in result["arms"]
     )]  # fmt: skip
     return "\n".join(lines)
@@ -110,6 +110,10 @@ def _interval(row: Mapping[str, Any]) -> str:
         return "no interval: 1 seed"
     low, high = signed(-row["high"], 4), signed(-row["low"], 4)
     return f"[{low}, {high}] over {row['interval_over']}  p {row['p_corrected']:.2g}"
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _scatter(value: float) -> str:

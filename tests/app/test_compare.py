@@ -339,6 +339,16 @@ def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path
     assert answer(equal, other).in_words() in sentences(at) and answer(equal, own).in_words() not in sentences(at)
 
 
+def test_the_table_of_arms_has_the_range_of_parameters_over_seeds(studies: Path) -> None:
+    path = write_study(studies / "auto.zip", arms({"entropy@auto/principal-random": 3.8, "last/random": 4.0}, seeds=2))
+    made = packed_document(path)
+    for run in made["results"]:
+        run["parameters"] += 500 * run["seed"] * ("@auto" in run["arm"])
+    write_packed(path, made)
+    text = sentences(visit(study="auto"))
+    assert text.count(">1,000 to 1,500</td>") == 1 and text.count(">1,000</td>") == 1
+
+
 def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
     def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
         means = {f"{split}/principal-alternating": 4.0 for split in splits}

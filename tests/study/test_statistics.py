@@ -10,6 +10,7 @@ from eiwflow.analysis.intervals import level_after_looks
 from eiwflow.study.arms import arm_curve, arm_table
 from eiwflow.study.file import read_study
 from eiwflow.study.recipe import AGAIN, Arm
+from eiwflow.study.report import report, report_in_words
 from eiwflow.study.statistics import (
     comparisons,
     contrast,
@@ -298,6 +299,20 @@ def test_the_table_of_arms_has_what_each_cost_and_reached(study_of):
     assert (row["weights"], row["seeds"], row["parameters"], row["cpu_s"]) == ("pooled", 6, 1016, 5.0)
     assert row["arm"] == study.arms[0].text
     assert row["cpu_s_per_step"] == pytest.approx(5.0 / 100)
+
+
+def test_parameters_are_a_range_where_seeds_of_an_arm_differ(tmp_path):
+    path = write_study(tmp_path / "made-up.zip", arms({f"entropy@auto/{P}": 3.8, f"entropy/{P}": 3.9}, seeds=3))
+    made = packed_document(path)
+    for run in made["results"]:
+        chosen = {0: 186_432, 1: 200_000, 2: 162_060}[run["seed"]]
+        run["parameters"] = chosen if "@auto" in run["arm"] else 175_000
+    write_packed(path, made)
+    result = report(read_study(path))
+    assert [row["parameters"] for row in result["arms"]] == ["162,060 to 200,000", 175_000]
+    ours, theirs = report_in_words(result).splitlines()[-2:]
+    assert "  3 seeds  162,060 to 200,000 parameters  100 steps" in ours
+    assert "  3 seeds  175,000 parameters  100 steps" in theirs
 
 
 def test_curves_are_paired_by_seed_and_step(study_of):
