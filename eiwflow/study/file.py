@@ -456,7 +456,7 @@ def _step_cost(name: str, cost: object) -> dict[str, float]:
         return {}
     if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
         raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
-    return {str(key)[:60]: float(value) for key, value in cost.items()}
+    return {str(key)[:80]: float(value) for key, value in cost.items()}
 
 
 def kept_looks(looks: Iterable[int]) -> tuple[int, ...]:

@@ -381,8 +381,13 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
 
 
 def cost_class(flow: FlowConfig) -> str:
-    """Return the kind of an arm's step, on which its cost depends: ``pooled/conditional``, ``none@0.25/…``."""
+    """Return the kind of an arm's step, on which its cost depends: ``pooled/conditional``, ``none@0.25/…``.
+
+    With ``keep="auto"`` every split may pass on other channels: ``none@auto:entropy-principal-random/…``.
+    """
     weights, keep = flow.order if flow.order == "released" else flow.weights, flow.keep
+    if keep == "auto":
+        keep = f"auto:{flow.order}-{flow.init}-{flow.partition}"
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 
 

@@ -33,10 +33,11 @@ from ..training import lock, process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
 from ..training.history import most_seconds
+from ..training.input import Batches
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
-from ..training.trainer import load_data
+from ..training.trainer import INIT_IMAGES, load_data
 from .file import FORMAT, MAX_BYTES, RESULT, SETTINGS, VERSION, Study, StudyError, kept_looks, read_study, run_folder
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
 
@@ -170,14 +171,18 @@ class StudyFolder(WorkFolder):
                 self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "looks": [*looks]})
         return extended
 
-    def step_costs(self, recipe: StudyRecipe, channels: int) -> dict[str, float] | None:
+    def step_costs(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
         """Return the costs of steps at equal CPU seconds, measured once for all processes of the study; else None."""
         if not recipe.equal_cpu:
             return None
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document = self.document()
             if not (costs := document.get("step_cost")):
-                costs = relative_costs(seconds_per_step(_kinds(recipe, channels), recipe.batch, recipe.optimiser))
+                # As the runs of seed 0 are initialised: with keep="auto" a flow's size depends on it.
+                start = Batches(images.train, recipe.training(recipe.arms[0], 0, images.channels))
+                x = start.of_step(0, min(INIT_IMAGES, len(images.train)))
+                kinds = _kinds(recipe, images.channels)
+                costs = relative_costs(seconds_per_step(kinds, recipe.batch, recipe.optimiser, x))
                 self.write({**document, "step_cost": costs})
         return dict(costs)
 
@@ -380,7 +385,7 @@ def _run(
     progress: Callable[[int, int], None] | None,
     shard: tuple[int, int],
 ) -> None:
-    costs = folder.step_costs(recipe, images.channels)
+    costs = folder.step_costs(recipe, images)
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [

@@ -90,16 +90,19 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def seconds_per_step(configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser) -> dict[str, float]:
+def seconds_per_step(
+    configs: dict[str, FlowConfig], batch: int, optimiser: str = Recipe.optimiser, images: Tensor | None = None
+) -> dict[str, float]:
     """Return the median process CPU seconds of a training step of every config, timed in turns.
 
-    In turns, so that a change of the machine's speed falls on all of them.
+    In turns, so that a change of the machine's speed falls on all of them. The flows are initialised on ``images``
+    (N, C, H, W), dequantised, since with ``keep="auto"`` these decide how large the flow is; by default on noise.
     """
     generator = torch.Generator().manual_seed(0)
     steps = {}
     for name, config in configs.items():
-        x = _images(config, batch, generator)
-        steps[name] = _train_step(_flow(config, x, seed=0), x, optimiser)
+        x = _images(config, batch, generator) if images is None else images
+        steps[name] = _train_step(_flow(config, x, seed=0), x[torch.arange(batch) % len(x)], optimiser)
     return {name: statistics.median(seconds) for name, seconds in _timed(steps, COST_REPEATS).items()}
 
 

@@ -188,6 +188,15 @@ def test_a_step_costs_relative_to_the_cheapest_arm_of_its_prior():
     assert cost_class(flow) == "pooled@0.25/conditional"
 
 
+def test_every_split_that_chooses_how_much_it_passes_on_has_a_cost_of_its_own():
+    texts = [f"{split}/conditional" for split in ("entropy@auto/principal-random", "variance@auto/principal-random",
+             "entropy@auto/principal-information", "entropy@auto/random")]  # fmt: skip
+    flows = [StudyRecipe().training(Arm.parse(text), seed).flow for seed in (0, 1) for text in texts]
+    kinds = [cost_class(flow) for flow in flows]
+    assert kinds[:4] == kinds[4:] and len({*kinds}) == 4
+    assert relative_costs(dict(zip(kinds, (2.0, 3.0, 4.0, 5.0), strict=False)))[kinds[3]] == 2.5
+
+
 def test_a_wider_flow_costs_more_a_step():
     shape = (3, 16, 16)
     seconds = seconds_per_step({"wide": tiny_config(width=128, shape=shape), "narrow": tiny_config(shape=shape)}, 16)

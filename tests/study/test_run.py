@@ -24,9 +24,9 @@ from eiwflow.study import run as study
 from eiwflow.study.file import RESULT, SETTINGS, merge, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, looked_at, parse_shard, run_job, run_study
+from eiwflow.training import bench, run_directory
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
-from eiwflow.training import run_directory
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -518,6 +518,22 @@ def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, dat
     assert [run.iterations for run in found.runs.values()] == [10, 8]
     monkeypatch.setattr(study, "seconds_per_step", None)
     assert run_study(recipe, out).step_cost == found.step_cost
+
+
+def test_a_study_at_equal_cpu_times_the_flows_that_it_trains(tmp_path, monkeypatch):
+    timed, make = [], bench._train_step
+    monkeypatch.setattr(
+        bench, "_train_step", lambda flow, x, *more: timed.append((flow.config, x.shape)) or make(flow, x, *more)
+    )
+    named = ("variance-reversed+constant@auto/principal-information", "entropy/principal-random", "last@auto/random")
+    recipe = tiny_study(write_npz(tmp_path / "large.npz", size=20), arms=named, seeds=1, levels=3, size=16, batch=80,
+                        iterations=2, flip=True, equal_cpu=True)  # fmt: skip
+    found = run_study(recipe, tmp_path / "study")
+    trained = [load(run_folder(found.path, arm, 0) / "checkpoints" / "last.safetensors").flow for arm in recipe.arms]
+    assert [config.counts for config, _ in timed] == [flow.config.counts for flow in trained]
+    assert len({flow.config.counts for flow in trained}) == 3 and trained[0].config.counts[0] > 1
+    assert {shape for _, shape in timed} == {(80, 3, 16, 16)}  # with more images in a batch than in the data
+    assert len(found.step_cost) == 3 and found.step_cost == json.loads((found.path / SETTINGS).read_text())["step_cost"]
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["stopped", "finished"])
