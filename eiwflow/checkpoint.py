@@ -25,7 +25,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import eiwflow
 
@@ -48,6 +48,10 @@ MAX_TEMPERATURE = 3.0
 
 _DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
 _WORDS = {dtype: word for word, dtype in _DTYPES.items()}
+#: Methods and settings of modules that do not change what an initialised flow computes, beyond rounding.
+_FREE = frozenset({"draw", "extra_repr", "initialise", "initialised", "seed", "starts_at_zero", "training"}) | {
+    "in_bfloat16", "inplace", "recompute"
+}  # fmt: skip
 
 
 class CheckpointError(ValueError):
@@ -133,17 +137,80 @@ def save(path: Path | str, flow: MultiScaleFlow, info: CheckpointInfo | None = N
     Raises:
         ValueError: the flow is not initialised.
         CheckpointError: ``info`` or a parameter holds a value that :func:`load` would refuse, such as NaN, or the flow
-            has other parameters than one of its config; an old file at ``path`` stays.
+            has other parameters or modules than one of its config (:func:`check_flow`); an old file at ``path`` stays.
 
     """
     flow = getattr(flow, "_orig_mod", flow)  # as torch.compile keeps it
     if not flow.initialised:
         raise ValueError("A flow that is not initialised has nothing to save.")
     info = dataclasses.replace(info or CheckpointInfo(flow.config), config=flow.config)
-    tensors = _as_stored(flow.state_dict())
-    layout = {key: {"dtype": _WORDS.get(tensor.dtype), "shape": [*tensor.shape]} for key, tensor in tensors.items()}
-    _check_layout(layout, outline(flow.config), _short(Path(path).name))
-    save_state(path, tensors, info)
+    check_flow(flow, _short(Path(path).name))
+    save_state(path, flow.state_dict(), info)
+
+
+def check_flow(flow: MultiScaleFlow, name: str) -> None:
+    """Check that a flow's config rebuilds it: the same parameters, classes of modules and settings.
+
+    A subclass may stand for its class if it replaces none of the methods. Hooks are not looked at.
+
+    Args:
+        flow: initialised.
+        name: of the file in errors.
+
+    Raises:
+        CheckpointError: it does not, so that :func:`load` would return another flow; the message names the first
+            parameter or module that differs.
+
+    """
+    built = _built(flow.config)
+    layout = {
+        key: {"dtype": _WORDS.get(_stored_type(tensor)), "shape": [*tensor.shape]}
+        for key, tensor in flow.state_dict().items()
+    }
+    _check_layout(layout, built, name)
+    # A module may stand in several places, such as one activation for all.
+    modules = dict(flow.named_modules(remove_duplicate=False))
+    for place, expected in built.named_modules():
+        found, kind = modules.get(place), type(expected).__name__
+        if found is None:
+            raise CheckpointError(name, f"module {place!r}", f"{kind}, as its config says", "absent")
+        if type(found) is not type(expected) and (other := _other_class(type(found), type(expected))):
+            raise CheckpointError(name, f"module {place!r}", f"{kind}, as its config says", other)
+        for setting, value in _settings(expected).items():
+            if (own := getattr(found, setting, None)) != value:
+                what = f"{setting} of module {place!r}, {kind},"
+                raise CheckpointError(name, what, f"{value!r}, as its config says", _short(repr(own)))
+        # Elsewhere nothing calls a module that the config does not know.
+        if isinstance(expected, nn.Sequential):
+            for part, module in found._modules.items():
+                if part not in expected._modules:
+                    raise CheckpointError(name, f"module '{place}.{part}'", "absent", type(module).__name__)
+
+
+@functools.lru_cache(4)
+def _built(config: FlowConfig) -> MultiScaleFlow:
+    """Return the outline that a flow is compared with; it is shared, and never changed."""
+    return outline(config)
+
+
+def _other_class(own: type, expected: type) -> str:
+    """Return a module's class in words if it computes something else than the expected one; otherwise nothing."""
+    if not issubclass(own, expected):
+        return own.__name__
+    bases = expected.__mro__[: expected.__mro__.index(nn.Module)]
+    methods = {name for base in bases for name, value in vars(base).items() if callable(value) and name[:2] != "__"}
+    replaced = [name for name in sorted(methods - _FREE) if getattr(own, name) is not getattr(expected, name)]
+    return f"{own.__name__}, with a {replaced[0]} of its own" if replaced else ""
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """Return the settings of a module that decide what it computes."""
+    plain = (bool, int, float, str, tuple)
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, plain) and not name.startswith("_") and name not in _FREE
+    }
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
@@ -168,11 +235,12 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     files.write_atomically(Path(path), itertools.chain([header], parts))
 
 
+def _stored_type(tensor: Tensor) -> torch.dtype:
+    return torch.float32 if tensor.is_floating_point() else tensor.dtype
+
+
 def _as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        key: (tensor.detach().float() if tensor.is_floating_point() else tensor).cpu().contiguous()
-        for key, tensor in state.items()
-    }
+    return {key: tensor.detach().to("cpu", _stored_type(tensor)).contiguous() for key, tensor in state.items()}
 
 
 def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:

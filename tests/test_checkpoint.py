@@ -12,6 +12,7 @@ import re
 import resource
 import time
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,15 @@ import safetensors.torch
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from torch import nn
+from torch.nn.utils import prune
+from torch.optim.swa_utils import AveragedModel
 
 from eiwflow import checkpoint
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
+from eiwflow.flow.entropy_weights import MeanWeights
 from tests.training.tiny import same_tensors, tiny_config, tiny_flow, tiny_info, tiny_x
 
 ARMS = list(itertools.product(("entropy+pooled", "entropy", "random"), PRIORS))
@@ -685,3 +690,141 @@ def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
     with pytest.raises(CheckpointError, match=r"tensor 'another' is present \(1 unknown in all\)"):
         save(path, flow)
     assert path.read_bytes() == before
+
+
+# ---------------------------------------------------------------------- modules that a config does not rebuild
+
+
+def activate(flow, number, layer):
+    flow.couplings()[1].network[number] = layer
+
+
+class Louder(nn.ReLU):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Titled(nn.ReLU):
+    def title(self):
+        return "a ReLU"
+
+
+def without_its_first_activation(flow):
+    parts = flow.couplings()[1].network.named_children()
+    flow.couplings()[1].network = nn.Sequential(OrderedDict((name, part) for name, part in parts if name != "1"))
+
+
+def with_means(flow):
+    flow.couplings()[0].weights.__class__ = MeanWeights
+
+
+NETWORK = "levels.1.steps.0.coupling.network"
+#: Changes of a flow that its parameters do not show -> what is said of them.
+OTHER_FLOWS = {
+    "SiLU": (lambda flow: activate(flow, 1, nn.SiLU()), f"module '{NETWORK}.1' is SiLU; expected ReLU"),
+    "GELU": (lambda flow: activate(flow, 3, nn.GELU()), f"module '{NETWORK}.3' is GELU; expected ReLU"),
+    "a leaky one": (
+        lambda flow: activate(flow, 1, nn.LeakyReLU(0.1)), f"module '{NETWORK}.1' is LeakyReLU; expected ReLU",
+    ),
+    "a subclass": (
+        lambda flow: activate(flow, 1, Louder()),
+        f"module '{NETWORK}.1' is Louder, with a forward of its own; expected ReLU",
+    ),
+    "one more": (
+        lambda flow: flow.couplings()[1].network.append(nn.Tanh()), f"module '{NETWORK}.5' is Tanh; expected absent",
+    ),
+    "one again": (
+        lambda flow: flow.couplings()[1].network.append(flow.couplings()[1].network[1]),
+        f"module '{NETWORK}.5' is ReLU; expected absent",
+    ),
+    "one less": (without_its_first_activation, f"module '{NETWORK}.1' is absent; expected ReLU"),
+    "padding": (
+        lambda flow: setattr(flow.couplings()[1].network[0], "padding_mode", "reflect"),
+        f"padding_mode of module '{NETWORK}.0', Conv2d, is 'reflect'; expected 'zeros'",
+    ),
+    "bound": (
+        lambda flow: setattr(flow.couplings()[1], "scale_bound", 0.25),
+        "scale_bound of module 'levels.1.steps.0.coupling', AffineCoupling, is 0.25; expected 1.0",
+    ),
+    "other weights": (
+        with_means, "module 'levels.0.steps.0.coupling.weights' is MeanWeights, with a statistics of its own; expected "
+        "EntropyWeights",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), OTHER_FLOWS.values(), ids=OTHER_FLOWS.keys())
+def test_a_flow_that_its_config_does_not_rebuild_replaces_no_file(tmp_path, change, said):
+    """The file held the same parameters, and was another flow: ReLU's where SiLU's was trained."""
+    path, flow = tmp_path / "flow.safetensors", tiny_flow()
+    save(path, flow)
+    before, x = path.read_bytes(), tiny_x(3, flow.config)
+    known = flow.log_prob(x)
+    change(flow)
+    assert not torch.allclose(flow.log_prob(x), known, atol=1e-3)  # the change counts
+    with pytest.raises(CheckpointError) as refused:
+        save(path, flow)
+    whole = f"flow.safetensors is not a usable checkpoint: {said}"
+    assert str(refused.value) in (f"{whole}, as its config says.", f"{whole}.")
+    assert path.read_bytes() == before
+
+
+def test_a_leaky_flow_keeps_its_slope_and_no_other(tmp_path):
+    path, flow = tmp_path / "flow.safetensors", tiny_flow(leaky=0.1)
+    save(path, flow)
+    assert torch.equal(load(path).flow.log_prob(x := tiny_x(3, flow.config)), flow.log_prob(x))
+    activate(flow, 1, nn.LeakyReLU(0.2))
+    with pytest.raises(CheckpointError, match=r"negative_slope of module '.*1', LeakyReLU, is 0\.2; expected 0\.1, as"):
+        save(path, flow)
+
+
+def pruned(flow):
+    prune.random_unstructured(flow.couplings()[0].network[0], "weight", 0.5)
+    prune.remove(flow.couplings()[0].network[0], "weight")
+    return flow
+
+
+def normed(flow):
+    layer = flow.couplings()[0].network[0]
+    nn.utils.parametrizations.weight_norm(layer)
+    nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    return flow
+
+
+def hooked(flow):
+    flow.couplings()[0].register_forward_hook(lambda *_: None)
+    return flow
+
+
+def with_one_activation(flow):
+    one = Titled()  # not in place, and in several places
+    for number in (1, 3):
+        activate(flow, number, one)
+    return flow
+
+
+def titled(flow):
+    flow.__class__ = type("Titled", (MultiScaleFlow,), {"title": lambda _: "a flow"})
+    flow.loss = nn.MSELoss()
+    return flow
+
+
+#: Flows that their config rebuilds, though they were worked on.
+SAME_FLOWS = {
+    "averaged": lambda flow: AveragedModel(flow).module, "compiled": torch.compile, "hooked": hooked, "pruned": pruned,
+    "normed": normed, "one activation": with_one_activation, "a subclass": titled,
+    "recomputing": lambda flow: [setattr(level, "recompute", True) for level in flow.levels] and flow,
+    "of another seed": lambda _: tiny_flow(seed=4), "of counted channels": lambda _: tiny_flow(keep="auto"),
+    "of an order that is learned": lambda _: tiny_flow(split="released", prior="standard", init="random"),
+    "given a label": lambda _: tiny_flow(context=3).given(1), "of labels": lambda _: tiny_flow(context=3, keep="auto"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", SAME_FLOWS.values(), ids=SAME_FLOWS.keys())
+def test_a_flow_that_its_config_rebuilds_is_saved_whatever_was_done_to_it(tmp_path, make):
+    flow = make(tiny_flow())
+    save(tmp_path / "flow.safetensors", flow)
+    flow = getattr(flow, "_orig_mod", flow)
+    given = (torch.arange(3),) if flow.config.context else ()
+    x = tiny_x(3, flow.config)
+    assert torch.equal(load(tmp_path / "flow.safetensors").flow.log_prob(x, *given), flow.log_prob(x, *given))

@@ -95,7 +95,8 @@ class AffineCoupling(Bijection):
 
     Attributes:
         weights: computes weights of the network's input and output for every image from the first half; or None.
-        network: the convolutions, with ``nn.ReLU`` between; any module of the same shapes may take its place.
+        network: the convolutions, with ``nn.ReLU`` between; any module of the same shapes may take its place, but no
+            checkpoint holds it.
         in_bfloat16: whether the network runs in bfloat16; scale, shift and log-determinant stay in the input's type.
 
     Shapes: x and y (N, C, H, W); log_det (N,) in nats.

@@ -96,9 +96,11 @@ class Journal:
         Raises:
             OSError: this save or the previous one cannot be written; the last whole save stays.
             NotFinite: the averaged weights of one of them are not finite; the same stays.
+            CheckpointError: the config does not rebuild the flow, as :func:`.checkpoint.check_flow` says.
 
         """
         trainer, recipe = self._trainer, self._trainer.recipe
+        checkpoint.check_flow(trainer.average, self._run.last_checkpoint.name)
         latest = self._latest()
         temperature = latest.pop("temperature", CheckpointInfo.temperature)
         scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eiwflow import checkpoint, files
-from eiwflow.checkpoint import load
+from eiwflow.checkpoint import CheckpointError, load
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training.failures import TrainingFailed
@@ -96,6 +96,20 @@ def test_averaged_weights_that_are_not_finite_replace_no_checkpoint(tmp_path, tr
     assert sentence.startswith("After step 7 the run stopped: last.safetensors is not a usable checkpoint: ")
     assert "'levels.1.steps.0.actnorm.bias' of level 2 is not finite" in sentence
     assert last.info.step == 7  # saved before the weights went wrong
+
+
+def test_a_trained_flow_that_its_config_does_not_rebuild_replaces_no_checkpoint(tmp_path, trainers):
+    run = tiny_run(tmp_path, iterations=50)
+
+    def replace_and_stop(step, bits):
+        if step == 7:
+            trainers[0].average.couplings()[0].network[1] = torch.nn.SiLU()
+            run.ask("stop")
+
+    with pytest.raises(CheckpointError, match=r"^last\.safetensors .* is SiLU; expected ReLU, as its config says\.$"):
+        train(run, images=tiny_data(), progress=replace_and_stop)
+    last = load(run.last_checkpoint)
+    assert last.info.step == 7 and "ReLU" in str(last.flow)  # saved before the module was replaced
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_step_is_taken():
