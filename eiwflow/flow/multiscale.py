@@ -47,6 +47,14 @@ def dequantise(
 
     With fewer than 8 ``bits`` b, neighbouring grey levels become one of 2^b.
 
+    A ``dtype`` of low precision holds few values of a bin near ±½: of 8 bits 2 in bfloat16 and 16 in float16. There u
+    is one of as many values from 0 on, equally likely in every bin, so that no x leaves its bin. Scores from such
+    noise are estimates.
+
+    Raises:
+        ShapeError: the images are not uint8.
+        ValueError: ``dtype`` is not one of float64, float32, float16 and bfloat16.
+
     >>> x = dequantise(torch.full((1, 3, 2, 2), 64, dtype=torch.uint8))
     >>> bool(((x >= -0.25) & (x < -0.25 + 1 / 256)).all())
     True
@@ -54,12 +62,21 @@ def dequantise(
     """
     if images.dtype != torch.uint8:
         raise ShapeError(f"Images to dequantise are {images.dtype}; they must be uint8.")
+    if dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        raise ValueError(f"dtype is {dtype}; it must be torch.float64, float32, float16 or bfloat16.")
+    wide, eps = torch.promote_types(dtype, torch.float32), torch.finfo(dtype).eps
     noise = torch.rand(
-        images.shape, generator=generator, dtype=dtype, device=generator.device if generator else images.device
+        images.shape, generator=generator, dtype=wide, device=generator.device if generator else images.device
     )
-    # The largest u are cut: 255 + u would round up into the next byte's bin.
-    noise = noise.clamp_max(1 - 128 * torch.finfo(dtype).eps)
-    return ((images >> (8 - bits)).to(dtype) + noise.to(images.device)) / 2**bits - 0.5
+    if dtype == wide:
+        # The largest u are cut: 255 + u would round up into the next byte's bin.
+        noise = noise.clamp_max(1 - 128 * eps)
+    else:
+        # Values between ¼ and ½ are eps/4 apart.
+        steps = 4 / (eps * 2**bits)
+        noise = (noise * steps).floor() / steps
+    x = ((images >> (8 - bits)).to(wide) + noise.to(images.device)) / 2**bits - 0.5
+    return x.to(dtype)
 
 
 def quantise(x: Tensor, bits: int = 8) -> Tensor:
@@ -73,6 +90,7 @@ def quantise(x: Tensor, bits: int = 8) -> Tensor:
 
     """
     levels = 2**bits
+    x = x.to(torch.promote_types(x.dtype, torch.float32))  # bfloat16 has no 255.5
     return spread_levels(((x + 0.5) * levels).floor().clamp(0, levels - 1), bits)
 
 
@@ -314,7 +332,10 @@ class MultiScaleFlow(nn.Module):
     def bits_per_dim(
         self, images: Tensor, generator: torch.Generator | None = None, context: Tensor | None = None
     ) -> Tensor:
-        """Return bits/dim (N,) of uint8 images (N, C, H, W): b − log p(x) / (D log 2), one dequantisation to b bits."""
+        """Return bits/dim (N,) of uint8 images (N, C, H, W): b − log p(x) / (D log 2), one dequantisation to b bits.
+
+        All is computed in the flow's precision; below float32 the noise is coarse too, as :func:`dequantise` says.
+        """
         dtype, bits = next(self.parameters()).dtype, self.config.bits
         x = dequantise(images, generator, dtype, bits)
         return to_bits_per_dim(self.log_prob(x, context), self.config.dimensions, bits)

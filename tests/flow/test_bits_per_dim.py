@@ -6,6 +6,8 @@ from unittest.mock import patch
 import pytest
 import torch
 
+from eiwflow.checkpoint import find, load
+from eiwflow.data import load_test, to_tensor
 from eiwflow.flow import ShapeError, dequantise, quantise, to_bits_per_dim
 
 from .flows import fresh_flow, images_for, ready_flow
@@ -14,22 +16,28 @@ from .numerics import largest_difference
 ALL_BYTES = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
 
 
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+
+
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_quantising_a_dequantised_byte_gives_it_back(dtype):
     for seed in range(20):
         assert torch.equal(quantise(dequantise(ALL_BYTES, seeded(seed), dtype)), ALL_BYTES)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("end", ["smallest", "largest"])
 def test_even_the_extremes_of_the_noise_stay_in_their_byte(dtype, end):
-    extreme = 0.0 if end == "smallest" else 1 - torch.finfo(dtype).eps / 2
-    with patch("torch.rand", lambda shape, **kinds: torch.full(shape, extreme, dtype=dtype)):
+    def extreme(shape, dtype, **kinds):
+        return torch.full(shape, 0.0 if end == "smallest" else 1 - torch.finfo(dtype).eps / 2, dtype=dtype)
+
+    with patch("torch.rand", extreme):
         x = dequantise(ALL_BYTES, dtype=dtype)
+    assert x.dtype == dtype
     assert torch.equal(quantise(x), ALL_BYTES)
     assert x.min().item() >= -0.5
     assert x.max().item() < 0.5
@@ -42,6 +50,39 @@ def test_dequantised_bytes_are_uniform_in_their_bin():
     assert 0.999 < u.max().item() < 1
     assert u.mean().item() == pytest.approx(1 / 2, abs=0.01)
     assert u.var().item() == pytest.approx(1 / 12, abs=0.002)
+
+
+@pytest.mark.parametrize("bits", [8, 5])
+@pytest.mark.parametrize(("dtype", "digits"), [(torch.float16, 11), (torch.bfloat16, 8)])
+def test_the_noise_of_low_precision_takes_all_values_that_every_bin_holds_equally_often(dtype, digits, bits):
+    """In bfloat16 there was no noise at all, and in float16 none above 0.875."""
+    greys = torch.arange(2**bits, dtype=torch.uint8) << (8 - bits)
+    x = dequantise(greys.repeat(4096, 1)[None, None], seeded(), dtype, bits)
+    # Of the numbers from ¼ to ½, 2^(digits − 1) in all, each of the bins there has as many; outside they are denser.
+    count = 2 ** (digits - 1) // 2 ** (bits - 2)
+    in_bin = (x[0, 0].double() + 0.5) * 2**bits - torch.arange(2**bits)
+    for grey in (0, 1, 2 ** (bits - 1) - 1, 2 ** (bits - 1), 2**bits - 1):
+        values, often = in_bin[:, grey].unique(return_counts=True)
+        assert values.tolist() == [number / count for number in range(count)]
+        assert (often - 4096 / count).abs().max() < 5 * math.sqrt(4096 / count)
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int64])
+def test_a_type_that_holds_no_byte_is_refused(dtype):
+    with pytest.raises(
+        ValueError, match=rf"^dtype is {dtype}; it must be torch\.float64, float32, float16 or bfloat16\.$"
+    ):
+        dequantise(ALL_BYTES, dtype=dtype)
+
+
+@pytest.mark.parametrize(("dtype", "gap"), [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
+def test_a_flow_of_low_precision_scores_images_with_noise_nearly_as_in_float32(dtype, gap):
+    flow, images = load(find("faces16-glow")).flow, to_tensor(load_test("faces16").test[:128])
+    true = flow.bits_per_dim(images, seeded()).mean().item()
+    low = flow.to(dtype)
+    assert low.bits_per_dim(images, seeded()).double().mean().item() == pytest.approx(true, abs=gap)
+    same = images[:1].expand(16, -1, -1, -1)
+    assert len(low.bits_per_dim(same, seeded()).unique()) > 1  # each draws its own noise
 
 
 def test_a_generator_makes_dequantisation_reproducible():
