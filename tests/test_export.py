@@ -4,6 +4,7 @@ import errno
 import math
 import os
 
+import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -57,6 +58,28 @@ def test_the_command_states_how_far_onnxruntime_is_off(written):
     answer, _ = written
     assert answer["holds"] and answer["max_difference"].keys() == EXPORTS.keys()
     assert 0 <= max(answer["max_difference"].values()) < 1e-4
+
+
+@pytest.mark.parametrize("bits", [8, 5])
+def test_the_command_prints_the_bits_to_which_images_are_dequantised(tmp_path, capsys, bits):
+    """By the formula of docs/library.md, in NumPy, the exported flow gives the flow's own bits/dim."""
+    from eiwflow.checkpoint import save
+
+    flow = tiny_flow(steps=1, bits=bits)
+    save(tmp_path / "flow.safetensors", flow, tiny_info(flow))
+    assert cli.main(["export", str(tmp_path / "flow.safetensors"), "--out", str(tmp_path / "onnx")]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith(f"The flow takes images dequantised to {bits} bits.\n")
+    b = int(said.split()[-2])
+    images = torch.randint(
+        0, 256, (4, *flow.config.shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    u = torch.rand(images.shape, generator=torch.Generator().manual_seed(2)).numpy()
+    x = (np.floor(images.numpy() / 2 ** (8 - b)) + u) / 2**b - 0.5
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "log_prob.onnx")
+    (log_prob,) = session.run(None, {"x": x.astype(np.float32)})
+    own = flow.bits_per_dim(images, torch.Generator().manual_seed(2)).detach().numpy()
+    assert b - log_prob / (flow.config.dimensions * math.log(2)) == pytest.approx(own, abs=1e-3)
 
 
 def test_differences_of_log_p_are_in_bits_a_dimension(flow, written, monkeypatch):

@@ -854,8 +854,9 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         f"{' bits/dim' if name == 'log_prob' else ''}"
         for name, path in paths.items()
     ]
-    holds = max(gaps.values()) < MOST_DIFFERENCE
-    return {"out": str(options.out), "max_difference": gaps, "holds": holds}, "\n".join(lines)
+    holds, bits = max(gaps.values()) < MOST_DIFFERENCE, flow.config.bits
+    lines.append(f"The flow takes images dequantised to {bits} bits.")
+    return {"out": str(options.out), "bits": bits, "max_difference": gaps, "holds": holds}, "\n".join(lines)
 
 
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
