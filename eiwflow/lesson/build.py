@@ -141,12 +141,12 @@ def explained(flow: MultiScaleFlow, x: Tensor) -> list[dict[str, Any]]:
 
 
 def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData) -> dict[str, Any] | None:
-    """Return level 1 of a flow at the start of its training, with the structure of its channels.
+    """Return level 1 of a flow at the start of its training, with the structure of its channels in test images.
 
     Args:
         pack: takes the arrays.
         loaded: the flow.
-        images: the data set that it was trained on.
+        images: the whole data set that it was trained on, with what the training held out.
 
     Returns:
         None if the file states too little to rebuild that flow, or if the rebuilt flow would differ. So it is for a
@@ -154,11 +154,13 @@ def before_training(pack: Pack, loaded: checkpoint.Checkpoint, images: ImageData
         untrusted file may state any path.
 
     """
-    recipe = loaded.info.recipe
-    if not recipe or recipe.get("init_from") or loaded.info.imported or recipe.get("data") != images.name:
+    stated = loaded.info.recipe
+    if not stated or stated.get("init_from") or loaded.info.imported or stated.get("data") != images.name:
         return None
     try:
-        start = Trainer(Recipe(flow=loaded.info.config, **recipe), images).flow.eval().requires_grad_(False)
+        recipe = Recipe(flow=loaded.info.config, **stated)
+        seen = data.hold_out(images) if recipe.validation else images
+        start = Trainer(recipe, seen).flow.eval().requires_grad_(False)
     except (ConfigError, DataError, TypeError):
         return None  # a recipe of another version
     first, shuffle = start.levels[0], loaded.flow.levels[0].shuffle

@@ -23,9 +23,11 @@ from eiwflow.flow.information import redundancy
 from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
+from eiwflow.lesson.spec import at_bin_centres
 from eiwflow.study.file import read_study
 from eiwflow.study.recipe import Arm
 from eiwflow.training.recipe import Recipe
+from eiwflow.training.trainer import Trainer
 
 from ..analysis.test_shuffle import level_record, record_of
 from ..studies import arms, write_study
@@ -228,6 +230,25 @@ def test_a_lesson_opens_no_checkpoint_that_a_flow_started_from(tmp_path: Path, p
     checkpoint.save(tmp_path / "own.safetensors", random_flow(recipe.flow), info)
     loaded = checkpoint.load(tmp_path / "own.safetensors")
     assert build.before_training(Pack(), loaded, data.load("faces16", download=False)) is None
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_before_training_is_the_flow_that_the_run_started_from_on_the_part_that_it_trained_on(validation: bool) -> None:
+    """Of a run with held-out images the start was made from the whole train part."""
+    flow = FlowConfig(shape=(3, 16, 16), levels=2, steps=1, width=4, order="variance-reversed")
+    recipe = Recipe(flow, "faces16", iterations=3, validation=validation)
+    run, images = Trainer(recipe), data.load("faces16", download=False)
+    assert (len(run.train_images) < len(images.train)) == validation
+    x = at_bin_centres(data.to_tensor(images.test[:256]))
+    start = redundancy(run.flow.trace(x).levels[0].features).mean(dim=0)
+    other = Trainer(replace(recipe, validation=not validation)).flow
+    assert not np.allclose(redundancy(other.trace(x).levels[0].features).mean(dim=0), start, atol=1e-3)
+    run.advance()
+    settings = {name: value for name, value in recipe.to_dict().items() if name != "flow"}
+    info = checkpoint.CheckpointInfo(run.flow.config, "faces16", recipe=settings)
+    before = build.before_training(Pack(), checkpoint.Checkpoint("it.safetensors", run.flow, info, ""), images)
+    assert before is not None
+    np.testing.assert_allclose(before["redundancy"], start, atol=1e-4)
 
 
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
