@@ -233,7 +233,7 @@ def _of_folder(folder: Path) -> tuple[Any, str]:
             digest.update(content)
             where = f"{RESULT} of {arm.name}, seed {seed}"
             result = _json(where, content)
-            if ((run := _run(where, result)).arm, run.seed) != (arm, seed):
+            if ((run := run_of(where, result)).arm, run.seed) != (arm, seed):
                 raise StudyError(f"{where} is of another run, {run.arm.text} with seed {run.seed}.")
             results.append(run.to_dict())  # without fields that a study does not have
     return {**document, "results": results}, digest.hexdigest()
@@ -260,7 +260,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
     places = {run: place for place, run in enumerate(recipe.runs())}
     runs: dict[tuple[Arm, int], Run] = {}
     for number, result in enumerate(document["results"], start=1):
-        run = _run(f"Result {number} of {name}", result)
+        run = run_of(f"Result {number} of {name}", result)
         if (run.arm, run.seed) not in places or (run.arm, run.seed) in runs:
             again = "is in it twice" if (run.arm, run.seed) in runs else "is not in its recipe"
             raise StudyError(f"Result {number} of {name}, {run.arm.text} with seed {run.seed}, {again}.")
@@ -413,7 +413,13 @@ def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------- parts of a document
 
 
-def _run(where: str, result: object) -> Run:
+def run_of(where: str, result: object) -> Run:
+    """Return a run from its result as a file has it.
+
+    Raises:
+        StudyError: a value is missing or out of bounds; the message begins with ``where``.
+
+    """
     if not isinstance(result, dict):
         raise StudyError(f"{where} is not an object.")
     text = result.get("arm")

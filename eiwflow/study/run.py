@@ -38,7 +38,19 @@ from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
 from ..training.trainer import INIT_IMAGES, load_data
-from .file import FORMAT, MAX_BYTES, RESULT, SETTINGS, VERSION, Study, StudyError, kept_looks, read_study, run_folder
+from .file import (
+    FORMAT,
+    MAX_BYTES,
+    RESULT,
+    SETTINGS,
+    VERSION,
+    Study,
+    StudyError,
+    kept_looks,
+    read_study,
+    run_folder,
+    run_of,
+)
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
@@ -485,7 +497,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
 
     Raises:
         OSError, CheckpointError: the run cannot be read.
-        TrainingFailed: its records lack a value.
+        TrainingFailed: its records lack a value, or have one that no study takes, such as a score after diverging.
 
     """
     recipe, _ = run.config()
@@ -505,7 +517,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
     ends = [record["crops_bits_per_dim"] for record in records if "crops_bits_per_dim" in record and scored & {*record}]
     if not ends or not math.isfinite(ends[-1]):
         raise TrainingFailed("Its records have no score at the end.")
-    return {
+    result = {
         "arm": arm.text,
         "seed": recipe.seed,
         "bits_per_dim": ends[-1],
@@ -517,6 +529,11 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
         else None,
         "curve": curve,
     }
+    try:
+        run_of("The result", result)
+    except StudyError as error:
+        raise TrainingFailed(str(error)) from None
+    return result
 
 
 # ---------------------------------------------------------------------- workers

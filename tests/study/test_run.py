@@ -804,6 +804,25 @@ def until(condition, seconds=200):
     return value
 
 
+def test_a_run_that_diverged_fails_alone_and_the_study_is_still_read(tmp_path, data, monkeypatch):
+    """Its result was written and then refused whenever the study was read, the good arms with it."""
+    own, wild = RunDirectory.own_records, []
+
+    def records(run):
+        found = own(run)
+        wild[:] = wild or [run.path]
+        ends = {"crops_bits_per_dim": 1000.5} if run.path == wild[0] else {}
+        return [{**record, **(ends if "crops_bits_per_dim" in record else {})} for record in found]
+
+    monkeypatch.setattr(RunDirectory, "own_records", records)
+    said = "^1 of 4 runs failed; .* The result has the bits_per_dim 1000.5; it must be between -1000 and 1000"
+    with pytest.raises(TrainingFailed, match=said):
+        run_study(tiny_study(data), tmp_path / "study")
+    assert len(read_study(tmp_path / "study").runs) == 3
+    monkeypatch.undo()
+    assert run_study(tiny_study(data), tmp_path / "study").is_done
+
+
 def test_a_stop_between_a_runs_last_step_and_its_result_is_no_failure(tmp_path, data, monkeypatch):
     folder, recipe = tmp_path / "study", tiny_study(data)
     begun = []
