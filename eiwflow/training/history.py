@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .. import files
-from ..data import as_picture, montage
+from ..data import as_picture, chosen_places, montage
 from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
@@ -171,17 +171,17 @@ def _is_moderate(value: object) -> bool:
 def read_samples(folder: Path) -> dict[int, bytes]:
     """Return the montages of samples in a folder by their step, as a training writes them.
 
-    Files that are not small WEBPs are left out, and so are files beyond the bounds: the folder is untrusted.
+    Files that are not small WEBPs are left out, and so are files beyond the bounds: the folder is untrusted. Of more
+    than :data:`MAX_MONTAGES` they are evenly spaced, the last one among them.
 
     Raises:
         OSError: one of them cannot be read.
 
     """
     samples: dict[int, bytes] = {}
-    room = MAX_ALL_SAMPLES
-    for step, path in sample_files(folder).items():
-        if len(samples) == MAX_MONTAGES:
-            break
+    room, paths = MAX_ALL_SAMPLES, [*sample_files(folder).items()]
+    for place in chosen_places(len(paths), MAX_MONTAGES):
+        step, path = paths[place]
         if 0 < files.webp_pixels(files.read_start(path, 30, follow=False)) <= MAX_MONTAGE_PIXELS:
             content = files.read_bytes(path, MAX_SAMPLES, follow=False)
             if (room := room - len(content)) < 0:

@@ -155,8 +155,17 @@ def test_a_strangers_samples_take_no_more_memory_than_a_trainings(tmp_path, monk
     os.truncate(tmp_path / "step_5.webp", 10 * 2**20)
     monkeypatch.setattr(history, "MAX_ALL_SAMPLES", 9 * 2**20)
     assert [*read_samples(tmp_path)] == [0, 4]
-    monkeypatch.setattr(history, "MAX_MONTAGES", 1)
-    assert [*read_samples(tmp_path)] == [0]
+
+
+def test_of_many_montages_evenly_spaced_ones_are_read_to_the_last(tmp_path):
+    picture = encode_webp(np.zeros((16, 16, 3), dtype=np.uint8))
+    for step in range(history.MAX_MONTAGES + 3):
+        (tmp_path / f"step_{step}.webp").write_bytes(picture)
+        if step == history.MAX_MONTAGES - 1:
+            assert [*read_samples(tmp_path)] == [*range(history.MAX_MONTAGES)]
+    steps = [*read_samples(tmp_path)]
+    assert len(steps) == history.MAX_MONTAGES and (steps[0], steps[-1]) == (0, history.MAX_MONTAGES + 2)
+    assert max(np.diff(steps)) == 2
 
 
 def test_every_recording_step_has_its_sixteen_samples_as_one_lossy_webp(run):

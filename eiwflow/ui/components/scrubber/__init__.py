@@ -105,9 +105,9 @@ def film(steps: np.ndarray, samples: Mapping[int, bytes], under: str, name: str 
 
 def sample_view(caption: str, of: str, rows: int = 4) -> None:
     """Draw the place for all samples of a film at the slider's step, four in a row."""
-    words = f"{4 * rows} samples drawn from the flow at training step "  # the slider adds the step
-    image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words}of the slider">'
+    words = f"{4 * rows} samples drawn from the flow at training step"  # the slider adds that of those it shows
+    image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words} of the slider">'
     st.html(
-        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'
-        f"<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}" data-caption="{escape(caption)}">'
+        f"{image}<figcaption>{escape(caption)}</figcaption></figure>"
     )

@@ -23,15 +23,19 @@ function moveChart(gd, step) {
   window.Plotly.animate(gd, [frame.name], JUMP).catch(() => {});   // it may be overtaken by the next
 }
 
-function moveFilm(film, i, n, said) {
-  film.style.setProperty("--at", i / n);
+// Its latest samples up to this step, which a view names where they are of an earlier one.
+function moveFilm(film, i, steps) {
+  film.style.setProperty("--at", i / (steps.length - 1));
   const frames = [...film.querySelectorAll("[data-place]")].filter((frame) => +frame.dataset.place <= i);
-  const source = frames.at(-1)?.querySelector("img").src;
+  const shown = frames.at(-1), source = shown?.querySelector("img").src;
   for (const view of document.querySelectorAll(VIEWS)) {
-    const image = view.querySelector("img");
-    const words = view.dataset.words + said;
+    if (view.dataset.of !== film.dataset.name || !source) continue;
+    const image = view.querySelector("img"), step = steps[+shown.dataset.place].toLocaleString("en");
+    const words = `${view.dataset.words} ${step}`, caption = view.querySelector("figcaption");
     if (image.alt !== words) image.alt = words;
-    if (view.dataset.of === film.dataset.name && source && image.src !== source) image.src = source;
+    if (image.src !== source) image.src = source;
+    const said = +shown.dataset.place === i ? view.dataset.caption : `The latest samples are of step ${step}.`;
+    if (caption.textContent !== said) caption.textContent = said;
   }
 }
 
@@ -71,7 +75,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       out.value = text;
       box.setAttribute("aria-valuetext", "step " + text);
     }
-    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, n, text);
+    for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, data.steps);
     for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
   };
   const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
