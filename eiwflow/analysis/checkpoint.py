@@ -166,7 +166,8 @@ class LevelInversion:
         max_abs: the largest |inverse(forward(h)) − h| of its inputs h.
         relative: the largest ‖inverse(forward(h)) − h‖ / ‖h‖ over images.
         coupling: (K, 2), the smallest and the largest scale eˢ of each step's coupling.
-        weights: the smallest and the largest weight ω, before the split or inside couplings; None where there are none.
+        weights: the smallest and the largest weight ω, before the split or, there also below 0, inside couplings; None
+            where there are none.
         prior: the smallest and the largest σ of the prior; None where σ is 1.
 
     """
@@ -238,19 +239,19 @@ def level_inversion(level: Level, level_input: Tensor, kept: Tensor | None, nois
         mixed = step.mixing(step.actnorm(x)[0])[0]
         scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0]))
         if (omega := step.coupling.channel_weights(mixed)) is not None:
-            inside += [weights.flatten().log() for weights in omega]
+            inside += [weights.flatten() for weights in omega]
         x = step.coupling(mixed)[0]
     shuffle, split = level.shuffle, level.split
-    log_weights = torch.cat(inside) if inside else None
-    if shuffle is not None and shuffle.weights is not None:
-        log_weights = shuffle.log_weights(x)
+    weights = _extremes(torch.cat(inside)) if inside else None
+    if shuffle is not None and (log_weights := shuffle.log_weights(x)) is not None:
+        weights = _range(log_weights)
     log_std = None if split is None or split.prior is None or kept is None else split.parameters_of(kept)[1]
     return LevelInversion(
         number=level.number,
         max_abs=max_abs,
         relative=relative,
         coupling=np.array(scales),
-        weights=None if log_weights is None else _range(log_weights),
+        weights=weights,
         prior=None if log_std is None else _range(log_std),
     )
 
@@ -259,6 +260,11 @@ def _range(logarithm: Tensor) -> tuple[float, float]:
     """Return the smallest and the largest factor."""
     low, high = torch.aminmax(logarithm)
     return float(low.exp()), float(high.exp())
+
+
+def _extremes(values: Tensor) -> tuple[float, float]:
+    low, high = torch.aminmax(values)
+    return float(low), float(high)
 
 
 def _together(batches: list[LevelInversion]) -> LevelInversion:

@@ -254,6 +254,25 @@ def test_weights_and_prior_are_what_the_level_applies() -> None:
     assert found.prior == pytest.approx((math.exp(4 * math.tanh(-0.25)), math.exp(4 * math.tanh(0.125))), rel=1e-5)
 
 
+def test_weights_inside_couplings_may_be_below_zero() -> None:
+    """Their logarithm was taken, so that the weights of bundled flows were "not finite"."""
+    flow, seen = tiny_flow(steps=2, weights="entropy"), []
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    for step in flow.levels[0].steps:
+        weigh = step.coupling.channel_weights
+        step.coupling.channel_weights = lambda x, weigh=weigh: seen.append(weigh(x)) or seen[-1]
+    found = inversion(flow, images())
+    values = torch.cat([omega.flatten() for each in seen for omega in each])
+    assert values.min() < 0
+    assert found.levels[0].weights == pytest.approx((float(values.min()), float(values.max())), rel=1e-5)
+    shown = words.cells(anatomy(flow), found)[0]["weights ω seen"]
+    assert [float(end.replace("−", "-")) for end in shown.split(" … ")] == pytest.approx(
+        found.levels[0].weights, abs=0.005
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "weights", "prior"),
     [({"split": "entropy"}, True, False), ({"prior": "standard", "weights": "pooled"}, False, True)],

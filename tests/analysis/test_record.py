@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,13 @@ def test_words_on_training_state_what_the_second_half_gained() -> None:
     assert words.training(curve_of(np.repeat([6.0, 5.5, 5.0, 4.75], [100, 66, 134, 100]))) == (
         "In 400 steps the training batches went from 6.00 to 4.75 bits/dim, 0.25 of it in the second half."
     )
+
+
+def test_the_second_half_is_half_of_the_steps_and_not_of_the_points() -> None:
+    steps = np.concatenate([np.arange(1, 201), np.linspace(205, 1000, 160)])
+    bits = np.where(steps <= 200, 6.0, np.where(steps < 750, 5.0, 4.75))
+    curve = replace(curve_of(bits), steps=steps.astype(int))
+    assert "went from 6.00 to 4.75 bits/dim, 0.25 of it in the second half" in words.training(curve)
 
 
 def test_the_first_figure_is_that_of_the_first_point_and_the_last_is_smoothed() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, percent, power, raw
 
 if TYPE_CHECKING:
@@ -175,11 +177,12 @@ def verification(report: Verification) -> str:
 
 def training(curve: TrainingCurve) -> str:
     """Return where the training began and ended."""
-    smoothed, half, test = curve.smoothed, len(curve.steps) // 2, curve.test_bits_per_dim
+    smoothed, test = curve.smoothed, curve.test_bits_per_dim
+    half = np.interp(curve.steps[-1] / 2, curve.steps, smoothed)
     end = "" if test is None else f" The images that it was scored on at the end cost {fixed(test, 3)}."
     return (
         f"In {curve.steps[-1]:,} steps the training batches went from {fixed(curve.bits_per_dim[0], 2)} to "
-        f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(smoothed[half] - smoothed[-1], 2)} of it in the second half.{end}"
+        f"{fixed(smoothed[-1], 2)} bits/dim, {fixed(half - smoothed[-1], 2)} of it in the second half.{end}"
     )
 
 
@@ -195,4 +198,4 @@ def refused(error: Any) -> list[dict[str, str]]:  # noqa: ANN401 (a CheckpointEr
 
 
 def _from_to(low: float, high: float) -> str:
-    return f"{factor(low)} … {factor(high)}"
+    return " … ".join(factor(end) if end > 0 else fixed(end, 2) for end in (low, high))
