@@ -56,7 +56,7 @@ with ui.errors_as_sentences():
         images = scored_on.images
         if scored_on is not page and images.note:
             st.caption(plain(f"{images.name}: {images.note}."))
-        if scored_on is not page and (factor := page.given_factor):
+        if factor := page.given_factor:
             label = page.given_label
             only = f"Only images whose {factor} is {label}."
             rest = f"The flow is shown given {factor} {label}; {images.name} has no {factor}."
