@@ -138,10 +138,12 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
         if len(line) > MAX_LINE or (values := _values(line)) > room:
             continue
         room -= values
-        with contextlib.suppress(ValueError, RecursionError):
-            record = json.loads(line)
+        try:  # a context manager would take a fifth of the time
+            record = json.loads(line.decode())
             if isinstance(record, dict) and _is_step(record.get("step")) and _is_moderate(record):
                 records.append(record)
+        except (ValueError, RecursionError):
+            continue
     return records
 
 
