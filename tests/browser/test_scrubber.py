@@ -233,7 +233,7 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
         seen.add(tuple(view.get_attribute("src") for view in views.all()))
         for own, view in zip((STEPS, OTHERS), watched.page.locator(".scrub-view").all(), strict=True):
             latest = max(each for each in own if each <= step)
-            late = f"The latest samples are of step {latest:,}."
+            late = f"16 samples, step {latest:,}"
             assert view.inner_text() == ("16 samples at this step." if latest == step else late)
             assert view.locator("img").get_attribute("alt").endswith(f"at training step {latest:,}")
     assert len(seen) == len(together) and all(len(sources) == 2 for sources in seen)

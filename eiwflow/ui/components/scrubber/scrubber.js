@@ -34,7 +34,8 @@ function moveFilm(film, i, steps) {
     const words = `${view.dataset.words} ${step}`, caption = view.querySelector("figcaption");
     if (image.alt !== words) image.alt = words;
     if (image.src !== source) image.src = source;
-    const said = +shown.dataset.place === i ? view.dataset.caption : `The latest samples are of step ${step}.`;
+    const name = view.dataset.caption;
+    const said = +shown.dataset.place === i ? name : `${name.replace(" at this step.", "")}, step ${step}`;
     if (caption.textContent !== said) caption.textContent = said;
   }
 }
