@@ -199,10 +199,10 @@ def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
 
     """
     check_images("the shape asked for", 1, *shape[1:], shape[0])
-    return _covering(upright(picture, 4 * max(shape[1:])), shape)
+    return covering(upright(picture, 4 * max(shape[1:])), shape)
 
 
-def _covering(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
+def covering(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
     """Return an RGBA picture resized and cut to the shape (C, H, W), laid out (H, W, C), uint8."""
     from PIL import Image, ImageOps
 
@@ -213,7 +213,7 @@ def _covering(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
 def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     """Return uint8 images (N, H', W', C') resized to the shape (C, H, W) as :func:`from_picture` does: (N, H, W, C)."""
     check_images("the shape asked for", 1, *shape[1:], shape[0])
-    return np.stack([_covering(as_picture(image).convert("RGBA"), shape) for image in images])
+    return np.stack([covering(as_picture(image).convert("RGBA"), shape) for image in images])
 
 
 def as_picture(image: np.ndarray) -> Image.Image:

@@ -21,10 +21,10 @@ PHOTO_SIDE = 256
 def _small(_: str, files: Files) -> bytes:
     """Return a photo as a small PNG file, without the camera's metadata; it is never enlarged."""
     ((name, content),) = files.items()
-    width, height = data.picture.upright(named(name, content), PHOTO_SIDE).size
-    side = min(width, height, PHOTO_SIDE)
-    kept = (height, width) if max(width, height) <= PHOTO_SIDE else (side, side)
-    return data.png_file(data.from_picture(named(name, content), (3, *kept)))
+    whole = data.picture.upright(named(name, content), 4 * PHOTO_SIDE)
+    side = min(*whole.size, PHOTO_SIDE)
+    kept = (whole.height, whole.width) if max(whole.size) <= PHOTO_SIDE else (side, side)
+    return data.png_file(data.picture.covering(whole, (3, *kept)))
 
 
 PHOTOS = Upload("photo", Limits(PICTURE_SUFFIXES, MAX_PHOTO_MB, kept=16), _small, len)
