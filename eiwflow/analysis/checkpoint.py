@@ -234,36 +234,30 @@ def level_inversion(level: Level, level_input: Tensor, kept: Tensor | None, nois
     """Return the round-trip error of a level, from (kept, ε), its output for ``level_input`` (N, C/4, 2H, 2W)."""
     _, max_abs, relative = round_trip_error(level.inverse(kept, noise), level_input)
     x, _ = level.squeeze(level_input)
-    scales, inside = [], []
+    scales, weights = [], []
     for step in level.steps:
         mixed = step.mixing(step.actnorm(x)[0])[0]
-        scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0]))
+        scales.append(_range(step.coupling.affine(mixed.chunk(2, dim=1)[0])[0].exp()))
         if (omega := step.coupling.channel_weights(mixed)) is not None:
-            inside += [weights.flatten() for weights in omega]
+            weights += [each.flatten() for each in omega]
         x = step.coupling(mixed)[0]
     shuffle, split = level.shuffle, level.split
-    weights = _extremes(torch.cat(inside)) if inside else None
     if shuffle is not None and (log_weights := shuffle.log_weights(x)) is not None:
-        weights = _range(log_weights)
+        weights = [log_weights.exp()]
     log_std = None if split is None or split.prior is None or kept is None else split.parameters_of(kept)[1]
     return LevelInversion(
         number=level.number,
         max_abs=max_abs,
         relative=relative,
         coupling=np.array(scales),
-        weights=weights,
-        prior=None if log_std is None else _range(log_std),
+        weights=_range(torch.cat(weights)) if weights else None,
+        prior=None if log_std is None else _range(log_std.exp()),
     )
 
 
-def _range(logarithm: Tensor) -> tuple[float, float]:
+def _range(factors: Tensor) -> tuple[float, float]:
     """Return the smallest and the largest factor."""
-    low, high = torch.aminmax(logarithm)
-    return float(low.exp()), float(high.exp())
-
-
-def _extremes(values: Tensor) -> tuple[float, float]:
-    low, high = torch.aminmax(values)
+    low, high = torch.aminmax(factors)
     return float(low), float(high)
 
 
