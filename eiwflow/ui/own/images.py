@@ -100,7 +100,7 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
         of = (factor, label) if factor in read.factors else ("", "")
         chosen = data.given_class(read, factor, label, classes) if factor else read
         fitted = data.images.pad_to_multiple(chosen, 2**flow.config.levels, flow.config.shape[1:])
-        about = {"note": fitted.note, "stamp": (own.key, *of), "of": of, "sources": fitted.sources}
+        about = {"note": fitted.note, "stamp": own.key, "of": of, "sources": fitted.sources}
         labels = {name: each.test for name, each in fitted.factors.items()}
         return images_to_score(fitted, flow), about | {"factors": labels}
 

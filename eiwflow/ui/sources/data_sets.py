@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ class Images:
         has: names of the factors that the data set has.
         whole: all test images, where ``test`` has the first alone.
         takes_first: as ``ImageData.takes_first``.
-        stamp: what tells images of one name, shape and note apart.
+        stamp: what tells images apart that are alike in all else; empty where their name does.
 
     """
 
@@ -60,7 +60,7 @@ class Images:
     has: frozenset[str] = frozenset()
     whole: Tensor | None = None
     takes_first: bool = False
-    stamp: tuple[str, ...] = ()
+    stamp: str = ""
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
         """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
@@ -77,9 +77,9 @@ class Images:
         return (factor, label) if factor in self.has else ("", "")
 
     @property
-    def key(self) -> tuple[str, tuple[int, ...], str, tuple[str, ...]]:
-        """The identity of the images: name, shape, the note on padding or resizing, and the stamp."""
-        return self.name, tuple(self.test.shape), self.note, self.stamp
+    def key(self) -> tuple[Hashable, ...]:
+        """The identity of the images: name, shape, the note on padding or resizing, the class, and the stamp."""
+        return self.name, tuple(self.test.shape), self.note, self.of, self.stamp
 
 
 def names() -> list[str]:
