@@ -108,6 +108,6 @@ def sample_view(caption: str, of: str, rows: int = 4) -> None:
     words = f"{4 * rows} samples drawn from the flow at training step"  # the slider adds that of those it shows
     image = f'<img style="aspect-ratio: 4 / {rows}" alt="{words} of the slider">'
     st.html(
-        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}" data-caption="{escape(caption)}">'
-        f"{image}<figcaption>{escape(caption)}</figcaption></figure>"
+        f'<figure class="scrub-view" data-of="{escape(of)}" data-words="{words}">{image}'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

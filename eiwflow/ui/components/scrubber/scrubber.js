@@ -34,7 +34,7 @@ function moveFilm(film, i, steps) {
     const words = `${view.dataset.words} ${step}`, caption = view.querySelector("figcaption");
     if (image.alt !== words) image.alt = words;
     if (image.src !== source) image.src = source;
-    const name = view.dataset.caption;
+    const name = view.dataset.caption ??= caption.textContent;
     const said = +shown.dataset.place === i ? name : `${name.replace(" at this step.", "")}, step ${step}`;
     if (caption.textContent !== said) caption.textContent = said;
   }
