@@ -112,9 +112,9 @@ def _images(config: FlowConfig, batch: int, generator: torch.Generator) -> Tenso
 
 
 def _flow(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
-    flow = channels_last(MultiScaleFlow(config, seed))
+    flow = MultiScaleFlow(config, seed)
     flow.initialise(x)
-    return channels_last(flow)  # keep="auto" rebuilds parts
+    return channels_last(flow)  # afterwards, since keep="auto" rebuilds parts
 
 
 def _train_step(flow: MultiScaleFlow, x: Tensor, optimiser: str = Recipe.optimiser) -> Callable[[], None]:

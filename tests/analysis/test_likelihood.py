@@ -268,10 +268,10 @@ def test_too_few_pictures_are_those_that_no_score_could_tell_apart(alone, count,
     assert likelihood.differs(intervals.widened(intervals.Estimate(1.0, 0.0), count)) is not few
 
 
-def random_scores(count, seed, kind="data set"):
+def random_scores(count, seed):
     """Return a group of images whose scores are drawn from one distribution, whatever the group."""
     bits = np.random.default_rng(seed).normal(size=count)
-    group = likelihood.Group("some", kind, planes(count, 2), None, "")
+    group = likelihood.Group("some", "data set", planes(count, 2), None, "")
     return likelihood.GroupScores(group, {"bits/dim": bits}, {}, bits[:, None], {}, (), ())
 
 
