@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from eiwflow.flow import partitions
 
-from . import LONG
+from . import LONG, WHOLE
 from .made.chromium import browser
 
 __all__ = ["browser"]  # playwright starts once in a process, so every folder of tests shares it
@@ -68,8 +68,11 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log) if config.option.dist == "loadfile" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest file first and those that take seconds last; the order is otherwise kept."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow tests out of the short form; put the longest file first and those that take seconds last."""
+    if not WHOLE and (slow := [item for item in items if "slow" in item.keywords]):
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
     items.sort(key=lambda item: (not item.path.as_posix().endswith(LONGEST), item.path.parent.name in QUICK))
 
 

@@ -681,6 +681,7 @@ def test_a_flow_is_loaded_frozen_or_to_be_trained(tmp_path):
     assert all(p.grad is not None for p in trainable.parameters())
 
 
+@pytest.mark.slow
 def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
     path, flow = tmp_path / "flow.safetensors", tiny_flow()
     save(path, torch.compile(flow))  # whose parameters have other names

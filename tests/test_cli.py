@@ -381,6 +381,7 @@ def test_a_shell_completes_commands_and_options(tmp_path):
 # ---------------------------------------------------------------------- evaluate
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough_is_no_error(place):
     words = [sys.executable, "-m", "eiwflow", "evaluate", place / "good.safetensors", "--data", place / "planes.npz"]
     command = shlex.join(map(str, [*words, "--json"]))
@@ -389,6 +390,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(place):
     assert (result.stdout, result.stderr) == ("0\n", "")
 
 
+@pytest.mark.slow
 def test_a_command_whose_terminal_is_closed_does_its_work(place, tmp_path):
     words = [
         sys.executable,
@@ -822,6 +824,7 @@ COMMANDS_WITH_CHILDREN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS_WITH_CHILDREN)
 def test_no_child_runs_modules_of_the_folder_that_the_command_is_given_in(tmp_path, command):
     # As a shell finds it: a script in another folder. `python -m` has the working folder on its path by itself.
@@ -1104,6 +1107,7 @@ def test_a_terminal_of_few_letters_is_answered(place, monkeypatch):
     assert end.value.code == 0 and "\\xd7" in shown  # ×
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_terminal_is_answered_once(place):
     command = [sys.executable, "-m", "eiwflow", "inspect", str(place / "good.safetensors")]
@@ -1322,6 +1326,7 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
         assert "label of from-one.npz is a number from 1 to 3, and the 3 classes left, middle, right are the " in said
 
 
+@pytest.mark.slow
 def test_a_class_is_not_the_name_of_images_whose_labels_are_other_or_not_read(labelled, tmp_path):
     """The command is refused, as it is without a class; images without labels are taken whole, and a line says so."""
     loaded, arrays = load(labelled / "run/checkpoints/last.safetensors"), dict(np.load(labelled / "planes.npz"))

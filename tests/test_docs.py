@@ -113,6 +113,7 @@ SCALE = re.findall(
 )
 
 
+@pytest.mark.slow
 def test_estimates_at_paper_scale_are_those_of_the_commands_above_them():
     lines = [line for line in commands(ROOT / "docs" / "training.md") if "-node 8 -m -- eiwflow train" in line]
     assert len(lines) == len(SCALE) == 3

@@ -49,6 +49,7 @@ def run(installed, folder, *command):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_what_the_app_needs_and_no_test(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     for folder in ("checkpoints", "data", "presets", "studies", "style", "texts"):
@@ -78,6 +79,7 @@ def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
     assert not names("") & (names("app") | names("test"))
 
 
+@pytest.mark.slow
 def test_without_its_app_the_package_looks_at_flows_and_trains_into_the_folder_where_it_is_started(installed, tmp_path):
     program = f"""
 import sys
@@ -101,6 +103,7 @@ def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
     )
 
 
+@pytest.mark.slow
 def test_bundled_flows_and_data_are_found_and_the_first_page_is_drawn(installed, tmp_path):
     program = (
         "from streamlit.testing.v1 import AppTest; from eiwflow import cli, project;"
@@ -125,6 +128,7 @@ def answers(address, port):
         return client.connect_ex((address, port)) == 0
 
 
+@pytest.mark.slow
 def test_the_app_opens_for_this_machine_alone(installed, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -134,6 +134,7 @@ def test_every_part_of_the_package_has_its_place_in_the_rule():
     assert {"flow", "data", "checkpoint", "training", "analysis", "cli"} <= parts <= MAY_IMPORT.keys()
 
 
+@pytest.mark.slow
 def test_a_module_imports_only_what_its_part_may():
     for name in MODULES:
         part = part_of(name)
@@ -214,6 +215,7 @@ def test_no_function_that_streamlit_caches_waits_for_a_place():
     assert cached > 10
 
 
+@pytest.mark.slow
 def test_imports_are_written_where_they_can_be_seen():
     for name, path in MODULES.items():
         called = {
@@ -267,6 +269,7 @@ def test_help_waits_for_no_heavy_library():
     assert python(script).stderr.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_a_flow_is_opened_trained_and_sampled_without_torch_s_compiler_and_its_algebra_system(tmp_path):
     script = f"""
 import sys
@@ -285,6 +288,7 @@ sys.exit(str({{"torch", "torch._dynamo", "torchvision", "sympy"}} & set(sys.modu
     assert python(script).stderr.splitlines()[-1] == "{'torch'}"
 
 
+@pytest.mark.slow
 def test_the_server_starts_torch_before_a_visitor_comes():
     script = (
         "import asyncio, sys\n"

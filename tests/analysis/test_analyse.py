@@ -193,6 +193,7 @@ def spaced(images, most):
     return images[[round(number * (len(images) - 1) / (most - 1)) for number in range(most)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "most"), [("levels", 64), ("latents", 48), ("entropy", 128), ("weights", 128), ("shuffle", 128)]
 )

@@ -136,6 +136,7 @@ def test_auroc_counts_pairs_and_draws_weigh_them() -> None:
     assert spread[0] == pytest.approx(by_hand(counts[0])) and np.isnan(spread[1])  # without a negative there is none
 
 
+@pytest.mark.slow
 def test_letters_and_faces_have_the_attributes_that_are_promised() -> None:
     assert list(attributes.attribute_values(load("faces16"), "train")) == FACES
     letters = attributes.attribute_values(load("letters32"), "test")

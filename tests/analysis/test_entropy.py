@@ -128,6 +128,7 @@ def test_too_few_images_or_values_are_refused_in_a_sentence() -> None:
 # ---------------------------------------------------------------------- the intervals
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_draws")
 def test_intervals_hold_the_truth_in_about_19_of_20_draws() -> None:
     inside = 0

@@ -1,6 +1,6 @@
 """Random flows on random and extreme inputs: back to 1e-3, or a sentence that names the level. Never a silent loss.
 
-The long form tries a thousand flows: EIWFLOW_LONG=1 python -m pytest tests/analysis/test_numerics.py
+The long form tries a thousand flows: EIWFLOW_TESTS=long python -m pytest tests/analysis/test_numerics.py
 """
 
 from __future__ import annotations
@@ -129,6 +129,7 @@ def assert_back_or_said(flow: MultiScaleFlow, chance: Generator, seed: int) -> i
     return said
 
 
+@pytest.mark.slow
 def test_random_flows_give_every_input_back_or_name_the_level() -> None:
     said = 0
     for seed in range(FLOWS):

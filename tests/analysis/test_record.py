@@ -79,6 +79,7 @@ def test_the_curve_of_a_checkpoint_ends_at_its_own_step(tmp_path: Path, step: in
     assert curve.steps.tolist() == steps and curve.test_bits_per_dim == (4.25 if step == 20 else None)
 
 
+@pytest.mark.slow
 def test_of_a_kept_checkpoint_is_shown_what_its_run_had_recorded_until_then(tmp_path: Path, capsys) -> None:
     """A run is stopped where it keeps a checkpoint, which is looked at; it goes on, and the same is seen again."""
     run, data = tiny_run(tmp_path, iterations=8), write_npz(tmp_path / "planes.npz", test=32)

@@ -85,6 +85,7 @@ def assert_said(at: AppTest, expected: Counter[str]) -> None:
     assert not missing, captions
 
 
+@pytest.mark.slow
 def test_every_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory]) -> None:
     for spoil, _ in RUNS.values():
         spoil(trained_run(4, stop_at=2))

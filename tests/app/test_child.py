@@ -61,6 +61,7 @@ def processor_seconds_of_children() -> float:
     return times.children_user + times.children_system
 
 
+@pytest.mark.slow
 def test_a_child_measures_the_same(children: list[subprocess.Popen[bytes]]) -> None:
     look = look_at(small_flow())
     counted = Progress()
@@ -71,6 +72,7 @@ def test_a_child_measures_the_same(children: list[subprocess.Popen[bytes]]) -> N
     assert all(np.array_equal(one, other) for one, other in zip(here.maps, there.maps, strict=True))
 
 
+@pytest.mark.slow
 def test_an_error_of_the_child_is_raised_here(children: list[subprocess.Popen[bytes]]) -> None:
     flow = small_flow()
     with torch.no_grad():
@@ -82,6 +84,7 @@ def test_an_error_of_the_child_is_raised_here(children: list[subprocess.Popen[by
         child.measure(look_at(flow), "passage", {})
 
 
+@pytest.mark.slow
 def test_a_child_ends_within_seconds_when_its_tab_is_closed(
     children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +113,7 @@ def test_a_child_ends_within_seconds_when_its_tab_is_closed(
     assert children[0].poll() is not None and processor_seconds_of_children() - before < 15
 
 
+@pytest.mark.slow
 def test_a_child_that_takes_too_much_memory_is_refused_in_a_sentence(
     children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +177,7 @@ def test_a_child_ends_when_the_visitor_who_named_the_data_moves_on(
     assert children[0].poll() is not None
 
 
+@pytest.mark.slow
 def test_a_child_whose_server_is_killed_ends_too() -> None:
     import sys
 

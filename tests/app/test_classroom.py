@@ -798,6 +798,7 @@ class Browser:
         return json.loads(self.ask("/_class/state").read())
 
 
+@pytest.mark.slow
 def test_a_browser_becomes_the_teachers_by_the_token_alone(server: str) -> None:
     for wrong in ("x", TOKEN[:-1], TOKEN + "x", "%C3%A9"):
         browser = Browser(server)

@@ -127,6 +127,7 @@ def remember_results(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     page: str, run: RunDirectory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture

@@ -145,6 +145,7 @@ def test_each_choice_alone_has_its_count_of_studies(studies: Path) -> None:
         assert {*NUMBER.findall(count.tally())} <= {*NUMBER.findall(count.in_words())}
 
 
+@pytest.mark.slow
 def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     asked = counts(bundled())
     expected = {key: count.in_words() for key, count in asked.items()}
@@ -376,6 +377,7 @@ def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_
 # ---------------------------------------------------------------------- in lock-step
 
 
+@pytest.mark.slow
 def test_arms_move_in_lock_step_to_the_step_and_by_the_measure_of_the_link(with_records: Path) -> None:
     at = visit(study="recorded")
     assert not at.exception and not at.error

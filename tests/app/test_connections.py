@@ -304,6 +304,7 @@ def test_new_connections_are_taken_a_few_at_a_time() -> None:
     assert max(taken.values()) <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a second address of this machine")
 def test_one_client_does_not_take_the_places_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand silent sockets of one client: nobody else was answered any more."""

@@ -79,6 +79,7 @@ def test_every_page_takes_every_kind_of_flow(bundle: Path, page: str, flow: str)
     assert page not in LOOKING or at.get("plotly_chart") or at.info
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", LOOKING)
 def test_a_flow_that_splits_nothing_is_a_sentence_where_a_page_tells_parts_apart(bundle: Path, page: str) -> None:
     write_checkpoint(bundle / "one.safetensors", flow_of("all"), data="faces16")
@@ -90,6 +91,7 @@ def test_a_flow_that_splits_nothing_is_a_sentence_where_a_page_tells_parts_apart
     assert any("passes on all channels" in each or "splits nothing" in each for each in said) == of_a_split
 
 
+@pytest.mark.slow
 @every_other("page", LOOKING, SHAPES)
 def test_every_page_makes_images_fit_and_then_names_no_command(bundle: Path, page: str, flow: str) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(**SHAPES[flow]), data="elsewhere")

@@ -228,6 +228,7 @@ def test_every_page_says_what_to_do_where_there_is_no_checkpoint(bundle: Path, p
     assert not at.get("plotly_chart")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", LOOKING)
 def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_and_a_checkpoint_and_nothing_else(
     bundle: Path, tmp_path: Path, path: str

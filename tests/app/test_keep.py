@@ -113,6 +113,7 @@ def test_every_subject_takes_the_flow(files: dict[str, Path], what: str, flow: s
     assert json.loads(printed("analyse", files[flow], "--what", what, "--json", *OPTIONS.get(flow, ())))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWS if LONG else ["released"])
 def test_every_command_takes_the_flow(files: dict[str, Path], name: str, tmp_path: Path) -> None:
     file, label = files[name], OPTIONS.get(name, ())

@@ -120,6 +120,7 @@ def test_a_folder_of_arrays_stands_there_as_the_flow_s_own_images_are_made(
     assert (trace["text"][-1], trace["x"][-1]) == ("your folder", round(likelier["auroc"], 4))
 
 
+@pytest.mark.slow
 def test_another_seed_shows_the_numbers_of_that_seed(one: Path) -> None:
     opened, at = checkpoint.load(one / "one.safetensors"), open_likelihood(guess="blurred")
     for seed in (0, 4):

@@ -14,6 +14,7 @@ from .conftest import visit_page
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "own_flow.py"
 
 
+@pytest.mark.slow
 def test_the_script_of_30_lines_trains_saves_and_opens_in_the_app(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -68,6 +68,7 @@ def opens_a_session(address: str, host: str, origin: str | None = None) -> bool:
         return thread.submit(asyncio.run, opens()).result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
 def test_the_machines_own_names_are_answered(address, name):
     host = f"{name}:{urlsplit(address).port}"

@@ -174,6 +174,7 @@ def test_a_wrong_setting_ends_the_server_with_one_sentence(tmp_path: Path) -> No
     assert "eiwflow app: EIWFLOW_MODE is 'Classroom'; choose classroom, read-only or leave it out.\n" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
 def test_a_server_that_is_told_to_end_does_so_though_a_browser_reads_no_more_and_takes_its_temporary_files_with_it(
     tmp_path: Path,

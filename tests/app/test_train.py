@@ -161,6 +161,7 @@ def test_a_timing_ends_without_times_whatever_goes_wrong(monkeypatch: pytest.Mon
     assert BEGIN_TO_TIME("nowhere").result(timeout=10) == {}
 
 
+@pytest.mark.slow
 def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presets, "_TIME", SHORT_PRESETS + presets._TIME)
     times = presets.timed_apart("cpu")

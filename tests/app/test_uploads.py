@@ -496,6 +496,7 @@ def test_sessions_without_a_cookie_count_as_one_student(put: Put, monkeypatch: p
     assert [put("teacher", roles.TEACHER) for _ in range(2)] == [204, 204]
 
 
+@pytest.mark.slow
 def test_sessions_that_a_browser_invents_push_out_no_tab_of_a_student(
     put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:

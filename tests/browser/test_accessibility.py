@@ -1,7 +1,7 @@
 """Everyone can use it: by keyboard, by ear, with little contrast, and zoomed in.
 
 What axe-core finds, faint letters and pictures without words are looked for wherever ``test_pages`` opens a page. With
-``EIWFLOW_LONG=1`` this file goes over all pages on the bundled flows too, in both themes, compared, at 200 %.
+``EIWFLOW_TESTS=long`` this file goes over all pages on the bundled flows too, in both themes, compared, at 200 %.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .. import LONG
+from .. import only_long
 from .test_pages import PAGES, Settled, assert_it_is_for_everyone, look, path_of, tabs, unfold
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def walk(page: Page) -> list[str]:
     return page.evaluate(_MISSED)
 
 
+@pytest.mark.slow
 def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -> None:
     found = look("", url=server.replace("/levels?", "/shuffle?") + "&beside=false")  # one flow: half of the stops
     page = found.page
@@ -91,7 +92,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -
     assert found.complaints == []
 
 
-@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
+@only_long
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 800), ZOOMED, (390, 844)], ids=lambda size: str(size[0]))
 @pytest.mark.parametrize("other", ["none", "photos32-glow"])

@@ -50,6 +50,7 @@ def scene(page: Page) -> str:
     return page.locator("[data-lesson=stage] h1").inner_text()
 
 
+@pytest.mark.slow
 def test_a_lecturers_second_tab_begins_at_the_scene_of_the_class(enter: Open, address: str) -> None:
     """It began at the first scene, and took the class there."""
     first = enter(f"/_class/teacher/{TOKEN}")
@@ -72,6 +73,7 @@ def test_a_lecturers_second_tab_begins_at_the_scene_of_the_class(enter: Open, ad
     first.get_by_text("0 votes").wait_for(state="hidden")  # the class votes elsewhere
 
 
+@pytest.mark.slow
 def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher = enter(f"/_class/teacher/{TOKEN}")
     teacher.get_by_text("This browser is the teacher’s").wait_for()

@@ -51,6 +51,7 @@ def watched(open_tab: Callable[..., Page], address: str, own: Path) -> Iterator[
     watched.page.close()
 
 
+@pytest.mark.slow
 def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Watched) -> None:
     page = watched.page
     before, places = page.evaluate(VIEWS), page.evaluate(PLACES)
@@ -67,6 +68,7 @@ def test_one_slider_moves_all_arms_in_lock_step_and_rests_in_the_url(watched: Wa
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, own: Path) -> None:
     page = watched.page
     page.get_by_text("Run a small study of your own").click()

@@ -1,12 +1,11 @@
 """Firefox opens Home, every scene of the lesson and every page, without an error of a script.
 
-Firefox is driven by WebDriver BiDi, which it speaks itself. All pages of a server take minutes: ``EIWFLOW_LONG=1``.
+Firefox is driven by WebDriver BiDi, which it speaks itself. All pages of a server take minutes: ``EIWFLOW_TESTS=long``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,8 +19,7 @@ import pytest
 from eiwflow.lesson import default, one_file
 from eiwflow.ui.access.navigation import pages
 
-from .. import LONG
-from ..made.chromium import REQUIRED
+from .. import missing, only_long
 from .conftest import PATIENCE_MS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
@@ -78,10 +76,10 @@ class Firefox:
 
 @pytest.fixture(scope="module")
 def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
-    """Start Firefox, or skip; with EIWFLOW_REQUIRE_BROWSER set, fail."""
+    """Start Firefox, or skip; in the whole form, fail."""
     connect = pytest.importorskip("websockets.sync.client").connect
     if FIREFOX is None:
-        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)("no firefox-esr and no firefox")
+        missing("no firefox-esr and no firefox")
     profile = tmp_path_factory.mktemp("firefox")
     (profile / "user.js").write_text(SETTINGS)
     command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port=0"]
@@ -100,6 +98,7 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
         process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
     path.write_bytes(one_file(default.pack()))
@@ -121,7 +120,7 @@ def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_p
     assert firefox.errors == []
 
 
-@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
+@only_long
 @pytest.mark.parametrize("entry", pages(), ids=lambda entry: entry.label)
 def test_a_page_opens(firefox: Firefox, address: str, entry: Any) -> None:
     firefox.open("about:blank")  # what was still on its way to the page before fails now

@@ -178,6 +178,7 @@ def first_face_in_torch() -> float:
     return float(to_bits_per_dim(flow.log_prob(build.at_bin_centres(face[None])), flow.config.dimensions))
 
 
+@pytest.mark.slow
 def test_bits_are_counted_in_three_beats(scene: Open) -> None:
     page = scene(4, reduced_motion="reduce")
     wait_for(page, "area 2.0")
@@ -221,6 +222,7 @@ def test_bits_are_counted_in_three_beats(scene: Open) -> None:
     page.locator("h1", has_text="Half leaves early").wait_for()
 
 
+@pytest.mark.slow
 def test_a_half_is_ranked_among_all_and_the_flows_choice_shown(scene: Open) -> None:
     page = scene(5)
     before = canvas(page, ".big canvas")
@@ -339,6 +341,7 @@ def test_another_recording_has_its_own_measured_headline(scene: Open) -> None:
     assert names.count() > 1 and "choice=r" in page.url
 
 
+@pytest.mark.slow
 def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     page = scene(12)
     wait_for(page, "Which of these")
@@ -436,6 +439,7 @@ def test_the_more_is_resampled_the_further_the_picture(scene: Open) -> None:
     wait_for(page, "the picture is exact")
 
 
+@pytest.mark.slow
 def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene: Open) -> None:
     page = scene(10, reduced_motion="reduce")
     head, _ = opened(default.pack())
@@ -467,6 +471,7 @@ def test_each_level_is_edited_alone_and_the_one_that_tells_best_is_framed(scene:
     page.get_by_text("how much of it the level explains").wait_for()
 
 
+@pytest.mark.slow
 def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: Open) -> None:
     page = scene(13)
     before = canvas(page, ".room canvas")
@@ -559,6 +564,7 @@ STATED: dict[str, tuple[int, str, tuple[str, float | None], Callable[[], list[fl
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STATED)
 def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
     number, choice, (control, value), work_out = STATED[name]
@@ -599,6 +605,7 @@ def test_a_photo_that_the_flow_does_not_know_is_left_in_its_noise(scene: Open, t
     wait_for(page, "All 768 values are noise now.")
 
 
+@pytest.mark.slow
 def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) -> None:
     page, seen = scene(1, reduced_motion="reduce"), []
     page.keyboard.press("n")
@@ -609,6 +616,7 @@ def test_what_a_speaker_says_of_a_scene_is_two_to_four_sentences(scene: Open) ->
     assert len(set(seen)) == 13
 
 
+@pytest.mark.slow
 def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     page = scene(12, choice="flat")
     answers = {one.query["scene"]: one.answer(homework.facts()) for one in homework.QUESTIONS}
@@ -638,6 +646,7 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     assert alone == re.findall(r"error (\d+) of 255", sentence(page))[0] and f"{alone} grey levels off" in answers["9"]
 
 
+@pytest.mark.slow
 def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
     page = scene(1, reduced_motion="reduce")
     page.locator(".menu summary").click()
@@ -658,6 +667,7 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
     assert "minutes=" not in page.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -680,6 +690,7 @@ def test_a_scene_or_an_image_that_a_link_asks_for_in_vain_is_named(
     page.close()
 
 
+@pytest.mark.slow
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(1)
     page.keyboard.press("ArrowRight")
@@ -711,6 +722,7 @@ def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     notes.close()
 
 
+@pytest.mark.slow
 def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
     page = scene(5, (390, 844), has_touch=True, is_mobile=True, reduced_motion="reduce")
     card = page.locator(".cards:not(.bin) .card").first
@@ -738,6 +750,7 @@ CHOICES = {8: "does not care", 12: "flat grey", 13: "half by variance"}
 SMALLEST = 380
 
 
+@pytest.mark.slow
 def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
     """A scene is drawn on a telephone and, as the theme changes, anew on a projector; every other scene is dark."""
     page, themes = scene(1, (390, 844), reduced_motion="reduce"), cycle(("dark", "light"))
@@ -777,6 +790,7 @@ def test_every_scene_fits_and_is_accessible(scene: Open) -> None:
     assert page.get_by_role("button", name="Next").is_disabled()
 
 
+@pytest.mark.slow
 def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, address: str) -> None:
     def measured(page: Page) -> list[str]:
         said = []
@@ -801,6 +815,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, ad
     page.close()
 
 
+@pytest.mark.slow
 def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_lesson(
     browser: Browser, address: str
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .. import LONG
+from .. import LONG, only_long
 from ..app.conftest import small_flow
 from ..made.server import start_server
 from . import accessibility
@@ -40,6 +40,7 @@ def photo(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: str) -> None:
     page = lesson
     page.goto(f"{address}/lesson?scene=14")
@@ -70,7 +71,7 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     assert "scenes=" not in page.url
 
 
-@pytest.mark.skipif(not LONG, reason="long: EIWFLOW_LONG=1")
+@only_long
 def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
     open_tab: Callable[..., Page], tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
         assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_refused(
     lesson: Page, address: str, tmp_path: Path
 ) -> None:
@@ -116,6 +118,7 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
 
 
 # That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])
 def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, address: str, asked: str) -> None:
     page = lesson
@@ -127,6 +130,7 @@ def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, a
     assert asked not in page.url
 
 
+@pytest.mark.slow
 def test_scene_9_states_the_part_that_leaves_first(lesson: Page, address: str, server_runs: Path) -> None:
     key = write_run(server_runs, small_flow(levels=2, keep=0.75))
     lesson.goto(f"{address}/lesson?ck={key}&scene=9")
@@ -134,6 +138,7 @@ def test_scene_9_states_the_part_that_leaves_first(lesson: Page, address: str, s
     said(lesson, "Level 1, a quarter of the values, holds detail: error ")
 
 
+@pytest.mark.slow
 def test_ones_own_flow_goes_through_every_scene(lesson: Page, address: str, key: str) -> None:
     page = lesson
     page.goto(f"{address}/lesson?ck={key}")

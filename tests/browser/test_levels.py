@@ -41,6 +41,7 @@ def luminance(watched: Watched, selector: str, style: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+@pytest.mark.slow
 def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_channels(levels: Watched) -> None:
     watched, page = levels, levels.page
     assert page.title() == "What happens to an image in a multi-scale flow?"
@@ -69,6 +70,7 @@ def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_chann
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_keys_move_to_the_next_image_and_back_returns(levels: Watched) -> None:
     watched, page = levels, levels.page
     picture = page.locator(".eiw-strip img").first

@@ -154,6 +154,7 @@ def assert_it_is_for_everyone(found: Settled) -> None:
     assert accessibility.cut(found.page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", PAGES if LONG else PAGES[1::2], ids=lambda entry: entry.label)
 def test_a_page_opens_comes_to_rest_and_saves_its_files(look: Visit, entry: Entry, tmp_path: Path) -> None:
     found = look(path_of(entry))
@@ -162,6 +163,7 @@ def test_a_page_opens_comes_to_rest_and_saves_its_files(look: Visit, entry: Entr
     assert_it_is_at_rest_and_complete(found, entry, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", PAGES if LONG else PAGES[::2], ids=lambda entry: entry.label)
 def test_a_page_is_dark_in_the_dark_and_fits_a_telephone(look: Visit, entry: Entry, tmp_path: Path) -> None:
     found = look(path_of(entry), size=(390, 844), theme="dark")
@@ -216,6 +218,7 @@ def assert_every_file_is_saved(found: Settled, entry: Entry, folder: Path) -> No
     assert all(re.fullmatch(pattern, name) for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", COPIED, ids=lambda entry: entry.label)
 def test_quick_moves_end_where_a_copied_link_leads_someone_else(look: Visit, entry: Entry) -> None:
     mine = look(path_of(entry))
@@ -235,6 +238,7 @@ def test_quick_moves_end_where_a_copied_link_leads_someone_else(look: Visit, ent
     assert (mine.words(), mine.drawn()) != before
 
 
+@pytest.mark.slow
 def test_a_key_held_on_a_slider_tells_where_it_is_let_go(look: Visit) -> None:
     found = look("space")
     slider = found.page.get_by_role("slider", name="t, from A to B")
@@ -251,6 +255,7 @@ def test_a_key_held_on_a_slider_tells_where_it_is_let_go(look: Visit) -> None:
     assert int(slider.input_value()) == start + 5
 
 
+@pytest.mark.slow
 def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Path) -> None:
     found = look("shuffle")
     found.page.emulate_media(color_scheme="dark")
@@ -271,6 +276,7 @@ def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Pa
     assert drawing.suffix == ".svg" and b"<svg" in drawing.read_bytes()[:200]
 
 
+@pytest.mark.slow
 def test_a_link_with_every_choice_is_opened_and_the_choices_go_along(look: Visit, server: str) -> None:
     """That a link may be the first request of all is seen in the files that start a server of their own."""
     choices = ("vs=photos32-glow", "image=3", "seed=5", "level=2")

@@ -35,6 +35,7 @@ def foreign_site() -> Iterator[HTTPServer]:
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_our_own_parts_work_under_the_policy_and_a_page_calls_no_foreign_host_for_a_picture(
     open_tab, server, foreign_site
 ):

@@ -117,6 +117,7 @@ def assert_slider_stands_under_the_steps(watched: Scrubbed) -> None:
     assert [rail["x"] + 8, rail["x"] + rail["width"] - 8] == pytest.approx(axis, abs=2)
 
 
+@pytest.mark.slow
 def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[..., Scrubbed]) -> None:
     watched = scrub()
     page, slider = watched.page, watched.slider
@@ -154,6 +155,7 @@ def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable
     page.wait_for_timeout(1500)  # until all has come
 
 
+@pytest.mark.slow
 def test_server_hears_once_when_the_slider_rests_and_play_and_the_film_lead_to_a_step(
     scrub: Callable[..., Scrubbed],
 ) -> None:
@@ -209,6 +211,7 @@ def assert_films_stand_under_their_charts(watched: Scrubbed) -> None:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "charts", "start"), [("shuffle", 2, "0"), *([("entropy", 3, "1,234")] if LONG else [])]
 )

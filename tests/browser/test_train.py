@@ -101,6 +101,7 @@ def only_run(runs: Path) -> RunDirectory:
     return run
 
 
+@pytest.mark.slow
 def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: Open, runs: Path) -> None:
     with start_server(runs) as address:
         mine = open_train(open_tab(), f"{address}/train")
@@ -163,6 +164,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         page.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1400, 420] if LONG else [420])
 def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(
     open_tab: Open, address: str, server_runs: Path, width: int

@@ -105,6 +105,7 @@ def test_a_flow_of_grey_images_takes_grey_pictures_alone():
         compress(flow, "flow", pictures((8, 8, 3)))
 
 
+@pytest.mark.slow
 def test_five_hundred_faces_take_what_the_flow_states_within_two_percent():
     flow = checkpoint.load(ASSETS / "checkpoints" / "faces16-entropy-weighted.safetensors").flow
     faces, _ = gather(["faces16"])
@@ -114,6 +115,7 @@ def test_five_hundred_faces_take_what_the_flow_states_within_two_percent():
     assert facts.stated_bytes <= len(content) <= 1.02 * facts.stated_bytes
 
 
+@pytest.mark.slow
 def test_the_command_states_that_faces_take_fewer_bytes_than_webp_and_png(tmp_path, capsys):
     # WebP at its best takes several times as long as the flow: few faces are enough to be smaller.
     for number, face in enumerate(load("faces16").test[:80]):
@@ -156,6 +158,7 @@ def test_a_tile_beyond_the_flow_is_kept_as_bytes():
     assert np.array_equal(decompress(flow, "flow", content)[1].pixels, given[1].pixels)
 
 
+@pytest.mark.slow
 def test_changed_archives_are_refused_or_give_the_pixels():
     flow = small_flow()
     given = pictures((16, 16, 3))

@@ -369,6 +369,7 @@ def test_labels_in_a_file_of_holes_are_refused_unread(tmp_path: Path, monkeypatc
     assert peak_of_refusal(tmp_path, sentence) < 2**22
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_more_than_it_states_fills_neither_disk_nor_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,6 +222,7 @@ def test_pictures_that_are_links_are_counted(tmp_path: Path) -> None:
         load(path, size=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_from_shards_are_those_from_memory(folder: Path, workers: int) -> None:
     recipe = tiny_recipe(iterations=20)

@@ -3,7 +3,7 @@
 The short form tries the named regressions that are made at once and some hundreds of spoilt inputs. The long form tries
 all of them, and at least 10,000 spoilt inputs:
 
-    EIWFLOW_LONG=1 python -m pytest tests/fuzz
+    EIWFLOW_TESTS=long python -m pytest tests/fuzz
 
 An input may cost 2 s of processor time and 512 MiB beyond what the process holds when it comes in. Opening a file to
 write, starting a process, a socket, and unpickling are seen by an audit hook, whatever the answer.
@@ -82,6 +82,7 @@ def test_a_regression_input_does_no_harm(entry: str, name: str, tmp_path: Path) 
     assert not MARK.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRY_POINTS)
 def test_a_mutated_input_does_no_harm(entry: str, tmp_path: Path) -> None:
     answers: Counter[bool] = Counter()

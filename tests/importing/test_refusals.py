@@ -121,6 +121,7 @@ def test_what_is_no_state_dict_of_a_glow_is_refused_with_the_kinds_that_are_know
     assert "rosinality/glow-pytorch" in refusal(content)
 
 
+@pytest.mark.slow
 def test_the_command_converts_a_file_in_a_child_and_says_what_was_assumed(tmp_path, capsys):
     torch.save({"optim": {}, "graph": Y0ast(**SMALL).state}, tmp_path / "theirs.pt")
     out = tmp_path / "ours.safetensors"
@@ -152,6 +153,7 @@ def test_of_several_state_dicts_one_must_be_named_whatever_their_order(place, pa
     assert same_tensors(recognise(content, part="model")[1], model)
 
 
+@pytest.mark.slow
 def test_the_command_imports_the_part_that_is_named(tmp_path, capsys):
     source, out = tmp_path / "theirs.pt", tmp_path / "ours.safetensors"
     model, average = (Y0ast(**SMALL, seed=seed).state for seed in (1, 2))
@@ -201,6 +203,7 @@ def test_an_import_that_fails_leaves_nothing_beside_the_file(tmp_path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["theirs.pt"]
 
 
+@pytest.mark.slow
 def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path, capsys):
     model = Normflows(**SMALL, scale_map="sigmoid", leaky=0.1)
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -244,6 +247,7 @@ def test_a_file_that_holds_no_values_is_refused_in_a_sentence(tmp_path):
         assert refused().endswith("log_prob.npy, which holds no array that numpy.save wrote.")
 
 
+@pytest.mark.slow
 def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_have_them(tmp_path, capsys):
     model = Normflows(**SMALL, classes=3)
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
@@ -267,6 +271,7 @@ def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_
     assert json.loads(capsys.readouterr().out)["n"] == 3
 
 
+@pytest.mark.slow
 def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):
     torch.save({"state": Trap(tmp_path / "sprung")}, tmp_path / "theirs.pt")
     out = tmp_path / "ours.safetensors"
@@ -306,6 +311,7 @@ def test_dictionaries_that_are_shared_are_looked_at_once():
     assert time.process_time() - before < 2
 
 
+@pytest.mark.slow
 def test_the_child_ends_with_the_process_that_asked():
     slow = "import time; from eiwflow.importing import child; child.run = lambda _: time.sleep(600); child.main()"
     request = json.dumps({"memory": 2**32, "cpu_s": 60}) + "\n"
@@ -337,6 +343,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         import_flow(tmp_path / "missing.pt", tmp_path / "flow.safetensors")
 
 
+@pytest.mark.slow
 def test_spoilt_files_are_sentences_or_flows():
     files = 120 if LONG else 40
     answers = fuzz(files, seed=1)

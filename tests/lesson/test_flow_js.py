@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from copy import deepcopy
@@ -27,6 +26,8 @@ from eiwflow.lesson import build
 from eiwflow.lesson.pack import Pack
 from eiwflow.lesson.probe import Curve, probe_facts
 from eiwflow.lesson.spec import flow_spec
+
+from .. import WHOLE
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "assets" / "lesson" / "flow.js"
@@ -68,10 +69,9 @@ CONFIGS = {
     ),
 }
 
-#: With this variable set, a missing node fails the tests instead of skipping them.
-REQUIRED = "EIWFLOW_REQUIRE_NODE"
+#: In the whole form, a missing node fails the tests instead of skipping them.
 needs_node = pytest.mark.skipif(
-    NODE is None and not os.environ.get(REQUIRED), reason="node runs the stage's JavaScript, and it is not installed"
+    NODE is None and not WHOLE, reason="node runs the stage's JavaScript, and it is not installed"
 )
 
 
@@ -191,6 +191,7 @@ def compare(folder: Path, flow: MultiScaleFlow) -> None:
     np.testing.assert_allclose(found["back"], x[0].permute(1, 2, 0).flatten().numpy(), atol=1e-6)
 
 
+@pytest.mark.slow
 @needs_node
 @pytest.mark.parametrize("name", ["weighted", "a quarter kept", "as many kept as have structure"])
 def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> None:
@@ -209,6 +210,7 @@ def test_every_level_is_torchs_in_both_directions(tmp_path: Path, config: FlowCo
     compare(tmp_path, random_flow(config))
 
 
+@pytest.mark.slow
 @needs_node
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
 def test_bundled_flows_are_torchs_in_both_directions(tmp_path: Path, path: Path) -> None:

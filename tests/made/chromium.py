@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+
+from .. import missing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -26,21 +27,18 @@ ARGUMENTS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--process-per-site",  # a process of its own would compile the app's scripts anew for every tab
 )  # fmt: skip
-#: With this variable set, a missing browser fails the tests instead of skipping them.
-REQUIRED = "EIWFLOW_REQUIRE_BROWSER"
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Start a browser, or skip; with EIWFLOW_REQUIRE_BROWSER set, fail."""
+    """Start a browser, or skip; in the whole form, fail."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         sync_playwright = None
     if path is None or sync_playwright is None:
-        reason = f"no browser: needs the package playwright and one of {', '.join(BROWSERS)}"
-        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(reason)
+        missing(f"no browser: needs the package playwright and one of {', '.join(BROWSERS)}")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield started

@@ -120,6 +120,7 @@ def test_a_study_with_half_of_a_surrogate_pair_is_refused(tmp_path, half):
         read_study(path)
 
 
+@pytest.mark.slow
 def test_a_folder_whose_document_cannot_be_written_again_is_reported_and_left_as_it_is(real, tmp_path):
     shutil.copytree(real, tmp_path / "s")
     settings = tmp_path / "s" / SETTINGS

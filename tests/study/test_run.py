@@ -141,6 +141,7 @@ def test_a_study_scores_the_averaged_parameters_on_four_corners_with_the_noise_o
     assert score(opened, trainer.crops, 3).mean().item() == pytest.approx(average, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_cost_of_a_run_is_that_of_its_steps_without_recording_and_scoring(whole):
     for run in whole.runs.values():
         end = RunDirectory.open(run_folder(whole.path, run.arm, run.seed)).own_records()[-1]
@@ -194,6 +195,7 @@ def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_pat
 # ---------------------------------------------------------------------- the folder
 
 
+@pytest.mark.slow
 def test_every_run_of_a_study_is_a_run_directory_that_can_be_opened(tmp_path, data):
     out = tmp_path / "sub" / "one"
     recipe = tiny_study(data, iterations=25, arms=[f"{ARMS[0]}/standard", f"{ARMS[1]}/conditional"])
@@ -214,6 +216,7 @@ def test_every_run_of_a_study_is_a_run_directory_that_can_be_opened(tmp_path, da
     assert said["step"] == 25
 
 
+@pytest.mark.slow
 def test_two_jobs_give_the_numbers_of_one(tmp_path, data, whole, monkeypatch):
     # Forked from a process that has torch; those of the command that is killed below are spawned.
     monkeypatch.setattr(study.multiprocessing, "get_context", lambda method: CONTEXT)
@@ -232,6 +235,7 @@ def killed_after(runs):
     return progress
 
 
+@pytest.mark.slow
 def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, whole, monkeypatch):
     recipe, out = tiny_study(data), tmp_path / "study"
     with pytest.raises(Killed):
@@ -243,6 +247,7 @@ def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, whole, monk
     assert len(done) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "RECORDED_STEPS", 4)
     recipe = tiny_study(data, seeds=1, iterations=16)
@@ -289,6 +294,7 @@ def test_a_folder_of_another_recipe_is_refused_and_stays_as_it_is(tmp_path, data
     assert folder.settings_file.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, data, whole, monkeypatch):
     out, done = tmp_path / "study", []
     first = run_study(tiny_study(data, arms=ARMS[:1], seeds=1), out)
@@ -387,6 +393,7 @@ def run_cut_short(number, file, recipe, out):
     cut_short(number, file, partial(run_study, recipe, Path(out)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["status.json", "config.json"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_study_that_was_ended_while_it_made_a_run_goes_on(tmp_path, data, whole, number, file):
@@ -520,6 +527,7 @@ def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, dat
     assert run_study(recipe, out).step_cost == found.step_cost
 
 
+@pytest.mark.slow
 def test_a_study_at_equal_cpu_times_the_flows_that_it_trains(tmp_path, monkeypatch):
     timed, make = [], bench._train_step
     monkeypatch.setattr(
@@ -626,6 +634,7 @@ def test_a_share_is_run_by_one_process(tmp_path, data):
 # ---------------------------------------------------------------------- the command
 
 
+@pytest.mark.slow
 def test_the_command_runs_what_its_words_say(tmp_path, data):
     out = tmp_path / "study"
     words = ("--order", "entropy,random", "--init", "principal,random", "--keep", "0.25", "--prior", "standard")
@@ -697,6 +706,7 @@ def test_a_study_needs_a_folder():
     assert "--out is missing" in refused("study")
 
 
+@pytest.mark.slow
 def test_a_report_of_a_study_under_way_is_kept_as_a_look(tmp_path, data):
     out = tmp_path / "study"
     with pytest.raises(Killed):
@@ -804,6 +814,7 @@ def until(condition, seconds=200):
     return value
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_fails_alone_and_the_study_is_still_read(tmp_path, data, monkeypatch):
     """Its result was written and then refused whenever the study was read, the good arms with it."""
     own, wild = RunDirectory.own_records, []
@@ -823,6 +834,7 @@ def test_a_run_that_diverged_fails_alone_and_the_study_is_still_read(tmp_path, d
     assert run_study(tiny_study(data), tmp_path / "study").is_done
 
 
+@pytest.mark.slow
 def test_a_stop_between_a_runs_last_step_and_its_result_is_no_failure(tmp_path, data, monkeypatch):
     folder, recipe = tmp_path / "study", tiny_study(data)
     begun = []
@@ -843,6 +855,7 @@ def test_a_stop_between_a_runs_last_step_and_its_result_is_no_failure(tmp_path, 
     assert run_study(recipe, folder).is_done
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, *([signal.SIGINT, signal.SIGTERM] if LONG else [])])
 def test_a_killed_study_leaves_no_worker_and_is_continued_by_the_same_command(tmp_path, data, number):

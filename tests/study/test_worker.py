@@ -51,6 +51,7 @@ def at_rest(out):
     return not folder(out).is_held()
 
 
+@pytest.mark.slow
 def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out, monkeypatch):
     study = study_worker.start(recipe, out)
     assert study.state().alive
@@ -70,6 +71,7 @@ def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out,
     until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))
 
 
+@pytest.mark.slow
 def test_of_two_who_start_a_study_at_once_one_does(recipe, out, forked):
     said = []
 
@@ -90,6 +92,7 @@ def test_of_two_who_start_a_study_at_once_one_does(recipe, out, forked):
     until(lambda: at_rest(out))
 
 
+@pytest.mark.slow
 def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out, forked):
     study = study_worker.start(recipe, out)
     until(lambda: study.status().get("state") == "running")

@@ -27,6 +27,7 @@ def found(tmp_path_factory):
     return json.loads(out.read_text())
 
 
+@pytest.mark.slow
 def test_the_device_refuses_what_a_gpu_refuses(found):
     assert list(found) == [*NAMES, "mixed"] and not hasattr(torch, "pretended")
     assert "add takes tensors of the device and of the CPU, the latter of shapes [(2,)]" in found["mixed"]

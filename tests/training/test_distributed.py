@@ -93,6 +93,7 @@ def by_torchrun(command, out):
     return done.stdout, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["what torchrun tells", *(["torchrun"] if LONG else [])])
 def test_two_processes_train_into_one_directory_to_the_numbers_of_one(tmp_path, command, a_team, start):
     assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
@@ -115,6 +116,7 @@ def test_two_processes_train_into_one_directory_to_the_numbers_of_one(tmp_path, 
     assert orders == [orders[0]] * len(orders)
 
 
+@pytest.mark.slow
 def test_a_team_stops_at_one_step_and_goes_on_to_the_same_numbers(tmp_path, command, a_team):
     # The second process is asked: both have to hear of it.
     processes, said = a_team(command, tmp_path / "two", asked_at=(None, 12))
@@ -131,6 +133,7 @@ def test_a_team_stops_at_one_step_and_goes_on_to_the_same_numbers(tmp_path, comm
     assert {int(tensor) for name, tensor in steps.items() if name.endswith(".step")} == {30}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_process_whose_team_loses_one_says_so_in_a_sentence(tmp_path, command, a_team, killed):
     command[command.index("--iterations") + 1] = "100000"
@@ -148,6 +151,7 @@ def test_a_process_whose_team_loses_one_says_so_in_a_sentence(tmp_path, command,
     assert run.state().name == ("crashed" if killed == 0 else "failed") and load(run.last_checkpoint)
 
 
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written(tmp_path, command, a_team):
     command[command.index("--batch") + 1] = "9"
     (first, second), said = a_team(command, tmp_path / "two")
@@ -184,6 +188,7 @@ def said_by_two(tmp_path, meeting_place):
     return run
 
 
+@pytest.mark.slow
 def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_two, capsys):
     command = ["evaluate", flow_file, "--data", planes, "--limit", "13", "--importance", "2", "--json"]
     assert cli.main(command) == 0
@@ -196,6 +201,7 @@ def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_tw
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["samples.npy", "samples.png", *(["samples"] if LONG else [])])
 def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two, name):
     outs = [tmp_path / place / name for place in ("one", "two")]
@@ -208,6 +214,7 @@ def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two,
     assert one == two and len(one) == (7 if name == "samples" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["analyse", "--what", "levels"], *([["verify"]] if LONG else [])])
 def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, planes, said_by_two, capsys, words):
     images = ["--data", planes] if words[0] == "analyse" else []
@@ -224,6 +231,7 @@ def test_a_team_of_one_asks_nobody():
     ALONE.check(7)
 
 
+@pytest.mark.slow
 def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed(meeting_place):
     teamed = {**os.environ, **place_in_a_team(0, 1, meeting_place())}
     # Whatever is left to do as an interpreter ends is not done.

@@ -1,6 +1,6 @@
 """Whatever is killed, full, read-only or deleted: nothing that was saved is lost, and what is said is true.
 
-The long form kills server and worker in a hundred rounds: EIWFLOW_LONG=1 pytest tests/training.
+The long form kills server and worker in a hundred rounds: EIWFLOW_TESTS=long pytest tests/training.
 """
 
 import errno
@@ -88,6 +88,7 @@ def killed(pids):
         path.unlink(missing_ok=True)  # born at this moment
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs to see when a process that is not its child has ended")
 def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(tmp_path):
     """Both die at moments of their own, in either order; who comes back goes on, to the numbers of one never killed."""
@@ -158,6 +159,7 @@ def start_into(runs, data, pids, said):
     sys.stdout.flush()
 
 
+@pytest.mark.slow
 def test_two_servers_on_one_folder_start_one_run_and_both_see_it(tmp_path):
     data, runs, pids = str(write_npz(tmp_path / "planes.npz")), tmp_path / "runs", tmp_path / "pids"
     pids.mkdir()

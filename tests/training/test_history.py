@@ -44,6 +44,7 @@ def recorded(run):
     return [record for record in run.records() if "levels" in record]
 
 
+@pytest.mark.slow
 def test_every_recording_step_is_recorded_at_least_forty(run):
     assert [record["step"] for record in recorded(run)] == recording_steps(50)
     assert len(recorded(run)) >= 40

@@ -38,6 +38,7 @@ def held(tmp_path):
     return images, OnDisk(NpyFile(tmp_path / "planes.npy"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"flip": True}])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held, fields, workers):
@@ -62,6 +63,7 @@ def test_a_process_of_a_team_reads_its_own_part_alone(held, monkeypatch):
     assert [len(numbers) for numbers in read] == [2] * 4 and len(set.union(*read)) == 8
 
 
+@pytest.mark.slow
 def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_resumed(tmp_path):
     images = tiny_data(size=12)
     np.save(tmp_path / "train.npy", images.train)
@@ -137,6 +139,7 @@ def train_on_without_a_worker(folder):
     os._exit(0)
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_a_sentence(held, tmp_path):
     # In processes of their own: until they end, torch's handler may raise once more.
     assert ended(begun(read_on_without_a_worker, str(tmp_path / "planes.npy"))) == 0

@@ -40,6 +40,7 @@ print(fetched, kept - given_back, mib() - given_back)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_memory_once_fetched_is_not_fetched_again_until_the_process_goes_on_as_something_else():
     result = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=120)

@@ -97,6 +97,7 @@ def test_a_trained_run_without_its_resume_file_is_refused_and_kept(tmp_path):
     assert load(run.last_checkpoint).info.step == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
 def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
     images = tiny_data(size=arm.get("size", 8))
@@ -384,6 +385,7 @@ def test_a_run_of_a_version_that_noted_no_images_is_resumed(run):
     assert train(RunDirectory.open(run.path), images=replace(tiny_data(), test=255 - tiny_data().test)).step == 4
 
 
+@pytest.mark.slow
 def test_a_header_of_very_many_lists_is_refused_unread(run, monkeypatch):
     """One of 90 MB took 2.7 GB."""
     header = b'{"a":[' + b"[]," * 2_000_000 + b"[]]}"

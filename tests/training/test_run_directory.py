@@ -106,6 +106,7 @@ def test_lines_that_are_no_records_are_passed_over(tmp_path):
     assert read_records(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_lines_of_very_many_lists_are_passed_over(tmp_path):
     """128 MiB of empty lists, as long as a file may be, took 3 GiB and 17 seconds."""
     run = tiny_run(tmp_path)

@@ -177,6 +177,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(optimiser):
         tiny_recipe(accumulate=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"split": "released", "prior": "standard"}, {"memory": "recompute"}])
 def test_a_flow_compiles_as_one_graph(fields):
     trainer = trained(0, **fields)

@@ -88,6 +88,7 @@ def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp
     assert run.log_end().endswith("Mistake: of the program") and run.log_end(1) == "Mistake: of the program"
 
 
+@pytest.mark.slow
 def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_that_it_was_given(tmp_path, data):
     recipe = tiny_recipe(iterations=100_000, data=data).to_dict()
     server = subprocess.Popen(
@@ -126,6 +127,7 @@ def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_t
 # ---------------------------------------------------------------------- asked
 
 
+@pytest.mark.slow
 def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tmp_path, data, started):
     root = tmp_path / "runs"
     run = started(root, iterations=100_000, data=data, steps=8, width=512)  # it takes a while to its first step
@@ -459,6 +461,7 @@ def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, m
     assert run.state().name == "crashed"
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_path, data):
     run = tiny_run(tmp_path / "runs", iterations=30, data=data)
     train(run, progress=signalled_at(10))
@@ -485,6 +488,7 @@ def test_a_run_is_not_resumed_where_the_disk_has_no_room(tmp_path, monkeypatch):
     assert not (run.path / "worker.json").exists()
 
 
+@pytest.mark.slow
 def test_a_data_set_that_vanished_stops_a_worker_with_a_sentence_and_is_resumed_when_it_is_back(tmp_path, data):
     run = tiny_run(tmp_path / "runs", iterations=4, data=data)
     train(run, progress=signalled_at(2))
