@@ -33,7 +33,7 @@ FOLDER = Path(__file__).parent
 #: The variable of the environment with which the tests of this folder write their files instead of comparing.
 REWRITE = "EIWFLOW_REWRITE"
 #: Values of a list that are written in full; of a longer list, the first and last three and two means.
-IN_FULL = 24
+IN_FULL = 12
 #: Letters of a list of words that is written in full.
 IN_WORDS = 300
 #: Numbers that are all below this are rounding errors of floats, which differ between machines.
