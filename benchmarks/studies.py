@@ -44,13 +44,19 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def lead(effect: Effect | None) -> str:
-    """Return a lead with its interval, its seeds and the correlation of its arms."""
+def lead(effect: Effect | None, seeds: int) -> str:
+    """Return a lead with its interval, the correlation of its arms, and its seeds where they are not all ``seeds``."""
     if effect is None:
         return "–"
     if len(effect.values) < 2:
         return f"{signed(effect.lead, 3)} (1 seed)"
-    return f"{signed(effect.lead, 3)} ({effect.lead_range}; {effect.over})"
+    over = effect.over.removeprefix(f"{seeds} seeds").lstrip(", ")
+    return f"{signed(effect.lead, 3)} ({'; '.join(filter(None, (effect.lead_range, over)))})"
+
+
+def most_seeds(study: Study) -> int:
+    """Return the number of seeds that a study's title states."""
+    return max(len(study.of(arm)) for arm in study.arms)
 
 
 def short(effect: Effect | None) -> str:
@@ -59,25 +65,28 @@ def short(effect: Effect | None) -> str:
 
 
 def all_rungs(found: Mapping[str, Ladder]) -> Iterator[str]:
-    """Yield the table of all ladders, each from below."""
-    head = ["study", "rung", "saved over Glow's half (95 % interval)", "over the rung below", "claim of the latter"]
-    rows = [
-        [title, rung.name, short(rung.saved), short(rung.step), rung.step.claim if rung.step else "–"]
-        for title, made in found.items()
-        for rung in made.rungs
-    ]
-    yield from table(head, rows)
+    """Yield a table of every ladder, from below."""
+    head = ["rung", "saved over Glow's half (95 % interval)", "over the rung below", "claim of the latter"]
+    for title, made in found.items():
+        rows = [
+            [rung.name, short(rung.saved), short(rung.step), rung.step.claim if rung.step else "–"]
+            for rung in made.rungs
+        ]
+        if rows:
+            yield from (f"**{title}**", "", *table(head, rows), "")
 
 
 def answers(found: Mapping[str, Ladder]) -> Iterator[str]:
-    """Yield the table of every question and study."""
-    rows = [
-        [f"{question.ours} over {question.theirs}", title, lead(made.answers[key]), made.answers[key].claim]
-        for key, question in QUESTIONS.items()
-        for title, made in found.items()
-        if key in made.answers
-    ]
-    yield from table(["question", "study", "lead, bits/dim (95 % interval)", "claim"], rows)
+    """Yield a table of every question, with its studies."""
+    for key, question in QUESTIONS.items():
+        rows = [
+            [title, lead(made.answers[key], most_seeds(made.study)), made.answers[key].claim]
+            for title, made in found.items()
+            if key in made.answers
+        ]
+        if rows:
+            head = ["study", "lead, bits/dim (95 % interval)", "claim"]
+            yield from (f"**{question.ours} over {question.theirs}**", "", *table(head, rows), "")
 
 
 def arms(study: Study) -> Iterator[str]:
@@ -95,7 +104,7 @@ def arms(study: Study) -> Iterator[str]:
                 arm.prior,
                 f"{fixed(row['bits_per_dim'], 3)}{scatter}",
                 str(row["seeds"]),
-                "base" if arm == base else lead(over),
+                "base" if arm == base else lead(over, row["seeds"]),
                 f"{1000 * row['cpu_s_per_step']:.0f}",
             ]
         )
@@ -154,7 +163,7 @@ def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Itera
         for name, one in effects.items():
             if one is not None:
                 stated = of_ladder.get(tuple(one.arms.items())) or together[name]
-                rows.append([name, title, lead(stated), stated.claim])
+                rows.append([name, title, lead(stated, most_seeds(study)), stated.claim])
     yield from table(["question", "study", "lead, bits/dim (95 % interval)", "claim"], sorted(rows))
 
 
@@ -184,8 +193,8 @@ def best_two(study: Study, prior: str) -> tuple[Arm, Arm] | None:
 def text(found: Mapping[str, Study]) -> str:
     """Return the tables of the document."""
     made = ladders(found.values())
-    lines = ["### The ladder", "", *all_rungs(made), "", "### Every question, study by study", "", *answers(made)]
-    lines += ["", "### Further hypotheses, as measured", "", *hypotheses(made)]
+    lines = ["### The ladder", "", *all_rungs(made), "### Every question, study by study", "", *answers(made)]
+    lines += ["### Further hypotheses, as measured", "", *hypotheses(made)]
     for title, study in found.items():
         lines += ["", f"### {title}", "", *arms(study)]
         if extra := list(fractions(study)):
