@@ -11,11 +11,12 @@ import torch
 from safetensors import safe_open
 
 from eiwflow import checkpoint
+from eiwflow.cli import main
 from eiwflow.compression import CompressionError
 from eiwflow.compression.archive import Picture, compress, decompress, flow_digest
 from eiwflow.study.file import read_record, read_study
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.run_directory import RunDirectory, RunError
 from tests.training.tiny import planes, tiny_data, tiny_x
 
 #: A checkpoint -> its order, weights, init, partition and keep, and the log-density of two images by version 0.2.
@@ -68,11 +69,32 @@ def test_an_archive_is_decoded_with_its_flow_alone(files, name):
         decompress(other, flow_digest(other), content)
 
 
-def test_a_run_that_was_stopped_goes_on(files):
+def test_a_run_that_was_stopped_goes_on_but_for_one_on_own_images_which_are_divided_otherwise_now(files):
     run = RunDirectory.open(next((files / "runs").iterdir()))
     recipe, _ = run.config()
-    assert (recipe.flow.order, recipe.iterations, run.saved_step()) == ("variance-reversed", 6, 1)
-    assert train(run, images=tiny_data(train=24, test=8)).step == 6
+    assert (recipe.flow.order, recipe.iterations, recipe.data, run.saved_step()) == (
+        "variance-reversed", 6, "planes.npz", 1,
+    )  # fmt: skip
+    images = tiny_data(train=24, test=8)
+    saved = run.resume_file.read_bytes()
+    with pytest.raises(RunError, match=r"begun by eiwflow 0\.2, .* of planes\.npz that it was trained on"):
+        train(run, images=images)
+    assert run.resume_file.read_bytes() == saved and run.saved_step() == 1
+    config = run.path / "config.json"
+    config.write_text(config.read_text().replace('"planes.npz"', '"faces16"'))
+    assert train(run, images=images).step == 6
+
+
+def test_a_score_on_own_images_says_that_they_may_be_those_that_it_was_trained_on(files, tmp_path, capsys):
+    np.savez(tmp_path / "own.npz", planes(40))
+    flow = str(files / "weighted.safetensors")
+    for data, said in ((str(tmp_path / "own.npz"), True), ("faces16", False)):
+        assert main(["evaluate", flow, "--data", data, "--limit", "4"]) == 0
+        assert ("eiwflow 0.2, which divided some folders and archives otherwise" in capsys.readouterr().out) is said
+    loaded = checkpoint.load(flow)
+    checkpoint.save(tmp_path / "new.safetensors", loaded.flow, loaded.info)
+    assert main(["evaluate", str(tmp_path / "new.safetensors"), "--data", str(tmp_path / "own.npz")]) == 0
+    assert "0.2" not in capsys.readouterr().out
 
 
 def test_a_study_has_its_runs_and_records(files):

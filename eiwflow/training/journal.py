@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, CheckpointInfo
+from ..data import DATASETS
 from .failures import NotFinite
 from .history import most_seconds, write_samples
 from .loggers import Log
@@ -221,6 +222,12 @@ def restore(trainer: Trainer, content: bytes, name: str) -> None:
         raise RunError(
             f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
             "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
+        )
+    if "images" not in document and trainer.recipe.data not in DATASETS:
+        raise RunError(
+            f"{name} was begun by eiwflow 0.2, which did not note its images and divided some folders and archives "
+            f"otherwise: here it could be scored on images of {files.printable(trainer.recipe.data)} that it was trained "
+            "on. Its checkpoint stays usable; to train on them, start a new run."
         )
     if document.get("images", trainer.images_digest) != trainer.images_digest:
         raise RunError(
