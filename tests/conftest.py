@@ -45,12 +45,12 @@ def pytest_addoption(parser, pluginmanager):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers ``-n auto`` starts: two more than there are cores, for tests wait a third of their time.
+    """Return how many workers ``-n auto`` starts: two more than there are cores, for slow tests wait; else one more.
 
     Each takes up to 1.5 GB with its browser and its server.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(8, cores + 2)
+    return min(8, cores + (2 if WHOLE else 1))
 
 
 @pytest.hookimpl(optionalhook=True)

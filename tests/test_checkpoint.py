@@ -219,6 +219,7 @@ def test_auto_without_its_numbers_is_refused(tmp_path):
         load(with_document(content, json.dumps(document)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.75, "auto"])
 def test_a_flow_too_large_is_refused_for_every_keep_before_memory_is_taken(keep):
     huge = FlowConfig(shape=(3, 256, 256), levels=6, steps=64, width=8, keep=keep)
@@ -612,6 +613,7 @@ def is_refused_or_whole(content):
     return flow.log_prob(tiny_x(1, flow.config)).shape == (1,)
 
 
+@pytest.mark.slow
 @settings(max_examples=120)
 @given(data=st.data())
 def test_a_flipped_bit_gives_a_refusal_or_a_flow(content, data):

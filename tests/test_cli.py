@@ -498,6 +498,7 @@ def test_inspect_describes_every_level(place):
     assert "order (kept first): " in printed("inspect", place / "good.safetensors")
 
 
+@pytest.mark.slow
 def test_inspect_says_the_worst_condition_number_of_a_level():
     lines = printed("inspect", "faces16-glow").splitlines()
     for level in json_of("inspect", "faces16-glow")["levels"]:
@@ -1240,6 +1241,7 @@ def labelled(tmp_path_factory):
     return place
 
 
+@pytest.mark.slow
 def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     run, planes = labelled / "run", ("--data", labelled / "planes.npz")
     found = json_of("evaluate", run, *planes)
@@ -1389,6 +1391,7 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")
 
 
+@pytest.mark.slow
 def test_a_limit_takes_images_from_all_of_a_set_that_may_be_sorted_and_the_first_of_a_set_by_name(place):
     with np.load(place / "planes.npz") as arrays:
         chosen = arrays["test"][[0, 2, 4, 6, 9, 11, 13, 15]]

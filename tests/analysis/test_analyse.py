@@ -81,6 +81,7 @@ def test_a_trace_accounts_for_the_log_probability(opened):
     assert found["log_prob"] == pytest.approx(log_dets + normal, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_every_subject_is_of_the_image_and_the_seed_that_are_asked_for(opened):
     images, flow = tiny_data(test=32), opened.flow
     (trace,) = traces(flow, images_to_score(images, flow)[2:3], 3)

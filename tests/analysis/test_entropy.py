@@ -164,6 +164,7 @@ def test_crops_of_one_photograph_are_drawn_together() -> None:
     np.testing.assert_array_equal(few.resampled, alone.resampled)  # of two photographs nothing can be drawn
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_draws")
 def test_every_interval_of_a_flow_is_over_photographs_where_they_are_known() -> None:
     """Nine photographs that differ much, each five times."""
@@ -434,6 +435,7 @@ def test_no_more_than_128_images_are_looked_at() -> None:
 # ---------------------------------------------------------------------- the estimators
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("all_draws")
 def test_noise_reads_as_noise_in_the_size_of_every_level() -> None:
     for level in found().levels:

@@ -182,6 +182,7 @@ def test_weights_that_do_not_vary_have_no_correlation() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_draw_of_images_that_are_alike_has_no_part_in_an_interval() -> None:
     flow = made_up(n=12)
     weights, loudness = (np.repeat(values[:1], 12, axis=0) for values in (flow.images.log_weights, flow.images.log_std))

@@ -103,6 +103,7 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
     assert "All checks hold" in said and "Level 1 at fault" not in said
 
 
+@pytest.mark.slow
 def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
     flow = small_flow()
     info = CheckpointInfo(flow.config, "photos32", 700, 5, {"test_bits_per_dim": 4.321}, {"batch": 32}, "the command")
@@ -124,6 +125,7 @@ def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
 # ---------------------------------------------------------------------- every choice
 
 
+@pytest.mark.slow
 def test_every_choice_moves_the_page(open_page: Open) -> None:
     at = open_page()
     seen = {sentences(at)}
@@ -201,6 +203,7 @@ def test_a_refused_value_is_named_with_its_level(open_page: Open, tmp_path: Path
 # ---------------------------------------------------------------------- a checkpoint of one's own
 
 
+@pytest.mark.slow
 def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open, tmp_path: Path) -> None:
     flow = small_flow(levels=3, split="random")
     content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
@@ -275,6 +278,7 @@ def test_own_images_larger_than_the_flow_are_scored_without_a_border(open_page: 
     assert scores[0] == scores[1] and scores[0]
 
 
+@pytest.mark.slow
 def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -296,6 +296,7 @@ def ticket(device: Device, visitor: str, **recipe: object) -> Ticket:
     return Ticket(visitor, tiny_recipe(**recipe), device.start)
 
 
+@pytest.mark.slow
 def test_trainings_start_one_after_the_other_in_their_order(device: Device) -> None:
     queue = Queue()
     first, second, third = (queue.ask(ticket(device, visitor)) for visitor in "abc")
@@ -719,6 +720,7 @@ def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_no
     assert offered(visit_page(TRAIN)) == labels
 
 
+@pytest.mark.slow
 def test_studies_are_the_teachers(bundle: Path, come: Come) -> None:
     come()
     at = visit_page(COMPARE)

@@ -319,6 +319,7 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
     assert button(at, "Start the study")
 
 
+@pytest.mark.slow
 def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
     at = visit(study="photos32")
     assert "--equal-cpu" in "".join(code.value for code in at.code)
@@ -510,6 +511,7 @@ def own_study(done: int) -> Path:
     return write_begun(shown.own_folder() / "mine", arms({"entropy+pooled/principal": 3.8}, seeds=4), done)
 
 
+@pytest.mark.slow
 def test_to_open_a_study_of_ones_own_that_is_under_way_is_a_look(studies: Path) -> None:
     own = shown.own_folder()
     two = arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4)

@@ -62,6 +62,7 @@ def assert_healthy(at: AppTest, drawn: int = 4) -> None:
     assert len(at.get("plotly_chart")) == drawn
 
 
+@pytest.mark.slow
 def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
     at = open_page(seed="3")
     assert_healthy(at)
@@ -81,6 +82,7 @@ def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_pag
         assert redundancies == pytest.approx(sorted(expected, reverse=True), abs=0.0051)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(bundle: Path) -> None:
     path = write_checkpoint(bundle / "one.safetensors")
     at = page_at()
@@ -98,6 +100,7 @@ def test_a_checkpoint_without_a_record_says_so_and_one_with_it_has_the_scrubber(
     assert len(told) == 3 and all("redundancy at level 2 went" in alt for alt in told)
 
 
+@pytest.mark.slow
 def test_choices_move_the_page_and_stand_in_its_url(open_page: Open) -> None:
     at = open_page(ck="two", level="2")
     assert_healthy(at)
@@ -128,6 +131,7 @@ def test_too_few_images_are_refused_in_a_sentence(open_page: Open, monkeypatch: 
 # ---------------------------------------------------------------------- beside another checkpoint
 
 
+@pytest.mark.slow
 def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(open_page: Open, bundle: Path) -> None:
     write_record(bundle / "one.safetensors")
     write_checkpoint(bundle / "three.safetensors", small_flow(split="random"))

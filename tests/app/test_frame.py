@@ -61,6 +61,7 @@ def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path)
     assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["two", "glow"])
 def test_columns_state_starts_that_differ_and_what_that_means_for_structure(three: Path, other: str) -> None:
     write_checkpoint(three / "glow.safetensors", small_flow(split="last"))
@@ -85,6 +86,7 @@ def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three:
     assert not [box for box in at.selectbox if box.key == "vs"]
 
 
+@pytest.mark.slow
 def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="two", level="2")
     assert not said_of_levels(at) and at.select_slider(key="level").value == 2
@@ -105,6 +107,7 @@ def test_a_level_beyond_those_of_any_flow_is_said(three: Path) -> None:
     assert "“99”" in visit_page(SHUFFLE, ck="one", level="99").info[0].value
 
 
+@pytest.mark.slow
 def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path) -> None:
     at = run_app(ck="one")
     assert at.selectbox(key="data").value == "photos32"
@@ -185,6 +188,7 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
     assert "upload mine; rm -rf.safetensors" not in run_app().selectbox(key="ck").options
 
 
+@pytest.mark.slow
 def test_uploads_of_one_file_name_are_two_choices(three: Path, tmp_path: Path) -> None:
     contents = [own_checkpoint(tmp_path, steps=steps) for steps in (1, 2)]
     keys = [hashlib.sha256(content).hexdigest()[:32] for content in contents]

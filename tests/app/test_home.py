@@ -173,6 +173,7 @@ def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
         assert f"evaluate {shlex.quote(str(one.path))}" in at.code[0].value
 
 
+@pytest.mark.slow
 def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundle: Path) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 64, 64), levels=5), data="/home/someone/photos")
     at = run_app()
@@ -181,6 +182,7 @@ def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundl
     assert not at.code and reproduce.OF_REMADE in sentences(at)
 
 
+@pytest.mark.slow
 def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle: Path) -> None:
     write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 64, 64), levels=6))
     at = run_app()

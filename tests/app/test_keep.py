@@ -22,6 +22,7 @@ from .test_every_page import FACTS, FLOWS, every_other, flow_of
 OPTIONS = {"labelled": ("--label", "none")}
 
 
+@pytest.mark.slow
 def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

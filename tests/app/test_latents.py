@@ -150,6 +150,7 @@ def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(two: Pat
         assert found[key]["data"] != found[f"{key}-second"]["data"]
 
 
+@pytest.mark.slow
 def test_each_column_is_predicted_and_mixed_by_itself(two: Path) -> None:
     at = open_latents(ck=ONE, vs=TWO)
     at.segmented_control(key="guess-second").set_value("Level 2 (z₂)").run()
@@ -163,6 +164,7 @@ def test_each_column_is_predicted_and_mixed_by_itself(two: Path) -> None:
     assert f"{ONE}: Level 1 resampled, the rest kept: " in said and f"{TWO}: Level 1 zeroed, the rest kept: " in said
 
 
+@pytest.mark.slow
 def test_flows_of_other_numbers_of_levels_have_their_own_columns(two: Path) -> None:
     write_checkpoint(two / "shallow.safetensors", small_flow(levels=2))
     at = open_latents(ck=ONE, vs="shallow")

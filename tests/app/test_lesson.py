@@ -40,6 +40,7 @@ def test_stop_it_stops_the_training_that_was_started_from_the_stage(
         assert ours.asked() == "stop" and other.asked() == ""
 
 
+@pytest.mark.slow
 def test_the_stage_is_told_the_bits_of_test_images_after_a_training(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, iterations=30)
     train(run, images=tiny_data())
@@ -49,6 +50,7 @@ def test_the_stage_is_told_the_bits_of_test_images_after_a_training(tmp_path: Pa
     assert (told["step"], told["scored"], told["drawn"], told["total"], told["ended"]) == (30, 30, 30, 30, True)
 
 
+@pytest.mark.slow
 def test_the_stage_is_told_the_steps_of_bits_and_samples(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, iterations=100)
     assert [lesson._training(run.path, alive=True)[key] for key in ("step", "scored", "drawn")] == [0, None, None]

@@ -99,6 +99,7 @@ def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_comma
             assert row["high"] - row["low"] > 0.4  # three pictures tell little
 
 
+@pytest.mark.slow
 def test_a_folder_of_arrays_stands_there_as_the_flow_s_own_images_are_made(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def test_another_data_set_can_be_chosen_instead(one: Path) -> None:
     assert not at.error and url(at)["data"] == "photos32"
 
 
+@pytest.mark.slow
 def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path) -> None:
     (one / "broken.safetensors").write_bytes(b"\0" * 100)
     for key, said in (("broken", "is not a usable checkpoint"), ("nobody", "“nobody” is not here")):

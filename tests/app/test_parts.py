@@ -109,6 +109,7 @@ print("drawn")
 """
 
 
+@pytest.mark.slow
 def test_a_figure_is_drawn_while_another_thread_imports_pandas() -> None:
     done = subprocess.run([sys.executable, "-c", HALF_WAY], capture_output=True, text=True, timeout=300)
     assert done.stdout == "drawn\n", done.stderr

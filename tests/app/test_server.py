@@ -162,6 +162,7 @@ def test_junk_frames_write_little_into_the_log(address: str, server_runs: Path) 
     line.close()
 
 
+@pytest.mark.slow
 def test_a_wrong_setting_ends_the_server_with_one_sentence(tmp_path: Path) -> None:
     """Streamlit's own command prints the address before it reads app.py; the server does not stay behind it."""
     done = subprocess.run(

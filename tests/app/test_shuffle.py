@@ -124,6 +124,7 @@ def test_flow_of_one_level_has_nothing_to_show_and_says_so(bundle: Path) -> None
     assert "splits nothing" in at.info[0].value
 
 
+@pytest.mark.slow
 def test_every_choice_moves_the_page(checkpoints: Path) -> None:
     at = visit(ck="recorded")
     seen = {sentences(at)}

@@ -96,6 +96,7 @@ def held() -> Iterator[RunDirectory]:
 # ---------------------------------------------------------------------- nothing is there yet
 
 
+@pytest.mark.slow
 def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None:
     images = load("faces16")
     for validation, scored in ((False, images), (True, hold_out(images))):
@@ -305,6 +306,7 @@ def test_an_invented_device_starts_nothing(
     assert not calls and not [*runs_root().glob(".*")]
 
 
+@pytest.mark.slow
 def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
     held: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +441,7 @@ def test_a_failed_run_says_what_happened_and_what_to_try() -> None:
     assert open_train().error[0].value == "At step 4 it failed. Try another seed."
 
 
+@pytest.mark.slow
 def test_the_commands_shown_are_those_that_train_the_same_and_go_on(
     calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

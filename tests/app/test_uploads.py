@@ -595,6 +595,7 @@ def test_a_flow_of_two_channels_is_refused_since_the_app_shows_pictures(bundle: 
         checkpoints.admit(load(content, "two.safetensors"))
 
 
+@pytest.mark.slow
 def test_every_bundled_flow_may_be_looked_at() -> None:
     for path in checkpoints.BUNDLED.glob("*.safetensors"):
         size, seconds = look(load(path).info.config, 128)

@@ -101,6 +101,7 @@ def test_the_map_the_channels_and_the_cost_stand_before_the_first_fold(inside: P
     )
 
 
+@pytest.mark.slow
 def test_the_list_and_a_click_on_the_map_choose_a_coupling_and_the_link_names_it(inside: Path) -> None:
     at = open_weights()
     step = max((1, 2), key=lambda step: float(figures_of(at)["couplings"]["data"][0]["text"][step - 1]))
@@ -128,6 +129,7 @@ def test_a_click_takes_the_coupling_of_the_square(monkeypatch: pytest.MonkeyPatc
     assert taken == {"level": 2, "flow-step": 1}
 
 
+@pytest.mark.slow
 def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> None:
     at = open_weights(seed="3")
     before = figures_of(at)["channels"]["data"]
@@ -198,6 +200,7 @@ def test_a_flow_without_weights_says_so_and_links_to_one_with(bundle: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_two_flows_with_weights_share_the_choice_and_the_axes(inside: Path) -> None:
     write_checkpoint(inside / "two.safetensors", lively_flow(weights="entropy", levels=2), "faces16")
     at = open_weights(ck="one", vs="two", level="2", **{"flow-step": "2", "amount-grain": "5"})
@@ -227,6 +230,7 @@ def test_first_visit_answers_the_question(weighted: Path) -> None:
     assert "a channel twice as loud " in sentences(at)
 
 
+@pytest.mark.slow
 def test_every_choice_moves_the_page(weighted: Path) -> None:
     at = open_weights()
     seen = {str(figures_of(at))}

@@ -127,6 +127,7 @@ def test_the_file_is_small_enough(lesson_file: Path) -> None:
     assert lesson_file.stat().st_size <= MAX_BYTES
 
 
+@pytest.mark.slow
 def test_the_picture_comes_back_without_a_changed_value(scene: Open) -> None:
     from playwright.sync_api import expect
 
@@ -281,6 +282,7 @@ def test_cards_slide_and_structure_lands_to_the_left(scene: Open) -> None:
     assert "Sorted before training, drawn after it." in page.locator(".caption").inner_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(1280, 720), (390, 844)])
 def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -> None:
     page = scene(6, size, reduced_motion="reduce")
@@ -299,6 +301,7 @@ def test_no_card_covers_another_on_its_way(scene: Open, size: tuple[int, int]) -
                 assert x + w <= u + 0.01 or u + a <= x + 0.01 or y + h <= v + 0.01 or v + b <= y + 0.01, part
 
 
+@pytest.mark.slow
 def test_the_river_flows_and_the_samples_follow(scene: Open) -> None:
     page = scene(7, choice="0")
     wait_for(page, "Step 0:")
@@ -381,6 +384,7 @@ def test_pictures_are_scored_once_a_guess_is_made(scene: Open) -> None:
     page.wait_for_function(f"first => ![first, ''].includes({number})", arg=first)
 
 
+@pytest.mark.slow
 def test_the_weights_answer_after_a_guess(scene: Open) -> None:
     page = scene(8)
     assert page.get_by_label("Grain", exact=True).is_disabled()

@@ -84,6 +84,7 @@ def test_keys_move_to_the_next_image_and_back_returns(levels: Watched) -> None:
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_pointing_at_a_map_names_its_channel(levels: Watched) -> None:
     watched = levels
     for size, theme in (((1400, 900), "light"), ((390, 844), "dark")):

@@ -136,6 +136,7 @@ def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[...,
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable[..., Scrubbed]) -> None:
     """The server answers a rest after the next one: the slider stays where it was moved to last."""
     watched = scrub()
@@ -248,6 +249,7 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
     assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_slider_of_two_columns_stays_in_view_on_a_telephone(scrub: Callable[..., Scrubbed]) -> None:
     watched = scrub(compared=True)
     watched.page.set_viewport_size({"width": 390, "height": 844})

@@ -423,6 +423,7 @@ def test_a_file_that_is_no_archive_is_refused_in_one_sentence(tmp_path: Path, co
         load(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choice=st.data(), compressed=st.booleans())
 def test_damaged_archives_give_images_or_one_sentence(tmp_path: Path, choice: st.DataObject, compressed: bool) -> None:

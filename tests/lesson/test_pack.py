@@ -51,6 +51,7 @@ def numbers(value: Any, blobs: bytes) -> Iterator[float]:
         yield float(value)
 
 
+@pytest.mark.slow
 def test_the_shipped_pack_holds_what_the_bundled_flow_says() -> None:
     head, blobs = opened(default.pack())
     images = data.to_tensor(data.load(default.DATA, download=False).test)
@@ -251,6 +252,7 @@ def test_before_training_is_the_flow_that_the_run_started_from_on_the_part_that_
     np.testing.assert_allclose(before["redundancy"], start, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
     flow = random_flow(FlowConfig(shape=(1, 16, 16), levels=2, steps=1, width=4, order="random", weights="none"))
     path = tmp_path / "own.safetensors"
@@ -259,6 +261,7 @@ def test_a_flow_of_ones_own_has_a_pack(tmp_path: Path) -> None:
     assert head["shape"] == [16, 16, 1] and len(head["images"]) == 8 and head["flow"]["usual"] is None
 
 
+@pytest.mark.slow
 def test_a_flow_that_is_given_a_class_is_shown_on_the_images_of_this_class_alone(tmp_path: Path) -> None:
     letters = data.load_test("letters32")
     classes = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -197,6 +197,7 @@ def test_every_split_that_chooses_how_much_it_passes_on_has_a_cost_of_its_own():
     assert relative_costs(dict(zip(kinds, (2.0, 3.0, 4.0, 5.0), strict=False)))[kinds[3]] == 2.5
 
 
+@pytest.mark.slow
 def test_a_wider_flow_costs_more_a_step():
     shape = (3, 16, 16)
     seconds = seconds_per_step({"wide": tiny_config(width=128, shape=shape), "narrow": tiny_config(shape=shape)}, 16)

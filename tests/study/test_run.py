@@ -81,6 +81,7 @@ def job_of(folder, recipe, arm="entropy+pooled/principal-information"):
 # ---------------------------------------------------------------------- one run
 
 
+@pytest.mark.slow
 def test_a_run_has_all_that_a_study_keeps_and_only_finite_numbers(tmp_path):
     recipe = tiny_recipe(iterations=30)
     assert run_job(job_of(tmp_path, recipe), tiny_data()) == ""
@@ -108,6 +109,7 @@ def test_the_curve_of_a_run_is_scored_on_crops_of_all_test_images(tmp_path, monk
     assert bits == pytest.approx(of_all, abs=1e-4) and abs(of_all - of_the_first) > 1e-3
 
 
+@pytest.mark.slow
 def test_of_images_larger_than_the_flow_a_study_sees_no_border(tmp_path):
     """Every crop of an image of one colour is the same, so its size is of no matter."""
     colours, found = np.random.default_rng(0).integers(40, 220, (40, 1, 1, 3), dtype=np.uint8), []
@@ -181,6 +183,7 @@ def failing_after(monkeypatch, steps, error):
     monkeypatch.setattr(Trainer, "advance", failing)
 
 
+@pytest.mark.slow
 def test_a_run_that_memory_is_too_small_for_costs_the_study_no_other_run(tmp_path, data, monkeypatch):
     with monkeypatch.context() as patch:
         failing_after(patch, 2, RuntimeError("DefaultCPUAllocator: can't allocate memory"))
@@ -268,6 +271,7 @@ def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data,
     assert steps == list(range(9, 16))
 
 
+@pytest.mark.slow
 def test_a_study_that_is_done_stays_as_it_is(tmp_path, data, monkeypatch):
     recipe, out = tiny_study(data, seeds=1), tmp_path / "study"
     run_study(recipe, out)
@@ -413,6 +417,7 @@ def work_cut_short(job):
     cut_short(signal.SIGTERM, "config.json", partial(study._do_in_worker, job))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_stopped_while_it_makes_a_run_ends(tmp_path):
     """The pool kept the exception, and the process for further runs."""
     assert ended(begun(work_cut_short, job_of(tmp_path, tiny_recipe()))) == 1
@@ -517,6 +522,7 @@ def test_a_run_is_not_made_where_a_link_leads(tmp_path, data, link):
     assert [path.name for path in (tmp_path / "mine").rglob("*")] == ["seed-0", "notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
     recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study"
@@ -584,6 +590,7 @@ def test_a_command_that_is_refused_leaves_the_study_as_it_is(tmp_path, data):
 # ---------------------------------------------------------------------- shares
 
 
+@pytest.mark.slow
 def test_shares_cover_a_study_and_give_its_numbers(tmp_path, data, whole):
     recipe, out = tiny_study(data), tmp_path / "study"
     counts = []

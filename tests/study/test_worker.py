@@ -103,6 +103,7 @@ def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out, forked
     assert study_worker.start(recipe, out).state().alive
 
 
+@pytest.mark.slow
 def test_a_study_that_cannot_be_run_says_why(recipe, out, forked):
     gone = StudyRecipe.from_dict({**recipe.to_dict(), "data": "/nowhere/at/all.npz"})
     study = study_worker.start(gone, out)
@@ -136,6 +137,7 @@ def test_a_number_in_a_status_is_never_signalled(recipe, out):
                 worker.kill(folder(out))
 
 
+@pytest.mark.slow
 def test_a_frozen_study_is_reported_and_can_be_killed(recipe, out, forked):
     study = study_worker.start(recipe, out)
     until(lambda: study.status().get("state") == "running")

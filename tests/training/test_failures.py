@@ -124,6 +124,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step_is_taken():
     assert trainer.step == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_skipped_in_silence_a_failed_run_fails_again(tmp_path, monkeypatch):
     run = tiny_run(tmp_path)
     with monkeypatch.context() as patched:

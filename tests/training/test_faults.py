@@ -252,6 +252,7 @@ def test_a_run_that_finds_no_room_is_a_sentence_and_leaves_nothing(tmp_path, mon
 # ---------------------------------------------------------------------- the clock
 
 
+@pytest.mark.slow
 def test_a_clock_that_jumps_back_changes_nothing_but_the_clock(tmp_path, monkeypatch):
     whole, run = (tiny_run(tmp_path, iterations=9) for _ in range(2))
     train(whole, images=tiny_data())

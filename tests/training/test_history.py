@@ -219,6 +219,7 @@ def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the
     assert last.read_bytes() == sample_montage(flow, run.config()[0].seed) and last.name != "step_0000000.webp"
 
 
+@pytest.mark.slow
 def test_the_curve_of_own_images_is_of_evenly_spaced_test_images_and_says_so(tmp_path):
     images = tiny_data(test=200)
     order = np.argsort(images.test.mean(axis=(1, 2, 3)))  # the dark ones first

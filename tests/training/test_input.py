@@ -180,6 +180,7 @@ def _read_late(out: str) -> None:
     Path(out, "read").touch()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [True, False])
 def test_a_reader_whose_training_was_killed_before_it_began_reads_nothing(tmp_path, killed):
     """It was alive, with 240 MB, 80 s later: torch had looked for its parent too late."""

@@ -112,6 +112,7 @@ def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
     assert_same_run(halved, whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 3, 6, iterations])
     whole, killed = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))

@@ -156,6 +156,7 @@ def saves(tmp_path, monkeypatch, seconds):
     return found
 
 
+@pytest.mark.slow
 def test_a_run_saves_at_every_recording_step_and_whenever_its_time_has_come(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 3, 8, iterations])
     assert saves(tmp_path, monkeypatch, 1e9) == [3, 8, 10]
@@ -234,6 +235,7 @@ def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_los
     assert train(run, images=tiny_data()).step == 8 and run.state().name == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_to_more_steps_and_is_scored_again(tmp_path):
     run = tiny_run(tmp_path, iterations=4)
     first = train(run, images=tiny_data())
@@ -260,6 +262,7 @@ def test_a_run_starts_from_a_checkpoint(tmp_path):
         Trainer(tiny_recipe(init_from=str(tmp_path / "none.safetensors")), tiny_data())
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_the_checkpoint_that_it_started_from(tmp_path):
     source = tiny_run(tmp_path, iterations=1)
     train(source, images=tiny_data())

@@ -129,6 +129,7 @@ def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
     assert sorted(path.name for path in run.samples.iterdir()) == ["step_0000000.webp", "step_0000001.webp"]
 
 
+@pytest.mark.slow
 def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
     """It saves while it is copied: what the copy has of later steps is forgotten when it goes on."""
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, 4, iterations])

@@ -183,6 +183,7 @@ def test_two_visitors_who_start_at_once_start_one_run(tmp_path, data, monkeypatc
     assert len(begun_workers) == len(all_runs(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
     whole, paused = (tiny_run(tmp_path, iterations=9) for _ in range(2))
     train(whole, images=tiny_data())
@@ -257,6 +258,7 @@ def test_word_left_for_a_process_that_has_died_does_not_stop_the_next_one(tmp_pa
     assert run.state().name == "finished"
 
 
+@pytest.mark.slow
 def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
     run = started(tmp_path / "runs", iterations=100_000, data=data)
     until(run, {"running"})
@@ -399,6 +401,7 @@ def _make_a_run_cut_short(root, number):
     tiny_run(Path(root))
 
 
+@pytest.mark.slow
 def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
     before = run.status()
@@ -507,6 +510,7 @@ def test_who_met_nan_is_told_that_resuming_repeats_it(tmp_path, monkeypatch):
     assert "lower learning rate" in run.state().advice
 
 
+@pytest.mark.slow
 def test_a_worker_says_why_a_run_cannot_be_trained(tmp_path, data):
     run = tiny_run(tmp_path / "runs", data=data)
     run.resume_file.write_bytes(b"nonsense")
@@ -529,6 +533,7 @@ def test_a_worker_says_every_second_where_it_stands_and_how_much_memory_it_took(
 # ---------------------------------------------------------------------- what becomes of it
 
 
+@pytest.mark.slow
 def test_an_exported_run_goes_on_elsewhere(tmp_path):
     whole, run = (tiny_run(tmp_path / "here", iterations=9) for _ in range(2))
     train(whole, images=tiny_data())
