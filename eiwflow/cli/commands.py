@@ -423,8 +423,8 @@ def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = Tr
     of_0_2 = loaded.info.versions.get("eiwflow", "").startswith("0.2")
     if of_0_2 and name not in data.DATASETS and loaded.info.data not in data.DATASETS:
         remark = (
-            "the flow is of eiwflow 0.2, which divided some folders and archives otherwise; it may have been trained on "
-            "images that are test images here"
+            "the flow is of eiwflow 0.2, which divided some folders and archives otherwise; it may have been trained "
+            "on images that are test images here"
         )
         images = dataclasses.replace(images, note=images.note_with(remark))
     return images if loaded.given is None else data.given_class(images, *loaded.given)

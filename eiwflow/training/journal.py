@@ -226,8 +226,8 @@ def restore(trainer: Trainer, content: bytes, name: str) -> None:
     if "images" not in document and trainer.recipe.data not in DATASETS:
         raise RunError(
             f"{name} was begun by eiwflow 0.2, which did not note its images and divided some folders and archives "
-            f"otherwise: here it could be scored on images of {files.printable(trainer.recipe.data)} that it was trained "
-            "on. Its checkpoint stays usable; to train on them, start a new run."
+            f"otherwise: here it could be scored on images of {files.printable(trainer.recipe.data)} that it was "
+            "trained on. Its checkpoint stays usable; to train on them, start a new run."
         )
     if document.get("images", trainer.images_digest) != trainer.images_digest:
         raise RunError(
