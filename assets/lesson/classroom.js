@@ -12,7 +12,8 @@ const EVERY_MS = 1000,
  */
 export function joinClass(stage) {
   const { teacher, address } = stage.pack.head.class,
-    flow = stage.pack.head.flow.name,
+    flow = stage.pack.head.flow.parameters, // a hash: files of many flows have one name
+    name = (stage.pack.head.note ?? stage.pack.head.flow.name).slice(0, 200),
     kept = root(stage);
   let lecturer = "",
     elsewhere = "", // said where the lecturer shows another flow: channels that are chosen here do not count there
@@ -65,7 +66,7 @@ export function joinClass(stage) {
     const scene = String(stage.scene.number);
     if (kept.scene === scene && kept.flow === flow) return;
     Object.assign(kept, { scene, flow });
-    send("scene", { scene, flow }).then((answer) => {
+    send("scene", { scene, flow, name }).then((answer) => {
       if (answer?.ok) return ask();
       if (kept.scene === scene) kept.scene = UNSENT; // the next second sends it again
     });
@@ -130,7 +131,7 @@ export function joinClass(stage) {
       if (!underWay && sent === before) remember(known.votes);
       const moved = known.scene !== lecturer;
       lecturer = known.scene;
-      const other = known.flow && known.flow !== flow ? `The lecturer shows another flow: ${known.flow}` : "";
+      const other = known.flow && known.flow !== flow ? `The lecturer shows another flow: ${known.name}` : "";
       if (other !== elsewhere) here.textContent = elsewhere = other;
       label();
       if (follows && moved) catchUp();

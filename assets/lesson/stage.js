@@ -73,7 +73,7 @@ class Stage {
     }));
     if (head.photo) this.images.push(ownImage(head.photo));
     const query = new URLSearchParams(options.home ? "" : location.search);
-    const before = root.eiwKept?.flow === head.flow.name ? root.eiwKept : {};
+    const before = root.eiwKept?.flow === head.flow.parameters ? root.eiwKept : {};
     if (before.photo && !head.photo) this.images.push(before.photo);
     this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
     const tour = query.get("scenes")?.split(","); // a few scenes of a flow of one's own
@@ -434,7 +434,7 @@ class Stage {
       image = this.images[this.image];
     const photo = this.images.find((one) => one.number === OWN);
     this.root.eiwKept = {
-      flow: this.pack.head.flow.name,
+      flow: this.pack.head.flow.parameters,
       scene: scene.number,
       image: String(image.number),
       photo,

@@ -174,12 +174,16 @@ def test_a_visitor_has_one_vote_in_each_scene() -> None:
 
 def test_channels_of_another_flow_than_the_lecturers_are_not_counted() -> None:
     board = Board()
-    assert board.show("5", "letters") and board.of("b", teacher=False)["flow"] == "letters"
+    assert board.show("5", "letters", "run of May") and not board.tally("5")
+    state = board.of("b", teacher=False)
+    assert (state["flow"], state["name"]) == ("letters", "run of May")
     assert board.vote("a", "5", "m3", flow="letters") and board.vote("b", "5", "mc", flow="faces")
     assert board.vote("a", "8", "less", flow="letters") and board.vote("b", "8", "less", flow="faces")
     assert (board.tally("5"), board.tally("8")) == ({"m3": 1}, {"less": 2})
     assert board.show("5", "faces") and board.tally("5") == {"mc": 1}
-    assert board.show("5", "x" * 999) and len(board.of("b", teacher=False)["flow"]) == 200 and not board.tally("5")
+    assert board.show("5", "x" * 999, "y" * 999) and not board.tally("5")
+    assert [len(board.of("b", teacher=False)[said]) for said in ("flow", "name")] == [200, 200]
+    assert board.show("5", None, ["n"]) and board.of("b", teacher=False)["name"] == ""
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "<b>", "x" * 25, None, 3, ["a"], "é", "a\n"])
@@ -240,8 +244,9 @@ def test_only_the_teacher_is_told_the_tally() -> None:
     board = Board()
     board.show("8")
     board.vote("a", "8", "half")
-    assert board.of("a", teacher=False) == {"scene": "8", "flow": "", "votes": {"8": "half"}}
-    assert board.of("t", teacher=True) == {"scene": "8", "flow": "", "votes": {}, "present": 0, "tally": {"half": 1}}
+    shown = {"scene": "8", "flow": "", "name": ""}
+    assert board.of("a", teacher=False) == {**shown, "votes": {"8": "half"}}
+    assert board.of("t", teacher=True) == {**shown, "votes": {}, "present": 0, "tally": {"half": 1}}
 
 
 # ---------------------------------------------------------------------- the queue
@@ -829,7 +834,7 @@ def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     assert teacher.state()["tally"] == {"half": 2, "full": 1} and teacher.state()["present"] >= 3
     assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
     assert students[0].ask("/_class/clear", {"scene": "8"}).status == 403
-    assert students[0].state() == {"scene": "8", "flow": "", "votes": {"8": "half"}}
+    assert students[0].state() == {"scene": "8", "flow": "", "name": "", "votes": {"8": "half"}}
     assert teacher.ask("/_class/clear", {"scene": "8"}).status == 204 and teacher.state()["tally"] == {}
     assert Browser(server).ask("/_class/vote", {"scene": "8", "choice": "half"}).status == 403  # no cookie
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from eiwflow.training.run import train
+
 from ..made.server import start_server
+from ..training.tiny import tiny_data, tiny_run
 from .conftest import PATIENCE_MS, STILL, Watched
 
 if TYPE_CHECKING:
@@ -20,9 +25,14 @@ Open = Callable[..., "Page"]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def address(runs: Path) -> Iterator[str]:
     settings = {"EIWFLOW_MODE": "classroom", "EIWFLOW_TEACHER_TOKEN": TOKEN}
-    with start_server(tmp_path_factory.mktemp("runs"), **settings) as address:
+    with start_server(runs, **settings) as address:
         yield address
 
 
@@ -163,3 +173,29 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.locator(".card[data-channel='2']").click()
     teacher.get_by_text("0 votes").wait_for()
     assert student.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_channels_of_two_runs_are_told_apart(enter: Open, address: str, runs: Path) -> None:
+    """The file of every run is called last: votes on a student's own run were counted on the lecturer's channels."""
+    made = [tiny_run(runs, seed=seed) for seed in (1, 2)]
+    for run in made:
+        train(run, images=tiny_data())
+    keys = [hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12] for run in made]
+    shown, own = (f"/lesson?ck={key}&scene=5" for key in keys)
+    teacher = enter(f"/_class/teacher/{TOKEN}")
+    teacher.goto(address + shown)
+    teacher.get_by_text("0 votes").wait_for()
+
+    student = enter(own)
+    student.get_by_text(f"The lecturer shows another flow: run {made[0].path.name}", exact=True).wait_for()
+    with student.expect_response("**/_class/vote") as voted:
+        student.locator(".card[data-channel='2']").click()
+    assert voted.value.status == 204
+    teacher.wait_for_timeout(2500)  # a page asks every second
+    assert teacher.get_by_text("0 votes").is_visible()
+
+    student.goto(address + shown)
+    student.locator(".card[data-channel='2']").click()
+    teacher.get_by_text("1 vote", exact=True).wait_for()
+    assert student.get_by_text("The lecturer shows another flow").count() == 0

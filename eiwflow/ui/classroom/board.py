@@ -20,7 +20,7 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 
 
 class Vote(NamedTuple):
-    """A vote: the choice, the address of the browser that sent it, and the name of the flow that it showed."""
+    """A vote: the choice, the address of the browser that sent it, and the hash of the flow that it showed."""
 
     choice: str
     address: str
@@ -46,7 +46,7 @@ class Board:
         self._lock = threading.Lock()
         self._votes: dict[str, dict[str, Vote]] = {scene: {} for scene in SCENES}
         self._seen: dict[str, float] = {}
-        self.scene = self.flow = ""
+        self.scene = self.flow = self.name = ""
 
     def vote(self, visitor: str, scene: object, choice: object, address: str = "", flow: object = "") -> bool:
         """Count a visitor's vote, in place of an earlier one; return whether it counts."""
@@ -60,7 +60,7 @@ class Board:
                 if counts[address] >= most:
                     return False
                 del votes[next(name for name in reversed(votes) if votes[name].address == greediest)]
-            votes[visitor] = Vote(str(choice), address, _name(flow))
+            votes[visitor] = Vote(str(choice), address, _text(flow))
         return True
 
     def clear(self, scene: object) -> None:
@@ -75,11 +75,11 @@ class Board:
             votes = self._votes.get(scene, {}).values()
             return dict(Counter(vote.choice for vote in votes if scene != OF_CHANNELS or vote.flow == self.flow))
 
-    def show(self, scene: object, flow: object = "") -> bool:
-        """Note the scene and the flow that the teacher shows; return whether it is a scene."""
+    def show(self, scene: object, flow: object = "", name: object = "") -> bool:
+        """Note the scene, the flow and its name that the teacher shows; return whether it is a scene."""
         if not _is_word(scene):
             return False
-        self.scene, self.flow = str(scene), _name(flow)
+        self.scene, self.flow, self.name = str(scene), _text(flow), _text(name)
         return True
 
     def here(self, visitor: str) -> None:
@@ -102,7 +102,7 @@ class Board:
         """Return the state of the class for a visitor's lesson."""
         with self._lock:
             own = {scene: votes[visitor].choice for scene, votes in self._votes.items() if visitor in votes}
-        state: dict[str, Any] = {"scene": self.scene, "flow": self.flow, "votes": own}
+        state: dict[str, Any] = {"scene": self.scene, "flow": self.flow, "name": self.name, "votes": own}
         if teacher:
             state |= {"present": self.present(), "tally": self.tally(self.scene)}
         return state
@@ -112,8 +112,8 @@ def _is_word(text: object) -> bool:
     return isinstance(text, str) and bool(_WORD.fullmatch(text))
 
 
-def _name(flow: object) -> str:
-    return flow[:200] if isinstance(flow, str) else ""
+def _text(said: object) -> str:
+    return said[:200] if isinstance(said, str) else ""
 
 
 #: The board of this server.

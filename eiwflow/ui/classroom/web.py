@@ -164,7 +164,7 @@ def _vote(message: dict[str, object], cookies: dict[str, str], address: str) -> 
 
 
 def _scene(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
-    return roles.is_teacher(cookies) and BOARD.show(message.get("scene"), message.get("flow"))
+    return roles.is_teacher(cookies) and BOARD.show(*map(message.get, ("scene", "flow", "name")))
 
 
 def _clear(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
