@@ -111,7 +111,7 @@ export function joinClass(stage) {
     if (document.hidden && !teacher) return;
     const before = sent;
     try {
-      const answer = await fetch("_class/state", { cache: "no-store" });
+      const answer = await fetch(`_class/state?flow=${flow}`, { cache: "no-store" });
       if (!answer.ok || !stage.stage.isConnected) return;
       const known = await answer.json();
       if (teacher && !known.tally) {

@@ -180,6 +180,8 @@ def test_channels_of_another_flow_than_the_lecturers_are_not_counted() -> None:
     assert board.vote("a", "5", "m3", flow="letters") and board.vote("b", "5", "mc", flow="faces")
     assert board.vote("a", "8", "less", flow="letters") and board.vote("b", "8", "less", flow="faces")
     assert (board.tally("5"), board.tally("8")) == ({"m3": 1}, {"less": 2})
+    for flow, own in (("letters", {"5": "m3", "8": "less"}), ("faces", {"8": "less"}), ("", {"8": "less"})):
+        assert board.of("a", teacher=False, flow=flow)["votes"] == own
     assert board.show("5", "faces") and board.tally("5") == {"mc": 1}
     assert board.show("5", "x" * 999, "y" * 999) and not board.tally("5")
     assert [len(board.of("b", teacher=False)[said]) for said in ("flow", "name")] == [200, 200]

@@ -196,6 +196,11 @@ def test_channels_of_two_runs_are_told_apart(enter: Open, address: str, runs: Pa
     assert teacher.get_by_text("0 votes").is_visible()
 
     student.goto(address + shown)
+    student.locator(".card").first.wait_for()
+    student.wait_for_timeout(2500)
+    assert student.locator(".card[aria-pressed=true]").count() == 0  # thrown on the other flow
     student.locator(".card[data-channel='2']").click()
     teacher.get_by_text("1 vote", exact=True).wait_for()
+    student.reload()
+    student.locator(".card[data-channel='2'][aria-pressed=true]").wait_for()
     assert student.get_by_text("The lecturer shows another flow").count() == 0

@@ -98,10 +98,11 @@ class Board:
         with self._lock:
             return sum(time.monotonic() - when < ABSENT_S for when in self._seen.values())
 
-    def of(self, visitor: str, teacher: bool) -> dict[str, Any]:
-        """Return the state of the class for a visitor's lesson."""
+    def of(self, visitor: str, teacher: bool, flow: object = "") -> dict[str, Any]:
+        """Return the state of the class for a visitor's lesson; own votes for channels only if given on its flow."""
         with self._lock:
-            own = {scene: votes[visitor].choice for scene, votes in self._votes.items() if visitor in votes}
+            voted = {scene: votes[visitor] for scene, votes in self._votes.items() if visitor in votes}
+        own = {scene: vote.choice for scene, vote in voted.items() if scene != OF_CHANNELS or vote.flow == _text(flow)}
         state: dict[str, Any] = {"scene": self.scene, "flow": self.flow, "name": self.name, "votes": own}
         if teacher:
             state |= {"present": self.present(), "tally": self.tally(self.scene)}

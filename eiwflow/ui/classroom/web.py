@@ -126,7 +126,8 @@ async def _state(request: Request) -> Response:
     teacher = roles.is_teacher(cookies)
     if not teacher:
         BOARD.here(visitor)
-    answer = JSONResponse(BOARD.of(visitor, teacher), headers={"Cache-Control": "no-store"})
+    state = BOARD.of(visitor, teacher, request.query_params.get("flow"))
+    answer = JSONResponse(state, headers={"Cache-Control": "no-store"})
     if not visitor:  # a page open since before a restart has a cookie of the earlier server
         answer.headers.append("Set-Cookie", _cookie(roles.VISITOR, request.scope))
     return answer
