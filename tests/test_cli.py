@@ -733,6 +733,28 @@ def test_images_larger_than_the_flow_are_scored_without_a_border(tmp_path):
         assert bits > scores[8, 16][0] and f"{height}×15 images are zero-padded to {height}×16" in note
 
 
+@pytest.mark.parametrize(
+    ("data", "recipe", "held_out", "said"),
+    [
+        ("planes.npz", {}, True, True),
+        ("link.npz", {"validation": False}, True, True),
+        ("planes.npz", {}, False, False),
+        ("planes.npz", {"validation": True}, True, False),
+        ("other.npz", {}, True, False),
+        ("a\0b", {}, True, False),
+    ],
+)
+def test_a_flow_that_was_trained_on_the_images_held_out_is_told(place, tmp_path, data, recipe, held_out, said):
+    (tmp_path / "link.npz").symlink_to(place / "planes.npz")
+    (tmp_path / "planes.npz").symlink_to("link.npz")
+    flow, start = tiny_flow(), tmp_path / "flow.safetensors"
+    save(start, flow, tiny_info(flow, data=str(tmp_path / data), recipe=recipe))
+    words = ("train", "--init-from", start, "--data", place / "planes.npz", "--batch", 8, "--iterations", 1)
+    code, _, err = run_main(*words, *["--validation"] * held_out, "--threads", 1, "--out", tmp_path / "runs")
+    assert code == 0
+    assert ("images that are held out here: their score says nothing of new images" in err) == said
+
+
 @pytest.mark.parametrize("shape", [(3, 8, 16), (3, 16, 8)])
 def test_a_flow_that_is_not_square_is_scored_on_a_folder_of_pictures(place, tmp_path, shape):
     flow = tiny_flow(shape=shape)

@@ -165,7 +165,7 @@ def _execution(options: argparse.Namespace) -> Execution:
 
 def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageData]:
     """Return the recipe of a new run, and its data set."""
-    from ..data import DataError, labels_of
+    from ..data import DataError, labels_of, same_data
     from ..training.recipe import Recipe
     from ..training.trainer import check_start, load_data
 
@@ -196,6 +196,13 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
     recipe = dataclasses.replace(recipe, flow=flow)
     if start is not None:
         check_start(start.info, start.name, recipe)  # before there is a run
+        knows_all = same_data(start.info.data, recipe.data) and not start.info.recipe.get("validation")
+        if recipe.validation and knows_all:
+            remark = (
+                "the flow that it starts from was trained on the images that are held out here: their score says "
+                "nothing of new images"
+            )
+            images = dataclasses.replace(images, note=images.note_with(remark))
     return recipe, images
 
 

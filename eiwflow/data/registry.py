@@ -79,7 +79,10 @@ def flips(name_or_path: str) -> bool:
 
 def same_data(one: str, other: str) -> bool:
     """Return whether two names or paths are of one data set; relative paths begin at the working folder."""
-    first, second = (each if each in DATASETS else os.path.realpath(os.path.expanduser(each)) for each in (one, other))
+    no_path = {"", *DATASETS}
+    first, second = (
+        each if each in no_path or "\0" in each else os.path.realpath(os.path.expanduser(each)) for each in (one, other)
+    )
     return first == second
 
 
