@@ -104,6 +104,13 @@ class CheckpointInfo:
     labels: str = ""
     classes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Name the score of held-out images so: version 0.2 called it ``test_bits_per_dim``."""
+        if self.recipe.get("validation") and "validation_bits_per_dim" not in self.metrics:
+            names = {"test_bits_per_dim": "validation_bits_per_dim"}
+            renamed = {names.get(name, name): value for name, value in self.metrics.items()}
+            object.__setattr__(self, "metrics", renamed)
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:

@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from eiwflow import checkpoint
 from eiwflow.cli import main
 from eiwflow.compression import CompressionError
 from eiwflow.compression.archive import Picture, compress, decompress, flow_digest
+from eiwflow.hub import model_card
 from eiwflow.study.file import read_record, read_study
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
-from tests.training.tiny import planes, tiny_data, tiny_x
+from tests.test_cli import json_of
+from tests.training.tiny import planes, tiny_data, tiny_run, tiny_x
 
 #: A checkpoint -> its order, weights, init, partition and keep, and the log-density of two images by version 0.2.
 CHECKPOINTS = {
@@ -103,3 +106,20 @@ def test_a_study_has_its_runs_and_records(files):
         "entropy/principal-random/conditional", "last/random/conditional",
     ]  # fmt: skip
     assert all(read_record(study, arm) is not None for arm in study.arms)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_a_score_of_held_out_images_is_no_test_score(tmp_path, held_out):
+    """Version 0.2 called both scores alike."""
+    run = tiny_run(tmp_path, iterations=1, validation=held_out)
+    name = "validation_bits_per_dim" if held_out else "test_bits_per_dim"
+    score = train(run, images=tiny_data()).metrics[name]
+    with safe_open(run.last_checkpoint, "pt") as file:
+        document = file.metadata()["eiwflow"].replace("validation_bits", "test_bits")
+    save_file(load_file(run.last_checkpoint), run.last_checkpoint, {"eiwflow": document})
+    loaded = checkpoint.load(run.last_checkpoint)
+    shown = json_of("inspect", run.path), json_of("train", "--resume", run.path, "--threads", 1)
+    for metrics in (loaded.info.metrics, *(each["metrics"] for each in shown)):
+        assert {key: metrics[key] for key in metrics if key[:4] in ("test", "vali")} == {name: score}
+    card = model_card(loaded.flow, loaded.info)
+    assert (f"| validation bits per dim | {score:.6g} |" in card, "| test bits" in card) == (held_out, not held_out)

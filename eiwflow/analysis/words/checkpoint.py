@@ -139,7 +139,7 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
         else ""
     )
     stated = None
-    if info is not None and info.data == evaluation.data and not info.recipe.get("validation"):
+    if info is not None and info.data == evaluation.data:
         stated = info.metrics.get("test_bits_per_dim")
     beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
     note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
