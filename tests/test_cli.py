@@ -1413,6 +1413,18 @@ def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")
 
 
+def test_a_class_without_a_test_image_is_named_with_those_that_have_one(labelled, tmp_path):
+    with np.load(labelled / "planes.npz") as arrays:
+        chosen = arrays["test_labels"] > 0
+        some = {name: arrays[name][chosen] if name.startswith("test") else arrays[name] for name in arrays.files}
+    np.savez(tmp_path / "some.npz", **some)
+    for command in ("verify", "inspect"):
+        words = (command, labelled / "run", "--data", tmp_path / "some.npz")
+        said = "some.npz has no test image of label 0, only of 1, 2; choose another class, as --label does."
+        assert said in refused(*words) and said in refused(*words, "--label", 0)
+        assert "label 1" in printed(*words, "--label", 1)
+
+
 @pytest.mark.slow
 def test_a_limit_takes_images_from_all_of_a_set_that_may_be_sorted_and_the_first_of_a_set_by_name(place):
     with np.load(place / "planes.npz") as arrays:

@@ -231,10 +231,10 @@ def _stated(file: Path, name: str) -> int:
     return int(next(line for line in file.read_text().splitlines() if line.startswith(f"{name} ")).split()[1])
 
 
-def check_parts(data: ImageData, least: int = MIN_TRAIN) -> ImageData:
-    """Return the data, or raise DataError where it has no test image or fewer than ``least`` images to train on."""
-    if len(data.train) < least:
-        raise DataError(f"{data.name!r} has {len(data.train)} images to train on; at least {least} are needed")
+def check_parts(data: ImageData) -> ImageData:
+    """Return the data, or raise DataError where it has no test image or too few images to train on."""
+    if len(data.train) < MIN_TRAIN:
+        raise DataError(f"{data.name!r} has {len(data.train)} images to train on; at least {MIN_TRAIN} are needed")
     if not len(data.test):
         raise DataError(f"{data.name!r} has 0 images to test on; at least 1 unlike the training images is needed")
     return data

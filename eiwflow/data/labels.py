@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..files import listed
-from .images import DataError, Factor, ImageData, check_parts
+from .images import DataError, Factor, ImageData
 
 #: Most classes that a flow can be conditional on.
 MAX_CLASSES = 1024
@@ -187,17 +187,20 @@ def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str]
         )
     place = labels.classes.index(name)
     train, test = labels.train == place, labels.test == place
+    if not test.any():
+        others = listed([labels.classes[number] for number in np.unique(labels.test)], SHOWN)
+        raise DataError(
+            f"{images.name} has no test image of {factor} {name}, only of {others}; choose another class, as "
+            "--label does"
+        )
     sources = (images.train_source, train), (images.test_source, test)
     of_train, of_test = (None if source is None else source[chosen] for source, chosen in sources)
-    return check_parts(
-        replace(
-            images,
-            name=f"{images.name}, {factor} {name}",
-            train=images.train[train] if isinstance(images.train, np.ndarray) else images.train.select(train),
-            test=images.test[test],
-            train_source=of_train,
-            test_source=of_test,
-            factors={key: Factor(each.train[train], each.test[test]) for key, each in images.factors.items()},
-        ),
-        least=1,
+    return replace(
+        images,
+        name=f"{images.name}, {factor} {name}",
+        train=images.train[train] if isinstance(images.train, np.ndarray) else images.train.select(train),
+        test=images.test[test],
+        train_source=of_train,
+        test_source=of_test,
+        factors={key: Factor(each.train[train], each.test[test]) for key, each in images.factors.items()},
     )

@@ -110,7 +110,7 @@ def test_images_of_one_class_keep_what_is_known_of_them():
     assert np.array_equal(tops.train, images.train[:8]) and np.array_equal(tops.test, images.test[[0, 2]])
     assert tops.factors["size"].test.tolist() == [1, 3] and tops.factors["size"].train.tolist() == [*range(8)]
     assert len(only_class(images, "hat", "none").train) == 4  # too few to train on, and enough to score a flow
-    with pytest.raises(DataError, match="has 0 images to test on"):
+    with pytest.raises(DataError, match="^ours has no test image of hat none, only of top; choose another class"):
         only_class(images_with(hat=(["", "top"] * 4 + ["top"], ["top"] * 3)), "hat", "none")
 
 
