@@ -18,6 +18,9 @@ from .test_cli import json_of, refused
 from .training.tiny import tiny_flow, tiny_info
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def flow():
     return tiny_flow(steps=1).requires_grad_(False)
@@ -36,7 +39,6 @@ def written(flow, tmp_path_factory):
     return json_of("export", place / "flow.safetensors", "--out", place / "onnx"), place / "onnx"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 5])
 def test_onnxruntime_computes_the_same(flow, written, count):
     x = images_for(flow, count)
@@ -61,7 +63,6 @@ def test_the_command_states_how_far_onnxruntime_is_off(written):
     assert 0 <= max(answer["max_difference"].values()) < 1e-4
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bits", [8, 5])
 def test_the_command_prints_the_bits_to_which_images_are_dequantised(tmp_path, capsys, bits):
     """By the formula of docs/library.md, in NumPy, the exported flow gives the flow's own bits/dim."""
@@ -134,7 +135,6 @@ def test_an_export_that_finds_no_room_leaves_no_folder(written, tmp_path, monkey
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPORTS)
 def test_torch_export_takes_batches_of_any_size_of_an_order_that_is_learned(name):
     flow = ready_flow(order="released", weights="none", prior="standard", init="random", steps=1)
@@ -149,7 +149,6 @@ def test_torch_export_takes_batches_of_any_size_of_an_order_that_is_learned(name
     assert all(torch.allclose(ours, theirs, atol=1e-8) for ours, theirs in pairs)
 
 
-@pytest.mark.slow
 def test_a_flow_that_splits_nothing_is_exported_with_latents_of_no_channels(tmp_path):
     flow, path = ready_flow(keep="all", steps=1).float(), tmp_path / "encode.onnx"
     path.write_bytes(_onnx(flow, "encode"))
@@ -158,7 +157,6 @@ def test_a_flow_that_splits_nothing_is_exported_with_latents_of_no_channels(tmp_
     assert [entry.shape[1] for entry in outputs] == [shape[0] for shape in flow.latent_shapes()] == [0, 16]
 
 
-@pytest.mark.slow
 def test_an_order_that_is_learned_is_exported_for_onnx(tmp_path):
     flow = ready_flow(order="released", weights="none", prior="standard", init="random", steps=1).float()
     assert not torch.equal(flow.levels[0].shuffle.order, torch.arange(4))

@@ -62,6 +62,7 @@ def test_the_wheel_holds_what_the_app_needs_and_no_test(wheel):
     assert not [name for name in names if "test" in Path(name).name or "screenshots" in name]
 
 
+@pytest.mark.slow
 def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
     with zipfile.ZipFile(wheel) as packed:
         metadata = next(name for name in packed.namelist() if name.endswith("METADATA"))

@@ -427,7 +427,7 @@ def _images(options: argparse.Namespace, loaded: Checkpoint, download: bool = Tr
             raise
         advice = f"{loaded.name} was trained on it; name other images with --data"
         raise data.DataError(f"{str(error).rstrip('.')}; {advice}") from error
-    of_0_2 = loaded.info.versions.get("eiwflow", "").startswith("0.2")
+    of_0_2 = str(loaded.info.versions.get("eiwflow")).startswith("0.2")
     if of_0_2 and name not in data.DATASETS and loaded.info.data not in data.DATASETS:
         remark = (
             "the flow is of eiwflow 0.2, which divided some folders and archives otherwise; it may have been trained "

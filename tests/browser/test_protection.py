@@ -65,6 +65,7 @@ def test_our_own_parts_work_under_the_policy_and_a_page_calls_no_foreign_host_fo
     watched.page.close()
 
 
+@pytest.mark.slow
 def test_a_foreign_page_cannot_frame_the_app(browser, server, foreign_site):
     parts = urlsplit(server)
     foreign_site.page = f'<iframe src="{parts.scheme}://{parts.netloc}/train"></iframe>'

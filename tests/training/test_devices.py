@@ -11,10 +11,13 @@ from eiwflow.analysis.analyse import SUBJECTS
 from .pretended import ARMS, IMPORTED, differences
 from .processes import begun, ended
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
-    reason="this torch cannot pretend a device",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+        reason="this torch cannot pretend a device",
+    ),
+]
 NAMES = [*(f"step: {name}" for name in ARMS), *(f"imported: {name}" for name in IMPORTED)]
 NAMES += [*(f"analyse: {what}" for what in SUBJECTS), "analyse: pooled weights", "fault"]
 NAMES += ["run", "evaluate", "evaluate by label", "verify", "score", "sample"]
@@ -27,7 +30,6 @@ def found(tmp_path_factory):
     return json.loads(out.read_text())
 
 
-@pytest.mark.slow
 def test_the_device_refuses_what_a_gpu_refuses(found):
     assert list(found) == [*NAMES, "mixed"] and not hasattr(torch, "pretended")
     assert "add takes tensors of the device and of the CPU, the latter of shapes [(2,)]" in found["mixed"]
