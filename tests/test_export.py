@@ -17,7 +17,6 @@ from .flow.flows import images_for, ready_flow
 from .test_cli import json_of, refused
 from .training.tiny import tiny_flow, tiny_info
 
-
 pytestmark = pytest.mark.slow
 
 
