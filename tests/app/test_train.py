@@ -569,3 +569,14 @@ def test_a_row_of_the_list_has_height_before_width_and_levels_before_steps(tmp_p
     recipe, command = run.config()
     row = runs.Listed(run, run.state(), recipe, command, progress(run)).row()
     assert (row["flow"], row["step"]) == ("8×16, 2 × 3 steps, width 5", "0 of 1,200")
+
+
+def test_a_row_of_the_list_names_what_bits_are_counted_of(tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, shape=(3, 8, 8), levels=2, steps=1, width=4, bits=5)
+    recipe, command = run.config()
+    row = runs.Listed(run, run.state(), recipe, command, progress(run)).row()
+    assert (row["flow"], row["data"]) == ("8×8 of 5 bits, 2 × 1 steps, width 4", recipe.data)
+    given = dataclasses.replace(
+        recipe, flow=dataclasses.replace(recipe.flow, context=2), labels="hat", classes=("no", "yes")
+    )
+    assert runs.Listed(run, run.state(), given, command, progress(run)).row()["data"] == f"{recipe.data}, hat given"

@@ -159,8 +159,8 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
             alt=" ".join(f"{name}: {words.answer(progress)}" for name, progress in together.items()),
         )
         parts.caveat(
-            "one training of each ranks nothing, since chance alone moves a curve; and runs of other image sizes or "
-            "data have other bits/dim. A verdict takes several seeds on one budget."
+            "one training of each ranks nothing, since chance alone moves a curve; and runs on images of "
+            "another size, other bits or other data have other bits/dim. A verdict takes several seeds on one budget."
         )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from ... import files
-from ...analysis.words.numbers import duration
+from ...analysis.words.numbers import counted, duration
 from .. import access
 from ..common import state
 from ..own import checkpoints as own_checkpoints
@@ -89,14 +89,15 @@ class Listed:
         """Return the run as a row of the list."""
         progress, flow = self.progress, self.recipe.flow
         part = " (held out)" if self.recipe.validation else ""
+        bits = "" if flow.bits == 8 else f" of {counted(flow.bits, 'bit')}"
         some = "first" if progress.takes_first else "some"
         at = f", step {progress.scored:,}" if progress.scored < progress.step else ""
         whole = part if progress.final is not None else f" ({some} {'held-out' if part else 'test'} images{at})"
         return {
             "run": self.run.title,
             "policy": flow.split,
-            "data": self.recipe.data,
-            "flow": f"{flow.shape[1]}×{flow.shape[2]}, {flow.levels} × {flow.steps} steps, width {flow.width}",
+            "data": f"{self.recipe.data}, {self.recipe.labels} given" if self.recipe.labels else self.recipe.data,
+            "flow": f"{flow.shape[1]}×{flow.shape[2]}{bits}, {flow.levels} × {flow.steps} steps, width {flow.width}",
             "state": self.state.name,
             "step": f"{max(0, progress.step):,} of {self.recipe.iterations:,}",
             "bits/dim": "–" if progress.bits is None else f"{progress.bits:.3f}{whole}",
