@@ -87,9 +87,7 @@ def over_training(view: ui.Page, grown: ui.Results) -> None:
     for measured in ("redundancy", "marginal", "rate"):
         limits = figures.growth_span([each.level(levels[other]) for other, each in grown.items()], measured)
         chart = ui.drawn(figures.growth, growth.level(number), growth.steps, measured, limits, recorded(grown))
-        ui.chart(
-            chart, view, f"scrub-{measured}", alt=f"{figures.AXES[measured].symbol}. {words.growth(growth, number)}"
-        )
+        ui.chart(chart, view, f"scrub-{measured}", alt=words.growth(growth, number, measured))
         if measured == "redundancy" and samples:
             scrubber.film(recorded(grown), samples, under=view.key("scrub-redundancy"))
             with st.container(width=320):

@@ -546,6 +546,10 @@ def test_growth_follows_the_channels_that_the_order_used_passes_on() -> None:
         "From step 0 to step 10 the mean spectral redundancy at level 1 went from 0.35 to 0.75 for channels passed on "
         "and from 0.15 to 0.55 for channels factored out, in nats a pixel."
     )
+    for measured, emitted, unit in (("marginal", "2.15 to 2.55", "value"), ("rate", "1.15 to 1.55", "pixel")):
+        said = words.growth(growth, 1, measured)
+        assert f"mean {words.NAMES[measured]} at level 1" in said
+        assert said.endswith(f"from {emitted} for channels factored out, in nats a {unit}.")
     quarter = entropy.growth(record([3, 0, 1, 2]), kept=[1])
     np.testing.assert_allclose(quarter.levels[0].mean("redundancy", "kept"), [0.4, 0.8])
     assert [(row["step"], row["part"], round(row["redundancy_nats"], 6)) for row in growth.table()] == [

@@ -156,20 +156,21 @@ def account(postings: Account) -> str:
     )
 
 
-def growth(record: Growth, number: int) -> str:
-    """Return how redundancy of the halves of a level moved between the first and the last recorded step."""
+def growth(record: Growth, number: int, measured: str = "redundancy") -> str:
+    """Return how a measure of the halves of a level moved between the first and the last recorded step."""
     level = record.level(number)
+    name = "spectral redundancy" if measured == "redundancy" else NAMES[measured]
     parts = [("passed on", "kept"), ("factored out", "emitted")] if level.kept_channels else [("", "emitted")]
     moved = [
-        f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for channels {name}".strip()
-        for name, part in parts
-        if not np.isnan((rows := level.mean("redundancy", part))[[0, -1]]).any()
+        f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for channels {which}".strip()
+        for which, part in parts
+        if not np.isnan((rows := level.mean(measured, part))[[0, -1]]).any()
     ]
     if not moved:
-        return f"At level {number} a channel is a single pixel: it has no spectral redundancy."
+        return f"At level {number} a channel is a single pixel: it has no {name}."
     return (
-        f"From step {record.steps[0]:,} to step {record.steps[-1]:,} the mean spectral redundancy at level {number} "
-        f"went {' and '.join(moved)}, in nats a pixel."
+        f"From step {record.steps[0]:,} to step {record.steps[-1]:,} the mean {name} at level {number} "
+        f"went {' and '.join(moved)}, in nats a {'value' if measured == 'marginal' else 'pixel'}."
     )
 
 
