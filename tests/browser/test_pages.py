@@ -276,7 +276,6 @@ def test_a_figure_is_saved_as_png_and_for_print_as_svg(look: Visit, tmp_path: Pa
     assert drawing.suffix == ".svg" and b"<svg" in drawing.read_bytes()[:200]
 
 
-@pytest.mark.slow
 def test_a_link_with_every_choice_is_opened_and_the_choices_go_along(look: Visit, server: str) -> None:
     """That a link may be the first request of all is seen in the files that start a server of their own."""
     choices = ("vs=photos32-glow", "image=3", "seed=5", "level=2")
