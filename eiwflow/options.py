@@ -157,7 +157,9 @@ TRAINING: dict[str, Setting] = {
     "warmup": Setting(100, "steps of warm-up, at most a tenth of all", (0, 100_000), rare=True),
     "clip": Setting(50.0, "largest gradient norm", (1e-3, 1e6), rare=True),
     "ema": Setting(0.999, "decay of the averaged weights", (0.0, 0.99999), rare=True),
-    "divergence": Setting(0.0, "strength of the Shuffle's KL regulariser", (0.0, 100.0), rare=True),
+    "divergence": Setting(
+        0.0, "strength of the Shuffle's KL regulariser, which pooled weights alone have", (0.0, 100.0), rare=True
+    ),
     "precision": Setting(
         "float32", "of the networks, on CUDA: float32 or bfloat16", words=("float32", "bfloat16"), rare=True
     ),
