@@ -108,7 +108,7 @@ def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
         return None
     place, step = max(answers, key=lambda key: answers[key])
     before, after = (levels[place].coupling_weights[f"step {step + 1} read"] for levels in (clean, grained))
-    risen = int(((after / before).mean(dim=1) > 1).sum())
+    risen = int((after.mean(dim=1) > before.mean(dim=1)).sum())
     return {"averages": averages, "level": place + 1, "step": step, "risen": risen, "images": len(x)}
 
 

@@ -134,7 +134,10 @@ def weights_answer() -> list[float]:
         flow.trace(each).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
         for each in (x, grained)
     )
-    return [100 * float((loud / clean - 1).mean()), float(_bits(_frozen(flow), grained) - _bits(flow, grained))]
+    return [
+        100 * float((loud - clean).mean() / clean.abs().mean()),
+        float(_bits(_frozen(flow), grained) - _bits(flow, grained)),
+    ]
 
 
 def risen() -> int:
@@ -146,7 +149,7 @@ def risen() -> int:
         flow.trace(x).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
         for x in (many(), many() + build.GRAIN / 256 * drawn)
     ]
-    return int(((weights[1] / weights[0]).mean(dim=1) > 1).sum())
+    return sum(float(loud.mean()) > float(clean.mean()) for clean, loud in zip(*weights, strict=True))
 
 
 def grainy(x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from scipy import stats
 from benchmarks import pack
 from eiwflow import checkpoint, data, project
 from eiwflow.analysis.attributes import attribute_values, measure_attributes
-from eiwflow.data import Factor
+from eiwflow.data import Factor, to_tensor
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import redundancy
@@ -131,6 +131,24 @@ def test_weights_are_shown_where_they_depend_on_the_picture(weights: str, shown:
         for parameter in flow.parameters():
             parameter += 0.01  # at their start all weights are 1
     assert (build.weight_facts(flow, x) is not None) is shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["letters32-entropy-weighted", "photos32-entropy-weighted"])
+def test_pictures_in_which_the_mean_weight_rises_are_counted_also_where_weights_are_below_0(name: str) -> None:
+    flow = checkpoint.load(project.CHECKPOINTS / f"{name}.safetensors").flow
+    x = at_bin_centres(to_tensor(data.load_test(name.split("-")[0]).test[:64]))
+    facts = build.weight_facts(flow, x)
+    assert facts is not None
+    loud = x + build.GRAIN / 256 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    weights = [
+        flow.trace(each).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"].double().sum(1)
+        for each in (x, loud)
+    ]
+    assert facts["risen"] == sum(
+        after > before for before, after in zip(*map(torch.Tensor.tolist, weights), strict=True)
+    )
+    assert facts["images"] == 64
 
 
 def test_the_recording_in_which_training_moves_most_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

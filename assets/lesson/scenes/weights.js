@@ -11,7 +11,9 @@ const REST = 60;
 const LEAST = 0.01;
 
 const NETWORK = "A coupling’s network reads one half and gives a scale and a shift for each channel of the other. ",
-  BARS = "A weight, computed from this picture, multiplies each of these. Bar: its change in % when grain is added.";
+  BARS =
+    "A weight, computed from this picture, multiplies each of these. Bar: its change when grain is added, in % of " +
+    "their mean size.";
 
 /** How opaque the bar of one weight is; the line of their mean is not. */
 const BAR_ALPHA = 0.75;
@@ -95,7 +97,6 @@ export const weighting = {
       told = el("p", { className: "caption" }),
       room = el("div", { className: "room" });
     stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
-    const change = (j) => now.all[j] / base.all[j] - 1;
     /** The bars stand in groups, with a gap between: what is read, and of what is given the scales and the shifts. */
     const outputs = count - half,
       groups = [
@@ -107,6 +108,11 @@ export const weighting = {
             ]
           : [{ from: half, to: count, name: `it gives ${outputs} shifts`, short: `${outputs} shifts` }]),
       ];
+    /** The mean size of the weights of a side: one weight may be 0 or below, so none is a measure of its own change. */
+    const sizes = [base.all.slice(0, half), base.all.slice(half)].map(
+      (side) => side.reduce((sum, weight) => sum + Math.abs(weight), 0) / side.length || 1,
+    );
+    const change = (j) => (now.all[j] - base.all[j]) / sizes[j < half ? 0 : 1];
     const risen = `With grain the mean weight of what it reads rises in ${pictures} of ${images} test pictures. `;
     /** The mean change of the weights of what is read. */
     const heard = () => read.reduce((sum, _, j) => sum + change(j), 0) / half;
