@@ -416,8 +416,11 @@ def auroc(
 ) -> Estimate:
     """Return how often a value of ``other`` (M,) exceeds a value of ``own`` (N,); ties count ½.
 
-    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval.
+    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval. NaN, as
+    latents of no channels have it, gives NaN.
     """
+    if np.isnan(own).any() or np.isnan(other).any():
+        return Estimate(math.nan, math.nan)
     higher = (other > own[:, None]) + 0.5 * (other == own[:, None])
     if drawn_own is None or drawn_other is None:
         return Estimate(float(higher.mean()), math.nan)

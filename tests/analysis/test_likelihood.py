@@ -51,6 +51,14 @@ def test_auroc_of_known_scores(own, other, expected):
     assert likelihood.auroc(np.array(own, float), np.array(other, float)).value == expected
 
 
+def test_latents_of_no_channels_have_no_auroc() -> None:
+    flow = tiny_flow(order="last", weights="none", init="random", keep="all", levels=2, steps=1, width=4)
+    own = likelihood.measure(flow, likelihood.Group("own", "own", tiny_data().test, None, ""))
+    found = likelihood.compare(own, own)
+    assert math.isnan(found.auroc["noise norm 1"].value) and not likelihood.differs(found.auroc["noise norm 1"])
+    assert found.auroc["noise norm 2"].value == 0.5
+
+
 def test_own_pictures_say_the_height_and_then_the_width_that_they_were_made_to_have():
     content = io.BytesIO()
     Image.fromarray(planes(1)[0]).save(content, "PNG")
