@@ -29,8 +29,8 @@ LATER = {
     8: {"says": "frozen weights", "after": ".choices [aria-pressed=true]"},
     12: {"says": "of the 8 pictures below", "after": ".kind[aria-pressed=true]"},
 }
-#: Buttons that are pressed, one after the other; scene 5 has cards, of which half are thrown away.
-BUTTONS = {5: 8, 15: 3}
+#: Buttons that are pressed, one after the other; scene 5 has cards, of which half are thrown away, 13 votes and data.
+BUTTONS = {5: 8, 13: 9, 15: 3}
 
 
 #: What the server says of a training, one after the other, and the seconds since the last word.
