@@ -546,6 +546,7 @@ def test_a_huge_config_is_refused_quickly_and_without_memory(content, fields):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
+@pytest.mark.slow
 def test_an_outline_allocates_no_parameters():
     outline, flow = checkpoint.outline(tiny_config()).state_dict(), tiny_flow().state_dict()
     assert all(tensor.is_meta for tensor in outline.values())

@@ -231,6 +231,7 @@ def test_a_line_of_a_log_counts_no_time_before_the_first_step(monkeypatch, capsy
     ]
 
 
+@pytest.mark.slow
 def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, place):
     info = load(trained[0] / "checkpoints" / "last.safetensors").info
     words = shlex.split(info.command)
@@ -259,6 +260,7 @@ def test_every_option_of_train_reaches_the_recipe(place):
     assert recipe == tiny_recipe(data=str(data), **given)
 
 
+@pytest.mark.slow
 def test_a_preset_can_be_told_not_to_mirror(place, monkeypatch):
     monkeypatch.setitem(
         PRESETS, "minute", {"size": 8, "levels": 2, "steps": 1, "width": 8, "iterations": 1, "flip": True}
@@ -293,6 +295,7 @@ def test_runs_go_where_the_environment_says(place, tmp_path, monkeypatch):
     assert Path(out.strip()).parent == tmp_path / "elsewhere"
 
 
+@pytest.mark.slow
 def test_images_that_the_levels_do_not_divide_are_padded_alike_when_begun_and_when_resumed(place):
     write_npz(place / "eighteen.npz", size=18)
     arguments = ["train", *TINY, "--levels", 1, "--data", place / "eighteen.npz", "--iterations", 4]
@@ -429,6 +432,7 @@ def test_evaluate_takes_other_data_and_a_limit(place):
     assert (result["n"], result["data"]) == (5, "large.npz")
 
 
+@pytest.mark.slow
 def test_evaluate_states_the_importance_weighted_bound_under_its_own_name(place):
     path = place / "good.safetensors"
     plain, weighted = json_of("evaluate", path), json_of("evaluate", path, "--importance", 5, "--batch", 3)
@@ -518,6 +522,7 @@ def test_inspect_of_data_that_were_asked_for_must_find_them(place):
     assert "gone.npz" in refused("inspect", place / "good.safetensors", "--data", place / "gone.npz")
 
 
+@pytest.mark.slow
 def test_inspect_describes_a_flow_of_no_stated_data_that_the_usual_set_does_not_fit(tmp_path):
     flow = tiny_flow(shape=(1, 8, 8))
     save(tmp_path / "own.safetensors", flow, CheckpointInfo(flow.config))
@@ -893,6 +898,7 @@ def test_sample_with_json_says_what_was_drawn(place):
 # ---------------------------------------------------------------------- bench
 
 
+@pytest.mark.slow
 def test_bench_measures_the_fields_of_the_issue():
     result = json_of(
         "bench",
@@ -1074,6 +1080,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", WRONG, ids=lambda line: line[:70] or "nothing")
 def test_wrong_input_is_refused_in_one_line(place, line):
     arguments = [word.replace("{}", str(place)) for word in shlex.split(line)]
@@ -1212,6 +1219,7 @@ def test_text_of_a_foreign_file_gives_no_orders_to_the_terminal(tmp_path, capsys
     assert not set("\x1b\x07\x9b\u202e") & set(said.out + said.err)
 
 
+@pytest.mark.slow
 def test_names_of_foreign_images_give_no_orders_to_the_terminal_of_a_training(place, tmp_path, monkeypatch, capsys):
     for kind in ("a\x1b[2J", "b\x9b\u202e"):  # a class by its folder, which the note of the data names
         (tmp_path / "\x1b]0;title\x07" / kind).mkdir(parents=True)
@@ -1227,6 +1235,7 @@ def test_names_of_foreign_images_give_no_orders_to_the_terminal_of_a_training(pl
     assert not set("\x1b\x07\x9b\u202e") & set(said)
 
 
+@pytest.mark.slow
 def test_a_refused_extension_leaves_the_run_as_it_was(tmp_path):
     write_npz(tmp_path / "planes.npz")
     train = ("train", "--data", tmp_path / "planes.npz", "--iterations", 2, "--out", tmp_path / "runs", *TINY)
@@ -1291,6 +1300,7 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert json_of("analyse", run, *planes, "--what", "levels", "--label", 1)
 
 
+@pytest.mark.slow
 def test_the_prior_of_labels_is_that_of_the_scored_data_and_one_class_is_not_read_back(labelled):
     run, arrays = labelled / "run", dict(np.load(labelled / "planes.npz"))
 
@@ -1387,6 +1397,7 @@ def test_a_class_is_not_the_name_of_images_whose_labels_are_other_or_not_read(la
     assert found == [count, 24] and 0 < count < 24
 
 
+@pytest.mark.slow
 def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
     run, data = labelled / "run", labelled / "planes.npz"
     assert "conditional on its labels, label: name one of 0, 1, 2, as --label does." in refused("sample", run)

@@ -140,6 +140,7 @@ def test_random_flows_give_every_input_back_or_name_the_level() -> None:
     assert said < inputs / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
 def test_bundled_flows_give_back_what_is_like_their_data_and_say_where_other_images_are_lost(path: Path) -> None:
     flow, chance, generator = load(path).flow, np.random.default_rng(0), torch.Generator().manual_seed(0)

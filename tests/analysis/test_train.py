@@ -25,6 +25,7 @@ def finished(request, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_its_curves_and_its_score(finished):
     now, records = progress(finished), finished.records()
     assert (now.iterations, now.step, now.done) == (12, 12, 1.0)
@@ -75,6 +76,7 @@ def test_images_held_out_are_not_called_the_test_part(tmp_path, ended, data, whi
     assert "test" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [0, 6])
 def test_a_run_with_images_held_out_has_the_score_of_all_of_them_at_its_end(tmp_path, stop_at):
     run = tiny_run(tmp_path, iterations=12, validation=True)

@@ -87,6 +87,7 @@ def assert_healthy(at: AppTest, charts: int = 3) -> None:
 # ---------------------------------------------------------------------- what it says
 
 
+@pytest.mark.slow
 def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
     at = open_page(seed="3")
     assert_healthy(at)
@@ -179,6 +180,7 @@ def test_a_flow_whose_scales_vanish_is_a_sentence(bundle: Path) -> None:
     assert "level 2 has" in at.error[0].value and "not finite" in at.error[1].value
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_fails_is_shown_with_the_level_at_fault(bundle: Path) -> None:
     flow = small_flow(levels=3)
     with torch.no_grad():
@@ -233,6 +235,7 @@ def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open) -> None
     assert sentences(at) == before
 
 
+@pytest.mark.slow
 def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, tmp_path: Path) -> None:
     at = upload(open_page(), "upload-page", "other.safetensors", b"not a checkpoint")
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="random")).read_bytes()
@@ -244,6 +247,7 @@ def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, t
 # ---------------------------------------------------------------------- images of one's own
 
 
+@pytest.mark.slow
 def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_path: Path) -> None:
     at = open_page()
     before = sentences(at)

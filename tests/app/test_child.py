@@ -131,6 +131,7 @@ def pictures_in(folder: Path, count: int = 40) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_facts_of_data_that_a_child_reads_are_those_of_the_data(
     children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

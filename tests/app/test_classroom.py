@@ -351,6 +351,7 @@ def test_who_leaves_while_the_training_is_being_started_has_no_training(device: 
         assert not device.started
 
 
+@pytest.mark.slow
 def test_a_student_has_one_training_at_a_time(device: Device) -> None:
     queue = Queue()
     queue.ask(ticket(device, "a"))
@@ -409,6 +410,7 @@ def test_a_run_whose_files_exceed_a_students_disk_is_refused_before_it_starts(de
         Queue().ask(ticket(device, "a", steps=32, width=512))
 
 
+@pytest.mark.slow
 def test_all_students_together_have_half_of_the_free_disk(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     free = 10 * 2**20
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free, total=2**40))
@@ -655,6 +657,7 @@ def shown(at: AppTest) -> str:
     return " ".join(element.value for kind in (at.info, at.error, at.markdown, at.success) for element in kind)
 
 
+@pytest.mark.slow
 def test_a_students_training_waits_where_everyone_sees_it_and_can_be_left(
     bundle: Path, come: Come, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -696,6 +699,7 @@ def test_a_long_training_is_refused_to_a_student(bundle: Path, come: Come, queue
     assert "a student's" in shown(at).replace("’", "'") and queue.waiting() == []
 
 
+@pytest.mark.slow
 def test_a_student_sees_no_buttons_for_anothers_run_and_pressing_them_changes_nothing(
     bundle: Path, come: Come, queue: Queue
 ) -> None:

@@ -273,6 +273,7 @@ def test_what_is_compared_is_a_choice(studies: Path) -> None:
     assert "variance" not in rows(forest(at)) and "entropy + weights" in rows(forest(at))
 
 
+@pytest.mark.slow
 def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Streamlit logs it once in the life of a process, and notes here that it has.
     monkeypatch.setattr(policies, "_shown_default_value_warning", False)
@@ -291,6 +292,7 @@ def test_a_link_says_what_is_compared(studies: Path) -> None:
     assert "leads last (random init) by +0." in sentences(at)
 
 
+@pytest.mark.slow
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
     write_study(studies / "other.zip", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")
@@ -415,6 +417,7 @@ STUDIES = sorted(path.stem for path in studies_in(shown.BUNDLED))
 
 
 # That every one of them can be read, with its records, is tested with the studies.
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES if LONG else STUDIES[1::6])
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
@@ -433,6 +436,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyRecipe, Path]]:
     return seen
 
 
+@pytest.mark.slow
 def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> None:
     at = visit()
     at.button_group(key="study-arms").set_value("my own choice").run()
@@ -486,6 +490,7 @@ def test_the_arms_compared_at_first_are_the_best_of_each_other_order(tmp_path: P
     assert arms_shown._usual(study) == ["variance/principal-alternating", "random/principal-random"]
 
 
+@pytest.mark.slow
 def test_a_study_of_nothing_cannot_be_started(studies: Path, started: list) -> None:
     at = visit()
     at.button_group(key="study-arms").set_value("my own choice").run()

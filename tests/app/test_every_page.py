@@ -71,6 +71,7 @@ def wild_flow(**changes: object) -> MultiScaleFlow:
     return flow
 
 
+@pytest.mark.slow
 @every_other("page", PAGES, FLOWS)
 def test_every_page_takes_every_kind_of_flow(bundle: Path, page: str, flow: str) -> None:
     write_checkpoint(bundle / "one.safetensors", flow_of(flow), data="faces16", **FACTS.get(flow, {}))
@@ -109,6 +110,7 @@ def test_a_flow_that_gives_no_finite_number_is_a_sentence(bundle: Path, page: st
     assert not at.exception and at.title and any("not finite" in error.value for error in at.error)
 
 
+@pytest.mark.slow
 @crossed(page=BESIDE, columns=[("one", "wild"), ("wild", "one")])
 def test_one_column_that_fails_leaves_the_other(bundle: Path, page: str, columns: tuple[str, str]) -> None:
     write_checkpoint(bundle / "one.safetensors", small_flow(levels=3))

@@ -49,6 +49,7 @@ def names_of_columns(at: AppTest) -> list[str]:
     return [part.split("</b>")[0] for part in sentences(at).split('eiw-column"><b>')[1:]]
 
 
+@pytest.mark.slow
 def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="one")
     alone = len(at.get("plotly_chart"))
@@ -121,6 +122,7 @@ def test_images_follow_a_checkpoint_trained_on_others_unless_chosen(three: Path)
     assert run_app(ck="three", data="photos32").selectbox(key="data").value == "photos32"
 
 
+@pytest.mark.slow
 def test_an_address_with_a_flow_and_a_data_set_shows_both_whatever_was_shown_before(three: Path) -> None:
     at = run_app(ck="three", data="letters32")
     addresses = [url(at)]
@@ -137,6 +139,7 @@ def test_an_address_with_a_flow_and_a_data_set_shows_both_whatever_was_shown_bef
         assert url(at) == addresses[place] and shown.items() <= addresses[place].items() and not at.info
 
 
+@pytest.mark.slow
 def test_forward_shows_what_it_left_also_if_back_was_not_drawn_to_its_end(
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +172,7 @@ def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
     return write_checkpoint(tmp_path / "mine.safetensors", small_flow(**changes)).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
     content = own_checkpoint(tmp_path, split="entropy", steps=2)
     at = run_app(ck="one")
@@ -203,6 +207,7 @@ def test_uploads_of_one_file_name_are_two_choices(three: Path, tmp_path: Path) -
         assert url(at)["ck"] == at.selectbox(key="ck").value == key
 
 
+@pytest.mark.slow
 def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) -> None:
     keys = [
         own_checkpoints.upload().keep({"mine": own_checkpoint(tmp_path, width=width)})
@@ -211,6 +216,7 @@ def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) ->
     assert [file.key for file in own_checkpoints.files(keys)] == keys[2:]
 
 
+@pytest.mark.slow
 def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same(
     three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def test_first_visit_answers_the_question_and_writes_the_whole_url(open_app: Ope
     assert "numbers that leave" not in shown and "J of what" not in shown
 
 
+@pytest.mark.slow
 def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> None:
     at = open_app()
     seen = {sentences(at)}

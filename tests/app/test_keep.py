@@ -50,6 +50,7 @@ def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(
     assert "the context is 3 values without names" in at.error[0].value and not at.exception
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("labelled", "plain"), ("plain", "labelled")])
 def test_two_flows_of_which_one_has_labels_are_shown_on_images_of_its_class(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str

@@ -47,6 +47,7 @@ def two(bundle: Path) -> Path:
     return bundle
 
 
+@pytest.mark.slow
 def test_nothing_gives_the_prediction_away(two: Path) -> None:
     at = open_latents()
     at.session_state["fold-halvings"] = at.session_state["fold-zeroed"] = at.session_state[MORE_EVIDENCE] = False
@@ -57,6 +58,7 @@ def test_nothing_gives_the_prediction_away(two: Path) -> None:
     assert first_screen.count(" resampled<br>") == 1 and "level 1 resampled<br>" in first_screen
 
 
+@pytest.mark.slow
 def test_image_and_seed_move_the_page(two: Path) -> None:
     at = open_latents()
     seen = {sentences(at)}
@@ -68,6 +70,7 @@ def test_image_and_seed_move_the_page(two: Path) -> None:
     assert len(seen | {sentences(at)}) == 3
 
 
+@pytest.mark.slow
 def test_the_answer_waits_for_a_prediction_and_then_says_whether_it_was_right(two: Path) -> None:
     at = open_latents()
     assert at.toggle(key="reveal").disabled and "changes this picture most:" not in sentences(at)
@@ -80,6 +83,7 @@ def test_the_answer_waits_for_a_prediction_and_then_says_whether_it_was_right(tw
     assert ("Right: Level 2 (z₂) changes this picture most:" in sentences(at)) != ("No: Level " in sentences(at))
 
 
+@pytest.mark.slow
 def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
     at = open_latents()
     assert "Level 1 resampled, the rest kept: this " in sentences(at)
@@ -89,6 +93,7 @@ def test_every_level_can_be_kept_resampled_and_zeroed(two: Path) -> None:
     assert "Level 3 resampled, level 1 zeroed, the rest kept: this " in sentences(at)
 
 
+@pytest.mark.slow
 def test_a_link_opens_its_mix(two: Path) -> None:
     at = open_latents(z1="keep")
     assert_healthy(at)
@@ -96,6 +101,7 @@ def test_a_link_opens_its_mix(two: Path) -> None:
     assert "Level 2 zeroed, the rest kept: this " in sentences(open_latents(z1="keep", z2="zero"))
 
 
+@pytest.mark.slow
 def test_zero_and_a_sample_are_told_apart(two: Path) -> None:
     """A level set to zero gives other pictures than one that is resampled, in the page as in the measure."""
     at = open_latents(ck=ONE, image="5", seed="3")
@@ -122,6 +128,7 @@ def test_latents_file_holds_the_latents_of_the_image_shown(two: Path) -> None:
     assert about["checkpoint"] == checkpoint.sha256 and about["seed"] == 3
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_report_says(two: Path) -> None:
     at = open_latents(ck="photos32-one", image="5", seed="3")
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["photos32-one"])
@@ -143,6 +150,7 @@ def test_the_page_shows_what_the_report_says(two: Path) -> None:
 ONE, TWO = "photos32-one", "photos32-two"
 
 
+@pytest.mark.slow
 def test_two_checkpoints_are_drawn_by_the_same_figures_on_the_same_axes(two: Path) -> None:
     found = figures_of(open_latents(ck=ONE, vs=TWO))
     for key, axis in (("norms", "xaxis"), ("norms", "yaxis"), ("psnr", "xaxis")):
@@ -173,6 +181,7 @@ def test_flows_of_other_numbers_of_levels_have_their_own_columns(two: Path) -> N
     assert len(figures_of(at)["norms-second"]["layout"]["xaxis"]["tickvals"]) == 2
 
 
+@pytest.mark.slow
 def test_the_images_were_treated_as_the_page_says(two: Path) -> None:
     at = open_latents()
     at.segmented_control(key="guess").set_value("Level 1 (z₁)").run()

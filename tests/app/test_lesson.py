@@ -19,6 +19,7 @@ from .conftest import visit_page, write_checkpoint
 from .test_every_page import FACTS, flow_of
 
 
+@pytest.mark.slow
 def test_the_lesson_of_a_flow_with_labels_says_which_class_the_flow_is_given(bundle: Path) -> None:
     for name, note in (("labelled", b'"note":"labelled, given hat none"'), ("random", b'"note":"random"')):
         write_checkpoint(bundle / f"{name}.safetensors", flow_of(name), data="faces16", **FACTS.get(name, {}))

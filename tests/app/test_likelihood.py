@@ -42,6 +42,7 @@ def assert_answered(at: AppTest) -> None:
     assert len(at.get("plotly_chart")) == 2 and 'class="eiw-takeaway"' in sentences(at)
 
 
+@pytest.mark.slow
 def test_answer_is_hidden_until_a_choice_is_made(one: Path) -> None:
     at = open_likelihood()
     assert not at.exception and at.title[0].value == "Is a likely picture a real one?"
@@ -76,6 +77,7 @@ def test_a_link_with_another_guess_asks_again(one: Path, guess: str) -> None:
     assert not at.exception and not at.get("plotly_chart")
 
 
+@pytest.mark.slow
 def test_ones_own_pictures_stand_beside_the_others_with_the_numbers_of_the_command(
     one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -273,6 +273,7 @@ def test_an_empty_choice_in_a_link_is_none(one: Path, path: str, keys: list[str]
     assert not at.exception and sentences(at) == sentences(usual)
 
 
+@pytest.mark.slow
 def test_an_empty_choice_of_a_data_set_or_of_curves_in_a_link_is_none() -> None:
     at, usual = visit_page(COMPARE, set="", curves="", prior=""), visit_page(COMPARE)
     assert not at.exception and sentences(at) == sentences(usual)

@@ -238,6 +238,7 @@ def test_a_file_for_download_is_not_compressed_for_every_request(path, encoding)
 # ---------------------------------------------------------------------- floods
 
 
+@pytest.mark.slow
 def test_a_flood_of_messages_on_one_connection_keeps_nobody_else_waiting(address):
     """A loop in a browser's console: each message asks for a run of the page."""
     from websockets.exceptions import ConnectionClosed

@@ -71,6 +71,7 @@ def send_file(address: str, session: str, number: int, size: int) -> HTTPRespons
     return line.getresponse()
 
 
+@pytest.mark.slow
 def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> None:
     line, name = session(address)
     answers = [send_file(address, name, number, 100) for number in range(MOST_FILES + 1)]
@@ -82,6 +83,7 @@ def test_a_session_is_refused_one_file_too_many_until_it_ends(address: str) -> N
     other.close()
 
 
+@pytest.mark.slow
 def test_uploads_are_freed_when_their_session_has_ended_though_nobody_else_comes(address: str) -> None:
     """Also of a file that comes only after the end of its session."""
     line, name = session(address)
@@ -278,6 +280,7 @@ def test_a_run_with_a_name_of_any_letters_is_saved(address: str, run: RunDirecto
         assert archive.namelist() == [f"{other.name}/config.json"]
 
 
+@pytest.mark.slow
 def test_an_export_of_a_run_that_is_deleted_meanwhile_breaks_off(address: str, server_runs: Path) -> None:
     """A browser then says that the download failed; it was a sound file in which the rest was missing."""
     doomed = tiny_run(server_runs)

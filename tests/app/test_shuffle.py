@@ -72,6 +72,7 @@ def assert_healthy(at: AppTest, charts: int) -> None:
     assert len(at.get("plotly_chart")) == charts
 
 
+@pytest.mark.slow
 def test_page_says_what_moves_and_when(checkpoints: Path) -> None:
     at = visit(ck="recorded")
     assert_healthy(at, charts=4)
@@ -180,6 +181,7 @@ def test_a_level_is_clamped_for_each_column_alone(checkpoints: Path) -> None:
     assert ranks == [[24.6, 0.4], [12.6, 0.4]]
 
 
+@pytest.mark.slow
 def test_records_of_other_steps_share_the_slider(checkpoints: Path) -> None:
     write_checkpoint(checkpoints / "longer.safetensors", small_flow(steps=2))
     write_record(checkpoints / "longer", small_flow(steps=2), (0, 5, 10, 400))

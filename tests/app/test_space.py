@@ -71,6 +71,7 @@ def test_first_visit_answers_the_question(one: Path) -> None:
     assert labels == {"Moved (CSV)", "Norms (CSV)", "Way (GIF)", "Latents (NPZ)"}
 
 
+@pytest.mark.slow
 def test_every_choice_moves_the_page(one: Path) -> None:
     at = open_space()
     seen = {sentences(at)}
@@ -101,6 +102,7 @@ def test_a_link_to_what_is_not_here_shows_something_else(one: Path, bad: dict[st
     assert_healthy(open_space(**bad))
 
 
+@pytest.mark.slow
 def test_both_ends_may_be_ones_own_photos(one: Path) -> None:
     at = open_space(photo=PHOTOS.keep({"mine.png": picture_bytes(seed=1)}))
     before = sentences(at)
@@ -214,6 +216,7 @@ def test_columns_say_where_one_flow_takes_a_crop_and_the_other_the_whole_image(t
     ]
 
 
+@pytest.mark.slow
 def test_the_command_line_prints_what_the_page_shows_of_the_straight_line(
     two: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -172,6 +172,7 @@ def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.Mo
     assert presets.timed_apart("cpu") == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> None:
     path, flow = tmp_path / ("images.npz" if kind == "file" else "images"), FlowConfig(shape=(3, 16, 16), levels=2)
@@ -472,6 +473,7 @@ def test_a_run_removed_under_the_open_page_is_a_sentence(held: RunDirectory, mon
     assert "has been removed meanwhile" not in "".join(info.value for info in at.info)
 
 
+@pytest.mark.slow
 def test_deleting_asks_first() -> None:
     doomed, other = trained_run(6), trained_run(6, seed=1)
     at = open_train(run=doomed.path.name)

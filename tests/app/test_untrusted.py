@@ -44,6 +44,7 @@ def assert_nothing_raw(at: AppTest) -> None:
 KEYS = ("ck", "vs", "photo", "photo_b", "own", "run", "study", "data", "image", "seed", "level")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("keys", [*([key] for key in KEYS)] if LONG else [KEYS[:1], KEYS[1:]], ids=", ".join)
 def test_a_hostile_link_is_shown_as_text(bundle: Path, path: str, keys: Sequence[str]) -> None:

@@ -79,6 +79,7 @@ def inside(bundle: Path) -> Path:
     return bundle
 
 
+@pytest.mark.slow
 def test_the_map_the_channels_and_the_cost_stand_before_the_first_fold(inside: Path) -> None:
     at = open_weights(data="letters32")
     assert not at.exception and not at.error and not at.info
@@ -160,6 +161,7 @@ def test_the_slider_changes_the_picture_and_the_weights_answer(inside: Path) -> 
     assert "with light 0.5" in sentences(again)
 
 
+@pytest.mark.slow
 def test_what_is_kept_depends_on_picture_seed_and_change_but_averages_on_none_of_them(inside: Path) -> None:
     open_weights()
     checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])

@@ -148,6 +148,7 @@ def test_a_pixel_is_found_again_after_the_squeeze(scene: Open) -> None:
     wait_for(page, "Pixel (1, 1) went to channels 1, 5, 9.")
 
 
+@pytest.mark.slow
 def test_the_prediction_is_taken_away_and_added_again(scene: Open) -> None:
     page = scene(3)
     move(page, "Subtract, then add", 0)
@@ -536,6 +537,7 @@ def test_the_ladder_is_hidden_until_the_vote_and_is_that_of_the_studies(scene: O
     assert len(ours) > 1
 
 
+@pytest.mark.slow
 def test_a_click_draws_new_faces_and_a_temperature_changes_them(scene: Open) -> None:
     page = scene(11)
     first = canvas(page, ".wall canvas")
@@ -587,6 +589,7 @@ def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
         assert float(text.replace("−", "-")) == pytest.approx(exact, abs=0.51 * 10**-digits), sentence(page)
 
 
+@pytest.mark.slow
 def test_a_photo_that_the_flow_does_not_know_is_left_in_its_noise(scene: Open, tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels.repeat(32, 0).repeat(32, 1)).save(tmp_path / "own.png")

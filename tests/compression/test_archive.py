@@ -128,6 +128,7 @@ def test_the_command_states_that_faces_take_fewer_bytes_than_webp_and_png(tmp_pa
     assert facts["bytes"] < facts["webp_bytes"] < facts["png_bytes"]
 
 
+@pytest.mark.slow
 def test_the_command_line_writes_the_same_pictures(tmp_path, capsys):
     faces = load("faces16").test[:3]
     folder = tmp_path / "in"
@@ -231,6 +232,7 @@ def test_an_archive_of_fewer_bits_than_its_pictures_is_refused_at_once(monkeypat
     assert len(popped) < 40
 
 
+@pytest.mark.slow
 def test_an_archive_of_few_bits_is_not_decoded_for_ever(monkeypatch):
     """4 KB that state 100,000 pictures of one pixel decoded noise of 0 bits: minutes, or hours with a larger flow."""
     flow, popped, pop = small_flow(), [], GridFlow.pop

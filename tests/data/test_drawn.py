@@ -66,6 +66,7 @@ def test_a_test_part_alone_is_that_of_the_whole(name: str) -> None:
     assert all(np.array_equal(alone.factors[key].test, factor.test) for key, factor in whole.factors.items())
 
 
+@pytest.mark.slow
 def test_the_stored_test_letters_are_those_that_the_masks_give() -> None:
     images, factors = drawn.render_letters(ASSETS, "test")
     stored = load("letters32")

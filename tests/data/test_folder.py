@@ -181,6 +181,7 @@ def test_a_picture_in_colour_that_is_looked_at_makes_three_channels(
     assert (data.train[:] == images["train"]).all() and (data.test == images["test"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEPT)
 def test_a_picture_in_colour_that_was_not_looked_at_is_named_and_never_made_grey(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
@@ -201,6 +202,7 @@ def test_a_picture_in_colour_that_was_not_looked_at_is_named_and_never_made_grey
         load(folder, size=8, strict=True).train[:]
 
 
+@pytest.mark.slow
 def test_a_class_in_colour_is_looked_at_however_few_pictures_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

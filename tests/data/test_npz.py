@@ -365,6 +365,7 @@ def test_a_directory_that_claims_more_than_the_archive_holds_is_refused(tmp_path
     assert peak_of_refusal(path, "cannot be read") < 2**20
 
 
+@pytest.mark.slow
 def test_a_directory_that_states_more_packed_bytes_than_the_file_has_hides_no_bomb(tmp_path: Path) -> None:
     images = {
         "train.npy": header((1100, 256, 256)) + bytes(1100 * 2**16),

@@ -144,6 +144,7 @@ def test_a_flat_direction_has_a_place_on_an_axis_of_powers() -> None:
     assert min(figure.data[0].y[:2]) == figures.SMALLEST and np.isfinite(figure.layout.yaxis.range).all()
 
 
+@pytest.mark.slow
 def test_many_steps_have_fewer_labels() -> None:
     figure = figures.conditioning(*looked_at(levels=2, steps=20))
     assert len(figure.layout.xaxis.tickvals) == len(figure.layout.xaxis.ticktext) <= figures.LABELS

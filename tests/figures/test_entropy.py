@@ -118,6 +118,7 @@ def test_every_measure_is_read_against_what_it_is_of_noise(measured: str) -> Non
     assert low < min(OF_NOISE[measured], 0.1) and high > 1.52
 
 
+@pytest.mark.slow
 def test_redundancy_knows_no_weights_and_marginal_entropy_is_followed_to_the_noise() -> None:
     result = entropies("entropy", "number", "order", "weights")
     ticks = {name: figures.by_level(result, name).layout.xaxis.ticktext for name in MEASURES}

@@ -28,6 +28,7 @@ def lines_of(description):
     return [layer["transform"][0]["filter"]["equal"] for layer in description["layer"]]
 
 
+@pytest.mark.slow
 def test_train_and_test_share_a_scale_that_stays_while_they_fall(now):
     ends = train.scale(now, 3.08)
     assert ends[0] <= 3 and ends[1] >= 8 and all(end == int(end) for end in ends)

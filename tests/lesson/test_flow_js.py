@@ -204,6 +204,7 @@ def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> 
     assert found["rank"] == own_rank(flow, quantise(x)[0], average_of(flow)[0])
 
 
+@pytest.mark.slow
 @needs_node
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_every_level_is_torchs_in_both_directions(tmp_path: Path, config: FlowConfig) -> None:

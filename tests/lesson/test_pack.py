@@ -218,6 +218,7 @@ def test_a_flow_without_finite_values_is_refused_in_a_sentence(tmp_path: Path, n
         build.build_for(checkpoint.load(tmp_path / "own.safetensors"), whole=False)
 
 
+@pytest.mark.slow
 def test_a_foreign_flow_names_no_path_of_the_server(tmp_path: Path) -> None:
     """What a checkpoint says of its data is a name: with a path the stage showed the pictures of any folder."""
     hidden = tmp_path / "hidden"

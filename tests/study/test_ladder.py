@@ -124,6 +124,7 @@ def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_p
     assert shown == {studies[0].recipe.data_name: ("middle", 700), "faces16": ("other", 300)}
 
 
+@pytest.mark.slow
 def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
     count = counts(bundled())["data"]
     assert count.claimed("better") == len(count.effects) >= 6

@@ -314,6 +314,7 @@ def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, da
     assert numbers(more) == numbers(whole) and whole.looks == ()
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_its_data_are_named_by_another_path(tmp_path, data, monkeypatch):
     out = tmp_path / "study"
     before = numbers(run_study(tiny_study(data, seeds=1, iterations=1, arms=ARMS[:1]), out))

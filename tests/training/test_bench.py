@@ -18,6 +18,7 @@ def test_a_split_is_timed_against_a_static_one_with_the_null_beside_it():
     assert 0 < result["null_ratio"] < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["auto", 0.25])
 def test_a_flow_is_timed_with_the_channels_that_it_passes_on(keep, monkeypatch):
     config, timed, make = replace(TINY, shape=(3, 16, 16), levels=3, keep=keep), [], timing._train_step

@@ -105,6 +105,7 @@ def test_seconds_of_all_threads_together_are_stated_as_seconds_by_the_clock(monk
         assert (timing.step_s, timing.recording_s) == (seconds, seconds)
 
 
+@pytest.mark.slow
 def test_recomputing_takes_memory_that_grows_with_the_steps_by_their_inputs_and_parameters_alone():
     few, many = (
         memory_bytes(Recipe(flow=FlowConfig(steps=steps, width=16, memory="recompute"), batch=256)) for steps in (4, 32)

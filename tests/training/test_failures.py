@@ -165,6 +165,7 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("module", "failing"), [(checkpoint, "save_state"), (files, "write_atomically")])
 def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, module, failing):
     run = tiny_run(tmp_path)
@@ -199,6 +200,7 @@ def stopped_run(folder, data):
     return run
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_gone_fails_the_run_where_it_stood(tmp_path):
     data = write_npz(tmp_path / "planes.npz")
     run = stopped_run(tmp_path / "runs", data)

@@ -221,6 +221,7 @@ def test_what_takes_no_context_says_so_and_takes_the_flow_of_one_label():
     assert "| Labels | side: none, left, right |" in card and "context=torch.tensor([0, 0, 1, 1])" in card
 
 
+@pytest.mark.slow
 def test_the_curve_of_sorted_own_images_is_given_the_labels_of_its_images(tmp_path):
     images = labelled_data(test=200)
     order = np.argsort(images.factors["side"].test, kind="stable")

@@ -126,6 +126,7 @@ def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(t
     assert_same_run(killed, whole)
 
 
+@pytest.mark.slow
 def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
     monkeypatch.setattr(run_module, "CURVE_POINTS", 2)
@@ -136,6 +137,7 @@ def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path,
     assert_same_run(stopped, whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_in_its_first_save_starts_over(tmp_path):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
@@ -163,6 +165,7 @@ def test_a_run_that_is_finished_needs_no_data_any_more(tmp_path, monkeypatch):
     assert run.status()["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
@@ -219,6 +222,7 @@ def test_records_that_cannot_be_read_for_a_moment_are_not_forgotten(run, monkeyp
     assert metrics.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_training_needs_its_records_on_disk_only_where_it_begins(tmp_path, monkeypatch):
     whole, run = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())

@@ -83,6 +83,7 @@ def test_the_temperature_is_chosen_on_training_images(tmp_path, monkeypatch):
     assert torch.equal(part, to_tensor(images.train)[: len(part)]) and len(part) > 100
 
 
+@pytest.mark.slow
 def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
     run = tiny_run(tmp_path, iterations=5)
     train(run, images=tiny_data())
@@ -91,6 +92,7 @@ def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
     assert not same_tensors(trainer.average.state_dict(), trainer.flow.state_dict())
 
 
+@pytest.mark.slow
 def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothing_of_it(tmp_path):
     stored = trained(8)
     other = trained(8, memory="recompute")
@@ -163,6 +165,7 @@ def test_a_run_saves_at_every_recording_step_and_whenever_its_time_has_come(tmp_
     assert saves(tmp_path, monkeypatch, -1.0) == list(range(1, 11))
 
 
+@pytest.mark.slow
 def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
     run = tiny_run(tmp_path, iterations=6)
     train(run, images=tiny_data(), progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
@@ -209,6 +212,7 @@ def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
     assert load(run.last_checkpoint).info.step == 12
 
 
+@pytest.mark.slow
 def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "BESIDE_BYTES", 0)
     monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, iterations])

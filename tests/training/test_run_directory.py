@@ -81,6 +81,7 @@ def test_a_run_is_not_made_over_another_of_its_name(tmp_path):
     assert (run.path / "config.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_flow_that_no_checkpoint_could_hold_is_not_begun(tmp_path):
     recipe = Recipe(flow=FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512))
     with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
@@ -323,6 +324,7 @@ def test_a_file_that_becomes_a_link_while_it_is_exported_is_left_out(tmp_path, m
         assert archive.namelist() == [f"{run.path.name}/config.json"]
 
 
+@pytest.mark.slow
 def test_links_of_a_strangers_run_show_nothing_of_the_files_that_they_lead_to(tmp_path):
     run = tiny_run(tmp_path / "runs")
     train(run, images=tiny_data())

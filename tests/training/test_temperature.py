@@ -88,6 +88,7 @@ def test_many_octaves_a_little_off_are_nearer_than_one_far_off(monkeypatch: pyte
     assert best_temperature(flow, train, tuple(drawn)) == 0.6
 
 
+@pytest.mark.slow
 def test_a_finished_run_states_the_temperature_of_its_averaged_weights(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, iterations=4)
     assert train(run, images=tiny_data()).temperature == checkpoint.load(run.last_checkpoint).info.temperature
@@ -96,6 +97,7 @@ def test_a_finished_run_states_the_temperature_of_its_averaged_weights(tmp_path:
     assert run.records()[-1]["temperature"] == opened.info.temperature
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.stem)
 def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: Path) -> None:
     opened = checkpoint.load(path)
@@ -103,6 +105,7 @@ def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: 
     assert opened.info.temperature == best_temperature(opened.flow, train_images)
 
 
+@pytest.mark.slow
 def test_the_temperature_of_own_images_is_chosen_on_evenly_spaced_ones(tmp_path: Path) -> None:
     images = tiny_data(train=2000)
     images.train[1200:] = np.random.default_rng(0).integers(0, 256, (800, 8, 8, 3), dtype=np.uint8)

@@ -44,6 +44,7 @@ def test_a_recipe_without_a_split_differs_in_nothing_else() -> None:
     assert changed == {"width", "keep"}
 
 
+@pytest.mark.slow
 def test_training_without_a_split_lowers_bits_per_dim(monkeypatch: pytest.MonkeyPatch) -> None:
     images = tiny_data()
     monkeypatch.setattr(whole, "Trainer", lambda recipe: Trainer(recipe, images))

@@ -382,6 +382,7 @@ def test_a_run_is_seen_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list_runs(tmp_path) == ([run], []) and run.status()["state"] == "starting"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_run_that_is_cut_short_while_it_is_made_is_in_no_list(tmp_path, number):
     assert ended(begun(_make_a_run_cut_short, str(tmp_path), number)) in (-number, 128 + number, 1)
