@@ -66,7 +66,7 @@ def short(effect: Effect | None) -> str:
 
 def all_rungs(found: Mapping[str, Ladder]) -> Iterator[str]:
     """Yield a table of every ladder, from below."""
-    head = ["rung", "saved over Glow's half (95 % interval)", "over the rung below", "claim of the latter"]
+    head = ["rung", "saved over Glow's half", "over the rung below", "claim of the latter"]
     for title, made in found.items():
         rows = [
             [rung.name, short(rung.saved), short(rung.step), rung.step.claim if rung.step else "–"]
@@ -85,7 +85,7 @@ def answers(found: Mapping[str, Ladder]) -> Iterator[str]:
             if key in made.answers
         ]
         if rows:
-            head = ["study", "lead, bits/dim (95 % interval)", "claim"]
+            head = ["study", "lead, bits/dim", "claim"]
             yield from (f"**{question.ours} over {question.theirs}**", "", *table(head, rows), "")
 
 
@@ -108,7 +108,7 @@ def arms(study: Study) -> Iterator[str]:
                 f"{1000 * row['cpu_s_per_step']:.0f}",
             ]
         )
-    head = ["arm", "prior", "bits/dim ± sd", "seeds", "lead over entropy (95 % interval)", "CPU ms a step"]
+    head = ["arm", "prior", "bits/dim ± sd", "seeds", "lead over entropy", "CPU ms a step"]
     yield from table(head, rows)
 
 
@@ -164,7 +164,7 @@ def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Itera
             if one is not None:
                 stated = of_ladder.get(tuple(one.arms.items())) or together[name]
                 rows.append([name, title, lead(stated, most_seeds(study)), stated.claim])
-    yield from table(["question", "study", "lead, bits/dim (95 % interval)", "claim"], sorted(rows))
+    yield from table(["question", "study", "lead, bits/dim", "claim"], sorted(rows))
 
 
 def differences(made: Ladder) -> dict[object, Effect]:
