@@ -50,13 +50,8 @@ def lead(effect: Effect | None, seeds: int) -> str:
         return "–"
     if len(effect.values) < 2:
         return f"{signed(effect.lead, 3)} (1 seed)"
-    over = effect.over.removeprefix(f"{seeds} seeds").lstrip(", ")
+    over = effect.pairing if len(effect.values) == seeds else effect.over
     return f"{signed(effect.lead, 3)} ({'; '.join(filter(None, (effect.lead_range, over)))})"
-
-
-def most_seeds(study: Study) -> int:
-    """Return the number of seeds that a study's title states."""
-    return max(len(study.of(arm)) for arm in study.arms)
 
 
 def short(effect: Effect | None) -> str:
@@ -80,7 +75,7 @@ def answers(found: Mapping[str, Ladder]) -> Iterator[str]:
     """Yield a table of every question, with its studies."""
     for key, question in QUESTIONS.items():
         rows = [
-            [title, lead(made.answers[key], most_seeds(made.study)), made.answers[key].claim]
+            [title, lead(made.answers[key], made.study.recipe.seeds), made.answers[key].claim]
             for title, made in found.items()
             if key in made.answers
         ]
@@ -163,7 +158,7 @@ def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Itera
         for name, one in effects.items():
             if one is not None:
                 stated = of_ladder.get(tuple(one.arms.items())) or together[name]
-                rows.append([name, title, lead(stated, most_seeds(study)), stated.claim])
+                rows.append([name, title, lead(stated, study.recipe.seeds), stated.claim])
     yield from table(["question", "study", "lead, bits/dim", "claim"], sorted(rows))
 
 

@@ -96,12 +96,17 @@ class Effect:
 
     @property
     def over(self) -> str:
-        """The seeds of the interval: ``6 seeds, paired (r = +0.74)``; "paired" only if pairing narrows the interval."""
-        words = counted(len(self.values), "seed")
+        """The seeds of the interval, and the pairing: ``6 seeds, paired (r = +0.74)``."""
+        before = ", " if self.pairing.startswith("paired") else " "
+        return f"{counted(len(self.values), 'seed')}{before}{self.pairing}".rstrip()
+
+    @property
+    def pairing(self) -> str:
+        """The correlation of the arms: ``paired (r = +0.74)``; "paired" only if pairing narrows the interval."""
         if math.isnan(self.correlation):
-            return words
-        paired = ", paired" if self.correlation >= 0.005 else ""
-        return f"{words}{paired} (r = {signed(self.correlation, 2)})"
+            return ""
+        paired = "paired " if self.correlation >= 0.005 else ""
+        return f"{paired}(r = {signed(self.correlation, 2)})"
 
     def in_words(self) -> str:
         """Return one sentence about the lead."""
