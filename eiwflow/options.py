@@ -73,8 +73,8 @@ FLOW: dict[str, Setting] = {
     "width": Setting(64, "hidden channels of a coupling network", (1, 512), label="Width of the coupling networks"),
     "order": Setting(
         "entropy",
-        "which of a level's channels are passed on: entropy, those of largest spectral redundancy; variance, the "
-        "principal channels of largest variance; variance-reversed, of smallest; random; all but the first or last; "
+        "which of a level's channels are passed on: entropy, those of largest spectral redundancy; variance, those of "
+        "largest variance; variance-reversed, of smallest; random; all but the first or last by position; "
         "released, as the published code of EIW-Flow, with --weights none and --prior standard",
         words=("first", "last", "random", "entropy", "variance", "variance-reversed", "released"),
         label="Order",

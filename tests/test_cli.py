@@ -995,7 +995,6 @@ WRONG = {
     "evaluate {}/good.safetensors --lim 3": "--lim",
     # Settings of the flow.
     "train --order best": "order is 'best'",
-    "train --order last": "with init principal the channels are sorted by variance",
     "train --split weighted": "unrecognized arguments: --split weighted",
     "train --network 3-2-3": "network is '3-2-3'",
     "train --levels 0": "levels is 0",
@@ -1174,7 +1173,6 @@ def test_wrong_input_to_the_process_is_refused_in_one_line():
 
 CONTRADICTIONS = {
     "--init random --partition information": "--partition has no meaning with --init random",
-    "--init random --order variance": "with init random no channel is a principal one",
 }
 
 

@@ -62,10 +62,10 @@ class FlowConfig:
         memory: for gradients, ``store`` all activations, or ``recompute`` them from the input of every step. The
             density does not depend on it.
         order: which channels are passed on. ``entropy``: the channels of largest spectral redundancy; ``variance``: the
-            principal channels of largest variance; ``variance-reversed``: those of smallest; ``random``: drawn once;
-            ``first`` factors out the first ones, ``last`` the last (with ``init="random"`` only: of principal channels
-            these would be orders by variance); ``released``: by learned weights, as the published code of EIW-Flow
-            (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
+            principal channels of largest variance, with ``init="random"`` the features of largest variance in the
+            initialising pass; ``variance-reversed``: those of smallest; ``random``: drawn once; ``first`` factors out
+            the first ones by position, ``last`` the last; ``released``: by learned weights, as the published
+            code of EIW-Flow (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
         weights: for every image. ``entropy``: the input and the output of every coupling's network are multiplied by
             weights computed from the entropies of its input channels
             (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`), at every level but the last; ``means``: the same
@@ -124,7 +124,8 @@ class FlowConfig:
     def __post_init__(self) -> None:
         """Check every field against its bounds, then the fields against each other."""
         self._check_fields()
-        self._check_order()
+        if self.init == "random":
+            object.__setattr__(self, "partition", "alternating")
         plain = (("coupling", "bounded"), ("padding", "zeros"), ("leaky", 0))
         for name, word in plain if self.init == "linear" else ():
             if (value := getattr(self, name)) != word:
@@ -162,22 +163,6 @@ class FlowConfig:
                     f"size is {shape[1]}×{shape[2]}; with levels {self.levels} both sides must be divisible "
                     f"by {2**self.levels}."
                 )
-
-    def _check_order(self) -> None:
-        """Refuse an order that is undefined for the initialisation; without principal channels fix the partition."""
-        if self.init == "random":
-            if ORDERS[self.order].by_variance is not None:
-                neutral = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
-                raise ConfigError(
-                    f"order is {self.order!r}; with init random no channel is a principal one, "
-                    f"so choose one of {neutral}."
-                )
-            object.__setattr__(self, "partition", "alternating")
-        elif self.order in ("first", "last"):
-            raise ConfigError(
-                f"order is {self.order!r}; with init {self.init} the channels are sorted by variance, so choose "
-                "variance or variance-reversed, or init random; order last, weights none, init random is Glow's split."
-            )
 
     def _check_kept(self) -> None:
         """Check the numbers of channels chosen by ``auto`` against the channels of each level."""

@@ -26,9 +26,9 @@ class Order:
         made: returns the order before data are seen, from C, the number passed on and the permutation seed.
         sorted: returns the order for features (N, C, H, W); called once, in the initialising pass. None for an order
             that looks at no features.
-        by_variance: returns the order from the numbers (C,) of the principal channels at the split, largest variance
-            first, and the number passed on. None for every other order. Only ``init="principal"`` has principal
-            channels.
+        by_variance: returns the order from the ranks (C,) of the channels by variance, 0 for the largest, and the
+            number passed on. None for every other order. At a level that starts from principal channels these are their
+            numbers, at any other the ranks of its features (:func:`variance_ranks`).
         learned: whether the order is a function of parameters, as in :class:`.released.ReleasedShuffle`.
 
     """
@@ -86,6 +86,11 @@ def drawn(channels: int, kept: int, seed: int) -> Tensor:
 def entropy_order(x: Tensor) -> Tensor:
     """Return the channel numbers (C,) of x (N, C, H, W) by mean redundancy, most structure first."""
     return redundancy(x).mean(dim=0).argsort(descending=True, stable=True)
+
+
+def variance_ranks(x: Tensor) -> Tensor:
+    """Return the rank (C,) of every channel of x (N, C, H, W) by its variance, 0 for the largest."""
+    return x.double().var(dim=(0, 2, 3)).argsort(descending=True, stable=True).argsort()
 
 
 def largest_variance_first(principal: Tensor, kept: int = 0) -> Tensor:

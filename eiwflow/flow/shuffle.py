@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .bijection import Bijection, channel_numbers
-from .policies import ORDERS, WEIGHTS
+from .policies import ORDERS, WEIGHTS, variance_ranks
 
 
 class Shuffle(Bijection):
@@ -60,13 +60,14 @@ class Shuffle(Bijection):
         """Sort the channels of the batch x (N, C, H, W), where the order looks at features or variances.
 
         ``principal`` holds the channel numbers (C,), largest variance first, if the level starts from principal
-        channels.
+        channels; otherwise an order by variance ranks the channels of x by their own.
         """
         rule = ORDERS[self.rule]
         if rule.sorted is not None:
             self.order.copy_(rule.sorted(x))
-        elif rule.by_variance is not None and principal is not None:
-            self.order.copy_(rule.by_variance(principal, self.kept))
+        elif rule.by_variance is not None:
+            ranks = variance_ranks(x) if principal is None else principal
+            self.order.copy_(rule.by_variance(ranks, self.kept))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""

@@ -20,7 +20,7 @@ from ..words import spelled_out
 from .numerics import noise, perturb
 
 POLICIES = [f"{order}+{weights}" for order, row in ORDERS.items() for weights in WEIGHTS if not row.learned]
-#: Those that go with principal channels.
+#: Those whose tests start from principal channels.
 OF_PRINCIPAL = [split for split in POLICIES if split.split("+")[0] not in ("first", "last")]
 
 #: Every split policy with every prior and every initialisation.
@@ -29,8 +29,6 @@ ARMS = {
     for split in POLICIES
     for prior in PRIORS
     for init in INITS
-    if ORDERS[split.split("+")[0]].by_variance is None or init != "random"
-    if split.split("+")[0] not in ("first", "last") or init == "random"
 }
 #: Every split policy with every prior, for every other number of channels passed on.
 ARMS |= {

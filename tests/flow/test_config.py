@@ -129,26 +129,9 @@ def test_numbers_beside_a_fraction_must_be_what_it_says():
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_order_and_weights_stand_in_one_word_for_people(order):
-    fields = {"init": "random"} if order in ("first", "last") else {}
-    assert FlowConfig(order=order, weights="none", prior="standard", **fields).split == order
+    assert FlowConfig(order=order, weights="none", prior="standard").split == order
     if order != "released":
-        assert FlowConfig(order=order, weights="pooled", **fields).split == f"{order}+pooled"
-
-
-@pytest.mark.parametrize("init", ["principal", "linear"])
-@pytest.mark.parametrize("order", ["first", "last"])
-def test_halves_by_number_need_random_rotations(order, init):
-    assert refusal(order=order, init=init) == (
-        f"order is {order!r}; with init {init} the channels are sorted by variance, so choose variance or "
-        "variance-reversed, or init random; order last, weights none, init random is Glow's split."
-    )
-    assert FlowConfig(order=order, init="random").order == order
-
-
-@pytest.mark.parametrize("order", ["variance", "variance-reversed"])
-def test_orders_by_variance_need_principal_channels(order):
-    others = ", ".join(name for name, row in ORDERS.items() if row.by_variance is None)
-    assert refusal(order=order, init="random").endswith(f"so choose one of {others}.")
+        assert FlowConfig(order=order, weights="pooled").split == f"{order}+pooled"
 
 
 def test_random_rotations_have_no_partition():

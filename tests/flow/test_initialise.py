@@ -208,3 +208,17 @@ def test_orders_by_variance_pass_on_the_principal_channels_that_vary_most_or_lea
     largest, smallest = spread["variance"], spread["variance-reversed"]
     assert largest[:2].min() > largest[2:].max()
     assert smallest[:2].max() < smallest[2:].min()
+
+
+@pytest.mark.parametrize("order", ["variance", "variance-reversed"])
+def test_from_random_rotations_an_order_by_variance_ranks_the_features_at_the_split(order):
+    images = torch.cumsum(noise(64, 1, 16, 16), dim=2) * torch.tensor([0.2, 1.0]).repeat(8)
+    flow = fresh_flow(shape=(1, 16, 16), steps=3, order=order, weights="none", init="random")
+    flow.initialise(images)
+    level = flow.levels[0]
+    spread = level.shuffle(level.features(images)[0])[0].detach().numpy().var(axis=(0, 2, 3))
+    passed_on, factored_out = spread[:2], spread[2:]
+    if order == "variance":
+        assert passed_on.min() >= factored_out.max()
+    else:
+        assert passed_on.max() <= factored_out.min()
