@@ -65,7 +65,8 @@ class FlowConfig:
             principal channels of largest variance, with ``init="random"`` the features of largest variance in the
             initialising pass; ``variance-reversed``: those of smallest; ``random``: drawn once; ``first`` factors out
             the first ones by position, ``last`` the last; ``released``: by learned weights, as the published
-            code of EIW-Flow (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior ``standard``.
+            code of EIW-Flow (:class:`~eiwflow.flow.released.ReleasedShuffle`), with weights ``none`` and prior
+            ``standard``.
         weights: for every image. ``entropy``: the input and the output of every coupling's network are multiplied by
             weights computed from the entropies of its input channels
             (:class:`~eiwflow.flow.entropy_weights.EntropyWeights`), at every level but the last; ``means``: the same
