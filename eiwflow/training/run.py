@@ -72,7 +72,6 @@ def train(
     recipe, command = run.config()
     trainer: Trainer | None = None
     with run.held():
-        run.check_folders()
         status = run.status()
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended

@@ -16,7 +16,7 @@ import pytest
 
 from eiwflow import files
 from eiwflow.checkpoint import load
-from eiwflow.training import detached, lock, worker
+from eiwflow.training import process, worker
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
 
@@ -31,7 +31,7 @@ BIRTH_S = 3.0
 
 
 class Forked:
-    """A worker in a session of its own, as :func:`detached.start` makes one, that need not import torch again."""
+    """A worker in a session of its own, as :func:`process.start` makes one, that need not import torch again."""
 
     def __init__(self, pid):
         self.pid, self.returncode = pid, None
@@ -57,7 +57,7 @@ def fork_worker(folder, arguments):
 
 def serve(runs, data, pids, iterations):
     """Be a server whose visitor starts a run, or goes on with the one that is there, and looks on."""
-    detached.start = lambda module, arguments, said: fork_worker(pids, arguments)
+    process.start = lambda module, arguments, said: fork_worker(pids, arguments)
     # A forked child of a process that has worked with threads may hang: this one has not.
     found = [run for run in all_runs(runs) if run.state().name != "finished"]
     if found:
@@ -132,8 +132,8 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
                 assert load(run.last_checkpoint).info.step >= (saved.get(run.path) or 0)
             resumed += bool(step) and step < iterations
             saved[run.path] = step
-            assert not any(lock.held(one) for one in (lock.of_run(run.path), lock.of_device(runs, "cpu")))
-        assert not lock.held(lock.of_starting(runs))
+            assert not any(process.held(one) for one in (process.run_lock(run.path), process.device_lock(runs, "cpu")))
+        assert not process.held(process.starting_lock(runs))
         # The machine may be busier or quieter than when it was timed.
         if before == (now := sum(step or 0 for step in saved.values())):
             seconds *= 1.25
@@ -150,7 +150,7 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
 
 
 def start_into(runs, data, pids, said):
-    detached.start = lambda module, arguments, log: fork_worker(pids, arguments)
+    process.start = lambda module, arguments, log: fork_worker(pids, arguments)
     try:
         run = worker.start(tiny_recipe(iterations=100_000, data=data), runs, "cpu", 1, "")
         said.write_text(f"started {run.path.name}")

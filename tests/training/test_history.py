@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from eiwflow.analysis.train import progress
 from eiwflow.analysis.words import train as words
 from eiwflow.checkpoint import load
 from eiwflow.data import montage, to_tensor
-from eiwflow.files import webp_pixels
 from eiwflow.flow import dequantise, quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import entropy_rate, redundancy
@@ -133,29 +131,6 @@ def test_a_single_test_image_of_one_channel_is_enough(tmp_path):
 
 
 # ---------------------------------------------------------------------- samples
-
-
-@pytest.mark.parametrize("lossless", [False, True])
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_the_pixels_of_a_webp_are_known_from_its_start(mode, lossless):
-    file = io.BytesIO()
-    Image.effect_noise((70, 30), 60).convert(mode).save(file, "WEBP", lossless=lossless, exif=b"Exif\0\0" * 9)
-    assert webp_pixels(file.getvalue()[:30]) == 70 * 30
-    Image.effect_noise((70, 30), 60).convert("RGB").save(file := io.BytesIO(), "WEBP", lossless=lossless)
-    assert webp_pixels(file.getvalue()[:30]) == 70 * 30
-    assert [webp_pixels(start) for start in (b"", file.getvalue()[:20], b"RIFF" + bytes(40))] == [0, 0, 0]
-
-
-def test_a_strangers_samples_take_no_more_memory_than_a_trainings(tmp_path, monkeypatch):
-    """Sparse files take no disk and much memory, and a small WEBP may hold 268 million pixels."""
-    picture = encode_webp(np.zeros((64, 64, 3), dtype=np.uint8))
-    bomb = b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0" + bytes(4) + b"\xfe\x3f\0" * 2  # 16383 × 16383
-    for step, content in enumerate([picture, bomb, b"", b"\0" * 99, picture, picture, picture]):
-        (tmp_path / f"step_{step}.webp").write_bytes(content)
-    assert read_samples(tmp_path) == dict.fromkeys((0, 4, 5, 6), picture)
-    os.truncate(tmp_path / "step_5.webp", 10 * 2**20)
-    monkeypatch.setattr(history, "MAX_ALL_SAMPLES", 9 * 2**20)
-    assert [*read_samples(tmp_path)] == [0, 4]
 
 
 def test_of_many_montages_evenly_spaced_ones_are_read_to_the_last(tmp_path):
