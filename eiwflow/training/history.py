@@ -101,10 +101,11 @@ def encode_webp(image: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> None:
-    """Write ``step_*.webp``, unless the samples are not finite."""
+def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> bytes | None:
+    """Write ``step_*.webp`` and return its content, unless the samples are not finite."""
     if (content := sample_montage(flow, seed)) is not None:
         write_atomically(folder / f"step_{step:07d}.webp", content)
+    return content
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

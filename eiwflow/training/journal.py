@@ -20,7 +20,7 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DATASETS
 from .failures import NotFinite
 from .history import most_seconds, write_samples
-from .loggers import Log
+from .loggers import SAMPLES, Log
 from .run_directory import RunDirectory, RunError
 from .trainer import Trainer, under
 
@@ -78,7 +78,9 @@ class Journal:
 
     def draw_samples(self) -> None:
         """Write samples of the averaged weights, unless they are not finite."""
-        write_samples(self._run.samples, self._trainer.average, self._trainer.recipe.seed, self._trainer.step)
+        step = self._trainer.step
+        if samples := write_samples(self._run.samples, self._trainer.average, self._trainer.recipe.seed, step):
+            self._log({"step": step, SAMPLES: samples})
 
     def _latest(self) -> dict[str, float]:
         """Return the newest of each score, and the scores at the end if the present step has them."""
