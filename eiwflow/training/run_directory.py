@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import secrets
 import shutil
@@ -19,7 +20,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from .. import files
-from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
+from ..checkpoint import MAX_HEADER_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import history, process
@@ -32,8 +33,6 @@ STUDIES = "studies"
 #: States of a run without a process. In any other state a run without a process has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
-#: Most bytes of a resume file: weights, their averages and two moments each.
-MAX_RESUME = 5 * MAX_FILE_BYTES
 #: Bytes that an export reads at once, and the largest file of the older zip format.
 ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
 #: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
@@ -93,7 +92,7 @@ def bytes_at_rest(recipe: Recipe) -> int:
 def free_disk(root: Path) -> int:
     """Return the free bytes of the disk of a folder, which need not exist."""
     folder = root.absolute()
-    return shutil.disk_usage(next(above for above in (folder, *folder.parents) if above.exists())).free
+    return shutil.disk_usage(next(above for above in (folder, *folder.parents) if os.path.exists(above))).free
 
 
 @dataclass(frozen=True)
@@ -437,7 +436,8 @@ class RunDirectory(WorkFolder):
         if step:
             raise RunError(
                 f"Run {files.printable(self.path.name)} has taken {step:,} steps, and its {self.resume_file.name} is "
-                "missing, without which it cannot go on; train --init-from starts a new run from its checkpoint."
+                "missing, without which it cannot go on; start a new run from its checkpoint by "
+                "python -m eiwflow train --init-from."
             )
 
     def check_room(self) -> None:
@@ -456,7 +456,7 @@ class RunDirectory(WorkFolder):
     def saved_step(self) -> int | None:
         """Return the step from which the run resumes; None without a save."""
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(self.resume_file, "rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+            header = json.loads(file.read(min(MAX_HEADER_BYTES, int.from_bytes(file.read(8), "little"))))
             return _number(json.loads(header["__metadata__"]["resume"])["step"])
         return None
 
@@ -675,7 +675,7 @@ def _on_one_line(title: str) -> str:
 
 def _number(value: object) -> int:
     """Return a whole number as it is; 0 for any other value."""
-    return int(value) if isinstance(value, (int, float)) and value >= 0 else 0
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else 0
 
 
 def _end(file: BinaryIO, most: int) -> bytes:

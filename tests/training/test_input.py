@@ -14,18 +14,16 @@ from eiwflow import data
 from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.views import OnDisk
 from eiwflow.training import failures
-from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.history import level_records
-from eiwflow.training.input import Batches, Input, default_workers
+from eiwflow.training.input import Batches, Input
 from eiwflow.training.run import train
-from eiwflow.training.trainer import Trainer
 
-from .processes import alive, begun, ended
+from .processes import begun, ended
 from .test_resume import assert_same_run, signalled_at
-from .tiny import planes, same_tensors, tiny_data, tiny_recipe, tiny_run
+from .tiny import planes, tiny_data, tiny_recipe, tiny_run
 
 CPU = torch.device("cpu")
 
@@ -53,16 +51,6 @@ def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held,
             one.close()
 
 
-def test_a_process_of_a_team_reads_its_own_part_alone(held, monkeypatch):
-    recipe, read, work = tiny_recipe(iterations=20), [], NpyFile.read
-    monkeypatch.setattr(
-        NpyFile, "read", lambda self, numbers, *among: (read.append({*numbers.tolist()}), work(self, numbers))[1]
-    )
-    for rank in range(4):
-        Batches(held[1], recipe, (rank, 4))[0]
-    assert [len(numbers) for numbers in read] == [2] * 4 and len(set.union(*read)) == 8
-
-
 @pytest.mark.slow
 def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_resumed(tmp_path):
     images = tiny_data(size=12)
@@ -74,16 +62,6 @@ def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_res
     train(stopped, images=on_disk, progress=signalled_at(4), execution=Execution(workers=2))
     train(stopped, images=on_disk, execution=Execution(workers=1))
     assert_same_run(stopped, whole)
-
-
-def test_images_on_disk_are_read_ahead_and_those_in_memory_are_not(held, monkeypatch):
-    recipe = tiny_recipe()
-    assert [default_workers(Batches(images, recipe), CPU) for images in held] == [0, 1]
-    found = []
-    for cores, ranks in ((8, 2), (16, 2), (2, 4)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
-        found.append(default_workers(Batches(held[0], recipe, (0, ranks)), torch.device("cuda")))
-    assert found == [3, 4, 1]  # a core of each rank trains, and at most four read
 
 
 def test_what_a_worker_cannot_read_is_a_sentence_and_the_last_save_stays(tmp_path):
@@ -147,47 +125,3 @@ def test_a_worker_that_is_killed_is_a_sentence(held, tmp_path):
     np.save(tmp_path / "train.npy", images.train)
     np.save(tmp_path / "test.npy", images.test)
     assert ended(begun(train_on_without_a_worker, str(tmp_path))) == 0
-
-
-def test_a_trainer_holds_no_copy_of_images_on_disk(held):
-    images = data.ImageData("planes", held[1], held[0][:9])
-    trainer, other = (
-        Trainer(tiny_recipe(), one, execution=Execution(workers=0))
-        for one in (images, data.ImageData("planes", *(held[0], held[0][:9])))
-    )
-    assert trainer.train_images is held[1]
-    assert trainer.advance() == other.advance()
-    assert same_tensors(trainer.state(), other.state())
-
-
-def _lose_the_training(out: str, killed: bool) -> None:
-    """Start a reader, and be killed before it begins, or let it begin."""
-    reader = multiprocessing.Process(target=_read_late, args=(out,))
-    reader.start()
-    Path(out, "reader").write_text(str(reader.pid))
-    if killed:
-        os.kill(os.getpid(), signal.SIGKILL)
-    Path(out, "go").touch()
-    reader.join()
-
-
-def _read_late(out: str) -> None:
-    parent, group = os.getppid(), os.getpgrp()
-    while os.getppid() == parent and not Path(out, "go").exists():
-        time.sleep(0.01)
-    input_module._begin_reading(0)
-    assert os.getpgrp() != group  # a signal to the group of the training does not end it
-    Path(out, "read").touch()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [True, False])
-def test_a_reader_whose_training_was_killed_before_it_began_reads_nothing(tmp_path, killed):
-    """It was alive, with 240 MB, 80 s later: torch had looked for its parent too late."""
-    code = ended(begun(_lose_the_training, str(tmp_path), killed))
-    assert code == (-signal.SIGKILL if killed else 0)
-    reader, end = int((tmp_path / "reader").read_text()), time.monotonic() + 60
-    while alive(reader) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not alive(reader)
-    assert (tmp_path / "read").exists() == (not killed)

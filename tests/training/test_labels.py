@@ -52,6 +52,17 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     assert score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean() < before
 
 
+@pytest.mark.parametrize("step", [0, 9])
+def test_a_step_is_taken_with_the_labels_of_its_own_images(step, monkeypatch):
+    trainer = trained(step, labelled_data(), **{**LABELLED, "iterations": 12})
+    taken = []
+    forward = trainer.flow.forward
+    monkeypatch.setattr(trainer, "model", lambda x, **more: taken.append((x, more["context"])) or forward(x, **more))
+    trainer.advance()
+    ((x, labels),) = taken
+    assert labels.argmax(dim=1).tolist() == [side(image) for image in quantise(x)]
+
+
 def test_other_labels_are_another_data_set(tmp_path):
     images, run = labelled_data(), tiny_run(tmp_path, **LABELLED)
     train(run, images=images, progress=signalled_at(3))
