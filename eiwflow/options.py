@@ -164,7 +164,7 @@ TRAINING: dict[str, Setting] = {
         "float32", "of the networks, on CUDA: float32 or bfloat16", words=("float32", "bfloat16"), rare=True
     ),
     "flip": Setting(False, "mirror half of the training images", label="Mirror half of the images"),
-    "validation": Setting(False, "score on images held out from the train part"),
+    "validation": Setting(False, "score on a folder val of one's own, or on images held out from the train part"),
     "schedule": Setting(
         "cosine",
         "of the learning rate after the warm-up: cosine falls to 0, constant stays",

@@ -122,7 +122,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     except KeyboardInterrupt:
-        print(f"Saved; python -m eiwflow train --resume {shlex.quote(str(run.path))} continues.", file=sys.stderr)
+        print(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.", file=sys.stderr)
         raise
     except (RunError, ConfigError):
         if before is not None:

@@ -367,9 +367,9 @@ def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | 
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:
-    """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
-    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1:], strict=strict)
-    return data.hold_out(images) if recipe.validation else images
+    """Return the recipe's data set; with ``validation``, images beside its test part replace that."""
+    multiple, size = 2**recipe.flow.levels, recipe.flow.shape[1:]
+    return data.load(recipe.data, multiple=multiple, size=size, strict=strict, validation=recipe.validation)
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
