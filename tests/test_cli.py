@@ -33,7 +33,6 @@ from eiwflow.flow import quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
 from eiwflow.study.recipe import StudyRecipe
-from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
@@ -177,29 +176,6 @@ def test_train_with_json_prints_one_object(place):
     assert (Path(result["run"]) / "checkpoints" / "last.safetensors").is_file()
 
 
-@pytest.mark.parametrize("where", ["terminal", "log", "json"])
-@pytest.mark.parametrize("command", ["train", "study"])
-def test_a_picture_left_out_is_named_once_wherever_the_command_runs(tmp_path, monkeypatch, command, where):
-    (tmp_path / "pictures").mkdir()
-    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)):
-        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
-    (tmp_path / "pictures" / "broken.png").write_bytes(b"no picture")
-    own = {"train": ("--threads", 1), "study": ("--arms", "last/random,first/random", "--seeds", 1)}[command]
-    words = [command, *TINY[:-2], *own, "--iterations", 2, "--data", tmp_path / "pictures", "--out", tmp_path / "out"]
-    terminal, out = io.StringIO(), io.StringIO()
-    terminal.isatty = lambda: where == "terminal"
-    monkeypatch.setattr(sys, "stderr", terminal)
-    with contextlib.redirect_stdout(out):
-        assert cli.main([str(word) for word in words] + ["--json"] * (where == "json")) == 0
-    said = terminal.getvalue()
-    (line,) = re.findall(r"(?:^|[\r\n])(pictures: [^\r\n]*broken\.png[^\r\n]*\n)", said)
-    assert said.count("broken.png") == 1
-    if where == "terminal":
-        assert said.index(line) < said.index("2/2")
-    elif where == "json":
-        assert (said == line) and json.loads(out.getvalue())
-
-
 @pytest.mark.slow
 def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, place):
     info = load(trained[0] / "checkpoints" / "last.safetensors").info
@@ -229,17 +205,6 @@ def test_every_option_of_train_reaches_the_recipe(place):
     assert recipe == tiny_recipe(data=str(data), **given)
 
 
-@pytest.mark.slow
-def test_a_preset_can_be_told_not_to_mirror(place, monkeypatch):
-    monkeypatch.setitem(
-        PRESETS, "minute", {"size": 8, "levels": 2, "steps": 1, "width": 8, "iterations": 1, "flip": True}
-    )
-    for words, mirrored in (((), True), (("--no-flip",), False)):
-        data, runs = place / "large.npz", place / "runs"
-        out = printed("train", "--preset", "minute", "--data", data, "--batch", 8, *words, "--out", runs)
-        assert RunDirectory.open(out.strip()).config()[0].flip == mirrored
-
-
 def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
     preset = {"levels": 2, "steps": 1, "width": 8, "size": 8, "iterations": 900}
     monkeypatch.setitem(PRESETS, "minute", preset)
@@ -256,20 +221,6 @@ def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
     ]
     recipe, _ = RunDirectory.open(printed(*arguments, "--out", place / "runs").strip()).config()
     assert recipe == dataclasses.replace(tiny_recipe(1, str(place / "planes.npz"), width=6), batch=32)
-
-
-def test_a_training_that_fails_ends_with_1_and_a_sentence(place, monkeypatch):
-    def not_finite(*_):
-        return torch.full((8, 3, 8, 8), float("nan"))
-
-    run = RunDirectory.create(place / "runs", tiny_recipe(4, str(place / "planes.npz")), "")
-    whole = input_module.training_batch
-    monkeypatch.setattr(input_module, "training_batch", lambda *args: not_finite() if args[4] == 2 else whole(*args))
-    code, out, err = run_main("train", "--resume", run.path)
-    assert (code, out) == (1, "")
-    start = "eiwflow train: At step 3 bits/dim was not finite, first in level 1. To resume would repeat it"
-    assert err.splitlines()[-1].startswith(start)
-    assert load(run.last_checkpoint).info.step == 2
 
 
 def test_sigterm_saves_and_leaves_with_0(place, monkeypatch):
@@ -339,10 +290,6 @@ def test_evaluate_states_the_importance_weighted_bound_under_its_own_name(place)
     assert (bound, error) == pytest.approx(by_hand, rel=1e-4)
     words = printed("evaluate", path, "--importance", 5)
     assert f"importance-weighted bound {bound:.4f} ± {error:.4f} bits/dim, of 5 draws of the noise an image\n" in words
-
-
-def test_the_error_of_a_single_image_is_null(place):
-    assert json_of("evaluate", place / "good.safetensors", "--limit", 1)["bits_per_dim_stderr"] is None
 
 
 @crossed(
@@ -489,28 +436,6 @@ def test_samples_of_an_array_and_of_a_folder_are_the_same_whatever_the_batch(pla
     assert np.abs(array[39].astype(int) - last).max() <= 1
 
 
-@pytest.mark.parametrize(
-    ("data", "recipe", "held_out", "said"),
-    [
-        ("planes.npz", {}, True, True),
-        ("link.npz", {"validation": False}, True, True),
-        ("planes.npz", {}, False, False),
-        ("planes.npz", {"validation": True}, True, False),
-        ("other.npz", {}, True, False),
-        ("a\0b", {}, True, False),
-    ],
-)
-def test_a_flow_that_was_trained_on_the_images_held_out_is_told(place, tmp_path, data, recipe, held_out, said):
-    (tmp_path / "link.npz").symlink_to(place / "planes.npz")
-    (tmp_path / "planes.npz").symlink_to("link.npz")
-    flow, start = tiny_flow(), tmp_path / "flow.safetensors"
-    save(start, flow, tiny_info(flow, data=str(tmp_path / data), recipe=recipe))
-    words = ("train", "--init-from", start, "--data", place / "planes.npz", "--batch", 8, "--iterations", 1)
-    code, _, err = run_main(*words, *["--validation"] * held_out, "--threads", 1, "--out", tmp_path / "runs")
-    assert code == 0
-    assert ("images that are held out here: their score says nothing of new images" in err) == said
-
-
 # ---------------------------------------------------------------------- list
 
 
@@ -523,26 +448,6 @@ COMMANDS_WITH_CHILDREN = {
         "--iterations", 1, "--seeds", 1, "--order", "random,variance", "--jobs", 2, "--shard", "1/2", "--out", "study",
     ),
 }  # fmt: skip
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", COMMANDS_WITH_CHILDREN)
-def test_no_child_runs_modules_of_the_folder_that_the_command_is_given_in(tmp_path, command):
-    # As a shell finds it: a script in another folder. `python -m` has the working folder on its path by itself.
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "eiwflow").write_text("from eiwflow.cli import run\nif __name__ == '__main__':\n    run()\n")
-    (tmp_path / "downloads").mkdir()
-    (tmp_path / "downloads" / "glow.pt").write_bytes(b"no pickle")
-    write_npz(tmp_path / "downloads" / "planes.npz")
-    for name in PLANTED:
-        (tmp_path / "downloads" / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write({name!r})")
-    ended = subprocess.run(
-        [sys.executable, tmp_path / "bin" / "eiwflow", *map(str, COMMANDS_WITH_CHILDREN[command])],
-        cwd=tmp_path / "downloads", env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
-    assert not (tmp_path / "mark").exists()
-    assert "cannot be read as weights" in ended.stderr if command == "import" else ended.returncode == 0, ended.stderr
 
 
 def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
@@ -818,33 +723,6 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     for words in (["evaluate"], ["inspect"], ["analyse", "--what", "likelihood"]):
         said = refused(*words, own, "--data", from_one, "--label", "middle")
         assert "label of from-one.npz is a number from 1 to 3, and the 3 classes left, middle, right are the " in said
-
-
-@pytest.mark.slow
-def test_labels_that_do_not_fit_are_refused_in_one_sentence(labelled):
-    run, data = labelled / "run", labelled / "planes.npz"
-    assert "conditional on its labels, label: name one of 0, 1, 2, as --label does." in refused("sample", run)
-    assert "label is '7'; last.safetensors knows 0, 1, 2." in refused("sample", run, "--label", 7)
-    assert "has no labels; leave '1' out." in refused("sample", BUNDLED[0], "--label", 1)
-    for command in (("lesson", run), ("export", run, "--out", labelled / "onnx"), ("analyse", run, "--what", "levels")):
-        assert "name one of 0, 1, 2" in refused(*command)
-    train = ("train", "--data", data, "--iterations", 2, "--out", labelled, *TINY)
-    assert "has no factor 'letter'; choose one of label." in refused(*train, "--labels", "letter")
-    assert "leave out labels." in refused("train", "--resume", run, "--labels", "label")
-    start = ("train", "--data", data, "--iterations", 2, "--out", labelled, "--batch", 8)
-    assert "is conditional on label; start from a flow without labels." in refused(
-        *start, "--init-from", run, "--labels", "hat"
-    )
-    others = labelled_data(train=80, test=24)
-    np.savez(labelled / "others.npz", train=others.train, test=others.test,
-             train_labels=["cat", "dog"] * 40, test_labels=["cat", "dog"] * 12)  # fmt: skip
-    before = set(labelled.iterdir())
-    said = refused("train", "--data", labelled / "others.npz", *start[3:], "--init-from", run)
-    assert "are 0, 1, 2, and those of" in said and "are cat, dog: start from a flow without labels." in said
-    assert set(labelled.iterdir()) == before  # no run that would be refused as well when it is resumed
-    # Without the option its labels are those of the checkpoint.
-    again = json_of(*start, "--init-from", run, "--threads", 1)["run"]
-    assert RunDirectory.open(Path(again)).config()[0].classes == ("0", "1", "2")
 
 
 @pytest.mark.slow

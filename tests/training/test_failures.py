@@ -1,7 +1,6 @@
 """A run that cannot go on says why in one sentence, and its last good checkpoint stays."""
 
 import errno
-import json
 import os
 
 import pytest
@@ -13,7 +12,6 @@ from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunError
 from eiwflow.training.trainer import Trainer
 
 from .. import crossed
@@ -108,20 +106,6 @@ def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
     assert "test_bits_per_dim" not in last.info.metrics
 
 
-def test_an_averaged_flow_that_is_not_finite_is_not_saved(tmp_path, monkeypatch):
-    recorded, calls = run_module.to_bits_per_dim, []
-
-    def not_finite_at_step_2(log_prob, *others):
-        calls.append(len(log_prob))
-        bits = recorded(log_prob, *others)
-        return bits * float("inf") if calls.count(16) == 3 and len(log_prob) == 16 else bits
-
-    monkeypatch.setattr(run_module, "to_bits_per_dim", not_finite_at_step_2)
-    sentence, last = failure(tiny_run(tmp_path), images=tiny_data())
-    assert sentence == "After step 2 the averaged flow's bits/dim was not finite."
-    assert last.info.step == 1
-
-
 # ---------------------------------------------------------------------- the disk and the data
 
 
@@ -180,40 +164,3 @@ def test_a_data_set_that_became_another_fails_the_run(tmp_path, fields):
     sentence = str(caught.value)
     assert run.status()["message"] == sentence
     assert "\n" not in sentence
-
-
-# ---------------------------------------------------------------------- a config edited by hand
-
-
-def rewritten(**fields):
-    """Return the change of a config.json that puts other values into its recipe."""
-
-    def change(content):
-        document = json.loads(content)
-        document["recipe"] |= fields
-        return json.dumps(document).encode()
-
-    return change
-
-
-EDITED = {
-    "a rate in words": (rewritten(learning_rate="high"), "learning_rate is 'high'"),
-    "a field more": (rewritten(momentum=1), "'momentum'"),
-    "no flow": (rewritten(flow=None), "must be an object"),
-    "a list": (lambda content: b"[]", "not readable"),
-    "not a text": (lambda content: b"\xff\xfe\x00", "not readable"),
-    "deep": (lambda content: b"[" * 100_000, "not readable"),
-    "nothing": (lambda content: b"", "not readable"),
-}
-
-
-@pytest.mark.parametrize(("edit", "reason"), EDITED.values(), ids=EDITED.keys())
-def test_a_config_edited_by_hand_is_refused_with_a_sentence(tmp_path, edit, reason):
-    run = tiny_run(tmp_path)
-    file = run.path / "config.json"
-    file.write_bytes(edit(file.read_bytes()))
-    with pytest.raises(RunError, match=rf"^The config\.json of {run.path.name} is .*\.$") as caught:
-        train(run, images=tiny_data())
-    assert reason in str(caught.value)
-    assert run.status()["state"] == "starting"
-    assert not run.records()

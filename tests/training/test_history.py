@@ -1,6 +1,5 @@
 """What a run writes down of its flow on every recording step."""
 
-import dataclasses
 import io
 
 import numpy as np
@@ -137,24 +136,3 @@ def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the
     assert recorded(run)[-1]["levels"][0]["weights_std"] == pytest.approx(first["weights_std"], abs=1e-4)
     last = max(run.samples.glob("step_*.webp"))
     assert last.read_bytes() == sample_montage(flow, run.config()[0].seed) and last.name != "step_0000000.webp"
-
-
-@pytest.mark.slow
-def test_the_curve_of_own_images_is_of_evenly_spaced_test_images_and_says_so(tmp_path):
-    images = tiny_data(test=200)
-    order = np.argsort(images.test.mean(axis=(1, 2, 3)))  # the dark ones first
-    images = dataclasses.replace(images, test=images.test[order])
-    places = [round(number * 199 / 127) for number in range(128)]
-    runs = {}
-    for name, part in {"whole": slice(None), "by hand": places, "first": slice(128)}.items():
-        runs[name] = tiny_run(tmp_path / name, iterations=1)
-        train(runs[name], images=dataclasses.replace(images, test=images.test[part]))
-    whole, by_hand, first = (recorded(run)[0]["probe_bits_per_dim"] for run in runs.values())
-    assert whole == by_hand != first
-    by_name = tiny_run(tmp_path / "by name", iterations=1)
-    train(by_name, images=dataclasses.replace(images, takes_first=True))
-    assert recorded(by_name)[0]["probe_bits_per_dim"] == first
-    under_way = dataclasses.replace(progress(runs["whole"]).curve, test_bits_per_dim=None)
-    now = dataclasses.replace(progress(runs["whole"]), curve=under_way)
-    assert " bits/dim on some test images" in words.answer(now)
-    assert " bits/dim on the first test images" in words.answer(dataclasses.replace(now, takes_first=True))

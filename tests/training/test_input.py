@@ -1,11 +1,5 @@
 """Batches that are read ahead, from memory or from disk, are those that one process reads from memory."""
 
-import multiprocessing
-import os
-import signal
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,15 +7,11 @@ import torch
 from eiwflow import data
 from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.views import OnDisk
-from eiwflow.training import failures
-from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
-from eiwflow.training.history import level_records
 from eiwflow.training.input import Batches, Input
 from eiwflow.training.run import train
 
-from .processes import begun, ended
 from .test_resume import assert_same_run, signalled_at
 from .tiny import planes, tiny_data, tiny_recipe, tiny_run
 
@@ -79,49 +69,3 @@ def test_what_a_worker_cannot_read_is_a_sentence_and_the_last_save_stays(tmp_pat
         train(run, images=images, progress=cut, execution=Execution(workers=1))
     assert caught.value.advice == "Put the data set back as it was, then resume."
     assert run.saved_step() is not None and run.state().name == "failed"
-
-
-def read_on_without_a_worker(file):
-    reading = Input(Batches(OnDisk(NpyFile(Path(file))), tiny_recipe(iterations=500)), CPU, 1)
-    reading.batch(0)
-    (worker,) = reading._iterator._workers
-    os.kill(worker.pid, signal.SIGKILL)
-    # torch may say it from the handler of a signal, at any place.
-    with pytest.raises((ChildProcessError, RuntimeError)) as caught:
-        for step in range(1, 500):
-            reading.batch(step)
-            time.sleep(0.001)
-    assert failures.foreseen(caught.value) and failures.sentence(caught.value, 3) == (
-        "After step 3 the run stopped: a process that reads images ended unexpectedly: killed, or out of memory."
-    )
-    os._exit(0)
-
-
-def train_on_without_a_worker(folder):
-    """Kill the worker while the run records, where nobody reads."""
-
-    def record(flow, probe, labels):
-        workers = multiprocessing.active_children()
-        for worker in workers:
-            os.kill(worker.pid, signal.SIGKILL)
-        for _ in range(1000 * len(workers)):
-            time.sleep(0.001)  # the signal's handler raises here
-        return level_records(flow, probe, labels)
-
-    run_module.level_records = record
-    run = tiny_run(Path(folder) / "runs", recorded=4, iterations=60)
-    with pytest.raises(TrainingFailed, match=r"^After step \d+ the run stopped: a process that reads images") as caught:
-        train(run, images=data.load(folder), execution=Execution(workers=1))
-    assert caught.value.advice == "Once the cause is gone, resume." and run.state().name == "failed"
-    assert run.saved_step() is not None
-    os._exit(0)
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_is_a_sentence(held, tmp_path):
-    # In processes of their own: until they end, torch's handler may raise once more.
-    assert ended(begun(read_on_without_a_worker, str(tmp_path / "planes.npy"))) == 0
-    images = tiny_data(size=12)
-    np.save(tmp_path / "train.npy", images.train)
-    np.save(tmp_path / "test.npy", images.test)
-    assert ended(begun(train_on_without_a_worker, str(tmp_path))) == 0

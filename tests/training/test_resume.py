@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from eiwflow.checkpoint import load
 from eiwflow.training import journal
-from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
@@ -130,30 +129,6 @@ def whole_run(tmp_path_factory):
     run = tiny_run(tmp_path_factory.mktemp("whole"), iterations=ITERATIONS)
     train(run, images=tiny_data())
     return run
-
-
-@pytest.mark.slow
-def test_a_run_that_was_killed_long_after_a_save_continues_to_the_same_numbers(tmp_path, monkeypatch):
-    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 3, 6, iterations])
-    whole, killed = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
-    train(whole, images=tiny_data())
-    with pytest.raises(Killed):
-        train(killed, images=tiny_data(), progress=killed_at(5))
-    assert killed.status()["state"] == "running"
-    assert [record["step"] for record in killed.records()] == [0, 1, 2, 3, 4, 5]
-    train(killed, images=tiny_data())
-    assert_same_run(killed, whole)
-
-
-@pytest.mark.slow
-def test_a_stop_between_two_points_of_the_curve_does_not_move_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, iterations])
-    monkeypatch.setattr(run_module, "CURVE_POINTS", 2)
-    whole, stopped = (tiny_run(tmp_path, iterations=ITERATIONS) for _ in range(2))
-    train(whole, images=tiny_data())
-    train(stopped, images=tiny_data(), progress=signalled_at(6))
-    train(stopped, images=tiny_data())
-    assert_same_run(stopped, whole)
 
 
 def test_a_run_that_is_finished_stays_as_it_is(tmp_path):

@@ -1,7 +1,6 @@
 """A run from its start to its end: its files, its curve, its saves, its clock."""
 
 import errno
-import importlib
 import json
 import math
 import os
@@ -272,16 +271,8 @@ def test_a_tracker_continues_the_same_run_with_every_step_once(tmp_path, monkeyp
     assert [step for step, values in calls if "samples" in values] == [0, 5]
 
 
-def test_a_logger_that_is_not_installed_is_refused_with_the_command_that_installs_it(monkeypatch, tmp_path):
-    sentence = r"^--log wandb needs the package wandb: pip install wandb"
+def test_a_logger_that_is_not_installed_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(RunError, match=sentence):
+    with pytest.raises(RunError, match="wandb"):
         check_logger("wandb")
-    (tmp_path / "wandb" / "run-1").mkdir(parents=True)  # as wandb leaves it where it logged
-    importlib.invalidate_caches()
-    with pytest.raises(RunError, match=sentence):
-        check_logger("wandb")
-    (tmp_path / "wandb" / "__init__.py").touch()
-    importlib.invalidate_caches()
-    check_logger("wandb")
     check_logger("")

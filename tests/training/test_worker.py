@@ -11,12 +11,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
-from eiwflow.checkpoint import load
 from eiwflow.training import process, run_directory, worker
 from eiwflow.training import trainer as trainer_module
-from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs, list_runs
 from eiwflow.training.trainer import Trainer
@@ -312,22 +309,6 @@ def _hold(path, sign):
 # ---------------------------------------------------------------------- what goes wrong
 
 
-def test_memory_that_runs_out_is_a_sentence_with_what_to_try(tmp_path, monkeypatch):
-    run, step = any_run(tmp_path), Trainer.advance
-
-    def advance(self):
-        return torch.empty(2**50) if self.step == 4 else step(self)
-
-    monkeypatch.setattr(Trainer, "advance", advance)
-    with pytest.raises(TrainingFailed) as caught:
-        train(run, images=tiny_data())
-    state = run.state()
-    assert str(caught.value) == state.message
-    assert state.message == f"After step 4 the run stopped: memory ran out on an attempt to take {2**52} bytes."
-    assert "smaller batch" in state.advice and (state.name, state.step) == ("failed", 4)
-    assert load(run.last_checkpoint).info.step == 4
-
-
 def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, monkeypatch):
     run = tiny_run(tmp_path)
     monkeypatch.setattr(Trainer, "advance", lambda self: (_ for _ in ()).throw(RuntimeError("shapes differ")))
@@ -347,18 +328,6 @@ def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_pa
     assert run.last_checkpoint.read_bytes() == before and not list(run.path.rglob(".*"))
     assert ended(begun(work, str(run.path))) == 0
     assert run.state().name == "finished"
-
-
-def test_a_worker_says_every_second_where_it_stands_and_how_much_memory_it_took(tmp_path, data, monkeypatch):
-    run = tiny_run(tmp_path / "runs", iterations=3, data=data)
-    seen = []
-    monkeypatch.setattr(worker, "HEARTBEAT_S", 0.0)
-    monkeypatch.setattr(RunDirectory, "set_status", lambda self, *said: seen.append(said))
-    assert worker.main([str(run.path)]) == 0
-    assert [("running", step) for step in (1, 2, 3)] == [said for said in seen if said[1:2] != (0,)][::2][:3]
-    monkeypatch.undo()
-    run.set_status("running", 1)
-    assert run.state().memory_mib > 50
 
 
 # ---------------------------------------------------------------------- what becomes of it
