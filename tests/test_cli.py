@@ -354,7 +354,7 @@ def test_verify_names_the_level_at_fault_with_exit_code_1(place, tmp_path):
 def sampled(place, name, *arguments):
     """Return the pixels of the PNG that ``sample`` writes."""
     out = place / f"{name}.png"
-    assert printed("sample", *arguments, "--out", out) == f"{out}\n"
+    assert printed("sample", *arguments, "--out", out, "--force") == f"{out}\n"
     with Image.open(out) as picture:
         assert picture.format == "PNG"
         return np.array(picture.convert("RGB"))

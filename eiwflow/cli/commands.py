@@ -192,11 +192,6 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         labels = labels_of(images, factor)
         flow = dataclasses.replace(flow, context=len(labels.classes))
         recipe = dataclasses.replace(recipe, flow=flow, labels=factor, classes=labels.classes)
-    if any(side > most for side, most in zip(flow.shape[1:], images.size, strict=True)):
-        asked = f"--size is {flow.shape[1]}"
-        if options.init_from is not None:
-            asked = f"The flow of --init-from takes {flow.shape[1]}×{flow.shape[2]} pixels"
-        raise DataError(f"{asked}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
     if options.init_from is not None and images.channels != flow.shape[0]:
         raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
     flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))

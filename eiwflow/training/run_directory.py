@@ -632,7 +632,9 @@ def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
     """Return the runs in a folder, the newest first, and a sentence for every damaged one."""
     runs, complaints = [], []
     for path in reversed(files.entries(root)):
-        if _is_run(path):
+        if not files.is_text(path.name):
+            complaints.append(f"{files.printable(path.name)} in {root.name} is left out: its name is not valid UTF-8.")
+        elif _is_run(path):
             runs.append(RunDirectory(path))
             try:
                 runs[-1].config()
