@@ -260,7 +260,7 @@ class WorkFolder:
     def asked(self) -> str:
         """Return the request to the process that trains the run; empty without a request."""
         with contextlib.suppress(OSError):
-            text = self._request.read_text(errors="replace").strip()
+            text = self._request.read_text("utf-8", errors="replace").strip()
             return text if text in ("stop", "pause") else ""
         return ""
 
@@ -466,7 +466,7 @@ class RunDirectory(WorkFolder):
     def title(self) -> str:
         """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
-            text = (self.path / "title.txt").read_text(errors="replace")
+            text = (self.path / "title.txt").read_text("utf-8", errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE].strip():
                 return text
         with contextlib.suppress(ValueError):
