@@ -190,7 +190,7 @@ def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, p
 
 def test_every_option_of_train_reaches_the_recipe(place):
     given = {
-        "order": "first", "weights": "pooled", "prior": "standard", "init": "random", "levels": 1, "steps-per-level": 2,
+        "order": "first", "weights": "pooled", "prior": "standard", "init": "random", "levels": 2, "steps-per-level": 2,
         "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
         "iterations": 1, "seed": 5, "optimiser": "adamw", "learning-rate": 0.003, "weight-decay": 0.1,
         "warmup": 7, "clip": 3.0, "ema": 0.9, "divergence": 0.25, "precision": "float32",
