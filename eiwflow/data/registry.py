@@ -56,9 +56,9 @@ DATASETS: dict[str, DataSet] = {
     "photos32": DataSet(_photos32),
     "faces16": DataSet(lambda _: drawn.faces16(_bundled_file("faces16").parent)),
     "letters32": DataSet(
-        lambda _: drawn.letters32(_bundled_file("letters32").parent),
+        lambda _: drawn.letters32(_bundled_file("letters64").parent),
         flips=False,
-        load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
+        load_test=lambda: drawn.letters32_test(_bundled_file("letters64").parent),
     ),
     "cifar10": DataSet(torchvision_sets.cifar10),
     "mnist": DataSet(torchvision_sets.mnist, flips=False),
