@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .. import project
 from . import drawn, torchvision_sets
-from .folder import pictures_in, read_folder
+from .folder import INSTEAD, PICKLES, pictures_in, read_folder
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
 from .npy import BATCHES, is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
@@ -134,6 +134,8 @@ def load(
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
         raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
+    elif os.path.isfile(path) and (os.path.basename(path) in PICKLES or path.endswith((".pkl", ".pickle"))):
+        raise DataError(f"{path!r} holds pickles: {INSTEAD}")
     else:
         raise DataError(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
