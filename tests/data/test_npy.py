@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from eiwflow.data import DataError, hold_out, labels_of, load, only_class
 from eiwflow.data import npy as module

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -155,7 +156,7 @@ def test_a_picture_counts_whatever_letters_its_name_has(tmp_path: Path) -> None:
 
 def test_a_shard_that_is_cut_short_later_stops_the_training_in_a_sentence(folder: Path) -> None:
     shards = load(folder, size=8)
-    cut(folder / "planes-train-1.tar")
+    os.truncate(folder / "planes-train-1.tar", 5000)
     with pytest.raises(DataError, match=r"'planes-train-1\.tar' ends before byte [\d,]+: it was cut short"):
         shards.train[44:45]
 
