@@ -168,7 +168,9 @@ def check_flow(flow: MultiScaleFlow, name: str) -> None:
     try:
         outline(flow.config).load_state_dict(flow.state_dict(), strict=True, assign=True)
     except RuntimeError as error:
-        raise CheckpointError(name, "flow", "one that its config rebuilds", f"another ({_short(error)})") from None
+        raise CheckpointError(
+            name, "flow", "one that its config rebuilds", f"another ({_short(str(error).partition(':')[2])})"
+        ) from None
 
 
 def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -74,7 +74,7 @@ class Summary:
         return 8 * self.bytes / self.values
 
 
-def read_picture(path: Path, name: str) -> Picture:
+def read_picture(file: Path | BinaryIO, name: str) -> Picture:
     """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
 
     Raises:
@@ -83,7 +83,7 @@ def read_picture(path: Path, name: str) -> Picture:
 
     """
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 size = f"{opened.width}×{opened.height}"
                 raise CompressionError(f"{name} has {size} pixels; at most {MAX_PIXELS:,} are compressed.")

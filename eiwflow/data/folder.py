@@ -212,7 +212,7 @@ def check_no_parts_inside(where: str, folders: Iterable[str]) -> None:
     first = ""
     while len(inside.get(first, {})) == 1:
         first = posixpath.join(first, *inside[first])
-    check_two_say_parts("folders", inside.get(first, {}))
+    check_two_say_parts("folders", {posixpath.join(first, name): word for name, word in inside.get(first, {}).items()})
 
 
 def beside_parts(count: int, parts: tuple[str, str]) -> str:

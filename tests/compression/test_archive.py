@@ -206,7 +206,7 @@ def test_a_telephone_s_jpeg_with_a_preview_is_compressed():
     file = io.BytesIO()
     large, small = (Image.new("RGB", (side, side), "red") for side in (16, 8))
     large.save(file, "MPO", save_all=True, append_images=[small])
-    assert read_picture(file.getvalue(), "a.jpg").pixels.shape == (16, 16, 3)
+    assert read_picture(file, "a.jpg").pixels.shape == (16, 16, 3)
 
 
 def test_a_scale_costs_its_log_determinant_and_is_undone_exactly():
@@ -280,7 +280,7 @@ def test_a_photo_that_a_phone_took_on_its_side_is_read_upright(orientation, turn
     exif[0x0112] = orientation
     file = io.BytesIO()
     Image.fromarray(given.pixels).save(file, "PNG", exif=exif)
-    assert np.array_equal(read_picture(file.getvalue(), "a.png").pixels, np.rot90(given.pixels, turns))
+    assert np.array_equal(read_picture(file, "a.png").pixels, np.rot90(given.pixels, turns))
 
 
 def test_the_bytes_of_the_start_and_of_the_code_are_all_that_follows_the_header():

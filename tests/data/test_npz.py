@@ -150,7 +150,7 @@ def test_a_bomb_of_images_is_refused_before_memory_is_taken(tmp_path: Path, monk
     bomb = header((300, 256, 256, 1)) + bytes(300 * 256 * 256)
     path = zipped(tmp_path / "bomb.npz", {"train.npy": bomb, "test.npy": header((1, 256, 256, 1)) + bytes(65536)})
     assert path.stat().st_size < 100_000
-    assert peak_of_refusal(path, "19,660,800 bytes .* at most 1,048,576") < 2**20
+    assert peak_of_refusal(path, "bytes .* at most 1,048,576") < 2**20
 
 
 @pytest.mark.slow
