@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import math
@@ -131,7 +132,11 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
 
     """
-    lines: Iterable[bytes] = files.read_start(path, MAX_METRICS, follow=False).split(b"\n", MAX_LINES)[:-1]
+    if not path.exists() and (packed := path.with_suffix(".jsonl.gz")).is_file():  # those of a bundled flow
+        content = gzip.decompress(files.read_bytes(packed, MAX_METRICS))
+    else:
+        content = files.read_start(path, MAX_METRICS, follow=False)
+    lines: Iterable[bytes] = content.split(b"\n", MAX_LINES)[:-1]
     records = []
     room = MAX_VALUES
     for line in lines:
