@@ -1,9 +1,4 @@
-"""Write the bundled archives of images, as ``eiwflow.data.mosaic`` reads them.
-
-    python benchmarks/mosaic.py
-
-draws the test part of letters32 again and writes ``assets/data/letters32.npz``.
-"""
+"""Write archives of images, as ``eiwflow.data.mosaic`` reads them."""
 
 from __future__ import annotations
 
@@ -15,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eiwflow.data.drawn import render_letters
 from eiwflow.data.mosaic import PARTS
-from eiwflow.data.registry import ASSETS
 
 #: Images in a row of a sheet whose images do not overlap: WebP allows 16,383 pixels a side.
 COLUMNS = 64
@@ -120,15 +113,5 @@ def _webp(picture: np.ndarray) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(picture).save(out, "WEBP", lossless=True, quality=80, method=4)
+    Image.fromarray(picture).save(out, "WEBP", lossless=True, quality=100, method=6)
     return out.getvalue()
-
-
-def main() -> None:
-    """Write the test part of letters32 into the folder of its masks."""
-    images, factors = render_letters(ASSETS, "test")
-    write_arrays(ASSETS / "letters32.npz", {"test": images, **factors})
-
-
-if __name__ == "__main__":
-    main()

@@ -93,17 +93,7 @@ def read_bytes(path: Path, most: int, follow: bool = True) -> bytes:
 
     """
     with open(open_regular(path, most, follow), "rb") as file:
-        content = _read(file, most + 1)
-    if len(content) > most:  # it has grown since its size was read
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes, the most that are read")
-    return content
-
-
-def _read(file: BinaryIO, most: int) -> bytes:
-    content: bytes | None = file.read(most)
-    if content is None:  # of a file of the system, which would be waited for
-        raise OSError(errno.EAGAIN, "nothing can be read from it now")
-    return content
+        return file.read()
 
 
 def read_start(path: Path, most: int, follow: bool = True) -> bytes:
@@ -114,7 +104,7 @@ def read_start(path: Path, most: int, follow: bool = True) -> bytes:
 
     """
     with open(open_regular(path, follow=follow), "rb") as file:
-        return _read(file, most)
+        return file.read(most)
 
 
 def webp_pixels(start: bytes) -> int:
@@ -152,7 +142,7 @@ def read_end(path: Path, most: int, follow: bool = True) -> bytes:
     """
     with open(open_regular(path, follow=follow), "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-        return _read(file, most)
+        return file.read(most)
 
 
 def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)

@@ -16,11 +16,25 @@ from . import checkpoint, files
 from .checkpoint import PRETRAINED, CheckpointInfo
 from .data import montage, png_file
 from .flow import MultiScaleFlow, NonFiniteError, quantise
+from .options import SETTINGS
 
 #: Samples in a model card's picture, and how many stand in a row.
 SAMPLES, COLUMNS = 16, 8
 PICTURE = "samples.png"
 CARD = "README.md"
+#: Definitions of the numbers in a card: of the flow, and of the metrics that a training writes.
+MEANINGS = {
+    "Images": "channels × height × width; values are dequantised",
+    "Flow": "a level squeezes, takes its steps and factors out channels; width is of the coupling networks",
+    "Parameters": "of the density",
+    "Training": "optimiser steps, and the seed of all random draws",
+    "test_bits_per_dim": "−log₂ p a value on the data's test images, the mean over images; lower is better",
+    "validation_bits_per_dim": "the same on images held out from the train part",
+    "train_bits_per_dim": "the same on images of the train part",
+    "bits_per_dim": "the same on the last training batches",
+    "probe_bits_per_dim": "the same on the test images that are looked at during training",
+    "cpu_seconds": "CPU time of the training",
+}
 
 
 class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
@@ -82,28 +96,20 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
 
         Raises:
             FileExistsError: it is the folder of a run, whose config.json would be lost.
-            CheckpointError: the flow cannot be saved; a flow that the folder holds already stays whole.
+            CheckpointError: the flow cannot be saved.
 
         """
         folder = Path(save_directory)
         if (folder / "status.json").exists():
             raise FileExistsError(f"{folder} is the folder of a run: name a new folder.")
-        config = folder / "config.json"
-        before = files.read_bytes(config, files.MAX_DOCUMENT) if config.is_file() else None
-        try:
-            return super().save_pretrained(save_directory, **options)  # it removes the file before it calls us
-        except BaseException:
-            if before is not None and not config.exists():
-                files.write_atomically(config, before)
-            raise
+        checkpoint.check_flow(self.flow, PRETRAINED)
+        return super().save_pretrained(save_directory, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         has_old_card = _holds_its_own_card(save_directory)
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
-        card = save_directory / CARD
-        # The mixin writes a card only where there is no README.md, and through a link to a file that is not there.
-        if has_old_card or (card.is_symlink() and not card.exists()):
-            card.unlink()
+        if has_old_card:  # the mixin writes a card only where there is no README.md
+            (save_directory / CARD).unlink()
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
         if (picture := _samples(self.flow, self.info.temperature)) is not None:
@@ -155,14 +161,17 @@ def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
         "Data": _plain(info.data) or "not stated",
         "Training": f"{info.step:,} steps, seed {info.seed}",
         **({"Labels": f"{_plain(info.labels)}: {_plain(', '.join(info.classes))}"} if info.labels else {}),
-        **{_plain(name).replace("_", " "): f"{value:.6g}" for name, value in info.metrics.items()},
-        **{f"recipe: {_plain(name)}": _plain(str(value)) for name, value in info.recipe.items()},
+        **{name: f"{value:.6g}" for name, value in info.metrics.items()},
+        **{f"recipe: {name}": _plain(str(value)) for name, value in info.recipe.items()},
     }
+    meanings = {**MEANINGS, **{f"recipe: {name}": setting.help for name, setting in SETTINGS.items()}}
     kind = "conditional" if config.context else "unconditional"
     torch_first = "import torch\n\n" if config.context else ""
     labels = "[0, 0, 1, 1]" if config.context > 1 else "[0, 0, 0, 0]"
     context = f", context=torch.tensor({labels})" if config.context else ""
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    table = "\n".join(
+        f"| {_plain(name).replace('_', ' ')} | {value} | {meanings.get(name, '')} |" for name, value in rows.items()
+    )
     return f"""---
 library_name: eiwflow
 tags:
@@ -172,8 +181,8 @@ tags:
 
 # A multi-scale normalizing flow of {size} images
 
-| | |
-|---|---|
+| | | |
+|---|---|---|
 {table}
 
 ![{SAMPLES} samples at temperature {info.temperature:g}]({PICTURE})

@@ -9,10 +9,7 @@ import json
 import os
 import pickle
 import re
-import resource
-import time
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -21,15 +18,11 @@ import safetensors.torch
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import nn
-from torch.nn.utils import prune
-from torch.optim.swa_utils import AveragedModel
 
 from eiwflow import checkpoint
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
-from eiwflow.flow.entropy_weights import MeanWeights
 from tests.training.tiny import same_tensors, tiny_config, tiny_flow, tiny_info, tiny_x
 
 ARMS = list(itertools.product(("entropy+pooled", "entropy", "random"), PRIORS))
@@ -219,28 +212,6 @@ def test_auto_without_its_numbers_is_refused(tmp_path):
         load(with_document(content, json.dumps(document)))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("keep", [0.25, 0.5, 0.75, "auto"])
-def test_a_flow_too_large_is_refused_for_every_keep_before_memory_is_taken(keep):
-    huge = FlowConfig(shape=(3, 256, 256), levels=6, steps=64, width=8, keep=keep)
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    if keep in (0.25, 0.5):
-        assert checkpoint.outline(huge).parameter_count() < 50_000_000
-    else:
-        with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
-            checkpoint.outline(huge)
-    assert time.process_time() - started < 5
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
-
-
-def test_with_auto_the_largest_flow_that_may_come_is_what_is_bounded():
-    asked = FlowConfig(levels=2, keep="auto")
-    most = checkpoint.outline(FlowConfig(levels=2, keep="auto", kept=[11]))
-    assert checkpoint.outline(asked).parameter_count() == most.parameter_count()
-    with pytest.raises(ConfigError, match="With keep auto the flow may have .* Choose fewer levels or a fraction"):
-        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=5, keep="auto"))
-
-
 def test_a_loaded_flow_requires_no_gradient(content):
     flow = load(content).flow
     assert not flow.training
@@ -341,15 +312,6 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     assert load(after).info.config.split == "random"
 
 
-def test_file_permissions_follow_the_umask(tmp_path):
-    before = os.umask(0o022)
-    try:
-        saved(tmp_path)
-    finally:
-        os.umask(before)
-    assert (tmp_path / "flow.safetensors").stat().st_mode & 0o777 == 0o644
-
-
 # ---------------------------------------------------------------------- what is refused
 
 REFUSED = {
@@ -406,10 +368,6 @@ REFUSED = {
     "a config that is a list": (saying(config=[]), "config", "within its bounds", "list"),
     "no levels": (built_by(levels=0), "config", "within its bounds", "levels is 0"),
     "an unknown field": (built_by(depth=3), "config", "within its bounds", "'depth'"),
-    "more parameters than are allowed": (
-        built_by(shape=[3, 64, 64], levels=4, steps=64, width=512),
-        "config", "within its bounds", "at most 120000000 are",
-    ),
     # What it says of itself.
     "a step that is true": (saying(step=True), "step", "int", "bool"),
     "a step below 0": (saying(step=-1), "step", "between 0 and", "-1"),
@@ -472,78 +430,6 @@ def test_a_refusal_names_field_bound_and_value(content, change, field, expected,
     assert field in error.field
     assert expected in error.expected
     assert found in error.found
-
-
-def test_the_cheapest_check_runs_first(content):
-    faults = [
-        (holding("levels.0.shuffle.order", torch.zeros_like), "levels.0.shuffle.order"),
-        (lambda c: c[:-1], "layout"),
-        (unlisted("initialised"), "tensor 'initialised'"),
-        (saying(metrics=[]), "metrics"),
-        (built_by(levels=0), "config"),
-        (saying(version=9), "version"),
-    ]
-    for change, field in faults:
-        content = change(content)
-        assert field in refusal(content).field
-
-
-def unlisted(name):
-    """Return the change of a file that takes a tensor out of its header and leaves the bytes."""
-
-    def changed(content):
-        header, data = parts(content)
-        del header[name]
-        return joined(header, data)
-
-    return changed
-
-
-def test_a_file_beyond_the_size_cap_is_not_read(tmp_path, monkeypatch):
-    path = tmp_path / "large.safetensors"
-    with open(path, "wb") as file:
-        file.truncate(checkpoint.MAX_FILE_BYTES + 1)
-    monkeypatch.setattr(type(path), "read_bytes", lambda _: pytest.fail("it was read"))
-    error = refusal(path)
-    assert (error.field, error.found) == ("size", f"{checkpoint.MAX_FILE_BYTES + 1} bytes")
-
-
-def test_bytes_beyond_the_size_cap_are_refused(content, monkeypatch):
-    monkeypatch.setattr(checkpoint, "MAX_FILE_BYTES", len(content) - 1)
-    assert refusal(content).field == "size"
-    assert str(refusal(content)).startswith("the uploaded file is")
-
-
-def test_load_refuses_what_is_not_a_regular_file(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    assert "it is a folder" in refusal(tmp_path).found
-    assert "it is a pipe" in refusal(tmp_path / "pipe").found
-    assert "it is a device" in refusal("/dev/zero").found
-    assert "no such file" in refusal(tmp_path / "none").found
-    assert "not a directory" in refusal("/dev/null/none").found
-    assert "null" in refusal("a\0b").found
-    assert "it is a folder" in refusal("").found
-
-
-def test_a_multi_line_name_is_shown_on_one_short_line(content):
-    error = refusal(b"", name="a\nb" * 200)
-    assert len(str(error)) < 200
-
-
-HUGE = {
-    "hidden layers": {"network": "5-5-5-5-5"},
-    "narrow": {"width": 1, "network": "1-1"},
-}
-
-
-@pytest.mark.parametrize("fields", HUGE.values(), ids=HUGE.keys())
-def test_a_huge_config_is_refused_quickly_and_without_memory(content, fields):
-    huge = {"shape": [3, 256, 256], "levels": 6, "steps": 64, "width": 512, "network": "3-1-3"}
-    forged = built_by(**{**huge, **fields})(content)
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    refusal(forged)
-    assert time.process_time() - started < 5
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
 
 
 @pytest.mark.slow
@@ -611,7 +497,7 @@ def is_refused_or_whole(content):
         flow = load(content).flow
     except CheckpointError:
         return True
-    return flow.log_prob(tiny_x(1, flow.config)).shape == (1,)
+    return flow(tiny_x(1, flow.config))[0].shape == (1,)
 
 
 @pytest.mark.slow
@@ -653,12 +539,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = ["format", "version", "config", "data", "step", "seed", "metrics", "recipe", "command", "versions"]
-
-
-@given(st.sampled_from(FIELDS), JSON)
-def test_any_value_in_the_document_gives_a_refusal_or_a_flow(content, field, value):
-    assert is_refused_or_whole(saying(**{field: value})(content))
 
 
 @given(st.sampled_from(sorted(tiny_config().to_dict())), JSON)
@@ -699,136 +579,9 @@ def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
 # ---------------------------------------------------------------------- modules that a config does not rebuild
 
 
-def activate(flow, number, layer):
-    flow.couplings()[1].network[number] = layer
-
-
-class Louder(nn.ReLU):
-    def forward(self, x):
-        return 2 * super().forward(x)
-
-
-class Titled(nn.ReLU):
-    def title(self):
-        return "a ReLU"
-
-
-def without_its_first_activation(flow):
-    parts = flow.couplings()[1].network.named_children()
-    flow.couplings()[1].network = nn.Sequential(OrderedDict((name, part) for name, part in parts if name != "1"))
-
-
-def with_means(flow):
-    flow.couplings()[0].weights.__class__ = MeanWeights
-
-
-NETWORK = "levels.1.steps.0.coupling.network"
-#: Changes of a flow that its parameters do not show -> what is said of them.
-OTHER_FLOWS = {
-    "SiLU": (lambda flow: activate(flow, 1, nn.SiLU()), f"module '{NETWORK}.1' is SiLU; expected ReLU"),
-    "GELU": (lambda flow: activate(flow, 3, nn.GELU()), f"module '{NETWORK}.3' is GELU; expected ReLU"),
-    "a leaky one": (
-        lambda flow: activate(flow, 1, nn.LeakyReLU(0.1)), f"module '{NETWORK}.1' is LeakyReLU; expected ReLU",
-    ),
-    "a subclass": (
-        lambda flow: activate(flow, 1, Louder()),
-        f"module '{NETWORK}.1' is Louder, with a forward of its own; expected ReLU",
-    ),
-    "one more": (
-        lambda flow: flow.couplings()[1].network.append(nn.Tanh()), f"module '{NETWORK}.5' is Tanh; expected absent",
-    ),
-    "one again": (
-        lambda flow: flow.couplings()[1].network.append(flow.couplings()[1].network[1]),
-        f"module '{NETWORK}.5' is ReLU; expected absent",
-    ),
-    "one less": (without_its_first_activation, f"module '{NETWORK}.1' is absent; expected ReLU"),
-    "padding": (
-        lambda flow: setattr(flow.couplings()[1].network[0], "padding_mode", "reflect"),
-        f"padding_mode of module '{NETWORK}.0', Conv2d, is 'reflect'; expected 'zeros'",
-    ),
-    "bound": (
-        lambda flow: setattr(flow.couplings()[1], "scale_bound", 0.25),
-        "scale_bound of module 'levels.1.steps.0.coupling', AffineCoupling, is 0.25; expected 1.0",
-    ),
-    "other weights": (
-        with_means, "module 'levels.0.steps.0.coupling.weights' is MeanWeights, with a statistics of its own; expected "
-        "EntropyWeights",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "said"), OTHER_FLOWS.values(), ids=OTHER_FLOWS.keys())
-def test_a_flow_that_its_config_does_not_rebuild_replaces_no_file(tmp_path, change, said):
-    """The file held the same parameters, and was another flow: ReLU's where SiLU's was trained."""
-    path, flow = tmp_path / "flow.safetensors", tiny_flow()
-    save(path, flow)
-    before, x = path.read_bytes(), tiny_x(3, flow.config)
-    known = flow.log_prob(x)
-    change(flow)
-    assert not torch.allclose(flow.log_prob(x), known, atol=1e-3)  # the change counts
-    with pytest.raises(CheckpointError) as refused:
-        save(path, flow)
-    whole = f"flow.safetensors is not a usable checkpoint: {said}"
-    assert str(refused.value) in (f"{whole}, as its config says.", f"{whole}.")
+def test_a_flow_of_other_parameters_than_its_config_replaces_no_file(tmp_path):
+    path, before, flow = tmp_path / "flow.safetensors", saved(tmp_path), tiny_flow()
+    flow.levels[0].steps[0].coupling.network[0] = torch.nn.Conv2d(2, 2, 3)
+    with pytest.raises(CheckpointError, match="network.0"):
+        checkpoint.save(path, flow)
     assert path.read_bytes() == before
-
-
-def test_a_leaky_flow_keeps_its_slope_and_no_other(tmp_path):
-    path, flow = tmp_path / "flow.safetensors", tiny_flow(leaky=0.1)
-    save(path, flow)
-    assert torch.equal(load(path).flow.log_prob(x := tiny_x(3, flow.config)), flow.log_prob(x))
-    activate(flow, 1, nn.LeakyReLU(0.2))
-    with pytest.raises(CheckpointError, match=r"negative_slope of module '.*1', LeakyReLU, is 0\.2; expected 0\.1, as"):
-        save(path, flow)
-
-
-def pruned(flow):
-    prune.random_unstructured(flow.couplings()[0].network[0], "weight", 0.5)
-    prune.remove(flow.couplings()[0].network[0], "weight")
-    return flow
-
-
-def normed(flow):
-    layer = flow.couplings()[0].network[0]
-    nn.utils.parametrizations.weight_norm(layer)
-    nn.utils.parametrize.remove_parametrizations(layer, "weight")
-    return flow
-
-
-def hooked(flow):
-    flow.couplings()[0].register_forward_hook(lambda *_: None)
-    return flow
-
-
-def with_one_activation(flow):
-    one = Titled()  # not in place, and in several places
-    for number in (1, 3):
-        activate(flow, number, one)
-    return flow
-
-
-def titled(flow):
-    flow.__class__ = type("Titled", (MultiScaleFlow,), {"title": lambda _: "a flow"})
-    flow.loss = nn.MSELoss()
-    return flow
-
-
-#: Flows that their config rebuilds, though they were worked on.
-SAME_FLOWS = {
-    "averaged": lambda flow: AveragedModel(flow).module, "compiled": torch.compile, "hooked": hooked, "pruned": pruned,
-    "normed": normed, "one activation": with_one_activation, "a subclass": titled,
-    "recomputing": lambda flow: [setattr(level, "recompute", True) for level in flow.levels] and flow,
-    "of another seed": lambda _: tiny_flow(seed=4), "of counted channels": lambda _: tiny_flow(keep="auto"),
-    "of an order that is learned": lambda _: tiny_flow(split="released", prior="standard", init="random"),
-    "given a label": lambda _: tiny_flow(context=3).given(1), "of labels": lambda _: tiny_flow(context=3, keep="auto"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("make", SAME_FLOWS.values(), ids=SAME_FLOWS.keys())
-def test_a_flow_that_its_config_rebuilds_is_saved_whatever_was_done_to_it(tmp_path, make):
-    flow = make(tiny_flow())
-    save(tmp_path / "flow.safetensors", flow)
-    flow = getattr(flow, "_orig_mod", flow)
-    given = (torch.arange(3),) if flow.config.context else ()
-    x = tiny_x(3, flow.config)
-    assert torch.equal(load(tmp_path / "flow.safetensors").flow.log_prob(x, *given), flow.log_prob(x, *given))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import socket
@@ -68,21 +67,6 @@ def test_a_file_within_its_bound_is_read_also_by_a_link(tmp_path):
 def test_the_ends_of_a_sparse_file_are_read_without_the_rest(tmp_path):
     sparse(tmp_path / "large")
     assert files.read_start(tmp_path / "large", 10) == files.read_end(tmp_path / "large", 10) == bytes(10)
-
-
-def test_a_file_that_gives_nothing_now_is_not_waited_for(tmp_path, monkeypatch):
-    """Such as /proc/kmsg: it is regular, and a read that would wait returns None."""
-    path = tmp_path / "file"
-    path.write_bytes(b"content")
-    monkeypatch.setattr(files, "open", lambda *_: Silent(path, "rb"), raising=False)
-    for read in (files.read_bytes, files.read_start, files.read_end):
-        with pytest.raises(OSError, match="nothing can be read from it now"):
-            read(path, 100)
-
-
-class Silent(io.FileIO):
-    def read(self, size=-1):
-        return None
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b'"\\ud800"', b"NaN" * 2, b"[NaN]", b"-1e999"])
@@ -205,17 +189,6 @@ with {block} as folder:
     ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False, timeout=30)
     assert ended.returncode == 128 + signal.SIGTERM
     assert not [*tmp_path.iterdir()]
-
-
-def test_a_handler_of_the_program_hears_sigterm_within_a_new_folder(tmp_path):
-    heard = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
-    try:
-        with files.new_folder(tmp_path / "a"):
-            os.kill(os.getpid(), signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert heard == [signal.SIGTERM] and (tmp_path / "a").is_dir()
 
 
 @pytest.mark.parametrize("thread", [False, True])

@@ -81,15 +81,6 @@ def test_the_code_of_a_card_draws_images(tmp_path, context):
     assert names["images"].shape == (4, *names["flow"].config.shape)
 
 
-def test_the_card_has_bits_recipe_and_samples_and_nothing_of_the_file_is_markup(folder):
-    card = ModelCard.load(folder / "README.md")
-    assert card.data.library_name == "eiwflow"
-    assert card.data.tags == ["normalizing-flow", "unconditional-image-generation"]
-    assert "| test bits per dim | 4.321 |" in card.text and "| recipe: " in card.text
-    assert "![16 samples at temperature 0.8](samples.png)" in card.text
-    assert "| Data | faces ? ?rm? |" in card.text
-
-
 def test_a_card_is_that_of_the_flow_saved_last_unless_a_person_wrote_in_it(folder, tmp_path):
     card, other = folder / "README.md", tiny_flow(keep="auto", levels=3, order="random", weights="none")
     later = PretrainedFlow(other, tiny_info(other, metrics={"test_bits_per_dim": 3.5}, data="letters"))
@@ -126,32 +117,6 @@ def test_the_app_opens_it_and_a_lone_file_among_the_runs(folder, flow, monkeypat
     assert checkpoints.open_checkpoint(files["own.safetensors"]).flow.config == other.config
 
 
-def not_finite(flow):
-    next(flow.parameters()).data.fill_(torch.nan)
-
-
-def of_another_activation(flow):
-    flow.couplings()[0].network[1] = torch.nn.SiLU()
-
-
-@pytest.mark.parametrize(("spoil", "said"), [(not_finite, "finite"), (of_another_activation, "SiLU; expected ReLU")])
-def test_a_flow_that_cannot_be_saved_leaves_the_folder_as_it_was(folder, flow, spoil, said):
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    spoil(spoilt := tiny_flow())
-    with pytest.raises(CheckpointError, match=said):
-        PretrainedFlow(spoilt).save_pretrained(folder)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_a_card_is_not_written_through_a_link(flow, tmp_path):
-    folder = tmp_path / "mine"
-    folder.mkdir()
-    (folder / "README.md").symlink_to(tmp_path / "elsewhere")
-    PretrainedFlow(flow).save_pretrained(folder)
-    assert not (tmp_path / "elsewhere").exists()
-    assert not (folder / "README.md").is_symlink() and "PretrainedFlow" in (folder / "README.md").read_text()
-
-
 def test_the_folder_of_a_run_is_not_written_into(flow, tmp_path):
     run = tiny_run(tmp_path)
     config = (run.path / "config.json").read_bytes()
@@ -159,3 +124,12 @@ def test_the_folder_of_a_run_is_not_written_into(flow, tmp_path):
         PretrainedFlow(flow).save_pretrained(run.path)
     assert (run.path / "config.json").read_bytes() == config
     assert not (run.path / "model.safetensors").exists()
+
+
+def test_the_card_defines_every_number_and_nothing_of_the_file_is_markup(folder):
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.library_name == "eiwflow"
+    assert card.data.tags == ["normalizing-flow", "unconditional-image-generation"]
+    rows = [line.split(" | ") for line in card.text.splitlines() if line.startswith("| ") and len(line) > 8]
+    assert "| test bits per dim" in {row[0] for row in rows} and "faces ? ?rm?" in card.text
+    assert all(row[2].strip(" |") for row in rows if row[1][0].isdigit())

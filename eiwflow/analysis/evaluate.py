@@ -15,7 +15,7 @@ from ..data import DataError, ImageData, Labels, chosen_places, fixed_crops, to_
 from ..flow import ContextError, MultiScaleFlow, NonFiniteError
 from ..flow.context import keywords
 from ..flow.score import score
-from .exactness import exactness
+from .exactness import LOG_DET, ROUND_TRIP, exactness
 from .intervals import standard_error
 
 #: The figures of flows with labels alone.
@@ -86,6 +86,11 @@ class Evaluation:
     label_accuracy: float | None = None
     label_prior: str | None = None
     commonest_class: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the flow inverts and its log-determinants agree, as far as rounding allows; NaN does not hold."""
+        return self.round_trip_max_abs <= ROUND_TRIP and self.log_det_gap <= LOG_DET
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as values for JSON; those of the bound and of labels only where known."""

@@ -23,6 +23,9 @@ from .passes import device_of
 #: The largest allowed |decode(encode(x)) − x| of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6.
 #: Half of the promised 1e-3, since another batch size rounds the same numbers differently.
 BOUND = 5e-4
+#: The largest errors of a flow that can be trusted, for ``verify`` and ``evaluate``: of a round trip (for ``verify``
+#: relative to the norm of a level's input), and of a log-determinant, in nats a dimension.
+ROUND_TRIP, LOG_DET = 1e-3, 1e-4
 #: Spacing of the float32 numbers near 1; one rounding changes half of it.
 EPSILON = float(torch.finfo(torch.float32).eps)
 

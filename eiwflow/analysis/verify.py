@@ -21,15 +21,11 @@ from ..flow.bijection import generator_for
 from ..flow.level import Level
 from . import passes, progress
 from .checkpoint import level_anatomy, level_inversion
-from .exactness import EPSILON
+from .exactness import EPSILON, LOG_DET, ROUND_TRIP
 from .words.numbers import factor
 
 #: Images for the inverse, and for Jacobians.
 IMAGES, JACOBIANS = 16, 2
-#: Largest error of a level's inverse, relative to its input's norm. Rounding alone is near 1e-6; a grey level is 4e-3.
-ROUND_TRIP = 1e-3
-#: The largest error of a log-determinant, in nats a dimension: pages show bits/dim with three decimals.
-LOG_DET = 1e-4
 #: The largest condition number: beyond it one rounding exceeds ``ROUND_TRIP``.
 CONDITION = ROUND_TRIP / (EPSILON / 2)
 #: Pixels a side, and dimensions at most, of the window of a level's input for the Jacobian. A level consists of

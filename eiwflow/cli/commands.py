@@ -523,8 +523,9 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
         f"({over})\n"
         f"{_of_labels(result, loaded)}{bound}{floor}{note}round trip {result.round_trip_max_abs:.1e}, "
         f"log-det gap {result.log_det_gap:.1e} nats/dim"
+        f"{'' if result.holds else ': beyond the bounds of an exact flow, so its score cannot be trusted'}"
     )
-    return result.to_dict(), text
+    return {**result.to_dict(), "holds": result.holds}, text
 
 
 def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:

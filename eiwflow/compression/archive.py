@@ -8,40 +8,35 @@ import json
 import math
 import platform
 import zlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..data import DATASETS, DataError, as_picture, load
-from ..data.folder import OTHER_SUFFIXES, SUFFIXES
-from ..data.picture import FORMATS, check_exif, check_jpeg
-from ..files import linked_folders, new_folder, printable, read_bytes, reason, visible, walk
+from ..data import DATASETS, as_picture, load
+from ..data.folder import pictures_in
+from ..data.images import reason
+from ..data.picture import FORMATS
+from ..files import new_folder, printable
 from ..flow import MultiScaleFlow
 from ..flow.threads import one_thread
 from . import CompressionError
-from .grid import BIN, Archive, GridFlow
+from .grid import BIN, LARGEST_BATCH, Archive, GridFlow
 
 #: First bytes of a file, before the length of its header.
 MAGIC = b"EIWFLOW\x01"
 VERSION = 1
-#: The most bytes of a header's text, and of the part that lists the pictures: of :data:`MAX_PICTURES` with long names.
-MAX_HEADER, MAX_LIST = 2**25, 2**25 - 2**21
-#: The most bytes of an archive that is read, and pixels of all its pictures together.
-MAX_BYTES, MAX_PIXELS, MAX_PICTURES = 2**28, 2**26, 100_000
+#: The most bytes of an archive that is read, pixels of all its pictures together, and bytes of its header.
+MAX_BYTES, MAX_PIXELS, MAX_HEADER = 2**28, 2**26, 2**25
 #: The most pixels of a side of a WebP file.
 WEBP_SIDE = 16_383
-_NAME = 200
 #: What version 0.2 called a flow's :attr:`.FlowConfig.split`, where it had another name.
 _SPLITS_0_2 = {"first": "static-first", "last": "static-last", "entropy": "shuffle", "entropy+pooled": "weighted"}
-#: Tiles of which a flow makes at least so many bits; an archive that does not end decodes to noise of 0 bits.
-_TILES, _BITS = 64, 32
 _KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
 
 
@@ -79,7 +74,7 @@ class Summary:
         return 8 * self.bytes / self.values
 
 
-def read_picture(content: bytes, name: str) -> Picture:
+def read_picture(file: Path | BinaryIO, name: str) -> Picture:
     """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
 
     Raises:
@@ -88,45 +83,25 @@ def read_picture(content: bytes, name: str) -> Picture:
 
     """
     try:
-        check_jpeg(io.BytesIO(content), name)
-        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise CompressionError(
-                    f"{name} has {opened.width}×{opened.height} pixels; at most {MAX_PIXELS:,} are compressed."
-                )
-            if loss := _loss(opened, content):
-                raise CompressionError(f"{name} {loss}")
-            check_exif(opened, name)
+                size = f"{opened.width}×{opened.height}"
+                raise CompressionError(f"{name} has {size} pixels; at most {MAX_PIXELS:,} are compressed.")
+            # Pillow reads a PNG of 16 bits a colour as one of 8. A JPEG's further pictures are previews of the same.
+            deep = opened.format == "PNG" and str(opened.tile[0][3]).endswith(";16B")
+            moves = opened.format not in ("JPEG", "MPO") and getattr(opened, "is_animated", False)
+            if deep or moves or "transparency" in opened.info:
+                raise CompressionError(f"{name} cannot be given back: {_KINDS}")
             image = ImageOps.exif_transpose(opened)
-            mode = image.mode
-            if mode == "P":
-                image = image.convert("RGB")
-            if image.mode == "1":
-                image = image.convert("L")
+            image = image.convert({"P": "RGB", "1": "L"}.get(image.mode, image.mode))
             if image.mode not in ("L", "RGB"):
-                raise CompressionError(f"{name} has pixels of the kind {mode}; {_KINDS}")
+                raise CompressionError(f"{name} has pixels of the kind {image.mode}; {_KINDS}")
             pixels = np.array(image)
     except CompressionError:
         raise
-    except DataError as error:
-        raise CompressionError(str(error)) from None
-    except Exception:  # a decoder fed with damaged bytes may raise anything
-        raise CompressionError(f"{name} cannot be read as {', '.join(FORMATS)}.") from None
-    return Picture(name[-_NAME:], pixels.reshape(*pixels.shape[:2], -1))
-
-
-def _loss(image: Image.Image, content: bytes) -> str:
-    """Return the end of a sentence about the part of a picture that its pixels (H, W, C) uint8 would lack; else empty.
-
-    Pillow reads a PNG of 16 bits a colour as one of 8. A JPEG's further pictures are previews of the same picture.
-    """
-    if image.format not in ("JPEG", "MPO") and getattr(image, "is_animated", False):
-        return "is an animation; single pictures are compressed."
-    if "transparency" in image.info:
-        return f"has transparent parts; {_KINDS}"
-    if image.format == "PNG" and image.mode == "RGB" and content[24] > 8:  # the bit depth in its header, IHDR
-        return f"has {content[24]} bits a channel; {_KINDS}"
-    return ""
+    except Exception as error:  # a decoder fed with damaged bytes may raise anything
+        raise CompressionError(f"{name} cannot be read as {', '.join(FORMATS)}: {reason(error)}.") from None
+    return Picture(name, pixels.reshape(*pixels.shape[:2], -1))
 
 
 def flow_digest(flow: MultiScaleFlow, older: bool = False) -> str:
@@ -156,58 +131,27 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """
     pictures: list[Picture] = []
     left_out: list[str] = []
-    values = 0
-
-    def add(picture: Picture) -> None:
-        nonlocal values
-        pictures.append(picture)
-        values += picture.pixels.size
-        if len(pictures) > MAX_PICTURES or values > 3 * MAX_PIXELS:
-            raise CompressionError(
-                f"More than {MAX_PICTURES:,} pictures or {MAX_PIXELS:,} pixels were given; compress them in parts."
-            )
-
     for name in names:
-        path, begin = Path(name), len(pictures)
-        if not name:
-            raise CompressionError("'' names no picture, folder or data set.")
+        path = Path(name)
         if name in DATASETS:
             test = load(name).test
             digits = len(str(len(test) - 1))
-            for i, image in enumerate(test):
-                add(Picture(f"{name}-{i:0{digits}}.png", image))
-        elif path.is_dir():
-            entries = [*walk(path)]
-            files = [file for file in entries if file.suffix.lower() in SUFFIXES]
-            if not files:
-                raise CompressionError(f"The folder {name[:_NAME]} holds no pictures ({', '.join(sorted(SUFFIXES))}).")
-            left_out += _passed_over(path, entries)
-            for file in files:
+            pictures += [Picture(f"{name}-{i:0{digits}}.png", image) for i, image in enumerate(test)]
+        elif name and path.is_dir():
+            within = [file.relative_to(path).as_posix() for file in pictures_in(path)]
+            before = len(pictures)
+            for file in within:
                 try:
-                    picture = _read(file, file.relative_to(path).as_posix())
+                    pictures.append(read_picture(path / file, file))
                 except CompressionError as error:
                     left_out.append(str(error))
-                else:
-                    add(picture)
-            if len(pictures) == begin:
-                raise CompressionError(f"None of the pictures in {name[:_NAME]} can be compressed. {left_out[-1]}")
+            if len(pictures) == before:
+                raise CompressionError(f"The folder {name} holds no picture to compress. {' '.join(left_out[-1:])}")
         else:
-            add(_read(path, path.name))
+            pictures.append(read_picture(path, path.name))
+    if sum(picture.pixels[..., 0].size for picture in pictures) > MAX_PIXELS:
+        raise CompressionError(f"More than {MAX_PIXELS:,} pixels were given; compress them in parts.")
     return pictures, left_out
-
-
-def _passed_over(folder: Path, entries: Sequence[Path]) -> list[str]:
-    """Return a sentence for every link below a folder, and for the entries that are pictures of other kinds."""
-    pictures = (file for file in visible(folder) if file.suffix.lower() in SUFFIXES and file.is_symlink())
-    linked = sorted([*linked_folders(folder), *pictures])
-    kinds = Counter(kind for file in entries if (kind := file.suffix.lower()) in OTHER_SUFFIXES)
-    return [
-        *(f"{file.relative_to(folder).as_posix()} is a link." for file in linked),
-        *(
-            f"{number:,} file{'s' * (number > 1)} of the kind {kind}, which is not read."
-            for kind, number in kinds.items()
-        ),
-    ]
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
@@ -220,30 +164,16 @@ def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
     """
     if folder.exists() or folder.is_symlink():
         raise CompressionError(f"{folder} exists; choose a folder that does not.")
-    paths: list[Path] = []
-    used_names: set[str] = set()
+    names: list[str] = []
     for number, picture in enumerate(pictures):
-        # Names in an archive are untrusted: only the last part is used, and only if it is plain.
+        # Of a name in an archive only the last part is used, and only if it is plain.
         stem = Path(picture.name).stem
-        plain = 0 < len(stem.encode(errors="replace")) <= _NAME and all(
-            letter.isalnum() or letter in "-_ " for letter in stem
-        )
-        name = stem if plain else "picture"
-        while name in used_names:
-            name = f"{name}-{number}"
-        used_names.add(name)
-        paths.append(folder / f"{name}.png")
+        name = stem if stem and all(letter.isalnum() or letter in "-_ " for letter in stem[:200]) else "picture"
+        names.append(name if name not in names else f"{name}-{number}")
     with new_folder(folder) as unfinished:
-        for picture, path in zip(pictures, paths, strict=True):
-            as_picture(picture.pixels).save(unfinished / path.name, "PNG", optimize=True)
-    return paths
-
-
-def _read(path: Path, name: str) -> Picture:
-    try:
-        return read_picture(read_bytes(path, MAX_BYTES), name)
-    except OSError as error:
-        raise CompressionError(f"{name[:_NAME]} cannot be read: {reason(error)}.") from None
+        for picture, name in zip(pictures, names, strict=True):
+            as_picture(picture.pixels).save(unfinished / f"{name}.png", "PNG", optimize=True)
+    return [folder / f"{name}.png" for name in names]
 
 
 def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> tuple[bytes, Summary]:
@@ -257,16 +187,11 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
         pictures: of any size; they are cut into tiles of the flow's size.
 
     Raises:
-        CompressionError: there are no pictures, or they have colours and the flow has none, or very long names.
+        CompressionError: there are no pictures, or they have colours and the flow has none.
 
     """
-    if not 1 <= len(pictures) <= MAX_PICTURES:
-        raise CompressionError(f"{len(pictures)} pictures were given; 1 to {MAX_PICTURES:,} can be compressed.")
-    listed = [[picture.name, *picture.pixels.shape] for picture in pictures]
-    if (length := len(json.dumps(listed))) > MAX_LIST:
-        raise CompressionError(
-            f"The names of the pictures take {length:,} bytes, and an archive holds {MAX_LIST:,}; compress in parts."
-        )
+    if not pictures:
+        raise CompressionError("No picture was given.")
     tiles = np.concatenate([_tiles(picture, flow.config.shape) for picture in pictures])
     code = GridFlow(flow)
     archive = Archive(start=-(-code.needed(1) // 32))
@@ -284,7 +209,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
             "flow": digest,
             "torch": torch.__version__,
             "machine": platform.machine(),
-            "pictures": listed,
+            "pictures": [[picture.name, *picture.pixels.shape] for picture in pictures],
             "batches": batches,
             "sha256": _digest(pictures),
         }
@@ -320,7 +245,6 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
         f"It was written with torch {printable(header['torch'], 40)} on {printable(header['machine'], 40)}; here is "
         f"torch {torch.__version__} on {platform.machine()}."
     )
-    since, before = 0, archive.bits
     try:
         with one_thread():
             for batch in reversed(header["batches"]):
@@ -328,11 +252,6 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
                 if archive.bits < (math.log2(BIN) if batch > 0 else 8) * abs(batch) * code.dimensions:
                     raise CompressionError("The archive has too few bits.")
                 parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((-batch, *config)))
-                since += abs(batch)
-                if since >= _TILES:
-                    if archive.bits > before - _BITS:
-                        raise CompressionError("The archive states more tiles than it holds.")
-                    since, before = 0, archive.bits
     except CompressionError:
         raise CompressionError(f"This archive cannot be decoded here, or is damaged. {other}") from None
     tiles = np.concatenate(parts[::-1])
@@ -447,34 +366,13 @@ def _open(content: bytes) -> tuple[dict[str, Any], NDArray[np.uint32]]:
     length = int.from_bytes(content[len(MAGIC) : begin], "little")
     words = content[begin + length :]
     try:
-        if length > MAX_HEADER or len(content) > MAX_BYTES or len(words) % 4 or not words:
+        header = json.loads(zlib.decompressobj().decompress(content[begin : begin + length], MAX_HEADER))
+        if header["version"] != VERSION or not words or len(words) % 4:
             raise ValueError
-        unpacker = zlib.decompressobj()
-        text = unpacker.decompress(content[begin : begin + length], MAX_HEADER)
-        if not unpacker.eof:
+        if sum(int(height) * int(width) for _, height, width, _ in header["pictures"]) > MAX_PIXELS:
+            raise CompressionError(f"This archive states more than {MAX_PIXELS:,} pixels, the most that are read.")
+        if not all(batch == -1 or 1 <= batch <= LARGEST_BATCH for batch in header["batches"]):
             raise ValueError
-        header = json.loads(text)
-        pictures, batches = header["pictures"], header["batches"]
-        sound = (
-            header["version"] == VERSION
-            and all(isinstance(header[name], str) for name in ("flow", "torch", "machine", "sha256"))
-            and 1 <= len(pictures) <= MAX_PICTURES
-            and all(_is_picture(*picture) for picture in pictures)
-            and sum(height * width for _, height, width, _ in pictures) <= MAX_PIXELS
-            and all(type(batch) is int and (batch == -1 or 1 <= batch <= 64) for batch in batches)
-        )
-        if not sound:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError, zlib.error):
+    except (ValueError, KeyError, TypeError, zlib.error):
         raise CompressionError("This archive is damaged: its header cannot be read.") from None
     return header, np.frombuffer(words, "<u4").astype(np.uint32)
-
-
-def _is_picture(name: object, height: object, width: object, channels: object) -> bool:
-    return (
-        isinstance(name, str)
-        and len(name) <= _NAME
-        and all(type(side) is int and 1 <= side <= MAX_PIXELS for side in (height, width))
-        and type(channels) is int
-        and channels in (1, 3)
-    )

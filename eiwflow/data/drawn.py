@@ -43,20 +43,18 @@ def faces16(folder: Path) -> ImageData:
 def letters32(folder: Path) -> ImageData:
     """Return 20,000 + 1,000 letters, 32×32, of disjoint typefaces.
 
-    The training part is rendered from the masks in ``folder``, the same at every load, and kept in memory; the test
-    part is read from a file, which ``benchmarks/mosaic.py`` wrote.
+    Both parts are rendered from the masks in ``folder``, the same at every load, and kept in memory.
     """
-    test_factors = read_arrays(folder / "letters32.npz")
-    test = test_factors.pop("test")
     train, train_factors = render_letters(folder, "train")
+    test, test_factors = render_letters(folder, "test")
     factors = {name: Factor(values, test_factors[name]) for name, values in train_factors.items()}
     return _unwritable(ImageData("letters32", train, test, factors=factors))
 
 
+@lru_cache(maxsize=1)
 def letters32_test(folder: Path) -> ImageData:
     """Return letters32 with its test part alone: drawing 20,000 letters to train on takes seconds and 60 MB."""
-    factors = read_arrays(folder / "letters32.npz")
-    test = factors.pop("test")
+    test, factors = render_letters(folder, "test")
     of_none = {name: Factor(values[:0], values) for name, values in factors.items()}
     return _unwritable(ImageData("letters32", test[:0], test, factors=of_none))
 

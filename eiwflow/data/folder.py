@@ -10,20 +10,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
-from ..files import folders_below, linked_folders, listed, visible
+from ..files import linked_folders, listed, visible
 from .images import DataError, Factor, ImageData, check_images, files_below, is_file
 from .on_disk import Files, are_grey, decoded, divided
 from .split import shared, tenth_by_hash, without_parts
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
-
-
 #: Kinds of pictures that are not decoded; the note counts them.
 OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif", ".jpe"}
+#: Files of CIFAR's archives, and what to do: a pickle can run code, so none is read.
+PICKLES = ("data_batch_1", "batches.meta", "meta")
+INSTEAD = (
+    "they can run code, so they are not read; use --data cifar10, which downloads it, or save the images as x_train "
+    "and x_test with numpy.savez"
+)
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.
@@ -66,8 +70,8 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False, valid
 
     Raises:
         DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
-            parts of its own; a part is a link or holds no pictures; or it is not clear which folders are the parts, as
-            where there are two and only one of them has a word for a part.
+            parts of its own; or it is not clear which folders are the parts, as where there are two and only one of
+            them has a word for a part.
 
     """
     what = f"folder {folder.name!r}"
@@ -199,6 +203,33 @@ def check_two_say_parts(kind: str, words: Mapping[str, str]) -> None:
         raise _unclear(kind, sorted(words))
 
 
+def check_no_parts_inside(where: str, folders: Iterable[str]) -> None:
+    """Refuse folders that say parts where they are not read as such: pooled, test pictures would be trained on.
+
+    Arguments:
+        where: what holds the folders, for the message.
+        folders: their paths, with forward slashes.
+
+    Raises:
+        DataError: folders side by side are parts, or are the first two and only one of them says a part.
+
+    """
+    inside: dict[str, dict[str, str]] = {}
+    for folder in sorted({*folders}):
+        above = ""
+        for name in filter(None, posixpath.normpath(folder).strip("./").split("/")):
+            inside.setdefault(above, {})[name] = part_of(name)
+            above = posixpath.join(above, name)
+    for above, words in inside.items():
+        if own_parts(words.values()) is not None:
+            parts = listed([repr(posixpath.join(above, name)) for name, word in words.items() if word])
+            raise DataError(f"{parts} in {where} are parts of a set of their own: give that set alone, or rename them")
+    first = ""
+    while len(inside.get(first, {})) == 1:
+        first = posixpath.join(first, *inside[first])
+    check_two_say_parts("folders", {posixpath.join(first, name): word for name, word in inside.get(first, {}).items()})
+
+
 def beside_parts(count: int, parts: tuple[str, str]) -> str:
     """Return how many pictures are in neither part, as a part of a note."""
     return f"; left out: {count:,} picture{'s' * (count > 1)} beside {' and '.join(parts)}" if count else ""
@@ -212,21 +243,12 @@ def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | 
     """
     tops = [_top(name) for name in names]
     if (parts := _part_folders({*tops} - {""})) is None:
-        check_parts_are_read(folder, map(part_of, {*tops}))
-        check_two_say_parts("folders", {path: part_of(posixpath.basename(path)) for path in _first_folders(names)})
-        _check_no_parts_below(folder, names)
+        check_no_parts_inside(f"folder {folder.name!r}", map(posixpath.dirname, names))
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
     by_words = "" if own_parts(map(str.lower, parts)) else f"; the parts are {parts[0]!r} and {parts[1]!r}"
     return [name for name, _ in inside], own, by_words + beside_parts(len(names) - len(inside), parts)
-
-
-def _first_folders(names: Iterable[str]) -> set[str]:
-    """Return the paths of the highest folders that divide the pictures, often those at the top."""
-    folders = {posixpath.dirname(name) for name in names}
-    depth = len(PurePosixPath(posixpath.commonpath(folders)).parts)
-    return {"/".join(path.split("/")[: depth + 1]) for path in folders if path.count("/") >= depth and path}
 
 
 def in_test_part(folder: Path) -> list[str]:
@@ -238,46 +260,6 @@ def in_test_part(folder: Path) -> list[str]:
     """
     inside, own, _ = _own_parts(folder, picture_names(folder))
     return inside if own is None else [name for name, in_test in zip(inside, own, strict=True) if in_test]
-
-
-def check_parts_are_read(folder: Path, words: Iterable[str]) -> None:
-    """Refuse a folder of which one part alone is read: it would be divided into both.
-
-    Arguments:
-        folder: with the parts.
-        words: for parts, in the names of what is read.
-
-    Raises:
-        DataError: a part is a link or holds nothing that is read; the message names it.
-
-    """
-    read = {*words} - {""}
-    if not read:  # a folder may hold a million files
-        return
-    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() or (path.is_symlink() and not path.suffix)]
-    unread = {part_of(path.name): path for path in folders if not path.name.startswith(".")}
-    parts = own_parts([*read, *unread])
-    if parts is not None and (missing := next((unread[part] for part in parts if part not in read), None)):
-        linked, none = "is a link, which is not followed", f"holds none that are read{_left_out(missing)}"
-        raise DataError(
-            f"put pictures into {missing.name!r}, a part of folder {folder.name!r}, or rename it: "
-            f"it {linked if missing.is_symlink() else none}"
-        )
-
-
-def _check_no_parts_below(folder: Path, names: Iterable[str]) -> None:
-    """Refuse pictures of a folder below that has parts: pooled, its test pictures would be trained on."""
-    lowest = {name.rpartition("/")[0] for name in names}
-    read = {above for path in lowest for above in (PurePosixPath(path), *PurePosixPath(path).parents)}
-    inside: dict[PurePosixPath, list[str]] = {}
-    for path in folders_below(folder):
-        inside.setdefault(PurePosixPath(path.parent.relative_to(folder)), []).append(path.name)
-    for above, below in inside.items():
-        parts = own_parts(map(part_of, below)) or ()
-        chosen = [above / name for part in parts for name in below if part_of(name) == part]
-        if not read.isdisjoint(chosen):
-            both = " and ".join(repr(str(path)) for path in chosen)
-            raise DataError(f"{both} are parts of a set of their own: give the folder {str(above)!r}, or rename them")
 
 
 def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tuple[str, ...], str]:
@@ -320,6 +302,8 @@ def picture_names(folder: Path) -> list[str]:
 
     """
     names = sorted(path.relative_to(folder).as_posix() for path in pictures_in(folder))
+    if not names and any((folder / name).is_file() for name in PICKLES):
+        raise DataError(f"folder {folder.name!r} holds pickles, as CIFAR's archives do: {INSTEAD}")
     if not names:
         raise DataError(
             f"folder {folder.name!r} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}"

@@ -20,8 +20,6 @@ MIN_SIDE, MAX_SIDE = 8, 256
 MIN_TRAIN = 8
 #: The part of the free memory that images may take.
 ROOM = 0.8
-#: Bytes of memory that the number of an image takes while parts are chosen.
-NUMBER_BYTES = 16
 
 
 class DataError(ValueError):
@@ -194,12 +192,6 @@ def check_images(what: str, count: int, height: int, width: int, channels: int) 
         raise DataError(f"{what} is {height}×{width} pixels an image; sides may be {MIN_SIDE} to {MAX_SIDE}")
     if (size := count * height * width * channels) > (room := int(ROOM * free_memory())):
         raise DataError(f"{what} needs {size:,} bytes of memory; at most {room:,} bytes of the free memory may be used")
-
-
-def check_count(what: str, count: int) -> None:
-    """Raise DataError if memory has no room for the numbers of images on disk: a file of holes may state any count."""
-    if count > (most := int(ROOM * free_memory()) // NUMBER_BYTES):
-        raise DataError(f"{what} states {count:,} images; the free memory has room for the numbers of {most:,}")
 
 
 #: Files of the system that state memory: of the machine, and of a container.

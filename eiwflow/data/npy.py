@@ -8,22 +8,13 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import files
-from .images import DataError, Factor, ImageData, check_count, check_images, errors_as_data_errors, reason
+from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, has_letters, is_label
-from .npz import (
-    HEADER_BYTES,
-    MAX_EXPANSION,
-    MAX_SMALL_BYTES,
-    check_directory,
-    check_size,
-    members_of,
-    npy_header,
-)
+from .npz import Header, read_header
 from .on_disk import NpyFile
 from .split import shared, tenth_by_number, without_parts
 from .views import OnDisk
@@ -34,8 +25,6 @@ TEST_FILES = ("test.npy", "val.npy", "valid.npy", "validation.npy")
 BATCHES, VALIDATION_BATCH = "train_data_batch_*.npz", "val_data.npz"
 #: Names of their classes: none, so each number is its own.
 _NUMBERS: Mapping[str, tuple[str, ...]] = {"label": ()}
-#: Bytes of labels beside images, whose file may be holes.
-MOST_LABELS = 2**29
 #: Bytes of a train part whose images are compared with those of the test part.
 MOST_COMPARED = 2**28
 #: Bytes copied at once.
@@ -92,23 +81,12 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
     beside = path.with_name(f"{path.stem}_labels.npy")
     if not beside.is_file():
         return None
-    try:
-        shape, _, dtype, start = npy_header(files.read_start(beside, HEADER_BYTES))
-        if shape != (count,) or not is_label(dtype):
-            raise DataError(
-                f"{beside.name!r} is {dtype.name[:40]} {shape}; {count:,} labels are needed, each a {LABEL}"
-            )
-        if count * dtype.itemsize > MOST_LABELS:
-            raise DataError(
-                f"{beside.name!r} states {count * dtype.itemsize:,} bytes of labels; at most {MOST_LABELS:,}"
-            )
-        labels = np.fromfile(beside, dtype, count, offset=start)
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{beside.name!r} cannot be read as labels: {reason(error)}") from error
-    if len(labels) != count:
-        raise DataError(f"{beside.name!r} ends after {len(labels):,} of {count:,} labels: it was cut short")
+    with errors_as_data_errors(f"{beside.name!r} cannot be read as labels"):
+        labels = np.load(beside, mmap_mode="r", allow_pickle=False)
+        if labels.shape != (count,) or not is_label(labels.dtype):
+            kind = f"{labels.dtype.name[:40]} {labels.shape}"
+            raise DataError(f"{beside.name!r} is {kind}; {count:,} labels are needed, each a {LABEL}")
+        labels = np.array(labels)
     if not has_letters(labels):
         raise DataError(f"{beside.name!r} has a name with a letter that does not exist")
     return labels
@@ -116,7 +94,6 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
 
 def _checked(source: NpyFile, name: str) -> NpyFile:
     check_images(repr(name), 1, *source.shape[1:])
-    check_count(repr(name), source.shape[0])
     return source
 
 
@@ -157,77 +134,41 @@ def _unpacked(archives: list[Path], name: str, cache: Path) -> tuple[OnDisk, np.
     """Return the images of several archives, in one file (N, 3, H, H) of the cache, and their labels (N,)."""
     with errors_as_data_errors(f"the batches of {name!r} cannot be read"):
         batches = [_batch(path) for path in archives]
-        widths = sorted({batch.columns for batch in batches})
+        widths = sorted({header.shape[1] for header, _, _ in batches})
         side = math.isqrt(widths[0] // 3)
         if len(widths) > 1 or 3 * side * side != widths[0]:
             raise DataError(f"the batches of {name!r} have rows of {widths} values; 3 H² values of one H are needed")
-        shape = (sum(batch.images for batch in batches), 3, side, side)
+        shape = (sum(header.shape[0] for header, _, _ in batches), 3, side, side)
         check_images(repr(name), 1, side, side, 3)
-        check_count(repr(name), shape[0])
-        packed = sum(path.stat().st_size for path in archives)
-        if math.prod(shape) > max(MAX_SMALL_BYTES, MAX_EXPANSION * packed):
-            raise DataError(
-                f"the batches of {name!r} have {math.prod(shape):,} bytes packed into {packed:,}; beyond "
-                f"{MAX_SMALL_BYTES:,} bytes, images take at most {MAX_EXPANSION} times the bytes of their files"
-            )
         # Times and sizes do not tell archives apart: a tar of reproducible content has one time for all.
         stamps = [
-            (str(path.resolve()), *files.stamp(path), batch.checksum)
-            for path, batch in zip(archives, batches, strict=True)
+            (str(path.resolve()), *files.stamp(path), checksum)
+            for path, (_, _, checksum) in zip(archives, batches, strict=True)
         ]
 
         def parts() -> Iterator[bytes]:
             for path in archives:
                 with zipfile.ZipFile(path) as archive, archive.open("data.npy") as file:
-                    file.read(members_of(archive, path.name)["data"].header_bytes)
+                    read_header(file)
                     while content := file.read(PART):
                         yield content
 
         images = OnDisk(_checked(NpyFile(cached(cache, name, stamps, shape, parts)), name))
-        return images, np.concatenate([_labels_of_batch(path) for path in archives])
+        return images, np.concatenate([labels for _, labels, _ in batches])
 
 
-class _Batch(NamedTuple):
-    """Of an archive: images, values of each, and the CRC-32 of all."""
-
-    images: int
-    columns: int
-    checksum: int
-
-
-def _batch(path: Path) -> _Batch:
-    """Return what an archive holds, from its headers alone: small files may hold very much."""
-    with errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"):
-        check_directory(path, path.name)
-        with open(files.open_regular(path), "rb") as whole, zipfile.ZipFile(whole) as archive:
-            members = members_of(archive, path.name)
-            for name in ("data", "labels"):
-                if name not in members:
-                    raise DataError(f"{path.name!r} holds no array {name!r} that can be read")
-            data, labels = members["data"], members["labels"]
-            shape, dtype = data.shape, data.dtype
-            if dtype != np.uint8 or len(shape) != 2 or not shape[1]:
-                raise DataError(f"'data' of {path.name!r} is {dtype.name[:40]} {shape}; uint8 N×D is needed")
-            if data.fortran:
-                raise DataError(f"'data' of {path.name!r} is in Fortran order, which is not read")
-            if labels.shape != shape[:1] or labels.dtype.kind not in "iu":
-                raise DataError(
-                    f"'labels' of {path.name!r} is {labels.dtype.name[:40]} {labels.shape}; N numbers are needed"
-                )
-            for name in ("data", "labels"):
-                check_size(f"{name!r} of {path.name!r}", members[name])
-            return _Batch(shape[0], shape[1], data.info.CRC)
-
-
-def _labels_of_batch(path: Path) -> np.ndarray:
-    """Return the labels (N,) of an archive that was checked."""
-    with (
-        errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"),
-        open(files.open_regular(path), "rb") as whole,
-        zipfile.ZipFile(whole) as archive,
-        archive.open(members_of(archive, path.name)["labels"].info) as file,
-    ):
-        return np.lib.format.read_array(file, allow_pickle=False)
+def _batch(path: Path) -> tuple[Header, np.ndarray, int]:
+    """Return of an archive the header of its images, its labels (N,), and the CRC-32 of its images."""
+    with errors_as_data_errors(f"{path.name!r} cannot be read as an .npz archive"), zipfile.ZipFile(path) as archive:
+        with archive.open("data.npy") as file:
+            header = read_header(file)
+        if header.dtype != np.uint8 or len(header.shape) != 2 or header.fortran:
+            raise DataError(f"'data' of {path.name!r} is {header}; uint8 N×D in C order is needed")
+        with archive.open("labels.npy") as file:
+            labels = np.lib.format.read_array(file, allow_pickle=False)
+        if labels.shape != header.shape[:1] or labels.dtype.kind not in "iu":
+            raise DataError(f"'labels' of {path.name!r} is {labels.dtype} {labels.shape}; N numbers are needed")
+        return header, labels, archive.getinfo("data.npy").CRC
 
 
 # ---------------------------------------------------------------------- the cache

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import files
-from .images import DataError, check_images, chosen_places, reason
-from .npz import HEADER_BYTES, npy_header
+from .images import DataError, check_images, chosen_places, errors_as_data_errors, reason
 from .picture import Source, from_picture
 from .views import OnDisk
 
@@ -51,15 +50,13 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, -1
-        try:
-            shape, fortran, dtype, self._start = npy_header(files.read_start(path, HEADER_BYTES))
-            size = path.stat().st_size
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path.name!r} cannot be read as a .npy file: {reason(error)}") from error
-        if dtype != np.uint8 or fortran or len(shape) not in (3, 4):
-            order = "Fortran" if fortran else "C"
+        with errors_as_data_errors(f"{path.name!r} cannot be read as a .npy file"):
+            array = np.lib.format.open_memmap(path, mode="r")
+        shape, self._start = array.shape, array.offset
+        if array.dtype != np.uint8 or not array.flags.c_contiguous or len(shape) not in (3, 4):
+            order = "C" if array.flags.c_contiguous else "Fortran"
             raise DataError(
-                f"{path.name!r} has dtype {dtype.name[:40]}, shape {shape} and {order} order; "
+                f"{path.name!r} has dtype {array.dtype.name[:40]}, shape {shape} and {order} order; "
                 "uint8 N×H×W×C or N×C×H×W in C order is needed"
             )
         self._shape = (*shape, 1) if len(shape) == 3 else shape
@@ -70,8 +67,6 @@ class NpyFile:
             (count, second, third, first) if self._channels_first else (count, first, second, third)
         )
         self._bytes = math.prod(rest)
-        if (held := size - self._start) < count * self._bytes:
-            raise DataError(f"{path.name!r} states {count * self._bytes:,} bytes of images and holds {held:,}")
 
     def read(self, numbers: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
         """Return the images of these numbers; none is replaced."""

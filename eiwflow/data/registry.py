@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .. import project
 from . import drawn, torchvision_sets
-from .folder import has_validation, pictures_in, read_folder
+from .folder import INSTEAD, PICKLES, has_validation, pictures_in, read_folder
 from .holdout import hold_out
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
@@ -57,9 +57,9 @@ DATASETS: dict[str, DataSet] = {
     "photos32": DataSet(_photos32),
     "faces16": DataSet(lambda _: drawn.faces16(_bundled_file("faces16").parent)),
     "letters32": DataSet(
-        lambda _: drawn.letters32(_bundled_file("letters32").parent),
+        lambda _: drawn.letters32(_bundled_file("letters64").parent),
         flips=False,
-        load_test=lambda: drawn.letters32_test(_bundled_file("letters32").parent),
+        load_test=lambda: drawn.letters32_test(_bundled_file("letters64").parent),
     ),
     "cifar10": DataSet(torchvision_sets.cifar10),
     "mnist": DataSet(torchvision_sets.mnist, flips=False),
@@ -139,6 +139,8 @@ def load(
         data = read_npz(Path(path))
     elif name_or_path in NO_LONGER_BUNDLED:
         raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
+    elif os.path.isfile(path) and (os.path.basename(path) in PICKLES or path.endswith((".pkl", ".pickle"))):
+        raise DataError(f"{path!r} holds pickles: {INSTEAD}")
     else:
         raise DataError(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "

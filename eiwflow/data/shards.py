@@ -10,10 +10,9 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Collection, Iterable, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,30 +20,21 @@ from ..files import listed
 from .folder import (
     MOST_TEST,
     SUFFIXES,
-    TEST_NAMES,
-    TRAIN_NAMES,
     beside_parts,
-    check_parts_are_read,
+    check_no_parts_inside,
     check_two_say_parts,
     own_parts,
     part_of,
 )
-from .images import DataError, Factor, ImageData, check_images, files_below, is_file, reason
+from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors, files_below, is_file
 from .on_disk import divided
-from .picture import MAX_BYTES
 from .split import tenth_by_hash, without_parts
 
 #: Ends of names of shards; compressed shards are refused in a sentence.
 SHARDS = (".tar", ".tar.gz", ".tgz")
 BLOCK = tarfile.BLOCKSIZE
-#: Bytes of a label.
-MAX_LABEL = 20
-#: Most bytes of a header's long name or attributes, which tarfile reads whole.
-MAX_ATTRIBUTES = 2**20
-#: Bytes of the names of the pictures of a shard; a file of holes may state any number of them.
-MOST_NAMES = 2**28
-#: Folders of a picture's path in a shard, from the first, that are looked at for parts.
-DEEPEST = 16
+#: Bytes of a label, and of a picture.
+MAX_LABEL, MAX_BYTES = 20, 2**28
 #: Stands for a missing label.
 MISSING = np.iinfo(np.int64).min
 
@@ -88,9 +78,8 @@ def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> Imag
         strict: refuse a picture that cannot be read.
 
     Raises:
-        DataError: a shard cannot be read or was cut short, there are no pictures, a part is a link or has no shard,
-            the names are two, numbers apart, and only one of them has a word for a part, or folders inside a shard say
-            parts that the shards' own names do not.
+        DataError: a shard cannot be read or was cut short, there are no pictures, the names are two, numbers apart, and
+            only one of them has a word for a part, or folders inside shards say parts that the shards' names do not.
 
     """
     name, paths = root.name, shards_in(root) if root.is_dir() else [root]
@@ -105,15 +94,10 @@ def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> Imag
         kept = [number for number, word in enumerate(words) if word in parts]
         paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
         words = [words[number] for number in kept]
-        for part, others in zip(parts, (TEST_NAMES, TRAIN_NAMES), strict=True):
-            of_part = (index for index, word in zip(indices, words, strict=True) if word == part)
-            _check_folders_inside(f"the shards of {part!r} in {name!r}", of_part, others)
     else:
-        if root.is_dir():
-            check_parts_are_read(root, words)
-            stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
-            check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
-        _check_folders_inside(repr(name), indices)
+        check_no_parts_inside(repr(name), set().union(*(index.folders for index in indices)))
+        stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
+        check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
     counts = [len(index.labels) for index in indices]
     links = sum(index.links for index in indices)
     left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""
@@ -147,42 +131,6 @@ def _part(path: Path) -> str:
     return next(filter(None, map(part_of, reversed(path.parts))), "")
 
 
-def _check_folders_inside(where: str, indices: Iterable[_Index], others: Collection[str] = ()) -> None:
-    """Refuse folders inside shards that say parts: pooled, their test pictures would be trained on.
-
-    Arguments:
-        where: the shards, for the message.
-        indices: of the shards of one part, or of all if their names say no parts.
-        others: words of the other part; empty if the names say no parts.
-
-    Raises:
-        DataError: folders side by side are parts, or are two of which only one has a word for a part. In shards of one
-            part: folders side by side all have such words, and one has a word of the other part.
-
-    """
-    inside: dict[tuple[str, ...], set[str]] = {}
-    for folder in set().union(*(index.folders for index in indices)):
-        path = tuple(islice((name for name in folder.split("/") if name not in ("", ".")), DEEPEST))
-        for depth, name in enumerate(path):
-            inside.setdefault(path[:depth], set()).add(name)
-    said = {above: {name: part_of(name) for name in sorted(inside[above])} for above in sorted(inside)}
-    for above, words in said.items():
-        parts: Collection[str] = own_parts(words.values()) or ()
-        if others:  # beside other class folders, train_station is a class
-            parts = others if all(words.values()) else ()
-        if found := [repr("/".join((*above, name))[:80]) for name, word in words.items() if word in parts]:
-            raise DataError(
-                f"{listed(found)} inside {where} say{'s' * (len(found) == 1)} {'another part' if others else 'parts'}, "
-                "as only the names of shards may: pack each part as a shard of its own, train.tar and test.tar, or "
-                "unpack all and name the folder"
-            )
-    first: tuple[str, ...] = ()
-    while len(said.get(first, {})) == 1:
-        first = (*first, *said[first])
-    if not others:
-        check_two_say_parts(f"folders in {where}", said.get(first, {}))
-
-
 class _Index(NamedTuple):
     """The pictures of a shard.
 
@@ -208,71 +156,42 @@ def _index(path: Path) -> _Index:
     folders: set[str] = set()
     places: list[tuple[int, int]] = []
     labels: list[int] = []
-    key, label, pictures, links, bytes_of_names = "", MISSING, 0, 0, 0
-    try:
-        # Only without compression can a picture be read without all pictures before it.
-        with tarfile.open(path, "r:", tarinfo=_Header) as shard:
-            end = 0
-            while (member := shard.next()) is not None:
-                shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
-                if shard.offset <= end:  # otherwise a file would be read again and again
-                    raise ValueError(f"a file of {member.size:,} bytes")
-                end = shard.offset
-                sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name, re.DOTALL)
-                if sample is None or member.isdir():
-                    continue
-                is_picture = f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES
-                if not member.isreg() or member.issparse():
-                    links += is_picture
-                    continue
-                if sample[1] != key:
-                    key, label, pictures = sample[1], MISSING, 0
-                if is_picture:
-                    if pictures:
-                        raise DataError(f"{path.name!r} has two pictures of the sample {key[:80]!r}")
-                    if member.size > MAX_BYTES:
-                        raise DataError(
-                            f"{member.name[:80]!r} in {path.name!r} has {member.size:,} bytes; "
-                            f"at most {MAX_BYTES:,} are read"
-                        )
-                    names.append(member.name.encode(errors="surrogatepass"))
-                    bytes_of_names += len(names[-1])
-                    if bytes_of_names > MOST_NAMES:
-                        raise DataError(f"the names in {path.name!r} take more than {MOST_NAMES:,} bytes")
-                    folders.add(member.name.rpartition("/")[0])
-                    places.append((member.offset_data, member.size))
-                    labels.append(label)
-                    pictures = 1
-                elif sample[2].lower() == "cls":
-                    label = _label(shard, member, path)
-                    labels[len(labels) - pictures :] = [label] * pictures
-            _check_end(shard, path)
-    except DataError:
-        raise
-    except Exception as error:  # on damaged files tarfile raises a dozen kinds of errors
-        raise DataError(f"{path.name!r} cannot be read as a .tar file{_advice(path)}: {reason(error)}") from error
+    key, label, pictures, links = "", MISSING, 0, 0
+    # Only without compression can a picture be read without all pictures before it.
+    with (
+        errors_as_data_errors(f"{path.name!r} cannot be read as a .tar file{_advice(path)}"),
+        tarfile.open(path, "r:") as shard,
+    ):
+        end = 0
+        while (member := shard.next()) is not None:
+            shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
+            if shard.offset <= end:  # otherwise a file would be read again and again
+                raise ValueError(f"a file of {member.size:,} bytes")
+            end = shard.offset
+            sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name, re.DOTALL)
+            if sample is None or member.isdir():
+                continue
+            is_picture = f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES
+            if not member.isreg() or member.issparse():
+                links += is_picture
+                continue
+            if sample[1] != key:
+                key, label, pictures = sample[1], MISSING, 0
+            if is_picture:
+                if pictures or member.size > MAX_BYTES:
+                    problem = f"{member.size:,} bytes; at most {MAX_BYTES:,} are read"
+                    problem = "another picture of its sample beside it" if pictures else problem
+                    raise DataError(f"{member.name[:80]!r} in {path.name!r} has {problem}")
+                names.append(member.name.encode(errors="surrogatepass"))
+                folders.add(member.name.rpartition("/")[0])
+                places.append((member.offset_data, member.size))
+                labels.append(label)
+                pictures = 1
+            elif sample[2].lower() == "cls":
+                label = _label(shard, member, path)
+                labels[len(labels) - pictures :] = [label] * pictures
+        _check_end(shard, path)
     return _Index(names, folders, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
-
-
-class _Header(tarfile.TarInfo):
-    """A header whose size is not negative, and whose attributes do not fill the memory; others are refused."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        header = super().frombuf(buf, encoding, errors)
-        most = MAX_ATTRIBUTES if header.type in _ATTRIBUTES else header.size
-        if not 0 <= header.size <= most:
-            raise ValueError(f"a header of {header.size:,} bytes")
-        return header
-
-
-_ATTRIBUTES = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
 
 
 def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
@@ -305,14 +224,6 @@ def _advice(path: Path) -> str:
         return ""
 
 
-class NamedPicture(io.BytesIO):
-    """A picture file in memory that errors call by its name."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.name = name
-
-
 class Members:
     """Pictures in shards by their numbers.
 
@@ -332,13 +243,11 @@ class Members:
         """Return a picture under its name, as a file that is open for reading."""
         shard, first, size = self._places[number].tolist()
         path = self._paths[shard]
-        try:
-            with open(path, "rb", buffering=0) as file:
-                content = os.pread(file.fileno(), BLOCK + size, first - BLOCK)
-        except OSError as error:
-            raise DataError(f"{path.name!r} cannot be read: {reason(error)}") from error
+        with errors_as_data_errors(f"{path.name!r} cannot be read"), open(path, "rb", buffering=0) as file:
+            content = os.pread(file.fileno(), BLOCK + size, first - BLOCK)
         if len(content) < BLOCK + size:
             raise DataError(f"{path.name!r} ends before byte {first + size:,}: it was cut short")
+        picture = io.BytesIO(content[BLOCK:])
         # The header before a picture begins with its name.
-        name = content[:100].partition(b"\0")[0].decode(errors="replace")
-        return NamedPicture(content[BLOCK:], f"{path.name}/{name}")
+        picture.name = f"{path.name}/{content[:100].partition(bytes(1))[0].decode(errors='replace')}"
+        return picture

@@ -325,9 +325,18 @@ class MultiScaleFlow(nn.Module):
         return log_prob, total if divergence else None
 
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return log p(x), or log p(x | context), (N,) in nats, of dequantised images x (N, C, H, W)."""
+        """Return log p(x), or log p(x | context), (N,) in nats, of dequantised images x (N, C, H, W).
+
+        Raises:
+            NonFiniteError: it is not finite for an image; the message has how many.
+
+        """
         warn_of_range(x)
-        return self(x, context=context)[0]
+        log_prob: Tensor = self(x, context=context)[0]
+        if holds(~log_prob.isfinite().all()):
+            lost = int((~log_prob.isfinite()).sum())
+            raise NonFiniteError(f"log p is not finite for {lost} of {len(log_prob)} images.")
+        return log_prob
 
     def bits_per_dim(
         self, images: Tensor, generator: torch.Generator | None = None, context: Tensor | None = None

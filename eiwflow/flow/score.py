@@ -100,7 +100,7 @@ def score(
         for generator in generators:
             x = dequantise(part, generator, like.dtype, bits).to(like.device)
             x = x.contiguous(memory_format=torch.channels_last)
-            draws.append(flow.log_prob(x, **keywords(own)).cpu())
+            draws.append(flow(x, **keywords(own))[0].cpu())
             if progress is not None:
                 progress(len(part))
         log_prob = draws[0] if importance == 1 else torch.stack(draws).double().logsumexp(0) - math.log(importance)

@@ -1,33 +1,30 @@
-"""Convert a file of other code: in a child process with limits on memory and time, since it is a pickle."""
+"""Convert a file of other code into a checkpoint of ours."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import secrets
-import subprocess
-import sys
-import threading
-from contextlib import suppress
+import warnings
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
+import safetensors.torch
+import torch
+
 from .. import checkpoint, files
-from ..checkpoint import Checkpoint, CheckpointError
-from .formats import GlowError, Options
+from ..checkpoint import Checkpoint, CheckpointError, CheckpointInfo
+from ..flow import ConfigError
+from .formats import KINDS, GlowError, Options, convert, recognise
 
 #: Most bytes of a file: weights, and an optimiser's state.
 MAX_SOURCE_BYTES = 2_000_000_000
-#: Limits of the child: additional memory after its start, processor seconds, and seconds.
-MEMORY, CPU_S, WALL_S = 4 * 2**30, 240, 600
-_CHILD = "eiwflow.importing.child"
 
 
 def import_flow(source: Path, out: Path, options: Options | None = None) -> Checkpoint:
     """Convert a Glow checkpoint of other code, and return the new one.
 
-    A pickle can run code, and ``torch.load`` is no boundary. So a child process reads it, with ``weights_only=True``
-    and limits on memory and time; this process reads only the ``.safetensors`` that the child wrote, with every check.
+    No code in the file runs: ``torch.load`` reads it with ``weights_only=True``.
 
     Args:
         source: the file: a state dict saved by torch, alone or in a dictionary, or as ``.safetensors``.
@@ -39,75 +36,71 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
 
     """
     options = options or Options()
+    name = files.printable(source.name)
     if out.suffix != ".safetensors":
         raise GlowError(f"--out is {str(out)[:200]!r}; its name must end in .safetensors.")
-    if not os.path.isdir(out.parent):
-        raise GlowError(f"--out is {str(out)[:200]!r}; the folder {str(out.parent)[:200]!r} does not exist.")
-    if os.path.isdir(out):
-        raise GlowError(f"--out is {str(out)[:200]!r}, which is a folder; name a file.")
-    name = files.printable(source.name)
-    try:
-        os.close(files.open_regular(source, MAX_SOURCE_BYTES))
-    except OSError as error:
-        raise GlowError(f"{name} cannot be read: {files.reason(error)}.") from None
+    if os.path.isdir(out) or not os.path.isdir(out.parent):
+        raise GlowError(f"--out is {str(out)[:200]!r}; name a file in a folder that exists.")
     if os.path.exists(out) and os.path.samefile(source, out):
         raise GlowError(f"--out is {str(out)[:200]!r}, which is the file to import; name another file.")
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}")
-    request = {"source": str(source.resolve()), "name": name, "out": str(temporary.resolve())}
     try:
-        _run_child({**request, "options": asdict(options), "memory": MEMORY, "cpu_s": CPU_S}, name)
-        try:
-            imported = checkpoint.load(temporary, out.name)
-        except CheckpointError as error:
-            raise GlowError(
-                f"{name} makes no usable flow: {error.field} is {error.found}; expected {error.expected}."
-            ) from None
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return imported
+        kind, tensors = recognise(_content(source), options.kind, options.part)
+        converted = convert(kind, tensors, options)
+        flow = checkpoint.outline(converted.config)
+        flow.load_state_dict(converted.state, assign=True)
+        # The file has no names of its classes. Data with numbered classes have them as the factor "label".
+        classes = tuple(map(str, range(converted.config.context)))
+        stated = {key: value for key, value in asdict(options).items() if value is not None}
+        with open(source, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        facts = {
+            "kind": KINDS[kind],
+            "file": name,
+            "sha256": digest,
+            "assumed": " ".join(converted.assumed),
+            "stated": ", ".join(f"{key} {value}" for key, value in stated.items()),
+        }
+        info = CheckpointInfo(
+            config=converted.config, imported=facts, labels="label" if classes else "", classes=classes
+        )
+        checkpoint.save(out, flow, info)
+    except CheckpointError as error:
+        found = f"{error.field} is {error.found}; expected {error.expected}"
+        raise GlowError(f"{name} makes no usable flow: {found}.") from None
+    except (ConfigError, RuntimeError) as error:  # a RuntimeError of tensors that make no flow
+        raise GlowError(f"{name}: {_line(error)}") from None
+    return checkpoint.load(out)
 
 
-def _run_child(request: dict[str, object], name: str) -> None:
-    """Convert in a child process; raise GlowError with the child's sentence where it refuses the file."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-    }
-    late = threading.Event()
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", _CHILD],  # -P: Python imports no modules from the working folder
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    ) as child:
-        assert child.stdin is not None and child.stdout is not None
+def _content(source: Path) -> object:
+    """Return the content of a file, by torch's reader of weights or by that of safetensors.
 
-        def give_up() -> None:
-            late.set()
-            child.kill()
+    Raises:
+        GlowError: it cannot be read.
 
-        timer = threading.Timer(WALL_S, give_up)
-        timer.start()
-        try:
-            with suppress(BrokenPipeError):
-                # The input stays open: its end tells the child that this process has gone.
-                child.stdin.write(json.dumps(request).encode() + b"\n")
-                child.stdin.flush()
-            answer = child.stdout.read()
-        finally:
-            timer.cancel()
-            child.kill()
-    if late.is_set():
-        raise GlowError(f"{name} took more than {WALL_S} seconds to read and was given up.")
+    """
     try:
-        refusal = json.loads(answer[-4096:])["refusal"]
-    except (ValueError, TypeError, KeyError):
-        raise GlowError(
-            f"{name} cannot be read within {MEMORY / 2**30:g} GiB and {CPU_S} seconds of a processor core."
-        ) from None
-    if refusal is not None:
-        raise GlowError(str(refusal)[:600])
+        if (size := source.stat().st_size) > MAX_SOURCE_BYTES:
+            raise GlowError(f"it has {size:,} bytes; at most {MAX_SOURCE_BYTES:,} are read.")
+        with open(source, "rb") as file:
+            start = file.read(16)
+        if start[8:9] == b"{":
+            return dict(safetensors.torch.load_file(source))
+        if start[:2] == b"PK":
+            with zipfile.ZipFile(source) as archive:
+                if (part := archive.testzip()) is not None:  # since torch does not compare checksums
+                    raise GlowError(f"it is damaged: its part {files.printable(part)} has another checksum.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(source, map_location="cpu", weights_only=True)
+    except GlowError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
+        if "weights_only" in str(error) or "Unsupported" in str(error):
+            raise GlowError("it holds other objects than tensors; save the state dict alone.") from None
+        raise GlowError(f"it cannot be read as weights ({_line(error).rstrip('.')}).") from None
+
+
+def _line(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or type(error).__name__
+    return files.printable(" ".join(text.split()), 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import math
@@ -125,8 +126,13 @@ def strict_records(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
 
     """
+    if not path.exists() and (packed := path.with_suffix(".jsonl.gz")).is_file():  # those of a bundled flow
+        path = packed
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
     records = []
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in content.split(b"\n")[:-1]:
         try:  # a context manager would take a fifth of the time
             record = json.loads(line)
             if isinstance(record["step"], int) and record["step"] >= 0:

@@ -234,7 +234,7 @@ def _probe(trainer: Trainer) -> tuple[Tensor, Tensor | None]:
 
 def _recording(trainer: Trainer, probe: Tensor, labels: Tensor | None) -> dict[str, Any]:
     parts = zip(probe.split(64), _split(labels, len(probe), 64), strict=True)
-    log_prob = torch.cat([trainer.average.log_prob(part, own).detach() for part, own in parts])
+    log_prob = torch.cat([trainer.average(part, context=own)[0].detach() for part, own in parts])
     bits = to_bits_per_dim(log_prob, trainer.recipe.flow.dimensions, trainer.recipe.flow.bits).mean().item()
     _check_scores(trainer, bits)
     levels = level_records(trainer.average, probe, labels)

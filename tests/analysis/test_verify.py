@@ -10,7 +10,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from eiwflow.analysis.verify import CONDITION, LOG_DET, ROUND_TRIP, Verification, log_det_error, verify
+from eiwflow.analysis.exactness import LOG_DET, ROUND_TRIP
+from eiwflow.analysis.verify import CONDITION, Verification, log_det_error, verify
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.numbers import factor
 from eiwflow.checkpoint import Checkpoint

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from PIL import Image
 
 from eiwflow import checkpoint, cli
 from eiwflow.analysis.evaluate import evaluate
-from eiwflow.data import DataError, from_picture, labels_of, load, picture
+from eiwflow.data import DataError, from_picture, labels_of, load
 from eiwflow.data import folder as folder_module
 from tests.training.tiny import tiny_flow
 
@@ -80,19 +78,6 @@ def test_folders_below_count_and_hidden_files_do_not(tmp_path: Path) -> None:
     (tmp_path / "folder.png").mkdir()
     data = load(tmp_path, size=8)
     assert len(data.train) + len(data.test) == 12
-
-
-def test_hidden_folders_are_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home folder on Train took the server 103 s, most of them in folders of programs."""
-    fill(tmp_path, 12)
-    hidden = tmp_path / ".cache" / "deep"
-    hidden.mkdir(parents=True)
-    fill(hidden, 3)
-    entered, scandir = [], os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: entered.append(str(path)) or scandir(path))
-    data = load(tmp_path, size=8)
-    assert len(data.train) + len(data.test) == 12
-    assert set(entered) == {str(tmp_path)}
 
 
 def test_grey_pictures_make_images_of_one_channel(tmp_path: Path) -> None:
@@ -345,51 +330,6 @@ def test_shards_and_folders_have_the_parts_of_the_same_words(tmp_path: Path, tra
     assert (len(data.train), len(data.test)) == (9, 4)
 
 
-@pytest.mark.parametrize(
-    ("names", "shown"),
-    [
-        (["train_HR", "train_LR", "valid_HR"], "'train_HR', 'train_LR', 'valid_HR'"),
-        (["train", "test_a", "test_b"], "'train', 'test_a', 'test_b'"),
-        (["Train", "train", "test"], "'Train', 'train', 'test'"),
-        (["cats", "test_pilots", "train_crews"], "'train_crews', 'test_pilots', 'cats'"),
-        ([*"abcdefg", "train_x", "test_x"], "'train_x', 'test_x', 'a'"),
-    ],
-    ids=str,
-)
-def test_folders_that_may_be_parts_or_not_are_refused_by_their_names(
-    tmp_path: Path, names: list[str], shown: str
-) -> None:
-    for number, name in enumerate(names):
-        (tmp_path / name).mkdir()
-        fill(tmp_path / name, 9, start=10 * number)
-    with pytest.raises(DataError, match=f"^it is not clear which folders are the parts, of {shown}.* train and test"):
-        load(tmp_path, size=8)
-
-
-TWO = [
-    ("images_background", "images_evaluation"), ("train", "query"), ("cats", "test_pilots"), ("entire", "holdout"),
-    ("probe", "traindata"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("above", ["", "python/"], ids=["at the top", "below"])
-@pytest.mark.parametrize(("first", "second"), TWO)
-def test_of_two_folders_both_say_a_part_or_none_does(tmp_path: Path, first: str, second: str, above: str) -> None:
-    for number, name in enumerate((first, second)):
-        (tmp_path / above / name / "a").mkdir(parents=True)
-        fill(tmp_path / above / name / "a", 20, start=100 * number)
-    first, second = sorted((f"{above}{first}", f"{above}{second}"))
-    sentence = (
-        f"it is not clear which folders are the parts, of '{first}', '{second}': name them train and test, or, if"
-    )
-    with pytest.raises(DataError, match=f"^{sentence} they are classes, leave such words out of their names"):
-        load(tmp_path, size=8)
-    (tmp_path / above / "a third").mkdir()
-    fill(tmp_path / above / "a third", 1, start=300)
-    data = load(tmp_path, size=8)
-    assert len(data.train) + len(data.test) == 41 and "no parts of its own" in data.note
-
-
 @pytest.mark.parametrize("shards", [False, True], ids=["pictures", "shards"])
 @pytest.mark.parametrize(
     ("first", "second"),
@@ -410,174 +350,6 @@ def test_other_words_that_hold_the_letters_of_a_part_say_none(
             fill(tmp_path / name, 20, start=100 * number)
     data = load(tmp_path, size=8)
     assert len(data.train) + len(data.test) == 40 and "no parts of its own" in data.note
-
-
-@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
-def test_the_note_of_a_folder_says_whether_its_test_part_is_one_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_disk: bool
-) -> None:
-    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0 if on_disk else 2**30)
-    for number, part in enumerate(("train", "other", "third")):
-        (tmp_path / part).mkdir()
-        fill(tmp_path / part, 20, start=100 * number)
-    data = load(tmp_path, size=8)
-    words = f"; no parts of its own, so the test part is {len(data.test)} of the 60 pictures, chosen by a hash"
-    assert data.note.endswith(words) and data.class_names["label"] == ("other", "third", "train")
-    (tmp_path / "other").rename(tmp_path / "test")
-    assert "no parts of its own" not in load(tmp_path, size=8).note
-
-
-@pytest.mark.parametrize(
-    "names",
-    [["test_pilots", "cats", "dogs"], ["test_a", "val_b"], ["train", "car", "bus"], ["trainers", "testimony"]],
-)
-def test_words_of_one_part_alone_are_those_of_classes(tmp_path: Path, names: list[str]) -> None:
-    for number, name in enumerate(names):
-        (tmp_path / name).mkdir()
-        fill(tmp_path / name, 20, start=100 * number)
-    data = load(tmp_path, size=8)
-    assert data.class_names["label"] == tuple(sorted(names)) and "the parts are" not in data.note
-    assert len(data.train) + len(data.test) == 20 * len(names) and 1 <= len(data.test) < 20
-
-
-def test_a_folder_that_may_not_be_opened_is_named_and_not_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its pictures were left out in silence; of a test part, pictures to train on became the test part."""
-    for number, part in enumerate(("train", "test")):
-        (tmp_path / part).mkdir()
-        fill(tmp_path / part, 9, start=100 * number)
-    scan = os.scandir
-
-    def closed(place: str) -> object:
-        if Path(place) == tmp_path / "test":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), place)
-        return scan(place)
-
-    monkeypatch.setattr(os, "scandir", closed)
-    with pytest.raises(DataError, match=f"^'test' in folder '{tmp_path.name}' cannot be opened: permission denied"):
-        load(tmp_path, size=8)
-
-
-def _link(path: Path) -> None:
-    (elsewhere := path.parent.parent / "elsewhere").mkdir()
-    fill(elsewhere, 9)
-    path.symlink_to(elsewhere, target_is_directory=True)
-
-
-def _tif(path: Path) -> None:
-    path.mkdir()
-    (path / "a.tif").touch()
-
-
-UNREAD = {
-    "a link": (_link, "it is a link, which is not followed"),
-    "a broken link": (lambda path: path.symlink_to("gone"), "it is a link, which is not followed"),
-    "of other kinds": (_tif, "it holds none that are read; left out, as their kinds are not read: 1 .tif"),
-    "empty": (Path.mkdir, "it holds none that are read"),
-}
-
-
-@pytest.mark.parametrize("shards", [False, True], ids=["pictures", "shards"])
-@pytest.mark.parametrize(("part", "other"), [("train", "test"), ("test", "train"), ("X_valid", "train_1")])
-@pytest.mark.parametrize(("make", "why"), UNREAD.values(), ids=UNREAD.keys())
-def test_a_part_that_is_not_read_is_named_and_the_other_is_not_divided(
-    tmp_path: Path, make: Callable[[Path], object], why: str, part: str, other: str, shards: bool
-) -> None:
-    (folder := tmp_path / "set").mkdir()
-    (folder / other).mkdir()
-    if shards:
-        members = {f"{number}.png": encoded(image) for number, image in enumerate(noise(40, 8, 8, 3))}
-        write_shard(folder / other / "0.tar", members)
-    else:
-        fill(folder / other, 40)
-    make(folder / part)
-    with pytest.raises(DataError, match=f"^put pictures into '{part}', a part of folder 'set', or rename it: {why}"):
-        load(folder, size=8)
-    (folder / part).rename(folder / "spare")
-    assert (folder / other).rename(folder / "main") and len(load(folder, size=8).train) > 30
-
-
-def test_a_part_that_is_a_link_does_not_matter_beside_another_of_its_kind(tmp_path: Path) -> None:
-    for number, part in enumerate(("train", "val")):
-        (tmp_path / part).mkdir()
-        fill(tmp_path / part, 9, start=10 * number)
-    (tmp_path / "test").symlink_to("val", target_is_directory=True)
-    data = load(tmp_path, size=8)
-    assert (len(data.train), len(data.test)) == (9, 9) and "; left out: 1 linked folder" in data.note
-
-
-@pytest.mark.parametrize("read", ["train", "test"])
-def test_parts_of_a_folder_below_are_refused_where_one_is_a_link(tmp_path: Path, read: str) -> None:
-    (tmp_path / "photos" / read).mkdir(parents=True)
-    fill(tmp_path / "photos" / read, 40)
-    link = tmp_path / "photos" / {"train": "test", "test": "train"}[read]
-    link.symlink_to(read, target_is_directory=True)
-    with pytest.raises(DataError, match="^'photos/train' and 'photos/test' are parts"):
-        load(tmp_path, size=8)
-    link.unlink()
-    assert len(load(tmp_path, size=8).train) > 30
-
-
-@pytest.mark.parametrize("above", ["photos", "photos/small"])
-def test_parts_of_a_folder_below_are_never_pooled(tmp_path: Path, above: str) -> None:
-    for number, part in enumerate(("train", "test")):
-        (tmp_path / above / part).mkdir(parents=True)
-        fill(tmp_path / above / part, 9, start=100 * number)
-    with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test' are parts .* the folder '{above}', or"):
-        load(tmp_path, size=8)
-    assert len(load(tmp_path / above, size=8).train) == len(load(tmp_path / above, size=8).test)
-    (tmp_path / above / "test").rename(tmp_path / above / "test_HR")
-    with pytest.raises(DataError, match=f"^'{above}/train' and '{above}/test_HR' are parts"):
-        load(tmp_path, size=8)
-    (tmp_path / above / "test_HR").rename(tmp_path / above / "best")
-    with pytest.raises(DataError, match=f"^it is not clear which .* '{above}/best', '{above}/train'"):
-        load(tmp_path, size=8)
-    (tmp_path / above / "train").rename(tmp_path / above / "rest")
-    pooled = load(tmp_path, size=8)
-    assert len(pooled.train) + len(pooled.test) == 18
-
-
-@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
-@pytest.mark.parametrize("outside", ["cover.png", "cats/kittens/small.png"])
-def test_a_picture_in_no_class_folder_is_named_where_its_set_has_no_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outside: str, on_disk: bool
-) -> None:
-    for number, kind in enumerate(["cats", "dogs"]):
-        (tmp_path / kind).mkdir()
-        fill(tmp_path / kind, 9, start=10 * number)
-    (stray := tmp_path / outside).parent.mkdir(exist_ok=True)
-    stray.write_bytes(encoded(noise(16, 16, 3)))
-    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0 if on_disk else 2**30)
-    data, reason = (
-        load(tmp_path, size=8),
-        f"1 of 19 pictures is in no class folder, so there are no labels: {outside!r}",
-    )
-    assert not data.factors and f"; {reason}" in data.note
-    with pytest.raises(DataError, match=f"has no factor 'label'; {reason}"):
-        labels_of(data, "label")
-    stray.unlink()
-    assert set(labels_of(load(tmp_path, size=8), "label").classes) == {"cats", "dogs"}
-
-
-def test_of_many_classes_the_note_names_the_first_and_the_last_with_their_numbers(tmp_path: Path) -> None:
-    for number, name in enumerate("abcdefgh"):
-        (tmp_path / name).mkdir()
-        fill(tmp_path / name, 3, start=10 * number)
-    data = load(tmp_path, size=8)
-    assert data.class_names["label"] == tuple("abcdefgh")
-    assert "; label is the number of the folder: 0 a, 1 b, 2 c, 3 d, 4 e … 7 h; no parts" in data.note
-
-
-def test_pictures_of_kinds_that_are_not_read_are_counted(tmp_path: Path) -> None:
-    (tmp_path / "a.tif").touch(), (tmp_path / "b.TIFF").touch()
-    with pytest.raises(DataError, match="0 pictures.* not read: 1 .tif, 1 .tiff"):
-        load(tmp_path)
-    fill(tmp_path, 9)
-    (tmp_path / "c.jpe").touch()
-    assert "; left out, as their kinds are not read: 1 .jpe, 1 .tif, 1 .tiff; no parts" in load(tmp_path).note
-    (tmp_path / "elsewhere").symlink_to(tmp_path.parent, target_is_directory=True)
-    assert "; left out: 1 linked folder; left out, as their kinds" in load(tmp_path).note
 
 
 def test_a_folder_that_is_too_large_for_memory_is_decoded_when_it_is_asked_for(
@@ -634,14 +406,6 @@ def test_a_picture_that_breaks_is_replaced_by_one_of_its_class_and_part(
         data.train[np.array([3])]
 
 
-def test_the_picture_with_too_many_pixels_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(tmp_path, 9)
-    (tmp_path / "huge.png").write_bytes(encoded(np.zeros((100, 100), np.uint8)))
-    monkeypatch.setattr(picture, "MAX_PIXELS", 9_999)
-    with pytest.raises(DataError, match=r"huge\.png.* 10,000 pixels; at most 9,999"):
-        load(tmp_path, strict=True)
-
-
 @pytest.mark.parametrize(
     ("size", "words"),
     [
@@ -655,12 +419,55 @@ def test_a_size_out_of_bounds_is_named(tmp_path: Path, size: object, words: str)
         load(tmp_path, size=size)
 
 
-def test_an_empty_folder_says_what_is_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"0 pictures.*\.png"):
-        load(tmp_path)
-
-
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, 8)
     with pytest.raises(DataError, match="at least 8"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_HR", "train_LR", "valid_HR"), ("train", "test_a", "test_b"), ("cats", "test_pilots", "train_crews"),
+        ("train", "query"), ("probe", "traindata"), ("photos/train", "photos/test"), ("a/b/train", "a/b/test_HR"),
+        ("python/train", "python/query"),
+    ],
+)  # fmt: skip
+def test_folders_that_may_be_parts_are_refused_by_their_names_instead_of_pooled(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir(parents=True)
+        fill(tmp_path / name, 9, start=10 * number)
+    with pytest.raises(DataError, match=names[1]):
+        load(tmp_path, size=8)
+
+
+@pytest.mark.parametrize("names", [("test_pilots", "cats", "dogs"), ("test_a", "val_b"), ("trainers", "testimony")])
+def test_words_of_one_part_alone_are_those_of_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        fill(tmp_path / name, 20, start=100 * number)
+    data = load(tmp_path, size=8)
+    assert data.class_names["label"] == tuple(sorted(names)) and "no parts of its own" in data.note
+
+
+def test_pictures_in_no_class_and_of_other_kinds_are_in_the_note(tmp_path: Path) -> None:
+    for number, kind in enumerate(["cats", "dogs"]):
+        (tmp_path / kind).mkdir()
+        fill(tmp_path / kind, 9, start=10 * number)
+    assert set(labels_of(load(tmp_path, size=8), "label").classes) == {"cats", "dogs"}
+    (tmp_path / "cover.png").write_bytes(encoded(noise(16, 16, 3)))
+    (tmp_path / "a.tif").touch()
+    (tmp_path / "elsewhere").symlink_to(tmp_path.parent, target_is_directory=True)
+    data = load(tmp_path, size=8)
+    assert not data.factors and "'cover.png'" in data.no_labels
+    assert "1 linked folder" in data.note and "1 .tif" in data.note
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "meta"])
+def test_pickles_of_cifar_are_refused_with_what_to_do_instead(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x80")
+    for path in (tmp_path, tmp_path / name):
+        with pytest.raises(DataError, match="cifar10"):
+            load(path)

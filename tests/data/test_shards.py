@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -80,117 +81,12 @@ def test_a_shard_s_own_name_says_its_part_before_its_folders_do(tmp_path: Path, 
     assert (len(shards.train), len(shards.test)) == (40, len(IMAGES) - 40)
 
 
-@pytest.mark.parametrize("name", ["dev-{}-0", "test-set-{}-0", "training_eval-{}-0", "val.{}.000"])
-def test_of_several_words_in_a_shard_s_name_the_last_is_its_part(tmp_path: Path, name: str) -> None:
-    for part, images in (("train", IMAGES[:40]), ("test", IMAGES[40:])):
-        write_shard(tmp_path / f"{name.format(part)}.tar", samples(images, labels=False))
-    shards = load(tmp_path, size=8)
-    assert (shards.train[:] == IMAGES[:40]).all() and (shards.test == IMAGES[40:]).all()
-
-
 def test_shards_of_a_third_part_are_left_out(tmp_path: Path) -> None:
     for part, images in (("train", IMAGES[:40]), ("val", IMAGES[40:50]), ("test", IMAGES[50:])):
         write_shard(tmp_path / f"planes-{part}-0.tar", samples(images, labels=False))
     shards = load(tmp_path, size=8)
     assert (shards.train[:] == IMAGES[:40]).all() and (shards.test == IMAGES[50:]).all()
     assert "; left out: 10 pictures beside train and test" in shards.note
-
-
-@pytest.mark.parametrize("name", ["{}-{}.tar", "{}/{}.tar", "planes-{}2017-{}.tar"])
-@pytest.mark.parametrize("said", ["train", "evaluation"])
-def test_of_two_names_of_shards_both_say_a_part_or_none_does(tmp_path: Path, said: str, name: str) -> None:
-    for number in range(4):
-        path = tmp_path / name.format(said if number % 2 else "query", f"{number:03}")
-        path.parent.mkdir(exist_ok=True)
-        write_shard(path, samples(IMAGES[10 * number : 10 * number + 10], 10 * number))
-    both = ", ".join(sorted(repr(name.replace("2017", "*").format(word, "*")) for word in (said, "query")))
-    with pytest.raises(DataError) as caught:
-        load(tmp_path, size=8)
-    assert str(caught.value).startswith(f"it is not clear which shards are the parts, of {both}: name them train and")
-    write_shard(tmp_path / "gallery.tar", samples(IMAGES[40:], 40))
-    shards = load(tmp_path, size=8)
-    assert len(shards.train) + len(shards.test) == 60 and "no parts of its own" in shards.note
-
-
-def inside(first: int, *folders: str) -> dict[str, bytes]:
-    """Return members of a shard: ten pictures in each of these folders."""
-    members = {}
-    for place, folder in enumerate(folders):
-        of_folder = samples(IMAGES[first + 10 * place : first + 10 * place + 10], first + 10 * place)
-        members |= {name.replace("part/", folder): content for name, content in of_folder.items()}
-    return members
-
-
-ADVICE = ": pack each part as a shard of its own, train.tar and test.tar, or unpack all and name the folder."
-UNCLEAR = ": name them train and test, or, if they are classes, leave such words out of their names."
-#: The folders inside each shard, and the sentence with which they are refused; empty where they are read.
-INSIDE = {
-    "both parts": ({"p.tar": ("train/", "test/")}, "'test', 'train' inside 'p.tar' say parts"),
-    "of words": (
-        {"p.tar": ("./images_val/a/", "./trainset/b/", "./c/")},
-        "'images_val', 'trainset' inside 'p.tar' say",
-    ),
-    "deeper": ({"p.tar": ("/a/x/train/", "/a/x/dev/", "/b/")}, "'a/x/dev', 'a/x/train' inside 'p.tar' say parts"),
-    "15 folders above": (
-        {"p.tar": ("a/" * 15 + "train/", "a/" * 15 + "test/")},
-        f"{'a/' * 15}train' inside 'p.tar' say",
-    ),
-    "16 folders above": ({"p.tar": ("a/" * 16 + "train/", "a/" * 16 + "test/")}, ""),
-    "one in each": ({"p.tar": ("train/",), "q.tar": ("test/",)}, "'test', 'train' inside 'PLACE' say parts"),
-    "one of two": (
-        {"p.tar": ("x/train/", "x/query/")},
-        "it is not clear which folders in 'p.tar' are the parts, of 'query'",
-    ),
-    "one of three": ({"p.tar": ("train/", "query/", "gallery/")}, ""),
-    "one part": ({"p.tar": ("train/",)}, ""),
-    "names of shards": ({"p.tar": ("p/",), "q.tar": ("0af3/",)}, ""),
-    "no words": ({"p.tar": ("trains/", "attest/")}, ""),
-    "as the shards": ({"s-train-0.tar": ("train/", "s-train-0/"), "s-val-0.tar": ("test/", "s-val-0/")}, ""),
-    "swapped": (
-        {"train.tar": ("train/",), "test.tar": ("a/train/",)},
-        "'a/train' inside the shards of 'test' in 'PLACE' says",
-    ),
-    "swapped, of train": (
-        {"train.tar": ("val/",), "test.tar": ("a/",)},
-        "'val' inside the shards of 'train' in 'PLACE' says",
-    ),
-    "both in one": ({"train.tar": ("train/", "test/"), "test.tar": ("a/",)}, "'test' inside the shards of 'train' in"),
-    "a class": ({"train.tar": ("test_bench/", "train_station/", "sea/"), "test.tar": ("train_station/", "sea/")}, ""),
-    "left out": ({"train.tar": ("a/",), "test.tar": ("a/",), "more.tar": ("train/", "test/")}, ""),
-}
-
-
-@pytest.mark.parametrize(("folders", "sentence"), INSIDE.values(), ids=INSIDE.keys())
-def test_folders_inside_shards_that_are_parts_are_refused_and_others_are_read(
-    tmp_path: Path, folders: dict[str, tuple[str, ...]], sentence: str
-) -> None:
-    first = 0
-    for name, within in folders.items():
-        path = write_shard(tmp_path / name, inside(first, *within))
-        first += 10 * len(within)
-    source = path if len(folders) == 1 else tmp_path
-    if not sentence:
-        shards = load(source, size=8)
-        kept = first - 20 * ("more.tar" in folders)
-        assert len(shards.train) + len(shards.test) == kept and set(shards.factors) == {"label"}
-        return
-    with pytest.raises(DataError) as caught:
-        load(source, size=8)
-    said = str(caught.value)
-    assert sentence.replace("PLACE", tmp_path.name) in said and said.endswith((ADVICE, UNCLEAR))
-
-
-def test_folders_inside_shards_may_be_many_and_have_any_bytes_for_names(tmp_path: Path) -> None:
-    """Each picture has a folder of its own, with a name that is no UTF-8, is long, or lies deep."""
-    path = tmp_path / "many.tar"
-    ends = [b"\xff\n0".decode("utf-8", "surrogateescape"), "x" * 3000, "/".join("y" * 2000)]
-    members = {f"{number}/{ends[number % 3]}/a.png": encoded(IMAGES[number]) for number in range(60)}
-    shards = load(write_shard(path, members), size=8)
-    assert len(shards.train) + len(shards.test) == 60
-    for part in ("train", "test"):
-        members[f"{ends[0]}/{part}/a.png"] = encoded(IMAGES[0])
-    with pytest.raises(DataError, match=r"^'\\udcff\\n0/test', '\\udcff\\n0/train' inside 'many\.tar' say parts"):
-        load(write_shard(path, members), size=8)
 
 
 def test_labels_of_some_pictures_are_no_labels(tmp_path: Path) -> None:
@@ -252,19 +148,51 @@ def test_a_picture_that_cannot_be_read_is_named_and_passed_over_unless_strict(fo
     assert "1 left out: picture 'planes-val-0.tar/part/000050.png'" in shards.note
 
 
-def link_to_nothing(path: Path) -> None:
-    path.unlink()
-    path.symlink_to("gone.tar")
+def test_a_picture_counts_whatever_letters_its_name_has(tmp_path: Path) -> None:
+    members = {name.replace("part/", "a\nb/"): content for name, content in samples(IMAGES, labels=False).items()}
+    shards = load(write_shard(tmp_path / "a.tar", members), size=8)
+    assert len(shards.train) + len(shards.test) == len(IMAGES)
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:5000])
+def test_a_shard_that_is_cut_short_later_stops_the_training_in_a_sentence(folder: Path) -> None:
+    shards = load(folder, size=8)
+    os.truncate(folder / "planes-train-1.tar", 5000)
+    with pytest.raises(DataError, match=r"'planes-train-1\.tar' ends before byte [\d,]+: it was cut short"):
+        shards.train[44:45]
 
 
-def overwrite_a_header(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[2048 : 2048 + 512] = b"\xff" * 512
-    path.write_bytes(content)
+def test_of_two_names_of_shards_both_say_a_part_or_none_does(tmp_path: Path) -> None:
+    for number in range(4):
+        write_shard(tmp_path / f"{'train' if number % 2 else 'query'}-{number:03}.tar", samples(IMAGES[:20]))
+    with pytest.raises(DataError, match="query"):
+        load(tmp_path, size=8)
+    write_shard(tmp_path / "gallery.tar", samples(IMAGES[40:], 40))
+    assert "no parts of its own" in load(tmp_path, size=8).note
+
+
+@pytest.mark.parametrize(
+    ("folders", "is_read"),
+    [
+        (("train", "test"), False),
+        (("a/x/train", "a/x/dev", "b"), False),
+        (("x/train", "x/query"), False),
+        (("train", "query", "gallery"), True),
+        (("trains", "attest"), True),
+    ],
+)
+def test_folders_inside_a_shard_that_are_parts_are_refused(
+    tmp_path: Path, folders: tuple[str, ...], is_read: bool
+) -> None:
+    members: dict[str, bytes] = {}
+    for number, name in enumerate(folders):
+        of_folder = samples(IMAGES[10 * number : 10 * number + 10], 10 * number)
+        members |= {key.replace("part", name): content for key, content in of_folder.items()}
+    path = write_shard(tmp_path / "p.tar", members)
+    if is_read:
+        assert len(load(path, size=8).train) > 8
+    else:
+        with pytest.raises(DataError, match=folders[1]):
+            load(path, size=8)
 
 
 def cut_between_files(path: Path) -> None:
@@ -272,27 +200,10 @@ def cut_between_files(path: Path) -> None:
         os.truncate(path, shard.getmembers()[30].offset)
 
 
-def join(path: Path) -> None:
-    path.write_bytes(2 * path.read_bytes())
-
-
-def header(name: str, size: bytes, kind: bytes) -> bytes:
-    """Return a header with any 12 bytes as its size."""
-    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
-    block[124:136], block[148:156], block[156:157] = size, b" " * 8, kind
-    block[148:156] = b"%06o\0 " % sum(block)
-    return bytes(block)
-
-
-def negative(kind: bytes):
-    """Write a header whose file ends where the header begins, which tarfile reads for ever."""
-    return lambda path: path.write_bytes(path.read_bytes()[:1024] + header("a", b"\xff" * 10 + b"\xfe\0", kind))
-
-
-def long_attributes(path: Path) -> None:
-    """Write attributes of 2 GiB, which take no room on the disk."""
-    path.write_bytes(header("a", b"%011o\0" % 2**31, b"x"))
-    os.truncate(path, 2**32)
+def overwrite_a_header(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[2048 : 2048 + 512] = b"\xff" * 512
+    path.write_bytes(content)
 
 
 def back(path: Path) -> None:
@@ -302,55 +213,19 @@ def back(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1024] + whole.tobuf(tarfile.PAX_FORMAT) + bytes(1024))
 
 
-def swap(name: str, content: bytes):
-    def change(path: Path) -> None:
-        write_shard(path, {**samples(IMAGES), name: content})
-
-    return change
-
-
 BROKEN = {
-    "cut short": (cut, r"'a\.tar' (cannot be read as a \.tar file: unexpected end of data|is damaged at byte)"),
-    "cut between two files": (cut_between_files, r"'a\.tar' lacks the end of a \.tar file: it was cut short"),
-    "joined to another": (join, r"'a\.tar' goes on after its end, as \.tar files that were joined do"),
-    "a damaged header": (overwrite_a_header, r"'a\.tar' is damaged at byte 2,048, where no header of a file stands"),
-    "no tar": (lambda path: path.write_bytes(noise(4000).tobytes()), r"'a\.tar' cannot be read as a \.tar file: "),
-    "empty": (lambda path: path.write_bytes(b""), r"'a\.tar' cannot be read as a \.tar file: empty file"),
-    "compressed": (
-        lambda path: path.write_bytes(gzip.compress(path.read_bytes())),
-        r"; it is compressed, so unpack it with gunzip",
-    ),
-    "a label in words": (
-        swap("part/000003.cls", b"cat"),
-        r"'part/000003\.cls' in 'a\.tar' holds b'cat'; a whole number",
-    ),
-    "two pictures": (swap("part/000059.jpg", b""), r"'a\.tar' has two pictures of the sample 'part/000059'"),
-    "a link to nothing": (link_to_nothing, r"'a\.tar' cannot be read as a \.tar file: No such file or directory\.$"),
-    "a negative size": (negative(b"0"), r"'a\.tar' cannot be read as a \.tar file: a header of -512 bytes\.$"),
-    "a negative size of holes": (negative(b"S"), r"'a\.tar' cannot be read as a \.tar file: a header of -512 bytes\.$"),
-    "a negative size by an attribute": (back, r"'a\.tar' cannot be read as a \.tar file: a file of -2,048 bytes\.$"),
-    "attributes of 2 GiB": (long_attributes, r"'a\.tar' cannot be .*: a header of 2,147,483,648 bytes\.$"),
-    "no pictures": (lambda path: write_shard(path, {"a.txt": b"b"}), r"'a\.tar' holds 0 pictures"),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:5000]),
+    "cut between two files": cut_between_files,
+    "a damaged header": overwrite_a_header,
+    "joined": lambda path: path.write_bytes(2 * path.read_bytes()),
+    "backwards": back,
+    "compressed": lambda path: path.write_bytes(gzip.compress(path.read_bytes())),
+    "a word as label": lambda path: write_shard(path, {**samples(IMAGES), "part/000000.cls": b"dog"}),
 }
 
 
-def test_a_picture_counts_whatever_letters_its_name_has(tmp_path: Path) -> None:
-    members = {name.replace("part/", "a\nb/"): content for name, content in samples(IMAGES, labels=False).items()}
-    shards = load(write_shard(tmp_path / "a.tar", members), size=8)
-    assert len(shards.train) + len(shards.test) == len(IMAGES)
-
-
-@pytest.mark.parametrize(("damage", "sentence"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_shard_that_cannot_be_used_is_refused_in_one_sentence(tmp_path: Path, damage, sentence: str) -> None:
-    path = write_shard(tmp_path / "a.tar", samples(IMAGES))
-    damage(path)
-    with pytest.raises(DataError, match=sentence.replace("'a\\.tar' holds 0", "holds 0")) as caught:
-        load(tmp_path, size=8)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_shard_that_is_cut_short_later_stops_the_training_in_a_sentence(folder: Path) -> None:
-    shards = load(folder, size=8)
-    cut(folder / "planes-train-1.tar")
-    with pytest.raises(DataError, match=r"'planes-train-1\.tar' ends before byte [\d,]+: it was cut short"):
-        shards.train[44:45]
+@pytest.mark.parametrize("damage", BROKEN.values(), ids=BROKEN.keys())
+def test_a_damaged_shard_is_refused_by_its_name(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    damage(write_shard(tmp_path / "a.tar", samples(IMAGES)))
+    with pytest.raises(DataError, match=r"'a\.tar'"):
+        load(tmp_path / "a.tar", size=8)

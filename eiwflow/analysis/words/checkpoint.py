@@ -159,7 +159,8 @@ def badge(report: Verification) -> str:
 
 def verification(report: Verification) -> str:
     """Return the worst figures where all checks hold, else the failed checks and their levels."""
-    from ..verify import CONDITION, LOG_DET, ROUND_TRIP
+    from ..exactness import LOG_DET, ROUND_TRIP
+    from ..verify import CONDITION
 
     if not report.holds:
         faults = "; ".join(f"level {check.level} {check.finding}" for check in report.failed)

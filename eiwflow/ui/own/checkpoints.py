@@ -20,15 +20,15 @@ from .upload import Files, Limits, Upload
 #: Beginning of the name of a server's folder of uploads, and the file in it that the server holds locked.
 PREFIX, LOCK = "eiwflow-", "server.lock"
 _LOCKS: list[FileLock] = []
+#: Most MiB of a checkpoint: a flow of about 120 million parameters.
+MOST_MIB = 495
 LABEL = "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine."
 
 
 @cache
 def upload() -> Upload[CheckpointFile]:
-    """Return the kind of upload that checkpoints are. Its limit is the format's, which torch has to load first."""
-    from ...checkpoint import MAX_FILE_BYTES
-
-    limits = Limits(("safetensors",), MAX_FILE_BYTES // 2**20, kept=8)
+    """Return the kind of upload that checkpoints are."""
+    limits = Limits(("safetensors",), MOST_MIB, kept=8)
     return Upload("checkpoints", limits, _written, lambda file: file.size, lambda file: file.path.unlink(True))
 
 
