@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -83,9 +84,19 @@ def test_what_two_look_at_stays_until_both_sessions_have_ended(monkeypatch: pyte
     shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
     shelf.keep("a", 1, shelves.visitor())
     assert shelf.hold("a", "a guest") == 1 and shelf.hold("b", "a guest") is None
-    cache_resource_api.clear_session_cache("a session")  # as Streamlit does when a session ends
-    assert not gone
+    now = time.monotonic()
+    monkeypatch.setattr(shelves.time, "monotonic", lambda: now)
+    cache_resource_api.clear_session_cache("a session")  # as Streamlit does when a tab is closed
+    now += 10 * shelves.GRACE_S
     shelf.leave("a guest")
+    now += shelves.GRACE_S / 2
+    assert shelf.hold("a", "a guest again") == 1  # the page was loaded again
+    shelf.leave("a guest again")
+    now += shelves.GRACE_S - 1
+    shelves.sweep()
+    assert not gone
+    now += 2
+    shelves.sweep()
     assert gone == [1] and shelf.hold("a", "a guest") is None
 
 

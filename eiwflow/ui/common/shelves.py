@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +16,8 @@ from ...server_settings import settings
 
 Kept = TypeVar("Kept")
 
+#: Seconds for which a session that has ended holds its values: a page that is loaded again is a new session.
+GRACE_S = 120.0
 #: Share of the room for all uploads that one session has: a tab that uploads without a pause leaves room to others.
 SESSION_SHARE = 0.5
 #: All shelves by their name.
@@ -23,8 +26,6 @@ _SHELVES: dict[str, Shelf[Any]] = {}
 
 class Shelf(Generic[Kept]):
     """Values by key, each held by the sessions that uploaded or use it.
-
-    A session ends two minutes after its tab is closed, so a page that is loaded again finds its values.
 
     Arguments:
         name: of the shelf; a new shelf replaces an old one of the same name.
@@ -40,6 +41,7 @@ class Shelf(Generic[Kept]):
         self._most, self._size, self._discard = most, size, discard
         self._values: dict[str, Kept] = {}
         self._keys: dict[str, list[str]] = {}  # session -> keys, the newest last
+        self._ended: dict[str, float] = {}  # session -> when
         self._lock = threading.RLock()
         _SHELVES[name] = self
 
@@ -52,28 +54,39 @@ class Shelf(Generic[Kept]):
     def hold(self, key: str, session: str) -> Kept | None:
         """Hold a value for this session, and return it; None if it is not there."""
         with self._lock:
+            self._ended.pop(session, None)
             if key not in self._values:
                 return None
             keys = [other for other in self._keys.get(session, []) if other != key] + [key]
             self._keys[session] = keys[-self._most :]
-            self._sweep()
+            self.sweep()
             return self._values[key]
 
     def leave(self, session: str) -> None:
-        """Release the values that a session holds."""
+        """Release the values of a session that has ended; they stay for :data:`GRACE_S`."""
         with self._lock:
-            self._keys.pop(session, None)
-            self._sweep()
+            if session in self._keys:
+                self._ended[session] = time.monotonic()
 
     def taken(self) -> int:
         """Return the bytes of all values."""
         with self._lock:
             return sum(map(self._size, self._values.values()))
 
-    def _sweep(self) -> None:
-        held = {key for keys in self._keys.values() for key in keys}
-        for key in self._values.keys() - held:
-            self._discard(self._values.pop(key))
+    def sweep(self) -> None:
+        """Discard the values that no session holds any more."""
+        with self._lock:
+            for session in [each for each, when in self._ended.items() if time.monotonic() - when >= GRACE_S]:
+                del self._ended[session], self._keys[session]
+            held = {key for keys in self._keys.values() for key in keys}
+            for key in self._values.keys() - held:
+                self._discard(self._values.pop(key))
+
+
+def sweep() -> None:
+    """Discard what no session holds any more; the server calls this regularly."""
+    for shelf in list(_SHELVES.values()):
+        shelf.sweep()
 
 
 def _left(session: str) -> None:

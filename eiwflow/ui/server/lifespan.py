@@ -16,6 +16,7 @@ from streamlit.runtime.runtime import RuntimeState
 
 from ... import server_settings
 from ..classroom import join
+from ..common import shelves
 from ..common.engine import import_what_is_slow
 from ..own import checkpoints as own_checkpoints
 from ..sources import places
@@ -61,6 +62,7 @@ def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None
     alone_s, since_s = 0.0, SHORT_S
     while True:
         give_back_freed_memory()
+        shelves.sweep()
         sleep(GIVE_BACK_S)
         alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
         since_s += GIVE_BACK_S
