@@ -175,11 +175,18 @@ def follow(address: str, number: int, until: float, seen: Seen) -> None:
         time.sleep(1)
 
 
+def drain(line: ClientConnection) -> None:
+    """Read what comes, and leave it."""
+    with suppress(ConnectionClosed):
+        for _ in line:
+            pass
+
+
 def go_wild(address: str, number: int, until: float, seen: Seen) -> None:
     """Send moves without a pause; open the connection again where it ends."""
     while time.monotonic() < until:
         with suppress(ConnectionClosed, OSError, TimeoutError), Tab(address, Seen()).line() as line:
-            threading.Thread(target=lambda line=line: [None for _ in line], daemon=True).start()
+            threading.Thread(target=drain, args=(line,), daemon=True).start()
             while time.monotonic() < until:
                 seen.counts["wild moves"] += 1
                 move(line, "likelihood", {"seed": str(seen.counts["wild moves"])})
