@@ -10,7 +10,6 @@ import streamlit as st
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.jobs import queue
 from eiwflow.ui.stage import lesson
 
 from ..training.test_resume import signalled_at
@@ -58,12 +57,3 @@ def test_the_stage_is_told_the_steps_of_bits_and_samples(tmp_path: Path) -> None
     train(run, images=tiny_data(), progress=signalled_at(23))
     told = lesson._training(run.path, alive=False)
     assert [told[key] for key in ("step", "scored", "drawn")] == [23, 22, 22]
-
-
-def test_stop_it_takes_a_training_that_waits_out_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket, left = object(), []
-    monkeypatch.setattr(st, "session_state", {"_lesson_waits": True})
-    monkeypatch.setattr(queue, "own", lambda: ticket)
-    monkeypatch.setattr(queue.QUEUE, "leave", left.append)
-    lesson._cancel()
-    assert left == [ticket]

@@ -18,14 +18,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.training import worker
 from eiwflow.training.cost import Timing
 from eiwflow.training.presets import PRESETS
-from eiwflow.training.run_directory import DeviceTaken, runs_root
+from eiwflow.training.run_directory import runs_root
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.classroom import view
 from eiwflow.ui.classroom.board import Board
-from eiwflow.ui.jobs import presets, queue, studies
+from eiwflow.ui.jobs import presets, studies
 from eiwflow.ui.own.images import IMAGES
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.pictures import PICTURES
@@ -33,9 +32,7 @@ from eiwflow.ui.sources import checkpoints
 
 from ..app.conftest import few_images, nothing_kept, quiet, untimed, visit_page
 from ..app.test_compare import BOTH, MEANS, NULL
-from ..made.queues import close_queue
 from ..studies import arms, write_begun, write_study
-from ..training.tiny import tiny_recipe
 from . import flows, shown
 
 __all__ = ["few_images", "nothing_kept", "quiet", "untimed"]
@@ -105,30 +102,18 @@ def runs(*titles: str, alive: str = "") -> Callable[[Place], None]:
 
 
 def classroom(teacher: bool) -> Callable[[Place], None]:
-    """Return what begins a class in which two students' trainings wait, the second that of this browser's student."""
-
-    def taken(*_: object) -> None:
-        raise DeviceTaken("busy")
+    """Return what begins a class, for its teacher's browser or a student's."""
 
     def prepare(place: Place) -> None:
         runs("First run")(place)
         place.patch.setenv("EIWFLOW_MODE", "classroom")
         place.patch.setenv("EIWFLOW_JOIN_URL", "http://192.168.1.20:8501")
-        place.patch.setattr(worker, "start", taken)
-        place.patch.setattr(queue, "LOOK_S", 0.01)
-        place.stack.callback(close_queue, queue.QUEUE)
         present = Board()
         for visitor in ("a", "b", "c"):
             present.here(visitor)
         place.patch.setattr(view, "BOARD", present)
         cookies = {roles.cookie_name(kind): roles.new_cookie(kind) for kind in (roles.VISITOR, roles.TEACHER)}
         place.patch.setattr(roles, "_cookies", lambda: cookies)
-        for visitor, fields in (
-            ("another", {"iterations": 1500, "levels": 3}),
-            (roles.visitor_of(cookies), {"split": "variance"}),
-        ):
-            recipe = tiny_recipe(**{"iterations": 800, "data": "faces16", **fields})
-            queue.QUEUE.ask(queue.Ticket(visitor, recipe, taken))
         if not teacher:
             del cookies[roles.cookie_name(roles.TEACHER)]
 
