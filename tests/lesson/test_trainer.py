@@ -22,6 +22,7 @@ from torch import Tensor
 from eiwflow import checkpoint, data
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.multiscale import dequantise, to_bits_per_dim
+from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.trainer import averaging
@@ -83,7 +84,7 @@ def in_tab(folder: Path, recipe: dict[str, Any], steps: int = 0, moved: float = 
     request = {"recipe": recipe, "simd": simd, "moved": moved, "steps": steps, "images": IMAGES}
     (folder / "request.json").write_text(json.dumps(request))
     command = [NODE or "node", str(Path(__file__).with_name("trainer.mjs")), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["simd"] == simd
@@ -139,7 +140,7 @@ def frozen_in(recipe: dict[str, Any]) -> list[str]:
 def trained_by_torch(tab: Tab, steps: int) -> tuple[list[float], MultiScaleFlow]:
     """Return bits of every step and the averaged flow, of the same steps from the same start."""
     recipe = tab.recipe
-    flow, average = tab.flow("moved"), tab.flow("moved")
+    flow, average = (channels_last(tab.flow("moved")) for _ in range(2))
     for name, parameter in flow.named_parameters():
         if any(word in name for word in frozen_in(recipe)):
             parameter.register_hook(torch.zeros_like)
