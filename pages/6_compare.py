@@ -54,7 +54,6 @@ except StudyError as error:
     (first if own else top).error(f"{untrusted.plain(error)} Choose another study.")
     new_study.draw(known, key if own else None)
     st.stop()
-study = studies.looked_at(study)
 page = studies.StudyVisit(**vars(visit), study=study)
 
 with place:
@@ -95,7 +94,6 @@ with ui.fold("What each choice contributes", "verdict") as fold:
         if control:
             st.markdown(words.control(control))
         if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
-            equal = studies.looked_at(equal)
             at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
             sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")

@@ -303,21 +303,16 @@ def _study_summary() -> tuple[dict[str, Any], str]:
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..study.file import read_study
     from ..study.report import report, report_in_words
-    from ..study.run import looked_at
 
-    study = looked_at(read_study(options.out))
-    result = report(study, options.subject)
+    result = report(read_study(options.out), options.subject)
     return result, report_in_words(result)
 
 
 def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..study.file import pack, read_study
-    from ..study.run import looked_at
 
     studies = [read_study(path) for path in (options.out, *options.also)]
     study = pack(studies, options.pack)
-    for part in studies:
-        looked_at(part, study)
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
     return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"

@@ -63,7 +63,9 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """``No`` where an arm is better, ``Yes`` where every rival is clearly worse, else ``No conclusion``."""
+        """``No`` where an arm is better, ``Yes`` where all rivals are worse; else ``No conclusion`` or ``Interim``."""
+        if not self.study.is_done:
+            return "Interim"
         if self.better:
             return "No"
         return "Yes" if self.lead is not None and not self.close else "No conclusion"
@@ -81,6 +83,8 @@ class Answer:
             return f"No conclusion: {name} shares no two seeds with another split {where}."
         nearest = label(self.study, self.nearest)
         figures = f"{self.lead.lead_in_figures} bits/dim{_over(self.lead)} {where}"
+        if self.word == "Interim":
+            return f"Interim: no claim yet. So far the lead of {name} over {nearest}, its nearest rival, is {figures}."
         if self.word == "Yes":
             return f"Yes: {name} leads {nearest}, its nearest rival, by {figures}."
         close = [label(self.study, other) for other in self.close]

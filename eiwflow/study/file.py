@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ MAX_RESULT_BYTES = 2**18
 MAX_LISTS = 1_000_000
 #: Most entries of a packed study: an entry for every arm, and the study's document.
 MAX_ENTRIES = 200
-MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
+MAX_STEPS, MAX_PIXELS, MAX_POINTS = 200, 2**22, 1000
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
 #: name of a number in a result -> (its type, smallest, largest).
@@ -101,7 +100,6 @@ class Study:
         command: the command line that began it.
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
-        looks: the numbers of seeds at which the study was reported, shown, packed or extended before it was complete.
         sha256: of the bytes read.
         path: where it was read from.
 
@@ -114,7 +112,6 @@ class Study:
     runs: dict[tuple[Arm, int], Run]
     sha256: str
     path: Path
-    looks: tuple[int, ...] = ()
     data_sha256: str = ""
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -138,7 +135,6 @@ class Study:
             "data_sha256": self.data_sha256,
             "step_cost": self.step_cost or None,
             "versions": self.versions,
-            "looks": list(self.looks),
             "results": [run.to_dict() for run in self.runs.values()],
         }
 
@@ -146,12 +142,6 @@ class Study:
     def is_done(self) -> bool:
         """Whether every run has a result."""
         return len(self.runs) == len(self.recipe.arms) * self.recipe.seeds
-
-    @property
-    def shared_seeds(self) -> tuple[int, ...]:
-        """The numbers of seeds that two arms have in common, over all pairs of arms; without 0 and repetition."""
-        seeds = [{run.seed for run in self.of(arm)} for arm in self.arms]
-        return tuple(sorted({len(first & second) for first, second in combinations(seeds, 2)} - {0}))
 
     @property
     def title(self) -> str:
@@ -274,7 +264,6 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
         runs=dict(sorted(runs.items(), key=lambda item: places[item[0]])),
         sha256=digest,
         path=path,
-        looks=_looks(name, document.get("looks")),
         data_sha256=str(document.get("data_sha256") or "")[:64],
         versions={str(k)[:40]: str(v)[:40] for k, v in versions.items()} if isinstance(versions, dict) else {},
     )
@@ -343,8 +332,6 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     merged = merge(studies)
     if not merged.runs:
         raise StudyError(f"{merged.name} has no run yet.")
-    if not merged.is_done:  # the file shows what there is so far
-        merged = replace(merged, looks=kept_looks([*merged.looks, *merged.shared_seeds]))
     document = merged.document(shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
@@ -380,10 +367,7 @@ def merge(studies: Sequence[Study]) -> Study:
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     places = {run: place for place, run in enumerate(recipe.runs())}
     ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
-    # Results of fewer seeds were visible before the others were there.
-    fewer = [study.recipe.seeds for study in studies if study.runs and study.recipe.seeds < recipe.seeds]
-    looks = kept_looks([*fewer, *(look for study in studies for look in study.looks)])
-    return replace(first, recipe=recipe, runs=ordered, looks=looks)
+    return replace(first, recipe=recipe, runs=ordered)
 
 
 def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
@@ -463,23 +447,6 @@ def _step_cost(name: str, cost: object) -> dict[str, float]:
     if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
         raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
     return {str(key)[:80]: float(value) for key, value in cost.items()}
-
-
-def kept_looks(looks: Iterable[int]) -> tuple[int, ...]:
-    """Return the looks to keep in a study's file: the latest :data:`MAX_LOOKS`, in order, without repetition."""
-    return tuple(sorted({*looks}))[-MAX_LOOKS:]
-
-
-def _looks(name: str, looks: object) -> tuple[int, ...]:
-    if looks is None:
-        return ()
-    if (
-        not isinstance(looks, list)
-        or len(looks) > MAX_LOOKS
-        or not all(type(n) is int and 1 <= n <= 1000 for n in looks)
-    ):
-        raise StudyError(f"The looks of {name} are not at most {MAX_LOOKS} numbers of seeds.")
-    return tuple(sorted(set(looks)))
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -131,7 +131,7 @@ class Ladder:
 
     def in_words(self) -> str:
         """Return the saving of every rung over the rung below, as a sentence."""
-        steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.claim}" for rung in self.rungs if rung.step]
+        steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.stated_claim}" for rung in self.rungs if rung.step]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def lead_row(effect: Effect | None) -> dict[str, Any] | None:
     low, high = effect.lead_interval
     figures = {"lead": effect.lead, "low": low, "high": high}
     return {name: round(value, 5) if value == value else None for name, value in figures.items()} | {
-        "claim": effect.claim,
+        "claim": effect.stated_claim,
         "seeds": len(effect.values),
     }
 

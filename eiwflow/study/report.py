@@ -35,7 +35,6 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
         ],
         "ladder": ladder(study, usual_prior(study)).to_dict(),
         "control": words.control(effects) if (effects := control(study)) else None,
-        "looks": list(study.looks),
         "comparisons": compared.table(),
         "factorial": [row for prior in study.priors for row in factorial(study, prior).table()],
         "arms": arm_table(study),

@@ -45,7 +45,6 @@ from .file import (
     VERSION,
     Study,
     StudyError,
-    kept_looks,
     read_study,
     run_folder,
     run_of,
@@ -110,7 +109,7 @@ class StudyFolder(WorkFolder):
         else:
             document = {
                 "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
-                "data_sha256": None, "step_cost": None, "versions": software_versions(), "looks": [], "results": [],
+                "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
             }  # fmt: skip
             self.write(document)
             return recipe
@@ -158,8 +157,7 @@ class StudyFolder(WorkFolder):
             raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
 
     def write(self, document: dict[str, Any]) -> None:
-        """Replace ``study.json``, with the latest looks."""
-        document = {**document, "looks": kept_looks(document.get("looks") or [])}
+        """Replace ``study.json``."""
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None) -> StudyRecipe:
@@ -172,14 +170,12 @@ class StudyFolder(WorkFolder):
         fingerprint = None if images is None else _fingerprint(images)
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document, begun = self.document(), self._begun()
-            known, looks = document.get("data_sha256") or fingerprint, set(begun.looks)
+            known = document.get("data_sha256") or fingerprint
             if fingerprint and known != fingerprint:
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
             extended = self._extended(recipe, document, begun)
-            if extended.seeds > begun.recipe.seeds and begun.runs:
-                looks.add(begun.recipe.seeds)  # its results were visible before the extension
             if extended != begun.recipe or known != document.get("data_sha256"):
-                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "looks": [*looks]})
+                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known})
         return extended
 
     def step_costs(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
@@ -196,19 +192,6 @@ class StudyFolder(WorkFolder):
                 costs = relative_costs(seconds_per_step(kinds, recipe.batch, recipe.optimiser, x))
                 self.write({**document, "step_cost": costs})
         return dict(costs)
-
-    def look(self, *seeds: int) -> bool:
-        """Record that the study was looked at with these numbers of seeds; return whether one of them was new.
-
-        Nothing is done where the study cannot be continued or its folder cannot be written.
-        """
-        with suppress(OSError, Timeout, RunError), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
-            document = self.document()
-            known = document.get("looks") or []
-            if kept_looks([*known, *seeds]) != kept_looks(known):
-                self.write({**document, "looks": [*known, *seeds]})
-                return True
-        return False
 
     def state(self) -> RunState:
         """Return the state of the study; without a status it is stopped, unless a process is at work."""
@@ -243,27 +226,6 @@ class StudyFolder(WorkFolder):
 
     def _saved(self) -> str:
         return "the runs that are done stay, and the others go on from their last save"
-
-
-def looked_at(study: Study, shown: Study | None = None) -> Study:
-    """Record in a study's folder that its results are shown before the study is complete.
-
-    Args:
-        study: whose folder records it. Nothing is recorded for a study that is done or packed, or where the folder
-            cannot be written.
-        shown: the study whose results are shown, such as a merged one; by default ``study``.
-
-    Returns:
-        The study as read again, or ``study`` itself where nothing new was recorded.
-
-    Raises:
-        StudyError: the study cannot be read again.
-
-    """
-    shown = shown or study
-    if study.is_done or shown.is_done or not study.path.is_dir():
-        return study
-    return read_study(study.path) if StudyFolder(study.path).look(*shown.shared_seeds) else study
 
 
 @dataclass(frozen=True)

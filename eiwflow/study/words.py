@@ -69,6 +69,8 @@ def control(effects: Sequence[Effect]) -> str:
     """Return the sentence on an A/A control: the random order against itself, with other permutations."""
     leads = listed([effect.lead_in_figures for effect in effects])
     claimed = any(effect.claim != "no conclusion" for effect in effects)
+    if any(effect.interim for effect in effects):
+        return f"A/A control, interim: the lead of the random order over itself is {leads} bits/dim so far."
     end = "It claims a difference, though there is none." if claimed else "It claims no difference, as it should."
     return f"A/A control: the lead of the random order over itself is {leads} bits/dim. {end}"
 

@@ -18,10 +18,9 @@ from eiwflow.analysis.words.numbers import signed
 from eiwflow.lesson import default
 from eiwflow.lesson.pack import opened
 from eiwflow.project import ROOT
-from eiwflow.study import run as study_run
 from eiwflow.study import worker
 from eiwflow.study.answer import answer, at_equal_cpu
-from eiwflow.study.file import SETTINGS, bundled, read_study, studies_in
+from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
@@ -34,7 +33,7 @@ from eiwflow.ui.jobs import new_study
 from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
-from ..studies import arms, document, packed_document, write_begun, write_packed, write_study
+from ..studies import arms, packed_document, write_begun, write_packed, write_study
 from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
@@ -514,56 +513,6 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
     return write_begun(shown.own_folder() / "mine", arms({"entropy+pooled/principal": 3.8}, seeds=4), done)
-
-
-@pytest.mark.slow
-def test_to_open_a_study_of_ones_own_that_is_under_way_is_a_look(studies: Path) -> None:
-    own = shown.own_folder()
-    two = arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4)
-    begun, unread, done = (write_begun(own / name, two, runs) for name, runs in (("a", 6), ("b", 6), ("c", 8)))
-    packed = write_study(own / "d.zip", {arm: [*bits[:3], None] for arm, bits in two.items()})
-    content = packed.read_bytes()
-    at = visit(study="a")
-    assert not at.exception and not at.error
-    assert "Not done: 6 of 8 runs so far." in sentences(at)
-    assert [read_study(path).looks for path in (begun, unread)] == [(2,), ()]
-    for name in ("c", "d"):
-        assert not visit(study=name).exception
-    assert read_study(done).looks == () and packed.read_bytes() == content
-    # Three seeds are seen after two: the interval on the page is that of the second look.
-    document = json.loads((begun / SETTINGS).read_text())
-    results = write_begun(own / "e", two, 7) / SETTINGS
-    (begun / SETTINGS).write_text(json.dumps({**json.loads(results.read_text()), "looks": document["looks"]}))
-    first, second = answer(read_study(own / "e")).in_words(), answer(read_study(begun)).in_words()
-    assert first != second and [name for name in "ae" if first in sentences(visit(study=name))] == ["e"]
-    assert second in sentences(visit(study="a")) and read_study(begun).looks == (2, 3)
-
-
-def test_a_study_under_way_whose_folder_cannot_be_written_is_shown_all_the_same(
-    studies: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_study(done=3)
-    write_begun(shown.own_folder() / "two", arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4), 6)
-
-    def refuse(*_: object) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(study_run, "write_atomically", refuse)
-    for name, said in (("two", "Not done: 6 of 8 runs so far."), ("mine", "Not done: 3 of 4 runs so far.")):
-        at = visit(study=name)
-        assert not at.exception and not at.error and said in sentences(at)
-        assert read_study(shown.own_folder() / name).looks == ()
-
-
-def test_the_numbers_of_a_study_under_way_at_equal_cpu_seconds_are_a_look_too(studies: Path) -> None:
-    own = shown.own_folder()
-    two = arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4)
-    write_study(own / "mine.zip", two)
-    equal = document({arm: [*bits[:3], None] for arm, bits in two.items()}, equal_cpu=True)
-    (own / "equal").mkdir()
-    (own / "equal" / SETTINGS).write_text(json.dumps({**equal, "step_cost": {"none/conditional": 1.0}}))
-    assert "At equal CPU seconds" in sentences(visit(study="mine"))
-    assert read_study(own / "equal").looks == (3,)
 
 
 def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> None:

@@ -26,7 +26,7 @@ from eiwflow.study.arms import arm_curve, cost_in_words, run_table
 from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
 from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
-from eiwflow.study.statistics import label, level_of, subjects, usual_partition
+from eiwflow.study.statistics import label, subjects, usual_partition
 from eiwflow.training.recipe import recording_steps
 
 from ..studies import document, write_packed
@@ -131,7 +131,7 @@ def test_figures_of_bundled_studies() -> None:
         curves = [curve for arm in study.arms if (curve := arm_curve(study, arm)) is not None]
         records = [record for arm in study.arms if (record := read_record(study, arm)) is not None]
         lines += [
-            f"\n{study.name}  {study.title}; {len(study.runs)} runs, looks {study.looks}",
+            f"\n{study.name}  {study.title}; {len(study.runs)} runs",
             f"  at equal CPU {equal and equal.name}",
             f"  {study.arms[-1].text}  {curves[-1].in_words()}",
             f"  curves  {kit.summed([value for curve in curves for value in curve.mean])}",
@@ -197,8 +197,6 @@ def test_a_made_study_at_equal_cpu_and_others(written: Callable[..., Path]) -> N
     assert first is not None and other is not None
     difference = first.minus(other)
     assert difference is not None
-    looked = read_study(written("looked", {**made(), "looks": [2, 4, 6]}))
-    texts.append(f"levels after looks at 2, 4 and 6: {[kit.figure(level_of(looked, seeds)) for seeds in range(1, 7)]}")
     texts.append(f"difference of curves: {difference.in_words()}; {kit.summed(difference.bits_per_dim)}")
     merged = merge([studies["equal"], studies["equal"]])
     texts.append(f"merged: {merged.title}, {len(merged.runs)} runs")
@@ -289,7 +287,7 @@ def test_a_study_that_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         result["cpu_s"] = 1.0 + result["seed"]
         lines += kit.lines(result)
     lines += kit.lines(
-        {key: value for key, value in found.items() if key in ("recipe", "step_cost", "looks", "format", "version")}
+        {key: value for key, value in found.items() if key in ("recipe", "step_cost", "format", "version")}
     )
     for folder in sorted(path for path in (tmp_path / "study").rglob("*") if path.is_dir()):
         files = sorted(path.name for path in folder.iterdir() if path.is_file() and path.suffix != ".lock")

@@ -67,8 +67,6 @@ SPOILT = {
     "no arm": (lambda made: made["results"][0].pop("arm"), "lacks an arm"),
     "an arm of another study": (changed_result(arm="last/random/standard"), "is not in its recipe"),
     "a path for an arm": (changed_result(arm="../../etc"), "is not in its recipe"),
-    "looks in words": (lambda made: made.update(looks="often"), "looks"),
-    "too many looks": (lambda made: made.update(looks=list(range(1, 22))), "looks"),
     "bits in words": (changed_result(bits_per_dim="low"), "bits_per_dim 'low'; it must be a number"),
     "more parameters than a flow may have": (changed_result(parameters=MAX_PARAMETERS + 1), "between 1 and 1.2e+08"),
     "bits not finite": (changed_result(bits_per_dim=math.inf), "between -1000 and 1000"),
@@ -245,23 +243,6 @@ def test_the_command_packs_a_study_and_another_of_the_same_recipe(real, tmp_path
     assert not (tmp_path / "x.zip").exists()
 
 
-@pytest.mark.parametrize(
-    ("seeds", "shared"),
-    [
-        (((0, 1, 2, 3, 4), (0, 1, 2, 3, 4), (0,)), (1, 5)),
-        (((0, 1, 2), (1, 2, 3), (2, 3)), (1, 2)),
-        (((0, 1), (2, 3), (4,)), ()),
-        (((0, 1, 2), (), ()), ()),
-    ],
-)
-def test_the_seeds_that_two_arms_share_are_counted_pair_by_pair(tmp_path, seeds, shared):
-    names = ("entropy", "variance", "random")
-    made = {
-        Arm(name): [3.8 if seed in own else None for seed in range(6)] for name, own in zip(names, seeds, strict=True)
-    }
-    assert read_study(write_study(tmp_path / "s.zip", made)).shared_seeds == shared
-
-
 def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
     made = document({Arm("entropy"): [3.8, 3.9], Arm("variance"): [4.0, 4.1]})
     made["results"] = [one for one in made["results"] if one["arm"].startswith("entropy")]
@@ -283,14 +264,6 @@ def test_studies_at_equal_cpu_seconds_are_merged_only_if_their_steps_cost_the_sa
     else:
         with pytest.raises(StudyError, match="b.* and a.* the costs of their steps differ"):
             merge(studies)
-
-
-@pytest.mark.parametrize(("seeds", "looks"), [((2, 3), (2,)), ((3, 2), (2,)), ((3, 3), ())])
-def test_a_study_that_is_merged_with_one_of_more_seeds_was_looked_at(tmp_path, seeds, looks):
-    for name, count in zip("ab", seeds, strict=True):
-        write_packed(tmp_path / f"{name}.zip", document({Arm("entropy"): [3.8, 3.9, 3.7][:count]}))
-    merged = merge([read_study(tmp_path / f"{name}.zip") for name in "ab"])
-    assert merged.recipe.seeds == 3 and merged.looks == looks
 
 
 def test_further_fields_of_results_take_no_memory_and_large_ones_are_refused(real, tmp_path):

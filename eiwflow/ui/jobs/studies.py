@@ -6,7 +6,6 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,19 +74,6 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
         except StudyError:
             continue  # its choice shows the reason
     return studies
-
-
-def looked_at(study: Study) -> Study:
-    """Return a study whose numbers are shown now; if it is not done, its folder records that as a look."""
-    if study.is_done or not study.path.is_dir():
-        return study
-    from ...study.file import StudyError
-    from ...study.run import looked_at as recorded
-
-    with suppress(StudyError):  # it has just been changed or removed; shown is what was read
-        if recorded(study) is not study:
-            return cache.study(study.path)
-    return study
 
 
 def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
