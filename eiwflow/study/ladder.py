@@ -131,7 +131,9 @@ class Ladder:
 
     def in_words(self) -> str:
         """Return the saving of every rung over the rung below, as a sentence."""
-        steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.stated_claim}" for rung in self.rungs if rung.step]
+        steps = [
+            f"{each.name} {each.step.lead_in_figures}, {each.step.stated_claim}" for each in self.rungs if each.step
+        ]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
     def to_dict(self) -> dict[str, Any]:

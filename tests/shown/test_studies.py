@@ -62,10 +62,10 @@ TIED = ("entropy/principal-alternating", "entropy/principal-random")
 
 
 def made(seeds: int = 6, **fields: Any) -> dict[str, Any]:
-    """Return the document of a study of many arms under two priors, in which some runs are missing and arms differ."""
+    """Return the document of a study of many arms under two priors."""
     random = np.random.default_rng(12)
     shared = random.normal(0, 0.03, seeds)
-    bits: dict[Arm, list[float | None]] = {}
+    bits: dict[Arm, list[float]] = {}
     for prior, more in (("conditional", 0.0), ("standard", 0.06)):
         for place, (text, mean) in enumerate(MEANS.items()):
             values = mean + more * (1 + place % 4) + shared + random.normal(0, 0.004 + 0.002 * (place % 3), seeds)
@@ -73,7 +73,6 @@ def made(seeds: int = 6, **fields: Any) -> dict[str, Any]:
     bits[Arm("released", init="random", prior="standard", partition="alternating")] = [
         4.4 + 0.01 * k for k in range(seeds)
     ]
-    bits[Arm.parse("variance/principal-alternating/standard")][-1] = None
     found = document(bits, **{"data": "letters32", "size": 16, "iterations": 100, **fields})
     for place, result in enumerate(found["results"]):
         result["cpu_s"] = round(2.5 + 0.1 * (place % 7) + 0.3 * result["seed"], 2)
