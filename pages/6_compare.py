@@ -93,7 +93,7 @@ with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
         if control:
             st.markdown(words.control(control))
-        if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
+        if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
             at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
             sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
             st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")

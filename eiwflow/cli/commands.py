@@ -257,7 +257,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
         try:
             recipe = StudyRecipe(**settings)
-            study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note)
+            study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note, options.device)
         except KeyboardInterrupt:
             print(f"Stopped; the same command continues {options.out}.", file=sys.stderr)
             raise
@@ -280,12 +280,13 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         for sentence in left_out:
             print(f"eiwflow study: {without_controls(sentence)}", file=sys.stderr)
     elif options.arms is None and not options.null:
-        if priors == ["conditional"]:
-            return {}
         from ..study.recipe import DEFAULT_ARMS
 
+        if priors == ["conditional"] and not options.own:
+            return {}
+
         arms += [arm.under(prior) for prior in priors for arm in DEFAULT_ARMS]
-    arms += [arm for text in options.arms or () for arm in arms_of(text, priors)]
+    arms += [arm for text in (*(options.arms or ()), *options.own) for arm in arms_of(text, priors)]
     arms += control(priors) if options.null else []
     return {"arms": tuple(arms)}
 

@@ -132,6 +132,11 @@ def build_parser() -> Parser:
         help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
     )  # fmt: skip
     study.add_argument(
+        "--arm", dest="own", action="append", default=[], metavar="NAME=FILE.py:FUNCTION",
+        help="a flow of your own: FUNCTION(shape, seed) returns a torch module with log_prob(x); the file is run",
+    )  # fmt: skip
+    study.add_argument("--labels", metavar="FACTOR", help="make every density conditional on a factor of the data")
+    study.add_argument(
         "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
     study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
@@ -140,12 +145,16 @@ def build_parser() -> Parser:
         "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
     )
     study.add_argument(
+        "--equal-time",
         "--equal-cpu",
         action="store_true",
         default=None,
-        help="give every arm the same CPU seconds: its iterations are divided by the measured cost of its step",
+        help="give every arm the same seconds, of the CPU or GPU: its iterations are divided by its step's cost",
     )
-    study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
+    study.add_argument(
+        "--jobs", type=int, help="runs at the same time, one thread each (default: one, or one for every GPU)"
+    )
+    _device_option(study)
     study.add_argument(
         "--shard", metavar="I/N", help="run only the I-th of N shares; shares may run at the same time, on any machines"
     )

@@ -131,13 +131,13 @@ def control(study: Study) -> tuple[Effect, ...]:
     return corrected(effects)
 
 
-def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
+def at_equal_time(study: Study, others: Iterable[Study]) -> Study | None:
     """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without such a study."""
     arms = study.recipe.arms
     for other in others:
         # The training recipe of any arm holds all settings of trainings.
         alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
-        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
+        if other.recipe.equal_time and alike and other.runs and {*arms} <= {*other.recipe.arms}:
             return other
     return None
 
@@ -148,4 +148,4 @@ def _over(effect: Effect) -> str:
 
 def _conditions(study: Study) -> str:
     held_out = ", scored on held-out images" if study.recipe.evaluate_on == "validation" else ""
-    return held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
+    return held_out + (", at equal CPU seconds" if study.recipe.equal_time else "")

@@ -286,7 +286,7 @@ def counts(studies: Iterable[Study]) -> dict[str, Count]:
     """
     answers: dict[str, dict[str, Effect]] = {}
     for title, made in ladders(studies).items():
-        if not made.study.recipe.equal_cpu:
+        if not made.study.recipe.equal_time:
             for key, effect in made.answers.items():
                 answers.setdefault(key, {})[title] = effect
     return {key: Count(question, answers[key]) for key, question in QUESTIONS.items() if key in answers}
@@ -299,7 +299,7 @@ def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
     """
     sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():
-        if not made.study.recipe.equal_cpu and any(rung.name == RUNGS[1][0] for rung in made.rungs):
+        if not made.study.recipe.equal_time and any(rung.name == RUNGS[1][0] for rung in made.rungs):
             sets.setdefault(made.study.recipe.data_name, []).append(made)
     return {
         name: max(of_set, key=lambda made: (len(made.rungs), made.study.recipe.budget))

@@ -19,6 +19,7 @@ import numpy as np
 from ..analysis.intervals import ALPHA, of_mean
 from ..analysis.words.checkpoint import WEIGHTS
 from ..analysis.words.numbers import counted, signed
+from ..flow.config import ROTATED
 from ..flow.policies import ORDERS
 from .file import Study, StudyError
 from .recipe import AGAIN, HALF, Arm, StudyRecipe
@@ -183,7 +184,7 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 
 def usual_partition(study: Study | StudyRecipe) -> str:
     """Return the most common partition among arms with principal channels; in a tie the first."""
-    partitions = [arm.partition for arm in study.arms if arm.init != "random"]
+    partitions = [arm.partition for arm in study.arms if arm.init in ROTATED]
     return max(partitions, key=partitions.count, default="random")
 
 
@@ -192,6 +193,8 @@ def label(study: Study, arm: Arm) -> str:
 
     For example ``entropy + weights, ¼ passed on (partitions: information)``.
     """
+    if arm.source:
+        return arm.order
     kinds = {other.weights for other in study.arms} - {"none"}
     weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
         arm.weights, f" + {WEIGHTS.get(arm.weights, arm.weights)}"
@@ -335,7 +338,7 @@ def factorial(study: Study, prior: str) -> Factorial:
 
     Arms that pass on a half are compared with each other; other fractions have rows of their own.
     """
-    arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
+    arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN and not arm.source]
     halves = [arm for arm in arms if arm.keep == HALF]
     contrasts: dict[str, list[Effect | None]] = {
         part: [

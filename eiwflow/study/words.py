@@ -21,7 +21,7 @@ _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: f"weight decay {recipe.weight_decay:g}",
     lambda recipe: "mirrored" if recipe.flip else "not mirrored",
     lambda recipe: f"{usual_partition(recipe)} partitions",
-    lambda recipe: f"init {', '.join(sorted({arm.init for arm in recipe.arms}))}",
+    lambda recipe: f"init {', '.join(sorted({arm.init for arm in recipe.arms if arm.init}))}",
     lambda recipe: f"batches of {recipe.batch}",
     lambda recipe: f"{recipe.levels} levels of {recipe.steps} steps, width {recipe.width}",
     lambda recipe: f"{recipe.learning_rate:g} learning rate",

@@ -19,7 +19,7 @@ from eiwflow.lesson import default
 from eiwflow.lesson.pack import opened
 from eiwflow.project import ROOT
 from eiwflow.study import worker
-from eiwflow.study.answer import answer, at_equal_cpu
+from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
@@ -321,14 +321,14 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 
 
 @pytest.mark.slow
-def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
+def test_equal_time_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
     at = visit(study="photos32")
     assert "--equal-cpu" in "".join(code.value for code in at.code)
     names: dict[str, Any] = {}
     exec(at.code[1].value, names)
     assert names["answer"] == report(read_study(studies / "photos32.zip"))
     assert "At equal CPU seconds" not in sentences(at)
-    path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_cpu=True)
+    path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_time=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
     write_packed(path, {**packed_document(path), "step_cost": costs})
@@ -352,15 +352,15 @@ def test_the_table_of_arms_has_the_range_of_parameters_over_seeds(studies: Path)
     assert text.count(">1,000 to 1,500</td>") == 1 and text.count(">1,000</td>") == 1
 
 
-def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
-    def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
+def test_an_equal_time_study_of_other_arms_is_passed_over(studies: Path) -> None:
+    def written(name: str, *splits: str, equal_time: bool = True) -> Path:
         means = {f"{split}/principal-alternating": 4.0 for split in splits}
-        return write_study(studies / f"{name}.zip", arms(means), equal_cpu=equal_cpu)
+        return write_study(studies / f"{name}.zip", arms(means), equal_time=equal_time)
 
     other, same = written("a", "entropy", "random"), written("b", "variance", "entropy+pooled", "random")
-    study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_cpu=False), other, same))
-    assert at_equal_cpu(study, [other]) is None
-    assert at_equal_cpu(study, [other, same]).name == "b"
+    study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_time=False), other, same))
+    assert at_equal_time(study, [other]) is None
+    assert at_equal_time(study, [other, same]).name == "b"
 
 
 def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_the_studys_hash(studies: Path) -> None:

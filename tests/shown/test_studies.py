@@ -21,7 +21,7 @@ from eiwflow.cli import build_parser
 from eiwflow.cli.commands import _study_arms
 from eiwflow.study import run as run_module
 from eiwflow.study import words
-from eiwflow.study.answer import answer, at_equal_cpu
+from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.arms import arm_curve, cost_in_words, run_table
 from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
@@ -126,7 +126,7 @@ def test_figures_of_bundled_studies() -> None:
     lines = []
     studies = bundled()
     for study in studies:
-        equal = at_equal_cpu(study, studies)
+        equal = at_equal_time(study, studies)
         curves = [curve for arm in study.arms if (curve := arm_curve(study, arm)) is not None]
         records = [record for arm in study.arms if (record := read_record(study, arm)) is not None]
         lines += [
@@ -157,8 +157,8 @@ def test_a_made_study(written: Callable[..., Path]) -> None:
     approved("studies-made", "\n".join(texts))
 
 
-def test_a_made_study_at_equal_cpu_and_others(written: Callable[..., Path]) -> None:
-    few = made(seeds=4, equal_cpu=True)
+def test_a_made_study_at_equal_time_and_others(written: Callable[..., Path]) -> None:
+    few = made(seeds=4, equal_time=True)
     few["step_cost"] = {
         "none/conditional": 1.0,
         "entropy/conditional": 1.25,

@@ -251,10 +251,10 @@ def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(("cost", "merges"), [(1.3, True), (1.1, False), (None, False)])
-def test_studies_at_equal_cpu_seconds_are_merged_only_if_their_steps_cost_the_same(tmp_path, cost, merges):
+def test_studies_at_equal_time_seconds_are_merged_only_if_their_steps_cost_the_same(tmp_path, cost, merges):
     for name, words, costs in (("a", "entropy", {"none": 1.0, "w": 1.3}), ("b", "variance", {"none": 1.0, "w": cost})):
         made = document({Arm(words): [3.8, 3.9]})
-        made["recipe"]["equal_cpu"] = True
+        made["recipe"]["equal_time"] = True
         write_packed(tmp_path / f"{name}.zip", {**made, "step_cost": costs if cost else None})
     if cost is None:  # of one nothing was measured
         write_packed(tmp_path / "a.zip", {**made, "step_cost": {"none": 1.0}})

@@ -93,7 +93,7 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
 
     studies = [
         one("ahead", 3.9), one("behind", 4.1, data="faces16"), one("close", 4.0, data="letters32"),
-        one("cpu", 3.5, equal_cpu=True), one("more", 3.8, iterations=700),
+        one("cpu", 3.5, equal_time=True), one("more", 3.8, iterations=700),
     ]  # fmt: skip
     count = counts(studies)["order"]
     assert len(count.effects) == 4
@@ -101,7 +101,7 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
     assert count.in_words().startswith(
         "The half by entropy over the half by variance: ahead in 2 of 4 studies, behind in 1 and unclear in 1"
     )
-    leads = [by_scipy(one, f"entropy/{P}", f"variance/{P}")[0] for one in studies if not one.recipe.equal_cpu]
+    leads = [by_scipy(one, f"entropy/{P}", f"variance/{P}")[0] for one in studies if not one.recipe.equal_time]
     assert min(leads) < -0.05 and max(leads) > 0.15
     span = f"{min(leads):.3f} to {max(leads):.3f}".replace("-", "−")
     assert count.in_words().endswith(f" (leads {span} bits/dim).") and count.tally().endswith(f" ({span})")
@@ -118,7 +118,7 @@ def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_p
     few = {name: MEANS[name] for name in ("last/random", f"random/{P}", f"entropy/{P}")}
     studies = [
         one("long", few, 9000), one("short", MEANS, 500), one("middle", MEANS, 700),
-        one("other", few, 300, data="faces16"), one("cpu", MEANS, 20000, equal_cpu=True),
+        one("other", few, 300, data="faces16"), one("cpu", MEANS, 20000, equal_time=True),
     ]  # fmt: skip
     shown = {name: (made.study.name, made.study.recipe.iterations) for name, made in by_set(studies).items()}
     assert shown == {studies[0].recipe.data_name: ("middle", 700), "faces16": ("other", 300)}

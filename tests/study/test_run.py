@@ -285,7 +285,7 @@ OTHERS = {
     "iterations": {"iterations": 7},
     "evaluate_on": {"evaluate_on": "validation"},
     "flip": {"flip": True},
-    "equal_cpu": {"equal_cpu": True},
+    "equal_time": {"equal_time": True},
 }
 
 
@@ -435,9 +435,9 @@ def test_a_folder_of_something_else_in_a_runs_place_is_named_and_stays(tmp_path,
 
 
 @pytest.mark.slow
-def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
+def test_a_study_at_equal_time_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
-    recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study"
+    recipe, out = tiny_study(data, iterations=10, seeds=1, equal_time=True), tmp_path / "study"
     found = run_study(recipe, out)
     assert found.step_cost == {"none/conditional": 1.0, "pooled/conditional": 1.25}
     assert [run.iterations for run in found.runs.values()] == [10, 8]
@@ -446,14 +446,14 @@ def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, dat
 
 
 @pytest.mark.slow
-def test_a_study_at_equal_cpu_times_the_flows_that_it_trains(tmp_path, monkeypatch):
-    timed, make = [], bench.train_step
+def test_a_study_at_equal_time_times_the_flows_that_it_trains(tmp_path, monkeypatch):
+    timed, make = [], bench._train_step
     monkeypatch.setattr(
         bench, "train_step", lambda flow, x, *more: timed.append((flow.config, x.shape)) or make(flow, x, *more)
     )
     named = ("variance-reversed+constant@auto/principal-information", "entropy/principal-random", "last@auto/random")
     recipe = tiny_study(write_npz(tmp_path / "large.npz", size=20), arms=named, seeds=1, levels=3, size=16, batch=80,
-                        iterations=2, flip=True, equal_cpu=True)  # fmt: skip
+                        iterations=2, flip=True, equal_time=True)  # fmt: skip
     found = run_study(recipe, tmp_path / "study")
     trained = [load(run_folder(found.path, arm, 0) / "checkpoints" / "last.safetensors").flow for arm in recipe.arms]
     assert [config.counts for config, _ in timed] == [flow.config.counts for flow in trained]
@@ -463,11 +463,11 @@ def test_a_study_at_equal_cpu_times_the_flows_that_it_trains(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["stopped", "finished"])
-def test_a_study_at_equal_cpu_takes_no_arm_whose_steps_were_not_measured_with_the_others(
+def test_a_study_at_equal_time_takes_no_arm_whose_steps_were_not_measured_with_the_others(
     tmp_path, data, monkeypatch, done
 ):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict.fromkeys(configs, 2.0))
-    recipe, out = tiny_study(data, iterations=2, seeds=1, arms=ARMS[:1], equal_cpu=True), tmp_path / "study"
+    recipe, out = tiny_study(data, iterations=2, seeds=1, arms=ARMS[:1], equal_time=True), tmp_path / "study"
     with monkeypatch.context() as patch:
         if not done:
             patch.setattr(study, "run_job", lambda *_: study.STOPPED)
@@ -478,9 +478,9 @@ def test_a_study_at_equal_cpu_takes_no_arm_whose_steps_were_not_measured_with_th
     with pytest.raises(
         RunError, match=rf"measured together: {kind}\. The arm random\+pooled/principal-random/conditional has"
     ):
-        run_study(tiny_study(data, iterations=2, arms=("random+pooled/principal-random",), equal_cpu=True), out)
+        run_study(tiny_study(data, iterations=2, arms=("random+pooled/principal-random",), equal_time=True), out)
     assert (out / SETTINGS).read_bytes() == before
-    more = run_study(tiny_study(data, iterations=2, arms=ARMS[:1], equal_cpu=True, seeds=2), out)
+    more = run_study(tiny_study(data, iterations=2, arms=ARMS[:1], equal_time=True, seeds=2), out)
     assert more.is_done and {run.iterations for run in more.runs.values()} == {2}
 
 

@@ -135,7 +135,7 @@ def argument(path: Path) -> str:
 
 def commands(study: Study) -> list[str]:
     """Return the command lines that run a study, and run it at equal CPU seconds, without ``python -m eiwflow``."""
-    recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_cpu=True)}
+    recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_time=True)}
     return [shlex.join(recipe.arguments(name, 2)) for name, recipe in recipes.items()]
 
 
