@@ -302,10 +302,23 @@ def _study_summary() -> tuple[dict[str, Any], str]:
 
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from ..study.file import read_study
+    from ..study import export
+    from ..study.file import StudyError, read_study
     from ..study.report import report, report_in_words
 
-    result = report(read_study(options.out), options.subject)
+    study = read_study(options.out)
+    result = report(study, options.subject)
+    if options.csv is not None:
+        export.write(options.csv, export.as_csv(study, options.subject))
+    if options.latex is not None:
+        export.write(options.latex, export.as_latex(study, options.subject))
+    if options.figure is not None:
+        from ..figures.paper import leads_figure
+
+        if options.figure.suffix not in (".svg", ".pdf"):
+            raise StudyError(f"--figure is {str(options.figure)[:200]!r}; its name must end in .svg or .pdf.")
+        drawing = leads_figure(study, options.subject)
+        export.write(options.figure, drawing.svg() if options.figure.suffix == ".svg" else drawing.pdf())
     return result, report_in_words(result)
 
 

@@ -165,6 +165,12 @@ def build_parser() -> Parser:
     study.add_argument(
         "--subject", metavar="ARM", help="the arm that --report compares with the others (default: the adaptive arm)"
     )
+    for name, what in (
+        ("csv", "a table of arms and leads"),
+        ("latex", "booktabs tables"),
+        ("figure", "a .svg or .pdf"),
+    ):
+        study.add_argument(f"--{name}", type=_path, metavar="FILE", help=f"with --report: also write {what}")
     study.add_argument(
         "--pack", type=_path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
     )

@@ -101,6 +101,7 @@ class Study:
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
         sha256: of the bytes read.
+        device: ``cpu`` or ``cuda``, whose seconds are counted.
         path: where it was read from.
 
     """
@@ -113,6 +114,7 @@ class Study:
     sha256: str
     path: Path
     data_sha256: str = ""
+    device: str = "cpu"
     versions: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -133,10 +135,16 @@ class Study:
             "recipe": self.recipe.to_dict(),
             "command": self.command if command is None else command,
             "data_sha256": self.data_sha256,
+            "device": self.device,
             "step_cost": self.step_cost or None,
             "versions": self.versions,
             "results": [run.to_dict() for run in self.runs.values()],
         }
+
+    @property
+    def unit(self) -> str:
+        """The unit of seconds: of the CPU, or of a GPU by its events."""
+        return "GPU" if self.device == "cuda" else "CPU"
 
     @property
     def is_done(self) -> bool:
@@ -265,6 +273,7 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
         sha256=digest,
         path=path,
         data_sha256=str(document.get("data_sha256") or "")[:64],
+        device=str(document.get("device") or "cpu")[:40],
         versions={str(k)[:40]: str(v)[:40] for k, v in versions.items()} if isinstance(versions, dict) else {},
     )
 

@@ -62,7 +62,7 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
-    "data": Question("A split that looks at the data", "Glow's fixed half", BY_ENTROPY, GLOW),
+    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
     "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
     "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(
@@ -204,6 +204,15 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     return Ladder(study, tuple(rungs), {key: effects[key] for key in QUESTIONS if key in effects})
 
 
+def is_start_by_half(study: Study) -> bool:
+    """Return whether a study has every half from both starts."""
+    starts = {"random": "alternating", "principal": "alternating"}
+    halves = ("last", "random", "variance", "entropy")
+    return {Arm(half, init=start, partition=pairs) for half in halves for start, pairs in starts.items()} <= {
+        *study.arms
+    }
+
+
 def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
     """Return the arm of a study with these choices, a half passed on, and the study's usual partition."""
     partition = "alternating" if choices.get("init") == "random" else usual_partition(study)
@@ -282,11 +291,12 @@ def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
 def counts(studies: Iterable[Study]) -> dict[str, Count]:
     """Return key of :data:`QUESTIONS` -> its answers in every study that has both arms, at equal steps.
 
-    Studies at equal CPU seconds answer another question and are left out, as are A/A controls.
+    Studies at equal time answer another question and are left out, as are A/A controls, and those of start by half,
+    whose runs other studies have too (:mod:`.claim`).
     """
     answers: dict[str, dict[str, Effect]] = {}
     for title, made in ladders(studies).items():
-        if not made.study.recipe.equal_time:
+        if not made.study.recipe.equal_time and not is_start_by_half(made.study):
             for key, effect in made.answers.items():
                 answers.setdefault(key, {})[title] = effect
     return {key: Count(question, answers[key]) for key, question in QUESTIONS.items() if key in answers}
@@ -299,6 +309,8 @@ def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
     """
     sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():
+        if is_start_by_half(made.study):
+            continue
         if not made.study.recipe.equal_time and any(rung.name == RUNGS[1][0] for rung in made.rungs):
             sets.setdefault(made.study.recipe.data_name, []).append(made)
     return {

@@ -164,11 +164,12 @@ class StudyFolder(WorkFolder):
         """Replace ``study.json``."""
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
-    def extend(self, recipe: StudyRecipe, images: ImageData | None = None) -> StudyRecipe:
-        """Write down further arms and seeds, and which ``images`` are used; return the whole recipe.
+    def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
+        """Write down further arms and seeds, which ``images`` are used, and on what; return the whole recipe.
 
         Raises:
-            RunError: the study has another recipe or was begun on other images; nothing is changed.
+            RunError: the study has another recipe, or was begun on other images or another kind of device; nothing is
+                changed.
 
         """
         fingerprint = None if images is None else _fingerprint(images)
@@ -177,9 +178,11 @@ class StudyFolder(WorkFolder):
             known = document.get("data_sha256") or fingerprint
             if fingerprint and known != fingerprint:
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
+            if begun.runs and begun.device != device:
+                raise RunError(f"{self.path.name} was begun on {begun.device}: go on with --device {begun.device}.")
             extended = self._extended(recipe, document, begun)
-            if extended != begun.recipe or known != document.get("data_sha256"):
-                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known})
+            if extended != begun.recipe or known != document.get("data_sha256") or device != begun.device:
+                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "device": device})
         return extended
 
     def step_costs(self, recipe: StudyRecipe, images: ImageData, device: torch.device) -> dict[str, float] | None:
@@ -325,7 +328,7 @@ def run_study(
     folder, recipe = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
-            recipe = folder.extend(recipe, images)
+            recipe = folder.extend(recipe, images, devices[0].type)
             if begun is not None:
                 begun(images)
             folder.forget_asked()  # the request was to a process that has ended

@@ -65,6 +65,28 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
     )
 
 
+#: Images that a run of the shortest bundled studies saw.
+SHORT = 16_000
+
+
+def limits(study: Study) -> list[str]:
+    """Return what a study cannot show, and how it was done, a sentence each."""
+    said = ["Leads are means over seeds of paired differences: arms of one seed share its batches and noise."]
+    if study.recipe.seeds < 4:
+        said.append(
+            f"{counted(study.recipe.seeds, 'seed')} cannot show small differences: more seeds narrow intervals."
+        )
+    if study.recipe.budget < SHORT:
+        said.append(
+            f"A run saw {study.recipe.budget:,} images, which is short: it cannot show how arms compare after more."
+        )
+    if any(arm.source for arm in study.arms):
+        own = "AdamW without weight decay"
+        ours = "AdamW" if study.recipe.optimiser == "adamw" else "Muon and AdamW"
+        said.append(f"Optimisers: {ours} for flows of eiwflow, {own} for flows of one's own.")
+    return said
+
+
 def control(effects: Sequence[Effect]) -> str:
     """Return the sentence on an A/A control: the random order against itself, with other permutations."""
     leads = listed([effect.lead_in_figures for effect in effects])
