@@ -2,9 +2,7 @@
 
     python -m eiwflow study --data faces16 --arm tarflow=docs/examples/tarflow.py:make --optimiser adamw --out flat
 
-A block reads patches x_1 … x_T in turn, the next block in the opposite order:
-
-    z_t = (x_t − μ(x_<t)) exp(−α(x_<t)),    log |det| = −Σ α
+A block reads patches in turn, the next in the opposite order: z_t = (x_t − μ(x_<t)) exp(−α(x_<t)), log |det| = −Σ α.
 
 Reference: Zhai et al., Normalizing Flows are Capable Generative Models, 2024, arXiv:2412.06329.
 """

@@ -481,9 +481,25 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return _by_team(options, _evaluate)
 
 
+def _evaluate_own(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Score a flow of one's own, as a study scores it."""
+    from ..data import load
+    from ..study.foreign import ForeignError, evaluate
+
+    if options.weights is None or options.data is None:
+        raise ForeignError(f"{options.checkpoint[:200]} needs --weights STATE and --data, the images to score.")
+    images = load(options.data)
+    bits = evaluate(options.checkpoint, options.weights, images, options.limit)
+    mean, error = float(bits.mean()), float(bits.std()) / math.sqrt(len(bits))
+    facts = {"bits_per_dim": mean, "standard_error": error, "images": len(bits), "data": images.name}
+    return facts, f"{images.name}: {mean:.4f}{_error(error)} bits/dim on {counted(len(bits), 'image')}"
+
+
 def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
+    if ".py:" in options.checkpoint:
+        return _evaluate_own(options)
     from ..analysis.evaluate import evaluate
     from ..checkpoint import given_label
     from ..data import labels_of

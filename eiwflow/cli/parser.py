@@ -185,6 +185,10 @@ def build_parser() -> Parser:
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
+    evaluate.add_argument(
+        "--weights", type=_path, metavar="STATE",
+        help="the state dict of FILE.py:FUNCTION, a flow of your own in the checkpoint's place; the file is run",
+    )  # fmt: skip
     _label_option(evaluate)
     evaluate.add_argument(
         "--limit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
@@ -64,7 +64,10 @@ class Drawing:
         size = f'width="{self.width:.0f}" height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
         font = f'font-family="Helvetica, Arial, sans-serif" font-size="{_SIZE}"'
         body = "\n".join(self._svg)
-        return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>\n<rect width="100%" height="100%" fill="#FFFFFF"/>\n{body}\n</svg>\n'
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>\n<rect width="100%" height="100%" fill="#FFFFFF"/>'
+        )
+        return f"{head}\n{body}\n</svg>\n"
 
     def pdf(self) -> bytes:
         """Return the page as PDF 1.4, with the fonts that every reader has."""
@@ -85,8 +88,8 @@ class Drawing:
             places.append(len(content))
             content += b"%d 0 obj\n%s\nendobj\n" % (number, each)
         table = "".join(f"{place:010} 00000 n \n" for place in places)
-        end = f"xref\n0 5\n0000000000 65535 f \n{table}trailer\n<< /Size 5 /Root 1 0 R >>\nstartxref\n{len(content)}\n%%EOF\n"
-        return content + end.encode()
+        table = f"xref\n0 5\n0000000000 65535 f \n{table}trailer\n<< /Size 5 /Root 1 0 R >>\n"
+        return content + f"{table}startxref\n{len(content)}\n%%EOF\n".encode()
 
 
 def _rgb(colour: str) -> str:
@@ -118,7 +121,9 @@ def leads_figure(study: Study, subject: str | None = None) -> Drawing:
     return drawing
 
 
-def _draw_rows(drawing: Drawing, rows: Sequence[tuple[str, str, str, Effect]], top: float, x) -> None:  # noqa: ANN001
+def _draw_rows(
+    drawing: Drawing, rows: Sequence[tuple[str, str, str, Effect]], top: float, x: Callable[[float], float]
+) -> None:
     for place, (_, first, second, effect) in enumerate(rows):
         y = top + _ROW * (place + 0.5)
         name = first if rows[0][0] == "ladder" else f"{first} over {second}"

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from ..data import ImageData, corner_crops, to_tensor
 from ..files import write_atomically
-from ..flow import FlowConfig, to_bits_per_dim
+from ..flow import ConfigError, FlowConfig, to_bits_per_dim
 from ..flow.score import score
 from ..training.input import Batches
 from ..training.optimiser import AdamW, set_learning_rate
@@ -41,7 +41,7 @@ RESUME, WEIGHTS, SAMPLES = "resume.pt", "weights.pt", "samples.png"
 CHECKED, RELATIVE, ABSOLUTE = 8, 1e-4, 1e-2
 
 
-class ForeignError(ValueError):
+class ForeignError(ConfigError):
     """A flow of one's own cannot be used; the message is one sentence."""
 
 
@@ -330,6 +330,21 @@ def train(
         "parameters": training.flow.parameter_count(), "cpu_s": round(seconds, 2), "permutation_seed": None,
         "source_sha256": digest, "curve": curve,
     }  # fmt: skip
+
+
+def evaluate(source: str, weights: Path, images: ImageData, limit: int | None = None) -> Tensor:
+    """Return bits/dim (N,) of test images under a flow of one's own with a state dict, such as a run's ``weights.pt``.
+
+    Raises:
+        ForeignError: the file is no state dict of this flow.
+        OSError: it cannot be read.
+
+    """
+    flow = make(source, FlowConfig(shape=(images.channels, *images.size), levels=1))
+    initialise(flow, Batches(images.train, Recipe(flow=flow.config)).of_step(0, CHECKED))
+    with _theirs(source, f"loading {weights.name}"):
+        flow.module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return score(flow.eval(), to_tensor(images.test)[:limit])  # type: ignore[arg-type]  # it has what score takes
 
 
 def _bits(training: ForeignTraining, crops: Tensor, places: int) -> float:

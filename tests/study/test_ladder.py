@@ -7,6 +7,7 @@ import re
 import pytest
 from scipy import stats
 
+from eiwflow.study.claim import claim, start_by_half
 from eiwflow.study.file import bundled, read_study
 from eiwflow.study.ladder import QUESTIONS, by_set, counts, ladder
 from eiwflow.study.recipe import DEFAULT_ARMS, Arm
@@ -203,3 +204,48 @@ def test_a_report_states_the_ladder_as_leads(study):
         result
     )
     assert row["p_corrected"] > 1.2 * row["p"] and f" p {row['p_corrected']:.2g}  " in report_in_words(result)
+
+
+# ---------------------------------------------------------------------- start by half
+
+CELLS = {
+    "last/random": 4.20, "random/random": 4.21, "variance/random": 4.20, "entropy/random": 4.20,
+    f"last/{P}": 4.19, f"random/{P}": 4.10, f"variance/{P}": 4.00, f"entropy/{P}": 4.005,
+}  # fmt: skip
+
+
+def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(study, tmp_path):
+    both = read_study(write_study(tmp_path / "start-by-half.zip", arms(CELLS)))
+    made = start_by_half(both)
+    assert start_by_half(study) is None
+    for half, start in made.cells:
+        arm = f"{half}/{P if start == 'principal' else start}"
+        if arm != "last/random":
+            assert figures(made.cells[half, start]) == pytest.approx(by_scipy(both, arm, "last/random"), abs=1e-6)
+    assert figures(made.effects["start"]) == pytest.approx(by_scipy(both, f"random/{P}", "random/random"), abs=1e-6)
+    bits = {name: [run.bits_per_dim for run in both.of(Arm.parse(name))] for name in CELLS}
+    after, before = (
+        [a - b for a, b in zip(bits[f"random/{s}"], bits[f"entropy/{s}"], strict=True)] for s in (P, "random")
+    )
+    assert made.effects["together"].lead == pytest.approx(sum(after) / 6 - sum(before) / 6)
+    smallest = min(made.effects.values(), key=lambda effect: effect.p)
+    assert smallest.p_corrected == pytest.approx(8 * smallest.p)
+    assert {name: len(count.effects) for name, count in counts([study, both]).items()} == {
+        name: len(count.effects) for name, count in counts([study]).items()
+    }
+    assert [made.study.name for made in by_set([study, both]).values()] == ["made-up"]
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        ({}, "look at the data before you start; which measure you look with hardly matters"),
+        ({f"random/{P}": 4.21}, "a start from the data is"),
+        ({f"variance/{P}": 4.2}, "entropy instead of variance is"),
+    ],
+)
+def test_the_claim_says_what_the_numbers_say(tmp_path, change, clause):
+    found = claim([read_study(write_study(tmp_path / "both.zip", arms({**CELLS, **change})))]).headline()
+    assert clause in found.lower()
+    unfinished = {arm: [*bits[:5], None] for arm, bits in arms(CELLS).items()}
+    assert claim([read_study(write_study(tmp_path / "begun.zip", unfinished))]).headline() == ""
