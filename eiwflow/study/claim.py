@@ -107,12 +107,14 @@ class Claim:
 
     Attributes:
         tables: title -> study of start by half.
+        start: a principal start with a random half over Glow's half in all other studies; None without one.
         weights: own weights over none, study by study; None without such a study.
         order: entropy over variance in all other studies; None without one.
 
     """
 
     tables: Mapping[str, StartByHalf]
+    start: Count | None
     weights: Count | None
     order: Count | None
 
@@ -121,23 +123,26 @@ class Claim:
 
     def headline(self) -> str:
         """Return the advice that the numbers bear out, in one sentence; empty without studies."""
-        start, measure = self._of("start"), [*self._of("measure"), *(self.order.effects.values() if self.order else ())]
+        start = self._of("start") or [*(self.start.effects.values() if self.start else ())]
+        measure = [*self._of("measure"), *(self.order.effects.values() if self.order else ())]
         own = list(self.weights.effects.values()) if self.weights else []
         clauses = []
         if start:
             ahead = (
-                "look at the data before you start" if _all_ahead(start) else f"a start from the data {_tally(start)}"
+                "look at the data before you start"
+                if _all_ahead(start)
+                else f"a start from the data leads {_of_all(start)}"
             )
             clauses.append(ahead)
         if measure:
             clauses.append(
                 "which measure you look with hardly matters"
                 if median(abs(effect.lead) for effect in measure) <= HARDLY
-                else f"entropy instead of variance {_tally(measure)}"
+                else f"entropy leads variance {_of_all(measure)}"
             )
         if own:
             clauses.append(
-                "let every picture weight its own channels" if _all_ahead(own) else f"own weights {_tally(own)}"
+                "let every picture weight its own channels" if _all_ahead(own) else f"own weights lead {_of_all(own)}"
             )
         text = "; ".join(clauses)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
@@ -175,6 +180,10 @@ def _all_ahead(effects: Iterable[Effect]) -> bool:
     return all(effect.claim == "better" for effect in effects)
 
 
+def _of_all(effects: list[Effect]) -> str:
+    return f"in {sum(effect.claim == 'better' for effect in effects)} of {len(effects)} studies"
+
+
 def _tally(effects: list[Effect]) -> str:
     """Return in how many studies a lead is claimed."""
     count = {claim: sum(effect.claim == claim for effect in effects) for claim in ("better", "worse", "no conclusion")}
@@ -196,4 +205,4 @@ def claim(studies: Iterable[Study]) -> Claim:
     names = titles({study.name: study for study in listed})
     tables = {names[study.name]: table for study in done if (table := start_by_half(study)) is not None}
     asked = counts(listed)
-    return Claim(tables, asked.get("weights"), asked.get("order"))
+    return Claim(tables, *(asked.get(key) for key in ("start", "weights", "order")))

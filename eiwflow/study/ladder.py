@@ -62,7 +62,7 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
-    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
+    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW, many=True),
     "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
     "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(

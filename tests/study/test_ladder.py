@@ -240,8 +240,8 @@ def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(st
     ("change", "clause"),
     [
         ({}, "look at the data before you start; which measure you look with hardly matters"),
-        ({f"random/{P}": 4.21}, "a start from the data is"),
-        ({f"variance/{P}": 4.2}, "entropy instead of variance is"),
+        ({f"random/{P}": 4.21}, "a start from the data leads in 0 of 1"),
+        ({f"variance/{P}": 4.2}, "entropy leads variance in 1 of 1"),
     ],
 )
 def test_the_claim_says_what_the_numbers_say(tmp_path, change, clause):
