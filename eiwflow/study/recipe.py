@@ -287,8 +287,10 @@ class StudyRecipe:
             raise ConfigError(
                 f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
             )
-        if not 1 <= self.seeds <= MAX_SEEDS:
-            raise ConfigError(f"seeds is {short(self.seeds)}; it must be between 1 and {MAX_SEEDS}.")
+        if not isinstance(self.seeds, int) or not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(
+                f"seeds is {short(self.seeds) if isinstance(self.seeds, int) else self.seeds!r}; it must be between 1 and {MAX_SEEDS}."
+            )
         if not 1 <= len(self.arms) <= MAX_ARMS:
             raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
         if len(self.arms) * self.seeds > MAX_RUNS:
@@ -385,10 +387,12 @@ class StudyRecipe:
         for name, value in fields.items():
             if name not in defaults:
                 raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
-            if not _alike(value, defaults[name]):
-                kind = _KINDS[type(defaults[name])]
-                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
-        return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
+            if isinstance(value, bool) != isinstance(defaults[name], bool):
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it is not of its kind.")
+        try:
+            return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"recipe cannot be read: {error}.") from None
 
     def difference(self, other: StudyRecipe) -> str:
         """Return the first setting, other than arms and seeds, in which another recipe differs; empty if none does."""
@@ -476,18 +480,6 @@ def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
         prior = name.partition("/")[2]
         cheapest[prior] = min(value, cheapest.get(prior, math.inf))
     return {name: round(value / cheapest[name.partition("/")[2]], 4) for name, value in seconds.items()}
-
-
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts"}
-
-
-def _alike(value: object, default: object) -> bool:
-    """Return whether a value of JSON has the type that a field's default has."""
-    if isinstance(default, tuple):
-        return isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
-    return isinstance(value, (int, float) if isinstance(default, float) else type(default)) and (
-        isinstance(value, bool) == isinstance(default, bool)
-    )
 
 
 def _arms_as_words(arms: Sequence[Arm]) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import pytest
 from scipy import stats
 
+from eiwflow.analysis.words.numbers import signed
 from eiwflow.study.claim import claim, start_by_half
 from eiwflow.study.file import bundled, read_study
 from eiwflow.study.ladder import QUESTIONS, by_set, counts, ladder
@@ -192,18 +193,15 @@ def test_a_report_states_the_ladder_as_leads(study):
     assert result["ladder"] == ladder(study).to_dict()
     lines = [line.replace("−", "-") for line in report_in_words(result).splitlines()]
     for answer in result["ladder"]["answers"].values():
-        said = rf"{answer['lead']:+.4f}".replace("+", r"\+") + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
+        said = re.escape(signed(answer["lead"], 3).replace("−", "-")) + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
         assert any(re.fullmatch(said, line) for line in lines), said
     for rung in result["ladder"]["rungs"][1:]:
-        low, high = (f"{rung['step'][end]:+.4f}" for end in ("low", "high"))
-        said = f"{rung['step']['lead']:+.4f}  [{low}, {high}]  {rung['step']['claim']:13}  {rung['name']}"
-        assert said in lines
+        low, high = (signed(rung["step"][end], 3).replace("−", "-") for end in ("low", "high"))
+        said = f"{signed(rung['step']['lead'], 3)}  [{low}, {high}]  {rung['step']['claim']:13}  {rung['name']}"
+        assert said.replace("−", "-") in lines
     assert rung["step"]["lead"] != rung["saved"]["lead"]
-    (row,) = (row for row in result["comparisons"] if row["contrast"].endswith(" − last (random init), conditional"))
-    assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
-        result
-    )
-    assert row["p_corrected"] > 1.2 * row["p"] and f" p {row['p_corrected']:.2g}  " in report_in_words(result)
+    named = [line.rpartition("  ")[2].strip() for line in lines if "  [" in line]
+    assert len(named) == len(set(named))  # each comparison once
 
 
 # ---------------------------------------------------------------------- start by half

@@ -1,5 +1,6 @@
 """Running a study: every run an ordinary run directory, and a folder that survives whatever happens to its commands."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -20,13 +21,14 @@ from eiwflow.cli import build_parser
 from eiwflow.cli.commands import _study_arms
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.score import score
+from eiwflow.options import FLOW, TRAINING
 from eiwflow.study import run as study
 from eiwflow.study.file import RESULT, SETTINGS, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
-from eiwflow.training import bench, run_directory
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
+from eiwflow.training import run_directory
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -447,19 +449,41 @@ def test_a_study_at_equal_time_measures_a_step_once_and_keeps_to_it(tmp_path, da
 
 @pytest.mark.slow
 def test_a_study_at_equal_time_times_the_flows_that_it_trains(tmp_path, monkeypatch):
-    timed, make = [], bench._train_step
-    monkeypatch.setattr(
-        bench, "train_step", lambda flow, x, *more: timed.append((flow.config, x.shape)) or make(flow, x, *more)
-    )
+    timed, make = [], study.step_of
+
+    def noted(*arguments):
+        timed.append(make(*arguments))
+        return timed[-1]
+
+    monkeypatch.setattr(study, "step_of", noted)
     named = ("variance-reversed+constant@auto/principal-information", "entropy/principal-random", "last@auto/random")
     recipe = tiny_study(write_npz(tmp_path / "large.npz", size=20), arms=named, seeds=1, levels=3, size=16, batch=80,
                         iterations=2, flip=True, equal_time=True)  # fmt: skip
     found = run_study(recipe, tmp_path / "study")
     trained = [load(run_folder(found.path, arm, 0) / "checkpoints" / "last.safetensors").flow for arm in recipe.arms]
-    assert [config.counts for config, _ in timed] == [flow.config.counts for flow in trained]
+    assert [step.__self__.flow.config.counts for step in timed] == [flow.config.counts for flow in trained]
     assert len({flow.config.counts for flow in trained}) == 3 and trained[0].config.counts[0] > 1
-    assert {shape for _, shape in timed} == {(80, 3, 16, 16)}  # with more images in a batch than in the data
-    assert len(found.step_cost) == 3 and found.step_cost == json.loads((found.path / SETTINGS).read_text())["step_cost"]
+
+
+def test_a_study_takes_every_setting_that_a_training_takes():
+    """But the choices of an arm, and those that a study makes run by run."""
+    own = {"order", "weights", "prior", "init", "partition", "keep", "permutation_seed", "leaky", "context"}
+    fields = {field.name for field in dataclasses.fields(StudyRecipe)}
+    assert {*FLOW, *TRAINING, "size"} - own - {"seed", "validation"} <= fields
+    recipe = tiny_study(coupling="exp", bits=5, schedule="constant", memory="recompute", accumulate=2)
+    made = recipe.training(recipe.arms[0], 1)
+    assert (made.flow.coupling, made.flow.bits, made.flow.memory) == ("exp", 5, "recompute")
+    assert (made.schedule, made.accumulate) == ("constant", 2)
+
+
+@pytest.mark.slow
+def test_the_arms_of_a_study_with_labels_are_conditional_on_them(tmp_path):
+    recipe = StudyRecipe("faces16", ("variance/random",), 1, levels=2, steps=1, width=8, batch=8, iterations=2,
+                         labels="glasses")  # fmt: skip
+    found = run_study(recipe, tmp_path / "study")
+    info = load(run_folder(found.path, recipe.arms[0], 0) / "checkpoints" / "last.safetensors").info
+    assert info.labels == "glasses" and info.config.context == len(info.classes) == 2
+    assert found.runs[recipe.arms[0], 0].bits_per_dim < 9
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["stopped", "finished"])
