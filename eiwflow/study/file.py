@@ -430,12 +430,12 @@ def _number(name: str, value: Any) -> Any:  # noqa: ANN401 (int or float, by BOU
 
 def _step_cost(name: str, cost: Any) -> dict[str, float]:  # noqa: ANN401 (whatever JSON can hold)
     try:
-        costs: dict[str, float] = {str(key)[:400]: float(value) for key, value in (cost or {}).items()}
+        costs = {str(key)[:400]: float(value) for key, value in (cost or {}).items()}
+        if all(1 <= value <= 1000 for value in costs.values()):
+            return costs
     except (AttributeError, TypeError, ValueError):
-        costs = {"": math.nan}
-    if not all(1 <= value <= 1000 for value in costs.values()):
-        raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
-    return costs
+        pass
+    raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
 
 
 def _bytes(path: Path, most: int) -> bytes:

@@ -102,15 +102,17 @@ IN_FULL = ("faces16-16x16-500-equal-cpu", "letters32-32x32-1500-ladder", "photos
 
 def shortened(text: str) -> str:
     """Return a report with counts and sums in the place of its comparisons and arms."""
-    head, title, rest = text.partition("Every comparison\n")
+    head, title, rest = text.partition("Every other comparison\n")
     comparisons, _, arms = rest.partition("\n\n")
+    if not title:
+        return text
     numbers = [float(number.replace("−", "-")) for number in re.findall(r"[+−]\d+\.\d+|(?<= p )\S+", comparisons)]
     claims = ", ".join(f"{comparisons.count(claim)} {claim}" for claim in ("better", "worse", "no conclusion"))
-    first, *_ = arms.splitlines()
+    _, first, *_ = arms.splitlines()
     columns = [
-        float(number.replace(",", "")) for number in re.findall(r"[\d,.]+(?= ± |  \d| seed| param| steps| CPU)", arms)
+        float(number.replace(",", "")) for number in re.findall(r"[\d,.]+(?= ± |  \d| seed| param| steps| s )", arms)
     ]
-    count = arms.count(" CPU-s ")
+    count = arms.count(" parameters ")
     return f"{head}{title}{claims}; {kit.summed(numbers)}\n\n{first}\n{count} arms; {kit.summed(columns)}\n"
 
 

@@ -66,7 +66,7 @@ SPOILT = {
     "a result that is none": (lambda made: made["results"].append(3), "Result 13"),
     "no arm": (lambda made: made["results"][0].pop("arm"), "arm"),
     "an arm of another study": (changed_result(arm="last/random/standard"), "is not in its recipe"),
-    "a path for an arm": (changed_result(arm="../../etc"), "../../etc"),
+    "a path for an arm": (changed_result(arm="../../etc"), "Result 1"),
     "bits in words": (changed_result(bits_per_dim="low"), "bits_per_dim is 'low'"),
     "more parameters than a flow may have": (changed_result(parameters=MAX_PARAMETERS + 1), "between 1 and 1.2e+08"),
     "bits not finite": (changed_result(bits_per_dim=math.inf), "between -1000 and 1000"),
