@@ -96,7 +96,7 @@ with ui.fold("What each choice contributes", "verdict") as fold:
         if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
             at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
             sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
-            st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
+            st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
             chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)

@@ -148,4 +148,4 @@ def _over(effect: Effect) -> str:
 
 def _conditions(study: Study) -> str:
     held_out = ", scored on held-out images" if study.recipe.evaluate_on == "validation" else ""
-    return held_out + (", at equal CPU seconds" if study.recipe.equal_time else "")
+    return held_out + (", at equal time" if study.recipe.equal_time else "")

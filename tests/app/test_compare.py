@@ -121,7 +121,7 @@ def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: 
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
-    assert "A split that looks at the data leads Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
+    assert "A principal start and the half by entropy lead Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
     ladder, trend = figures(at)[:2]
     read = [read_study(studies / f"{name}.zip") for name in ("photos32", "longer")]
     saved = sorted(rung.step.lead for rung in make_ladder(read[0]).rungs if rung.step)
@@ -323,18 +323,18 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 @pytest.mark.slow
 def test_equal_time_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
     at = visit(study="photos32")
-    assert "--equal-cpu" in "".join(code.value for code in at.code)
+    assert "--equal-time" in "".join(code.value for code in at.code)
     names: dict[str, Any] = {}
     exec(at.code[1].value, names)
     assert names["answer"] == report(read_study(studies / "photos32.zip"))
-    assert "At equal CPU seconds" not in sentences(at)
+    assert "At equal time" not in sentences(at)
     path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_time=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
     write_packed(path, {**packed_document(path), "step_cost": costs})
     at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
-    assert "on photos32, at equal CPU seconds." in sentences(at)
+    assert "on photos32, at equal time." in sentences(at)
     equal = read_study(path)
     own, other = subjects(equal)[:2]
     assert answer(equal, own).in_words() in sentences(at) and answer(equal, other).in_words() not in sentences(at)

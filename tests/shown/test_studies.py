@@ -110,7 +110,7 @@ def shortened(text: str) -> str:
     claims = ", ".join(f"{comparisons.count(claim)} {claim}" for claim in ("better", "worse", "no conclusion"))
     _, first, *_ = arms.splitlines()
     columns = [
-        float(number.replace(",", "")) for number in re.findall(r"[\d,.]+(?= ± |  \d| seed| param| steps| s )", arms)
+        float(number.replace(",", "")) for number in re.findall(r"\d[\d,.]*(?= ± |  \d| seed| param| steps| s )", arms)
     ]
     count = arms.count(" parameters ")
     return f"{head}{title}{claims}; {kit.summed(numbers)}\n\n{first}\n{count} arms; {kit.summed(columns)}\n"
