@@ -423,7 +423,8 @@ def run_of(where: str, result: Any) -> Run:  # noqa: ANN401 (whatever JSON can h
 
 def _number(name: str, value: Any) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
     kind, low, high = BOUNDS[name]
-    if isinstance(value, bool) or not isinstance(value, (int, kind)) or not low <= value <= high:
+    is_number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
         raise ValueError(f"{name} is {str(value)[:40]!r}; it must be a number between {low:g} and {high:g}")
     return kind(value)
 
