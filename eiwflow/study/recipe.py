@@ -288,7 +288,7 @@ class StudyRecipe:
                 f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
             )
         if not isinstance(self.seeds, int) or not 1 <= self.seeds <= MAX_SEEDS:
-            raise ConfigError(f"seeds is {beginning(self.seeds)}; it must be a whole number from 1 to {MAX_SEEDS}.")
+            raise ConfigError(f"seeds is {beginning(self.seeds)}; it must be a whole number between 1 and {MAX_SEEDS}.")
         if not 1 <= len(self.arms) <= MAX_ARMS:
             raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
         if len(self.arms) * self.seeds > MAX_RUNS:
