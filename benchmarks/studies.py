@@ -1,129 +1,98 @@
-"""Write what the bundled studies say: docs/studies.md, the sentences of README.md, and its picture.
+"""Write what the bundled studies say: tables as CSV in research, docs/studies.md, README.md, and its picture.
 
     python benchmarks/studies.py
 
-What stands between two markers is replaced. Counts, ladders and leads are those of ``eiwflow.study.ladder``, as on the
-page Compare. A lead is bits/dim that the first arm needs less: above 0 the first is better.
+What stands between two markers is replaced. Counts, ladders, leads and the claim are those of ``eiwflow.study``, as on
+the page Compare. A lead is bits/dim that the first arm needs less: above 0 the first is better.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from eiwflow.analysis.words.numbers import fixed, signed
+from eiwflow.analysis.words.numbers import signed
 from eiwflow.figures import palette
 from eiwflow.study.arms import arm_table
+from eiwflow.study.claim import Claim, claim
 from eiwflow.study.file import Study, bundled
 from eiwflow.study.ladder import QUESTIONS, RUNGS, Ladder, by_set, counts, ladders
-from eiwflow.study.recipe import AGAIN, HALF, Arm
+from eiwflow.study.recipe import AGAIN, Arm
 from eiwflow.study.statistics import Effect, contrast, corrected, factorial, label
 from eiwflow.study.words import titles
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", ROOT / "assets" / "ladder.svg"
+RESEARCH = ROOT / "research"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
-#: The questions that README answers in two sentences: whether to look at the data, what of that is the start and does
-#: it matter how; and what weights and partitions buy.
-IN_README = (("data", "start", "order"), ("weights", "partitions"))
+#: The questions that README states behind the claim.
+IN_README = ("data", "start", "order", "weights", "partitions")
 #: What every arm is compared with.
 BASE = Arm("entropy")
+Row = dict[str, Any]
+ENDS = ("lead", "low", "high")
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Yield the lines of a table."""
-    head = list(head)
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+def plain(number: float, places: int = 4) -> str:
+    """Return a number as programs read it; empty for NaN."""
+    return "" if np.isnan(number) else f"{number:.{places}f}"
 
 
-def lead(effect: Effect | None, seeds: int) -> str:
-    """Return a lead with its interval, the correlation of its arms, and its seeds where they are not all ``seeds``."""
+def lead(effect: Effect | None) -> Row:
+    """Return the cells of a lead."""
     if effect is None:
-        return "–"
-    if len(effect.values) < 2:
-        return f"{signed(effect.lead, 3)} (1 seed)"
-    over = effect.pairing if len(effect.values) == seeds else effect.over
-    return f"{signed(effect.lead, 3)} ({'; '.join(filter(None, (effect.lead_range, over)))})"
+        return {}
+    low, high = (plain(end) for end in effect.lead_interval)
+    return {
+        "lead": plain(effect.lead), "low": low, "high": high, "seeds": len(effect.values),
+        "correlation": plain(effect.correlation, 2),
+        "claim": effect.stated_claim,
+    }  # fmt: skip
 
 
-def short(effect: Effect | None) -> str:
-    """Return a lead with its interval."""
-    return "–" if effect is None else effect.lead_in_figures
-
-
-def all_rungs(found: Mapping[str, Ladder]) -> Iterator[str]:
-    """Yield a table of every ladder, from below."""
-    head = ["rung", "saved over Glow's half", "over the rung below", "claim of the latter"]
+def all_rungs(found: Mapping[str, Ladder]) -> Iterator[Row]:
+    """Yield the rungs of every ladder, from below: saved over the rung below, and over the lowest."""
     for title, made in found.items():
-        rows = [
-            [rung.name, short(rung.saved), short(rung.step), rung.step.claim if rung.step else "–"]
-            for rung in made.rungs
-        ]
-        if rows:
-            yield from (f"**{title}**", "", *table(head, rows), "")
+        for rung in made.rungs:
+            saved = {
+                f"whole_{name}": value for name, value in lead(rung.saved).items() if name in ("lead", "low", "high")
+            }
+            yield {"study": title, "rung": rung.name, "arm": rung.arm.text, **lead(rung.step), **saved}
 
 
-def answers(found: Mapping[str, Ladder]) -> Iterator[str]:
-    """Yield a table of every question, with its studies."""
+def answers(found: Mapping[str, Ladder]) -> Iterator[Row]:
+    """Yield the answer of every question in every study."""
     for key, question in QUESTIONS.items():
-        rows = [
-            [title, lead(made.answers[key], made.study.recipe.seeds), made.answers[key].claim]
-            for title, made in found.items()
-            if key in made.answers
-        ]
-        if rows:
-            head = ["study", "lead, bits/dim", "claim"]
-            yield from (f"**{question.ours} over {question.theirs}**", "", *table(head, rows), "")
+        for title, made in found.items():
+            if key in made.answers:
+                yield {"first": question.ours, "second": question.theirs, "study": title, **lead(made.answers[key])}
 
 
-def arms(study: Study) -> Iterator[str]:
-    """Yield the table of a study's arms."""
-    rows = []
-    for row in arm_table(study):
-        arm = Arm.parse(row["arm"])
-        base = next((one for one in study.arms if one.order == "entropy" and one.prior == arm.prior), None)
-        base = BASE.under(arm.prior) if BASE.under(arm.prior) in study.arms else base
-        over = None if base in (None, arm) else contrast(study, "", {arm: 1.0, base: -1.0})
-        scatter = "" if np.isnan(row["sd_over_seeds"]) else f" ± {fixed(row['sd_over_seeds'], 3)}"
-        rows.append(
-            [
-                label(study, arm),
-                arm.prior,
-                f"{fixed(row['bits_per_dim'], 3)}{scatter}",
-                str(row["seeds"]),
-                "base" if arm == base else lead(over, row["seeds"]),
-                f"{1000 * row['cpu_s_per_step']:.0f}",
-            ]
-        )
-    head = ["arm", "prior", "bits/dim ± sd", "seeds", "lead over entropy", "CPU ms a step"]
-    yield from table(head, rows)
+def arms(found: Mapping[str, Study]) -> Iterator[Row]:
+    """Yield the arms of every study, with the lead over the order by entropy."""
+    for title, study in found.items():
+        for row in arm_table(study):
+            arm = Arm.parse(row["arm"])
+            base = next((one for one in study.arms if one.order == "entropy" and one.prior == arm.prior), None)
+            base = BASE.under(arm.prior) if BASE.under(arm.prior) in study.arms else base
+            over = None if base in (None, arm) else contrast(study, "", {arm: 1.0, base: -1.0})
+            figures = {name: value for name, value in lead(over).items() if name in ENDS}
+            yield {
+                "study": title, "arm": row["arm"], "seeds": row["seeds"], "bits_per_dim": plain(row["bits_per_dim"]),
+                "sd_over_seeds": plain(row["sd_over_seeds"]),
+                "parameters": row["parameters"], "iterations": row["iterations"],
+                "cpu_ms_a_step": plain(1000 * row["cpu_s_per_step"], 1), "over": base.text if over else "", **figures,
+            }  # fmt: skip
 
 
-def fractions(study: Study) -> Iterator[str]:
-    """Yield the table of fractions passed on: what a step costs, and bits/dim after the study's steps."""
-    rows = []
-    for order in ("entropy", "variance"):
-        for keep in ("0.25", HALF, "0.75"):
-            runs = study.of(Arm(order, keep=keep))
-            if runs:
-                step = float(np.median([run.cpu_s / run.iterations for run in runs]))
-                bits = float(np.mean([run.bits_per_dim for run in runs]))
-                rows.append(
-                    [order, keep, f"{runs[0].parameters:,}", f"{1000 * step:.0f}", fixed(bits, 3), str(len(runs))]
-                )
-    if {row[1] for row in rows} > {HALF}:
-        yield from table(["order", "passed on", "parameters", "CPU ms a step", "bits/dim", "seeds"], rows)
-
-
-def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Iterator[str]:
+def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Iterator[Row]:
     """Yield what the studies say of the hypotheses that no ladder asks.
 
     Holm's correction is over a study's rows and all differences of its ladder. A difference that the ladder has keeps
@@ -158,8 +127,8 @@ def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Itera
         for name, one in effects.items():
             if one is not None:
                 stated = of_ladder.get(tuple(one.arms.items())) or together[name]
-                rows.append([name, title, lead(stated, study.recipe.seeds), stated.claim])
-    yield from table(["question", "study", "lead, bits/dim", "claim"], sorted(rows))
+                rows.append({"question": name, "study": title, **lead(stated)})
+    yield from sorted(rows, key=lambda row: (row["question"], row["study"]))
 
 
 def differences(made: Ladder) -> dict[object, Effect]:
@@ -183,23 +152,6 @@ def best_two(study: Study, prior: str) -> tuple[Arm, Arm] | None:
     if not informed or not others:
         return None
     return min(informed, key=means.__getitem__), min(others, key=means.__getitem__)
-
-
-def text(found: Mapping[str, Study]) -> str:
-    """Return the tables of the document."""
-    made = ladders(found.values())
-    lines = ["### The ladder", "", *all_rungs(made), "### Every question, study by study", "", *answers(made)]
-    lines += ["### Further hypotheses, as measured", "", *hypotheses(made)]
-    for title, study in found.items():
-        lines += ["", f"### {title}", "", *arms(study)]
-        if extra := list(fractions(study)):
-            lines += [
-                "",
-                "Bits/dim and CPU for every fraction passed on (random partitions, conditional prior):",
-                "",
-                *extra,
-            ]
-    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------------- the picture of README
@@ -265,6 +217,18 @@ def picture(shown: Mapping[str, Ladder]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
+def start_by_half(made: Claim) -> str:
+    """Return the tables of start by half, with the effects that were written down."""
+    if not made.tables:
+        return "No study of every half from both starts is bundled yet."
+    lines = []
+    for title, table in made.tables.items():
+        head, *rows = ([*table.table()[0]], *([*row.values()] for row in table.table()))
+        lines += [f"{title}: bits/dim saved over Glow's half from random rotations.", "", f"| {' | '.join(head)} |"]
+        lines += ["|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return "\n".join(lines).rstrip()
+
+
 def write(path: Path, markers: tuple[str, str], content: str) -> None:
     """Replace what stands between two markers of a document."""
     begin, end = markers
@@ -274,26 +238,32 @@ def write(path: Path, markers: tuple[str, str], content: str) -> None:
     path.write_text(f"{before}{begin}\n\n{content}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
-def in_readme(said: Mapping[str, str]) -> str:
-    """Return the sentences of README, from those of all questions."""
-    sentences = []
-    for first, *others in IN_README:
-        clauses = [said[first], *(said[key][:1].lower() + said[key][1:] for key in others)]
-        sentences.append("; ".join(clause.rstrip(".") for clause in clauses) + ".")
-    return " ".join(sentences)
+def write_table(name: str, rows: Iterable[Row]) -> None:
+    """Write rows as a CSV file; its columns are those of all rows."""
+    listed = list(rows)
+    columns = list(dict.fromkeys(column for row in listed for column in row))
+    with (RESEARCH / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(listed)
 
 
 def main() -> None:
-    """Write both documents and the picture."""
+    """Write the tables, both documents and the picture."""
     studies = {study.name: study for study in bundled()}
     named = titles(studies)
     found = {named[name]: study for name, study in studies.items()}
+    made, whole = ladders(found.values()), claim(found.values())
     said = {key: count.in_words() for key, count in counts(found.values()).items()}
-    write(DOCUMENT, COUNTS, "\n".join(f"- {sentence}" for sentence in said.values()))
-    write(DOCUMENT, TABLES, text(found))
-    write(README, COUNTS, in_readme(said))
+    for name, rows in (("ladder", all_rungs(made)), ("questions", answers(made)), ("arms", arms(found))):
+        write_table(name, rows)
+    write_table("hypotheses", hypotheses(made))
+    headline = f"**{whole.headline()}**"
+    write(DOCUMENT, COUNTS, "\n".join([headline, "", *(f"- {sentence}" for sentence in said.values())]))
+    write(DOCUMENT, TABLES, start_by_half(whole))
+    write(README, COUNTS, " ".join([headline, *(said[key] for key in IN_README)]))
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
-    print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}")
+    print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}, {RESEARCH}")
 
 
 if __name__ == "__main__":

@@ -178,8 +178,8 @@ SETTINGS: dict[str, Setting] = {**FLOW, **TRAINING, "size": SIZE}
 #: The settings that all arms of a study share: first those with other defaults than a training, then the others.
 STUDY: dict[str, Any] = {"levels": 3, "steps": 4, "width": 48, "size": 16, "batch": 64, "iterations": 500}
 STUDY_SHARED = (
-    "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
-    "flip",
+    "network", "scale_bound", "coupling", "top_prior", "padding", "bits", "memory", "optimiser", "learning_rate",
+    "weight_decay", "warmup", "clip", "ema", "divergence", "precision", "flip", "schedule", "accumulate",
 )  # fmt: skip
 
 

@@ -54,7 +54,6 @@ except StudyError as error:
     (first if own else top).error(f"{untrusted.plain(error)} Choose another study.")
     new_study.draw(known, key if own else None)
     st.stop()
-study = studies.looked_at(study)
 page = studies.StudyVisit(**vars(visit), study=study)
 
 with place:
@@ -94,11 +93,10 @@ with ui.fold("What each choice contributes", "verdict") as fold:
     if fold.open:
         if control:
             st.markdown(words.control(control))
-        if (equal := answer.at_equal_cpu(study, readable.values())) and shown[0] in statistics.subjects(equal):
-            equal = studies.looked_at(equal)
+        if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
             at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
             sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
-            st.markdown(f"**At equal CPU seconds.** {compare_arms.cost_in_words(equal)} {sentence}")
+            st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
         if parts := cache.of_study(study, "factorial", prior=prior).effects:
             title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
             chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)

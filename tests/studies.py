@@ -23,7 +23,7 @@ def result(arm: Arm, seed: int, bits: float, iterations: int = STEPS[-1]) -> dic
     return {"arm": arm.text, "seed": seed, "bits_per_dim": float(bits), **costs, "cpu_s": 2.5 + seed, "curve": curve}
 
 
-def document(bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> dict[str, Any]:
+def document(bits: Mapping[Arm, Sequence[float | None]], /, **fields: Any) -> dict[str, Any]:
     """Return a study's document: arm -> bits/dim by seed, None for a missing run; ``fields`` go to the recipe."""
     seeds = max(len(values) for values in bits.values())
     recipe = StudyRecipe(**{"arms": tuple(bits), "seeds": seeds, **fields})
@@ -38,7 +38,7 @@ def document(bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> dict[
     }
 
 
-def write_study(path: Path, bits: Mapping[Arm, Sequence[float | None]], **fields: Any) -> Path:
+def write_study(path: Path, bits: Mapping[Arm, Sequence[float | None]], /, **fields: Any) -> Path:
     """Write a packed study, its last run first; return its path."""
     made = document(bits, **fields)
     return write_packed(path, {**made, "results": made["results"][::-1]})

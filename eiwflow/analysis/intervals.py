@@ -1,4 +1,4 @@
-"""All intervals of the project: bootstrap over images, t over seeds, and levels for repeated looks at growing data.
+"""All intervals of the project: bootstrap over images, t over seeds.
 
 The bootstrap draws whole photographs where they are known, since crops of one photograph are not independent. Draws
 depend only on the seed and on which images share a photograph. So two flows see the same draws of the same images, and
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -207,54 +206,3 @@ def of_mean(values: np.ndarray, level: float = ALPHA) -> Interval:
         return Interval(float(values[0]), float(values[0]), 0.0 if values[0] else 1.0)
     reach = float(stdtrit(freedom, 1 - level / 2)) * error
     return Interval(mean - reach, mean + reach, 2 * float(stdtr(freedom, -abs(mean) / error)))
-
-
-@lru_cache(maxsize=256)
-def level_after_looks(counts: tuple[int, ...], most: int) -> float:
-    """Return the two-sided level of the last of several looks at growing data; all of them share α = :data:`ALPHA`.
-
-    The bound is group-sequential: every look spends a part of α that depends on the share of the data, by the spending
-    function α ln(1 + (e − 1) t) of Lan and DeMets, which is close to Pocock's constant bound. A claim at any of the
-    looks is then false with a probability of at most α.
-
-    Args:
-        counts: values at each look, rising; the last is the look in question.
-        most: values at the planned last look.
-
-    Reference: Lan and DeMets, Discrete sequential boundaries for clinical trials, 1983.
-
-    >>> level_after_looks((6,), 6)
-    0.05
-    >>> round(level_after_looks((6, 12), 12), 3)
-    0.028
-
-    """
-    from scipy.optimize import brentq
-    from scipy.stats import norm
-
-    times = [count / most for count in counts]
-    if len(times) == 1 and times[0] >= 1:
-        return ALPHA
-    spent, grid, density, before = 0.0, np.zeros(1), np.ones(1), 0.0
-    level = ALPHA
-    for time in times:
-        # The density of the sum of the values so far, given no earlier claim; its variance is the share of the data.
-        scale = math.sqrt(time - before)
-        spending = ALPHA * math.log(1 + (math.e - 1) * min(time, 1.0)) - spent
-
-        bound = brentq(_too_much, 1e-6, 10.0, args=(grid, density, scale, spending))
-        level = float(2 * norm.sf(bound / math.sqrt(time)))
-        points, width = np.linspace(-bound, bound, 801, retstep=True)
-        weights = np.full(len(points), width)
-        weights[[0, -1]] /= 2  # the trapezoidal rule
-        density = weights * ((norm.pdf((points[:, None] - grid) / scale) / scale) @ density)
-        grid, before, spent = points, time, spent + spending
-    return level
-
-
-def _too_much(bound: float, grid: np.ndarray, density: np.ndarray, scale: float, spending: float) -> float:
-    """Return the probability of exceeding a bound, from a density on a grid, minus the part of α spent."""
-    from scipy.stats import norm
-
-    tails = norm.sf((bound - grid) / scale) + norm.cdf((-bound - grid) / scale)
-    return float((density * tails).sum()) - spending

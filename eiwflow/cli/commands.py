@@ -257,7 +257,7 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
         try:
             recipe = StudyRecipe(**settings)
-            study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note)
+            study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note, options.device)
         except KeyboardInterrupt:
             print(f"Stopped; the same command continues {options.out}.", file=sys.stderr)
             raise
@@ -280,12 +280,13 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         for sentence in left_out:
             print(f"eiwflow study: {without_controls(sentence)}", file=sys.stderr)
     elif options.arms is None and not options.null:
-        if priors == ["conditional"]:
-            return {}
         from ..study.recipe import DEFAULT_ARMS
 
+        if priors == ["conditional"] and not options.own:
+            return {}
+
         arms += [arm.under(prior) for prior in priors for arm in DEFAULT_ARMS]
-    arms += [arm for text in options.arms or () for arm in arms_of(text, priors)]
+    arms += [arm for text in (*(options.arms or ()), *options.own) for arm in arms_of(text, priors)]
     arms += control(priors) if options.null else []
     return {"arms": tuple(arms)}
 
@@ -301,23 +302,31 @@ def _study_summary() -> tuple[dict[str, Any], str]:
 
 
 def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    from ..study.file import read_study
+    from ..study import export
+    from ..study.file import StudyError, read_study
     from ..study.report import report, report_in_words
-    from ..study.run import looked_at
 
-    study = looked_at(read_study(options.out))
+    study = read_study(options.out)
     result = report(study, options.subject)
+    if options.csv is not None:
+        export.write(options.csv, export.as_csv(study, options.subject))
+    if options.latex is not None:
+        export.write(options.latex, export.as_latex(study, options.subject))
+    if options.figure is not None:
+        from ..figures.paper import leads_figure
+
+        if options.figure.suffix not in (".svg", ".pdf"):
+            raise StudyError(f"--figure is {str(options.figure)[:200]!r}; its name must end in .svg or .pdf.")
+        drawing = leads_figure(study, options.subject)
+        export.write(options.figure, drawing.svg() if options.figure.suffix == ".svg" else drawing.pdf())
     return result, report_in_words(result)
 
 
 def _study_pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..study.file import pack, read_study
-    from ..study.run import looked_at
 
     studies = [read_study(path) for path in (options.out, *options.also)]
     study = pack(studies, options.pack)
-    for part in studies:
-        looked_at(part, study)
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}
     return facts, f"{options.pack}: {study.title}, {counted(len(study.runs), 'run')}, {size:,} bytes"
@@ -472,9 +481,25 @@ def evaluate_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return _by_team(options, _evaluate)
 
 
+def _evaluate_own(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Score a flow of one's own, as a study scores it."""
+    from ..data import load
+    from ..study.foreign import ForeignError, evaluate
+
+    if options.weights is None or options.data is None:
+        raise ForeignError(f"{options.checkpoint[:200]} needs --weights STATE and --data, the images to score.")
+    images = load(options.data)
+    bits = evaluate(options.checkpoint, options.weights, images, options.limit)
+    mean, error = float(bits.mean()), float(bits.std()) / math.sqrt(len(bits))
+    facts = {"bits_per_dim": mean, "standard_error": error, "images": len(bits), "data": images.name}
+    return facts, f"{images.name}: {mean:.4f}{_error(error)} bits/dim on {counted(len(bits), 'image')}"
+
+
 def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from tqdm import tqdm
 
+    if ".py:" in options.checkpoint:
+        return _evaluate_own(options)
     from ..analysis.evaluate import evaluate
     from ..checkpoint import given_label
     from ..data import labels_of

@@ -132,6 +132,11 @@ def build_parser() -> Parser:
         help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
     )  # fmt: skip
     study.add_argument(
+        "--arm", dest="own", action="append", default=[], metavar="NAME=FILE.py:FUNCTION",
+        help="a flow of your own: FUNCTION(shape, seed) returns a torch module with log_prob(x); the file is run",
+    )  # fmt: skip
+    study.add_argument("--labels", metavar="FACTOR", help="make every density conditional on a factor of the data")
+    study.add_argument(
         "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
     )
     study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
@@ -140,12 +145,16 @@ def build_parser() -> Parser:
         "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
     )
     study.add_argument(
+        "--equal-time",
         "--equal-cpu",
         action="store_true",
         default=None,
-        help="give every arm the same CPU seconds: its iterations are divided by the measured cost of its step",
+        help="give every arm the same seconds, of the CPU or GPU: its iterations are divided by its step's cost",
     )
-    study.add_argument("--jobs", type=int, default=1, help="runs at the same time, one thread each (default: 1)")
+    study.add_argument(
+        "--jobs", type=int, help="runs at the same time, one thread each (default: one, or one for every GPU)"
+    )
+    _device_option(study)
     study.add_argument(
         "--shard", metavar="I/N", help="run only the I-th of N shares; shares may run at the same time, on any machines"
     )
@@ -156,6 +165,12 @@ def build_parser() -> Parser:
     study.add_argument(
         "--subject", metavar="ARM", help="the arm that --report compares with the others (default: the adaptive arm)"
     )
+    for name, what in (
+        ("csv", "a table of arms and leads"),
+        ("latex", "booktabs tables"),
+        ("figure", "a .svg or .pdf"),
+    ):
+        study.add_argument(f"--{name}", type=_path, metavar="FILE", help=f"with --report: also write {what}")
     study.add_argument(
         "--pack", type=_path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
     )
@@ -170,6 +185,10 @@ def build_parser() -> Parser:
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
+    evaluate.add_argument(
+        "--weights", type=_path, metavar="STATE",
+        help="the state dict of FILE.py:FUNCTION, a flow of your own in the checkpoint's place; the file is run",
+    )  # fmt: skip
     _label_option(evaluate)
     evaluate.add_argument(
         "--limit",

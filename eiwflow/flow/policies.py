@@ -12,6 +12,7 @@ from .bijection import generator_for
 from .channel_weights import ChannelWeights
 from .entropy_weights import ConstantWeights, EntropyWeights, MeanWeights
 from .information import redundancy
+from .installed import add_installed
 from .partitions import Partition, alternating, at_random, by_information
 
 #: ``keep="auto"`` passes on the channels of a larger mean spectral redundancy, in nats a pixel; white noise has 0.
@@ -109,7 +110,8 @@ def structured_channels(x: Tensor) -> int:
     return min(max(int((redundancy(x).mean(dim=0) > AUTO_REDUNDANCY).sum()), 1), x.shape[1] - 1)
 
 
-#: The orders and the weightings of split policies by their words; to add an order or a weighting, add a row.
+#: The orders and the weightings of split policies by their words; to add one, add a row, or install a package that
+#: has it (:mod:`.installed`).
 ORDERS: dict[str, Order] = {
     "first": Order(last_first),
     "last": Order(by_number),
@@ -128,3 +130,6 @@ WEIGHTS: dict[str, Weighting] = {
 }
 #: How a level's channels are divided among its couplings, where it starts from principal channels.
 PARTITIONS: dict[str, Partition] = {"alternating": alternating, "random": at_random, "information": by_information}
+add_installed("eiwflow.orders", ORDERS)
+add_installed("eiwflow.weights", WEIGHTS)
+add_installed("eiwflow.partitions", PARTITIONS)

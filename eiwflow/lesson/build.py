@@ -224,7 +224,7 @@ def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[
     partition of couplings. None without such a study.
     """
     read = map(read_study, studies_in(folder))
-    studies = [study for study in read if study.recipe.data_name == data_name and not study.recipe.equal_cpu]
+    studies = [study for study in read if study.recipe.data_name == data_name and not study.recipe.equal_time]
     costs: list[tuple[bool, int, Effect]] = []
     for made in ladders(studies).values():
         if (effect := made.answers.get(ASKED.get(order, ""))) is not None:

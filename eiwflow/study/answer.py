@@ -63,7 +63,9 @@ class Answer:
 
     @property
     def word(self) -> str:
-        """``No`` where an arm is better, ``Yes`` where every rival is clearly worse, else ``No conclusion``."""
+        """``No`` where an arm is better, ``Yes`` where all rivals are worse; else ``No conclusion`` or ``Interim``."""
+        if not self.study.is_done:
+            return "Interim"
         if self.better:
             return "No"
         return "Yes" if self.lead is not None and not self.close else "No conclusion"
@@ -81,6 +83,8 @@ class Answer:
             return f"No conclusion: {name} shares no two seeds with another split {where}."
         nearest = label(self.study, self.nearest)
         figures = f"{self.lead.lead_in_figures} bits/dim{_over(self.lead)} {where}"
+        if self.word == "Interim":
+            return f"Interim: no claim yet. So far the lead of {name} over {nearest}, its nearest rival, is {figures}."
         if self.word == "Yes":
             return f"Yes: {name} leads {nearest}, its nearest rival, by {figures}."
         close = [label(self.study, other) for other in self.close]
@@ -127,13 +131,13 @@ def control(study: Study) -> tuple[Effect, ...]:
     return corrected(effects)
 
 
-def at_equal_cpu(study: Study, others: Iterable[Study]) -> Study | None:
+def at_equal_time(study: Study, others: Iterable[Study]) -> Study | None:
     """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without such a study."""
     arms = study.recipe.arms
     for other in others:
         # The training recipe of any arm holds all settings of trainings.
         alike = other.recipe.training(arms[0], 0) == study.recipe.training(arms[0], 0)
-        if other.recipe.equal_cpu and alike and other.runs and {*arms} <= {*other.recipe.arms}:
+        if other.recipe.equal_time and alike and other.runs and {*arms} <= {*other.recipe.arms}:
             return other
     return None
 
@@ -144,4 +148,4 @@ def _over(effect: Effect) -> str:
 
 def _conditions(study: Study) -> str:
     held_out = ", scored on held-out images" if study.recipe.evaluate_on == "validation" else ""
-    return held_out + (", at equal CPU seconds" if study.recipe.equal_cpu else "")
+    return held_out + (", at equal time" if study.recipe.equal_time else "")

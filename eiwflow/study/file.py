@@ -1,4 +1,4 @@
-"""A study on disk: a folder of runs or one packed file; both are untrusted.
+"""A study on disk: a folder of runs or one packed file.
 
 ``DIR/study.json`` holds the recipe; ``DIR/ARM/seed-N/`` is the run directory of an arm with a seed, with its result in
 ``result.json``. A packed study is one zip file: ``study.json`` with all results, and ``records/ARM.json`` with the
@@ -19,7 +19,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +36,11 @@ FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
 #: The suffix of a packed study.
 PACKED = ".zip"
-#: Most bytes of a study's file, of its document, and of a record.
-MAX_BYTES, MAX_RECORD_BYTES = 16 * 2**20, 16 * 2**20
+#: Most bytes of a study's document, and of a record.
+MAX_BYTES = 16 * 2**20
 #: Bytes of the result of one run; with a curve of :data:`MAX_POINTS` it takes some 60 KB.
 MAX_RESULT_BYTES = 2**18
-#: Most lists and objects in a file: empty lists take thirty times the memory of their text, and seconds to read.
-MAX_LISTS = 1_000_000
-#: Most entries of a packed study: an entry for every arm, and the study's document.
-MAX_ENTRIES = 200
-MAX_STEPS, MAX_PIXELS, MAX_POINTS, MAX_LOOKS = 200, 2**22, 1000, 20
+MAX_STEPS, MAX_PIXELS, MAX_POINTS = 200, 2**22, 1000
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
 #: name of a number in a result -> (its type, smallest, largest).
@@ -101,8 +96,8 @@ class Study:
         command: the command line that began it.
         step_cost: kind of step -> its cost over that of the cheapest arm; empty unless at equal CPU seconds.
         runs: (arm, seed) -> run, in the recipe's order.
-        looks: the numbers of seeds at which the study was reported, shown, packed or extended before it was complete.
         sha256: of the bytes read.
+        device: ``cpu`` or ``cuda``, whose seconds are counted.
         path: where it was read from.
 
     """
@@ -114,8 +109,8 @@ class Study:
     runs: dict[tuple[Arm, int], Run]
     sha256: str
     path: Path
-    looks: tuple[int, ...] = ()
     data_sha256: str = ""
+    device: str = "cpu"
     versions: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -136,22 +131,21 @@ class Study:
             "recipe": self.recipe.to_dict(),
             "command": self.command if command is None else command,
             "data_sha256": self.data_sha256,
+            "device": self.device,
             "step_cost": self.step_cost or None,
             "versions": self.versions,
-            "looks": list(self.looks),
             "results": [run.to_dict() for run in self.runs.values()],
         }
+
+    @property
+    def unit(self) -> str:
+        """The unit of seconds: of the CPU, or of a GPU by its events."""
+        return "GPU" if self.device == "cuda" else "CPU"
 
     @property
     def is_done(self) -> bool:
         """Whether every run has a result."""
         return len(self.runs) == len(self.recipe.arms) * self.recipe.seeds
-
-    @property
-    def shared_seeds(self) -> tuple[int, ...]:
-        """The numbers of seeds that two arms have in common, over all pairs of arms; without 0 and repetition."""
-        seeds = [{run.seed for run in self.of(arm)} for arm in self.arms]
-        return tuple(sorted({len(first & second) for first, second in combinations(seeds, 2)} - {0}))
 
     @property
     def title(self) -> str:
@@ -185,8 +179,8 @@ def read_study(path: Path) -> Study:
     elif path.suffix == ".json":
         raise StudyError(f"{files.printable(path.name)} is not a study's folder or packed file. {OLDER}")
     else:
-        content = _bytes(path, MAX_BYTES)
-        document, digest = _json(path.name, _entry(path.name, content, SETTINGS)), sha256(content).hexdigest()
+        document = _json(path.name, _entry(path, SETTINGS))
+        digest = sha256(path.read_bytes()).hexdigest()
     name = path.name if path.is_dir() else path.stem
     return checked(path.name, document, path, name, digest)
 
@@ -274,8 +268,8 @@ def checked(name: str, document: object, path: Path, stem: str = "", digest: str
         runs=dict(sorted(runs.items(), key=lambda item: places[item[0]])),
         sha256=digest,
         path=path,
-        looks=_looks(name, document.get("looks")),
         data_sha256=str(document.get("data_sha256") or "")[:64],
+        device=str(document.get("device") or "cpu")[:40],
         versions={str(k)[:40]: str(v)[:40] for k, v in versions.items()} if isinstance(versions, dict) else {},
     )
 
@@ -312,8 +306,7 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
                 if "levels" in record
             ]
         raise StudyError(f"{study.name} has no record of {arm.text}.")
-    content = _bytes(study.path, MAX_BYTES)
-    return _json(arm.name, _entry(study.path.name, content, f"records/{arm.name}.json"))["steps"]
+    return _json(arm.name, _entry(study.path, f"records/{arm.name}.json"))["steps"]
 
 
 def _webp(text: str) -> bytes:
@@ -343,8 +336,6 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     merged = merge(studies)
     if not merged.runs:
         raise StudyError(f"{merged.name} has no run yet.")
-    if not merged.is_done:  # the file shows what there is so far
-        merged = replace(merged, looks=kept_looks([*merged.looks, *merged.shared_seeds]))
     document = merged.document(shlex.join(["python", "-m", "eiwflow", *merged.recipe.arguments(out.stem)]))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
@@ -380,10 +371,7 @@ def merge(studies: Sequence[Study]) -> Study:
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     places = {run: place for place, run in enumerate(recipe.runs())}
     ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
-    # Results of fewer seeds were visible before the others were there.
-    fewer = [study.recipe.seeds for study in studies if study.runs and study.recipe.seeds < recipe.seeds]
-    looks = kept_looks([*fewer, *(look for study in studies for look in study.looks)])
-    return replace(first, recipe=recipe, runs=ordered, looks=looks)
+    return replace(first, recipe=recipe, runs=ordered)
 
 
 def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
@@ -413,73 +401,42 @@ def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------- parts of a document
 
 
-def run_of(where: str, result: object) -> Run:
+def run_of(where: str, result: Any) -> Run:  # noqa: ANN401 (whatever JSON can hold)
     """Return a run from its result as a file has it.
 
     Raises:
         StudyError: a value is missing or out of bounds; the message begins with ``where``.
 
     """
-    if not isinstance(result, dict):
-        raise StudyError(f"{where} is not an object.")
-    text = result.get("arm")
-    if not isinstance(text, str):
-        raise StudyError(f"{where} lacks an arm.")
     try:
-        arm = Arm.parse(text)
-    except ConfigError as error:
-        raise StudyError(f"{where}, {text[:60]}, is not in its recipe: {error}") from None
-    numbers = {name: _number(where, name, result.get(name)) for name in BOUNDS}
-    return Run(arm=arm, curve=_curve(where, result.get("curve", [])), **numbers)
+        arm = Arm.parse(result["arm"])
+        numbers = {name: _number(name, result[name]) for name in BOUNDS}
+        points = [[*point, math.nan][:3] for point in result.get("curve", [])[:MAX_POINTS]]
+        curve = np.array(points, dtype=float).reshape(-1, 3)
+        if np.isinf(curve).any() or np.isnan(curve[:, :2]).any():
+            raise ValueError("curve is not of finite numbers")
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise StudyError(f"{where} cannot be read: {missing.rstrip('.')}.") from None
+    return Run(arm=arm, curve=curve, **numbers)
 
 
-def _number(where: str, name: str, value: object) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
+def _number(name: str, value: Any) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
     kind, low, high = BOUNDS[name]
-    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
-        raise StudyError(f"{where} has the {name} {str(value)[:40]!r}; it must be a number.")
-    if not low <= value <= high:
-        raise StudyError(f"{where} has the {name} {str(value)[:40]}; it must be between {low:g} and {high:g}.")
+    is_number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise ValueError(f"{name} is {str(value)[:40]!r}; it must be a number between {low:g} and {high:g}")
     return kind(value)
 
 
-def _curve(where: str, points: object) -> np.ndarray:
-    if not isinstance(points, list) or len(points) > MAX_POINTS:
-        raise StudyError(f"{where} has a curve that is not a list of at most {MAX_POINTS} points.")
-    rows = []
-    for point in points:
-        if not isinstance(point, list) or len(point) not in (2, 3) or not all(_is_finite(value) for value in point):
-            raise StudyError(f"{where} has a point in its curve that is not two or three finite numbers.")
-        rows.append([*point, math.nan][:3])
-    return np.array(rows, dtype=float).reshape(-1, 3)
-
-
-def _is_finite(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12
-
-
-def _step_cost(name: str, cost: object) -> dict[str, float]:
-    if cost is None:
-        return {}
-    if not isinstance(cost, dict) or not all(_is_finite(value) and 1 <= value <= 1000 for value in cost.values()):
-        raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
-    return {str(key)[:80]: float(value) for key, value in cost.items()}
-
-
-def kept_looks(looks: Iterable[int]) -> tuple[int, ...]:
-    """Return the looks to keep in a study's file: the latest :data:`MAX_LOOKS`, in order, without repetition."""
-    return tuple(sorted({*looks}))[-MAX_LOOKS:]
-
-
-def _looks(name: str, looks: object) -> tuple[int, ...]:
-    if looks is None:
-        return ()
-    if (
-        not isinstance(looks, list)
-        or len(looks) > MAX_LOOKS
-        or not all(type(n) is int and 1 <= n <= 1000 for n in looks)
-    ):
-        raise StudyError(f"The looks of {name} are not at most {MAX_LOOKS} numbers of seeds.")
-    return tuple(sorted(set(looks)))
+def _step_cost(name: str, cost: Any) -> dict[str, float]:  # noqa: ANN401 (whatever JSON can hold)
+    try:
+        costs = {str(key)[:400]: float(value) for key, value in (cost or {}).items()}
+        if all(1 <= value <= 1000 for value in costs.values()):
+            return costs
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
 
 
 def _bytes(path: Path, most: int) -> bytes:
@@ -489,34 +446,22 @@ def _bytes(path: Path, most: int) -> bytes:
         raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
 
 
-def _entry(name: str, content: bytes, entry: str) -> bytes:
-    """Return an entry of a packed study's content; refuse more than :data:`MAX_RECORD_BYTES`."""
+def _entry(path: Path, entry: str) -> bytes:
+    """Return an entry of a packed study."""
+    name = files.printable(path.name)
     try:
-        # Counted before zipfile makes an object of each entry.
-        if content.count(b"PK\x01\x02") > MAX_ENTRIES:
-            raise StudyError(f"{name} has more than {MAX_ENTRIES} entries.")
-        with zipfile.ZipFile(io.BytesIO(content)) as file:
-            # The method that pack writes. With other methods a file can demand gigabytes, and they raise other errors.
-            if file.getinfo(entry).compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise zipfile.BadZipFile
-            with file.open(entry) as part:
-                inner = part.read(MAX_RECORD_BYTES + 1)
-    except (zipfile.BadZipFile, KeyError, ValueError, RuntimeError, NotImplementedError, EOFError, OSError, zlib.error):
-        raise StudyError(f"{files.printable(name)} is not a packed study: it has no {entry}.") from None
-    if len(inner) > MAX_RECORD_BYTES:
-        raise StudyError(f"{entry} of {files.printable(name)} has more than {MAX_RECORD_BYTES:,} bytes.")
-    return inner
+        with zipfile.ZipFile(path) as packed:
+            if packed.getinfo(entry).file_size > MAX_BYTES:
+                raise StudyError(f"{entry} of {name} has more than {MAX_BYTES:,} bytes.")
+            return packed.read(entry)
+    except FileNotFoundError:
+        raise StudyError(f"{name} cannot be read (no such file).") from None
+    except (zipfile.BadZipFile, KeyError, RuntimeError, EOFError, OSError, zlib.error):
+        raise StudyError(f"{name} is not a packed study: it has no {entry}.") from None
 
 
 def _json(name: str, content: bytes) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    if (lists := content.count(b"[") + content.count(b"{")) > MAX_LISTS:
-        raise StudyError(f"{name} has {lists:,} lists and objects; at most {MAX_LISTS:,} are read.")
     try:
-        document = json.loads(content)
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise StudyError(f"{name} is not a study's file: it is not JSON.") from None
-    # Written again only where this can be, since a study may have 16 MiB.
-    may_hold_one = b"\\u" in content or not content.isascii()
-    if may_hold_one and not files.is_text(json.dumps(document, ensure_ascii=False)):
-        raise StudyError(f"{name} is not a study's file: it holds half of a surrogate pair.")
-    return document

@@ -62,7 +62,7 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
-    "data": Question("A split that looks at the data", "Glow's fixed half", BY_ENTROPY, GLOW),
+    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW, many=True),
     "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
     "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(
@@ -131,7 +131,9 @@ class Ladder:
 
     def in_words(self) -> str:
         """Return the saving of every rung over the rung below, as a sentence."""
-        steps = [f"{rung.name} {rung.step.lead_in_figures}, {rung.step.claim}" for rung in self.rungs if rung.step]
+        steps = [
+            f"{each.name} {each.step.lead_in_figures}, {each.step.stated_claim}" for each in self.rungs if each.step
+        ]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def lead_row(effect: Effect | None) -> dict[str, Any] | None:
     low, high = effect.lead_interval
     figures = {"lead": effect.lead, "low": low, "high": high}
     return {name: round(value, 5) if value == value else None for name, value in figures.items()} | {
-        "claim": effect.claim,
+        "claim": effect.stated_claim,
         "seeds": len(effect.values),
     }
 
@@ -200,6 +202,15 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
         for rung in present
     ]
     return Ladder(study, tuple(rungs), {key: effects[key] for key in QUESTIONS if key in effects})
+
+
+def is_start_by_half(study: Study) -> bool:
+    """Return whether a study has every half from both starts."""
+    starts = {"random": "alternating", "principal": "alternating"}
+    halves = ("last", "random", "variance", "entropy")
+    return {Arm(half, init=start, partition=pairs) for half in halves for start, pairs in starts.items()} <= {
+        *study.arms
+    }
 
 
 def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
@@ -280,11 +291,12 @@ def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
 def counts(studies: Iterable[Study]) -> dict[str, Count]:
     """Return key of :data:`QUESTIONS` -> its answers in every study that has both arms, at equal steps.
 
-    Studies at equal CPU seconds answer another question and are left out, as are A/A controls.
+    Studies at equal time answer another question and are left out, as are A/A controls, and those of start by half,
+    whose runs other studies have too (:mod:`.claim`).
     """
     answers: dict[str, dict[str, Effect]] = {}
     for title, made in ladders(studies).items():
-        if not made.study.recipe.equal_cpu:
+        if not made.study.recipe.equal_time and not is_start_by_half(made.study):
             for key, effect in made.answers.items():
                 answers.setdefault(key, {})[title] = effect
     return {key: Count(question, answers[key]) for key, question in QUESTIONS.items() if key in answers}
@@ -297,7 +309,9 @@ def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
     """
     sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():
-        if not made.study.recipe.equal_cpu and any(rung.name == RUNGS[1][0] for rung in made.rungs):
+        if is_start_by_half(made.study):
+            continue
+        if not made.study.recipe.equal_time and any(rung.name == RUNGS[1][0] for rung in made.rungs):
             sets.setdefault(made.study.recipe.data_name, []).append(made)
     return {
         name: max(of_set, key=lambda made: (len(made.rungs), made.study.recipe.budget))

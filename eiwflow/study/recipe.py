@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -15,7 +16,7 @@ from ..data import same_data
 from ..flow import ConfigError, FlowConfig
 from ..flow.config import INITS, OLDER, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
-from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, option, short
+from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, beginning, option
 from ..training.recipe import Recipe
 
 EVALUATE_ON = ("test", "validation")
@@ -40,11 +41,14 @@ class Arm:
         partition: of the couplings; ``alternating`` if ``init`` is ``random``, which has no partitions.
         keep: the fraction of its channels that a level passes on, as text, ``auto`` or ``all``.
         prior: of the latents factored out.
+        source: ``FILE.py:FUNCTION`` of a flow of one's own (:mod:`.foreign`), whose name is ``order``; empty for ours.
 
     >>> Arm.parse("entropy+pooled/principal-information").text
     'entropy+pooled/principal-information/conditional'
     >>> Arm.parse("entropy@1/4/principal-random/standard").name
     'entropy@0.25-principal-random-standard'
+    >>> Arm.parse("glow=flows/glow.py:make").name
+    'glow'
 
     """
 
@@ -54,10 +58,13 @@ class Arm:
     partition: str = "random"
     keep: str = HALF
     prior: str = "conditional"
+    source: str = ""
 
     @property
     def choice(self) -> str:
-        """The arm without its prior, as text: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION]``."""
+        """The arm without its prior: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION]``, or ``NAME=FILE.py:FUNCTION``."""
+        if self.source:
+            return f"{self.order}={self.source}"
         weights = "" if self.weights == "none" else f"+{self.weights}"
         keep = "" if self.keep == HALF else f"@{self.keep}"
         init = self.init if self.init == "random" else f"{self.init}-{self.partition}"
@@ -66,12 +73,12 @@ class Arm:
     @property
     def text(self) -> str:
         """The arm as text, which :meth:`parse` reads."""
-        return f"{self.choice}/{self.prior}"
+        return self.choice if self.source else f"{self.choice}/{self.prior}"
 
     @property
     def name(self) -> str:
         """The arm's name in folders."""
-        return self.text.replace("/", "-")
+        return self.order if self.source else self.text.replace("/", "-")
 
     @property
     def looks_at_entropy(self) -> bool:
@@ -79,16 +86,20 @@ class Arm:
         return self.order == "entropy"
 
     def under(self, prior: str) -> Arm:
-        """Return the same arm with another prior."""
-        return dataclasses.replace(self, prior=prior)
+        """Return the same arm with another prior; a flow of one's own has none."""
+        return self if self.source else dataclasses.replace(self, prior=prior)
 
     def flow(self, permutation_seed: int = 0, **fields: Any) -> FlowConfig:  # noqa: ANN401 (a config's fields)
         """Return the flow of the arm; ``fields`` are the common fields of all arms.
+
+        Of a flow of one's own it has the shape of its images and their grey levels alone.
 
         Raises:
             ConfigError: no flow has these choices.
 
         """
+        if self.source:
+            return FlowConfig(**{name: fields[name] for name in ("shape", "levels", "bits") if name in fields})
         again = self.order == AGAIN
         fields = {"weights": self.weights, "init": self.init, "prior": self.prior, **fields}
         return FlowConfig(
@@ -101,7 +112,7 @@ class Arm:
 
     @classmethod
     def parse(cls, text: str, prior: str = "conditional") -> Arm:
-        """Read an arm: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION][/PRIOR]``.
+        """Read an arm: ``ORDER[+WEIGHTS][@KEEP]/INIT[-PARTITION][/PRIOR]``, or ``NAME=FILE.py:FUNCTION``.
 
         Args:
             text: of the arm; without a partition it has ``random`` halves.
@@ -111,6 +122,8 @@ class Arm:
             ConfigError: it is no arm.
 
         """
+        if "=" in text:
+            return cls._own(*text.split("=", 1))
         for written, number in _FRACTIONS.items():
             text = text.replace(f"@{written}", f"@{number}")
         policy, *rest = text.split("/")
@@ -136,6 +149,18 @@ class Arm:
         )  # fmt: skip
         order = AGAIN if again else order
         return cls(order, config.weights, config.init, config.partition, str(config.keep), config.prior)
+
+    @classmethod
+    def _own(cls, name: str, source: str) -> Arm:
+        """Return the arm of a flow of one's own."""
+        if not re.fullmatch(r"[A-Za-z][\w.-]{0,39}", name) or name in (*ORDERS, AGAIN):
+            raise ConfigError(
+                f"An arm has the name {name[:60]!r}; a flow of your own is called by up to 40 letters and digits, and "
+                "not as an order is."
+            )
+        if not re.fullmatch(r"[^\0]{1,400}\.py:[A-Za-z_]\w*", source):
+            raise ConfigError(f"The arm {name} comes from {source[:60]!r}; it must be FILE.py:FUNCTION.")
+        return cls(name, init="", partition="", source=source)
 
 
 def _keep(word: str) -> float | str:
@@ -212,8 +237,9 @@ class StudyRecipe:
         arms: :class:`Arm` or their texts.
         seeds: seeds are 0 … seeds − 1.
         evaluate_on: the ``test`` part, or for decisions ``validation``: photographs held out from train.
-        equal_cpu: divide an arm's iterations by the cost of its step relative to the cheapest arm of its prior.
+        equal_time: divide an arm's iterations by the seconds of its step, CPU or GPU, relative to the cheapest arm.
         size: training size in pixels; larger images are cropped.
+        labels: the factor of the data whose class the density is conditional on; empty for none.
 
     The other arguments are fields of :class:`FlowConfig` and :class:`Recipe`.
 
@@ -226,13 +252,18 @@ class StudyRecipe:
     arms: tuple[Arm, ...] = DEFAULT_ARMS
     seeds: int = 3
     evaluate_on: str = "test"
-    equal_cpu: bool = False
+    equal_time: bool = False
     size: int = STUDY["size"]
     levels: int = STUDY["levels"]
     steps: int = STUDY["steps"]
     width: int = STUDY["width"]
     network: str = FlowConfig.network
     scale_bound: float = FlowConfig.scale_bound
+    coupling: str = FlowConfig.coupling
+    top_prior: str = FlowConfig.top_prior
+    padding: str = FlowConfig.padding
+    bits: int = FlowConfig.bits
+    memory: str = FlowConfig.memory
     batch: int = STUDY["batch"]
     iterations: int = STUDY["iterations"]
     optimiser: str = Recipe.optimiser
@@ -242,7 +273,11 @@ class StudyRecipe:
     clip: float = Recipe.clip
     ema: float = Recipe.ema
     divergence: float = Recipe.divergence
+    precision: str = Recipe.precision
     flip: bool = Recipe.flip
+    schedule: str = Recipe.schedule
+    accumulate: int = Recipe.accumulate
+    labels: str = ""
 
     def __post_init__(self) -> None:
         """Read the arms, then check every field."""
@@ -252,14 +287,18 @@ class StudyRecipe:
             raise ConfigError(
                 f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
             )
-        if not 1 <= self.seeds <= MAX_SEEDS:
-            raise ConfigError(f"seeds is {short(self.seeds)}; it must be between 1 and {MAX_SEEDS}.")
+        if not isinstance(self.seeds, int) or not 1 <= self.seeds <= MAX_SEEDS:
+            raise ConfigError(f"seeds is {beginning(self.seeds)}; it must be a whole number between 1 and {MAX_SEEDS}.")
         if not 1 <= len(self.arms) <= MAX_ARMS:
             raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
         if len(self.arms) * self.seeds > MAX_RUNS:
             raise ConfigError(f"The study has {len(self.arms) * self.seeds} runs; at most {MAX_RUNS} are allowed.")
+        if len({arm.name for arm in self.arms}) < len(self.arms):
+            raise ConfigError("Two arms have one name; call each flow of your own by another.")
         for arm in self.arms:
             self.training(arm, 0)
+            if arm.source and self.labels:
+                raise ConfigError(f"labels is {self.labels[:40]!r}; {arm.order}, a flow of your own, takes no labels.")
 
     @property
     def budget(self) -> int:
@@ -280,12 +319,24 @@ class StudyRecipe:
         """Yield every (arm, seed), a seed at a time, so that finished runs are paired at any moment."""
         return ((arm, seed) for seed in range(self.seeds) for arm in self.arms)
 
-    def training(self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0) -> Recipe:
-        """Return the recipe of a run on images with this number of channels; ``cost`` is a step's relative cost."""
+    def training(
+        self, arm: Arm, seed: int, channels: int = 3, cost: float = 1.0, classes: Sequence[str] = ()
+    ) -> Recipe:
+        """Return the recipe of a run on images with this number of channels.
+
+        Args:
+            arm: of the run.
+            seed: of the run.
+            channels: of the images.
+            cost: a step's relative cost, by which the iterations are divided.
+            classes: of the labels, which the data set names.
+
+        """
         shared = {name: getattr(self, name) for name in (*STUDY, *STUDY_SHARED) if name != "iterations"}
         flow = arm.flow(
             permutation_seed=seed,
             shape=(channels, self.size, self.size),
+            context=len(classes),
             **{name: value for name, value in shared.items() if name in FLOW},
         )
         return Recipe(
@@ -294,6 +345,8 @@ class StudyRecipe:
             iterations=self.iterations if cost == 1 else max(1, round(self.iterations / cost)),
             validation=self.evaluate_on == "validation",
             data=self.data,
+            labels=self.labels if classes else "",
+            classes=tuple(classes),
             **{name: value for name, value in shared.items() if name in TRAINING},
         )
 
@@ -309,9 +362,10 @@ class StudyRecipe:
             value = getattr(self, field.name)
             if value != field.default:
                 name = option(field.name)
-                words += [name] if value is True else [name, *([] if field.name == "arms" else [str(value)])]
-            if field.name == "arms" and value != field.default:
-                words += _arms_as_words(value)
+                if field.name == "arms":
+                    words += _arms_as_words(value)
+                else:
+                    words += [name] if value is True else [name, str(value)]
         return [*words, "--jobs", str(jobs), "--out", out]
 
     @classmethod
@@ -326,14 +380,17 @@ class StudyRecipe:
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
         if "arms" not in fields and {"splits", "inits", "extra", "null"} & set(fields):
             raise ConfigError(OLDER)
+        fields = {"equal_time" if name == "equal_cpu" else name: value for name, value in fields.items()}
         defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         for name, value in fields.items():
             if name not in defaults:
                 raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
-            if not _alike(value, defaults[name]):
-                kind = _KINDS[type(defaults[name])]
-                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be {kind}.")
-        return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
+            if isinstance(value, bool) != isinstance(defaults[name], bool):
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it is not of its kind.")
+        try:
+            return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
+        except (TypeError, AttributeError) as error:
+            raise ConfigError(f"recipe cannot be read: {error}.") from None
 
     def difference(self, other: StudyRecipe) -> str:
         """Return the first setting, other than arms and seeds, in which another recipe differs; empty if none does."""
@@ -351,7 +408,7 @@ class StudyRecipe:
 
 def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
     """Return the arm of a text that names a prior; for any other text, its arms with all these priors."""
-    return [Arm.parse(text)] if text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
+    return [Arm.parse(text)] if "=" in text or text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
 
 
 def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> str:
@@ -375,8 +432,8 @@ def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> st
         words.append("A/A control")
     if recipe.evaluate_on == "validation":
         words.append("scored on held-out images")
-    if recipe.equal_cpu:
-        words.append("equal CPU seconds")
+    if recipe.equal_time:
+        words.append("equal time")
     return ", ".join(words)
 
 
@@ -391,6 +448,29 @@ def cost_class(flow: FlowConfig) -> str:
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 
 
+def same_flows(recipe: StudyRecipe) -> tuple[Arm, Arm] | None:
+    """Return two arms that are the same flow, or None.
+
+    With one level nothing is factored out: fraction and prior have no effect, and an order only where it chooses the
+    couplings' halves, as that by entropy does after a principal start.
+    """
+    if recipe.levels > 1:
+        return None
+    known: dict[Arm, Arm] = {}
+    for arm in recipe.arms:
+        order = arm.order if arm.source or (arm.looks_at_entropy and arm.init != "random") else "random"
+        alike = dataclasses.replace(arm, order=order, keep=HALF, prior="conditional")
+        if alike in known:
+            return known[alike], arm
+        known[alike] = arm
+    return None
+
+
+def kind_of_step(recipe: StudyRecipe, arm: Arm) -> str:
+    """Return the kind of an arm's step, on which its cost depends."""
+    return f"{arm.name}/{arm.prior}" if arm.source else cost_class(recipe.training(arm, 0).flow)
+
+
 def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
     """Return the cost of a step of every kind, relative to the cheapest kind with the same prior, to four digits."""
     cheapest: dict[str, float] = {}
@@ -400,22 +480,18 @@ def relative_costs(seconds: dict[str, float]) -> dict[str, float]:
     return {name: round(value / cheapest[name.partition("/")[2]], 4) for name, value in seconds.items()}
 
 
-_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts"}
-
-
-def _alike(value: object, default: object) -> bool:
-    """Return whether a value of JSON has the type that a field's default has."""
-    if isinstance(default, tuple):
-        return isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value)
-    return isinstance(value, (int, float) if isinstance(default, float) else type(default)) and (
-        isinstance(value, bool) == isinstance(default, bool)
-    )
-
-
 def _arms_as_words(arms: Sequence[Arm]) -> list[str]:
-    """Return ``--arms`` and, if the arms are the same under every prior, ``--priors``."""
+    """Return ``--arms`` and, if the arms are the same under every prior, ``--priors``; ``--arm`` for one's own."""
+    own = [word for arm in arms if arm.source for word in ("--arm", arm.text)]
+    if not (arms := [arm for arm in arms if not arm.source]):
+        return own
     priors = list(dict.fromkeys(arm.prior for arm in arms))
     choices = list(dict.fromkeys(arm.choice for arm in arms))
     if {*arms} == {arm.under(prior) for arm in arms for prior in priors}:
-        return [",".join(choices), *(["--priors", ",".join(priors)] if priors != ["conditional"] else [])]
-    return [",".join(arm.text for arm in arms)]
+        return [
+            "--arms",
+            ",".join(choices),
+            *(["--priors", ",".join(priors)] if priors != ["conditional"] else []),
+            *own,
+        ]
+    return ["--arms", ",".join(arm.text for arm in arms), *own]

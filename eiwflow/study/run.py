@@ -10,13 +10,14 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,18 +26,21 @@ from filelock import FileLock, Timeout
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
-from ..data import DataError, ImageData
+from ..data import DataError, ImageData, labels_of
 from ..files import write_atomically
+from ..flow import ConfigError
 from ..flow.threads import one_thread
 from ..training import process
-from ..training.bench import seconds_per_step
+from ..training.cost import check_memory
+from ..training.execution import check_precision
 from ..training.failures import TrainingFailed
 from ..training.history import most_seconds
-from ..training.input import Batches
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
-from ..training.trainer import INIT_IMAGES, load_data
+from ..training.trainer import choose_device, load_data
+from . import foreign
+from .cost import seconds_per_step, step_of
 from .file import (
     FORMAT,
     MAX_BYTES,
@@ -45,12 +49,11 @@ from .file import (
     VERSION,
     Study,
     StudyError,
-    kept_looks,
     read_study,
     run_folder,
     run_of,
 )
-from .recipe import EVALUATE_ON, Arm, StudyRecipe, cost_class, relative_costs
+from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs, same_flows
 
 MAX_JOBS, MAX_SHARDS = 256, 10_000
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
@@ -110,7 +113,7 @@ class StudyFolder(WorkFolder):
         else:
             document = {
                 "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
-                "data_sha256": None, "step_cost": None, "versions": software_versions(), "looks": [], "results": [],
+                "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
             }  # fmt: skip
             self.write(document)
             return recipe
@@ -120,7 +123,7 @@ class StudyFolder(WorkFolder):
         """Return the study's recipe with the arms and seeds of another, of which nothing is written down.
 
         Raises:
-            RunError: it differs in more, or at equal CPU seconds has a kind of step that was not measured with others.
+            RunError: it differs in more, or at equal time has a kind of step that was not measured with others.
 
         """
         if difference := recipe.difference(begun.recipe):
@@ -128,9 +131,9 @@ class StudyFolder(WorkFolder):
         extended = begun.recipe.extended(recipe)
         measured = document.get("step_cost") or {}
         for arm in extended.arms if measured else ():
-            if (kind := cost_class(extended.training(arm, 0).flow)) not in measured:
+            if (kind := kind_of_step(extended, arm)) not in measured:
                 raise RunError(
-                    f"{self.path.name} compares at equal CPU seconds, and its steps were measured together: "
+                    f"{self.path.name} compares at equal time, and its steps were measured together: "
                     f"{', '.join(measured)}. The arm {arm.text} has steps of another kind, {kind}; begin a study with "
                     "all arms in another folder."
                 )
@@ -158,57 +161,48 @@ class StudyFolder(WorkFolder):
             raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
 
     def write(self, document: dict[str, Any]) -> None:
-        """Replace ``study.json``, with the latest looks."""
-        document = {**document, "looks": kept_looks(document.get("looks") or [])}
+        """Replace ``study.json``."""
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
-    def extend(self, recipe: StudyRecipe, images: ImageData | None = None) -> StudyRecipe:
-        """Write down further arms and seeds, and which ``images`` are used; return the whole recipe.
+    def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
+        """Write down further arms and seeds, which ``images`` are used, and on what; return the whole recipe.
 
         Raises:
-            RunError: the study has another recipe or was begun on other images; nothing is changed.
+            RunError: the study has another recipe, or was begun on other images or another kind of device; nothing is
+                changed.
 
         """
         fingerprint = None if images is None else _fingerprint(images)
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document, begun = self.document(), self._begun()
-            known, looks = document.get("data_sha256") or fingerprint, set(begun.looks)
+            known = document.get("data_sha256") or fingerprint
             if fingerprint and known != fingerprint:
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
+            if begun.runs and begun.device != device:
+                raise RunError(f"{self.path.name} was begun on {begun.device}: go on with --device {begun.device}.")
             extended = self._extended(recipe, document, begun)
-            if extended.seeds > begun.recipe.seeds and begun.runs:
-                looks.add(begun.recipe.seeds)  # its results were visible before the extension
-            if extended != begun.recipe or known != document.get("data_sha256"):
-                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "looks": [*looks]})
+            if extended != begun.recipe or known != document.get("data_sha256") or device != begun.device:
+                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "device": device})
         return extended
 
-    def step_costs(self, recipe: StudyRecipe, images: ImageData) -> dict[str, float] | None:
-        """Return the costs of steps at equal CPU seconds, measured once for all processes of the study; else None."""
-        if not recipe.equal_cpu:
+    def step_costs(self, recipe: StudyRecipe, images: ImageData, device: torch.device) -> dict[str, float] | None:
+        """Return the costs of steps at equal time, measured once for all processes of the study; else None."""
+        if not recipe.equal_time:
             return None
         with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
             document = self.document()
             if not (costs := document.get("step_cost")):
-                # As the runs of seed 0 are initialised: with keep="auto" a flow's size depends on it.
-                start = Batches(images.train, recipe.training(recipe.arms[0], 0, images.channels))
-                x = start.of_step(0, min(INIT_IMAGES, len(images.train)))
-                kinds = _kinds(recipe, images.channels)
-                costs = relative_costs(seconds_per_step(kinds, recipe.batch, recipe.optimiser, x))
+                # Of the runs of seed 0: with keep="auto" a flow's size depends on the images that initialise it.
+                classes = _classes(recipe, images)
+                steps = {
+                    kind_of_step(recipe, arm): step_of(
+                        recipe.training(arm, 0, images.channels, classes=classes), arm.source, images, device
+                    )
+                    for arm in recipe.arms
+                }
+                costs = relative_costs(seconds_per_step(steps, device))
                 self.write({**document, "step_cost": costs})
         return dict(costs)
-
-    def look(self, *seeds: int) -> bool:
-        """Record that the study was looked at with these numbers of seeds; return whether one of them was new.
-
-        Nothing is done where the study cannot be continued or its folder cannot be written.
-        """
-        with suppress(OSError, Timeout, RunError), FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
-            document = self.document()
-            known = document.get("looks") or []
-            if kept_looks([*known, *seeds]) != kept_looks(known):
-                self.write({**document, "looks": [*known, *seeds]})
-                return True
-        return False
 
     def state(self) -> RunState:
         """Return the state of the study; without a status it is stopped, unless a process is at work."""
@@ -245,27 +239,6 @@ class StudyFolder(WorkFolder):
         return "the runs that are done stay, and the others go on from their last save"
 
 
-def looked_at(study: Study, shown: Study | None = None) -> Study:
-    """Record in a study's folder that its results are shown before the study is complete.
-
-    Args:
-        study: whose folder records it. Nothing is recorded for a study that is done or packed, or where the folder
-            cannot be written.
-        shown: the study whose results are shown, such as a merged one; by default ``study``.
-
-    Returns:
-        The study as read again, or ``study`` itself where nothing new was recorded.
-
-    Raises:
-        StudyError: the study cannot be read again.
-
-    """
-    shown = shown or study
-    if study.is_done or shown.is_done or not study.path.is_dir():
-        return study
-    return read_study(study.path) if StudyFolder(study.path).look(*shown.shared_seeds) else study
-
-
 @dataclass(frozen=True)
 class Job:
     """A run without a result."""
@@ -275,6 +248,19 @@ class Job:
     seed: int
     recipe: Recipe
     command: str
+
+
+def devices_of(name: str) -> list[torch.device]:
+    """Return the devices that runs are spread over: all GPUs for ``cuda``, and for ``auto`` where there are any.
+
+    Raises:
+        RunError: there is no such device.
+
+    """
+    device = choose_device(name)
+    if device.type == "cuda" and name in ("auto", "cuda"):
+        return [torch.device("cuda", number) for number in range(torch.cuda.device_count())]
+    return [device]
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -294,10 +280,11 @@ def run_study(
     recipe: StudyRecipe,
     out: Path,
     command: str = "",
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     shard: tuple[int, int] = (1, 1),
     begun: Callable[[ImageData], None] | None = None,
+    device: str = "cpu",
 ) -> Study:
     """Do the missing runs of a study, and return it.
 
@@ -308,10 +295,11 @@ def run_study(
         recipe: the settings.
         out: the study's folder.
         command: the command line, kept in the folder.
-        jobs: runs at the same time, each in a process of its own with one thread.
+        jobs: runs at the same time, each in a process of its own with one thread; by default one for every GPU.
         progress: called with (runs done, runs in all) of this share, at the start and after every run.
         shard: (number from 1, number of shares): only this share of the runs. Shares may run at the same time.
         begun: called once with the data set, before the first run.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto``. Runs are spread over all GPUs.
 
     Raises:
         RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
@@ -320,18 +308,27 @@ def run_study(
         Stopped: SIGTERM came, or the study or its run was asked to stop; the same call goes on.
 
     """
+    devices = devices_of(device)
+    jobs = len(devices) if jobs is None else jobs
     if not 1 <= jobs <= MAX_JOBS:
         raise RunError(f"--jobs is {jobs}; it must be between 1 and {MAX_JOBS}.")
+    if (alike := same_flows(recipe)) is not None:
+        first, second = (arm.text for arm in alike)
+        raise ConfigError(f"The arms {first} and {second} are the same flow: with 1 level nothing is factored out.")
     images = load_data(recipe.training(recipe.arms[0], 0))
     if recipe.size > min(images.size):
         size = "×".join(map(str, images.size))
         raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
     for arm in recipe.arms:
-        outline(recipe.training(arm, 0, images.channels).flow)
+        training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
+        check_precision(training, devices[0])
+        if not arm.source:
+            outline(training.flow)
+            check_memory(training, devices[0])
     folder, recipe = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
-            recipe = folder.extend(recipe, images)
+            recipe = folder.extend(recipe, images, devices[0].type)
             if begun is not None:
                 begun(images)
             folder.forget_asked()  # the request was to a process that has ended
@@ -341,7 +338,7 @@ def run_study(
             with beating, _stopped_by_a_signal(folder.path):
                 state, message = "stopped", ""
                 try:
-                    _run(folder, recipe, images, command, jobs, progress, shard)
+                    _run(folder, recipe, images, command, jobs, progress, shard, devices)
                     state = "finished"
                 except (TrainingFailed, RunError) as error:
                     state, message = "failed", str(error)
@@ -395,12 +392,14 @@ def _run(
     jobs: int,
     progress: Callable[[int, int], None] | None,
     shard: tuple[int, int],
+    devices: Sequence[torch.device],
 ) -> None:
-    costs = folder.step_costs(recipe, images)
+    costs = folder.step_costs(recipe, images, devices[0])
+    classes = _classes(recipe, images)
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
-        Job(folder.path, arm, seed, _training(recipe, arm, seed, images.channels, costs), command)
+        Job(folder.path, arm, seed, _training(recipe, arm, seed, images.channels, costs, classes), command)
         for arm, seed in ours
         if (arm, seed) not in done
     ]
@@ -408,7 +407,7 @@ def _run(
     failures = []
     if progress is not None:
         progress(count, len(ours))
-    with closing(_results(waiting, images, jobs)) as results:
+    with closing(_results(waiting, images, jobs, devices)) as results:
         for job, complaint in results:
             if complaint == STOPPED:
                 raise Stopped(f"Stopped; the same command continues {folder.path}.")
@@ -426,14 +425,14 @@ def _run(
         raise TrainingFailed(f"{len(failures)} of {len(ours)} runs failed; the first: {failures[0]}")
 
 
-def _training(recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[str, float] | None) -> Recipe:
-    training = recipe.training(arm, seed, channels)
-    return training if not costs else recipe.training(arm, seed, channels, costs[cost_class(training.flow)])
+def _training(
+    recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[str, float] | None, classes: Sequence[str]
+) -> Recipe:
+    return recipe.training(arm, seed, channels, costs[kind_of_step(recipe, arm)] if costs else 1.0, classes)
 
 
-def _kinds(recipe: StudyRecipe, channels: int) -> dict[str, Any]:
-    flows = [recipe.training(arm, 0, channels).flow for arm in recipe.arms]
-    return {cost_class(flow): flow for flow in flows}
+def _classes(recipe: StudyRecipe, images: ImageData) -> Sequence[str]:
+    return labels_of(images, recipe.labels).classes if recipe.labels else ()
 
 
 def _fingerprint(images: ImageData) -> str:
@@ -452,18 +451,24 @@ def _fingerprint(images: ImageData) -> str:
 STOPPED = "stopped"
 
 
-def run_job(job: Job, images: ImageData) -> str:
+def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> str:
     """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
     try:
+        if job.arm.source:
+            folder = run_folder(job.folder, job.arm, job.seed)
+            where = device or torch.device("cpu")
+            result = foreign.train(folder, job.arm.text, job.recipe, job.arm.source, images, where)
+            write_atomically(folder / RESULT, json.dumps(result, allow_nan=False).encode())
+            return ""
         run = _open(job)
-        info = train(run, images=images)
+        info = train(run, images=images, device=device)
         if info.step < job.recipe.iterations:
             return STOPPED
         result = result_of(run, job.arm)
         write_atomically(run.path / RESULT, json.dumps(result, allow_nan=False).encode())
         # A finished run needs no optimiser, which is four times as large as the checkpoint.
         run.resume_file.unlink(missing_ok=True)
-    except (TrainingFailed, RunError, OSError, CheckpointError) as error:
+    except (TrainingFailed, RunError, OSError, CheckpointError, foreign.ForeignError) as error:
         return str(error)
     return ""
 
@@ -532,17 +537,23 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
 # ---------------------------------------------------------------------- workers
 
 
-def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tuple[Job, str], None, None]:
+def _results(
+    waiting: list[Job], images: ImageData, jobs: int, devices: Sequence[torch.device]
+) -> Generator[tuple[Job, str], None, None]:
     """Yield every finished job with the reason of its failure, empty for a success."""
     if jobs == 1:
         with one_thread():
             for job in waiting:
-                yield job, run_job(job, images)
+                yield job, run_job(job, images, devices[0])
         return
     others = set(multiprocessing.active_children())
     # A forked child of a process that has used torch may hang; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, max(1, len(waiting))), context, _start_worker, (images,)) as pool:
+    # Every worker takes a device of its own from the queue, in turn if there are more workers than devices.
+    free = context.SimpleQueue()
+    for number in range(jobs):
+        free.put(devices[number % len(devices)])
+    with ProcessPoolExecutor(min(jobs, max(1, len(waiting))), context, _start_worker, (images, free)) as pool:
         futures = {pool.submit(_do_in_worker, job): job for job in waiting}
         try:
             for future in as_completed(futures):
@@ -559,15 +570,18 @@ def _results(waiting: list[Job], images: ImageData, jobs: int) -> Generator[tupl
                 child.terminate()
 
 
-#: A worker's data set, passed once.
-_images: list[ImageData] = []
+#: A worker's data set and device, passed once.
+_given: list[tuple[ImageData, torch.device]] = []
 #: Whether this worker was asked to stop and begins no other run.
 _stopped: list[bool] = []
 
 
-def _start_worker(images: ImageData) -> None:
-    """Prepare a worker: one thread, no Ctrl-C (its parent handles it), and an end when the parent ends."""
-    _images.append(images)
+def _start_worker(images: ImageData, free: SimpleQueue[torch.device]) -> None:
+    """Prepare a worker: a device, one thread, no Ctrl-C (its parent handles it), and an end when the parent ends."""
+    device = free.get()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    _given.append((images, device))
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if (parent := multiprocessing.parent_process()) is not None:
@@ -583,7 +597,7 @@ def _do_in_worker(job: Job) -> str:
     if _stopped:
         return STOPPED
     try:
-        complaint = run_job(job, _images[0])
+        complaint = run_job(job, *_given[0])
     except SystemExit:  # of SIGTERM while a run is made; the pool would keep the exception, and this process
         os._exit(1)
     if complaint == STOPPED:

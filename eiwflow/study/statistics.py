@@ -2,8 +2,8 @@
 
 A contrast is a weighted sum of arms whose weights sum to 0. For every seed it has one value, in which initialisation,
 batches and noise of evaluation cancel; over seeds it has a t interval. For several contrasts p is corrected by Holm's
-method, and a difference is claimed only where the corrected p is below the level. Where seeds were added after a look,
-a group-sequential bound gives the level (``analysis.intervals``).
+method, and a difference is claimed only where the corrected p is below the level. A study
+that is not done claims nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.intervals import ALPHA, level_after_looks, of_mean
+from ..analysis.intervals import ALPHA, of_mean
 from ..analysis.words.checkpoint import WEIGHTS
 from ..analysis.words.numbers import counted, signed
+from ..flow.config import ROTATED
 from ..flow.policies import ORDERS
 from .file import Study, StudyError
 from .recipe import AGAIN, HALF, Arm, StudyRecipe
@@ -37,7 +38,7 @@ class Effect:
         p_corrected: p after Holm's correction.
         correlation: of the two arms over seeds. Pairing narrows the interval where it is above 0. NaN where there are
             more than two arms, fewer than three seeds, or no scatter.
-        level: two-sided level of interval and claim: 0.05, or less where the study was looked at before.
+        interim: whether the study is not done, so that nothing is claimed yet.
 
     """
 
@@ -50,7 +51,7 @@ class Effect:
     p: float
     p_corrected: float = math.nan
     correlation: float = math.nan
-    level: float = ALPHA
+    interim: bool = False
 
     @property
     def mean(self) -> float:
@@ -59,10 +60,15 @@ class Effect:
 
     @property
     def claim(self) -> str:
-        """``better``, ``worse``, or ``no conclusion``: one seed, an interval that holds 0, or p too large."""
-        if not (self.p_corrected < self.level and not self.low <= 0 <= self.high):
+        """``better``, ``worse``, or ``no conclusion``: one seed, p too large, or a study that is not done."""
+        if self.interim or not (self.p_corrected < ALPHA and not self.low <= 0 <= self.high):
             return "no conclusion"
         return "better" if self.mean < 0 else "worse"
+
+    @property
+    def stated_claim(self) -> str:
+        """The claim, or ``interim`` of a study that is not done."""
+        return "interim" if self.interim else self.claim
 
     @property
     def lead(self) -> float:
@@ -114,8 +120,8 @@ class Effect:
         if len(self.values) == 1:
             return f"{start} in one seed, which is no conclusion."
         why = "" if self.claim != "no conclusion" or self.low <= 0 <= self.high else " after correction"
-        looks = "" if self.level == ALPHA else " after several looks"
-        return f"{start} (95 % interval{looks} {self.lead_range}, over {self.over}): {self.claim}{why}."
+        claim = "interim, no claim yet" if self.interim else f"{self.claim}{why}"
+        return f"{start} (95 % interval {self.lead_range}, over {self.over}): {claim}."
 
     def lead_row(self) -> dict[str, Any]:
         """Return the lead as a row of a table."""
@@ -136,8 +142,7 @@ class Effect:
             "p": self.p,
             "p_corrected": self.p_corrected,
             "pairing_correlation": self.correlation,
-            "level": self.level,
-            "claim": self.claim,
+            "claim": self.stated_claim,
         }
 
 
@@ -147,27 +152,17 @@ def contrast(study: Study, name: str, arms: Mapping[Arm, float]) -> Effect | Non
     if not seeds:
         return None
     bits = np.array([[study.runs[arm, seed].bits_per_dim for arm in arms] for seed in seeds])
-    level = level_of(study, len(seeds))
-    paired = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())), level)
+    paired = effect(name, arms, np.array(seeds), bits @ np.array(list(arms.values())))
+    paired = replace(paired, interim=not study.is_done)
     if len(arms) != 2 or len(seeds) < 3 or (np.ptp(bits, axis=0) == 0).any():
         return paired
     return replace(paired, correlation=float(np.corrcoef(bits.T)[0, 1]))
 
 
-def level_of(study: Study, seeds: int) -> float:
-    """Return the two-sided level for this number of seeds of a study, given its earlier looks.
-
-    An arm with fewer seeds than the others is judged as if it were complete.
-    """
-    most = study.recipe.seeds
-    looks = [look for look in study.looks if look < seeds]
-    return level_after_looks((*looks, seeds), most if looks else seeds)
-
-
-def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray, level: float = ALPHA) -> Effect:
+def effect(name: str, arms: Mapping[Arm, float], seeds: np.ndarray, values: np.ndarray) -> Effect:
     """Return the effect with its t interval and uncorrected p, from its values (n,) over seeds (n,)."""
-    interval = of_mean(values, level)
-    return Effect(name, dict(arms), seeds, values, interval.low, interval.high, interval.p, level=level)
+    interval = of_mean(values)
+    return Effect(name, dict(arms), seeds, values, interval.low, interval.high, interval.p)
 
 
 def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
@@ -189,7 +184,7 @@ def corrected(effects: Iterable[Effect | None]) -> tuple[Effect, ...]:
 
 def usual_partition(study: Study | StudyRecipe) -> str:
     """Return the most common partition among arms with principal channels; in a tie the first."""
-    partitions = [arm.partition for arm in study.arms if arm.init != "random"]
+    partitions = [arm.partition for arm in study.arms if arm.init in ROTATED]
     return max(partitions, key=partitions.count, default="random")
 
 
@@ -198,6 +193,8 @@ def label(study: Study, arm: Arm) -> str:
 
     For example ``entropy + weights, ¼ passed on (partitions: information)``.
     """
+    if arm.source:
+        return arm.order
     kinds = {other.weights for other in study.arms} - {"none"}
     weights = {"none": "", "pooled": " + weights" if kinds == {"pooled"} else " + pooled weights"}.get(
         arm.weights, f" + {WEIGHTS.get(arm.weights, arm.weights)}"
@@ -341,7 +338,7 @@ def factorial(study: Study, prior: str) -> Factorial:
 
     Arms that pass on a half are compared with each other; other fractions have rows of their own.
     """
-    arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN]
+    arms = [arm for arm in study.arms if arm.prior == prior and arm.order != AGAIN and not arm.source]
     halves = [arm for arm in arms if arm.keep == HALF]
     contrasts: dict[str, list[Effect | None]] = {
         part: [

@@ -21,7 +21,7 @@ _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: f"weight decay {recipe.weight_decay:g}",
     lambda recipe: "mirrored" if recipe.flip else "not mirrored",
     lambda recipe: f"{usual_partition(recipe)} partitions",
-    lambda recipe: f"init {', '.join(sorted({arm.init for arm in recipe.arms}))}",
+    lambda recipe: f"init {', '.join(sorted({arm.init for arm in recipe.arms if arm.init}))}",
     lambda recipe: f"batches of {recipe.batch}",
     lambda recipe: f"{recipe.levels} levels of {recipe.steps} steps, width {recipe.width}",
     lambda recipe: f"{recipe.learning_rate:g} learning rate",
@@ -65,10 +65,34 @@ def too_short(study: Study, budgets: Sequence[int]) -> str:
     )
 
 
+#: Images that a run of the shortest bundled studies saw.
+SHORT = 16_000
+
+
+def limits(study: Study) -> list[str]:
+    """Return what a study cannot show, and how it was done, a sentence each."""
+    said = ["Leads are means over seeds of paired differences: arms of one seed share its batches and noise."]
+    if study.recipe.seeds < 4:
+        said.append(
+            f"{counted(study.recipe.seeds, 'seed')} cannot show small differences: more seeds narrow intervals."
+        )
+    if study.recipe.budget < SHORT:
+        said.append(
+            f"A run saw {study.recipe.budget:,} images, which is short: it cannot show how arms compare after more."
+        )
+    if any(arm.source for arm in study.arms):
+        own = "AdamW without weight decay"
+        ours = "AdamW" if study.recipe.optimiser == "adamw" else "Muon and AdamW"
+        said.append(f"Optimisers: {ours} for flows of eiwflow, {own} for flows of one's own.")
+    return said
+
+
 def control(effects: Sequence[Effect]) -> str:
     """Return the sentence on an A/A control: the random order against itself, with other permutations."""
     leads = listed([effect.lead_in_figures for effect in effects])
     claimed = any(effect.claim != "no conclusion" for effect in effects)
+    if any(effect.interim for effect in effects):
+        return f"A/A control, interim: the lead of the random order over itself is {leads} bits/dim so far."
     end = "It claims a difference, though there is none." if claimed else "It claims no difference, as it should."
     return f"A/A control: the lead of the random order over itself is {leads} bits/dim. {end}"
 

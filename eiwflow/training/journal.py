@@ -22,6 +22,7 @@ from .failures import NotFinite
 from .history import most_seconds, write_samples
 from .loggers import SAMPLES, Log
 from .run_directory import RunDirectory, RunError
+from .stopwatch import Stopwatch
 from .trainer import Trainer, under
 
 #: A larger state is written in a thread beside the training; a smaller one is written at once.
@@ -55,10 +56,10 @@ class Journal:
 
     @contextmanager
     def stepping(self) -> Iterator[None]:
-        """Count the CPU seconds of what happens inside as those of training steps."""
-        started = time.process_time()
-        yield
-        self._stepping += time.process_time() - started
+        """Count the seconds of what happens inside as those of training steps: CPU seconds, or a GPU's own."""
+        with Stopwatch(self._trainer.device) as watch:
+            yield
+        self._stepping += watch.seconds
 
     def _seconds(self) -> dict[str, float]:
         """Return seconds, CPU seconds and CPU seconds of steps so far, over all processes that trained the run."""

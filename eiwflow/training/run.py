@@ -181,7 +181,7 @@ def _advance_to_the_end(
             record |= {"lr": recipe.learning_rate_at(step - 1), "gradient_norm": round(norm, 4)}
             trainer.since.clear()
             if crops is not None and step in scored_steps:
-                record["crops_bits_per_dim"] = _score(trainer, crops[:: math.ceil(len(crops) / CURVE_CROPS)])
+                record["crops_bits_per_dim"] = _score(trainer, crops, math.ceil(len(crops) / CURVE_CROPS))
             journal.note(record | (_recording(trainer, *probe) if recorded else {}))
             if recorded:
                 journal.draw_samples()
@@ -285,9 +285,11 @@ def _temperature(trainer: Trainer) -> float:
     return best_temperature(trainer.average, train_images, labels=labels)
 
 
-def _score(trainer: Trainer, crops: Tensor) -> float:
-    """Return mean bits/dim of crops (N, C, H, W) uint8 under the averaged parameters, with the noise of the seed."""
-    bits = score(trainer.average, crops, trainer.recipe.seed).mean().item()
+def _score(trainer: Trainer, crops: Tensor, every: int = 1) -> float:
+    """Return mean bits/dim of every n-th crop (N, C, H, W) under the averaged parameters, with the seed's noise."""
+    labels = trainer.crop_labels
+    own = keywords(None if labels is None else labels[::every])
+    bits = score(trainer.average, crops[::every], trainer.recipe.seed, **own).mean().item()
     _check_scores(trainer, bits)
     return round(bits, 5)
 

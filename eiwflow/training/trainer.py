@@ -164,6 +164,13 @@ class Trainer:
         whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
         return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
 
+    @property
+    def crop_labels(self) -> Tensor | None:
+        """The class of every image of :attr:`crops`, on the device; None without labels."""
+        if self.test_labels is None:
+            return None
+        return self.test_labels.repeat_interleave(len(self.crops) // len(self.test_labels)).to(self.device)
+
     @cached_property
     def images_digest(self) -> str:
         """A digest of a few training images of the first step and of test images, with their labels.

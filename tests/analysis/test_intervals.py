@@ -1,4 +1,4 @@
-"""Draws of images, intervals over seeds, and what several looks at growing data cost."""
+"""Draws of images, and intervals over seeds."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_figure_has_as_many_places_as_its_interval_supports(value: float, erro
     assert str(Estimate(value, error)) == text
 
 
-# ---------------------------------------------------------------------- means over seeds, and several looks
+# ---------------------------------------------------------------------- means over seeds
 
 
 @pytest.mark.parametrize("level", [0.05, 0.028, 0.01])
@@ -115,24 +115,3 @@ def test_one_value_has_no_interval_and_equal_values_one_of_no_width():
     assert intervals.of_mean(np.full(3, -0.1)) == intervals.Interval(-0.1, -0.1, 0.0)
     assert intervals.of_mean(np.zeros(3)).p == 1.0
     assert intervals.of_mean(np.array([1e-200, 2e-200])).p == 0.0
-
-
-def test_one_look_at_all_values_keeps_the_level_and_earlier_looks_cost():
-    assert intervals.level_after_looks((6,), 6) == 0.05
-    two, three = intervals.level_after_looks((6, 12), 12), intervals.level_after_looks((4, 8, 12), 12)
-    # Pocock's constant levels are 0.0294 and 0.0221.
-    assert (two, three) == pytest.approx((0.0294, 0.0221), abs=0.002)
-    assert intervals.level_after_looks((3,), 6) < 0.05
-
-
-@pytest.mark.parametrize("counts", [(6, 12), (4, 8, 12), (10, 11, 12)])
-def test_whoever_looks_several_times_claims_falsely_in_5_percent(counts):
-    values = np.random.default_rng(1).normal(size=(20_000, counts[-1]))
-    claimed, naive = np.zeros(len(values), bool), np.zeros(len(values), bool)
-    for place, count in enumerate(counts):
-        p = stats.ttest_1samp(values[:, :count], 0.0, axis=1).pvalue
-        claimed |= p < intervals.level_after_looks(counts[: place + 1], counts[-1])
-        naive |= p < 0.05
-    # 0.0015 is the standard error; normal bounds on t statistics of so few values spend a little more.
-    assert 0.045 < claimed.mean() < 0.056
-    assert naive.mean() > claimed.mean()

@@ -18,10 +18,9 @@ from eiwflow.analysis.words.numbers import signed
 from eiwflow.lesson import default
 from eiwflow.lesson.pack import opened
 from eiwflow.project import ROOT
-from eiwflow.study import run as study_run
 from eiwflow.study import worker
-from eiwflow.study.answer import answer, at_equal_cpu
-from eiwflow.study.file import SETTINGS, bundled, read_study, studies_in
+from eiwflow.study.answer import answer, at_equal_time
+from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
@@ -34,7 +33,7 @@ from eiwflow.ui.jobs import new_study
 from eiwflow.ui.jobs import studies as shown
 
 from .. import LONG
-from ..studies import arms, document, packed_document, write_begun, write_packed, write_study
+from ..studies import arms, packed_document, write_begun, write_packed, write_study
 from ..training.tiny import write_npz
 from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
 
@@ -122,7 +121,7 @@ def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: 
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
-    assert "A split that looks at the data leads Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
+    assert "A principal start and the half by entropy lead Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
     ladder, trend = figures(at)[:2]
     read = [read_study(studies / f"{name}.zip") for name in ("photos32", "longer")]
     saved = sorted(rung.step.lead for rung in make_ladder(read[0]).rungs if rung.step)
@@ -322,20 +321,20 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 
 
 @pytest.mark.slow
-def test_equal_cpu_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
+def test_equal_time_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
     at = visit(study="photos32")
-    assert "--equal-cpu" in "".join(code.value for code in at.code)
+    assert "--equal-time" in "".join(code.value for code in at.code)
     names: dict[str, Any] = {}
     exec(at.code[1].value, names)
     assert names["answer"] == report(read_study(studies / "photos32.zip"))
-    assert "At equal CPU seconds" not in sentences(at)
-    path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_cpu=True)
+    assert "At equal time" not in sentences(at)
+    path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_time=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
     write_packed(path, {**packed_document(path), "step_cost": costs})
     at = visit(study="photos32")
     assert "pooled weights, conditional prior ×1.034" in sentences(at)
-    assert "on photos32, at equal CPU seconds." in sentences(at)
+    assert "on photos32, at equal time." in sentences(at)
     equal = read_study(path)
     own, other = subjects(equal)[:2]
     assert answer(equal, own).in_words() in sentences(at) and answer(equal, other).in_words() not in sentences(at)
@@ -353,15 +352,15 @@ def test_the_table_of_arms_has_the_range_of_parameters_over_seeds(studies: Path)
     assert text.count(">1,000 to 1,500</td>") == 1 and text.count(">1,000</td>") == 1
 
 
-def test_an_equal_cpu_study_of_other_arms_is_passed_over(studies: Path) -> None:
-    def written(name: str, *splits: str, equal_cpu: bool = True) -> Path:
+def test_an_equal_time_study_of_other_arms_is_passed_over(studies: Path) -> None:
+    def written(name: str, *splits: str, equal_time: bool = True) -> Path:
         means = {f"{split}/principal-alternating": 4.0 for split in splits}
-        return write_study(studies / f"{name}.zip", arms(means), equal_cpu=equal_cpu)
+        return write_study(studies / f"{name}.zip", arms(means), equal_time=equal_time)
 
     other, same = written("a", "entropy", "random"), written("b", "variance", "entropy+pooled", "random")
-    study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_cpu=False), other, same))
-    assert at_equal_cpu(study, [other]) is None
-    assert at_equal_cpu(study, [other, same]).name == "b"
+    study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_time=False), other, same))
+    assert at_equal_time(study, [other]) is None
+    assert at_equal_time(study, [other, same]).name == "b"
 
 
 def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_the_studys_hash(studies: Path) -> None:
@@ -514,56 +513,6 @@ def test_a_refused_start_is_a_sentence(studies: Path, monkeypatch: pytest.Monkey
 def own_study(done: int) -> Path:
     """Write a study of one's own, with so many of its runs done."""
     return write_begun(shown.own_folder() / "mine", arms({"entropy+pooled/principal": 3.8}, seeds=4), done)
-
-
-@pytest.mark.slow
-def test_to_open_a_study_of_ones_own_that_is_under_way_is_a_look(studies: Path) -> None:
-    own = shown.own_folder()
-    two = arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4)
-    begun, unread, done = (write_begun(own / name, two, runs) for name, runs in (("a", 6), ("b", 6), ("c", 8)))
-    packed = write_study(own / "d.zip", {arm: [*bits[:3], None] for arm, bits in two.items()})
-    content = packed.read_bytes()
-    at = visit(study="a")
-    assert not at.exception and not at.error
-    assert "Not done: 6 of 8 runs so far." in sentences(at)
-    assert [read_study(path).looks for path in (begun, unread)] == [(2,), ()]
-    for name in ("c", "d"):
-        assert not visit(study=name).exception
-    assert read_study(done).looks == () and packed.read_bytes() == content
-    # Three seeds are seen after two: the interval on the page is that of the second look.
-    document = json.loads((begun / SETTINGS).read_text())
-    results = write_begun(own / "e", two, 7) / SETTINGS
-    (begun / SETTINGS).write_text(json.dumps({**json.loads(results.read_text()), "looks": document["looks"]}))
-    first, second = answer(read_study(own / "e")).in_words(), answer(read_study(begun)).in_words()
-    assert first != second and [name for name in "ae" if first in sentences(visit(study=name))] == ["e"]
-    assert second in sentences(visit(study="a")) and read_study(begun).looks == (2, 3)
-
-
-def test_a_study_under_way_whose_folder_cannot_be_written_is_shown_all_the_same(
-    studies: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_study(done=3)
-    write_begun(shown.own_folder() / "two", arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4), 6)
-
-    def refuse(*_: object) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(study_run, "write_atomically", refuse)
-    for name, said in (("two", "Not done: 6 of 8 runs so far."), ("mine", "Not done: 3 of 4 runs so far.")):
-        at = visit(study=name)
-        assert not at.exception and not at.error and said in sentences(at)
-        assert read_study(shown.own_folder() / name).looks == ()
-
-
-def test_the_numbers_of_a_study_under_way_at_equal_cpu_seconds_are_a_look_too(studies: Path) -> None:
-    own = shown.own_folder()
-    two = arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4)
-    write_study(own / "mine.zip", two)
-    equal = document({arm: [*bits[:3], None] for arm, bits in two.items()}, equal_cpu=True)
-    (own / "equal").mkdir()
-    (own / "equal" / SETTINGS).write_text(json.dumps({**equal, "step_cost": {"none/conditional": 1.0}}))
-    assert "At equal CPU seconds" in sentences(visit(study="mine"))
-    assert read_study(own / "equal").looks == (3,)
 
 
 def test_a_study_that_was_stopped_can_go_on(studies: Path, started: list) -> None:

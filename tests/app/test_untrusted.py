@@ -73,12 +73,12 @@ def test_a_hostile_name_of_a_run_is_shown_as_text(bundle: Path) -> None:
     assert_nothing_raw(at)
 
 
-@pytest.mark.parametrize("equal_cpu", [False, True])
-def test_the_data_that_a_hostile_study_names_is_shown_as_text(bundle: Path, equal_cpu: bool) -> None:
+@pytest.mark.parametrize("equal_time", [False, True])
+def test_the_data_that_a_hostile_study_names_is_shown_as_text(bundle: Path, equal_time: bool) -> None:
     """Its entities stand for the slashes and dots that the name of a file cannot have."""
     picture = "![x](http:&#47;&#47;evil&#46;example&#47;p)"
     bits = arms({"entropy/principal": 3.9, "variance/principal": 4.0, "last/random": 4.1})
-    write_study(studies.own_folder() / "hostile.zip", bits, data=picture, equal_cpu=equal_cpu)
+    write_study(studies.own_folder() / "hostile.zip", bits, data=picture, equal_time=equal_time)
     at = visit_page("pages/6_compare.py", study="hostile")
     assert any("evil" in element.value for element in at.markdown)
     assert_nothing_raw(at)

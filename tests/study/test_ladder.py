@@ -7,6 +7,8 @@ import re
 import pytest
 from scipy import stats
 
+from eiwflow.analysis.words.numbers import signed
+from eiwflow.study.claim import claim, start_by_half
 from eiwflow.study.file import bundled, read_study
 from eiwflow.study.ladder import QUESTIONS, by_set, counts, ladder
 from eiwflow.study.recipe import DEFAULT_ARMS, Arm
@@ -93,7 +95,7 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
 
     studies = [
         one("ahead", 3.9), one("behind", 4.1, data="faces16"), one("close", 4.0, data="letters32"),
-        one("cpu", 3.5, equal_cpu=True), one("more", 3.8, iterations=700),
+        one("cpu", 3.5, equal_time=True), one("more", 3.8, iterations=700),
     ]  # fmt: skip
     count = counts(studies)["order"]
     assert len(count.effects) == 4
@@ -101,7 +103,7 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
     assert count.in_words().startswith(
         "The half by entropy over the half by variance: ahead in 2 of 4 studies, behind in 1 and unclear in 1"
     )
-    leads = [by_scipy(one, f"entropy/{P}", f"variance/{P}")[0] for one in studies if not one.recipe.equal_cpu]
+    leads = [by_scipy(one, f"entropy/{P}", f"variance/{P}")[0] for one in studies if not one.recipe.equal_time]
     assert min(leads) < -0.05 and max(leads) > 0.15
     span = f"{min(leads):.3f} to {max(leads):.3f}".replace("-", "−")
     assert count.in_words().endswith(f" (leads {span} bits/dim).") and count.tally().endswith(f" ({span})")
@@ -118,7 +120,7 @@ def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_p
     few = {name: MEANS[name] for name in ("last/random", f"random/{P}", f"entropy/{P}")}
     studies = [
         one("long", few, 9000), one("short", MEANS, 500), one("middle", MEANS, 700),
-        one("other", few, 300, data="faces16"), one("cpu", MEANS, 20000, equal_cpu=True),
+        one("other", few, 300, data="faces16"), one("cpu", MEANS, 20000, equal_time=True),
     ]  # fmt: skip
     shown = {name: (made.study.name, made.study.recipe.iterations) for name, made in by_set(studies).items()}
     assert shown == {studies[0].recipe.data_name: ("middle", 700), "faces16": ("other", 300)}
@@ -191,15 +193,57 @@ def test_a_report_states_the_ladder_as_leads(study):
     assert result["ladder"] == ladder(study).to_dict()
     lines = [line.replace("−", "-") for line in report_in_words(result).splitlines()]
     for answer in result["ladder"]["answers"].values():
-        said = rf"{answer['lead']:+.4f}".replace("+", r"\+") + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
+        said = re.escape(signed(answer["lead"], 3).replace("−", "-")) + rf" .*\]  {answer['claim']} +[A-Z].* over .*"
         assert any(re.fullmatch(said, line) for line in lines), said
     for rung in result["ladder"]["rungs"][1:]:
-        low, high = (f"{rung['step'][end]:+.4f}" for end in ("low", "high"))
-        said = f"{rung['step']['lead']:+.4f}  [{low}, {high}]  {rung['step']['claim']:13}  {rung['name']}"
-        assert said in lines
+        low, high = (signed(rung["step"][end], 3).replace("−", "-") for end in ("low", "high"))
+        said = f"{signed(rung['step']['lead'], 3)}  [{low}, {high}]  {rung['step']['claim']:13}  {rung['name']}"
+        assert said.replace("−", "-") in lines
     assert rung["step"]["lead"] != rung["saved"]["lead"]
-    (row,) = (row for row in result["comparisons"] if row["contrast"].endswith(" − last (random init), conditional"))
-    assert f"+{-row['difference_bits_per_dim']:.4f}  [+{-row['high']:.4f}, +{-row['low']:.4f}]" in report_in_words(
-        result
+    named = [line.rpartition("  ")[2].strip() for line in lines if "  [" in line]
+    assert len(named) == len(set(named))  # each comparison once
+
+
+# ---------------------------------------------------------------------- start by half
+
+CELLS = {
+    "last/random": 4.20, "random/random": 4.21, "variance/random": 4.20, "entropy/random": 4.20,
+    f"last/{P}": 4.19, f"random/{P}": 4.10, f"variance/{P}": 4.00, f"entropy/{P}": 4.005,
+}  # fmt: skip
+
+
+def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(study, tmp_path):
+    both = read_study(write_study(tmp_path / "start-by-half.zip", arms(CELLS)))
+    made = start_by_half(both)
+    assert start_by_half(study) is None
+    for half, start in made.cells:
+        arm = f"{half}/{P if start == 'principal' else start}"
+        if arm != "last/random":
+            assert figures(made.cells[half, start]) == pytest.approx(by_scipy(both, arm, "last/random"), abs=1e-6)
+    assert figures(made.effects["start"]) == pytest.approx(by_scipy(both, f"random/{P}", "random/random"), abs=1e-6)
+    bits = {name: [run.bits_per_dim for run in both.of(Arm.parse(name))] for name in CELLS}
+    after, before = (
+        [a - b for a, b in zip(bits[f"random/{s}"], bits[f"entropy/{s}"], strict=True)] for s in (P, "random")
     )
-    assert row["p_corrected"] > 1.2 * row["p"] and f" p {row['p_corrected']:.2g}  " in report_in_words(result)
+    assert made.effects["together"].lead == pytest.approx(sum(after) / 6 - sum(before) / 6)
+    smallest = min(made.effects.values(), key=lambda effect: effect.p)
+    assert smallest.p_corrected == pytest.approx(8 * smallest.p)
+    assert {name: len(count.effects) for name, count in counts([study, both]).items()} == {
+        name: len(count.effects) for name, count in counts([study]).items()
+    }
+    assert [made.study.name for made in by_set([study, both]).values()] == ["made-up"]
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        ({}, "look at the data before you start; which measure you look with hardly matters"),
+        ({f"random/{P}": 4.21}, "a start from the data leads in 0 of 1"),
+        ({f"variance/{P}": 4.2}, "entropy leads variance in 1 of 1"),
+    ],
+)
+def test_the_claim_says_what_the_numbers_say(tmp_path, change, clause):
+    found = claim([read_study(write_study(tmp_path / "both.zip", arms({**CELLS, **change})))]).headline()
+    assert clause in found.lower()
+    unfinished = {arm: [*bits[:5], None] for arm, bits in arms(CELLS).items()}
+    assert claim([read_study(write_study(tmp_path / "begun.zip", unfinished))]).headline() == ""

@@ -143,7 +143,7 @@ RECIPES = {
     "defaults": {},
     "all else": {
         "arms": ("random@0.25/random/standard", "entropy+pooled/principal-information/conditional"), "seeds": 7,
-        "evaluate_on": "validation", "equal_cpu": True, "size": 8, "levels": 2, "steps": 2, "width": 9,
+        "evaluate_on": "validation", "equal_time": True, "size": 8, "levels": 2, "steps": 2, "width": 9,
         "network": "3-3", "scale_bound": 1.5, "batch": 7, "iterations": 11, "optimiser": "adamw",
         "learning_rate": 1e-3, "weight_decay": 0.1, "warmup": 3, "clip": 2.5, "ema": 0.5, "divergence": 0.25,
         "flip": True, "data": "faces16",
@@ -175,7 +175,7 @@ def test_arms_and_seeds_may_be_added_and_nothing_else_may_differ():
     assert recipe.difference(StudyRecipe(iterations=7)).startswith("iterations 7, not 500")
 
 
-def test_iterations_at_equal_cpu_are_divided_by_the_cost_of_a_step():
+def test_iterations_at_equal_time_are_divided_by_the_cost_of_a_step():
     arm = Arm("entropy", "pooled")
     assert StudyRecipe(iterations=500).training(arm, 0, cost=1.25).iterations == 400
     assert StudyRecipe(iterations=1).training(arm, 0, cost=3.0).iterations == 1

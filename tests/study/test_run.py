@@ -1,5 +1,6 @@
 """Running a study: every run an ordinary run directory, and a folder that survives whatever happens to its commands."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -20,13 +21,14 @@ from eiwflow.cli import build_parser
 from eiwflow.cli.commands import _study_arms
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.score import score
+from eiwflow.options import FLOW, TRAINING
 from eiwflow.study import run as study
-from eiwflow.study.file import RESULT, SETTINGS, merge, read_study, run_folder
+from eiwflow.study.file import RESULT, SETTINGS, read_study, run_folder
 from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
-from eiwflow.study.run import Job, StudyFolder, looked_at, parse_shard, run_job, run_study
-from eiwflow.training import bench, run_directory
+from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
+from eiwflow.training import run_directory
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -34,8 +36,8 @@ from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import Trainer
 
 from .. import LONG
-from ..studies import arms, document, write_begun
-from ..test_cli import json_of, printed, refused, run_main
+from ..studies import arms, write_begun
+from ..test_cli import json_of, refused, run_main
 from ..training.processes import CONTEXT, alive, begun, ended
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
 
@@ -285,7 +287,7 @@ OTHERS = {
     "iterations": {"iterations": 7},
     "evaluate_on": {"evaluate_on": "validation"},
     "flip": {"flip": True},
-    "equal_cpu": {"equal_cpu": True},
+    "equal_time": {"equal_time": True},
 }
 
 
@@ -310,8 +312,7 @@ def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, da
     assert more.is_done and len(more.runs) == 4
     assert numbers(more)[0] == numbers(first)[0]
     # More seeds were asked for when the results of one were there to be seen.
-    assert more.looks == (1,)
-    assert numbers(more) == numbers(whole) and whole.looks == ()
+    assert numbers(more) == numbers(whole)
 
 
 @pytest.mark.slow
@@ -347,7 +348,6 @@ NO_STUDIES = {
     "another version": lambda document: {**document, "version": 99},
     "no recipe": lambda document: {**document, "recipe": None},
     "results in words": lambda document: {**document, "results": ["good"]},
-    "looks in words": lambda document: {**document, "looks": ["often"]},
 }
 
 
@@ -437,9 +437,9 @@ def test_a_folder_of_something_else_in_a_runs_place_is_named_and_stays(tmp_path,
 
 
 @pytest.mark.slow
-def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
+def test_a_study_at_equal_time_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
-    recipe, out = tiny_study(data, iterations=10, seeds=1, equal_cpu=True), tmp_path / "study"
+    recipe, out = tiny_study(data, iterations=10, seeds=1, equal_time=True), tmp_path / "study"
     found = run_study(recipe, out)
     assert found.step_cost == {"none/conditional": 1.0, "pooled/conditional": 1.25}
     assert [run.iterations for run in found.runs.values()] == [10, 8]
@@ -448,28 +448,50 @@ def test_a_study_at_equal_cpu_measures_a_step_once_and_keeps_to_it(tmp_path, dat
 
 
 @pytest.mark.slow
-def test_a_study_at_equal_cpu_times_the_flows_that_it_trains(tmp_path, monkeypatch):
-    timed, make = [], bench.train_step
-    monkeypatch.setattr(
-        bench, "train_step", lambda flow, x, *more: timed.append((flow.config, x.shape)) or make(flow, x, *more)
-    )
+def test_a_study_at_equal_time_times_the_flows_that_it_trains(tmp_path, monkeypatch):
+    timed, make = [], study.step_of
+
+    def noted(*arguments):
+        timed.append(make(*arguments))
+        return timed[-1]
+
+    monkeypatch.setattr(study, "step_of", noted)
     named = ("variance-reversed+constant@auto/principal-information", "entropy/principal-random", "last@auto/random")
     recipe = tiny_study(write_npz(tmp_path / "large.npz", size=20), arms=named, seeds=1, levels=3, size=16, batch=80,
-                        iterations=2, flip=True, equal_cpu=True)  # fmt: skip
+                        iterations=2, flip=True, equal_time=True)  # fmt: skip
     found = run_study(recipe, tmp_path / "study")
     trained = [load(run_folder(found.path, arm, 0) / "checkpoints" / "last.safetensors").flow for arm in recipe.arms]
-    assert [config.counts for config, _ in timed] == [flow.config.counts for flow in trained]
+    assert [step.__self__.flow.config.counts for step in timed] == [flow.config.counts for flow in trained]
     assert len({flow.config.counts for flow in trained}) == 3 and trained[0].config.counts[0] > 1
-    assert {shape for _, shape in timed} == {(80, 3, 16, 16)}  # with more images in a batch than in the data
-    assert len(found.step_cost) == 3 and found.step_cost == json.loads((found.path / SETTINGS).read_text())["step_cost"]
+
+
+def test_a_study_takes_every_setting_that_a_training_takes():
+    """But the choices of an arm, and those that a study makes run by run."""
+    own = {"order", "weights", "prior", "init", "partition", "keep", "permutation_seed", "leaky", "context"}
+    fields = {field.name for field in dataclasses.fields(StudyRecipe)}
+    assert {*FLOW, *TRAINING, "size"} - own - {"seed", "validation"} <= fields
+    recipe = tiny_study(coupling="exp", bits=5, schedule="constant", memory="recompute", accumulate=2)
+    made = recipe.training(recipe.arms[0], 1)
+    assert (made.flow.coupling, made.flow.bits, made.flow.memory) == ("exp", 5, "recompute")
+    assert (made.schedule, made.accumulate) == ("constant", 2)
+
+
+@pytest.mark.slow
+def test_the_arms_of_a_study_with_labels_are_conditional_on_them(tmp_path):
+    recipe = StudyRecipe("faces16", ("variance/random",), 1, levels=2, steps=1, width=8, batch=8, iterations=2,
+                         labels="glasses")  # fmt: skip
+    found = run_study(recipe, tmp_path / "study")
+    info = load(run_folder(found.path, recipe.arms[0], 0) / "checkpoints" / "last.safetensors").info
+    assert info.labels == "glasses" and info.config.context == len(info.classes) == 2
+    assert found.runs[recipe.arms[0], 0].bits_per_dim < 9
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["stopped", "finished"])
-def test_a_study_at_equal_cpu_takes_no_arm_whose_steps_were_not_measured_with_the_others(
+def test_a_study_at_equal_time_takes_no_arm_whose_steps_were_not_measured_with_the_others(
     tmp_path, data, monkeypatch, done
 ):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict.fromkeys(configs, 2.0))
-    recipe, out = tiny_study(data, iterations=2, seeds=1, arms=ARMS[:1], equal_cpu=True), tmp_path / "study"
+    recipe, out = tiny_study(data, iterations=2, seeds=1, arms=ARMS[:1], equal_time=True), tmp_path / "study"
     with monkeypatch.context() as patch:
         if not done:
             patch.setattr(study, "run_job", lambda *_: study.STOPPED)
@@ -480,9 +502,9 @@ def test_a_study_at_equal_cpu_takes_no_arm_whose_steps_were_not_measured_with_th
     with pytest.raises(
         RunError, match=rf"measured together: {kind}\. The arm random\+pooled/principal-random/conditional has"
     ):
-        run_study(tiny_study(data, iterations=2, arms=("random+pooled/principal-random",), equal_cpu=True), out)
+        run_study(tiny_study(data, iterations=2, arms=("random+pooled/principal-random",), equal_time=True), out)
     assert (out / SETTINGS).read_bytes() == before
-    more = run_study(tiny_study(data, iterations=2, arms=ARMS[:1], equal_cpu=True, seeds=2), out)
+    more = run_study(tiny_study(data, iterations=2, arms=ARMS[:1], equal_time=True, seeds=2), out)
     assert more.is_done and {run.iterations for run in more.runs.values()} == {2}
 
 
@@ -601,9 +623,9 @@ def test_the_command_of_a_recipe_runs_that_recipe(monkeypatch):
 
 
 def test_an_arm_that_no_flow_can_be_is_left_out_with_a_sentence(capsys):
-    options = build_parser().parse_args(["study", "--out", "x", "--order", "first,variance", "--init", "random"])
+    options = build_parser().parse_args(["study", "--out", "x", "--order", "first,released", "--init", "random"])
     assert [arm.order for arm in _study_arms(options)["arms"]] == ["first"]
-    assert "Left out variance@0.5/random/conditional: order is 'variance'" in capsys.readouterr().err
+    assert "Left out released@0.5/random/conditional: " in capsys.readouterr().err
 
 
 REFUSED = {
@@ -627,91 +649,12 @@ def test_a_study_needs_a_folder():
     assert "--out is missing" in refused("study")
 
 
-@pytest.mark.slow
-def test_a_report_of_a_study_under_way_is_kept_as_a_look(tmp_path, data):
-    out = tmp_path / "study"
-    with pytest.raises(Killed):
-        run_study(tiny_study(data, seeds=3), out, progress=killed_after(4))
-    assert "needs" in printed("study", "--out", out, "--report")
-    assert json_of("study", "--out", out, "--report")["looks"] == [2]
-    assert run_study(tiny_study(data, seeds=3), out).looks == (2,)
-    assert json.loads((out / SETTINGS).read_bytes())["looks"] == [2]
-
-
-@pytest.mark.parametrize(("done", "looks"), [(3, []), (4, [1]), (5, [2]), (6, [])])
-def test_a_look_counts_the_seeds_that_two_arms_share_and_a_study_that_is_done_needs_none(tmp_path, done, looks):
-    """Of two arms and three seeds the first arm's runs are done first."""
-    out = write_begun(tmp_path / "study", arms({"entropy/random": 3.8, "last/random": 3.9}, seeds=3), done)
-    assert json_of("study", "--out", out, "--report")["looks"] == looks
-    assert list(read_study(out).looks) == looks
-
-
-def uneven(folder):
-    """Write a study of six seeds, of which two arms have five and the third has one."""
-    made = document(arms({"entropy/random": 3.8, "last/random": 3.9, "random/random": 4.0}))
-    made["results"] = [*made["results"][:5], *made["results"][6:11], made["results"][12]]
-    folder.mkdir()
-    (folder / SETTINGS).write_text(json.dumps(made))
-    return folder
-
-
-def test_a_look_counts_every_pair_of_arms_also_where_a_third_arm_lags_behind(tmp_path):
-    found = json_of("study", "--out", uneven(tmp_path / "study"), "--report")
-    assert found["looks"] == [1, 5] and {row["seeds"] for row in found["comparisons"]} == {1, 5}
-    assert read_study(tmp_path / "study").looks == (1, 5)
-
-
-def test_to_pack_a_study_under_way_is_a_look_kept_in_the_folder_and_in_the_file(tmp_path):
-    out, first = uneven(tmp_path / "study"), tmp_path / "first.zip"
-    printed("study", "--out", out, "--pack", first)
-    assert read_study(out).looks == read_study(first).looks == (1, 5)
-    content = first.read_bytes()
-    assert json_of("study", "--out", first, "--report")["looks"] == [1, 5]
-    assert looked_at(read_study(first)).looks == (1, 5) and first.read_bytes() == content
-
-
-def test_parts_of_a_study_that_are_complete_when_they_are_packed_together_were_not_looked_at(tmp_path):
-    """Two machines have three seeds each: no results of three seeds were shown."""
-    made = document(arms({"entropy/random": 3.8, "last/random": 3.9}))
-    for name, seeds in (("a", range(3)), ("b", range(3, 6))):
-        (tmp_path / name).mkdir()
-        results = [result for result in made["results"] if result["seed"] in seeds]
-        (tmp_path / name / SETTINGS).write_text(json.dumps({**made, "results": results}))
-    printed("study", "--out", tmp_path / "a", "--also", tmp_path / "b", "--pack", tmp_path / "both.zip")
-    assert {read_study(tmp_path / name).looks for name in ("a", "b", "both.zip")} == {()}
-    printed("study", "--out", tmp_path / "a", "--pack", tmp_path / "half.zip")
-    assert read_study(tmp_path / "a").looks == read_study(tmp_path / "half.zip").looks == (3,)
-
-
-def test_a_look_is_written_once_and_a_study_that_is_done_or_cannot_be_written_is_returned_as_it_is(
-    tmp_path, monkeypatch
-):
-    begun = read_study(uneven(tmp_path / "study"))
-    again = looked_at(begun)
-    assert (begun.looks, again.looks) == ((), (1, 5)) and looked_at(again) is again
-    done = read_study(write_begun(tmp_path / "done", arms({"entropy/random": 3.8, "last/random": 3.9}, seeds=3), 6))
-    assert looked_at(done) is done and read_study(done.path).looks == ()
-
-    def refuse(*_):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(study, "write_atomically", refuse)
-    (tmp_path / "other").mkdir()
-    locked = read_study(uneven(tmp_path / "other" / "study"))
-    assert looked_at(locked) is locked
-    assert "needs" in printed("study", "--out", locked.path, "--report")
-    assert read_study(locked.path).looks == ()
-
-
-def test_of_more_looks_than_a_study_may_hold_the_latest_are_kept(tmp_path, data):
-    out = tmp_path / "study"
-    folder, _ = StudyFolder.begin(out, tiny_study(data, seeds=100))
-    for seeds in range(1, 26):
-        folder.look(seeds)
-    read = read_study(out)
-    assert read.looks == tuple(range(6, 26))
-    folder.write({**folder.document(), "looks": list(range(40, 60))})
-    assert merge([read, read_study(out)]).looks == tuple(range(40, 60))
+def test_a_study_that_is_not_done_claims_nothing_however_large_a_difference(tmp_path):
+    made = arms({"entropy/random": 3.8, "last/random": 3.9})
+    for done, claims in ((11, {"interim"}), (12, {"better"})):
+        out = write_begun(tmp_path / str(done), made, done)
+        report = json_of("study", "--out", out, "--report")
+        assert {row["claim"] for row in report["comparisons"]} == claims
 
 
 def children_of(pid):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eiwflow.analysis.intervals import level_after_looks
 from eiwflow.study.arms import arm_curve, arm_table
 from eiwflow.study.file import read_study
 from eiwflow.study.recipe import AGAIN, Arm
@@ -18,7 +17,6 @@ from eiwflow.study.statistics import (
     effect,
     factorial,
     label,
-    level_of,
     subjects,
 )
 
@@ -37,10 +35,8 @@ FULL = {
 def study_of(tmp_path):
     """Return a function that writes a study and reads it."""
 
-    def write_and_read(bits, looks=(), **fields):
-        path = write_study(tmp_path / "made-up.zip", bits, **fields)
-        write_packed(path, {**packed_document(path), "looks": list(looks)})
-        return read_study(path)
+    def write_and_read(bits, **fields):
+        return read_study(write_study(tmp_path / "made-up.zip", bits, **fields))
 
     return write_and_read
 
@@ -119,6 +115,13 @@ def test_holm_s_correction_is_that_of_a_worked_example():
     found = corrected([with_p(0.01), with_p(0.04), None, with_p(0.03), with_p(0.005)])
     assert [one.p_corrected for one in found] == pytest.approx([0.03, 0.06, 0.06, 0.02], abs=1e-6)
     assert [one.claim for one in found] == ["better", "no conclusion", "no conclusion", "better"]
+
+
+def test_an_effect_of_one_seed_has_no_p_and_counts_in_no_correction():
+    alone = effect("", {}, np.arange(1), np.array([-0.5]))
+    found = corrected([with_p(0.01), alone, with_p(0.04), with_p(0.03), with_p(0.005)])
+    p = [one.p_corrected for one in found]
+    assert p == pytest.approx([0.03, math.nan, 0.06, 0.06, 0.02], abs=1e-6, nan_ok=True)
 
 
 def test_an_interval_clear_of_0_may_still_be_no_conclusion_among_many():
@@ -201,42 +204,6 @@ def test_an_arm_is_called_by_what_is_not_usual_in_its_study(study_of):
     assert [label(study, arm) for arm in study.arms] == [
         "entropy", "entropy (linear start)", "entropy (linear start, partitions: information)",
     ]  # fmt: skip
-
-
-# ---------------------------------------------------------------------- looks
-
-
-def test_a_study_that_was_looked_at_before_has_wider_intervals_and_a_smaller_level(study_of):
-    bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9}, seeds=8)
-    once, twice = (comparisons(study_of(bits, looks=looks)).effects[0] for looks in ((), (4,)))
-    assert once.level == 0.05 and twice.level == level_after_looks((4, 8), 8) < 0.05
-    assert twice.low < once.low and twice.high > once.high and twice.p == once.p
-    assert "after several looks" in twice.in_words()
-
-
-def test_a_second_report_of_the_same_seeds_claims_what_the_first_claimed(study_of):
-    bits = arms({f"entropy/{P}": 3.8, f"variance/{P}": 3.9}, seeds=4)
-    before, again, later = (
-        comparisons(study_of(bits, looks=looks, seeds=8)).effects[0] for looks in ((), (4,), (2, 4))
-    )
-    assert before.claim == "better"
-    assert (again.level, again.low, again.high, again.claim) == (0.05, before.low, before.high, "better")
-    assert later.level == level_after_looks((2, 4), 8) < 0.05
-
-
-def test_whoever_looks_again_after_adding_seeds_claims_falsely_in_5_percent(study_of):
-    random, called = np.random.default_rng(2), 0
-    pair = (Arm("random"), Arm(AGAIN))
-    base = study_of({arm: [4.0] * 12 for arm in pair}, looks=(6,))
-    levels = {6: level_after_looks((6,), 12), 12: level_of(base, 12)}
-    assert levels[12] == level_after_looks((6, 12), 12)
-    for values in random.normal(size=(400, 12)):
-        looks = [
-            corrected([effect("", {}, np.arange(seeds), values[:seeds], level)])[0] for seeds, level in levels.items()
-        ]
-        called += any(one.claim != "no conclusion" for one in looks)
-    # 20 are to be expected; more than 35 of 400 has a probability below 0.001.
-    assert called <= 35
 
 
 # ---------------------------------------------------------------------- subjects and pairs

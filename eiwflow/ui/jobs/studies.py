@@ -6,7 +6,6 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,19 +76,6 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
     return studies
 
 
-def looked_at(study: Study) -> Study:
-    """Return a study whose numbers are shown now; if it is not done, its folder records that as a look."""
-    if study.is_done or not study.path.is_dir():
-        return study
-    from ...study.file import StudyError
-    from ...study.run import looked_at as recorded
-
-    with suppress(StudyError):  # it has just been changed or removed; shown is what was read
-        if recorded(study) is not study:
-            return cache.study(study.path)
-    return study
-
-
 def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
     """Return the key of a first visit's study: the ladder with the most rungs and the most seeds."""
     from ...study.ladder import ladder
@@ -149,7 +135,7 @@ def argument(path: Path) -> str:
 
 def commands(study: Study) -> list[str]:
     """Return the command lines that run a study, and run it at equal CPU seconds, without ``python -m eiwflow``."""
-    recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_cpu=True)}
+    recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_time=True)}
     return [shlex.join(recipe.arguments(name, 2)) for name, recipe in recipes.items()]
 
 
