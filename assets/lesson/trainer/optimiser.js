@@ -1,0 +1,115 @@
+// One step of the parameters: Muon for the coupling networks' convolutions, AdamW for the rest, and their average; the
+// same numbers as eiwflow/training/optimiser.py and trainer.py.
+import { PLAIN } from "./kernels.js";
+
+const MUON = 5,
+  DECAY = 0.3,
+  MOMENTUM = 0.95,
+  [A, B, C] = [3.4445, -4.775, 2.0315],
+  ITERATIONS = 3,
+  [BETA1, BETA2, EPSILON] = [0.9, 0.999, 1e-8],
+  CLIP = 50,
+  WARMUP = 100,
+  AVERAGE = 0.999;
+
+/** The learning rate of a step, from 0: a linear warm-up, then half a cosine down to 0 at the last step. */
+export function learningRateAt({ learningRate, iterations }, step) {
+  const warmup = Math.min(WARMUP, Math.floor(iterations / 10));
+  if (step < warmup) return (learningRate * (step + 1)) / warmup;
+  const done = Math.min(1, (step - warmup) / Math.max(1, iterations - warmup));
+  return (learningRate * (1 + Math.cos(Math.PI * done))) / 2;
+}
+
+/** The norm of all gradients of an engine. */
+export function gradientNorm({ f, gradient, size }) {
+  let sum = 0;
+  for (let i = gradient; i < gradient + size; i++) sum += f[i] * f[i];
+  return Math.sqrt(sum);
+}
+
+/** Step the parameters of an engine along its gradients, whose norm is given; `step` counts from 0. */
+export function update(engine, norm, step) {
+  const { f, trained, average, gradient, size, parameters, recipe } = engine,
+    rate = learningRateAt(recipe, step),
+    clip = Math.min(1, CLIP / (norm + 1e-6));
+  if (clip < 1) for (let i = gradient; i < gradient + size; i++) f[i] *= clip;
+  for (const parameter of parameters) {
+    if (parameter.by === "muon") muon(engine, parameter, MUON * rate);
+    if (parameter.by === "adamw") adamw(engine, parameter, rate, step + 1);
+  }
+  const t = step + 1,
+    share = 1 - Math.min(AVERAGE, (1 + t) / (10 + t));
+  for (let i = 0; i < size; i++) f[average + i] += share * (f[trained + i] - f[average + i]);
+}
+
+function adamw({ f, trained, gradient, first, second }, { at, size }, rate, t) {
+  const length = rate / (1 - BETA1 ** t),
+    root = Math.sqrt(1 - BETA2 ** t);
+  for (let i = at; i < at + size; i++) {
+    const g = f[gradient + i];
+    f[first + i] += (1 - BETA1) * (g - f[first + i]);
+    f[second + i] = BETA2 * f[second + i] + (1 - BETA2) * g * g;
+    f[trained + i] -= (length * f[first + i]) / (Math.sqrt(f[second + i]) / root + EPSILON);
+  }
+}
+
+/** W is the matrix (inputs × taps) by outputs, the other way round than torch has it, which changes nothing. */
+function muon(engine, { at, size, shape }, rate) {
+  const { f, trained, gradient, first, small } = engine,
+    [outputs, inputs, kernel] = shape,
+    rows = inputs * kernel * kernel,
+    columns = size / rows;
+  let squares = 0;
+  for (let i = 0; i < size; i++) {
+    const g = f[gradient + at + i],
+      m = f[first + at + i] + (1 - MOMENTUM) * (g - f[first + at + i]),
+      ahead = g + MOMENTUM * (m - g);
+    f[first + at + i] = m;
+    f[small + i] = ahead;
+    squares += ahead * ahead;
+  }
+  const scale = 1 / Math.max(Math.sqrt(squares), 1e-7);
+  for (let i = 0; i < size; i++) f[small + i] *= scale;
+  const result = outputs > rows ? orthogonalWide(engine, rows, columns) : orthogonal(engine, rows, columns),
+    length = rate * Math.sqrt(Math.max(1, outputs / rows)),
+    keep = 1 - rate * DECAY;
+  for (let i = 0; i < size; i++) f[trained + at + i] = keep * f[trained + at + i] - length * f[result + i];
+}
+
+/** The place of a matrix of the same singular vectors as that at `small`, with singular values close to 1. */
+function orthogonal(engine, rows, columns) {
+  const { conv, convDw, small, turned, products } = engine,
+    tall = (images) => ({ height: 1, width: 1, images, kernel: 1 });
+  const times = (a, b, c, count) => conv(a, columns, columns, b, 0, c, columns, columns, tall(count), 1, PLAIN, 0);
+  let [gram, product, room, spare] = products;
+  convDw(small, columns, columns, small, columns, columns, gram, tall(rows));
+  /** a I + b G + c G², of G at `from`. */
+  const polynomial = (from, to) => {
+    const { f } = engine;
+    times(from, from, to, columns);
+    for (let i = 0; i < columns * columns; i++) f[to + i] = C * f[to + i] + B * f[from + i];
+    for (let i = 0; i < columns; i++) f[to + i * (columns + 1)] += A;
+  };
+  polynomial(gram, product);
+  for (let i = 1; i < ITERATIONS; i++) {
+    times(product, gram, room, columns);
+    times(room, product, spare, columns);
+    polynomial(spare, room);
+    times(room, product, spare, columns);
+    [product, spare] = [spare, product];
+  }
+  times(small, product, turned, rows);
+  return turned;
+}
+
+/** The same of a matrix of more columns than rows: by its transpose. */
+function orthogonalWide(engine, rows, columns) {
+  const { f, small, turned } = engine,
+    stride = (rows + 3) & ~3;
+  const matrix = f.slice(small, small + rows * columns);
+  f.fill(0, small, small + columns * stride);
+  for (let i = 0; i < rows; i++) for (let o = 0; o < columns; o++) f[small + o * stride + i] = matrix[i * columns + o];
+  orthogonal(engine, columns, stride);
+  for (let i = 0; i < rows; i++) for (let o = 0; o < columns; o++) f[small + i * columns + o] = f[turned + o * stride + i];
+  return small;
+}
