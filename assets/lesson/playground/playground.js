@@ -478,7 +478,9 @@ class Playground {
   }
 
   hear(event) {
-    if (!this.ready || this.stopped) return;
+    if (this.stopped) return;
+    if (event.type === "error") return this.fail(event.message);
+    if (!this.ready) return;
     const { seen } = this;
     if (event.step !== undefined) seen.step = event.step;
     if (event.type === "step") {
@@ -491,10 +493,9 @@ class Playground {
     else if (event.type === "stopped") {
       this.ended = event.step >= this.last;
       if (event.reason !== "paused" || !this.playing) this.playing = false;
-    } else if (event.type === "diverged" || event.type === "error") {
+    } else if (event.type === "diverged") {
       this.playing = false;
-      if (event.type === "error") this.fail(event.message);
-      else this.trouble(event.message);
+      this.trouble(event.message);
     }
     this.show();
   }
@@ -643,7 +644,11 @@ class Playground {
     if (text && goes) this.noticed = setTimeout(() => this.notice(""), 7000);
   }
 
+  /** Nothing trains any more. */
   fail(text) {
+    this.playing = false;
+    this.ready = false;
+    this.show();
     this.trouble(text);
     this.play.disabled = this.one.disabled = true;
   }
