@@ -88,4 +88,8 @@ export interface Start {
   seed?: number;
   train: Images;
   test: Images;
+  /** The data set's name in saved files. */
+  data?: string;
+  /** false: without WebAssembly, even where there is some. */
+  simd?: boolean;
 }

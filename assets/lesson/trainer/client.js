@@ -36,10 +36,10 @@ export class Trainer {
   }
 
   /** Begin anew: the start is computed, nothing runs yet. Resolves as the event "ready". @param {import("./api").Start} what */
-  start({ recipe = {}, seed = 1, train, test }) {
+  start({ recipe = {}, seed = 1, train, test, data = "faces16", simd = true }) {
     const whole = { ...usual, ...recipe };
     this.state = { ...blank(), recipe: whole, seed };
-    return this.ask("start", { recipe: whole, seed, train, test });
+    return this.ask("start", { recipe: whole, seed, train, test, data, simd });
   }
 
   /** Train until a step (the recipe's last by default). Resolves as the event "stopped". */

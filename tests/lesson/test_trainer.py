@@ -1,0 +1,204 @@
+"""The training in a tab computes what torch computes: start, log p, gradients, steps, and the saved file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch import Tensor
+
+from eiwflow import checkpoint, data
+from eiwflow.flow import MultiScaleFlow
+from eiwflow.flow.multiscale import dequantise, to_bits_per_dim
+from eiwflow.training.optimiser import optimisers, set_learning_rate
+from eiwflow.training.recipe import Recipe
+from eiwflow.training.trainer import averaging
+
+from .. import WHOLE
+
+NODE = shutil.which("node")
+IMAGES = 96
+STUDY = {
+    "shape": [3, 16, 16], "levels": 3, "steps": 4, "width": 48, "start": "data", "weights": True, "half": "entropy",
+    "partition": "random", "mixing": True, "coupling": True, "learningRate": 2e-3, "batch": 32, "iterations": 500,
+}  # fmt: skip
+
+pytestmark = pytest.mark.skipif(NODE is None and not WHOLE, reason="node runs the trainer, and it is not installed")
+
+recipes = st.fixed_dictionaries(
+    {
+        "shape": st.sampled_from([[3, 16, 16], [1, 16, 16], [3, 8, 8]]),
+        "levels": st.integers(1, 3),
+        "steps": st.integers(1, 4),
+        "width": st.integers(8, 20),
+        "start": st.sampled_from(["data", "random"]),
+        "weights": st.booleans(),
+        "half": st.sampled_from(["entropy", "variance", "position", "chance"]),
+        "partition": st.sampled_from(["random", "alternating"]),
+        "mixing": st.sampled_from([True, True, False]),
+        "coupling": st.sampled_from([True, True, False]),
+        "learningRate": st.sampled_from([5e-4, 2e-3]),
+        "batch": st.integers(3, 9),
+        "iterations": st.sampled_from([50, 500]),
+    }
+)
+
+
+@dataclass
+class Tab:
+    """What the trainer computed from ``x`` (N, C, H, W), and its files."""
+
+    recipe: dict[str, Any]
+    x: Tensor
+    said: dict[str, Any]
+    folder: Path
+
+    def flow(self, name: str) -> MultiScaleFlow:
+        return checkpoint.load(self.folder / f"{name}.safetensors", trainable=True).flow
+
+
+def values(shape: list[int], count: int) -> Tensor:
+    """Return dequantised faces (N, C, H, W), cropped to the shape."""
+    faces = data.load("faces16", download=False).train
+    pictures = torch.from_numpy(np.ascontiguousarray(faces[np.arange(count) % len(faces)].transpose(0, 3, 1, 2)))
+    x = dequantise(pictures, torch.Generator().manual_seed(1))
+    return x[:, : shape[0], : shape[1], : shape[2]].contiguous()
+
+
+def in_tab(folder: Path, recipe: dict[str, Any], steps: int = 0, moved: float = 0.1, simd: bool = True) -> Tab:
+    x = values(recipe["shape"], max(IMAGES, steps * recipe["batch"]))
+    x.permute(0, 2, 3, 1).contiguous().numpy().tofile(folder / "x")
+    request = {"recipe": recipe, "simd": simd, "moved": moved, "steps": steps, "images": IMAGES}
+    (folder / "request.json").write_text(json.dumps(request))
+    command = [NODE or "node", str(Path(__file__).with_name("trainer.mjs")), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["simd"] == simd
+    return Tab(recipe, x, said, folder)
+
+
+def started(tab: Tab) -> MultiScaleFlow:
+    """Return torch's start from the same images, networks, rotations and partitions."""
+    recipe = tab.recipe
+    flow = tab.flow("start")
+    flow.initialised = False
+    if not recipe["mixing"]:
+        for level in flow.levels:
+            level.rotated = False
+    elif recipe["start"] == "data":
+        stands = iter(tab.said["arrangements"])
+        for level in flow.levels:
+            level.partition = lambda x, steps, last, seed: [torch.tensor(stand) for stand in next(stands)]
+    flow.initialise(tab.x[:IMAGES])
+    return flow
+
+
+def compare(tab: Tab) -> None:
+    recipe, own = tab.recipe, tab.flow("start").state_dict()
+    for name, tensor in started(tab).state_dict().items():
+        torch.testing.assert_close(own[name], tensor, atol=2e-4, rtol=0, msg=f"{name} differs at the start")
+    flow = tab.flow("moved").double()
+    log_prob, _ = flow(tab.x[: recipe["batch"]].double())
+    expected = to_bits_per_dim(log_prob, flow.config.dimensions)
+    found = to_bits_per_dim(torch.tensor(tab.said["logP"], dtype=torch.float64), flow.config.dimensions)
+    torch.testing.assert_close(found, expected.detach(), atol=5e-6, rtol=0)
+    assert tab.said["roundTrip"] < 2e-4
+    expected.mean().backward()
+    gradients = load_file(tab.folder / "gradient.safetensors")
+    frozen = frozen_in(recipe)
+    for name, parameter in flow.named_parameters():
+        grad, grad_tab = parameter.grad, gradients[name].double()
+        if any(word in name for word in frozen):
+            assert not grad_tab.any()
+        elif grad is not None:
+            worst, length = float((grad - grad_tab).abs().max()), float((grad - grad_tab).norm())
+            assert worst <= 2e-4 * float(grad.abs().max()) + 1e-8, name
+            assert length <= 2e-4 * float(grad.norm()) + 1e-8, name
+
+
+def frozen_in(recipe: dict[str, Any]) -> list[str]:
+    """Return parts of the names of parameters that a switch of the recipe keeps as they are."""
+    return ["mixing"] * (not recipe["mixing"]) + ["coupling"] * (not recipe["coupling"])
+
+
+def trained_by_torch(tab: Tab, steps: int) -> tuple[list[float], MultiScaleFlow]:
+    """Return bits of every step and the averaged flow, of the same steps from the same start."""
+    recipe = tab.recipe
+    flow, average = tab.flow("moved"), tab.flow("moved")
+    for name, parameter in flow.named_parameters():
+        if any(word in name for word in frozen_in(recipe)):
+            parameter.register_hook(torch.zeros_like)
+    rates = Recipe(flow=flow.config, learning_rate=recipe["learningRate"], iterations=recipe["iterations"])
+    steppers = optimisers(flow, "muon", rates.learning_rate, rates.weight_decay)
+    update, curve = averaging(rates.ema), []
+    for step in range(steps):
+        x = tab.x[step * recipe["batch"] : (step + 1) * recipe["batch"]]
+        set_learning_rate(steppers, rates.learning_rate_at(step))
+        flow.zero_grad()
+        bits = to_bits_per_dim(flow(x)[0], flow.config.dimensions).mean()
+        bits.backward()
+        torch.nn.utils.clip_grad_norm_(flow.parameters(), rates.clip)
+        for stepper in steppers:
+            stepper.step()
+        with torch.no_grad():
+            update(list(average.parameters()), list(flow.parameters()), step + 1)
+        curve.append(float(bits.detach()))
+    return curve, average
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recipe=recipes, simd=st.booleans())
+def test_start_log_p_and_every_gradient_are_torchs(recipe: dict[str, Any], simd: bool) -> None:
+    recipe = {**recipe, "levels": min(recipe["levels"], 2 if recipe["shape"][1] == 8 else 3)}
+    with tempfile.TemporaryDirectory() as name:
+        compare(in_tab(Path(name), recipe, simd=simd))
+
+
+@pytest.mark.slow
+@settings(deadline=None, max_examples=5)
+@given(recipe=recipes)
+def test_steps_are_torchs_with_every_switch(recipe: dict[str, Any]) -> None:
+    recipe = {**recipe, "levels": min(recipe["levels"], 2 if recipe["shape"][1] == 8 else 3)}
+    with tempfile.TemporaryDirectory() as name:
+        tab = in_tab(Path(name), recipe, steps=20, moved=0)
+        curve, _ = trained_by_torch(tab, 20)
+        np.testing.assert_allclose(tab.said["curve"], curve, atol=2e-3)
+
+
+def test_the_flow_of_the_studies_trains_as_in_torch(folder: Path) -> None:
+    """A hundred steps from one start, with the same batches; the saved file holds the averaged flow."""
+    steps = 100
+    tab = in_tab(folder, {**STUDY, "batch": 8, "iterations": steps}, steps=steps, moved=0)
+    curve, average = trained_by_torch(tab, steps)
+    np.testing.assert_allclose(tab.said["curve"], curve, atol=5e-3)
+    with torch.no_grad():
+        expected, saved = (
+            to_bits_per_dim(flow(tab.x[:IMAGES])[0], flow.config.dimensions) for flow in (average, tab.flow("trained"))
+        )
+    assert float((expected - torch.tensor(tab.said["scores"])).mean().abs()) < 2e-3
+    np.testing.assert_allclose(tab.said["scores"], saved.numpy(), atol=5e-6)
+    assert curve[-1] < curve[0] - 0.5
+
+
+def test_gradients_of_the_flow_of_the_studies_are_torchs(folder: Path) -> None:
+    compare(in_tab(folder, {**STUDY, "batch": 8}))
