@@ -34,7 +34,7 @@ function stepOf({ width, mixing, coupling, weights }, ownWeights) {
       : [];
   return svg(
     "svg",
-    { class: "step", viewBox: "0 0 20 58", preserveAspectRatio: "none", "aria-hidden": "true" },
+    { class: "flow-step", viewBox: "0 0 20 58", preserveAspectRatio: "none", "aria-hidden": "true" },
     ...lines,
     ...network,
   );

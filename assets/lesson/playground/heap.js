@@ -14,12 +14,10 @@ export async function filesOf(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean),
     files = [];
   if (!entries.length) return [...transfer.files];
-  const all = (reader) =>
-    new Promise((resolve, reject) => {
-      const seen = [],
-        more = () => reader.readEntries((some) => (some.length ? (seen.push(...some), more()) : resolve(seen)), reject);
-      more();
-    });
+  const all = async (reader) => {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    return some.length ? [...some, ...(await all(reader))] : [];
+  };
   while (entries.length) {
     const entry = entries.shift();
     if (entry.isDirectory) entries.push(...(await all(entry.createReader())));

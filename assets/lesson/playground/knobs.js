@@ -19,10 +19,13 @@ export const KNOBS = {
   temperature: { is: 0.8, of: Array.from({ length: 16 }, (_, i) => i / 10), free: true },
 };
 
-/** The knobs at their defaults. */
+/** The knobs at their defaults. @type {Record<string, any>} */
 export const DEFAULTS = Object.fromEntries(Object.entries(KNOBS).map(([name, { is }]) => [name, is]));
 
-/** The given experiments: a name, and the knobs that differ from their defaults. */
+/**
+ * The given experiments: a name, and the knobs that differ from their defaults.
+ * @type {[string, Record<string, any>][]}
+ */
 export const EXPERIMENTS = [
   ["EIW-Flow", {}],
   ["Glow", { start: "random", weights: "none", half: "position" }],
