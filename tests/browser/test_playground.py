@@ -121,15 +121,15 @@ def test_a_moved_knob_starts_anew_and_is_in_the_link(playground: Open) -> None:
 
 def test_a_link_opens_every_knob_and_nonsense_is_the_default(playground: Open) -> None:
     knobs = {
-        "data": "letters", "levels": "2", "steps": "1", "width": "8", "start": "random", "weights": "none",
-        "half": "chance", "mixing": "off", "coupling": "off", "rate": "0.005", "seed": "7", "temperature": "0.5",
+        "pictures": "letters", "levels": "2", "steps": "1", "width": "8", "start": "random", "weights": "none",
+        "half": "chance", "mixing": "off", "coupling": "off", "rate": "0.005", "draw": "7", "temperature": "0.5",
     }  # fmt: skip
     page = playground(**knobs)
     held = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
     assert held == knobs
-    page = playground(width="1e9", half="<b>", seed="-1", temperature="")
+    page = playground(width="1e9", half="<b>", draw="-1", temperature="")
     held = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-    assert (held["width"], held["half"], held["seed"]) == ("48", "entropy", "1")
+    assert (held["width"], held["half"], held["draw"]) == ("48", "entropy", "1")
     assert page.locator(".notice").is_visible()
 
 
@@ -140,9 +140,9 @@ def test_a_heap_is_read_here_and_a_bad_one_is_refused(playground: Open, tmp_path
     for few in (drawn[:10], [notes]):
         drop(page, few)
         page.locator(play("error") + ":visible").wait_for()
-        assert "data=faces" in page.url
+        assert "pictures=faces" in page.url
     drop(page, [*drawn, notes])
-    page.wait_for_url("**data=own**")
+    page.wait_for_url("**pictures=own**")
     ready(page)
     assert "notes.txt" in page.locator(play("error")).inner_text()
     page.locator(play("step")).click()
@@ -150,7 +150,7 @@ def test_a_heap_is_read_here_and_a_bad_one_is_refused(playground: Open, tmp_path
 
 
 def test_the_command_for_python_and_its_pictures_are_read(playground: Open, tmp_path: Path) -> None:
-    page = playground(data="letters", half="position", start="random", weights="none", seed="5")
+    page = playground(pictures="letters", half="position", start="random", weights="none", draw="5")
     page.get_by_text("The same with Python").click()
     said = build_parser().parse_args(shlex.split(page.locator(".python code").inner_text())[3:])
     assert (said.levels, said.steps, said.width, said.size, said.seed) == (2, 1, 8, 16, 5)

@@ -1,11 +1,12 @@
 // The knobs of the playground: what each may be, how an address holds them, and the same recipe for Python.
 
 /**
- * Every knob: its default and what it may be. A knob that is not `free` starts the training anew.
- * @type {Record<string, {is: any, of: any[], free?: boolean}>}
+ * Every knob: its default, what it may be, and its key in an address, where that is not its name: links between pages
+ * carry a `data` and a `seed` of their own. A knob that is not `free` starts the training anew.
+ * @type {Record<string, {is: any, of: any[], key?: string, free?: boolean}>}
  */
 export const KNOBS = {
-  data: { is: "faces", of: ["faces", "letters", "own"] },
+  data: { is: "faces", of: ["faces", "letters", "own"], key: "pictures" },
   levels: { is: 3, of: [1, 2, 3] },
   steps: { is: 4, of: [1, 2, 3, 4, 5, 6] },
   width: { is: 48, of: [8, 16, 24, 32, 40, 48, 56, 64] },
@@ -15,7 +16,7 @@ export const KNOBS = {
   mixing: { is: "on", of: ["on", "off"] },
   coupling: { is: "on", of: ["on", "off"] },
   rate: { is: 0.002, of: [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1] },
-  seed: { is: 1, of: Array.from({ length: 999 }, (_, i) => i + 1) },
+  seed: { is: 1, of: Array.from({ length: 999 }, (_, i) => i + 1), key: "draw" },
   temperature: { is: 0.8, of: Array.from({ length: 16 }, (_, i) => i / 10), free: true },
 };
 
@@ -39,9 +40,9 @@ export function fromAddress(search) {
   const query = new URLSearchParams(search),
     settings = { ...DEFAULTS },
     wrong = [];
-  for (const [name, { of }] of Object.entries(KNOBS)) {
-    if (!query.has(name)) continue;
-    const value = of.find((one) => String(one) === query.get(name));
+  for (const [name, { of, key = name }] of Object.entries(KNOBS)) {
+    if (!query.has(key)) continue;
+    const value = of.find((one) => String(one) === query.get(key));
     if (value === undefined) wrong.push(name);
     else settings[name] = value;
   }
@@ -51,7 +52,7 @@ export function fromAddress(search) {
 /** An address with every knob in it; what else it holds stays. */
 export function withKnobs(address, settings) {
   const url = new URL(address);
-  for (const name of Object.keys(KNOBS)) url.searchParams.set(name, String(settings[name]));
+  for (const [name, { key = name }] of Object.entries(KNOBS)) url.searchParams.set(key, String(settings[name]));
   return url;
 }
 
