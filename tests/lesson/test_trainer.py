@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
@@ -98,6 +98,8 @@ def started(tab: Tab) -> MultiScaleFlow:
     if not recipe["mixing"]:
         for level in flow.levels:
             level.rotated = False
+            if level.shuffle is not None and recipe["half"] == "variance":
+                level.shuffle.rule = "random"  # ActNorm makes all variances alike: the tab's order stays
     elif recipe["start"] == "data":
         stands = iter(tab.said["arrangements"])
         for level in flow.levels:
@@ -166,7 +168,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=8, phases=[Phase.explicit, Phase.generate])
 @given(recipe=recipes, simd=st.booleans())
 def test_start_log_p_and_every_gradient_are_torchs(recipe: dict[str, Any], simd: bool) -> None:
     recipe = {**recipe, "levels": min(recipe["levels"], 2 if recipe["shape"][1] == 8 else 3)}
@@ -175,7 +177,7 @@ def test_start_log_p_and_every_gradient_are_torchs(recipe: dict[str, Any], simd:
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=5)
+@settings(deadline=None, max_examples=4, phases=[Phase.explicit, Phase.generate])
 @given(recipe=recipes)
 def test_steps_are_torchs_with_every_switch(recipe: dict[str, Any]) -> None:
     recipe = {**recipe, "levels": min(recipe["levels"], 2 if recipe["shape"][1] == 8 else 3)}

@@ -164,10 +164,11 @@ function connect(hear) {
 function inWorker(hear) {
   // The modules of the bundled page, by their names there (eiwflow/lesson/bundle.py), those that others import first.
   const modules = {
+    flow_js: make_flow_js,
     trainer_simd_js: make_trainer_simd_js,
     trainer_kernels_js: make_trainer_kernels_js,
-    trainer_start_js: make_trainer_start_js,
     trainer_engine_js: make_trainer_engine_js,
+    trainer_start_js: make_trainer_start_js,
     trainer_optimiser_js: make_trainer_optimiser_js,
     trainer_save_js: make_trainer_save_js,
     trainer_worker_js: make_trainer_worker_js,

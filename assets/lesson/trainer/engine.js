@@ -183,8 +183,10 @@ export class Engine {
     this.turned = take(largestWeight);
     this.products = [0, 1, 2, 3].map(() => take(largestWeight));
     const { f, conv, convDw, simd: found } = kernels(top, simd);
-    Object.assign(this, { f, conv, convDw, simd: found });
-    this.floats = top;
+    this.f = f;
+    this.conv = conv;
+    this.convDw = convDw;
+    this.simd = found;
   }
 
   size4(level, images, kernel) {
@@ -412,7 +414,7 @@ export class Engine {
     let [dz, dy, other] = this.grad;
     for (let l = this.levels.length - 1; l >= 0; l--) {
       const level = this.levels[l],
-        { channels, half, pixels, noise, steps } = level,
+        { channels, pixels, noise, steps } = level,
         rows = pixels * images;
       if (level.last) for (let i = 0; i < rows * channels; i++) f[dz + i] = each * f[noise + i];
       else {
@@ -518,7 +520,8 @@ export class Engine {
     this.backwardLayer(level, one, trained, from, apart, draw, wide, through, stride, images, PLAIN, 0);
     if (!weights) {
       for (let r = 0; r < rows; r++)
-        for (let c = 0; c < half; c++) f[dy + r * channels + c] = f[dz + r * channels + c] + f[through + r * stride + c];
+        for (let c = 0; c < half; c++)
+          f[dy + r * channels + c] = f[dz + r * channels + c] + f[through + r * stride + c];
       return;
     }
     for (let p = 0, at = 0, t = through; p < pixels; p++)

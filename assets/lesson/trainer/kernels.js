@@ -1,12 +1,12 @@
 // The products of a training: by WebAssembly with SIMD where there is any, otherwise the same in plain JavaScript.
-// kernels.ts says how maps and weights lie in memory. Here places count floats, and 0 stands for no bias and no mask.
+// assembly/kernels.ts says how maps and weights lie in memory. Here places count floats, and 0 stands for no bias and no mask.
 import { SIMD } from "./simd.js";
 
 /** What becomes of a convolution's sums: as they are, ReLU, 0 where the mask is not positive, added to the output. */
-export const PLAIN = 0,
-  RELU = 1,
-  MASK = 2,
-  ADD = 3;
+export const PLAIN = 0;
+export const RELU = 1;
+export const MASK = 2;
+export const ADD = 3;
 
 /** The floats at the start of the memory that nobody uses: place 0 stands for nothing. */
 export const RESERVED = 1024;

@@ -110,6 +110,7 @@ function orthogonalWide(engine, rows, columns) {
   f.fill(0, small, small + columns * stride);
   for (let i = 0; i < rows; i++) for (let o = 0; o < columns; o++) f[small + o * stride + i] = matrix[i * columns + o];
   orthogonal(engine, columns, stride);
-  for (let i = 0; i < rows; i++) for (let o = 0; o < columns; o++) f[small + i * columns + o] = f[turned + o * stride + i];
+  for (let i = 0; i < rows; i++)
+    for (let o = 0; o < columns; o++) f[small + i * columns + o] = f[turned + o * stride + i];
   return small;
 }

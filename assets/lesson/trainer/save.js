@@ -53,8 +53,7 @@ export function checkpoint(engine, facts, base = engine.average) {
   });
   // Wide values first, so that each lies at a multiple of its size.
   tensors.sort((a, b) => Number(b.dtype === "I64") - Number(a.dtype === "I64"));
-  for (const parameter of parameters)
-    add(parameter.name, "F32", parameter.shape, valuesOf(engine, parameter, base));
+  for (const parameter of parameters) add(parameter.name, "F32", parameter.shape, valuesOf(engine, parameter, base));
   add("initialised", "BOOL", [], Uint8Array.of(1));
   const document = {
     format: "eiwflow-checkpoint",

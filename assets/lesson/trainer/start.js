@@ -42,7 +42,9 @@ export function start(engine, x, images, seed) {
   const drawn = levels.map((level, l) => {
     const { channels, half, steps, last } = level;
     let y = squeezed(input, images, height, width, colours);
-    const uniform = randomOf(seed, `level ${l}`);
+    // Without mixing ActNorm would leave all variances alike, so the channels' own count.
+    const unmixed = recipe.mixing ? null : ranksOf(moments(y, channels).variance),
+      uniform = randomOf(seed, `level ${l}`);
     let stands = null;
     steps.forEach((step, k) => {
       const { scale, bias } = actNorm(y, channels);
@@ -69,7 +71,7 @@ export function start(engine, x, images, seed) {
     width /= 2;
     if (!last) {
       const maps = { images, channels, height, width };
-      level.order.set(orderOf(recipe.half, y, maps, stands?.at(-1), uniform));
+      level.order.set(orderOf(recipe.half, y, maps, stands?.at(-1) ?? unmixed, uniform));
       input = new Float64Array(y.length / 2);
       for (let r = 0, to = 0; r < y.length; r += channels)
         for (let c = 0; c < half; c++) input[to++] = y[r + level.order[c]];
@@ -300,7 +302,7 @@ function arrangements({ partition, steps }, n, last, uniform) {
     const sum = channels.reduce((total, c) => total + (half[c] ? c : -c), 0);
     return sum <= 0 ? half : half.map((one) => 1 - one); // that of larger variance first
   });
-  if (last) halves.push(last), halves.shift();
+  if (last) halves.splice(0, halves.length, ...halves.slice(1), last);
   const stands = halves.flatMap((half) => {
     const [a, b] = [channels.filter((c) => half[c]), channels.filter((c) => !half[c])];
     return [
@@ -318,8 +320,14 @@ function orderOf(half, y, maps, principal, uniform) {
   if (half === "entropy") return byRedundancy(y, maps);
   if (half === "chance") return shuffled(n, uniform);
   if (half === "position") return numbers;
-  const ranks = principal ?? moments(y, n).variance.map((v) => -v);
+  const ranks = principal ?? ranksOf(moments(y, n).variance);
   return numbers.sort((a, b) => ranks[a] - ranks[b]);
+}
+
+/** The rank of every channel, 0 for the largest variance. */
+function ranksOf(variance) {
+  const order = Array.from(variance.keys()).sort((a, b) => variance[b] - variance[a]);
+  return variance.map((_, channel) => order.indexOf(channel));
 }
 
 /** The channels by how far their entropy lies below that of white noise, on average; the most structure first. */
@@ -331,16 +339,19 @@ function byRedundancy(y, maps) {
 /** Half of (log variance − mean log power) of every channel, on average over images, up to a constant. */
 function redundancy(y, { images, channels, height, width }) {
   const pixels = height * width,
-    own = (i, length) => Number((2 * i) % length === 0),
     sums = new Float64Array(channels),
-    field = new Float64Array(pixels);
-  const turn = (length) =>
-    Array.from({ length: length * length }, (_, i) => {
-      const angle = (2 * Math.PI * (i % length) * Math.floor(i / length)) / length;
-      return [Math.cos(angle), Math.sin(angle)];
-    });
-  const down = turn(height),
-    across = turn(width),
+    field = new Float64Array(pixels),
+    /** Of white noise, the mean log power at a frequency that is its own mirror is log 2 lower. */
+    mirrored = (j, k) => ((2 * j) % height === 0 && (2 * k) % width === 0 ? Math.LN2 : 0),
+    bias = Float64Array.from({ length: pixels }, (_, p) => mirrored(Math.floor(p / width), p % width));
+  const turn = (length, of) =>
+    Float64Array.from({ length: length * length }, (_, i) =>
+      of((2 * Math.PI * (i % length) * Math.floor(i / length)) / length),
+    );
+  const [cosDown, sinDown, cosAcross, sinAcross] = [height, width].flatMap((side) => [
+      turn(side, Math.cos),
+      turn(side, Math.sin),
+    ]),
     re = new Float64Array(pixels),
     im = new Float64Array(pixels);
   for (let n = 0; n < images; n++)
@@ -352,30 +363,33 @@ function redundancy(y, { images, channels, height, width }) {
       }
       for (let row = 0; row < height; row++)
         for (let k = 0; k < width; k++) {
-          let [a, b] = [0, 0];
+          let a = 0,
+            b = 0;
           for (let col = 0; col < width; col++) {
-            const v = field[row * width + col] - mean,
-              [cos, sin] = across[k * width + col];
-            a += v * cos;
-            b -= v * sin;
+            const v = field[row * width + col] - mean;
+            a += v * cosAcross[k * width + col];
+            b -= v * sinAcross[k * width + col];
           }
           re[row * width + k] = a;
           im[row * width + k] = b;
         }
-      let [power, logs] = [0, 0];
+      let power = 0,
+        logs = 0;
       for (let j = 0; j < height; j++)
         for (let k = 0; k < width; k++) {
-          let [a, b] = [0, 0];
+          let a = 0,
+            b = 0;
           for (let row = 0; row < height; row++) {
-            const [cos, sin] = down[j * height + row],
-              at = row * width + k;
+            const at = row * width + k,
+              cos = cosDown[j * height + row],
+              sin = sinDown[j * height + row];
             a += re[at] * cos + im[at] * sin;
             b += im[at] * cos - re[at] * sin;
           }
           if (j === 0 && k === 0) continue; // the mean, which is removed
           const p = (a * a + b * b) / pixels;
           power += p;
-          logs += Math.log(p + LEAST_POWER) + Math.LN2 * own(j, height) * own(k, width);
+          logs += Math.log(p + LEAST_POWER) + bias[j * width + k];
         }
       const others = pixels - 1;
       sums[c] += (Math.log(power / others + LEAST_POWER) - logs / others) / 2 / images;

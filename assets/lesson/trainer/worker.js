@@ -12,6 +12,7 @@ const SLICE = 16,
   SHOWN = 32,
   TESTED = 256,
   START_FROM = 256,
+  SHARE = 20,
   BINS = 32,
   WIDTH = 0.25,
   /** Bits per value that no flow has that still learns. */
@@ -25,7 +26,7 @@ function breath() {
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => {
       port1.close();
-      resolve();
+      resolve(undefined);
     };
     port2.postMessage(0);
   });
@@ -76,21 +77,26 @@ export function serve(scope) {
     const last = training.step >= training.until || !running;
     if (last || now() - training.told > TELL_EVERY) tell(training.progress());
     if (last) return stop(running ? "reached" : "paused");
-    if (now() - training.sampled > SAMPLES_EVERY) await samples();
-    else if (now() - training.tested > TEST_EVERY) await test();
+    // On a slow machine, samples and tests take no more than a part of the time.
+    if (now() - training.sampled > Math.max(SAMPLES_EVERY, SHARE * training.samplesTook)) await samples();
+    else if (now() - training.tested > Math.max(TEST_EVERY, SHARE * training.testTook)) await test();
   }
 
   async function samples() {
-    const pictures = await training.sample(SHOWN, training.temperature, training.seed);
+    const began = now(),
+      pictures = await training.sample(SHOWN, training.temperature, training.seed);
     tell({ type: "samples", ...pictures });
     training.sampled = now();
+    training.samplesTook = training.sampled - began;
   }
 
   async function test() {
-    const { bits, histogram } = await training.test();
+    const began = now(),
+      { bits, histogram } = await training.test();
     tell({ type: "test", step: training.step, bits });
     tell({ type: "histogram", step: training.step, ...histogram });
     training.tested = now();
+    training.testTook = training.tested - began;
   }
 
   async function stop(reason) {
@@ -107,7 +113,8 @@ export function serve(scope) {
       running = false;
       jobs = [];
       job(id, async () => {
-        for (const run of runs.splice(0)) scope.postMessage({ id: run, answer: { type: "stopped", step: 0, reason: "paused" } });
+        for (const run of runs.splice(0))
+          scope.postMessage({ id: run, answer: { type: "stopped", step: 0, reason: "paused" } });
         training = new Training(check(recipe, train, held), seed, train, held, data, simd);
         const { bits, histogram } = await training.test();
         const event = {
@@ -182,7 +189,15 @@ class Divergence extends Error {}
 
 class Training {
   constructor(recipe, seed, train, test, data, simd = true) {
-    Object.assign(this, { seed, train, data, step: 0, until: 0, temperature: 1, told: 0, sampled: 0, tested: 0 });
+    this.seed = seed;
+    this.train = train;
+    this.data = data;
+    this.step = 0;
+    this.until = 0;
+    this.temperature = 1;
+    /** When the page was last told, and how long it took to find out. */
+    this.told = this.sampled = this.tested = 0;
+    this.samplesTook = this.testTook = 0;
     this.engine = new Engine({ ...recipe }, Math.max(recipe.batch, SHOWN), simd);
     this.held = this.values(test, Math.min(TESTED, test.count), randomOf(seed, "test"));
     const count = Math.min(START_FROM, train.count);

@@ -1,8 +1,8 @@
-// The products of a flow's training, in AssemblyScript with SIMD: `npm run kernels` builds simd.js from this file.
+// The products of a flow's training, in AssemblyScript with SIMD: `npm run kernels` builds ../simd.js from this file.
 //
 // Feature maps are [row][column][image][channel], so that a convolution is, for every pixel and tap, a product of
 // (images × inputs) by (inputs × outputs): no copies of patches, no padding. Weights are [tap][input][output].
-// Places are byte addresses; the number of outputs is a multiple of 4. kernels.js has the same functions without SIMD.
+// Places are byte addresses; the number of outputs is a multiple of 4. ../kernels.js has the same functions without SIMD.
 
 const PLAIN = 0,
   RELU = 1,
