@@ -32,7 +32,7 @@ export function drawCurves(context, width, height, { curves, lines, colours }) {
   const small = Math.max(14, 0.875 * size),
     left = 1.9 * small,
     right = width - 0.5 * small,
-    top = 0.8 * small,
+    top = 1.3 * small,
     bottom = height - 1.5 * small;
   const last = Math.max(
       0,
@@ -64,6 +64,7 @@ export function drawCurves(context, width, height, { curves, lines, colours }) {
   context.fillStyle = quiet;
   context.textAlign = "left";
   context.fillText("0", left, height - 3);
+  context.fillText("bits per value", left, small);
   context.textAlign = "right";
   context.fillText(`${number(end)} steps`, right, height - 3);
   const stroke = (points, colour, wide, dash) => {

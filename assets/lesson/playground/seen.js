@@ -42,7 +42,7 @@ export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) 
   const [step, bits] = test.at(-1),
     saved = BLIND_GUESS - bits;
   if (!step) {
-    const start = settings.start === "data" ? "Looking at the data" : "A random start";
+    const start = settings.start === "data" ? "The start from the data" : "A random start";
     return saved > SAME
       ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step. Press play.`
       : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess. Press play.`;
@@ -63,7 +63,7 @@ export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) 
   if (saved < 0) return `It needs ${bitsOf(bits)} bits per value, more than a blind guess.`;
   if (lately !== undefined && lately < SAME)
     return `${bitsOf(bits)} bits per value, and the last third of its steps saved nothing.`;
-  return `${number(step)} steps: ${bitsOf(bits)} bits per value, ${bitsOf(saved)} fewer than a blind guess.`;
+  return `${step === 1 ? "One step" : `${number(step)} steps`}: ${bitsOf(bits)} bits per value, ${bitsOf(saved)} fewer than a blind guess.`;
 }
 
 /**

@@ -247,6 +247,7 @@ export class View {
     return el(
       "section",
       { className: "result", "aria-label": "What happens" },
+      el("h2", {}, "Samples ", el("small", {}, "always from the same noise")),
       this.samples,
       temperature.row,
       this.sentence,
