@@ -14,3 +14,4 @@ declare const make_trainer_engine_js: (() => any) | undefined;
 declare const make_trainer_optimiser_js: (() => any) | undefined;
 declare const make_trainer_save_js: (() => any) | undefined;
 declare const make_trainer_worker_js: (() => any) | undefined;
+declare const make_trainer_facts_js: (() => any) | undefined;

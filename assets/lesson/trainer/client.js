@@ -78,7 +78,7 @@ export class Trainer {
     return this.ask("save", {});
   }
 
-  /** The averaged flow as a pack: readPack(bytes) of flow.js, whose head.flow goes to new Flow(). @returns {Promise<Uint8Array>} */
+  /** The averaged flow as a pack: readPack(bytes) of flow.js, whose head.flow goes to new Flow(), with what scenes state of it. @returns {Promise<Uint8Array>} */
   flow() {
     return this.ask("flow", {});
   }
@@ -171,6 +171,7 @@ function inWorker(hear) {
     trainer_start_js: make_trainer_start_js,
     trainer_optimiser_js: make_trainer_optimiser_js,
     trainer_save_js: make_trainer_save_js,
+    trainer_facts_js: make_trainer_facts_js,
     trainer_worker_js: make_trainer_worker_js,
   };
   const source = Object.entries(modules).map(([name, make]) => `const ${name} = (${make})();\n`);

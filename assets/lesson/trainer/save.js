@@ -96,8 +96,8 @@ export function checkpoint(engine, facts, base = engine.average) {
   return file;
 }
 
-/** The bytes of a pack: [u32 length][JSON][blobs], whose JSON holds the flow's structure and its start of the step. */
-export function pack(engine, facts, base = engine.average) {
+/** The bytes of a pack: [u32 length][JSON][blobs], whose JSON holds the flow's structure and what more is known of it. */
+export function pack(engine, facts, more = {}, base = engine.average) {
   const { f, recipe, parameters } = engine,
     named = new Map(parameters.map((parameter) => [parameter.name, parameter])),
     blobs = [];
@@ -164,8 +164,11 @@ export function pack(engine, facts, base = engine.average) {
       shape: recipe.shape,
       split: recipe.weights ? `${config.order}+entropy` : config.order,
       init: config.init,
-      parameters: parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      parameters: `tab ${facts.seed} ${facts.step}`, // which tells it from other flows
       step: facts.step,
+      name: "Trained in this tab",
+      ...more,
+      average: more.average && floats(more.average, [more.average.length]),
       levels,
     },
   };

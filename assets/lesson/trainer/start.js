@@ -337,7 +337,7 @@ function byRedundancy(y, maps) {
 }
 
 /** Half of (log variance − mean log power) of every channel, on average over images, up to a constant. */
-function redundancy(y, { images, channels, height, width }) {
+export function redundancy(y, { images, channels, height, width }) {
   const pixels = height * width,
     sums = new Float64Array(channels),
     field = new Float64Array(pixels),

@@ -1,5 +1,6 @@
 // A training that answers a page: api.d.ts lists what is asked and what is told.
 import { Engine, parameterCount } from "./engine.js";
+import { facts } from "./facts.js";
 import { gradientNorm, update } from "./optimiser.js";
 import { checkpoint, pack } from "./save.js";
 import { normalOf, randomOf, shuffled, start } from "./start.js";
@@ -125,6 +126,7 @@ export function serve(scope) {
         };
         tell(event);
         tell({ type: "histogram", step: 0, ...histogram });
+        training.tested = now();
         await samples();
         return event;
       });
@@ -162,7 +164,7 @@ export function serve(scope) {
     sample: (id, { count, temperature, seed }) => job(id, () => training.sample(count, temperature, seed)),
     score: (id, { images }) => job(id, async () => (await training.score(images)).bits),
     save: (id) => job(id, () => checkpoint(training.engine, training.facts())),
-    flow: (id) => job(id, () => pack(training.engine, training.facts())),
+    flow: (id) => job(id, async () => pack(training.engine, training.facts(), await training.stated())),
     close() {
       running = false;
       jobs = [];
@@ -191,6 +193,7 @@ class Training {
   constructor(recipe, seed, train, test, data, simd = true) {
     this.seed = seed;
     this.train = train;
+    this.shown = test;
     this.data = data;
     this.step = 0;
     this.until = 0;
@@ -349,6 +352,18 @@ class Training {
       });
     }
     return { step, pixels, count };
+  }
+
+  /** What the lesson's scenes state of the flow. */
+  async stated() {
+    const { count, pixels } = this.shown,
+      work = facts(this.engine, { pixels, count: Math.min(TESTED, count) });
+    let part = work.next();
+    while (!part.done) {
+      await breath();
+      part = work.next();
+    }
+    return part.value;
   }
 
   facts() {
