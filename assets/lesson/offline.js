@@ -17,6 +17,10 @@ else {
   mount(
     inside,
     Uint8Array.from(atob(text), (c) => c.charCodeAt(0)),
-    { offline: true },
+    {
+      offline: true,
+      more: { pages: [["playground", "Playground"]] },
+      onLeave: () => location.assign(`${location.pathname}?playground`),
+    },
   );
 }
