@@ -15,7 +15,7 @@ TITLE = "Multi-scale flows"
 PLAYGROUND_STYLE = "playground/playground.css"
 
 _IMPORT = re.compile(r'^import \{\s*([^}]+?),?\s*\} from "(\.[^"]+)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:const|function|class|async function) (\w+))", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|class|(?:async )?function\*?) (\w+))", re.MULTILINE)
 _DEFAULT = "export default function "
 
 
