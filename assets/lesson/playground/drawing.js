@@ -66,6 +66,11 @@ export class Drawing {
     if (this.picture) picture(bytes, shape, this.picture);
   }
 
+  /** Light one level, from 1, or with 0 none. */
+  light(number) {
+    [...this.host.children].forEach((level, i) => level.classList.toggle("lit", i === number && i > 0));
+  }
+
   /** Draw another flow. */
   show(settings, shape) {
     this.stop();

@@ -220,8 +220,7 @@ class Playground {
     if (event.type === "step") {
       seen.train.push([event.step, event.trainBits]);
       seen.pace = event.millisecondsAStep;
-      view.enter(this.sets[this.settings.data].train);
-      return view.showProgress(seen);
+      return view.showProgress(seen, this.sets[this.settings.data].train);
     }
     if (event.type === "samples") return view.showSamples(event);
     if (event.type === "histogram") return view.drawing.noise(event.levels);

@@ -16,7 +16,7 @@ const ACROSS = 8,
   GAP = 1,
   SHOWN = 12,
   NOTICE_MS = 7000,
-  ENTERS_EVERY_MS = 400;
+  BEAT_MS = 150;
 /** Test bits per value of bundled flows (assets/checkpoints/faces16-entropy-weighted.safetensors). */
 const BUNDLED = { faces: 4.438 };
 const DATA_NAMES = { faces: "Faces", letters: "Letters", own: "Your pictures" };
@@ -267,7 +267,6 @@ export class View {
     this.settings = settings;
     this.play.textContent = playing ? "❚❚ Pause" : ended ? `▶ To ${number(last + ITERATIONS)}` : "▶ Play";
     this.play.setAttribute("aria-pressed", String(playing));
-    this.stage.classList.toggle("playing", playing);
     this.seed.textContent = String(settings.seed);
     this.rate.value = String(settings.rate);
     this.bits.textContent = seen.test.length ? seen.test.at(-1)[1].toFixed(3) : "–";
@@ -287,7 +286,9 @@ export class View {
     );
     this.showPython(settings);
     this.curves = { ...seen, kept, bundled: BUNDLED[settings.data] };
-    this.showProgress(seen);
+    this.showPace(seen.step, seen.pace);
+    if (!playing) this.drawing.light(0);
+    this.curve.redraw();
   }
 
   showKnobs(settings) {
@@ -316,18 +317,22 @@ export class View {
     });
   }
 
-  /** Show what a step changes. */
-  showProgress({ step, pace }) {
-    this.step.textContent = String(step);
-    this.pace.textContent = pace ? pace.toFixed(pace < 10 ? 1 : 0) : "–";
+  /** Show what a step changes: numbers, and a few times a second the curve and how a picture passes the levels. */
+  showProgress({ step, pace }, { pixels, count }) {
+    this.showPace(step, pace);
+    const beat = Math.floor(performance.now() / BEAT_MS);
+    if (beat === this.beat) return;
+    this.beat = beat;
     this.curve.redraw();
+    const places = 1 + this.settings.levels,
+      n = Math.floor(beat / places) % count;
+    if (beat % places === 0) this.drawing.enter(pixels.subarray(n * VALUES, (n + 1) * VALUES), SHAPE);
+    this.drawing.light(beat % places);
   }
 
-  /** Let one picture after another enter the drawing, at a pace that can be followed. */
-  enter({ pixels, count }) {
-    const n = Math.floor(performance.now() / ENTERS_EVERY_MS) % count;
-    if (n !== this.entered) this.drawing.enter(pixels.subarray(n * VALUES, (n + 1) * VALUES), SHAPE);
-    this.entered = n;
+  showPace(step, pace) {
+    this.step.textContent = String(step);
+    this.pace.textContent = pace ? pace.toFixed(pace < 10 ? 1 : 0) : "–";
   }
 
   showSamples({ pixels, count }) {
