@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
@@ -176,6 +177,10 @@ def test_everything_fits_the_screen(playground: Open, size: tuple[int, int]) -> 
         size[0] < 900,
     )
     assert beyond == []
+    rows = page.locator(".playground > :not(.messages)").evaluate_all(
+        "rows => rows.map(row => row.getBoundingClientRect()).map(box => [box.top, box.bottom])"
+    )
+    assert all(bottom <= top for (_, bottom), (top, _) in pairwise(rows))
 
 
 def test_the_app_has_it_too(open_tab: Callable[..., Page], address: str) -> None:
