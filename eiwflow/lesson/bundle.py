@@ -67,7 +67,8 @@ def page(pack: bytes) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+        "script-src 'unsafe-inline' 'wasm-unsafe-eval' blob:; "
         "style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:\">"
         f"<title>{escape(TITLE)}</title>"
         "<style>:root { color-scheme: light dark } body { margin: 0 }</style></head>\n"

@@ -22,6 +22,8 @@ from torch import Tensor
 from eiwflow import checkpoint, data
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.multiscale import dequantise, to_bits_per_dim
+from eiwflow.lesson.pack import opened
+from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.trainer import averaging
@@ -83,7 +85,7 @@ def in_tab(folder: Path, recipe: dict[str, Any], steps: int = 0, moved: float = 
     request = {"recipe": recipe, "simd": simd, "moved": moved, "steps": steps, "images": IMAGES}
     (folder / "request.json").write_text(json.dumps(request))
     command = [NODE or "node", str(Path(__file__).with_name("trainer.mjs")), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["simd"] == simd
@@ -139,7 +141,7 @@ def frozen_in(recipe: dict[str, Any]) -> list[str]:
 def trained_by_torch(tab: Tab, steps: int) -> tuple[list[float], MultiScaleFlow]:
     """Return bits of every step and the averaged flow, of the same steps from the same start."""
     recipe = tab.recipe
-    flow, average = tab.flow("moved"), tab.flow("moved")
+    flow, average = (channels_last(tab.flow("moved")) for _ in range(2))
     for name, parameter in flow.named_parameters():
         if any(word in name for word in frozen_in(recipe)):
             parameter.register_hook(torch.zeros_like)
@@ -204,3 +206,27 @@ def test_the_flow_of_the_studies_trains_as_in_torch(folder: Path) -> None:
 
 def test_gradients_of_the_flow_of_the_studies_are_torchs(folder: Path) -> None:
     compare(in_tab(folder, {**STUDY, "batch": 8}))
+
+
+def test_a_page_starts_pauses_saves_and_survives_a_divergence(folder: Path) -> None:
+    faces = data.load("faces16", download=False).test[:140]
+    (folder / "faces").write_bytes(faces.tobytes())
+    command = [NODE or "node", str(Path(__file__).with_name("tab.mjs")), str(folder / "faces"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    loaded = checkpoint.load(folder / "saved.safetensors")
+    assert said["ready"]["parameters"] == loaded.flow.parameter_count()
+    assert said["paused"]["reason"] == "paused" and said["one"]["step"] == said["paused"]["step"] + 1
+    assert (said["reached"]["step"], said["reached"]["reason"], loaded.info.step) == (40, "reached", 40)
+    # The file's flow gives the bits that the tab gave, up to one dequantisation.
+    bits = loaded.flow.bits_per_dim(torch.from_numpy(faces[100:].transpose(0, 3, 1, 2).copy()))
+    assert float(bits.mean()) == pytest.approx(np.mean(said["scores"]), abs=0.02)
+    assert loaded.info.metrics["test_bits_per_dim"] == pytest.approx(said["test"][-1][1])
+    assert said["same"] and said["samples"] == 5 * faces[0].size
+    head, _ = opened((folder / "pack").read_bytes())
+    assert head["flow"]["split"] == loaded.flow.config.split
+    # A learning rate that is far too high ends in a sentence, and the last good flow stays.
+    assert said["lost"]["reason"] == "diverged" and "1000000" in said["message"]
+    assert np.isfinite(said["after"]).all() and "diverged" in {event["type"] for event in said["events"]}
+    assert "0 pictures" in said["refused"]

@@ -48,15 +48,18 @@ let part = work.next();
 while (!part.done) part = work.next();
 const roundTrip = part.value.reduce((most, v, i) => Math.max(most, Math.abs(v - x[i])), 0);
 
-const curve = [];
+const began = process.cpuUsage(),
+  curve = [];
 for (let step = 0; step < steps; step++) {
   engine.load(batch(step, recipe.batch), recipe.batch);
   curve.push(engine.bits(mean(engine.forward(recipe.batch))));
   engine.backward(recipe.batch);
   update(engine, gradientNorm(engine), step);
 }
+const { user, system } = process.cpuUsage(began),
+  seconds = (user + system) / 1e6;
 engine.load(batch(0, images), images);
 const scores = Array.from(engine.forward(images, engine.average), (value) => engine.bits(value));
 writeFileSync(at("trained.safetensors"), checkpoint(engine, facts));
 writeFileSync(at("pack"), pack(engine, facts));
-console.log(JSON.stringify({ simd: engine.simd, arrangements, logP: Array.from(logP), roundTrip, curve, scores }));
+console.log(JSON.stringify({ simd: engine.simd, arrangements, logP: Array.from(logP), roundTrip, curve, scores, seconds }));

@@ -73,7 +73,7 @@ export class Trainer {
     return this.ask("score", { images });
   }
 
-  /** The averaged flow as a .safetensors file of eiwflow. @returns {Promise<Uint8Array>} */
+  /** The averaged flow as a .safetensors file of eiwflow. @returns {Promise<Uint8Array<ArrayBuffer>>} */
   save() {
     return this.ask("save", {});
   }
@@ -99,13 +99,18 @@ export class Trainer {
 
   hear(message) {
     if (message.id) {
-      const { resolve, reject } = this.waiting.get(message.id);
+      const { resolve, reject } = this.waiting.get(message.id) ?? {};
+      if (!resolve) return;
       this.waiting.delete(message.id);
       if (message.refused) reject(new Error(message.refused));
       else resolve(message.answer);
       return;
     }
     remember(this.state, message);
+    if (message.type === "error") {
+      for (const { reject } of this.waiting.values()) reject(new Error(message.message));
+      this.waiting.clear();
+    }
     for (const listener of this.listeners) listener(message);
   }
 }

@@ -39,11 +39,7 @@ function each({ f }, at, rows, columns, act) {
 const digamma = (x) => Math.log(x) - 1 / (2 * x) - 1 / (12 * x * x) + 1 / (120 * x ** 4);
 const EULER = 0.5772156649;
 
-/**
- * The facts of an engine's averaged flow over pictures {pixels, count}; a generator whose yields end a piece of work.
- * Arrays stand for what a pack refers to.
- */
-export function* facts(engine, { pixels, count }) {
+function* collect(engine, { pixels, count }) {
   const { dimensions, levels, average, most } = engine,
     first = levels[0],
     features = levels.map(({ channels }) => new Moments(channels)),
@@ -120,6 +116,12 @@ export function* facts(engine, { pixels, count }) {
   };
 }
 
+/**
+ * The facts of an engine's averaged flow over pictures {pixels, count}; a generator whose yields end a piece of work.
+ * Arrays stand for what a pack refers to.
+ */
+export const facts = (engine, images) => collect(engine, images);
+
 const total = (moments) => moments.variance.reduce((a, b) => a + b, 0);
 
 /** What is left of the second half of level 1's channels once each coupling has subtracted its prediction. */
@@ -174,7 +176,9 @@ class Weights {
 
 /** The average weights of every coupling, and the one whose weights answer grain most; null without any. */
 function answers(weights, images) {
-  const places = weights.flatMap((level, l) => level.flatMap((own, step) => (own ? [{ level: l + 1, step, own }] : [])));
+  const places = weights.flatMap((level, l) =>
+    level.flatMap((own, step) => (own ? [{ level: l + 1, step, own }] : [])),
+  );
   if (!places.some(({ own }) => own.change)) return null;
   const { own, level, step } = places.reduce((a, b) => (b.own.change > a.own.change ? b : a));
   const averages = weights.map((steps) =>

@@ -44,10 +44,15 @@ export function serve(scope) {
 
   async function loop() {
     active = true;
-    while (jobs.length || running) {
-      if (jobs.length) await jobs.shift()();
-      else await slice();
-      await breath();
+    try {
+      while (jobs.length || running) {
+        if (jobs.length) await jobs.shift()();
+        else await slice();
+        await breath();
+      }
+    } catch (error) {
+      running = false;
+      tell({ type: "error", message: `The training stopped: ${error.message}` });
     }
     active = false;
   }

@@ -1,0 +1,227 @@
+// Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
+import { colours, el, number, pixels, surface } from "../draw.js";
+import { Flow, readPack } from "../flow.js";
+import { Trainer } from "../trainer/client.js";
+import { faces } from "../trainer/faces.js";
+import { fast } from "../trainer/kernels.js";
+
+const FIRST = 500,
+  FURTHER = 1400,
+  /** Of the coupling networks, where there is no WebAssembly. */
+  NARROW = 24,
+  ACROSS = 8,
+  BLIND_GUESS = 8;
+
+/** The training of this tab, whatever scene is shown. @type {{trainer: Trainer | null, seed: number, goal: number, busy: boolean, trouble: string}} */
+const tab = { trainer: null, seed: 0, goal: FIRST, busy: false, trouble: "" };
+
+async function begin() {
+  tab.busy = true;
+  tab.trouble = "";
+  tab.goal = FIRST;
+  tab.seed++;
+  try {
+    const pictures = await faces();
+    tab.trainer ??= new Trainer();
+    const recipe = { iterations: FIRST, ...(fast() ? {} : { width: NARROW }) };
+    await tab.trainer.start({ recipe, seed: tab.seed, ...pictures });
+    tab.trainer.run(FIRST);
+  } catch (error) {
+    tab.trouble = `The training did not start: ${error.message}`;
+  }
+  tab.busy = false;
+}
+
+/** Show the flow of this tab in the other scenes. */
+async function open(stage) {
+  const { head, floats } = readPack(await tab.trainer.flow()),
+    before = stage.pack.floats,
+    own = withArrays(head.flow, floats);
+  stage.pack.floats = (reference) => (reference instanceof Float32Array ? reference : before(reference));
+  stage.pack.head.flow = own;
+  stage.flow = new Flow(own, stage.pack.floats);
+  stage.traces_ = undefined;
+  stage.publish();
+  stage.notice("Your flow is in all scenes now, until this tab closes.");
+}
+
+/** The same with arrays for references to them. */
+function withArrays(value, floats) {
+  if (!value || typeof value !== "object") return value;
+  if (typeof value.at === "number" && value.shape) return floats(value);
+  if (Array.isArray(value)) return value.map((each) => withArrays(each, floats));
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withArrays(each, floats)]));
+}
+
+async function save() {
+  const bytes = await tab.trainer.save(),
+    address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
+  el("a", { href: address, download: `faces16-tab-${tab.trainer.state.step}.safetensors` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+export const trainingInTab = {
+  number: 10,
+  noPicture: true,
+  short: "Train one",
+  title: "Train one, in this tab.",
+  notes:
+    "Start it and go on with the lesson: it trains in the visitor’s own tab. The faces come from the same noise each " +
+    "time, so one can watch a face appear. Afterwards the flow opens in the other scenes.",
+  asked:
+    "The flow has the settings of the bundled studies: three levels of four steps. It trains on 1,000 faces; the bits " +
+    "are of 256 others, for weights averaged over steps.",
+
+  build(stage) {
+    const film = el("canvas", {
+        role: "img",
+        style: "width: 100%; height: 100%; image-rendering: pixelated; object-fit: contain",
+      }),
+      step = el("b", { "data-lesson": "train-step" }, "0"),
+      bits = el("b", { "data-lesson": "train-bits" }, "–");
+    const button = (text, act, mark) => el("button", { type: "button", onclick: act, "data-lesson": mark }, text);
+    const start = button("Start", () => main(), "train-start"),
+      again = button("Again", () => begin().then(show), "train-again"),
+      keep = button("Save", () => save(), "train-save"),
+      use = button("Open it in the lesson", () => open(stage), "train-open");
+    const side = el("div", { style: "min-width: 0; min-height: 0; position: relative" });
+    stage.host.append(
+      el(
+        "div",
+        { style: "flex: 1; min-height: 0; display: flex; flex-direction: column; gap: 14px" },
+        el(
+          "div",
+          {
+            style:
+              "flex: 1; min-height: 0; display: grid; gap: 20px; grid-auto-rows: minmax(0, 1fr); " +
+              "grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr))",
+          },
+          el("div", { style: "min-width: 0; min-height: 0" }, film),
+          side,
+        ),
+        el("div", {}, "Step ", step, " · ", bits, " bits per value"),
+        el("div", { className: "buttons" }, start, again, use, keep),
+      ),
+    );
+    const curve = surface(side, draw, "Bits per value by step");
+
+    async function main() {
+      const { trainer } = tab;
+      if (!trainer || tab.trouble) {
+        const going = begin();
+        show();
+        await going;
+      } else if (trainer.state.running) await trainer.pause();
+      else {
+        if (trainer.state.step >= tab.goal) {
+          tab.goal = FURTHER;
+          await trainer.set({ iterations: FURTHER });
+        }
+        trainer.run(tab.goal);
+      }
+      watch();
+      show();
+    }
+
+    function draw(context, width, height) {
+      const { quiet, line, accent, warm, size, sans } = colours(stage.stage ?? stage.host),
+        state = tab.trainer?.state,
+        train = state?.train ?? [],
+        test = state?.test ?? [],
+        all = [...train, ...test].map(([, value]) => value),
+        low = Math.floor(Math.min(5, ...all)),
+        left = 2.6 * size,
+        bottom = height - 1.6 * size,
+        x = (at) => left + ((width - left - 4) * at) / tab.goal,
+        y = (value) => bottom - ((bottom - 6) * (Math.min(BLIND_GUESS, value) - low)) / (BLIND_GUESS - low);
+      context.font = `${0.8 * size}px ${sans}`;
+      context.fillStyle = quiet;
+      context.strokeStyle = line;
+      context.lineWidth = 1;
+      for (let value = low; value <= BLIND_GUESS; value++) {
+        context.beginPath();
+        context.moveTo(left, y(value));
+        context.lineTo(width, y(value));
+        context.stroke();
+        context.fillText(String(value), 0.6 * size, y(value) + 0.3 * size);
+      }
+      context.fillText("blind guess", left + 6, y(BLIND_GUESS) + size);
+      context.fillText(`step ${number(tab.goal)}`, width - 5.5 * size, height - 0.3 * size);
+      const trace = (points, colour, thick, name, row) => {
+        context.strokeStyle = context.fillStyle = colour;
+        context.lineWidth = thick;
+        context.beginPath();
+        points.forEach(([at, value], i) => {
+          context[i ? "lineTo" : "moveTo"](x(at), y(value));
+        });
+        context.stroke();
+        if (points.length) context.fillText(name, width / 2, y(BLIND_GUESS) + row * size);
+      };
+      trace(train, warm, 1, "faces it trains on", 1);
+      trace(test, accent, 3, "other faces", 2.2);
+    }
+
+    function faceFilm({ pixels: bytes, count, step: at }) {
+      const across = ACROSS,
+        down = count / across,
+        side = 16;
+      pixels(
+        across * side,
+        down * side,
+        (i) => {
+          const row = Math.floor(i / (across * side)),
+            col = i % (across * side),
+            n = Math.floor(row / side) * across + Math.floor(col / side),
+            from = 3 * ((n * side + (row % side)) * side + (col % side));
+          return bytes.subarray(from, from + 3);
+        },
+        film,
+      );
+      film.setAttribute("aria-label", `Faces of the flow after ${number(at)} steps`);
+    }
+
+    function show() {
+      const state = tab.trainer?.state,
+        at = state?.step ?? 0,
+        tested = state?.test.at(-1),
+        done = at >= tab.goal && !state?.running;
+      step.textContent = String(at);
+      if (tested) bits.textContent = tested[1].toFixed(2);
+      if (state?.samples) faceFilm(state.samples);
+      start.disabled = tab.busy || (done && tab.goal === FURTHER);
+      start.textContent =
+        !state || tab.busy || tab.trouble
+          ? "Start"
+          : state.running
+            ? "Pause"
+            : done
+              ? `Go on to ${number(FURTHER)}`
+              : "Go on";
+      start.className = at && !state?.running ? "" : "strong";
+      again.hidden = !state || tab.busy;
+      keep.hidden = use.hidden = !at || tab.busy;
+      curve.redraw();
+      if (tab.trouble || state?.message) stage.say(tab.trouble || state.message);
+      else if (tab.busy) stage.say("The start is computed from the faces …");
+      else if (!state) stage.say("A flow learns faces here, in your own tab.");
+      else if (state.running) stage.say("Each face comes from the same noise; watch it appear.");
+      else if (done) stage.say(`${number(at)} steps: ${bits.textContent} bits per value. The flow is yours.`);
+      else stage.say(`Paused after ${number(at)} steps.`);
+    }
+
+    let leave = () => {};
+    function watch() {
+      leave();
+      leave = tab.trainer?.listen(show) ?? leave;
+    }
+    watch();
+    show();
+    return {
+      play: () => main(),
+      stop: () => {
+        leave();
+        curve.stop();
+      },
+    };
+  },
+};
