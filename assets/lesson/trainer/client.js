@@ -163,7 +163,7 @@ function connect(hear) {
     open = false;
     scope.onmessage({ data: { what: "close" } });
   };
-  return { send: (message) => setTimeout(() => scope.onmessage({ data: message }), 0), close };
+  return { worker: false, send: (message) => setTimeout(() => scope.onmessage({ data: message }), 0), close };
 }
 
 function inWorker(hear) {
@@ -189,5 +189,5 @@ function inWorker(hear) {
     event.preventDefault();
     hear({ type: "error", message: `The training stopped: ${event.message || "its worker did not start"}.` });
   };
-  return { send: (message) => worker.postMessage(message), close: () => worker.terminate() };
+  return { worker: true, send: (message) => worker.postMessage(message), close: () => worker.terminate() };
 }

@@ -154,7 +154,7 @@ def _asked(
 
     ``watch`` is called with the child's number meanwhile, and may raise.
     """
-    from ...training.detached import environment
+    from ...training.process import environment
 
     child = subprocess.Popen(
         [sys.executable, "-P", "-m", module],  # -P: Python imports no modules from the working folder
