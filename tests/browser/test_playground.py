@@ -177,7 +177,7 @@ def test_everything_fits_the_screen(playground: Open, size: tuple[int, int]) -> 
         size[0] < 900,
     )
     assert beyond == []
-    rows = page.locator(".playground > :not(.messages)").evaluate_all(
+    rows = page.locator(".playground > :is(header, .toolbar, .columns)").evaluate_all(
         "rows => rows.map(row => row.getBoundingClientRect()).map(box => [box.top, box.bottom])"
     )
     assert all(bottom <= top for (_, bottom), (top, _) in pairwise(rows))
