@@ -12,9 +12,10 @@ from .. import project
 
 ASSETS = project.ASSETS / "lesson"
 TITLE = "Multi-scale flows"
+PLAYGROUND_STYLE = "playground/playground.css"
 
 _IMPORT = re.compile(r'^import \{\s*([^}]+?),?\s*\} from "(\.[^"]+)";\n', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?=(?:const|function|class|async function) (\w+))", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|class|(?:async )?function\*?) (\w+))", re.MULTILINE)
 _DEFAULT = "export default function "
 
 
@@ -46,19 +47,19 @@ def _modules(path: Path, done: dict[Path, str]) -> None:
     )
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=4)
 def script(entry: str) -> str:
-    """Return ``component.js``, ``home.js`` or ``offline.js`` with all modules that it needs, as one module."""
+    """Return one of the entries, such as ``offline.js``, with all modules that it needs, as one module."""
     done: dict[Path, str] = {}
     _modules(ASSETS / entry, done)
     text, name = "".join(done.values()), _identifier(ASSETS / entry)
     return text + (f"export default {name}.entry;\n" if "function entry" in text else "")
 
 
-@lru_cache(maxsize=1)
-def style() -> str:
-    """Return the stage's style sheet."""
-    return (ASSETS / "stage.css").read_text(encoding="utf-8")
+@lru_cache(maxsize=2)
+def style(*names: str) -> str:
+    """Return the stage's style sheet, and others after it."""
+    return "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("stage.css", *names))
 
 
 def page(pack: bytes) -> str:
@@ -72,7 +73,7 @@ def page(pack: bytes) -> str:
         f"<title>{escape(TITLE)}</title>"
         "<style>:root { color-scheme: light dark } body { margin: 0 }</style></head>\n"
         f'<body><main id="lesson"></main>\n'
-        f'<script type="text/plain" id="style">{style()}</script>\n'
+        f'<script type="text/plain" id="style">{style(PLAYGROUND_STYLE)}</script>\n'
         f'<script type="text/plain" id="pack">{base64.b64encode(pack).decode()}</script>\n'
         f'<script type="module">{script("offline.js")}</script></body></html>\n'
     )

@@ -19,9 +19,9 @@ from ..flow.numerics import perturb
 from ..words import spelled_out
 from .conftest import figures_of, sentences, small_flow, visit_page, write_checkpoint
 
-PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson")]
+PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground")]
 #: Pages that look at a flow.
-LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Compare", "Train")]
+LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
 #: Pages that have a column for a second flow.
 BESIDE = [path for path in LOOKING if path.split("_")[1][:-3] in ("latents", "entropy", "shuffle", "weights", "space")]
 #: Flows of faces16 by what they pass on, in what order, with what weights.

@@ -33,8 +33,8 @@ REST_MS = 1200
 MOST_RESTS = 5
 #: Between two looks at whether its text still changes.
 STILL_MS = 300
-#: Home and the lesson are a stage of their own, tested in test_lesson.
-PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson")]
+#: These are a stage of their own, tested in test_lesson and test_playground.
+PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson", "Playground")]
 #: Pages that look at a checkpoint, and so have its choices in their URL.
 LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
 #: Pages whose files a browser saves; that each page makes its files is seen without one.

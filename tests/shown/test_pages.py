@@ -154,6 +154,7 @@ RUNS = {title: {"run": known[0]} for title, known in flows.RUNS.items()}
 STATES: dict[str, State] = {
     "home": State("app.py", {"ck": "faces"}),
     "lesson": State("pages/0_lesson.py"),
+    "playground": State("pages/12_playground.py"),
     "levels": State(LEVELS, FACES),
     "levels, another image": State(LEVELS, {**FACES, "image": "40"}, of="levels"),
     "levels, another seed": State(LEVELS, {**FACES, "seed": "4"}, of="levels"),

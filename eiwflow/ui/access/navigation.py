@@ -19,6 +19,7 @@ class Entry(NamedTuple):
 _STORY = (
     Entry("Start", "app.py", "Home"),
     Entry("Start", "pages/0_lesson.py", "Lesson"),
+    Entry("Start", "pages/12_playground.py", "Playground"),
     Entry("Start", "pages/11_class.py", "Class"),
     Entry("Learn", "pages/1_levels.py", "Levels"),
     Entry("Learn", "pages/2_latents.py", "Latents"),

@@ -1,0 +1,76 @@
+// One sentence about a training, computed from what was seen of it.
+import { number } from "../draw.js";
+import { inWords } from "./knobs.js";
+import { BLIND_GUESS } from "./plots.js";
+
+/** Differences below this, in bits per value, are no difference. */
+const SAME = 0.01,
+  /** Share of the training in which a curve may have come to a rest; and how far train and test lie apart by heart. */
+  RECENT = 3,
+  BY_HEART = 0.3;
+
+const bitsOf = (value) => value.toFixed(2);
+
+/** The last bits of a curve at or before a step; undefined before its first. */
+export const bitsAt = (curve, step) => curve.findLast(([at]) => at <= step)?.[1];
+
+/** What a curve of [step, bits] did in the last third of it: bits saved; undefined while it is short. */
+function savedLately(curve) {
+  const [last, bits] = curve.at(-1);
+  const before = bitsAt(curve, last - last / RECENT);
+  return last >= 60 && before !== undefined ? before - bits : undefined;
+}
+
+/** A sentence about the lead over the kept curve, at the last step that both have. */
+function beside(test, kept) {
+  const step = Math.min(test.at(-1)[0], kept.test.at(-1)[0]),
+    lead = bitsAt(kept.test, step) - bitsAt(test, step);
+  if (!step || !Number.isFinite(lead)) return "";
+  const at = `At step ${number(step)}`;
+  if (Math.abs(lead) < SAME) return `${at} both curves need the same bits, within ${SAME}.`;
+  return `${at} it needs ${bitsOf(Math.abs(lead))} bits ${lead > 0 ? "fewer" : "more"} than the kept curve. One seed proves little.`;
+}
+
+/**
+ * The sentence.
+ * @param {{settings: any, seen: {train: number[][], test: number[][]}, kept: {test: number[][]} | null,
+ *   bundled?: number}} what
+ */
+export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) {
+  const off = ["mixing", "coupling"].filter((name) => settings[name] === "off");
+  if (!test.length) return "The flow takes its start …";
+  const [step, bits] = test.at(-1),
+    saved = BLIND_GUESS - bits;
+  if (!step) {
+    const start = settings.start === "data" ? "The start from the data" : "A random start";
+    return saved > SAME
+      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step. Press play.`
+      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess. Press play.`;
+  }
+  const comparison = kept ? beside(test, kept) : "";
+  if (comparison) return comparison;
+  const lately = savedLately(test);
+  if (off.length && lately !== undefined) {
+    const name = inWords(off.at(-1), settings);
+    return `${name[0].toUpperCase()}${name.slice(1)} it needs ${bitsOf(bits)} bits; the last third of its steps saved ${bitsOf(Math.max(0, lately))}.`;
+  }
+  const learned = train.slice(-10),
+    own = learned.reduce((sum, [, one]) => sum + one, 0) / Math.max(1, learned.length);
+  if (learned.length && bits - own > BY_HEART && lately !== undefined && lately < 0)
+    return `Test bits rise while train bits fall to ${bitsOf(own)}: it learns these pictures by heart.`;
+  if (bundled && bits <= bundled + 0.5)
+    return `${bitsOf(bits)} bits per value: ${bitsOf(Math.abs(bits - bundled))} ${bits > bundled ? "more" : "fewer"} than the bundled flow after 14,000 steps.`;
+  if (saved < 0) return `It needs ${bitsOf(bits)} bits per value, more than a blind guess.`;
+  if (lately !== undefined && lately < SAME)
+    return `${bitsOf(bits)} bits per value, and the last third of its steps saved nothing.`;
+  return `${step === 1 ? "One step" : `${number(step)} steps`}: ${bitsOf(bits)} bits per value, ${bitsOf(saved)} fewer than a blind guess.`;
+}
+
+/**
+ * Knobs without effect in these settings, each with its reason.
+ * @returns {Record<string, string>}
+ */
+export const withoutEffect = ({ levels, coupling }) => ({
+  ...(levels === 1 ? { half: "One level passes nothing on", weights: "The last level has no own weights" } : {}),
+  ...(coupling === "off" ? { weights: "Own weights are part of the couplings" } : {}),
+});

@@ -1,0 +1,23 @@
+"""The playground's page: the browser does everything; the server sends the script and leads to the lesson."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ...lesson import bundle
+from ..shell import frame
+
+TITLE = "Playground: a flow that learns in this tab"
+_playground = st.components.v2.component(
+    "eiwflow_playground",
+    html='<div class="lesson-root"></div>',
+    css=bundle.style(bundle.PLAYGROUND_STYLE),
+    js=bundle.script("playground/component.js"),
+)
+
+
+def page() -> None:
+    """Draw the playground."""
+    frame.begin_stage(TITLE)
+    if _playground(key="playground", on_leave_change=lambda: None).leave:
+        st.switch_page("pages/0_lesson.py")

@@ -1,0 +1,203 @@
+"""The playground in a browser: it trains in the tab, knobs start it anew, a link holds them, bad heaps are refused."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eiwflow import data
+from eiwflow.cli.parser import build_parser
+from eiwflow.lesson import default, one_file
+
+from . import accessibility
+from .conftest import PATIENCE_MS, Watched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+Open = Callable[..., "Page"]
+#: A flow whose steps take little time, and the link of it.
+SMALL = {"levels": "2", "steps": "1", "width": "8"}
+
+
+@pytest.fixture(scope="module")
+def lesson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("playground") / "lesson.html"
+    path.write_bytes(one_file(default.pack()))
+    return path
+
+
+@pytest.fixture
+def playground(browser: Browser, lesson_file: Path) -> Iterator[Open]:
+    """Return a function that opens the playground of the offline file; what goes wrong in it fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    context.set_default_timeout(PATIENCE_MS)
+    watched = Watched(context.new_page(), "")
+
+    def opened(**knobs: str) -> Page:
+        query = "&".join(["playground", *(f"{name}={value}" for name, value in {**SMALL, **knobs}.items())])
+        watched.page.goto(f"{lesson_file.as_uri()}?{query}")
+        ready(watched.page)
+        return watched.page
+
+    yield opened
+    context.close()
+    assert [one for one in watched.complaints if not one.startswith("request to another host: file:")] == []
+
+
+def play(name: str) -> str:
+    return f"[data-play={name}]"
+
+
+def text(page: Page, name: str) -> str:
+    return page.locator(play(name)).inner_text()
+
+
+def ready(page: Page) -> None:
+    """Wait until the flow has its start."""
+    page.locator(play("bits"), has_text=".").wait_for()
+
+
+def steps_of(page: Page, at_least: int) -> None:
+    """Wait until so many steps are done."""
+    step = page.locator(play("step")).element_handle()
+    page.wait_for_function("([step, least]) => Number(step.textContent) >= least", arg=[step, at_least])
+
+
+def pictures(folder: Path, count: int) -> list[Path]:
+    drawn = np.random.default_rng(0).integers(0, 256, (count, 20, 24, 3), dtype=np.uint8)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path, pixels in zip(paths, drawn, strict=True):
+        Image.fromarray(pixels).save(path)
+    return paths
+
+
+def drop(page: Page, paths: list[Path]) -> None:
+    page.get_by_label("Your pictures", exact=True).set_input_files(paths)
+
+
+def test_the_flow_learns_in_the_tab_and_pauses(playground: Open) -> None:
+    page = playground()
+    before = float(text(page, "bits"))
+    page.locator(play("play")).click()
+    steps_of(page, 150)
+    page.locator(play("play")).click()
+    page.locator(play("play") + "[aria-pressed=false]").wait_for()
+    assert float(text(page, "bits")) < before - 0.05
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the flow").click()
+    assert download.value.suggested_filename.endswith(".safetensors")
+
+
+def test_one_step_is_one_step(playground: Open) -> None:
+    page = playground()
+    for count in (1, 2):
+        page.locator(play("step")).click()
+        steps_of(page, count)
+        assert text(page, "step") == str(count)
+
+
+def test_a_moved_knob_starts_anew_and_is_in_the_link(playground: Open) -> None:
+    page = playground()
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+    parameters = text(page, "parameters")
+    page.locator(play("levels-less")).click()
+    page.wait_for_function(
+        "([shown, before]) => shown.textContent !== before",
+        arg=[page.locator(play("parameters")).element_handle(), parameters],
+    )
+    assert text(page, "step") == "0"
+    assert page.locator(".notice").is_visible()
+    assert parse_qs(urlsplit(page.url).query)["levels"] == ["1"]
+
+
+def test_a_link_opens_every_knob_and_nonsense_is_the_default(playground: Open) -> None:
+    knobs = {
+        "pictures": "letters", "levels": "2", "steps": "1", "width": "8", "start": "random", "weights": "none",
+        "half": "chance", "mixing": "off", "coupling": "off", "rate": "0.005", "draw": "7", "temperature": "0.5",
+    }  # fmt: skip
+    page = playground(**knobs)
+    held = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    assert held == knobs
+    page = playground(width="1e9", half="<b>", draw="-1", temperature="")
+    held = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    assert (held["width"], held["half"], held["draw"]) == ("48", "entropy", "1")
+    assert page.locator(".notice").is_visible()
+
+
+def test_a_heap_is_read_here_and_a_bad_one_is_refused(playground: Open, tmp_path: Path) -> None:
+    page, drawn = playground(), pictures(tmp_path, 70)
+    notes = tmp_path / "notes.txt"
+    notes.write_text("not a picture")
+    for few in (drawn[:10], [notes]):
+        drop(page, few)
+        page.locator(play("error") + ":visible").wait_for()
+        assert "pictures=faces" in page.url
+    drop(page, [*drawn, notes])
+    page.wait_for_url("**pictures=own**")
+    ready(page)
+    assert "notes.txt" in page.locator(play("error")).inner_text()
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+
+
+def test_the_command_for_python_and_its_pictures_are_read(playground: Open, tmp_path: Path) -> None:
+    page = playground(pictures="letters", half="position", start="random", weights="none", draw="5")
+    page.get_by_text("The same with Python").click()
+    said = build_parser().parse_args(shlex.split(page.locator(".python code").inner_text())[3:])
+    assert (said.levels, said.steps, said.width, said.size, said.seed) == (2, 1, 8, 16, 5)
+    assert (said.order, said.weights, said.init, said.partition) == ("last", "none", "random", "alternating")
+    with page.expect_download() as download:
+        page.locator(".python button").click()
+    download.value.save_as(archive := tmp_path / download.value.suggested_filename)
+    assert archive.name == said.data
+    images = data.load(str(archive))
+    assert images.train.shape[1:] == images.test.shape[1:] == (16, 16, 3)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1920, 1080), (390, 844)])
+def test_everything_fits_the_screen(playground: Open, size: tuple[int, int]) -> None:
+    page = playground(levels="3", steps="6")
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    beyond = page.locator(".playground").evaluate(
+        """(stage, tall) => [...stage.querySelectorAll("button, canvas, select, output, p, b, small")]
+            .filter(node => node.checkVisibility() && !node.closest(".experiments"))
+            .map(node => [node.outerHTML.slice(0, 80), node.getBoundingClientRect(), getComputedStyle(node).fontSize])
+            .filter(([, box, size]) => box.right > innerWidth + 1 || (!tall && box.bottom > innerHeight + 1)
+                || parseFloat(size) < 14)""",
+        size[0] < 900,
+    )
+    assert beyond == []
+    rows = page.locator(".playground > :is(header, .toolbar, .columns)").evaluate_all(
+        "rows => rows.map(row => row.getBoundingClientRect()).map(box => [box.top, box.bottom])"
+    )
+    assert all(bottom <= top for (_, bottom), (top, _) in pairwise(rows))
+
+
+def test_the_app_has_it_too(open_tab: Callable[..., Page], address: str) -> None:
+    watched = Watched(open_tab((1280, 720)), address.removeprefix("http://"))
+    page = watched.page
+    page.goto(f"{address}/playground?levels=2&steps=1&width=8")
+    ready(page)
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+    before = len(watched.sent)
+    page.locator(play("steps-more")).click()
+    ready(page)
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+    assert len(watched.sent) == before  # nothing of a training goes to the server
+    assert accessibility.violations(page) == []
+    page.get_by_role("button", name="Lesson").click()
+    page.wait_for_selector("[data-lesson=stage]")
+    page.close()
+    assert watched.complaints == []
