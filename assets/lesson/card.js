@@ -22,7 +22,7 @@ export function measured(flow, bytes, known) {
   return {
     bits,
     back,
-    differ: back.reduce((count, v, i) => count + (v !== bytes[i]), 0),
+    differ: back.reduce((count, v, i) => count + Number(v !== bytes[i]), 0),
     likelier: known?.length ? known.filter((one) => one > bits).length / known.length : null,
     redraws: SEEDS.map((seed) =>
       Uint8Array.from(flow.quantise(flow.decode([normals(seed, noises[0].length), ...noises.slice(1)]))),
@@ -48,18 +48,18 @@ export function cardOf({ flow, bytes, shape, known, nouns }) {
   const lines = [
     `${bits.toFixed(2)} bits per value`,
     likelier === null ? "" : `likelier than ${Math.round(100 * likelier)} % of ${known.length} ${nouns}`,
-    differ ? `${differ} of ${bytes.length} values differ` : "back from its noise without one changed value",
+    differ ? `${differ} of ${bytes.length} values differ` : "back from its noise: no value differs",
   ].filter(Boolean);
-  write("What a normalizing flow makes of this picture", 40, 60, 34, INK, 600);
-  show(bytes, 40, 90, 250);
-  write("the picture", 40, 368, 22, QUIET);
-  show(back, 320, 90, 250);
-  write("back from its noise", 320, 368, 22, QUIET);
-  lines.forEach((line, i) => write(line, 610, i ? 150 + 50 * i : 150, i ? 28 : 44, i ? INK : ACCENT, i ? 400 : 600));
-  write("A blind guess needs 8. Fewer bits: likelier.", 610, 340, 22, QUIET);
-  redraws.forEach((of, i) => show(of, 40 + 230 * i, 400, 210));
-  write("level 1, half of the values, drawn anew three times", 40, 645, 22, QUIET);
-  write("EIW-Flow, the lesson", 760, 645, 22, QUIET);
+  write("What a normalizing flow makes of this picture", 40, 64, 40, INK, 600);
+  show(bytes, 40, 92, 250);
+  write("the picture", 40, 374, 26, QUIET);
+  show(back, 310, 92, 250);
+  write("back from its noise", 310, 374, 26, QUIET);
+  lines.forEach((line, i) => write(line, 590, 150 + 58 * i, i ? 32 : 52, i ? INK : ACCENT, i ? 400 : 600));
+  write("A blind guess needs 8. Fewer bits: likelier.", 590, 336, 26, QUIET);
+  redraws.forEach((of, i) => show(of, 40 + 230 * i, 404, 210));
+  write("level 1, half of the values, redrawn three times", 40, 650, 26, QUIET);
+  write("EIW-Flow, the lesson", 880, 650, 26, QUIET);
   canvas.setAttribute("aria-label", lines.join(", "));
   return canvas;
 }

@@ -1,7 +1,7 @@
 // A flow of two dimensions that a page trains: affine couplings in turns, each with a small network of one input.
 import { normals, uniforms } from "./flow.js";
 
-const COUPLINGS = 8,
+const COUPLINGS = 6,
   HIDDEN = 16,
   BOUND = 1.5,
   RATE = 0.01,
@@ -16,8 +16,8 @@ export function twoMoons(count, seed) {
   for (let i = 0; i < count; i++) {
     const a = Math.PI * angle[i],
       [x, y] = i % 2 ? [1 - Math.cos(a), 0.5 - Math.sin(a)] : [Math.cos(a), Math.sin(a)];
-    points[2 * i] = (x - 0.5) / 0.87 + 0.08 * noise[2 * i];
-    points[2 * i + 1] = (y - 0.25) / 0.5 + 0.1 * noise[2 * i + 1];
+    points[2 * i] = (x - 0.5) / 0.87 + 0.16 * noise[2 * i];
+    points[2 * i + 1] = (y - 0.25) / 0.5 + 0.2 * noise[2 * i + 1];
   }
   return points;
 }
@@ -33,10 +33,11 @@ export class PlaneFlow {
     this.parameters = new Float64Array(COUPLINGS * this.size);
     for (let k = 0; k < COUPLINGS; k++)
       for (let j = 0; j < HIDDEN; j++) {
-        this.parameters[k * this.size + j] = 1.5 * start[2 * (k * HIDDEN + j)];
+        this.parameters[k * this.size + j] = start[2 * (k * HIDDEN + j)];
         this.parameters[k * this.size + HIDDEN + j] = start[2 * (k * HIDDEN + j) + 1];
       }
-    [this.mean, this.square] = [this.parameters, this.parameters].map((x) => new Float64Array(x.length));
+    this.mean = new Float64Array(this.parameters.length);
+    this.square = new Float64Array(this.parameters.length);
     this.averaged = this.parameters.slice();
     this.steps = 0;
   }

@@ -366,8 +366,8 @@
         for (const kind of ["pointerdown", "pointermove"]) send(canvas, kind, 0.3, 0.7);
       });
     const thumb = root().querySelectorAll(".thumb")[2];
-    if (thumb && !thumb.closest("[hidden]") && number !== 5) {
-      // scene 5 would rank all halves again
+    if (thumb && !thumb.closest("[hidden]") && number !== 6) {
+      // scene 6 would rank all halves again
       before = first;
       await use("the third picture", () => thumb.click());
     }

@@ -41,7 +41,11 @@ export const breaking = {
         drawing,
         el("figure", {}, after, el("figcaption", {}, "forward and back")),
       ),
-      el("p", { className: "caption" }, "The way back must make the same prediction, so its network needs the same input."),
+      el(
+        "p",
+        { className: "caption" },
+        "The way back must make the same prediction, so its network needs the same input.",
+      ),
     );
     const view = surface(
       drawing,
@@ -70,7 +74,8 @@ export const breaking = {
           const [[x, y], [u, v]] = [points.at(-1), points.at(-2)],
             angle = Math.atan2(y - v, x - u);
           context.beginPath();
-          for (const turn of [0, 2.6, -2.6]) context.lineTo(x + 11 * Math.cos(angle + turn), y + 11 * Math.sin(angle + turn));
+          for (const turn of [0, 2.6, -2.6])
+            context.lineTo(x + 11 * Math.cos(angle + turn), y + 11 * Math.sin(angle + turn));
           context.fill();
         };
         const at = (width - wide) / 2;
@@ -79,11 +84,36 @@ export const breaking = {
         box(left, lower, "half B", ink.warm);
         box(right, lower, "B changed", ink.warm);
         box(at, middle, "network", ink.ink);
-        arrow([[wide + 4, upper], [right - 12, upper]], ink.accent);
-        arrow([[wide + 4, lower], [right - 12, lower]], ink.warm);
+        arrow(
+          [
+            [wide + 4, upper],
+            [right - 12, upper],
+          ],
+          ink.accent,
+        );
+        arrow(
+          [
+            [wide + 4, lower],
+            [right - 12, lower],
+          ],
+          ink.warm,
+        );
         const from = broken ? lower - tall / 2 : upper + tall / 2;
-        arrow([[wide / 2, from], [wide / 2, middle], [at - 12, middle]], broken ? ink.warm : ink.accent);
-        arrow([[width / 2, middle + tall / 2], [width / 2, lower - 14]], ink.ink);
+        arrow(
+          [
+            [wide / 2, from],
+            [wide / 2, middle],
+            [at - 12, middle],
+          ],
+          broken ? ink.warm : ink.accent,
+        );
+        arrow(
+          [
+            [width / 2, middle + tall / 2],
+            [width / 2, lower - 14],
+          ],
+          ink.ink,
+        );
       },
       "Which half the network of a coupling reads",
     );

@@ -102,7 +102,11 @@ const oneValue = {
     const hold = el("div", { className: "room" });
     room.append(
       hold,
-      el("p", { className: "caption" }, `Dots: the middle pixel’s ${name.toLowerCase()} in ${values.length} pictures, and its noise above.`),
+      el(
+        "p",
+        { className: "caption" },
+        `Dots: the middle pixel’s ${name.toLowerCase()} in ${values.length} pictures, and its noise above.`,
+      ),
     );
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
@@ -210,7 +214,12 @@ const oneValue = {
           context.strokeStyle = ink.paper;
           context.stroke();
         }
-        drawTerms(context, ink, { x: width - column, width: column, top: line, foot, most: 12, names: true }, termsOf(curve, value));
+        drawTerms(
+          context,
+          ink,
+          { x: width - column, width: column, top: line, foot, most: 12, names: true },
+          termsOf(curve, value),
+        );
       },
       "The noise of one pixel, the values that it becomes, and the bits that one of them needs",
     );
@@ -288,7 +297,14 @@ const allValues = {
     let shown = moving ? 0 : flow.levels.length,
       stop = () => {};
     const hold = el("div", { className: "room" });
-    room.append(hold, el("p", { className: "caption" }, "Blue: how unusual the noise is. Orange: stretching. Training makes their sum small."));
+    room.append(
+      hold,
+      el(
+        "p",
+        { className: "caption" },
+        "Blue: how unusual the noise is. Orange: stretching. Training makes their sum small.",
+      ),
+    );
     const view = surface(
       hold,
       (context, width, height) => {
@@ -387,9 +403,10 @@ export const counting = {
   number: 4,
   short: "Counting bits",
   title: "Stretching costs bits.",
-  notes: "Point at a cell. Then drag one value, and add up both bars for the whole face: few bits mean a likely picture.",
+  notes:
+    "Point at a cell. Then drag one value, and add up both bars for the whole face: few bits mean a likely picture.",
   asked:
-    "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of eight affine " +
+    "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +
     "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its corners. One value: a flow " +
     "of one dimension, fitted to the middle pixel. All values: the flow of the lesson; its stretching is the " +
     "log-determinant, the sum of the logarithms of all scales. If the flow stopped after level 1 or 2, the values passed " +

@@ -13,7 +13,7 @@ export const ending = {
   number: 12,
   short: "To take home",
   title: "Four things to take home.",
-  notes: "Let the class say each sentence before you read it. Then look back at the votes.",
+  notes: "Say each sentence before you read it. Then look back at what was chosen.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
     "redrawn, and the work is the multiplications of the couplings’ networks; its channels stand in the order by " +

@@ -142,8 +142,17 @@ export const likely = {
           nouns: stage.pack.head.faces ? "faces" : "pictures",
         }),
         close = el("button", { type: "button", onclick: () => card.remove() }, "Close"),
-        save = el("a", { className: "strong", download: "eiwflow-card.png", href: canvas.toDataURL("image/png") }, "Save as PNG"),
-        card = el("div", { className: "card-panel", role: "dialog", "aria-label": "Result card" }, canvas, el("div", { className: "buttons" }, save, close));
+        save = el(
+          "a",
+          { className: "strong", download: "eiwflow-card.png", href: canvas.toDataURL("image/png") },
+          "Save as PNG",
+        ),
+        card = el(
+          "div",
+          { className: "card-panel", role: "dialog", "aria-label": "Result card" },
+          canvas,
+          el("div", { className: "buttons" }, save, close),
+        );
       stage.host.append(card);
       save.focus({ preventScroll: true });
     };

@@ -3,7 +3,7 @@ import { animate, colours, el, minus, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
 /** Steps of the training, and those of one frame; points that are trained on, and those that are drawn. */
-const STEPS = 700,
+const STEPS = 500,
   A_FRAME = 6,
   POINTS = 2000,
   DRAWN = 400;
@@ -23,10 +23,14 @@ export const moons = {
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);
     let flow,
-      cell = null, // column and row of the cell that is followed; null: the one that is stretched most near the moons
+      told,
+      cell = null, // column and row of the cell that is pointed at
       stop = () => {};
     const canvas = el("div", { className: "room" });
-    room.append(canvas, el("p", { className: "caption" }, "Each cell holds the same share of points, whatever its area."));
+    room.append(
+      canvas,
+      el("p", { className: "caption" }, "Each cell holds the same share of points, whatever its area."),
+    );
 
     /** The four corners of a cell, with points between them, in noise. */
     const outline = (column, row) => {
@@ -56,11 +60,22 @@ export const moons = {
     const mapped = (polygon) => polygon.map(([x, y]) => flow.inverse(x, y));
     /** By how much a cell grows on its way from noise to points. */
     const growth = ([column, row]) => areaOf(mapped(outline(column, row))) / CELL ** 2;
-    /** Of the cells that hold most points that whose area is nearest to twice what it was. */
+    /** How far a cell is from a compact one of twice its area. */
+    const unlike = (one) => {
+      const polygon = mapped(outline(...one)),
+        around = polygon.reduce((sum, [x, y], i) => {
+          const [u, v] = polygon[(i + 1) % polygon.length];
+          return sum + Math.hypot(u - x, v - y);
+        }, 0);
+      return 4 * Math.abs(Math.log2(growth(one)) - 1) + (around * around) / areaOf(polygon) / 16;
+    };
+    /** Of the cells in the middle, that which is most like a compact one of twice its area; kept while it trains. */
     const telling = () => {
       const middle = Array.from({ length: 36 }, (_, i) => [2 + (i % 6), 2 + Math.floor(i / 6)]);
-      return middle.reduce((a, b) => (Math.abs(Math.log(growth(b) / 2)) < Math.abs(Math.log(growth(a) / 2)) ? b : a));
+      return middle.reduce((a, b) => (unlike(b) < unlike(a) ? b : a));
     };
+    /** What is pointed at; while the flow learns a cell of its middle, then the telling one. */
+    const followedCell = () => cell ?? (flow.steps < STEPS ? [5, 5] : (told ??= telling()));
     const plan = (width, height, size) => {
       const side = Math.min((width - 60) / 2, height - 1.5 * size),
         gap = Math.min(120, width - 2 * side);
@@ -72,10 +87,7 @@ export const moons = {
       (context, width, height) => {
         const ink = colours(stage.stage),
           { side, from } = plan(width, height, ink.size),
-          place = (which, [x, y]) => [
-            from[which] + side * (0.5 + x / 2 / FAR),
-            side * (0.5 - y / 2 / FAR),
-          ];
+          place = (which, [x, y]) => [from[which] + side * (0.5 + x / 2 / FAR), side * (0.5 - y / 2 / FAR)];
         context.font = `${ink.size}px ${ink.sans}`;
         const path = (which, polygon) => {
           context.beginPath();
@@ -96,16 +108,18 @@ export const moons = {
           context.beginPath();
           context.rect(from[which], 0, side, side);
           context.clip();
-          context.strokeStyle = ink.line;
-          context.lineWidth = 1.2;
+          context.strokeStyle = ink.quiet;
+          context.globalAlpha = 0.5;
+          context.lineWidth = 1;
           for (let column = 0; column < SIDE; column++)
             for (let row = 0; row < SIDE; row++) {
               const noise = outline(column, row);
               path(which, which ? mapped(noise) : noise);
               context.stroke();
             }
+          context.globalAlpha = 1;
           dots(which, which ? (x, y) => [x, y] : (x, y) => flow.forward(x, y));
-          const followed = outline(...(cell ?? telling()));
+          const followed = outline(...followedCell());
           path(which, which ? mapped(followed) : followed);
           context.fillStyle = context.strokeStyle = ink.warm;
           context.globalAlpha = 0.45;
@@ -129,8 +143,10 @@ export const moons = {
     );
     const say = () => {
       if (flow.steps < STEPS)
-        return stage.say(flow.steps ? `The flow learns two moons: step ${flow.steps} of ${STEPS}.` : "A flow learns two moons.");
-      const grown = growth(cell ?? telling()),
+        return stage.say(
+          flow.steps ? `The flow learns two moons: step ${flow.steps} of ${STEPS}.` : "A flow learns two moons.",
+        );
+      const grown = growth(followedCell()),
         bits = Math.log2(grown),
         near = Math.abs(bits) < 0.05;
       stage.say(
@@ -146,6 +162,7 @@ export const moons = {
     const learn = () => {
       stop();
       flow = new PlaneFlow(3);
+      told = undefined;
       stop = animate(() => {
         for (let i = 0; i < A_FRAME && flow.steps < STEPS; i++) flow.train(points);
         draw();
@@ -167,7 +184,10 @@ export const moons = {
     view.canvas.addEventListener("pointermove", point);
     view.canvas.addEventListener("pointerdown", point);
     view.canvas.style.cursor = "crosshair";
-    controls.append(el("button", { type: "button", onclick: learn }, "Learn again"), el("span", { className: "quiet" }, "Point at a cell."));
+    controls.append(
+      el("button", { type: "button", onclick: learn }, "Learn again"),
+      el("span", { className: "quiet" }, "Point at a cell."),
+    );
     if (moving) learn();
     else {
       flow = new PlaneFlow(3);

@@ -288,8 +288,7 @@ export const noise = {
         if (time >= forward + BACK_S) {
           square(g, end);
           drawNoise(g, levels.length); // the same values, in both forms
-        }
-        else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
+        } else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
         context.fillStyle = ink.quiet;
         context.font = `${text}px ${ink.sans}`;
         const ended = time >= forward + BACK_S,

@@ -114,7 +114,11 @@ export const predicting = {
       else stage.say(`Add the prediction again: ${differing()} of ${flow.dimensions} values differ.`);
     };
     room.append(
-      el("p", { className: "caption" }, "Blue: above a channel’s mean; orange: below. Paler: less is left to describe."),
+      el(
+        "p",
+        { className: "caption" },
+        "Blue: above a channel’s mean; orange: below. Paler: less is left to describe.",
+      ),
     );
     const control = slider({
       label: "Subtract, then add",

@@ -1,5 +1,5 @@
 // Scene 8, first beat: latents are resampled, from the first level on; the picture is decoded with the rest.
-import { animate, choices, el, number, part, percent, picture, slider } from "../draw.js";
+import { animate, choices, el, number, part, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 /** How far two pictures are apart: root mean square, in grey levels. */
@@ -38,16 +38,7 @@ export const resampling = {
         "div",
         { className: "pair" },
         el("figure", {}, before, el("figcaption", {}, "the picture")),
-        el(
-          "figure",
-          {},
-          after,
-          el(
-            "figcaption",
-            {},
-            "with redrawn values",
-          ),
-        ),
+        el("figure", {}, after, el("figcaption", {}, "with redrawn values")),
       ),
     );
     const [first, second] = noise("flow").map((e) => e.length),
@@ -76,8 +67,7 @@ export const resampling = {
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {
       const near = off < another / 2;
-      if (count === total)
-        return off > 0.75 * another ? `All is new, and so is the ${noun}` : "Everything redrawn";
+      if (count === total) return off > 0.75 * another ? `All is new, and so is the ${noun}` : "Everything redrawn";
       if (count === first) return near ? `Level 1, ${ofFirst} of the values, holds detail` : "Level 1 redrawn";
       if (count === first + second)
         return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 redrawn";
@@ -125,10 +115,20 @@ export const resampling = {
       ["half", total / 2],
       ["three quarters", (3 * total) / 4],
       ["everything", total],
-    ].map(([text, v]) => [v, el("button", { type: "button", onclick: () => {
-          set(v);
-          keep(v);
-        } }, text)]);
+    ].map(([text, v]) => [
+      v,
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            set(v);
+            keep(v);
+          },
+        },
+        text,
+      ),
+    ]);
     const compare =
       stage.fixed &&
       choices(

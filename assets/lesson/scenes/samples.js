@@ -1,16 +1,17 @@
 // Scene 2: faces from fresh noise. A patch of one face's noise is taken by the mouse and shaken; a temperature for
 // every level.
+
+import { noiseBlocks } from "../blocks.js";
 import { animate, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
-import { noiseBlocks } from "../blocks.js";
 
 const FACES = 12,
   FRAME_MS = 6,
   /** A patch reaches so many values to each side; shaking by so many pixels renews it wholly. */
   REACH = 3,
   WHOLE = 60,
-  /** Seconds for which a patch is shaken as the scene opens. */
-  SHOWN_S = 2.4;
+  /** So many times a patch is shaken as the scene opens. */
+  SHAKES = 90;
 
 export const sampling = {
   number: 2,
@@ -42,6 +43,7 @@ export const sampling = {
       stopMotion = () => {};
     // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to
     // decode anew, its bytes now, and as they are at temperature 1.
+    /** @type {any[]} */
     const faces = Array.from({ length: FACES }, (_, i) => ({
       canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }),
       noise: [],
@@ -249,9 +251,10 @@ export const sampling = {
       const level = turn++ % blocks.length;
       if (faces[shown].stale >= 0) drawFace(faces[shown]);
       take(level, Math.round(rows / 2), Math.round(blocks[level].columns / 2));
-      stopMotion = animate((s) => {
+      let left = SHAKES;
+      stopMotion = animate(() => {
         shake(0.12);
-        return s < SHOWN_S;
+        return --left > 0;
       });
     };
 

@@ -125,8 +125,9 @@ export const sorting = {
         context.strokeStyle = ink.line;
         context.lineWidth = 1;
         context.textAlign = "right";
+        const each = tick * Math.ceil((1.3 * ink.size) / ((bar * tick) / largest)); // labels keep apart
         for (let row = 0; row < rows; row++)
-          for (let v = 0; v <= largest + 1e-9; v += tick) {
+          for (let v = 0; v <= largest + 1e-9; v += each) {
             const y = Math.round(floor(row) - (v / largest) * bar) + 0.5;
             context.globalAlpha = tall;
             context.fillText(v.toFixed(1), left - 10, y + 0.35 * ink.size);
@@ -208,7 +209,13 @@ export const sorting = {
       },
       "The channels of level 1 with their structure as bars",
     );
-    stage.host.append(el("p", { className: "caption" }, "Bar: how much neighbours tell of a value (bits). Long: structure; short: noise."));
+    stage.host.append(
+      el(
+        "p",
+        { className: "caption" },
+        "Bar: how much neighbours tell of a value (bits). Long: structure; short: noise.",
+      ),
+    );
     const say = () => {
       const share = shareOf(structures[state], passedOn);
       if (t < 0.02) return stage.say("On which card is the next value easy to guess? Slide to sort.");

@@ -305,7 +305,10 @@ export const throwing = {
     draw();
     if (!stage.reduced)
       all.forEach((card, i) => {
-        const from = [{ opacity: 0, transform: "translateY(24px)" }, { opacity: 1, transform: "none" }];
+        const from = [
+          { opacity: 0, transform: "translateY(24px)" },
+          { opacity: 1, transform: "none" },
+        ];
         card.animate(from, { duration: 300, delay: 40 * i, fill: "backwards" }); // the cards are dealt
       });
     const stop = scoreAll({

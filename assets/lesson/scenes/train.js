@@ -7,7 +7,8 @@ export const training = {
   short: "Train one",
   title: "Train one now.",
   notes: "Start it and go on: the header tells how far it is. The samples come from the same noise each time.",
-  asked: "When it has ended, the class’s own flow opens in scenes 1, 2 and 7. A training that is stopped keeps its flow.",
+  asked:
+    "When it has ended, the class’s own flow opens in scenes 1, 2 and 7. A training that is stopped keeps its flow.",
   more: { page: "train" },
   needsServer: true,
 

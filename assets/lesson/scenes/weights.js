@@ -3,7 +3,7 @@ import { animate, choices, colours, ease, el, minus, mixed, picture, surface } f
 import { normals, squeeze } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture, and the seed of it. */
-const GRAIN = 12,
+const GRAIN = 16,
   SEED = 77;
 /** Seconds in which bars grow or change. */
 const TURN_S = 0.5;
@@ -17,7 +17,7 @@ export const weighting = {
   short: "Weights by picture",
   title: "Each picture sets its own weights.",
   keepsChoice: true,
-  notes: "Compare the blue bars of both pictures. Then freeze them: which picture pays more?",
+  notes: "Compare the weights of both pictures. Then freeze them at their averages: which picture pays more?",
   asked:
     "A coupling’s network reads one half of the channels. Each channel is first multiplied by a weight, computed from " +
     "this picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
@@ -61,7 +61,10 @@ export const weighting = {
       frozen: { bits: bitsOf(frozen, values), read: averages[place - 1][k].read },
     }));
     const most = 1.08 * Math.max(...shown.flatMap(({ own, frozen }) => [own.bits, frozen.bits])),
-      heaviest = 1.1 * Math.max(...shown.flatMap(({ own, frozen }) => [...own.read, ...frozen.read]), 0.1);
+      costs = Math.max(...shown.map(({ own, frozen }) => Math.abs(frozen.bits - own.bits)), 1e-6),
+      /** A channel's weight against that of the average picture. */
+      apart = ({ own, frozen }, c) => own.read[c] / frozen.read[c] - 1,
+      furthest = Math.max(0.05, ...shown.flatMap((one) => one.own.read.map((_, c) => Math.abs(apart(one, c)))));
     let kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
       grown = 1,
@@ -91,36 +94,49 @@ export const weighting = {
           context.textAlign = "left";
           context.drawImage(canvas, x0, y0, side, side);
           context.fillText(name, x0, foot + line - 4);
-          // The weights of what the network reads.
-          const top = y0 + line,
-            unit = (foot - top) / heaviest,
-            step = (right - left) / own.read.length;
-          context.fillText(small ? "weights" : "weights of what it reads", left, y0 + ink.size, right - left);
-          own.read.forEach((weight, c) => {
-            const v = mixed(weight, frozen.read[c], ease(turned)) * grown;
-            context.fillStyle = ink.accent;
-            context.fillRect(left + c * step + 2, foot - Math.max(0, v) * unit, step - 4, Math.abs(v) * unit);
+          // What the network reads, louder or softer than for the average picture; frozen, there is no difference.
+          const zero = y0 + line + (side - line) / 2,
+            unit = (0.5 * side - (small ? 0.5 : 1.2) * line) / furthest,
+            step = (right - left) / own.read.length,
+            far = own.read.map((_, c) => Math.abs(apart(shown[i], c))),
+            loudest = far.indexOf(Math.max(...far));
+          context.fillText(small ? "weights" : "weights, against the average", left, y0 + ink.size, right - left);
+          own.read.forEach((_, c) => {
+            const v = apart(shown[i], c) * (1 - ease(turned)) * grown;
+            context.fillStyle = v < 0 ? ink.warm : ink.accent;
+            context.fillRect(left + c * step + 2, zero - Math.max(0, v) * unit, step - 4, Math.abs(v) * unit);
+            if (c !== loudest) return;
+            const text = `${v > 0.005 ? "+" : ""}${minus(Math.round(100 * v) || 0)} %`;
+            context.fillStyle = ink.ink;
+            context.fillText(text, left + c * step + 2, v < 0 ? zero - v * unit + ink.size : zero - v * unit - 6);
           });
+          context.textAlign = "left";
           context.strokeStyle = ink.ink;
           context.lineWidth = 2;
           context.beginPath();
-          context.moveTo(left, foot);
-          context.lineTo(right, foot);
+          context.moveTo(left, zero);
+          context.lineTo(right, zero);
           context.stroke();
-          // Its bits.
-          const y = foot + 1.5 * line,
-            per = (wide - (small ? 90 : 130)) / most,
-            cost = (frozen.bits - own.bits) * ease(turned);
-          context.fillStyle = ink.quiet;
-          context.fillRect(x0, y, (own.bits + Math.min(0, cost)) * per * grown, line);
-          context.fillStyle = cost > 0 ? ink.warm : ink.accent;
-          const from = x0 + (own.bits + Math.min(0, cost)) * per;
-          context.fillRect(from, y, Math.abs(cost) * per, line);
-          context.fillStyle = ink.ink;
-          context.font = `600 ${ink.size}px ${ink.sans}`;
-          const bits = (own.bits + cost).toFixed(2);
-          context.fillText(`${bits}${small ? "" : " bits"}`, x0 + Math.max(own.bits, own.bits + cost) * per + 10, y + ink.size);
-          context.font = `${ink.size}px ${ink.sans}`;
+          // Its bits; below them, on a scale of its own, what freezing costs.
+          const room = wide - (small ? 100 : 110),
+            cost = (frozen.bits - own.bits) * ease(turned),
+            bar = (y, bits, per, colour, text) => {
+              context.fillStyle = colour;
+              context.fillRect(x0, y, Math.max(2, Math.abs(bits) * per), 0.8 * line);
+              context.fillStyle = ink.ink;
+              context.font = `600 ${ink.size}px ${ink.sans}`;
+              context.fillText(text, x0 + Math.abs(bits) * per + 10, y + 0.72 * line);
+              context.font = `${ink.size}px ${ink.sans}`;
+            };
+          bar(foot + 1.15 * line, own.bits * grown, room / most, ink.quiet, `${own.bits.toFixed(2)} bits`);
+          if (turned > 0)
+            bar(
+              foot + 2.1 * line,
+              cost,
+              (small ? 0.5 : 0.6) * (room / costs),
+              cost > 0 ? ink.warm : ink.accent,
+              `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} frozen`,
+            );
         });
       },
       "A clean and a grainy picture, the weights of one coupling for each, and their bits per value",

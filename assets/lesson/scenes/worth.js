@@ -7,9 +7,21 @@ import { choices, colours, el, minus, number, surface } from "../draw.js";
  * @type {{key: string, name: string, what: string, rung: string, of: "saved" | "step"}[]}
  */
 const CHOICES = [
-  { key: "start", name: "start from the data", what: "principal channels; the half with structure", rung: "half by entropy", of: "saved" },
+  {
+    key: "start",
+    name: "start from the data",
+    what: "principal channels; the half with structure",
+    rung: "half by entropy",
+    of: "saved",
+  },
   { key: "weights", name: "own weights", what: "each picture sets its weights", rung: "entropy weights", of: "step" },
-  { key: "partitions", name: "other partitions", what: "couplings read random halves", rung: "random partitions", of: "step" },
+  {
+    key: "partitions",
+    name: "other partitions",
+    what: "couplings read random halves",
+    rung: "random partitions",
+    of: "step",
+  },
 ];
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
@@ -86,14 +98,15 @@ export const worth = {
           context.fillRect(zero, y, Math.max(0, lead.lead) * unit, tall);
           context.globalAlpha = 1;
           const [low, high] = [lead.low, lead.high].map((bits) => zero + bits * unit);
-          for (const [colour, edge] of [
-            [ink.paper, 1.5],
-            [ink.ink, 0],
+          for (const { colour, edge } of [
+            { colour: ink.paper, edge: 1.5 },
+            { colour: ink.ink, edge: 0 },
           ]) {
             // A line with an edge of paper: it shows on every colour.
             context.fillStyle = colour;
             context.fillRect(low - edge, y + tall / 2 - 1 - edge, high - low + 2 * edge, 2 + 2 * edge);
-            for (const at of [low, high]) context.fillRect(at - 1 - edge, y + 0.3 * tall - edge, 2 + 2 * edge, 0.4 * tall + 2 * edge);
+            for (const at of [low, high])
+              context.fillRect(at - 1 - edge, y + 0.3 * tall - edge, 2 + 2 * edge, 0.4 * tall + 2 * edge);
           }
           context.fillStyle = ink.ink;
           context.fillText(`${minus(lead.lead.toFixed(2))} bits saved`, high + 10, y + tall / 2 + 0.35 * ink.size);
@@ -119,7 +132,7 @@ export const worth = {
         verdict = CHOICES[best].key === voted ? "Right" : "Not quite";
       stage.results[worth.number] = CHOICES.find(({ key }) => key === voted).name;
       stage.say(
-        `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(2)} bits per value.`.replace(
+        `${verdict}: on ${dataOf(here)}, ${best ? "" : "a "}${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(2)} bits per value.`.replace(
           /(weights|partitions) saves/,
           "$1 save",
         ),
