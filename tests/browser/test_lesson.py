@@ -248,7 +248,7 @@ def test_a_patch_of_noise_is_shaken_and_its_face_answers(scene: Open) -> None:
     assert page.evaluate(face) != before
     move(page, "Level 1", 0.5)
     move(page, "Level 3", 0.8)
-    said = re.compile(r"Level 1 at 0\.50, level 3 at 0\.80: they differ by (\d+), at 1 by (\d+)\.")
+    said = re.compile(r"Levels 1, 3 at 0\.50, 0\.80: they differ by (\d+), at 1: (\d+)\.")
     wait_for(page, said)  # every level that is not at 1
     less, usual = (int(part) for part in said.findall(sentence(page))[0])
     assert 0 < less < usual

@@ -353,7 +353,7 @@
       label = (button) => words(button) || button.getAttribute("aria-label");
     for (let i = 0; i < most; i++) {
       const next = [...host().querySelectorAll("button")].find(
-        (one) => !one.disabled && !one.hidden && !used.has(label(one)),
+        (one) => !one.disabled && !one.closest("[hidden]") && !used.has(label(one)),
       );
       if (!next) break;
       used.add(label(next));

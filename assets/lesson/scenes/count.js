@@ -413,5 +413,6 @@ export const counting = {
     "on would count as normal noise of the mean and spread that each channel has over pictures. Training minimises the " +
     "last sum, over all training pictures.",
   more: { page: "checkpoint" },
+  keepsChoice: true,
   build: (stage) => inBeats(stage, [moons, ...(stage.pack.head.probe ? [oneValue] : []), allValues]),
 };

@@ -17,5 +17,6 @@ export const levels = {
     "the numbers lie no further apart than they may err. To tell is not to draw: a level may give an attribute away and " +
     "change few pixels.",
   more: { page: "latents" },
+  keepsChoice: true,
   build: (stage) => inBeats(stage, stage.pack.head.attributes ? [resampling, attributes] : [resampling]),
 };

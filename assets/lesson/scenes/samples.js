@@ -142,13 +142,14 @@ export const sampling = {
           `${patch.count} values of level ${patch.level + 1} shaken: this ${noun} moved by ${error.toFixed(0)} of 255.`,
         );
       }
-      const named = away().map((l) => `level ${l + 1} at ${temperatures[l].toFixed(2)}`);
+      const named = away();
       if (!named.length) return stage.say(`Any noise gives a ${noun}: every step can be undone.`);
-      const done = faces.every((face) => face.stale < 0 && face.plain.length),
-        text = named.join(", ");
-      stage.say(
-        `${text[0].toUpperCase()}${text.slice(1)}${done ? `: they differ by ${variety(faces.map((one) => one.bytes))}, at 1 by ${variety(faces.map((one) => one.plain))}` : ""}.`,
-      );
+      const equal = new Set(temperatures).size === 1,
+        which = equal ? "All levels" : `Level${named.length > 1 ? "s" : ""} ${named.map((l) => l + 1).join(", ")}`,
+        at = equal ? temperatures[0].toFixed(2) : named.map((l) => temperatures[l].toFixed(2)).join(", "),
+        done = faces.every((face) => face.stale < 0 && face.plain.length),
+        [now, before] = [faces.map((one) => one.bytes), faces.map((one) => one.plain)];
+      stage.say(`${which} at ${at}${done ? `: they differ by ${variety(now)}, at 1: ${variety(before)}` : ""}.`);
     };
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
     const slice = () => {
