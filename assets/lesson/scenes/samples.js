@@ -168,7 +168,9 @@ export const sampling = {
         }
       }
       clearTimeout(timer);
-      if (faces.some((face) => face.stale >= 0 || (!face.plain.length && away().length))) timer = setTimeout(slice, 0);
+      const busy = faces.some((face) => face.stale >= 0 || (!face.plain.length && away().length));
+      wall.setAttribute("aria-busy", String(busy));
+      if (busy) timer = setTimeout(slice, 0);
       else say();
     };
     const redraw = (level) => {
