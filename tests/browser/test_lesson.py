@@ -157,7 +157,7 @@ def test_every_scene_moves_by_itself_or_answers_and_only_the_picture_changes(
 ) -> None:
     number, choice = state
     if state not in VOTES and state not in {(3, "3"), (6, ""), (12, "")}:
-        scene(number, choice=choice).wait_for_function("moved > 2")
+        scene(number, choice=choice).wait_for_function("() => moved > 2")
     page = scene(number, choice=choice, reduced_motion="reduce")
     sentence(page)
     assert all(len(text.split()) <= 15 for text in page.locator(".caption").all_inner_texts())
@@ -241,7 +241,7 @@ def test_the_picture_comes_back_and_stands_beside_its_noise(scene: Open) -> None
 def test_a_patch_of_noise_is_shaken_and_its_face_answers(scene: Open) -> None:
     page = scene(2, reduced_motion="reduce")
     face = "document.getElementById('lesson').shadowRoot.querySelector('.big canvas').toDataURL()"
-    page.wait_for_function(f"{face}.length > 500")
+    page.wait_for_function(f"() => {face}.length > 500")
     before, box = page.evaluate(face), page.locator(".drawn .fill").bounding_box()
     assert box
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.4 * box["height"])
