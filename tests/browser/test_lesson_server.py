@@ -114,7 +114,7 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
     page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
     assert page.locator(".original canvas").evaluate("c => c.toDataURL()") == shown
     page.get_by_role("button", name="See more").click()
-    page.wait_for_url(f"**/levels?*photo={link.split('photo=')[1][:12]}*")
+    page.wait_for_url(f"**/entropy?*photo={link.split('photo=')[1][:12]}*")
 
 
 # That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
