@@ -119,9 +119,9 @@ def first_motion(browser: Browser) -> tuple[float, float]:
     return found[0], found[1]
 
 
-#: slider -> scene; each is moved to and fro in the browser alone.
-SLIDERS = {"Time": 1, "Squeeze": 2, "Subtract, then add": 3, "Stretch": 4, "Flow’s order": 6, "Training": 7, "Grain": 8,
-           "Resampled": 9, "Edit": 10, "Level 1": 11}  # fmt: skip
+#: slider -> scene and choice; each is moved to and fro in the browser alone.
+SLIDERS = {"Time": (1, ""), "Level 1": (2, ""), "Squeeze": (3, "1"), "Subtract, then add": (3, "2"), "Value": (4, "2"),
+           "Flow’s order": (7, ""), "Redrawn": (8, "1"), "Edit": (8, "2")}  # fmt: skip
 ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
   input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);
   const start = performance.now();
@@ -133,8 +133,8 @@ ANSWER = """(input, count) => Array.from({ length: count }, (_, i) => {
 def stage_answers(browser: Browser, address: str, count: int) -> dict[str, tuple[float, float]]:
     """Return the milliseconds (median, p95) in which the stage answers a slider, scene by scene."""
     page, found = browser.new_page(viewport={"width": 1280, "height": 720}), {}
-    for label, scene in SLIDERS.items():
-        page.goto(f"{address}/lesson?scene={scene}&choice={'little' if scene == 8 else ''}")
+    for label, (scene, choice) in SLIDERS.items():
+        page.goto(f"{address}/lesson?scene={scene}&choice={choice}")
         slider = page.get_by_label(label, exact=True)
         slider.wait_for()
         page.wait_for_timeout(2500)  # its animation has ended
@@ -148,7 +148,7 @@ def stage_answers(browser: Browser, address: str, count: int) -> dict[str, tuple
 def photo_answer(browser: Browser, address: str) -> float:
     """Return the seconds from choosing a photo in the stage, which asks the server, to its picture."""
     page, times = browser.new_page(), []
-    page.goto(f"{address}/lesson?scene=2")
+    page.goto(f"{address}/lesson?scene=3")
     for path in sorted((ROOT / "assets/presets").glob("*.webp")) * 2:
         page.locator(".hidden-file").wait_for(state="attached")
         before = page.locator(".original canvas").evaluate("c => c.toDataURL()")

@@ -104,7 +104,6 @@ def bundled_pack(checkpoints: Path, studies: Path) -> bytes:
         "before": build.before_training(made, flow, images),
         "homework": [{"text": question.text, "query": question.query} for question in QUESTIONS],
         "attributes": build.attribute_facts(made, flow.flow, images),
-        "rivers": build.rivers(made, default.fixed_in_advance(checkpoints)),
         "studies": build.study_facts(studies),
     }
     return made.to_bytes()

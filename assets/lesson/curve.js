@@ -45,11 +45,3 @@ export function addedUp(bits) {
   tenths[tenths.length - 1] += sum - tenths.reduce((all, one) => all + one, 0);
   return [sum, ...tenths].map((one) => (one / 10).toFixed(1).replace("-", "−"));
 }
-
-/** The area under density(x) between two ends, by the trapezoid rule. */
-export function area(density, from, to, parts = 400) {
-  const step = (to - from) / parts;
-  let sum = (density(from) + density(to)) / 2;
-  for (let i = 1; i < parts; i++) sum += density(from + i * step);
-  return sum * step;
-}

@@ -368,14 +368,17 @@ export class Level {
     return { logScale, shift };
   }
 
-  /** Features behind step k, for every k; look, where it is given, is told what each coupling does. */
-  run(x, look) {
+  /**
+   * Features behind step k, for every k; look, where it is given, is told what each coupling does. A broken level's
+   * networks read the half that they change: it has no way back.
+   */
+  run(x, look, broken = false) {
     const seen = [];
     let y = x;
     this.steps.forEach((step, number) => {
       y = mix(y, this.channels, step.forward.matrix, step.forward.bias);
       const [a, b] = cut(y, this.channels, this.channels / 2);
-      const { logScale, shift } = this.affine(step, a);
+      const { logScale, shift } = this.affine(step, broken ? b : a);
       look?.({ number, a, b, logScale, shift });
       const changed = new Float64Array(b.length);
       for (let i = 0; i < b.length; i++) changed[i] = Math.exp(logScale[i]) * b[i] + shift[i];
@@ -392,7 +395,7 @@ export class Level {
   /**
    * The level's input (squeezed) from its features, or from the values in front of the coupling of one of its steps.
    */
-  undo(features, coupling = this.steps.length) {
+  undo(features, coupling = this.steps.length, broken = false) {
     let y = features;
     if (coupling < this.steps.length) {
       const { matrix, bias } = this.steps[coupling].inverse;
@@ -401,7 +404,7 @@ export class Level {
     for (let k = coupling - 1; k >= 0; k--) {
       const step = this.steps[k];
       const [a, b] = cut(y, this.channels, this.channels / 2);
-      const { logScale, shift } = this.affine(step, a);
+      const { logScale, shift } = this.affine(step, broken ? b : a);
       for (let i = 0; i < b.length; i++) b[i] = (b[i] - shift[i]) * Math.exp(-logScale[i]);
       y = join(a, b, this.channels);
       y = mix(y, this.channels, step.inverse.matrix, step.inverse.bias);

@@ -1,16 +1,13 @@
 // The scenes in their order.
 
-import { attributes } from "./scenes/attributes.js";
 import { counting } from "./scenes/count.js";
+import { coupling } from "./scenes/coupling.js";
 import { ending } from "./scenes/ending.js";
+import { levels } from "./scenes/levels.js";
 import { likely } from "./scenes/likely.js";
 import { noise } from "./scenes/noise.js";
-import { predicting } from "./scenes/predict.js";
-import { resampling } from "./scenes/resample.js";
-import { river } from "./scenes/river.js";
 import { sampling } from "./scenes/samples.js";
 import { sorting } from "./scenes/sort.js";
-import { squeezing } from "./scenes/squeeze.js";
 import { throwing } from "./scenes/throw.js";
 import { training } from "./scenes/train.js";
 import { weighting } from "./scenes/weights.js";
@@ -25,8 +22,8 @@ import { worth } from "./scenes/worth.js";
  * @property {string} title its headline
  * @property {string} [otherTitle] the headline for flows that were not trained on faces
  * @property {(stage: any) => string | undefined} [titleOf] the headline for a flow; undefined where title holds
- * @property {string} notes what a speaker says
- * @property {string} [asked] what a speaker answers
+ * @property {string} notes what to do and to look for: a lecturer says it, a visitor alone reads it
+ * @property {string} [asked] how we know: what was measured, and how
  * @property {{page: string, query?: Record<string, string>}} [more] the page behind "See more"
  * @property {string[][]} [votes] the choices that a class votes on: a word for the link and a label
  * @property {RegExp} [ballot] what a vote looks like where there is no list of choices
@@ -42,18 +39,15 @@ import { worth } from "./scenes/worth.js";
 /** @type {Scene[]} */
 export const scenes = [
   noise,
-  squeezing,
-  predicting,
+  sampling,
+  coupling,
   counting,
+  likely,
   throwing,
   sorting,
-  river,
+  levels,
   weighting,
-  resampling,
-  attributes,
-  sampling,
-  likely,
-  worth,
   training,
+  worth,
   ending,
 ];

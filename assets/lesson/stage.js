@@ -15,19 +15,19 @@ const CHANNEL = "eiwflow-lesson",
 const OWN = "own",
   PHOTO_SIDE = 512;
 /** Scenes of the lesson in ten minutes; the URL says minutes=10. */
-const TEN = [1, 2, 4, 5, 9, 13, 15];
+const TEN = [1, 2, 3, 4, 5, 6, 12];
 /** Scenes that a flow just trained is shown in. */
-const TOUR = [1, 6, 11];
+const TOUR = [1, 2, 7];
 const NEXT = ["ArrowRight", "PageDown"],
   BACK = ["ArrowLeft", "PageUp"];
 
 /**
- * What a speaker says of a scene, and what else may be asked.
+ * What to say of a scene, and how we know.
  * @param {import("./scenes.js").Scene} scene
  */
 const notesOf = ({ notes, asked }) => [
   el("p", {}, notes),
-  ...(asked ? [el("details", {}, el("summary", {}, "If asked"), el("p", { className: "asked" }, asked))] : []),
+  ...(asked ? [el("h2", {}, "How do we know?"), el("p", { className: "asked" }, asked)] : []),
 ];
 
 /**
@@ -119,7 +119,8 @@ class Stage {
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
-    this.notes = el("aside", { className: "notes", "aria-label": "Speaker notes", hidden: true, tabIndex: 0 });
+    this.hint = el("p", { className: "hint", hidden: Boolean(head.class) || Boolean(home) });
+    this.notes = el("aside", { className: "notes", "aria-label": "Notes", hidden: true, tabIndex: 0 });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.step(-1) }, "← Back");
     this.next = el(
@@ -139,6 +140,7 @@ class Stage {
       el("header", {}, el("span", {}, this.count, this.lesson), this.status, this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence),
       this.host,
+      this.hint,
       this.notes,
       el(
         "footer",
@@ -147,7 +149,7 @@ class Stage {
         el(
           "button",
           { type: "button", onclick: () => this.toggleNotes() },
-          "Notes",
+          "How do we know?",
           el("span", { className: "wide" }, " (N)"),
         ),
         this.options.offline ? null : this.more,
@@ -218,7 +220,12 @@ class Stage {
       "aria-label": "Your own photo",
       onchange: () => file.files[0] && this.ownPhoto(file.files[0]),
     });
-    this.thumbs.append(el("button", { type: "button", onclick: () => file.click() }, "Your photo"), file);
+    this.thumbs.append(el("button", { type: "button", onclick: () => this.askForPhoto() }, "Your photo"), file);
+    this.file = file;
+  }
+
+  askForPhoto() {
+    this.file.click();
   }
 
   /** Take a photo: with a server, through it, so that all pages show the same; else here. */
@@ -325,6 +332,7 @@ class Stage {
       "✕",
     );
     this.notes.replaceChildren(close, ...notesOf(scene));
+    this.hint.textContent = scene.notes;
     this.back.disabled = this.at === 0;
     this.next.disabled = this.isLast && Boolean(this.options.offline);
     this.next.textContent = this.isLast && !this.options.offline ? "Explore →" : "Next →";

@@ -7,7 +7,7 @@ from . import bundle
 __all__ = ["MAX_BYTES", "one_file"]
 
 #: A lesson as one file is no larger.
-MAX_BYTES = 8_000_000
+MAX_BYTES = 5_000_000
 
 
 def one_file(pack: bytes) -> bytes:

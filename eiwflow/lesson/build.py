@@ -8,27 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .. import checkpoint, data, project
 from ..analysis.attributes import attribute_values, measure_attributes
-from ..analysis.record import TrainingRecord, load_record
-from ..analysis.shuffle import RankRiver, rank_river
 from ..data import DataError, ImageData, to_tensor
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError
 from ..flow.information import redundancy
-from ..flow.multiscale import LevelTrace
+from ..flow.multiscale import LevelTrace, to_bits_per_dim
 from ..study.file import read_study, studies_in
-from ..study.ladder import ladders
-from ..study.statistics import Effect
+from ..study.ladder import by_set
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from . import default
 from .pack import Pack
 from .probe import probe_facts
-from .seeds import before_and_after, counts, lifts
 from .spec import LessonError, at_bin_centres, check, flow_spec, level_spec
 
 #: Number of test images for averages of channels.
@@ -39,10 +34,6 @@ ATTRIBUTE_IMAGES, QUICK_ATTRIBUTE_IMAGES = 4000, 1000
 LEAST_SPREAD = 1e-3
 #: Grain, in grey levels, added to choose the coupling whose weights answer it most.
 GRAIN = 4.0
-#: An order -> the question of the ladder that compares its half with the half by entropy.
-ASKED = {"variance-reversed": "worst", "variance": "order", "random": "half"}
-#: Number of recording steps of a training with a fixed half that the lesson shows.
-STOPS = 12
 
 
 @torch.inference_mode()
@@ -73,8 +64,16 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
         "weights": weight_facts(flow, at_bin_centres(images[:AVERAGED])),
+        "bits": sorted(bits_of(flow, images[:AVERAGED])),
         "usual": None,
     }
+
+
+@torch.inference_mode()
+def bits_of(flow: MultiScaleFlow, images: Tensor) -> list[float]:
+    """Return bits per value of images (N, C, H, W) uint8, each value at the middle of its bin."""
+    bits = to_bits_per_dim(flow.log_prob(at_bin_centres(images)), flow.config.dimensions)
+    return [round(value, 4) for value in bits.double().tolist()]
 
 
 def weight_facts(flow: MultiScaleFlow, x: Tensor) -> dict[str, Any] | None:
@@ -196,59 +195,10 @@ def attribute_facts(
     return facts
 
 
-def river_facts(pack: Pack, path: Path, record: TrainingRecord, river: RankRiver) -> dict[str, Any]:
-    """Return the ranks of the channels of level 1 over a training whose half was fixed, and a few samples.
-
-    The samples are those at :data:`STOPS` recording steps, the first and the last among them.
-    """
-    counted, steps, info = counts(path), river.steps.tolist(), checkpoint.load(path).info
-    wanted = [steps[i] for i in np.linspace(0, len(steps) - 1, STOPS).round().astype(int)]
-    shown = sorted({min(record.samples, key=lambda step: abs(step - moment)) for moment in wanted})
-    return {
-        "name": path.stem,
-        "order": info.config.order,
-        "cost": half_cost(project.ASSETS / "studies", info.data, info.config.order, info.config.partition),
-        "steps": steps,
-        "ranks": river.ranks.tolist(),
-        "kept": river.kept.tolist(),
-        "seeds": counted,
-        "lifts": lifts(counted) if len(counted) > 1 else "unclear",
-        "samples": [{"step": step, "webp": pack.data(record.samples[step])} for step in shown],
-    }
-
-
-def half_cost(folder: Path, data_name: str, order: str, partition: str) -> dict[str, Any] | None:
-    """Return the additional cost of a half chosen by an order over the half by entropy, in bits/dim.
-
-    It is from the longest training on a data set, among a folder's studies with both halves: if possible with this
-    partition of couplings. None without such a study.
-    """
-    read = map(read_study, studies_in(folder))
-    studies = [study for study in read if study.recipe.data_name == data_name and not study.recipe.equal_time]
-    costs: list[tuple[bool, int, Effect]] = []
-    for made in ladders(studies).values():
-        if (effect := made.answers.get(ASKED.get(order, ""))) is not None:
-            same = all(arm.partition == partition for arm in effect.arms)
-            costs.append((same, made.study.recipe.budget // made.study.recipe.batch, effect))
-    if not costs:
-        return None
-    _, steps, effect = max(costs, key=lambda one: one[:2])
-    low, high = (round(end, 4) for end in effect.lead_interval)
-    return {"bits": round(effect.lead, 4), "low": low, "high": high, "steps": steps}
-
-
-def rivers(pack: Pack, paths: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the records of trainings with a fixed half, the one in which the order changes most first."""
-    records = [(path, record) for path in paths if (record := load_record(path)) is not None]
-    recordings = [(path, record, rank_river(record, 1)) for path, record in records]
-    recordings.sort(key=lambda recording: int(np.diff(before_and_after(recording[2]))[0]), reverse=True)
-    return [river_facts(pack, *recording) for recording in recordings]
-
-
 def study_facts(folder: Path) -> list[dict[str, Any]]:
-    """Return data, length and rungs of every study in a folder that has a ladder."""
-    documents = [made.to_dict() for made in ladders(read_study(path) for path in studies_in(folder)).values()]
-    return [{key: study[key] for key in ("data", "iterations", "rungs")} for study in documents if study["rungs"]]
+    """Return data, length and rungs of the fullest ladder of every data set, from the studies in a folder."""
+    documents = [made.to_dict() for made in by_set(read_study(path) for path in studies_in(folder)).values()]
+    return [{key: study[key] for key in ("data", "iterations", "rungs")} for study in documents]
 
 
 def _mean_squares(levels: Sequence[LevelTrace]) -> Tensor:
@@ -293,8 +243,8 @@ def build(
         "fixed": None if fixed is None else flow_spec(pack, fixed.flow),
         "probe": probe_facts(images[:AVERAGED]),
         "images": [
-            {"number": number, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
-            for number in shown
+            {"number": number, "bits": bits, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
+            for number, bits in zip(shown, bits_of(loaded.flow, images[list(shown)]), strict=True)
         ],
     }
     return pack
@@ -307,7 +257,7 @@ def add_grain(pack: Pack, images: ImageData) -> None:
         image["grain"] = round(float(grains[image["number"]]), 3)
 
 
-def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bool = True) -> Pack:
+def build_for(loaded: checkpoint.Checkpoint, whole: bool = True) -> Pack:
     """Return the pack of any flow, on the bundled images that it was trained on, or on faces.
 
     A flow of the lesson's own faces gets all scenes; of any other, those that need no known attributes. A flow that is
@@ -315,8 +265,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
 
     Args:
         loaded: the flow.
-        path: of its file; the record of its training may be beside it.
-        whole: include the comparisons of scenes 5, 7, 9, 10 and 13; without them the pack is made in a moment.
+        whole: include the comparisons of scenes 7, 8 and 11; without them the pack is made in a moment.
 
     Raises:
         LessonError: the stage cannot draw this flow, or it gives values that are not finite.
@@ -325,7 +274,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     """
     check(loaded.flow)
     try:
-        pack = _pack_of(loaded, path, whole)
+        pack = _pack_of(loaded, whole)
     except NonFiniteError as error:
         raise LessonError(f"The lesson cannot show this flow. {error}") from None
     try:
@@ -335,7 +284,7 @@ def build_for(loaded: checkpoint.Checkpoint, path: Path | None = None, whole: bo
     return pack
 
 
-def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> Pack:
+def _pack_of(loaded: checkpoint.Checkpoint, whole: bool) -> Pack:
     shape = loaded.flow.config.shape
     bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
     # An untrusted file may state any path.
@@ -357,10 +306,5 @@ def _pack_of(loaded: checkpoint.Checkpoint, path: Path | None, whole: bool) -> P
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
     if not whole:
         return pack
-    # A training whose half was fixed: this flow's own, or else the bundled ones, by their names.
-    own = [path] if path is not None and loaded.flow.config.order != "entropy" else []
-    pack.head |= {
-        "rivers": rivers(pack, own) or rivers(pack, default.fixed_in_advance(bundled)),
-        "studies": study_facts(project.ASSETS / "studies"),
-    }
+    pack.head["studies"] = study_facts(project.ASSETS / "studies")
     return pack

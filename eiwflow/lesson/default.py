@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from pathlib import Path
 
 from .bundle import ASSETS
 from .pack import opened
 
 PACK = ASSETS / "faces16.pack"
-#: The bundled flows: the lesson's own, a flow whose half is chosen by position, and one with a badly chosen half.
-FLOW, FIXED, BAD = "faces16-entropy-weighted", "faces16-glow", "faces16-variance-reversed"
+#: The bundled flows: the lesson's own, and one whose half is chosen by position.
+FLOW, FIXED = "faces16-entropy-weighted", "faces16-glow"
 DATA = "faces16"
 #: Test images to choose from; the first is shown first.
 SHOWN = (26, 42, 5, 16, 8, 51, 10, 57)
@@ -36,8 +35,3 @@ def key() -> str:
 def flow_name() -> str:
     """Return the name of the flow in the bundled pack."""
     return str(opened(pack())[0]["flow"]["name"])
-
-
-def fixed_in_advance(checkpoints: Path) -> list[Path]:
-    """Return the bundled flows whose half is fixed in advance, the flow of faces first."""
-    return sorted(checkpoints.glob("*-variance-reversed.safetensors"), key=lambda path: path.stem != BAD)

@@ -121,35 +121,35 @@ def test_where_everything_is_read_only_nobody_changes_anything(monkeypatch: pyte
 
 def test_a_visitor_has_one_vote_in_each_scene() -> None:
     board = Board()
-    assert board.vote("a", "8", "half") and board.vote("b", "8", "half") and board.vote("a", "8", "full")
-    assert board.vote("a", "13", "behind")
-    assert board.tally("8") == {"full": 1, "half": 1} and board.tally("13") == {"behind": 1}
-    board.clear("8")
-    assert board.tally("8") == {} and board.tally("13") == {"behind": 1}
+    assert board.vote("a", "5", "half") and board.vote("b", "5", "half") and board.vote("a", "5", "full")
+    assert board.vote("a", "11", "behind")
+    assert board.tally("5") == {"full": 1, "half": 1} and board.tally("11") == {"behind": 1}
+    board.clear("5")
+    assert board.tally("5") == {} and board.tally("11") == {"behind": 1}
 
 
 def test_channels_of_another_flow_than_the_lecturers_are_not_counted() -> None:
     board = Board()
-    assert board.show("5", "letters", "run of May") and not board.tally("5")
+    assert board.show("6", "letters", "run of May") and not board.tally("6")
     state = board.of("b", teacher=False)
     assert (state["flow"], state["name"]) == ("letters", "run of May")
-    assert board.vote("a", "5", "m3", flow="letters") and board.vote("b", "5", "mc", flow="faces")
-    assert board.vote("a", "8", "less", flow="letters") and board.vote("b", "8", "less", flow="faces")
-    assert (board.tally("5"), board.tally("8")) == ({"m3": 1}, {"less": 2})
-    for flow, own in (("letters", {"5": "m3", "8": "less"}), ("faces", {"8": "less"}), ("", {"8": "less"})):
+    assert board.vote("a", "6", "m3", flow="letters") and board.vote("b", "6", "mc", flow="faces")
+    assert board.vote("a", "5", "less", flow="letters") and board.vote("b", "5", "less", flow="faces")
+    assert (board.tally("6"), board.tally("5")) == ({"m3": 1}, {"less": 2})
+    for flow, own in (("letters", {"6": "m3", "5": "less"}), ("faces", {"5": "less"}), ("", {"5": "less"})):
         assert board.of("a", teacher=False, flow=flow)["votes"] == own
-    assert board.show("5", "faces") and board.tally("5") == {"mc": 1}
-    assert board.show("5", "x" * 999, "y" * 999) and not board.tally("5")
+    assert board.show("6", "faces") and board.tally("6") == {"mc": 1}
+    assert board.show("6", "x" * 999, "y" * 999) and not board.tally("6")
     assert [len(board.of("b", teacher=False)[said]) for said in ("flow", "name")] == [200, 200]
-    assert board.show("5", None, ["n"]) and board.of("b", teacher=False)["name"] == ""
+    assert board.show("6", None, ["n"]) and board.of("b", teacher=False)["name"] == ""
 
 
 @pytest.mark.parametrize("bad", ["", "a b", "<b>", "x" * 25, None, 3, ["a"], "é", "a\n"])
 def test_what_is_no_word_is_no_vote(bad: object) -> None:
     board = Board()
-    assert not board.vote("a", bad, "half") and not board.vote("a", "8", bad) and not board.show(bad)
-    assert not board.vote("", "8", "half")
-    assert board.tally("8") == {} and board.scene == ""
+    assert not board.vote("a", bad, "half") and not board.vote("a", "5", bad) and not board.show(bad)
+    assert not board.vote("", "5", "half")
+    assert board.tally("5") == {} and board.scene == ""
 
 
 @needs_node
@@ -177,10 +177,10 @@ def test_visitors_are_present_for_a_while(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_only_the_teacher_is_told_the_tally() -> None:
     board = Board()
-    board.show("8")
-    board.vote("a", "8", "half")
-    shown = {"scene": "8", "flow": "", "name": ""}
-    assert board.of("a", teacher=False) == {**shown, "votes": {"8": "half"}}
+    board.show("5")
+    board.vote("a", "5", "half")
+    shown = {"scene": "5", "flow": "", "name": ""}
+    assert board.of("a", teacher=False) == {**shown, "votes": {"5": "half"}}
     assert board.of("t", teacher=True) == {**shown, "votes": {}, "present": 0, "tally": {"half": 1}}
 
 
@@ -407,16 +407,16 @@ def test_a_browser_is_known_again_after_a_reload(server: str) -> None:
 def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     students, teacher = [Browser(server).open() for _ in range(3)], Browser(server)
     teacher.ask(f"/_class/teacher/{TOKEN}")
-    assert teacher.ask("/_class/scene", {"scene": "8"}).status == 204
+    assert teacher.ask("/_class/scene", {"scene": "5"}).status == 204
     for student, choice in zip(students, ("half", "full", "half"), strict=True):
-        assert student.state()["scene"] == "8"
-        assert student.ask("/_class/vote", {"scene": "8", "choice": choice}).status == 204
+        assert student.state()["scene"] == "5"
+        assert student.ask("/_class/vote", {"scene": "5", "choice": choice}).status == 204
     assert teacher.state()["tally"] == {"half": 2, "full": 1} and teacher.state()["present"] >= 3
     assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
-    assert students[0].ask("/_class/clear", {"scene": "8"}).status == 403
-    assert students[0].state() == {"scene": "8", "flow": "", "name": "", "votes": {"8": "half"}}
-    assert teacher.ask("/_class/clear", {"scene": "8"}).status == 204 and teacher.state()["tally"] == {}
-    assert Browser(server).ask("/_class/vote", {"scene": "8", "choice": "half"}).status == 403  # no cookie
+    assert students[0].ask("/_class/clear", {"scene": "5"}).status == 403
+    assert students[0].state() == {"scene": "5", "flow": "", "name": "", "votes": {"5": "half"}}
+    assert teacher.ask("/_class/clear", {"scene": "5"}).status == 204 and teacher.state()["tally"] == {}
+    assert Browser(server).ask("/_class/vote", {"scene": "5", "choice": "half"}).status == 403  # no cookie
 
 
 def test_students_are_counted_and_the_teacher_is_not(server: str) -> None:
@@ -436,17 +436,17 @@ def test_a_page_that_is_open_across_a_restart_votes_again(server: str) -> None:
     student, before = Browser(server).open(), {}
     for name, value in student.cookies.items():
         before[name] = student.cookies[name] = value[:-4] + "0000"  # signed by the server before
-    assert student.ask("/_class/vote", {"scene": "13", "choice": "half"}).status == 403
+    assert student.ask("/_class/vote", {"scene": "11", "choice": "half"}).status == 403
     assert student.state()["votes"] == {} and student.cookies.keys() == before.keys() and student.cookies != before
-    assert student.ask("/_class/vote", {"scene": "13", "choice": "half"}).status == 204
-    assert student.state()["votes"] == {"13": "half"}
+    assert student.ask("/_class/vote", {"scene": "11", "choice": "half"}).status == 204
+    assert student.state()["votes"] == {"11": "half"}
 
 
 @pytest.mark.parametrize(
     ("said", "status"),
     [
         (b"", 400), (b"[]", 400), (b"{", 400), (b"\xff", 400), (b"[" * 9000, 400),
-        (b'{"scene":"8","choice":"<img src=x>"}', 403), (b'{"scene":8,"choice":"a"}', 403), (b"{}", 403),
+        (b'{"scene":"5","choice":"<img src=x>"}', 403), (b'{"scene":8,"choice":"a"}', 403), (b"{}", 403),
     ],
 )  # fmt: skip
 def test_a_vote_that_is_none_is_refused(server: str, said: bytes, status: int) -> None:
@@ -467,9 +467,9 @@ def test_a_vote_that_stops_half_way_leaves_no_traceback(server: str, runs_of_ser
 def test_a_foreign_page_cannot_vote_for_a_student(server: str) -> None:
     student = Browser(server).open()
     for origin in ("https://evil.example", f"http://{student.at.hostname}:1", "http://[", "null"):
-        assert student.ask("/_class/vote", {"scene": "8", "choice": "a"}, Origin=origin).status == 403
+        assert student.ask("/_class/vote", {"scene": "5", "choice": "a"}, Origin=origin).status == 403
     own = f"http://{student.at.netloc}"
-    assert student.ask("/_class/vote", {"scene": "8", "choice": "a"}, Origin=own).status == 204
+    assert student.ask("/_class/vote", {"scene": "5", "choice": "a"}, Origin=own).status == 204
 
 
 def test_a_run_is_exported_for_the_teacher_and_not_for_a_student(server: str, runs_of_server: Path) -> None:

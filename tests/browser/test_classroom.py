@@ -77,9 +77,9 @@ def test_a_lecturers_second_tab_begins_at_the_scene_of_the_class(enter: Open, ad
     second.keyboard.press("PageDown")
     title.filter(has_not_text=scene(first)).wait_for()
     assert scene(student) == scene(second)
-    first.goto(f"{address}/lesson?scene=8")
+    first.goto(f"{address}/lesson?scene=5")
     first.get_by_text("0 votes").wait_for()
-    second.goto(f"{address}/lesson?scene=12")
+    second.goto(f"{address}/lesson?scene=7")
     first.get_by_text("0 votes").wait_for(state="hidden")  # the class votes elsewhere
 
 
@@ -95,27 +95,25 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     assert teacher.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert code.evaluate("img => img.complete && img.naturalWidth > 0")
     teacher.set_viewport_size({"width": 1280, "height": 720})
-    teacher.goto(f"{address}/lesson?scene=8")
+    teacher.goto(f"{address}/lesson?scene=11")
     teacher.wait_for_selector("[data-lesson=stage]")
 
     student = enter("/lesson", (390, 844))
     student.get_by_role("button", name="Following the lecturer").wait_for()
-    student.get_by_role("button", name="does not care").wait_for()
+    student.get_by_role("button", name="own weights").wait_for()
     assert scene(student) == scene(teacher)
     menu = student.locator(".menu summary").bounding_box()
     assert menu and menu["x"] >= 0 and menu["x"] + menu["width"] <= 390  # not pushed off the screen
     assert student.locator(".tally").count() == 0
     teacher.get_by_text("0 votes").wait_for()
-    student.get_by_role("button", name="does not care").click()
-    teacher.get_by_role("img", name="1 vote: listens more 0, does not care 1, listens less 0").wait_for()
+    student.get_by_role("button", name="own weights").click()
+    teacher.get_by_role("img", name="1 vote: start from the data 0, own weights 1, other partitions 0").wait_for()
     teacher.get_by_text("1 here").wait_for()
 
-    for _ in range(7):
-        teacher.keyboard.press("PageDown")
+    teacher.keyboard.press("PageDown")
     teacher.locator("h1", has_text="to take home").wait_for()  # the last scene names the class's favourites
-    assert "Weights by picture: does not care (1 of 1)" in teacher.locator(".caption").inner_text()
-    for _ in range(7):
-        teacher.keyboard.press("PageUp")
+    assert "Does it pay?: own weights (1 of 1)" in teacher.locator(".caption").inner_text()
+    teacher.keyboard.press("PageUp")
     student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
 
     student.get_by_role("button", name="← Back").click()
@@ -130,33 +128,33 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.reload()
     student.wait_for_selector("[data-lesson=stage]")
     teacher.keyboard.press("ArrowLeft")
-    student.get_by_role("button", name="does not care", pressed=True).wait_for()
+    student.get_by_role("button", name="own weights", pressed=True).wait_for()
     student.keyboard.press("Home")  # forgets choices, and no vote
     student.get_by_role("button", name="Follow the lecturer").click()
-    student.get_by_role("button", name="does not care", pressed=True).wait_for()
-    student.get_by_role("button", name="listens less").click()  # a vote in place of the first one
-    teacher.get_by_role("img", name="1 vote: listens more 0, does not care 0, listens less 1").wait_for()
+    student.get_by_role("button", name="own weights", pressed=True).wait_for()
+    student.get_by_role("button", name="other partitions").click()  # a vote in place of the first one
+    teacher.get_by_role("img", name="1 vote: start from the data 0, own weights 0, other partitions 1").wait_for()
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
-    student.get_by_role("button", name="listens less", pressed=False).wait_for()
-    student.get_by_role("button", name="listens less").click()  # the same vote once more
-    teacher.get_by_role("img", name="1 vote: listens more 0, does not care 0, listens less 1").wait_for()
+    student.get_by_role("button", name="other partitions", pressed=False).wait_for()
+    student.get_by_role("button", name="other partitions").click()  # the same vote once more
+    teacher.get_by_role("img", name="1 vote: start from the data 0, own weights 0, other partitions 1").wait_for()
     # The network is away while the lecturer turns a scene.
     teacher.evaluate(
         "() => { const f = fetch; window.fetch = (...a) => (window.fetch = f, Promise.reject(new TypeError())) }"
     )
     teacher.keyboard.press("ArrowRight")
-    student.wait_for_url("**scene=9**")
+    student.wait_for_url("**scene=12**")
     teacher.keyboard.press("ArrowLeft")
-    student.wait_for_url("**scene=8**")
+    student.wait_for_url("**scene=11**")
 
     for page in (student, teacher):  # as after a restart, which no cookie survives
         page.context.clear_cookies()
     teacher.get_by_text("open the teacher’s link again").wait_for()
     teacher.goto(f"{address}/_class/teacher/{TOKEN}")
 
-    teacher.goto(f"{address}/lesson?scene=5")
-    student.goto(f"{address}/lesson?scene=5&choice=m2b")  # a link casts no vote, of cards 0, 1, 3 and 5 either
+    teacher.goto(f"{address}/lesson?scene=6")
+    student.goto(f"{address}/lesson?scene=6&choice=m2b")  # a link casts no vote, of cards 0, 1, 3 and 5 either
     student.locator(".card").first.wait_for()
     student.wait_for_timeout(1500)
     assert teacher.get_by_text("0 votes").is_visible() and student.locator(".card[aria-pressed=true]").count() == 0
@@ -168,7 +166,7 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     assert thrown == {0, 1, 3, 5}
     assert {badge.inner_text() for badge in teacher.locator(".card b:visible").all()} == {"1"}
     # Channels of another flow are other channels.
-    student.goto(f"{address}/lesson?ck=letters32-entropy-weighted&scene=5")
+    student.goto(f"{address}/lesson?ck=letters32-entropy-weighted&scene=6")
     student.get_by_text("The lecturer shows another flow: faces16-entropy-weighted").wait_for()
     student.locator(".card[data-channel='2']").click()
     teacher.get_by_text("0 votes").wait_for()
@@ -182,7 +180,7 @@ def test_channels_of_two_runs_are_told_apart(enter: Open, address: str, runs: Pa
     for run in made:
         train(run, images=tiny_data())
     keys = [hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12] for run in made]
-    shown, own = (f"/lesson?ck={key}&scene=5" for key in keys)
+    shown, own = (f"/lesson?ck={key}&scene=6" for key in keys)
     teacher = enter(f"/_class/teacher/{TOKEN}")
     teacher.goto(address + shown)
     teacher.get_by_text("0 votes").wait_for()

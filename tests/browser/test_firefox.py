@@ -24,7 +24,7 @@ from .conftest import PATIENCE_MS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 #: All but the one that needs a server; in the menu the scene that has groups of pictures stands twelfth.
-SCENES, OF_GROUPS = (*range(1, 14), 15), 11
+SCENES, OF_GROUPS = (*range(1, 10), 11, 12), 4
 SETTINGS = (
     'user_pref("browser.shell.checkDefaultBrowser", false);\nuser_pref("datareporting.policy.firstRunURL", "");\n'
 )

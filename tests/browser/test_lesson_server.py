@@ -43,7 +43,7 @@ def photo(path: Path) -> Path:
 @pytest.mark.slow
 def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: str) -> None:
     page = lesson
-    page.goto(f"{address}/lesson?scene=14")
+    page.goto(f"{address}/lesson?scene=10")
     start = page.get_by_role("button", name="Start the training")
     start.wait_for()
     for theme in ("light", "dark") if LONG else ("dark",):
@@ -56,18 +56,18 @@ def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address
     page.locator(".status", has_text="Your flow is ready").click()
     said(page, "Done after 6 steps")
     page.get_by_role("button", name="Open it in the lesson").click()
-    page.wait_for_url("**scenes=1,6,11**")
+    page.wait_for_url("**scenes=1,2,7**")
     seen = []
-    for number in (1, 6, 11):
+    for number in (1, 2, 7):
         page.locator(".stage header b", has_text=f"{len(seen) + 1} of 3").wait_for()
         assert f"scene={number}" in page.url and "ck=" in page.url
         assert "run " in page.locator(".stage header").inner_text()
         seen.append(page.locator("h1").inner_text())
         page.keyboard.press("PageDown")
-    assert seen[2] == "Noise in, faces out." and len(set(seen)) == 3
+    assert seen[1] == "Noise in, faces out." and len(set(seen)) == 3
     page.locator(".menu summary").click()
     page.get_by_role("button", name="All scenes").click()
-    page.locator(".stage header b", has_text="11 of 15").wait_for()
+    page.locator(".stage header b", has_text="7 of 12").wait_for()
     assert "scenes=" not in page.url
 
 
@@ -78,7 +78,7 @@ def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
     with start_server(tmp_path, ITERATIONS="200000") as address:
         watched = Watched(open_tab((1280, 720)), address.removeprefix("http://"))
         page = watched.page
-        page.goto(f"{address}/lesson?scene=14")
+        page.goto(f"{address}/lesson?scene=10")
         stop = page.get_by_role("button", name="Stop it")
         page.get_by_role("button", name="Start the training").click()
         page.locator("[data-lesson=sentence]", has_text=re.compile(r"Step [\d,]+ of 200,000.*to go")).wait_for()
@@ -89,7 +89,7 @@ def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
         assert 0 < steps < 200_000 and stop.is_hidden()
         page.get_by_role("button", name="Train another").wait_for()
         page.get_by_role("button", name="Open it in the lesson").click()  # what it has learned stays
-        page.wait_for_url("**scenes=1,6,11**")
+        page.wait_for_url("**scenes=1,2,7**")
         page.locator(".stage header b", has_text="1 of 3").wait_for()
         page.close()
         assert watched.complaints == []
@@ -100,7 +100,7 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
     lesson: Page, address: str, tmp_path: Path
 ) -> None:
     page = lesson
-    page.goto(f"{address}/lesson?scene=2")
+    page.goto(f"{address}/lesson?scene=3")
     no_picture = {"name": "a.png", "mimeType": "image/png", "buffer": b"no"}
     page.locator(".hidden-file").set_input_files(no_picture)
     said(page, "“a.png” cannot be read as a picture")
@@ -114,7 +114,7 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
     page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
     assert page.locator(".original canvas").evaluate("c => c.toDataURL()") == shown
     page.get_by_role("button", name="See more").click()
-    page.wait_for_url(f"**/levels?*photo={link.split('photo=')[1][:12]}*")
+    page.wait_for_url(f"**/entropy?*photo={link.split('photo=')[1][:12]}*")
 
 
 # That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
@@ -131,10 +131,10 @@ def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, a
 
 
 @pytest.mark.slow
-def test_scene_9_states_the_part_that_leaves_first(lesson: Page, address: str, server_runs: Path) -> None:
+def test_the_scene_of_levels_states_the_part_that_leaves_first(lesson: Page, address: str, server_runs: Path) -> None:
     key = write_run(server_runs, small_flow(levels=2, keep=0.75))
-    lesson.goto(f"{address}/lesson?ck={key}&scene=9")
-    lesson.get_by_role("slider", name="Resampled").fill(str(3 * 32 * 32 // 4))
+    lesson.goto(f"{address}/lesson?ck={key}&scene=8")
+    lesson.get_by_role("slider", name="Redrawn").fill(str(3 * 32 * 32 // 4))
     said(lesson, "Level 1, a quarter of the values, holds detail: error ")
 
 

@@ -1,7 +1,7 @@
 // Runs the stage's flow on a pack's image and latents; prints what it found as JSON. Arguments: flow.js, pack.
 import { readFileSync } from "node:fs";
 const [, , script, path] = process.argv;
-const { readPack, Flow, choicesOf } = await import(script);
+const { readPack, Flow, choicesOf, psnr } = await import(script);
 const { ownChoice, rankOf, scoreAll } = await import(script.replace("flow.js", "rank.js"));
 const { head, floats } = readPack(new Uint8Array(readFileSync(path)));
 const flow = new Flow(head.flow, floats);
@@ -28,5 +28,5 @@ console.log(JSON.stringify({
   weights, frozenBits: frozen && frozen.bitsPerDim(frozen.encode(values)),
   levels: traces.map((t) => ({ steps: t.steps.map((s) => [...s]), features: [...t.features], kept: t.kept && [...t.kept], noise: [...t.noise],
     logWeights: t.logWeights && [...t.logWeights] })),
-  choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), running: flow.running(traces, head.rest), decoded: [...decoded], decodedFeatures: inputs.reverse(), back: [...back],
+  choices: choices.length, parts, rank: scores.length ? rankOf(scores, first, ownChoice(first)) : null, bitsPerDim: flow.bitsPerDim(traces), running: flow.running(traces, head.rest), decoded: [...decoded], psnr: psnr(decoded, bytes), decodedFeatures: inputs.reverse(), back: [...back],
 }));

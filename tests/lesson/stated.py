@@ -1,4 +1,4 @@
-"""The numbers in the sentences of the lesson's scenes, worked out by torch and from the studies' files."""
+"""The numbers in the sentences of the lesson's scenes, worked out by torch."""
 
 from __future__ import annotations
 
@@ -9,22 +9,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.pack import decoded, own_rank
+from benchmarks.pack import own_rank
 from eiwflow import checkpoint, data, project
-from eiwflow.analysis.attributes import measure_attributes
 from eiwflow.analysis.coupling_weights import HeldWeights
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
-from eiwflow.flow.multiscale import quantise, to_bits_per_dim
-from eiwflow.lesson import build, default, homework
-from eiwflow.lesson.pack import Pack, opened
-from eiwflow.lesson.seeds import counts
+from eiwflow.flow.multiscale import to_bits_per_dim
+from eiwflow.lesson import build, default
+from eiwflow.lesson.pack import Pack
 from eiwflow.lesson.spec import at_bin_centres
 
-#: Scene 8 adds so much grain, in grey levels, from this seed.
-GRAIN, SEED = 12, 77
-#: Scene 11 shows so many samples.
-FACES = 12
+#: Scene 9 adds so much grain, in grey levels, from this seed; scene 8 redraws level 1 from this one.
+GRAIN, SEED, REDRAWN = 16, 77, 101
+
+
+def normals(seed: int, count: int) -> np.ndarray:
+    """Return the normal numbers (count,) that the lesson draws from a seed, by flow.js's generator."""
+    mask, uniforms = 0xFFFFFFFF, np.empty(count + count % 2)
+    state = (seed * 2654435761 + 1) & mask
+    for i in range(len(uniforms)):
+        state = (state + 0x6D2B79F5) & mask
+        t = (state ^ (state >> 15)) * (state | 1) & mask
+        t ^= (t + (t ^ (t >> 7)) * (t | 61)) & mask
+        uniforms[i] = (t ^ (t >> 14)) / 4294967296
+    first, second = uniforms.reshape(-1, 2).T
+    radius, angle = np.sqrt(-2 * np.log(1 - first)), 2 * np.pi * second
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).flatten()[:count]
+
+
+def drawn(seed: int, shape: torch.Size) -> Tensor:
+    """Return the lesson's normal numbers (1, C, H, W) from a seed: it keeps the channels of a pixel together."""
+    _, channels, height, width = shape
+    values = normals(seed, channels * height * width).reshape(1, height, width, channels)
+    return torch.from_numpy(values).float().permute(0, 3, 1, 2)
 
 
 @cache
@@ -45,10 +62,8 @@ def many() -> Tensor:
     return at_bin_centres(tests()[: build.AVERAGED])
 
 
-def noise_strength(image: np.ndarray) -> float:
-    """Return by what factor the noise of an image (H, W, C) uint8 is stronger than normal noise, for scene 1."""
-    levels = bundled().flow.trace(at_bin_centres(torch.from_numpy(image).permute(2, 0, 1)[None])).levels
-    return float(torch.cat([level.noise.flatten() for level in levels]).square().mean().sqrt())
+def bits(flow: MultiScaleFlow, x: Tensor) -> float:
+    return float(to_bits_per_dim(flow.log_prob(x), flow.config.dimensions))
 
 
 def predicted() -> list[float]:
@@ -67,109 +82,52 @@ def predicted() -> list[float]:
     raise AssertionError("the level has no such coupling")
 
 
-def one_value() -> list[float]:
-    """Return a value of the middle pixel, its bits of noise, stretching and both, and a blind guess's, for scene 4."""
-    values = tests()[: build.AVERAGED, 2, 8, 8]
-    value = values.sort().values[len(values) // 2].double()[None]
-    noise, log_slope = homework.Curve(values.double().numpy())(value)
-    unusual, stretch = -torch.distributions.Normal(0, 1).log_prob(noise) / np.log(2), -log_slope / np.log(2)
-    first, both = round(float(unusual), 1), round(float(unusual + stretch), 1)
-    assert abs(both - first - float(stretch)) < 0.1  # what is written adds up
-    return [float(value), first, both - first, both, 8]
+def face_bits() -> list[float]:
+    """Return the bits per value of the first picture, for scene 4."""
+    return [bits(bundled().flow, at_bin_centres(face()))]
 
 
-def usual_bits() -> float:
-    """Return the mean bits of the middle pixel's values, for scene 4."""
-    values = tests()[: build.AVERAGED, 2, 8, 8].double()
-    noise, log_slope = homework.Curve(values.numpy())(values)
-    return float((-torch.distributions.Normal(0, 1).log_prob(noise) - log_slope).mean() / np.log(2))
+def likely() -> list[float]:
+    """Return the bits per value of flat grey and of the first picture, for scene 5."""
+    grey = torch.full_like(face(), int(face().double().mean() + 0.5))
+    return [bits(bundled().flow, at_bin_centres(grey)), *face_bits()]
 
 
 def rank() -> list[float]:
-    """Return the rank of the flow's own half among all, for scene 5."""
+    """Return the rank of the flow's own half among all, for scene 6."""
     average = bundled().flow.trace(many()).levels[0].features.mean(dim=0)
     return [own_rank(bundled().flow, face()[0], average)]
 
 
-def half_off() -> float:
-    """Return by how many grey levels the picture is off with the flow's own half at its averages, for scene 5."""
-    flow, gone = bundled().flow, bundled().flow.latent_shapes()[0][0]
-    average, features = (flow.trace(x).levels[0].features for x in (many(), at_bin_centres(face())))
-    shuffle = flow.levels[0].shuffle
-    assert shuffle is not None
-    thrown, mixed = shuffle.order[-gone:], features.clone()
-    mixed[:, thrown] = average.mean(dim=0)[thrown]
-    grey = ((decoded(flow, mixed) + 0.5) * 256 - 0.5).clamp(0, 255)
-    return float((grey - face()).square().mean().sqrt())
-
-
 def passed_on() -> list[float]:
-    """Return the share of structure, in per cent, that is passed on after and before training, for scene 6."""
+    """Return the share of structure, in per cent, that is passed on after and before training, for scene 7."""
     flow, images = bundled().flow, data.load(default.DATA, download=False)
     shuffle, start = flow.levels[0].shuffle, build.before_training(Pack(), bundled(), images)
     assert shuffle is not None and start is not None
-    assert np.allclose(start["redundancy"], opened(default.pack())[0]["before"]["redundancy"], atol=1e-3)
     kept = len(shuffle.order) - flow.latent_shapes()[0][0]
     after = redundancy(flow.trace(many()).levels[0].features).mean(dim=0)
     structures = [each.clamp_min(0) for each in (after, torch.tensor(start["redundancy"]))]
     return [100 * float(each[shuffle.order[:kept]].sum() / each.sum()) for each in structures]
 
 
-def moved() -> list[float]:
-    """Return structured channels passed on before training, of how many, those after it, and the cost, for scene 7."""
-    recording = opened(default.pack())[0]["rivers"][0]
-    path = project.CHECKPOINTS / f"{recording['name']}.safetensors"
-    info = checkpoint.load(path).info
-    before, after = np.mean(counts(path), axis=0)
-    cost = build.half_cost(project.ASSETS / "studies", info.data, info.config.order, info.config.partition)
-    return [float(before), sum(recording["kept"]), float(after), *([cost["bits"]] if cost else [])]
-
-
-def weights_answer() -> list[float]:
-    """Return by how many per cent the weights of scene 8 rise where grain is added, and what frozen weights cost."""
-    flow, x = bundled().flow, at_bin_centres(face())
-    facts, grained = build.weight_facts(flow, many()), grainy(x)
-    assert facts is not None
-    clean, loud = (
-        flow.trace(each).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
-        for each in (x, grained)
-    )
+def redrawn() -> list[float]:
+    """Return the error of the picture with level 1 redrawn, of 255, and how far another face is: scene 8."""
+    flow, own = bundled().flow, bundled().flow.encode(at_bin_centres(face())).levels
+    decoded = flow.decode(Latents([drawn(REDRAWN, own[0].shape), *own[1:]]))
+    grey = ((decoded + 0.5) * 256 - 0.5).clamp(0, 255)
+    others = tests()[list(default.SHOWN[1:])].double() - face().double()
     return [
-        100 * float((loud - clean).mean() / clean.abs().mean()),
-        float(_bits(_frozen(flow), grained) - _bits(flow, grained)),
+        float((grey - face()).square().mean().sqrt()),
+        255,
+        float(others.square().mean(dim=(1, 2, 3)).sqrt().mean()),
     ]
 
 
-def risen() -> int:
-    """Return in how many pictures the weights of scene 8 rise in the mean, with the grain of the pack."""
-    flow, facts = bundled().flow, build.weight_facts(bundled().flow, many())
-    assert facts is not None
-    drawn = torch.randn(many().shape, generator=torch.Generator().manual_seed(0))
-    weights = [
-        flow.trace(x).levels[facts["level"] - 1].coupling_weights[f"step {facts['step'] + 1} read"]
-        for x in (many(), many() + build.GRAIN / 256 * drawn)
-    ]
-    return sum(float(loud.mean()) > float(clean.mean()) for clean, loud in zip(*weights, strict=True))
-
-
-def grainy(x: Tensor) -> Tensor:
-    """Return values (1, C, H, W) with the grain of scene 8."""
-    drawn = homework.normals(SEED, x.numel()).reshape(1, *x.shape[2:], x.shape[1])
-    return x + GRAIN / 256 * torch.from_numpy(drawn).float().permute(0, 3, 1, 2)
-
-
-def noise_grown() -> float:
-    """Return by how many per cent the noise of the grainy picture is stronger with frozen weights, for scene 8."""
-    x = grainy(at_bin_centres(face()))
-    own, frozen = (
-        torch.cat([level.noise.flatten() for level in flow.trace(x).levels]).square().mean().sqrt()
-        for flow in (bundled().flow, _frozen(bundled().flow))
-    )
-    return 100 * float(frozen / own - 1)
-
-
-def _bits(flow: MultiScaleFlow, x: Tensor) -> Tensor:
-    return to_bits_per_dim(flow.log_prob(x), flow.config.dimensions)
+def frozen_cost() -> list[float]:
+    """Return what frozen weights cost a clean and a grainy picture, in bits per value, for scene 9."""
+    x = at_bin_centres(face())
+    grainy = x + GRAIN / 256 * drawn(SEED, x.shape)
+    return [bits(_frozen(bundled().flow), each) - bits(bundled().flow, each) for each in (x, grainy)]
 
 
 def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
@@ -181,30 +139,3 @@ def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
                 read, given = (seen[f"step {number} {side}"].mean(dim=0) for side in ("read", "given"))
                 step.coupling.weights = HeldWeights(read, given)
     return frozen
-
-
-def readings() -> list[float]:
-    """Return the level that tells an attribute best, of all, and in how many of 100 pairs; then the least and most
-    pairs in which the levels tell the attribute that they tell most alike: for scene 10."""
-    measured = measure_attributes(bundled().flow, data.load(default.DATA, download=False), limit=build.ATTRIBUTE_IMAGES)
-    told: dict[str, list[float]] = {}
-    for one in measured.readings:
-        if one.metric == "AUROC" and one.level is not None:  # one is of all levels together
-            told.setdefault(one.attribute, []).append(100 * one.value)
-    best = max(told.values(), key=max)
-    even = min((each for each in told.values() if each is not best), key=np.ptp)
-    return [1.0 + best.index(max(best)), max(best), 100, min(even), max(even)]
-
-
-def variety(temperature: float) -> list[float]:
-    """Return a temperature of the last level, and by how many grey levels samples differ at it and at 1: scene 11."""
-    flow, found = bundled().flow, []
-    for of_last in (temperature, 1.0):
-        noise = []
-        for number, (channels, height, width) in enumerate(flow.latent_shapes()):
-            each = [homework.normals(1000 + 10 * i + number, channels * height * width) for i in range(FACES)]
-            drawn = torch.from_numpy(np.stack(each)).float().reshape(FACES, height, width, channels).permute(0, 3, 1, 2)
-            noise.append(drawn * (of_last if number == len(flow.levels) - 1 else 1))
-        faces = quantise(flow.decode(Latents(noise))).double()
-        found.append(float((faces - faces.mean(dim=0)).square().mean().sqrt()))
-    return [len(flow.levels), temperature, *found]

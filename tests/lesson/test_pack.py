@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from scipy import stats
 
 from benchmarks import pack
 from eiwflow import checkpoint, data, project
@@ -24,13 +23,9 @@ from eiwflow.lesson import MAX_BYTES, build, bundle, default, one_file
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
 from eiwflow.lesson.spec import at_bin_centres
-from eiwflow.study.file import read_study
-from eiwflow.study.recipe import Arm
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.trainer import Trainer
 
-from ..analysis.test_shuffle import level_record, record_of
-from ..studies import arms, write_study
 from .test_flow_js import random_flow
 
 AGAIN = "build it again: python benchmarks/pack.py"
@@ -101,7 +96,7 @@ def test_the_usual_rank_is_taken_over_from_the_shipped_pack_of_the_same_flow_alo
     shipped, made = opened(default.pack())[0]["flow"], Pack()
     made.head["flow"] = {"parameters": shipped["parameters"] if is_same else "0" * 64}
     monkeypatch.setattr(build, "build", lambda *_: made)
-    for slow in ("add_grain", "before_training", "attribute_facts", "rivers", "study_facts"):
+    for slow in ("add_grain", "before_training", "attribute_facts", "study_facts"):
         monkeypatch.setattr(build, slow, lambda *_: None)
     monkeypatch.setattr(pack, "usual_rank", lambda *_: {"median": -1})
     head, _ = opened(pack.bundled_pack(project.CHECKPOINTS, project.ASSETS / "studies"))
@@ -147,18 +142,6 @@ def test_pictures_in_which_the_mean_weight_rises_are_counted_also_where_weights_
     )
     assert facts["risen"] == (after > before).sum()
     assert facts["images"] == 64
-
-
-def test_the_recording_in_which_training_moves_most_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    order, half_way, moved = [0, 1, 2, 3], [0, 2, 1, 3], [2, 3, 0, 1]
-    records = {
-        "still": [moved, moved], "most": [moved, order], "least": [order, half_way], "some": [moved, half_way],
-    }  # fmt: skip
-    monkeypatch.setattr(build, "load_record", lambda path: made.get(path.stem))
-    monkeypatch.setattr(build, "river_facts", lambda pack, path, *_: {"name": path.stem})
-    made = {name: record_of(level_record(order, orders), steps=(0, 10)) for name, orders in records.items()}
-    recordings = build.rivers(Pack(), [Path(name) for name in (*records, "none")])
-    assert [river["name"] for river in recordings] == ["most", "some", "still", "least"]
 
 
 def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
@@ -288,7 +271,7 @@ def test_a_flow_that_is_given_a_class_is_shown_on_the_images_of_this_class_alone
     checkpoint.save(path, flow, info)
     given = checkpoint.given_label(checkpoint.load(path), "C")
     images = letters.test[letters.factors["letter"].test == "C"]
-    head, blobs = opened(build.build_for(given, path, whole=False).to_bytes())
+    head, blobs = opened(build.build_for(given, whole=False).to_bytes())
     shown = [blobs[at["at"] : at["at"] + at["size"]] for at in (image["bytes"] for image in head["images"])]
     assert shown == [image.tobytes() for image in images[:8]] and 8 < len(images) < len(letters.test) / 10
     trace = given.flow.trace(dequantise(data.to_tensor(images), generator_for(0, "noise"))).levels[0]
@@ -297,29 +280,3 @@ def test_a_flow_that_is_given_a_class_is_shown_on_the_images_of_this_class_alone
     everything = data.to_tensor(letters.test)
     of_all = redundancy(given.flow.trace(dequantise(everything, generator_for(0, "noise"))).levels[0].features)
     assert not np.allclose(head["flow"]["redundancy"], of_all.mean(dim=0), rtol=0.05)
-
-
-def test_the_cost_of_a_half_is_that_of_the_longest_study_of_the_set_with_the_same_partition(tmp_path: Path) -> None:
-    for name, iterations, lag, of_set, partition in (
-        ("a", 500, 0.3, "faces16", "alternating"), ("b", 4000, 0.1, "faces16", "alternating"),
-        ("c", 2000, 0.2, "faces16", "alternating"), ("d", 9000, 0.4, "photos32", "alternating"),
-        ("e", 9000, 0.5, "faces16", "random"),
-    ):  # fmt: skip
-        order = f"principal-{partition}"
-        means = {f"entropy/{order}": 4.0, f"variance/{order}": 4.0 + lag, f"random/{order}": 4.5}
-        means |= {f"entropy+pooled/{order}": 3.8}  # a half with weights is not what a half alone is compared with
-        write_study(tmp_path / f"{name}.zip", arms(means), data=of_set, iterations=iterations)
-    order = "principal-alternating"
-    cost = build.half_cost(tmp_path, "faces16", "variance", "alternating")
-    runs = read_study(tmp_path / "b.zip")
-    ours, theirs = (
-        [run.bits_per_dim for run in runs.of(Arm.parse(f"{half}/{order}"))] for half in ("entropy", "variance")
-    )
-    low, high = stats.ttest_rel(theirs, ours).confidence_interval(0.95)
-    assert cost is not None and cost["steps"] == 4000
-    assert [cost[name] for name in ("bits", "low", "high")] == pytest.approx(
-        [np.mean(theirs) - np.mean(ours), low, high], abs=1e-4
-    )
-    assert build.half_cost(tmp_path, "letters32", "variance", "alternating") is None
-    other = build.half_cost(tmp_path, "faces16", "variance", "information")  # none is like it: the longest of all
-    assert other is not None and other["steps"] == 9000

@@ -276,7 +276,7 @@
       await wait(15);
       const now = read().join("\n"),
         asked = until && (!until.after || host().querySelector(until.after)),
-        busy = /% done|none yet/.test(now) || (asked && !now.includes(exact(until.says)));
+        busy = /% done|none yet/.test(now) || host().querySelector("[aria-busy=true]") || (asked && !now.includes(exact(until.says)));
       same = now === before && !busy ? same + 1 : 0;
       before = now;
     }
@@ -353,7 +353,7 @@
       label = (button) => words(button) || button.getAttribute("aria-label");
     for (let i = 0; i < most; i++) {
       const next = [...host().querySelectorAll("button")].find(
-        (one) => !one.disabled && !one.hidden && !used.has(label(one)),
+        (one) => !one.disabled && !one.closest("[hidden]") && !used.has(label(one)),
       );
       if (!next) break;
       used.add(label(next));
@@ -366,8 +366,8 @@
         for (const kind of ["pointerdown", "pointermove"]) send(canvas, kind, 0.3, 0.7);
       });
     const thumb = root().querySelectorAll(".thumb")[2];
-    if (thumb && !thumb.closest("[hidden]") && number !== 5) {
-      // scene 5 would rank all halves again
+    if (thumb && !thumb.closest("[hidden]") && number !== 6) {
+      // scene 6 would rank all halves again
       before = first;
       await use("the third picture", () => thumb.click());
     }

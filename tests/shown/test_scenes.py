@@ -25,12 +25,11 @@ if TYPE_CHECKING:
 
 #: A scene whose figures come a moment later -> what it says then, and what must be pressed before.
 LATER = {
-    5: {"says": "1st: error"},
-    8: {"says": "frozen weights", "after": ".choices [aria-pressed=true]"},
-    12: {"says": "of the 8 pictures below", "after": ".kind[aria-pressed=true]"},
+    5: {"says": "likeliest", "after": ".kind[aria-pressed=true]"},
+    6: {"says": "1st: error"},
 }
-#: Buttons that are pressed, one after the other; scene 5 has cards, of which half are thrown away, 13 votes and data.
-BUTTONS = {5: 8, 13: 9, 15: 3}
+#: Buttons that are pressed, one after the other; scene 6 has cards, of which half are thrown away.
+BUTTONS = {6: 8, 8: 9}
 
 
 #: What the server says of a training, one after the other, and the seconds since the last word.
@@ -71,7 +70,7 @@ def test_scenes(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
     path.write_bytes(one_file(default.pack()))
     lines = []
-    for number in (*range(1, 14), 15):
+    for number in (*range(1, 10), 11, 12):
         opened(page, path, number)
         lines += page.evaluate(
             "([number, until, most]) => walkScene(number, until, most)",
@@ -95,7 +94,7 @@ def test_the_scene_of_a_training(page: Page, tmp_path: Path) -> None:
     path.write_bytes(content.replace(b"{ offline: true }", b"{ onTrain() {}, onCancel() {}, onLeave() {} }"))
     lines: list[str] = []
     say = "training => window.dispatchEvent(new CustomEvent('eiwflow-live', { detail: { training } }))"
-    for number in (14, 1):  # elsewhere the header tells how far it is
+    for number in (10, 1):  # elsewhere the header tells how far it is
         page.add_init_script("window.passed = 0; Date.now = () => passed;")
         opened(page, path, number)
         before = page.evaluate("wholeScene()")
@@ -105,7 +104,7 @@ def test_the_scene_of_a_training(page: Page, tmp_path: Path) -> None:
             page.evaluate(say, training)
             lines += [f"-- {training}", *page.evaluate("before => readScene(before)", before)]
             before = page.evaluate("wholeScene()")
-        if number == 14:
+        if number == 10:
             picture = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
             page.evaluate(say, {"alive": True, "step": 310, "total": 1400, "samples": picture, "drawn": 294})
             assert page.locator("img.film").get_attribute("alt") == "Samples of the flow after 294 steps"

@@ -1,4 +1,4 @@
-// Scene 10: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
+// Scene 8, second beat: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
 import { animate, cap, el, minus, percent, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
@@ -8,6 +8,7 @@ const VISIBLE = 12,
 const SEEN = 5;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
+const CAPTION = "Number: of 100 pairs with and without it, this level tells so many; chance 50.";
 
 /** Of 100 pairs, one face with an attribute and one without, so many that a level tells apart: the AUROC. */
 const pairs = (auroc) => String(Math.round(100 * auroc));
@@ -29,25 +30,12 @@ function twoOf(list) {
   return [first, others.sort((a, b) => apart(a) - apart(b))[0] ?? first];
 }
 
+/** @type {import("../beats.js").Beat} */
 export const attributes = {
-  number: 10,
-  short: "What a level holds",
-  title: "Which level tells what?",
-  notes:
-    "Each row adds one attribute to the latents (the values of noise), in one level at a time: the mean of faces " +
-    "with it minus the mean of those without. The number says in how many of 100 pairs that level alone tells the " +
-    "face with the attribute from the one without. To tell is not to draw: a level may give an attribute away and " +
-    "change few pixels.",
-  asked:
-    "A pair is told by where the two faces’ latents lie along that difference, which comes from other pictures than " +
-    "those tested; 50 is a coin, 100 is never wrong (the number is the AUROC). Level 1 has twice the values of the " +
-    "others. “Every level”, a tie: their numbers lie no further apart than they may err. A small edit is multiplied, as its row says; attributes whose edit could not be seen are left out. If " +
-    "level 1 tells the smile, it holds more than grain.",
-  more: { page: "latents" },
-  cannot: ({ pack }) =>
-    pack.head.attributes ? null : "The attributes of this flow’s pictures are not known; they are for faces.",
+  key: "2",
+  label: "Glasses and smile",
 
-  build(stage) {
+  build(stage, room, { controls, moving }) {
     const { head, floats } = stage.pack,
       { flow, traces } = stage,
       shape = head.shape,
@@ -153,17 +141,7 @@ export const attributes = {
         return r ? `${level} ${reading} by ${name}` : `${level} tells ${reading} of 100 pairs apart by ${name}`;
       });
       stage.say(`${cap(said.join(", "))}.`);
-      const kinds = new Set(rows.map(({ one }) => one.metric));
-      caption.textContent = [
-        kinds.has("AUROC") &&
-          "Number: of 100 pairs, a face with it and one without, this level tells so many apart; chance 50.",
-        kinds.has("R²") && "Percent: how much of it the level explains; chance 0.",
-        "Frame: the best, unless they tie.",
-      ]
-        .filter(Boolean)
-        .join(" ");
     };
-    const caption = el("p", { className: "caption" });
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) =>
       el("span", { className: "head" }, text),
     );
@@ -182,7 +160,8 @@ export const attributes = {
       text: (v) => `${minus(Math.round(100 * v))} %`,
       onmove: (v) => show(v),
     });
-    stage.host.append(table, caption, control.row);
+    room.append(table, el("p", { className: "caption" }, CAPTION));
+    controls.append(control.row);
     let stop = () => {};
     /** Decode the slider's other pictures while nothing moves, one step of a row each frame. */
     const workAhead = () => {
@@ -210,7 +189,7 @@ export const attributes = {
       });
     };
     show(1);
-    if (!stage.reduced) play();
+    if (moving) play();
     return { play, stop: () => stop() };
   },
 };

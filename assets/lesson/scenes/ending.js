@@ -1,27 +1,24 @@
-// Scene 15: four things to take home, each with a small live picture, one's own choices, and three doors.
+// Scene 12: four things to take home, each with a small live picture, one's own choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
 import { colours, el, percent, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
-import { ladders, wholeOf } from "./worth.js";
+import { wholeOf } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
 const HOMEWORK = "homework";
 
 export const ending = {
-  number: 15,
+  number: 12,
   short: "To take home",
   title: "Four things to take home.",
-  notes:
-    "Let the class say each sentence before you read it. What is a flow, how does it count, why several scales, and " +
-    "what to look at before half is factored out? Then look back at the votes, and open one of the three doors.",
+  notes: "Say each sentence before you read it. Then look back at what was chosen.",
   asked:
-    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1, " +
-    "half of its values, is resampled, and the work is the multiplications of the couplings’ networks; its " +
-    "channels stand in the order by entropy, with their structure. The bits saved are counted from Glow, a " +
-    "well-known flow whose half is fixed by position: scene 13 compares with it, rung by rung, scene 7 with a " +
-    "half that was chosen badly.",
+    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
+    "redrawn, and the work is the multiplications of the couplings’ networks; its channels stand in the order by " +
+    "entropy, with their structure. The bits saved are counted from Glow, a well-known flow whose half is fixed by " +
+    "position: scene 11 has them choice by choice.",
   more: { page: "levels" },
 
   build(stage) {
@@ -96,8 +93,8 @@ export const ending = {
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
-      shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 resampled"),
-      el("span", {}, `level 1 anew: error ${off.toFixed(0)} of 255`),
+      shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 redrawn"),
+      el("span", {}, `level 1 redrawn: error ${off.toFixed(0)} of 255`),
     );
 
     const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
@@ -125,11 +122,10 @@ export const ending = {
         "The structure of the channels in the flow’s order",
       );
 
-    // What the choices saved together above Glow's fixed half in the study that scene 13 opens with.
-    const [ladder] = ladders(pack.head.studies ?? []),
-      whole = ladder && wholeOf(ladder),
-      list = whole && [...whole.parts.slice(0, -2), whole.parts.slice(-2).join(" and ")].join(", "),
-      bought = whole ? `: ${list} save ${whole.bits} bits per value on ${whole.data}` : "";
+    // What the choices saved together above Glow's fixed half in the study that scene 11 opens with.
+    const [study] = pack.head.studies ?? [],
+      whole = study && wholeOf(study),
+      bought = whole ? `; looking at the data saved ${whole.bits} bits per value on ${whole.data}` : "";
     const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
     const cards = el(
       "div",

@@ -1,5 +1,7 @@
-// Scene 12: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
-import { cap, el, picture } from "../draw.js";
+// Scene 5: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
+// A photo of one's own gets a card to keep.
+import { cardOf } from "../card.js";
+import { el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
 const TILES = 4,
@@ -8,7 +10,7 @@ const TILES = 4,
 /** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
 const MOST = 2.4;
 const BLIND = 8,
-  SHORT = `Bits per value: few bits = likely. Dashed: blind guess, ${BLIND}.`;
+  CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -65,34 +67,37 @@ const KINDS = [
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
 
+/** The place of flat grey. */
+const GREY = KINDS.findIndex(([key]) => key === "flat");
+
 export const likely = {
-  number: 12,
+  number: 5,
   short: "Likely or real?",
   votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",
   keepsChoice: true, // a vote is not about one picture
-  notes:
-    "A short bar is a likely picture: likely pictures need few bits. Let the class vote for the likeliest of the " +
-    "five, then look at the bars. Ask whether the likeliest is a face. Bits are noise and stretching, as in scene 4.",
+  notes: "Vote for the likeliest of the five, then look at the bars. With your own photo there is a card to keep.",
   asked:
-    "Flat grey may need fewer bits than the pictures that the flow was trained on: likely means few bits. A blurred picture need not, " +
-    "probably because a blurred face has soft edges, which no face in training had. A guess that takes all 256 " +
-    "values of a byte as equally likely costs 8 bits: noise costs more, since the flow bets on pictures.",
+    "Each of the five is scored by the flow in this tab. Flat grey may need fewer bits than the pictures that the flow " +
+    "was trained on: likely means few bits. A blurred picture need not, probably because a blurred face has soft edges, " +
+    "which no face in training had. A guess that takes all 256 values of a byte as equally likely costs 8 bits: noise " +
+    "costs more, since the flow bets on pictures. The card compares with 256 test pictures.",
   more: { page: "likelihood" },
 
   build(stage) {
     const { flow, images, image } = stage,
       shape = stage.pack.head.shape,
-      all = images.map((one) => KINDS.map(([, , make]) => make(one.bytes, shape)));
-    const bits = images.map(() => []),
+      all = KINDS.map(([, , make]) => make(images[image].bytes, shape));
+    const here = [],
       score = (bytes) => flow.bitsPerDim(flow.encode(flow.dequantise(bytes)));
     let voted = KINDS.some(([key]) => key === stage.choice) ? stage.choice : "",
       timer;
-    const caption = el("p", { className: "caption" }, SHORT);
+    const caption = el("p", { className: "caption" }, CAPTION),
+      own = images[image].number === "own";
     const columns = KINDS.map(([key, name], k) => {
       const bar = el("i", { className: "amount" }),
         value = el("b", { className: "bits" });
-      const shown = picture(all[image][k], shape);
+      const shown = picture(all[k], shape);
       const button = el(
         "button",
         {
@@ -118,12 +123,42 @@ export const likely = {
         { className: "likely", role: "group", "aria-label": "Which is the likeliest?" },
         ...columns.map((one) => one.button),
       ),
-      caption,
+      el(
+        "div",
+        { className: "captioned" },
+        caption,
+        own
+          ? el("button", { type: "button", className: "strong", onclick: () => showCard() }, "Result card")
+          : el("button", { type: "button", onclick: () => stage.askForPhoto() }, "Try your own photo"),
+      ),
     );
+    /** The card, over the scene: to look at and to save. */
+    const showCard = () => {
+      const canvas = cardOf({
+          flow,
+          bytes: images[image].bytes,
+          shape,
+          known: stage.pack.head.flow.bits,
+          nouns: stage.pack.head.faces ? "faces" : "pictures",
+        }),
+        close = el("button", { type: "button", onclick: () => card.remove() }, "Close"),
+        save = el(
+          "a",
+          { className: "strong", download: "eiwflow-card.png", href: canvas.toDataURL("image/png") },
+          "Save as PNG",
+        ),
+        card = el(
+          "div",
+          { className: "card-panel", role: "dialog", "aria-label": "Result card" },
+          canvas,
+          el("div", { className: "buttons" }, save, close),
+        );
+      stage.host.append(card);
+      save.focus({ preventScroll: true });
+    };
     const draw = () => {
       columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
       if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");
-      const here = bits[image];
       if (here.length < KINDS.length) return;
       const best = here.indexOf(Math.min(...here)),
         top = MOST * here[0];
@@ -138,28 +173,25 @@ export const likely = {
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.
       const rival = best || here.indexOf(Math.min(...here.slice(1))),
-        scored = bits.filter((one) => one.length === KINDS.length);
-      const wins = scored.filter((one) => one[rival] < one[0]).length,
-        [, name] = KINDS[rival];
-      const digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
-        [own, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
+        [, name] = KINDS[rival],
+        digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
+        [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
         verdict = voted === KINDS[best][0] ? "Right guess" : "Wrong guess";
+      if (own)
+        return stage.say(
+          `This flow expects ${stage.pack.head.faces ? "faces" : "its pictures"}: yours needs ${here[0].toFixed(1)} bits per value, flat grey ${here[GREY].toFixed(1)}.`,
+        );
       stage.say(
         best
-          ? `${verdict}: ${name} needs ${other} bits, this picture ${own}: likely need not be real.`
-          : `${verdict}: this picture is likeliest, at ${own} bits; ${name} needs ${other}.`,
+          ? `${verdict}: ${name} needs ${other} bits, this picture ${mine}: likely need not be real.`
+          : `${verdict}: this picture is likeliest, at ${mine} bits; ${name} needs ${other}.`,
       );
-      if (scored.length > 1)
-        caption.textContent = `${SHORT} ${cap(name)} is likelier than ${wins} of the ${scored.length} pictures below.`;
     };
-    // The picture that is shown first, then all others, in slices between frames.
-    const order = [image, ...images.keys()].filter((one, at, list) => list.indexOf(one) === at);
     const slice = () => {
       const end = performance.now() + SLICE_MS;
       do {
-        const next = order.find((one) => bits[one].length < KINDS.length);
-        if (next === undefined) return draw();
-        bits[next].push(score(all[next][bits[next].length]));
+        if (here.length === KINDS.length) return draw();
+        here.push(score(all[here.length]));
       } while (performance.now() < end);
       timer = setTimeout(slice, 0);
     };

@@ -68,15 +68,12 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes:
-    "Stop after level 1: half of the values have left as noise (they are factored out), and the half passed on still " +
-    "shows the picture. Every step can be undone: run it to the end and count the values that differ (a value is a " +
-    "byte, 0 to 255). This noise is not random: it is the picture in another form. Then try a photo of your own.",
+  notes: "Stop after level 1: half has left as noise, the rest still shows the picture. Then try your own photo.",
   asked:
-    "A level is a round: a few steps, then half of the values leave and the other half is passed on. Training asks " +
-    "one thing: that the training pictures need few bits. For that their noise must look like plain normal noise, " +
-    "and be stretched little on the way back: scene 4 counts both. Of a photo unlike those pictures a part stays " +
-    "visible in the noise, which is stronger than normal noise: unusual, so such a photo takes many bits.",
+    "The picture that comes back is computed from the noise alone, and its bytes are compared with those of the " +
+    "picture. This noise is not random: it is the picture in another form. A level is a few steps, then half of the " +
+    "values leave and the other half is passed on. Training asks one thing: that the training pictures need few bits. " +
+    "Of a photo unlike those pictures a part stays visible in the noise, which is stronger than normal noise.",
   more: { page: "levels" },
 
   build(stage) {
@@ -233,7 +230,7 @@ export const noise = {
           ? `${number(left(l + 1))} values are passed on.`
           : unknown
             ? `The flow does not know such pictures: some of ${whose} shows in the noise.`
-            : `${number(total - left(1))} values have left as noise. The ${number(left(1))} passed on still show the picture.`,
+            : `${number(total - left(1))} values left as noise. The ${number(left(1))} passed on still show the picture.`,
       );
     });
     const arrival = unknown
@@ -288,26 +285,29 @@ export const noise = {
           if (at < before + one.seconds) break;
           before += one.seconds;
         }
-        if (time >= forward + BACK_S) square(g, end);
-        else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
+        if (time >= forward + BACK_S) {
+          square(g, end);
+          drawNoise(g, levels.length); // the same values, in both forms
+        } else part.draw(g, Math.min(1, (at - before) / part.seconds), ink);
         context.fillStyle = ink.quiet;
         context.font = `${text}px ${ink.sans}`;
-        const out = levels
-          .slice(0, goneAt(at))
-          .reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
+        const ended = time >= forward + BACK_S,
+          out = levels
+            .slice(0, goneAt(at))
+            .reduce((n, one) => n + one.noise.length * one.level.height * one.level.width, 0);
         context.fillText(
-          `${number(total - out)} values in the flow`,
+          ended ? `the picture: ${number(total)} values` : `${number(total - out)} values in the flow`,
           g.lx,
           (small ? size * g.u : Math.max(size, high) * g.u) + text + 4,
         );
         context.fillText(
-          `${number(out)} values of noise`,
+          ended ? `its noise: ${number(total)} values` : `${number(out)} values of noise`,
           g.rx,
           (small ? g.ry + high * g.u : Math.max(size, high) * g.u) + text + 4,
         );
         stage.say(
           time >= forward + BACK_S
-            ? `And back: ${differ} of ${number(total)} values differ${differ ? "" : ", so the noise holds the whole picture"}.`
+            ? `And back: ${differ} of ${number(total)} values differ${differ ? "" : ". The noise is the picture in another form"}.`
             : time > forward
               ? "Now every step runs backwards."
               : part.say,

@@ -1,5 +1,4 @@
-// Scene 3: a coupling of the flow: one half of the channels predicts the other; the prediction is taken away and added
-// again.
+// Scene 3, second beat: one half of the channels predicts the other; the prediction is taken away and added again.
 import { animate, channelsOf, colours, el, greyMap, own, percent, signedMap, slider } from "../draw.js";
 import { join, unsqueeze } from "../flow.js";
 
@@ -9,24 +8,12 @@ const TAKEN = 1,
 /** So many standard deviations give full colour. */
 const FULL = 1.6;
 
+/** @type {import("../beats.js").Beat} */
 export const predicting = {
-  number: 3,
-  short: "One half predicts",
-  title: "Coupling: one half predicts part of the other.",
-  notes:
-    "The first half goes through a small network, which predicts the other half. Take the prediction away and the " +
-    "colour fades: what is left varies less, so it is cheaper to describe. The first half is unchanged, so the " +
-    "prediction can be made again; slide on, and not one value of the picture differs.",
-  asked:
-    "Colour is a value above (blue) or below (orange) the mean of its channel, on one scale for all three. This is " +
-    "the coupling of level 1 that explains most. The steps before it have mixed the channels, each into a " +
-    "weighted sum of all; in the lesson’s flow they began as a rotation to principal components, the main directions of " +
-    "the pictures, and were then trained. These two halves are not those that are passed on and factored out: that comes " +
-    "after all steps. A coupling also has a scale, which plays down what the network is unsure of. On one picture, " +
-    "subtracting less than the whole prediction may remove more, since the network was trained on all pictures.",
-  more: { page: "entropy", query: { level: "1" } },
+  key: "2",
+  label: "Subtract",
 
-  build(stage) {
+  build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
       level = flow.levels[0],
       n = level.channels / 2,
@@ -72,7 +59,7 @@ export const predicting = {
     const sign = (text) => el("b", { "aria-hidden": "true" }, text);
     const coloured = (x, of) =>
       Array.from({ length: n }, (_, c) => signedMap(x, n, c, height, width, of.middle[c], spread[c], inks));
-    stage.host.append(
+    room.append(
       el(
         "div",
         { className: "halves" },
@@ -126,16 +113,11 @@ export const predicting = {
       else if (at < ADDED) stage.say("The same half predicts the same again: add it back …");
       else stage.say(`Add the prediction again: ${differing()} of ${flow.dimensions} values differ.`);
     };
-    stage.host.append(
+    room.append(
       el(
         "p",
         { className: "caption" },
-        "Grey: the channels were first mixed, ",
-        pack.head.flow.init === "principal"
-          ? el("span", { className: "wide" }, "initially by a rotation to principal components, ")
-          : null,
-        "which can be undone. Blue: above its mean, orange: below; faded: less is left.",
-        el("span", { className: "wide" }, " Couplings also scale what is left (scene 4)."),
+        "Blue: above a channel’s mean; orange: below. Paler: less is left to describe.",
       ),
     );
     const control = slider({
@@ -146,10 +128,10 @@ export const predicting = {
       onmove: (v) => {
         stop();
         draw(v);
-        stage.choose(v);
+        keep(v);
       },
     });
-    stage.host.append(control.row);
+    controls.append(control.row);
     let stop = () => {};
     const set = (v) => {
       control.input.value = String(v);
@@ -164,9 +146,9 @@ export const predicting = {
         return s < 3;
       });
     };
-    if (stage.choice !== "") set(Math.min(ADDED, Math.max(0, +stage.choice || 0)));
-    else if (stage.reduced) set(TAKEN);
-    else play();
+    if (state !== "") set(Math.min(ADDED, Math.max(0, +state || 0)));
+    else if (moving) play();
+    else set(TAKEN);
     return { play, stop: () => stop() };
   },
 };

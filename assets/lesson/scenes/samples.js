@@ -1,23 +1,30 @@
-// Scene 11: samples, with a temperature for every level.
-import { el, picture, slider } from "../draw.js";
+// Scene 2: faces from fresh noise. A patch of one face's noise is taken by the mouse and shaken; a temperature for
+// every level.
+
+import { noiseBlocks } from "../blocks.js";
+import { animate, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
 const FACES = 12,
-  FRAME_MS = 6;
+  FRAME_MS = 6,
+  /** A patch reaches so many values to each side; shaking by so many pixels renews it wholly. */
+  REACH = 3,
+  WHOLE = 60,
+  /** So many times a patch is shaken as the scene opens. */
+  SHAKES = 90;
 
 export const sampling = {
-  number: 11,
+  number: 2,
   noPicture: true,
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.", // of a flow that was not trained on faces
-  notes:
-    "The flow runs backwards, from fresh noise: since every step can be undone, any noise gives a picture, and every " +
-    "click gives other faces. Lower the temperature of one level at a time: the last level first, then level 1. The " +
-    "sentence says how much the twelve still differ: cleaner faces are paid for with variety.",
+  notes: "Take a patch of the noise and shake it. Then lower the temperature of one level, and draw new faces.",
   asked:
-    "The temperature of a level is the factor on its noise: 1 as in training, 0 none, above 1 more. To differ: the root " +
-    "mean square between a picture and the mean of all twelve, in grey levels of 255.",
+    "The flow runs backwards, from fresh noise: every step can be undone, so any noise gives a picture. Shaken values " +
+    "are drawn anew from the same distribution, bit by bit. The temperature of a level is the factor on its noise: 1 as " +
+    "in training, 0 none. How much the faces differ: the root mean square between each and the mean of all twelve, in " +
+    "grey levels of 255, now and at temperature 1. Cleaner faces are paid for with variety.",
   more: { page: "checkpoint" },
 
   build(stage) {
@@ -26,87 +33,235 @@ export const sampling = {
       top = flow.levels.length - 1,
       start = stage.pack.head.flow.temperature ?? 1,
       temperatures = flow.levels.map(() => start);
-    const nouns = stage.pack.head.faces ? "faces" : "pictures";
+    const [noun, nouns] = stage.pack.head.faces ? ["face", "faces"] : ["picture", "pictures"];
     let seed = Math.max(1, Math.round(+stage.choice) || 1),
       timer,
-      at = 0;
+      at = 0,
+      shown = 0,
+      patch = null,
+      shakes = 0,
+      stopMotion = () => {};
     // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to
-    // decode anew, its bytes now and as it first was.
+    // decode anew, its bytes now, and as they are at temperature 1.
+    /** @type {any[]} */
     const faces = Array.from({ length: FACES }, (_, i) => ({
       canvas: el("canvas", { role: "img", "aria-label": `Sample ${i + 1}` }),
       noise: [],
       passed: [],
       stale: -1,
       bytes: [],
-      first: null,
+      plain: [],
     }));
-    const wall = el(
-      "button",
-      { type: "button", className: "wall", "aria-label": "New samples", onclick: () => next() },
-      ...faces.map((face) => face.canvas),
+    const big = el("canvas", { role: "img", "aria-label": `The ${noun} of this noise` }),
+      room = el("div", { className: "room" }),
+      wall = el(
+        "div",
+        { className: "wall", role: "group", "aria-label": `Twelve ${nouns}` },
+        ...faces.map((face, i) => {
+          face.button = el("button", { type: "button", className: "sample", onclick: () => choose(i) }, face.canvas);
+          return face.button;
+        }),
+      );
+    stage.host.append(
+      el(
+        "div",
+        { className: "drawn" },
+        el("figure", {}, room, el("figcaption", {}, "its noise: shake a patch")),
+        el("figure", { className: "big" }, big, el("figcaption", {}, `this ${noun}`)),
+        el("figure", {}, wall, el("figcaption", {}, `${FACES} new ${nouns}`)),
+      ),
     );
-    stage.host.append(wall);
-    // A slider may move before all are drawn: each is first decoded at the temperatures that it was drawn for.
-    let drawnAt = temperatures;
-    const decode = (face) => {
-      const used = face.first ? temperatures : drawnAt;
+
+    const { blocks, columns, rows } = noiseBlocks(flow);
+    const view = surface(
+      room,
+      (context, width, height) => {
+        const ink = colours(stage.stage),
+          unit = Math.min((width - 8 * (blocks.length - 1)) / columns, (height - 1.5 * ink.size) / rows),
+          left = (width - columns * unit - 8 * (blocks.length - 1)) / 2;
+        context.font = `${ink.size}px ${ink.sans}`;
+        blocks.forEach((block, l) => {
+          const values = faces[shown].noise[l],
+            x = left + block.left * unit + 8 * l;
+          block.box = { x, unit };
+          for (let row = 0; row < rows; row++)
+            for (let column = 0; column < block.columns; column++) {
+              const i = block.index(row, column);
+              const v = i === null ? 128 : Math.max(0, Math.min(255, 128 + 52 * values[i] * temperatures[l]));
+              context.fillStyle = `rgb(${v},${v},${v})`;
+              const [x0, y0] = [Math.round(x + column * unit), Math.round(row * unit)];
+              context.fillRect(x0, y0, Math.round(x + (column + 1) * unit) - x0, Math.round((row + 1) * unit) - y0);
+            }
+          context.fillStyle = ink.quiet;
+          context.fillText(width < 420 ? String(l + 1) : `level ${l + 1}`, x, rows * unit + 1.2 * ink.size);
+        });
+        if (!patch) return;
+        const { box, columns: wide } = blocks[patch.level],
+          [x, y] = [Math.max(0, patch.column - REACH), Math.max(0, patch.row - REACH)],
+          [right, foot] = [Math.min(wide, patch.column + REACH), Math.min(rows, patch.row + REACH)];
+        context.lineWidth = 3;
+        context.strokeStyle = ink.warm;
+        context.strokeRect(box.x + x * unit, y * unit, (right - x) * unit, (foot - y) * unit);
+      },
+      "The noise of one picture, level by level; drag a patch of it to shake it",
+    );
+    view.canvas.style.cursor = "grab";
+    view.canvas.style.touchAction = "none";
+
+    const decode = (face, used, kept) => {
       for (let l = face.stale; l >= 0; l--)
-        face.passed[l] = flow.decodeLevel(
+        kept[l] = flow.decodeLevel(
           l,
-          face.passed[l + 1] ?? null,
+          kept[l + 1] ?? null,
           face.noise[l].map((v) => v * used[l]),
         );
-      face.stale = used.every((t, l) => t === temperatures[l]) ? -1 : top;
-      face.bytes = Uint8Array.from(flow.quantise(face.passed[0]));
-      face.first ??= face.bytes;
-      picture(face.bytes, shape, face.canvas);
+      return Uint8Array.from(flow.quantise(kept[0]));
     };
-    /** How much the pictures differ, as they are or as they first were: root mean square from their mean. */
-    const variety = (of) => {
+    const drawFace = (face) => {
+      face.bytes = decode(face, temperatures, face.passed);
+      face.stale = -1;
+      picture(face.bytes, shape, face.canvas);
+      if (face === faces[shown]) picture(face.bytes, shape, big);
+    };
+    /** How much pictures differ: root mean square from their mean. */
+    const variety = (all) => {
       const mean = new Float64Array(flow.dimensions);
-      for (const face of faces)
-        of(face).forEach((v, i) => {
+      for (const bytes of all)
+        bytes.forEach((v, i) => {
           mean[i] += v / FACES;
         });
-      const sum = faces.reduce((all, face) => all + of(face).reduce((part, v, i) => part + (v - mean[i]) ** 2, 0), 0);
-      return Math.sqrt(sum / FACES / flow.dimensions);
+      const sum = all.reduce((whole, bytes) => whole + bytes.reduce((part, v, i) => part + (v - mean[i]) ** 2, 0), 0);
+      return Math.sqrt(sum / FACES / flow.dimensions).toFixed(0);
     };
-    let said = "";
+    const away = () => flow.levels.flatMap((_, l) => (temperatures[l] === 1 ? [] : [l]));
+    const say = () => {
+      if (patch?.from) {
+        const bytes = faces[shown].bytes,
+          error = Math.sqrt(bytes.reduce((sum, v, i) => sum + (v - patch.from[i]) ** 2, 0) / bytes.length);
+        return stage.say(
+          `${patch.count} values of level ${patch.level + 1} shaken: this ${noun} moved by ${error.toFixed(0)} of 255.`,
+        );
+      }
+      const named = away();
+      if (!named.length) return stage.say(`Any noise gives a ${noun}: every step can be undone.`);
+      const equal = new Set(temperatures).size === 1,
+        which = equal ? "All levels" : `Level${named.length > 1 ? "s" : ""} ${named.map((l) => l + 1).join(", ")}`,
+        at = equal ? temperatures[0].toFixed(2) : named.map((l) => temperatures[l].toFixed(2)).join(", "),
+        done = faces.every((face) => face.stale < 0 && face.plain.length),
+        [now, before] = [faces.map((one) => one.bytes), faces.map((one) => one.plain)];
+      stage.say(`${which} at ${at}${done ? `: they differ by ${variety(now)}, at 1: ${variety(before)}` : ""}.`);
+    };
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
     const slice = () => {
       const end = performance.now() + FRAME_MS;
-      for (let tried = 0; tried < FACES && performance.now() < end; tried++, at = (at + 1) % FACES)
-        if (faces[at].stale >= 0) decode(faces[at]);
-      clearTimeout(timer);
-      if (faces.some((face) => face.stale >= 0)) timer = setTimeout(slice, 0);
-      else if (said) {
-        const [now, before] = [variety((face) => face.bytes), variety((face) => face.first)].map((v) => v.toFixed(0));
-        stage.say(`${said}: the ${nouns} differ by ${now} grey levels, before by ${before}.`);
+      for (let tried = 0; tried < FACES && performance.now() < end; tried++, at = (at + 1) % FACES) {
+        const face = faces[at];
+        if (face.stale >= 0) drawFace(face);
+        else if (!face.plain.length && away().length) {
+          face.stale = top;
+          face.plain = decode(
+            face,
+            flow.levels.map(() => 1),
+            [],
+          );
+          face.stale = -1;
+        }
       }
+      clearTimeout(timer);
+      const busy = faces.some((face) => face.stale >= 0 || (!face.plain.length && away().length));
+      wall.setAttribute("aria-busy", String(busy));
+      if (busy) timer = setTimeout(slice, 0);
+      else say();
     };
     const redraw = (level) => {
       for (const face of faces) face.stale = Math.max(face.stale, level);
+      view.redraw();
       slice();
     };
+    const choose = (i) => {
+      shown = i;
+      patch = null;
+      faces.forEach((face, k) => face.button.setAttribute("aria-pressed", String(k === i)));
+      if (faces[i].bytes.length) picture(faces[i].bytes, shape, big);
+      view.redraw();
+      say();
+    };
     const draw = () => {
-      said = "";
-      drawnAt = [...temperatures];
       faces.forEach((face, i) => {
-        face.first = null;
+        face.plain = [];
         face.noise = flow.levels.map((level, l) =>
           normals(seed * 1000 + i * 10 + l, level.height * level.width * level.gone),
         );
       });
       at = 0;
       redraw(top);
-      stage.say(`A flow that can be undone can draw: ${FACES} new ${nouns} from fresh noise.`);
+      choose(0);
     };
     const next = () => {
+      stopMotion();
       seed++;
       stage.choose(seed);
       draw();
     };
-    const rows = flow.levels.map(
+
+    /** Take the patch around a place of a level's block. */
+    const take = (level, row, column) => {
+      const places = [];
+      for (let r = row - REACH; r < row + REACH; r++)
+        for (let c = column - REACH; c < column + REACH; c++) {
+          const i = r < 0 || c < 0 || r >= rows || c >= blocks[level].columns ? null : blocks[level].index(r, c);
+          if (i !== null) places.push(i);
+        }
+      patch = { level, row, column, places, count: places.length, from: faces[shown].bytes };
+      view.redraw();
+    };
+    /** Draw a patch anew by a part: its values stay normal. */
+    const shake = (part) => {
+      const angle = (Math.PI / 2) * Math.min(1, part),
+        face = faces[shown],
+        fresh = normals(90000 + shakes++, patch.count);
+      patch.places.forEach((i, k) => {
+        face.noise[patch.level][i] = Math.cos(angle) * face.noise[patch.level][i] + Math.sin(angle) * fresh[k];
+      });
+      face.plain = [];
+      face.stale = Math.max(face.stale, patch.level);
+      drawFace(face);
+      view.redraw();
+      say();
+    };
+    const placeOf = (event) => {
+      const box = view.canvas.getBoundingClientRect(),
+        [x, y] = [event.clientX - box.left, event.clientY - box.top],
+        level = blocks.findIndex((block) => x >= block.box.x && x < block.box.x + block.columns * block.box.unit),
+        { unit, x: start } = blocks[Math.max(0, level)].box;
+      return level < 0 || y >= rows * unit ? null : [level, Math.floor(y / unit), Math.floor((x - start) / unit)];
+    };
+    view.canvas.addEventListener("pointerdown", (event) => {
+      const place = placeOf(event);
+      if (!place || !faces[shown].bytes.length) return;
+      stopMotion();
+      view.canvas.setPointerCapture(event.pointerId);
+      take(...place);
+      say();
+    });
+    view.canvas.addEventListener("pointermove", (event) => {
+      if (event.buttons && patch) shake(Math.hypot(event.movementX, event.movementY) / WHOLE);
+    });
+    /** Shake a patch without a hand: of level 1, 2 and so on in turn. */
+    let turn = 0;
+    const play = () => {
+      stopMotion();
+      const level = turn++ % blocks.length;
+      if (faces[shown].stale >= 0) drawFace(faces[shown]);
+      take(level, Math.round(rows / 2), Math.round(blocks[level].columns / 2));
+      let left = SHAKES;
+      stopMotion = animate(() => {
+        shake(0.12);
+        return --left > 0;
+      });
+    };
+
+    const sliders = flow.levels.map(
       (level, l) =>
         slider({
           label: `Level ${level.number}`,
@@ -114,24 +269,35 @@ export const sampling = {
           max: 1.3,
           step: 0.05,
           value: start,
-          text: (v) => v.toFixed(2),
+          text: (v) => minus(v.toFixed(2)),
           onmove: (v) => {
+            stopMotion();
+            patch = null;
             temperatures[l] = v;
-            stage.say(`${(said = `Level ${level.number} at temperature ${v.toFixed(2)}`)}.`);
+            say();
             redraw(l);
           },
         }).row,
     );
     stage.host.append(
-      el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training, 0 no noise."),
+      el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training."),
       el(
         "div",
         { className: "sliders" },
-        ...rows,
-        el("button", { type: "button", className: "strong", onclick: () => next() }, "New faces"),
+        ...sliders,
+        el("button", { type: "button", onclick: play }, "Shake"),
+        el("button", { type: "button", className: "strong", onclick: next }, `New ${nouns}`),
       ),
     );
     draw();
-    return { play: next, stop: () => clearTimeout(timer) };
+    if (!stage.reduced) play();
+    return {
+      play: next,
+      stop: () => {
+        stopMotion();
+        clearTimeout(timer);
+        view.stop();
+      },
+    };
   },
 };

@@ -1,4 +1,4 @@
-// Scene 6: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after
+// Scene 7: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after
 // training.
 import { animate, choices, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
 import { Level, normals, squeeze } from "../flow.js";
@@ -26,9 +26,9 @@ const bestShare = (structure, count) =>
   shareOf(structure, [...structure.keys()].sort((a, b) => structure[b] - structure[a]).slice(0, count));
 
 export const sorting = {
-  number: 6,
+  number: 7,
   short: "Sorting",
-  title: "Sort by entropy: most structure goes left.",
+  title: "Sort by entropy: structure stays, noise leaves.",
   titleOf: ({ flow, pack }) => {
     if (!flow.sortsByEntropy)
       return flow.spec.split === "released"
@@ -37,20 +37,16 @@ export const sorting = {
     const { order, kept } = flow.levels[0],
       structures = [pack.head.before?.redundancy, pack.head.flow.redundancy].filter(Boolean);
     if (structures.some((each) => shareOf(each, order.slice(0, kept)) <= 0.5))
-      return "Sort by entropy: where is structure?";
+      return "Sort by entropy: does structure stay?";
   },
-  notes:
-    "Look at two cards: on one, neighbours are alike and the next value is easy to guess; on the other it is hard to " +
-    "guess. That is low and high entropy. Slide: the flow sorts its channels so, once, before training, and factors " +
-    "out the right half. Then switch to after training: the order stays, and the bars answer.",
+  notes: "Compare the two framed cards: which is easier to guess? Slide, then switch to after training.",
   asked:
-    "A bar is the structure of a channel: spectral redundancy, how much its neighbours tell of a value, as the mean " +
-    "over test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The order was " +
-    "measured on the first batch of pictures and is one for all of them, so a bar to the right may be a little taller " +
-    "than one to the left. The cards on the right are not noise yet: " +
-    "the prior predicts them from the left, and what it misses leaves as noise. Training shapes the channels around " +
-    "the split, so a large share on the left after training does not show that sorting is the better choice: scene " +
-    "13 compares.",
+    "A bar is the spectral redundancy of a channel: how much of a value its neighbours tell, in bits, as the mean over " +
+    "256 test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The flow sorted its " +
+    "channels once, on its first batch, before training, so a bar to the right may be a little taller than one to the " +
+    "left. The cards on the right are not noise yet: the prior predicts them from the left, and what it misses leaves. " +
+    "Training shapes the channels around the split: a large share on the left does not show that sorting is the better " +
+    "choice. Scene 11 compares.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -71,8 +67,9 @@ export const sorting = {
     const structures = { before: inBits(start?.redundancy), after: inBits(pack.head.flow.redundancy) },
       cards = { before: start && cardsOf(firstLevel.features(input)), after: cardsOf(stage.traces[0].features) },
       passedOn = level.order.slice(0, kept),
-      largest = Math.max(...structures.after, ...(structures.before ?? []), 1e-6),
-      tick = largest > 1 ? 0.5 : largest > 0.3 ? 0.2 : 0.1;
+      longest = Math.max(...structures.after, ...(structures.before ?? []), 1e-6),
+      tick = longest > 1 ? 0.5 : longest > 0.3 ? 0.2 : 0.1,
+      largest = tick * Math.ceil(longest / tick); // the axis ends above every bar
     const to = new Array(n),
       mixedUp = Array.from({ length: n }, (_, c) => c).sort(
         (a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0],
@@ -128,8 +125,9 @@ export const sorting = {
         context.strokeStyle = ink.line;
         context.lineWidth = 1;
         context.textAlign = "right";
+        const each = tick * Math.ceil((1.3 * ink.size) / ((bar * tick) / largest)); // labels keep apart
         for (let row = 0; row < rows; row++)
-          for (let v = 0; v <= largest; v += tick) {
+          for (let v = 0; v <= largest + 1e-9; v += each) {
             const y = Math.round(floor(row) - (v / largest) * bar) + 0.5;
             context.globalAlpha = tall;
             context.fillText(v.toFixed(1), left - 10, y + 0.35 * ink.size);
@@ -140,8 +138,7 @@ export const sorting = {
           }
         context.globalAlpha = tall;
         for (let row = 0; row < rows; row++) {
-          const highest = (Math.floor(largest / tick) * tick) / largest;
-          context.fillText("bits", left - 10, floor(row) - highest * bar - 0.75 * ink.size);
+          context.fillText("bits", left - 10, floor(row) - bar - 0.75 * ink.size);
         }
         context.globalAlpha = 1;
         for (let c = 0; c < n; c++) {
@@ -212,22 +209,16 @@ export const sorting = {
       },
       "The channels of level 1 with their structure as bars",
     );
-    const caption = el("p", { className: "caption" });
-    stage.host.append(caption);
-    /** What is drawn, and why the bars need not descend: they are of another moment than the order. */
-    const tell = () => {
-      caption.textContent =
-        "Entropy: how much of a value its neighbours leave to guess. Bar: structure, what they tell of it (bits per value). " +
-        (flow.sortsByEntropy
-          ? state === "after"
-            ? "Sorted before training, drawn after it."
-            : "Sorted on one batch, drawn as the mean of many pictures."
-          : "");
-    };
-    tell();
+    stage.host.append(
+      el(
+        "p",
+        { className: "caption" },
+        "Bar: how much neighbours tell of a value (bits). Long: structure; short: noise.",
+      ),
+    );
     const say = () => {
       const share = shareOf(structures[state], passedOn);
-      if (t < 0.02) return stage.say("On which cards is the next value easy to guess? Slide to sort.");
+      if (t < 0.02) return stage.say("On which card is the next value easy to guess? Slide to sort.");
       if (t < 0.98) return stage.say("The flow’s order slides the cards into place …");
       if (state === "before" && flow.sortsByEntropy) {
         const most = bestShare(structures.before, kept);
@@ -271,7 +262,6 @@ export const sorting = {
         (key) => {
           stopMotion();
           state = key;
-          tell();
           stage.choose(key);
           const target = key === "after" ? 1 : 0,
             first = turned;

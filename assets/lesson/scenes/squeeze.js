@@ -1,20 +1,12 @@
-// Scene 2: the squeeze, a rearrangement of values that a slider runs.
+// Scene 3, first beat: the squeeze, a rearrangement of values that a slider runs.
 import { animate, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
 
+/** @type {import("../beats.js").Beat} */
 export const squeezing = {
-  number: 2,
-  short: "Squeeze",
-  title: "Squeeze: one picture becomes many small ones.",
-  notes:
-    "Point at one pixel and ask where its values go. Each 2×2 patch gives one pixel to each of four small pictures, " +
-    "and each colour becomes a picture of its own; each of these is called a channel. Values only move. Each channel " +
-    "still shows the whole picture, at half the size: a flow can let half of the channels go and no place is lost.",
-  asked:
-    "Every level begins with a squeeze, so each one looks at the picture at half the size of the one before: these " +
-    "are the scales of a multi-scale flow. More channels also give its steps more to mix.",
-  more: { page: "levels" },
+  key: "1",
+  label: "Squeeze",
 
-  build(stage) {
+  build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
       [channels, size] = flow.shape,
       bytes = images[image].bytes;
@@ -50,7 +42,7 @@ export const squeezing = {
     shown.setAttribute("aria-label", "The picture; point at a pixel");
     original.append(shown);
     const right = el("div", { className: "room" });
-    stage.host.append(el("div", { className: "pair" }, original, right));
+    room.append(el("div", { className: "pair" }, original, right));
     const view = surface(
       right,
       (context, width, height) => {
@@ -148,7 +140,7 @@ export const squeezing = {
       onmove: (v) => {
         stopMotion();
         move(v);
-        stage.choose(v);
+        keep(v);
       },
     });
     const move = (v) => {
@@ -156,7 +148,7 @@ export const squeezing = {
       say();
       view.redraw();
     };
-    stage.host.append(control.row);
+    controls.append(control.row);
     const set = (v) => {
       control.input.value = v;
       control.show();
@@ -170,9 +162,9 @@ export const squeezing = {
         return seconds < 3.2;
       });
     };
-    if (stage.choice !== "") set(Math.min(1, Math.max(0, +stage.choice || 0)));
-    else if (stage.reduced) set(1);
-    else play();
+    if (state !== "") set(Math.min(1, Math.max(0, +state || 0)));
+    else if (moving) play();
+    else set(1);
     return {
       play,
       stop: () => {

@@ -1,4 +1,4 @@
-// Scene 5: which half of the channels would you throw away? Every answer is ranked among all halves.
+// Scene 6: which half of the channels would you throw away? Every answer is ranked among all halves.
 import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
@@ -10,7 +10,7 @@ const off = (db) => (255 * 10 ** (-db / 20)).toFixed(1);
 const CHOICE = /^m([0-9a-f]{1,3})$/;
 
 export const throwing = {
-  number: 5,
+  number: 6,
   short: "Throw half away",
   title: "Half leaves early. Which half is missed least?",
   titleOf: ({ flow }) => {
@@ -19,18 +19,13 @@ export const throwing = {
       ? undefined
       : `${cap(word(gone))} of ${word(channels)} channels leave early. Which are missed least?`;
   },
-  notes:
-    "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
-    "be, we throw six channels away and look at what is missed: let the class throw cards, the numbers on them grow. " +
-    "All 924 halves (six of twelve) are ranked by how close the picture stays. Then show the flow’s choice.",
+  notes: "Throw cards until six are gone, and look at what is missed. Then compare with the flow’s choice.",
   asked:
-    "The cards are channels of level 1 after training, in mixed order; the flow chose among them as they were before " +
-    "it. A thrown channel is replaced by its average over pictures, " +
-    "and the picture is decoded at once. That a visitor beats the flow is no surprise: the visitor chose for this " +
-    "picture and looked at the result, the flow chose once, before training, for all pictures, by entropy (scene 6). " +
-    "What a flow factors out is first predicted from what is passed on, so scene 9 does better with the same half. " +
-    "Average error: the root mean square, in grey levels of 255, which is not what the eye judges. Training shapes the channels around their split, " +
-    "so a good rank does not show that entropy chooses well: scene 13 compares flows.",
+    "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
+    "be, a thrown channel is replaced by its average over pictures, and the picture is decoded at once. All choices are " +
+    "ranked by the root mean square error, which is not what the eye judges. A visitor chooses for this picture and sees " +
+    "the result; the flow chose once, before training, for all pictures, by entropy. Training shapes the channels around " +
+    "their split, so a good rank does not show that entropy chooses well: scene 11 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
   cannot: ({ flow }) =>
@@ -233,7 +228,7 @@ export const throwing = {
       if (!done)
         stage.say(
           gone === 0
-            ? `A test: throw ${word(half)} of the ${word(n)} channels away. What does the picture lose?`
+            ? `Throw ${word(half)} of ${word(n)} channels away. The flow chose once, for all pictures.`
             : `What is thrown is set to its average. ${cap(word(more))} more must go.`,
         );
       else if (!scores)
@@ -308,6 +303,14 @@ export const throwing = {
     }
     place();
     draw();
+    if (!stage.reduced)
+      all.forEach((card, i) => {
+        const from = [
+          { opacity: 0, transform: "translateY(24px)" },
+          { opacity: 1, transform: "none" },
+        ];
+        card.animate(from, { duration: 300, delay: 40 * i, fill: "backwards" }); // the cards are dealt
+      });
     const stop = scoreAll({
       pack: stage.bytes,
       flow,

@@ -1,17 +1,14 @@
-// Scene 14: a training on the server, watched from here.
+// Scene 10: a training on the server, watched from here.
 import { el, number } from "../draw.js";
 
 export const training = {
-  number: 14,
+  number: 10,
   noPicture: true,
   short: "Train one",
   title: "Train one now.",
-  notes:
-    "Start it and go on: the header tells how far it is, and it arrives here finished. You can also start it from " +
-    "the menu before the lesson. The samples come from the same noise each time, so a face can be watched as it " +
-    "appears.",
+  notes: "Start it and go on: the header tells how far it is. The samples come from the same noise each time.",
   asked:
-    "When it has ended, the class’s own flow opens in scenes 1, 6 and 11. A training that is stopped keeps its flow.",
+    "When it has ended, the class’s own flow opens in scenes 1, 2 and 7. A training that is stopped keeps its flow.",
   more: { page: "train" },
   needsServer: true,
 

@@ -1,47 +1,29 @@
-// Scene 8: grain is added to the picture, and the weights of a coupling answer.
-import { choices, colours, el, greyMap, minus, own, picture, slider, surface } from "../draw.js";
+// Scene 9: a clean and a grainy picture side by side, with weights of their own or with frozen ones; their bits answer.
+import { animate, choices, colours, ease, el, minus, mixed, picture, surface } from "../draw.js";
 import { normals, squeeze } from "../flow.js";
 
-/** Grain in grey levels that the slider adds. */
-const FROM = 0,
-  TO = 12;
-/** Milliseconds of rest after which the cost of frozen weights is worked out: it takes the whole flow, twice. */
-const REST = 60;
-/** A mean change of the weights below this is no answer. */
-const LEAST = 0.01;
-
-const NETWORK = "A coupling’s network reads one half and gives a scale and a shift for each channel of the other. ",
-  BARS =
-    "A weight, computed from this picture, multiplies each of these. Bar: its change when grain is added, in % of " +
-    "their mean size.";
-
-/** How opaque the bar of one weight is; the line of their mean is not. */
-const BAR_ALPHA = 0.75;
-
-const GUESSES = [
-  ["more", "listens more"],
-  ["same", "does not care"],
-  ["less", "listens less"],
+/** Grain in grey levels that is added to the second picture, and the seed of it. */
+const GRAIN = 16,
+  SEED = 77;
+/** Seconds in which bars grow or change. */
+const TURN_S = 0.5;
+const KINDS = [
+  ["own", "own weights"],
+  ["frozen", "frozen"],
 ];
 
 export const weighting = {
-  number: 8,
+  number: 9,
   short: "Weights by picture",
-  votes: GUESSES,
   title: "Each picture sets its own weights.",
   keepsChoice: true,
-  notes:
-    "A coupling's network reads one half of the channels to predict the other. Each channel is first multiplied by a " +
-    "weight, computed from this picture: from the entropies of its channels, here by how far their values spread. Ask " +
-    "before you slide: if we add fine noise, will the network listen to these channels more, less, or not care?",
+  notes: "Compare the weights of both pictures. Then freeze them at their averages: which picture pays more?",
   asked:
-    "A weight is no learned parameter: the flow computes it for every picture, from the entropies of the channels " +
-    "that the coupling leaves unchanged, so that the way back can compute it again. Bars show how each weight " +
-    "differs from that of the picture without added grain. Left: the channels that the network reads. Right: what it " +
-    "gives, a scale and a shift for each channel of the other half, which explains twelve from six. This is the " +
-    "coupling whose weights answer grain most; others move less, and some fall. Nothing but training told it to " +
-    "listen more. Noise that is stronger costs bits, as in scene 4. The cost is for this picture: all weights of the " +
-    "flow are replaced by their averages over pictures.",
+    "A coupling’s network reads one half of the channels. Each channel is first multiplied by a weight, computed from " +
+    "this picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
+    "weights. Shown is the coupling whose weights answer grain most. Frozen: all weights of the flow are replaced by " +
+    "their averages over 256 test pictures, without training again; bits are computed here, by the whole flow. A flow " +
+    "that is trained without weights loses less than a frozen one: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
     pack.head.flow.weights
@@ -50,223 +32,166 @@ export const weighting = {
 
   build(stage) {
     const { flow, pack } = stage,
-      { averages, level: place, step: k, risen: pictures, images } = pack.head.flow.weights,
+      { averages, level: place, step: k } = pack.head.flow.weights,
       level = flow.levels[place - 1],
-      half = level.channels / 2,
       frozen = flow.frozen(averages),
-      { bytes, grain = 0 } = stage.images[stage.image],
-      x = flow.dequantise(bytes),
-      noise = normals(77, x.length);
-    const grained = (sigma) => x.map((v, i) => v + (sigma / 256) * noise[i]);
-    // The picture's own grain counts too, where it is known; independent grains add as squares.
-    const loudness = (sigma) => Math.hypot(grain, sigma);
-    /** What the coupling sees, and its weights. */
-    const lookAt = (sigma) => {
-      let input = grained(sigma),
-        seen = null;
+      x = flow.dequantise(stage.images[stage.image].bytes),
+      noise = normals(SEED, x.length);
+    /** The weights of what the network of the coupling reads. */
+    const read = (values) => {
+      let input = values,
+        half = null;
       for (const each of flow.levels.slice(0, place)) {
         input = squeeze(input, 2 * each.height, 2 * each.width, each.channels / 4);
         if (each !== level) input = each.forward(input).kept;
       }
-      level.run(input, (one) => {
-        if (one.number === k) seen = one;
+      level.run(input, ({ number, a }) => {
+        if (number === k) half = a;
       });
-      const weights = level.couplingWeights(level.steps[k], seen.a);
-      return { ...seen, all: [...weights.read, ...weights.given] };
+      return [...level.couplingWeights(level.steps[k], half).read];
     };
-    /**
-     * Where all weights of the flow are their averages: what the picture costs more, in bits a value, and by what
-     * factor its noise is stronger.
-     */
-    const frozenAt = (sigma) => {
-      const [theirs, own] = [frozen, flow].map((one) => one.encode(grained(sigma)));
-      const power = (traces) => traces.reduce((sum, { noise }) => sum + noise.reduce((all, v) => all + v * v, 0), 0);
-      return {
-        cost: frozen.bitsPerDim(theirs) - flow.bitsPerDim(own),
-        stronger: Math.sqrt(power(theirs) / power(own)) - 1,
-      };
-    };
-    const base = lookAt(FROM),
-      count = base.all.length;
-    let sigma = FROM,
-      rest = 0,
-      now = base,
-      voted = stage.choice !== "";
-    const shown = el("canvas", { role: "img", "aria-label": "The picture with grain" }),
-      caption = el("figcaption", {}),
-      told = el("p", { className: "caption" }),
-      room = el("div", { className: "room" });
-    stage.host.append(el("div", { className: "pair" }, el("figure", {}, shown, caption), room));
-    /** The bars stand in groups, with a gap between: what is read, and of what is given the scales and the shifts. */
-    const outputs = count - half,
-      groups = [
-        { from: 0, to: half, name: `it reads ${half} channels`, short: `reads ${half}` },
-        ...(outputs === 2 * half
-          ? [
-              { from: half, to: 2 * half, name: `it gives ${half} scales`, short: `${half} scales` },
-              { from: 2 * half, to: count, name: `and ${half} shifts`, short: `${half} shifts` },
-            ]
-          : [{ from: half, to: count, name: `it gives ${outputs} shifts`, short: `${outputs} shifts` }]),
-      ];
-    /** The mean size of the weights of a side: one weight may be 0 or below, so none is a measure of its own change. */
-    const sizes = [base.all.slice(0, half), base.all.slice(half)].map(
-      (side) => side.reduce((sum, weight) => sum + Math.abs(weight), 0) / side.length || 1,
+    const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
+    const shown = [
+      ["clean", x],
+      ["grainy", x.map((v, i) => v + (GRAIN / 256) * noise[i])],
+    ].map(([name, values]) => ({
+      name,
+      canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
+      own: { bits: bitsOf(flow, values), read: read(values) },
+      frozen: { bits: bitsOf(frozen, values), read: averages[place - 1][k].read },
+    }));
+    const most = 1.08 * Math.max(...shown.flatMap(({ own, frozen }) => [own.bits, frozen.bits])),
+      costs = Math.max(...shown.map(({ own, frozen }) => Math.abs(frozen.bits - own.bits)), 1e-6),
+      /** A channel's weight against that of the average picture. */
+      apart = ({ own, frozen }, c) => own.read[c] / frozen.read[c] - 1,
+      furthest = Math.max(0.05, ...shown.flatMap((one) => one.own.read.map((_, c) => Math.abs(apart(one, c)))));
+    let kind = stage.choice === "frozen" ? "frozen" : "own",
+      /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
+      grown = 1,
+      turned = kind === "frozen" ? 1 : 0,
+      stop = () => {};
+    const room = el("div", { className: "room" });
+    stage.host.append(
+      room,
+      el("p", { className: "caption" }, "A grainy picture needs another network than a clean one; weights make it."),
     );
-    const change = (j) => (now.all[j] - base.all[j]) / sizes[j < half ? 0 : 1];
-    const risen = `With grain the mean weight of what it reads rises in ${pictures} of ${images} test pictures. `;
-    /** The mean change of the weights of what is read. */
-    const heard = () => read.reduce((sum, _, j) => sum + change(j), 0) / half;
-    const cardsOf = (values) => {
-      const of = own(values, half);
-      return Array.from({ length: half }, (_, c) =>
-        greyMap(values, half, c, level.height, level.width, of.middle[c], of.spread[c]),
-      );
-    };
-    const read = cardsOf(base.a),
-      other = cardsOf(base.b),
-      cards = [...read, ...Array.from({ length: count - half }, (_, j) => other[j % half])];
     const view = surface(
       room,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          gap = 0.6,
-          cell = width / (count + gap * (groups.length - 1)),
-          line = 1.25 * ink.size,
-          side = Math.max(8, cell - 4),
-          top = 2 * line,
-          foot = height - side - 6,
-          middle = (top + foot) / 2,
-          most = Math.max(0.1, ...now.all.map((_, j) => Math.abs(change(j)))),
-          scale = (foot - top - 2 * line) / 2 / most;
-        const at = (j) => (j + gap * groups.findIndex(({ to }) => j < to)) * cell;
-        const loudest = (from, to) => {
-          const places = Array.from({ length: to - from }, (_, i) => from + i);
-          return places.reduce((a, b) => (Math.abs(change(b)) > Math.abs(change(a)) ? b : a));
-        };
-        const named = new Set(
-          cell > 2 * ink.size ? now.all.keys() : groups.slice(1).map(({ from, to }) => loudest(from, to)),
-        );
+          small = width < 640,
+          line = 1.3 * ink.size,
+          [wide, tall] = small ? [width, (height - 16) / 2] : [(width - 56) / 2, height];
         context.font = `${ink.size}px ${ink.sans}`;
-        context.textAlign = "left";
-        const tight = groups.some(({ from, to, name }) => context.measureText(name).width > (to - from) * cell);
-        for (const { from, to, name, short } of groups) {
-          context.fillStyle = from ? ink.warm : ink.accent;
-          context.fillText(tight ? short : name, at(from), ink.size, (to - from) * cell);
-        }
-        context.textAlign = "center";
-        for (let j = 0; j < count; j++) {
-          const h = voted ? change(j) * scale : 0,
-            middleOf = at(j) + side / 2;
-          context.fillStyle = j < half ? ink.accent : ink.warm;
-          context.globalAlpha = BAR_ALPHA;
-          context.fillRect(at(j), Math.min(middle, middle - h), side, Math.max(3, Math.abs(h)));
-          context.globalAlpha = 1;
-          context.drawImage(cards[j], at(j), foot + 4, side, side);
-          if (!voted || !named.has(j) || sigma === FROM) continue;
-          context.fillStyle = ink.ink;
-          const text = minus((change(j) > 0 ? "+" : "") + (Math.round(100 * change(j)) || 0)),
-            room = context.measureText(text).width / 2;
-          context.fillText(
-            text,
-            Math.min(Math.max(middleOf, room), width - room),
-            h > 0 ? middle - h - 6 : middle - h + ink.size + 4,
-          );
-        }
-        context.strokeStyle = ink.ink;
-        context.lineWidth = 2;
-        context.beginPath();
-        context.moveTo(0, middle);
-        context.lineTo(width, middle);
-        context.stroke();
-        if (!voted || sigma === FROM) return;
-        // The answer: the mean of what is read.
-        const mean = heard(),
-          y = middle - mean * scale,
-          end = at(half - 1) + side;
-        context.strokeStyle = ink.accent;
-        context.setLineDash([8, 5]);
-        context.lineWidth = 3;
-        context.beginPath();
-        context.moveTo(0, y);
-        context.lineTo(end, y);
-        context.stroke();
-        context.setLineDash([]);
-        context.font = `600 ${ink.size}px ${ink.sans}`;
-        context.textAlign = "left";
-        context.fillStyle = ink.ink;
-        const words = `mean ${minus(`${mean > 0 ? "+" : ""}${Math.round(100 * mean)}`)} %`;
-        context.fillText(words, 0, mean > 0 ? middle + ink.size + 6 : middle - 8, end);
+        shown.forEach(({ name, canvas, own, frozen }, i) => {
+          const x0 = small ? 0 : i * (wide + 56),
+            y0 = small ? i * (tall + 16) : 0,
+            side = Math.min(0.46 * wide, tall - 3.4 * line),
+            left = x0 + side + 24,
+            right = x0 + wide,
+            foot = y0 + side;
+          context.fillStyle = ink.quiet;
+          context.textAlign = "left";
+          context.drawImage(canvas, x0, y0, side, side);
+          context.fillText(name, x0, foot + line - 4);
+          // What the network reads, louder or softer than for the average picture; frozen, there is no difference.
+          const zero = y0 + line + (side - line) / 2,
+            unit = (0.5 * side - (small ? 0.5 : 1.2) * line) / furthest,
+            step = (right - left) / own.read.length,
+            far = own.read.map((_, c) => Math.abs(apart(shown[i], c))),
+            loudest = far.indexOf(Math.max(...far));
+          context.fillText(small ? "weights" : "weights, against the average", left, y0 + ink.size, right - left);
+          own.read.forEach((_, c) => {
+            const v = apart(shown[i], c) * (1 - ease(turned)) * grown;
+            context.fillStyle = v < 0 ? ink.warm : ink.accent;
+            context.fillRect(left + c * step + 2, zero - Math.max(0, v) * unit, step - 4, Math.abs(v) * unit);
+            if (c !== loudest) return;
+            const text = `${v > 0.005 ? "+" : ""}${minus(Math.round(100 * v) || 0)} %`;
+            context.fillStyle = ink.ink;
+            context.fillText(text, left + c * step + 2, v < 0 ? zero - v * unit + ink.size : zero - v * unit - 6);
+          });
+          context.textAlign = "left";
+          context.strokeStyle = ink.ink;
+          context.lineWidth = 2;
+          context.beginPath();
+          context.moveTo(left, zero);
+          context.lineTo(right, zero);
+          context.stroke();
+          // Its bits; below them, on a scale of its own, what freezing costs.
+          const room = wide - (small ? 100 : 110),
+            cost = (frozen.bits - own.bits) * ease(turned),
+            bar = (y, bits, per, colour, text) => {
+              context.fillStyle = colour;
+              context.fillRect(x0, y, Math.max(2, Math.abs(bits) * per), 0.8 * line);
+              context.fillStyle = ink.ink;
+              context.font = `600 ${ink.size}px ${ink.sans}`;
+              context.fillText(text, x0 + Math.abs(bits) * per + 10, y + 0.72 * line);
+              context.font = `${ink.size}px ${ink.sans}`;
+            };
+          bar(foot + 1.15 * line, own.bits * grown, room / most, ink.quiet, `${own.bits.toFixed(2)} bits`);
+          if (turned > 0)
+            bar(
+              foot + 2.1 * line,
+              cost,
+              (small ? 0.5 : 0.6) * (room / costs),
+              cost > 0 ? ink.warm : ink.accent,
+              `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} frozen`,
+            );
+        });
       },
-      "The change of every weight of one coupling against the picture without added grain",
+      "A clean and a grainy picture, the weights of one coupling for each, and their bits per value",
     );
-    const draw = () => {
-      picture(Uint8Array.from(flow.quantise(grained(sigma))), pack.head.shape, shown);
-      caption.textContent = `${loudness(sigma).toFixed(1)} grey levels of fine noise (grain)${grain ? "" : " added"}`;
-      told.replaceChildren(el("span", { className: "wide" }, NETWORK), BARS);
-      if (!voted) return stage.say("Guess: we add grain. What does the network do with grainy channels?");
-      now = sigma === FROM ? base : lookAt(sigma);
-      view.redraw();
-      if (sigma === FROM) return stage.say("Slide to add grain; the weights answer at once.");
-      const mean = heard(),
-        percent = Math.round(100 * Math.abs(mean)),
-        right = Math.abs(mean) < LEAST ? "same" : mean > 0 ? "more" : "less",
-        what = right === "same" ? "with grain it does not care" : `with grain it listens ${percent} % ${right}`,
-        answer = `${stage.choice === right ? "Yes" : "No"}: ${what}`;
-      stage.say(`${answer}.`);
-      clearTimeout(rest);
-      rest = setTimeout(() => {
-        const { cost, stronger } = frozenAt(sigma);
-        stage.say(
-          `${answer}; frozen weights ${cost < 0 ? "save" : "cost"} ${Math.abs(cost).toFixed(2)} bits per value.`,
+    const say = () => {
+      const [clean, grainy] = shown;
+      if (kind === "own")
+        return stage.say(
+          `Own weights: ${clean.own.bits.toFixed(2)} bits per value clean, ${grainy.own.bits.toFixed(2)} grainy. Freeze them.`,
         );
-        const much = `${Math.round(100 * Math.abs(stronger))} % ${stronger < 0 ? "weaker" : "stronger"}`;
-        told.replaceChildren(
-          el(
-            "span",
-            { className: "wide" },
-            "The half that does not change gives the weights: the way back finds the same. ",
-          ),
-          `${risen}The weights tell the network how grainy this picture is. `,
-          el("span", { className: "wide" }, `Frozen at averages, without retraining, they leave its noise ${much}.`),
-        );
-      }, REST);
+      const [first, second] = [clean, grainy].map(({ own, frozen }) => frozen.bits - own.bits),
+        bits = (v) => minus(v.toFixed(2));
+      stage.say(
+        second > first
+          ? `Frozen: the clean picture costs ${bits(first)} bits more, the grainy one ${bits(second)}.`
+          : `Frozen: the grainy picture costs ${bits(second)} bits more, the clean one even ${bits(first)}.`,
+      );
     };
-    const control = slider({
-      label: "Grain",
-      min: FROM,
-      max: TO,
-      step: 0.1,
-      value: FROM,
-      text: (v) => `+${v.toFixed(1)}`,
-      onmove: (v) => {
-        sigma = v;
-        draw();
-      },
-    });
-    const reveal = () => {
-      control.input.disabled = false;
-      sigma = TO;
-      control.input.value = TO;
-      control.show();
+    const turn = (to) => {
+      stop();
+      kind = to;
+      const first = turned,
+        target = to === "frozen" ? 1 : 0;
+      say();
+      if (stage.reduced) {
+        turned = target;
+        return view.redraw();
+      }
+      stop = animate((s) => {
+        turned = mixed(first, target, Math.min(1, s / TURN_S));
+        view.redraw();
+        return s < TURN_S;
+      });
     };
-    const vote = choices(
-      "Your guess",
-      GUESSES,
+    const switched = choices(
+      "Weights",
+      KINDS,
       (key) => {
-        voted = true;
         stage.choose(key);
-        reveal();
-        draw();
+        turn(key);
       },
-      stage.choice,
+      kind,
     );
-    control.input.disabled = true;
-    stage.host.append(told, vote.row, control.row);
-    if (voted) reveal();
-    draw();
+    stage.host.append(switched.row);
+    say();
+    if (!stage.reduced)
+      stop = animate((s) => {
+        grown = ease(s / TURN_S);
+        view.redraw();
+        return s < TURN_S;
+      });
     return {
+      play: () => switched.pick(kind === "own" ? "frozen" : "own"),
       stop: () => {
-        clearTimeout(rest);
+        stop();
         view.stop();
       },
     };

@@ -9,9 +9,9 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 #: Scenes of the lesson that have a vote.
-SCENES = ("5", "8", "12", "13")
+SCENES = ("5", "6", "11")
 #: The scene whose votes are channels of a flow, so that they count only where it is the lecturer's.
-OF_CHANNELS = "5"
+OF_CHANNELS = "6"
 #: Seconds without a request after which a visitor no longer counts as present.
 ABSENT_S = 15.0
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
@@ -29,9 +29,9 @@ class Board:
 
     Example:
         >>> board = Board()
-        >>> board.vote("ada", "8", "less"), board.vote("bob", "8", "more"), board.vote("ada", "8", "more")
+        >>> board.vote("ada", "5", "less"), board.vote("bob", "5", "more"), board.vote("ada", "5", "more")
         (True, True, True)
-        >>> board.tally("8")
+        >>> board.tally("5")
         {'more': 2}
 
     """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TITLE = "The lesson: multi-scale flows"
 #: The link to the questions, on the last scene of the bundled lesson.
-HOMEWORK = {"scene": "15", "choice": "homework"}
+HOMEWORK = {"scene": "12", "choice": "homework"}
 #: Most characters of a photo from the stage: a PNG of 512×512 pixels in base64 has at most 1.4 million.
 MAX_PHOTO_TEXT = 4_000_000
 _ROOT = '<div class="lesson-root"></div>'
@@ -229,7 +229,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
         key = file.key, *stamp(file.path), whole
         checkpoint = checkpoints.open_checkpoint(file)  # before the lesson has a place: opening waits for another
         with st.spinner("Preparing the lesson of this flow …"):
-            content = results().at_once("lesson", key, lambda: _built(checkpoint, file.path, whole), among=LESSONS)
+            content = results().at_once("lesson", key, lambda: _built(checkpoint, whole), among=LESSONS)
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
@@ -246,10 +246,10 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     st.stop()
 
 
-def _built(checkpoint: Checkpoint, path: Path, whole: bool) -> bytes:
+def _built(checkpoint: Checkpoint, whole: bool) -> bytes:
     from ...lesson.build import build_for
 
-    return build_for(checkpoint, path, whole).to_bytes()
+    return build_for(checkpoint, whole).to_bytes()
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)  # cache_data would write a line into the log

@@ -1,0 +1,205 @@
+// Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and one cell of its grid is followed.
+import { animate, colours, el, minus, surface } from "../draw.js";
+import { PlaneFlow, twoMoons } from "../plane.js";
+
+/** Steps of the training, and those of one frame; points that are trained on, and those that are drawn. */
+const STEPS = 500,
+  A_FRAME = 6,
+  POINTS = 2000,
+  DRAWN = 400;
+/** The grid reaches from −REACH to REACH in noise, in cells of side CELL; a side of a cell is drawn as PARTS lines. */
+const REACH = 2.5,
+  CELL = 0.5,
+  PARTS = 6,
+  SIDE = Math.round((2 * REACH) / CELL);
+/** The picture of the points reaches from −FAR to FAR. */
+const FAR = 2.5;
+
+/** @type {import("../beats.js").Beat} */
+export const moons = {
+  key: "1",
+  label: "Two values",
+
+  build(stage, room, { controls, moving }) {
+    const points = twoMoons(POINTS, 5);
+    let flow,
+      told,
+      cell = null, // column and row of the cell that is pointed at
+      stop = () => {};
+    const canvas = el("div", { className: "room" });
+    room.append(
+      canvas,
+      el("p", { className: "caption" }, "Each cell holds the same share of points, whatever its area."),
+    );
+
+    /** The four corners of a cell, with points between them, in noise. */
+    const outline = (column, row) => {
+      const [x, y] = [column * CELL - REACH, row * CELL - REACH],
+        corners = [
+          [0, 0],
+          [1, 0],
+          [1, 1],
+          [0, 1],
+        ];
+      return corners.flatMap(([a, b], i) => {
+        const [c, d] = corners[(i + 1) % 4];
+        return Array.from({ length: PARTS }, (_, k) => [
+          x + CELL * (a + ((c - a) * k) / PARTS),
+          y + CELL * (b + ((d - b) * k) / PARTS),
+        ]);
+      });
+    };
+    /** The area of a polygon. */
+    const areaOf = (polygon) =>
+      Math.abs(
+        polygon.reduce((sum, [x, y], i) => {
+          const [u, v] = polygon[(i + 1) % polygon.length];
+          return sum + (x * v - u * y) / 2;
+        }, 0),
+      );
+    const mapped = (polygon) => polygon.map(([x, y]) => flow.inverse(x, y));
+    /** By how much a cell grows on its way from noise to points. */
+    const growth = ([column, row]) => areaOf(mapped(outline(column, row))) / CELL ** 2;
+    /** How far a cell is from a compact one of twice its area. */
+    const unlike = (one) => {
+      const polygon = mapped(outline(...one)),
+        around = polygon.reduce((sum, [x, y], i) => {
+          const [u, v] = polygon[(i + 1) % polygon.length];
+          return sum + Math.hypot(u - x, v - y);
+        }, 0);
+      return 4 * Math.abs(Math.log2(growth(one)) - 1) + (around * around) / areaOf(polygon) / 16;
+    };
+    /** Of the cells in the middle, that which is most like a compact one of twice its area; kept while it trains. */
+    const telling = () => {
+      const middle = Array.from({ length: 36 }, (_, i) => [2 + (i % 6), 2 + Math.floor(i / 6)]);
+      return middle.reduce((a, b) => (unlike(b) < unlike(a) ? b : a));
+    };
+    /** What is pointed at; while the flow learns a cell of its middle, then the telling one. */
+    const followedCell = () => cell ?? (flow.steps < STEPS ? [5, 5] : (told ??= telling()));
+    const plan = (width, height, size) => {
+      const side = Math.min((width - 60) / 2, height - 1.5 * size),
+        gap = Math.min(120, width - 2 * side);
+      const left = (width - 2 * side - gap) / 2;
+      return { side, from: [left, left + side + gap] };
+    };
+    const view = surface(
+      canvas,
+      (context, width, height) => {
+        const ink = colours(stage.stage),
+          { side, from } = plan(width, height, ink.size),
+          place = (which, [x, y]) => [from[which] + side * (0.5 + x / 2 / FAR), side * (0.5 - y / 2 / FAR)];
+        context.font = `${ink.size}px ${ink.sans}`;
+        const path = (which, polygon) => {
+          context.beginPath();
+          polygon.forEach((point) => context.lineTo(...place(which, point)));
+          context.closePath();
+        };
+        const dots = (which, of) => {
+          context.fillStyle = ink.quiet;
+          for (let i = 0; i < DRAWN; i++) {
+            const [x, y] = place(which, of(points[2 * i], points[2 * i + 1]));
+            context.beginPath();
+            context.arc(x, y, 2.5, 0, 7);
+            context.fill();
+          }
+        };
+        for (const which of [0, 1]) {
+          context.save();
+          context.beginPath();
+          context.rect(from[which], 0, side, side);
+          context.clip();
+          context.strokeStyle = ink.quiet;
+          context.globalAlpha = 0.5;
+          context.lineWidth = 1;
+          for (let column = 0; column < SIDE; column++)
+            for (let row = 0; row < SIDE; row++) {
+              const noise = outline(column, row);
+              path(which, which ? mapped(noise) : noise);
+              context.stroke();
+            }
+          context.globalAlpha = 1;
+          dots(which, which ? (x, y) => [x, y] : (x, y) => flow.forward(x, y));
+          const followed = outline(...followedCell());
+          path(which, which ? mapped(followed) : followed);
+          context.fillStyle = context.strokeStyle = ink.warm;
+          context.globalAlpha = 0.45;
+          context.fill();
+          context.globalAlpha = 1;
+          context.lineWidth = 3;
+          context.stroke();
+          context.restore();
+          context.strokeStyle = ink.line;
+          context.lineWidth = 1;
+          context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
+          context.fillStyle = ink.quiet;
+          context.fillText(which ? "points" : "their noise", from[which], side + 1.2 * ink.size);
+        }
+        context.textAlign = "center";
+        context.fillStyle = ink.quiet;
+        context.fillText("→", (from[0] + side + from[1]) / 2, side / 2);
+        context.textAlign = "left";
+      },
+      "A grid in noise and the same grid among the points of two moons; one cell is marked in both",
+    );
+    const say = () => {
+      if (flow.steps < STEPS)
+        return stage.say(
+          flow.steps ? `The flow learns two moons: step ${flow.steps} of ${STEPS}.` : "A flow learns two moons.",
+        );
+      const grown = growth(followedCell()),
+        bits = Math.log2(grown),
+        near = Math.abs(bits) < 0.05;
+      stage.say(
+        near
+          ? "This cell keeps its area, so its density and its bits stay."
+          : `Area ×${grown.toFixed(1)}, so density ÷${grown.toFixed(1)}: this cell costs ${minus(Math.abs(bits).toFixed(1))} bits ${bits > 0 ? "more" : "less"}.`,
+      );
+    };
+    const draw = () => {
+      view.redraw();
+      say();
+    };
+    const learn = () => {
+      stop();
+      flow = new PlaneFlow(3);
+      told = undefined;
+      stop = animate(() => {
+        for (let i = 0; i < A_FRAME && flow.steps < STEPS; i++) flow.train(points);
+        draw();
+        return flow.steps < STEPS;
+      });
+    };
+    const point = (event) => {
+      const box = view.canvas.getBoundingClientRect(),
+        { side, from } = plan(box.width, box.height, colours(stage.stage).size),
+        which = event.clientX - box.left > (from[0] + side + from[1]) / 2 ? 1 : 0,
+        x = ((event.clientX - box.left - from[which]) / side - 0.5) * 2 * FAR,
+        y = (0.5 - (event.clientY - box.top) / side) * 2 * FAR,
+        [u, v] = which ? flow.forward(x, y) : [x, y],
+        found = [u, v].map((one) => Math.floor((one + REACH) / CELL));
+      if (found.some((one) => one < 0 || one >= SIDE)) return;
+      cell = found;
+      if (flow.steps >= STEPS) draw();
+    };
+    view.canvas.addEventListener("pointermove", point);
+    view.canvas.addEventListener("pointerdown", point);
+    view.canvas.style.cursor = "crosshair";
+    controls.append(
+      el("button", { type: "button", onclick: learn }, "Learn again"),
+      el("span", { className: "quiet" }, "Point at a cell."),
+    );
+    if (moving) learn();
+    else {
+      flow = new PlaneFlow(3);
+      while (flow.steps < STEPS) flow.train(points);
+    }
+    draw();
+    return {
+      play: learn,
+      stop: () => {
+        stop();
+        view.stop();
+      },
+    };
+  },
+};
