@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from eiwflow.ui.sources.results import Results
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -24,7 +25,6 @@ from eiwflow.ui.server import protection, turns
 from eiwflow.ui.server.routes import MOST_EXPORTS, PARTS_AT_ONCE, Exports
 from eiwflow.ui.server.turns import AT_ONCE, MOST_RUNS, RUNS_AT_ONCE, RequestTurns
 from eiwflow.ui.sources import child, places, results
-from eiwflow.ui.sources.results import Results
 
 
 class Visitor:

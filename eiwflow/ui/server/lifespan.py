@@ -21,17 +21,15 @@ import uvicorn
 from streamlit.runtime import runtime_util
 
 from ... import server_settings
+from ...figures import pixels
 from ..classroom import join
 from ..common import shelves
-from ..common.engine import import_what_is_slow
-from ..own import checkpoints as own_checkpoints
-from ..sources import places
-from . import connections
+from ..sources import store
+from . import connections, engine
 
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
-#: page, or a telephone that slept for a moment, finds them. Where memory is short they are forgotten at once, but not
-#: again within so many seconds.
-GIVE_BACK_S, FORGET_S, SHORT_S = 2.0, 120.0, 20.0
+#: page, or a telephone that slept for a moment, finds them.
+GIVE_BACK_S, FORGET_S = 2.0, 120.0
 #: Seconds that unfinished answers get when the server has to end; then their connections are cut.
 GRACE_S = 3
 #: Threads in which the files of all visitors are made. A file may wait for others in its thread, so there are more of
@@ -63,12 +61,11 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     _end_in_time()
     _give_files_threads()
     join.announce()
-    own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
     freeing = asyncio.create_task(_free_now_and_then(connections.bound()))
     yield
     freeing.cancel()
-    own_checkpoints.end()  # the interpreter does this too, but not when a signal ends it
+    engine.end()  # the interpreter does this too, but not when a signal ends it
 
 
 async def _free_now_and_then(opened: connections.Connections) -> None:
@@ -153,23 +150,21 @@ def _give_files_threads() -> None:
 
 
 def _import_then_give_back() -> None:
-    import_what_is_slow()
+    engine.start()
     _give_back_now_and_then()
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return freed memory to the system regularly; without visitors, or if it is short, forget flows and results."""
+    """Return freed memory to the system regularly; without visitors forget flows and results."""
     from ...training.memory import give_back_freed_memory
 
-    alone_s, since_s = 0.0, SHORT_S
+    alone_s = 0.0
     while True:
         give_back_freed_memory()
         sleep(GIVE_BACK_S)
         alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
-        since_s += GIVE_BACK_S
-        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S or (since_s >= SHORT_S and places.is_short()):  # once
+        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
             forget()
-            since_s = 0.0
 
 
 def nobody_is_here() -> bool:
@@ -182,9 +177,6 @@ def nobody_is_here() -> bool:
 
 def forget() -> None:
     """Forget flows, images, measures and figures, which can be made again. Uploads expire separately."""
-    from ..shell import parts
-    from ..sources import cache, checkpoints
-
-    for module in (cache, checkpoints, parts):
-        module.forget()
+    store.clear()
+    pixels.forget()
     gc.collect()

@@ -26,7 +26,6 @@ from ..access import roles
 from ..access.address import client
 from ..classroom.web import Visitors, cookies_in, is_from_here
 from ..common import shelves
-from ..sources import child, places
 from .turns import FILES_AT_ONCE, Addresses, RequestTurns, Run, Runs
 
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
@@ -256,7 +255,6 @@ class Frames:
         self._addresses, self._runs = Addresses(at_once=1), Runs()
         self._files = Addresses(FILES_AT_ONCE)
         self._of_connections: dict[int, Run] = {}
-        child.on_wait = self._note_wait
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a connection on."""
@@ -316,7 +314,6 @@ class Frames:
                 raise
 
         if scope["type"] == "websocket":
-            places.CONNECTION.set((f"address {client(scope)}", f"connection {id(scope)}"))
             self._of_connections[id(scope)] = run
             try:
                 await self.app(scope, receive_at_pace, send_and_note)
