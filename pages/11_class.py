@@ -1,4 +1,4 @@
-"""A class: how to join it, and the queue of its trainings."""
+"""A class: how to join it."""
 
 from eiwflow import ui
 from eiwflow.ui.classroom import view

@@ -31,7 +31,7 @@ from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.common import shelves
 from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
-from eiwflow.ui.sources import checkpoints, child
+from eiwflow.ui.sources import checkpoints
 from eiwflow.ui.sources.places import Places
 from tests.words import spelled_out
 
@@ -168,12 +168,6 @@ def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
     none: Future[dict[str, presets.PresetTime]] = Future()
     none.set_result({})
     monkeypatch.setattr(presets, "_timer", lambda device: none)
-
-
-@pytest.fixture(autouse=True)
-def without_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the server that another test has protected: it would be told that a page waits."""
-    monkeypatch.setattr(child, "on_wait", lambda _: None)
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ from ...training.presets import PRESETS
 from ...training.recipe import Recipe
 from ..common.untrusted import plain
 from ..shell import parts
-from ..sources import child, data_sets
+from ..sources import data_sets
 from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
@@ -160,7 +160,6 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
     def wait() -> None:
         pulse = st.empty()
         while (timings := presets.timings(device)) is None:
-            child.note_wait()
             time.sleep(WAIT_S)
             pulse.empty()  # any message lets Streamlit notice a click
         say(timings)

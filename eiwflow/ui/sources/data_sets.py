@@ -135,7 +135,7 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
     )
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)  # cache_data would write a line into the log
 def floor(
     name: str, validation: bool, multiple: int = 1, size: tuple[int, int] | None = None, bits: int = 8
 ) -> float | None:
