@@ -13,7 +13,6 @@ import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 #: ``classroom``, ``read-only``, or empty: every visitor may do everything.
@@ -27,31 +26,14 @@ TOKEN_VARIABLE = "EIWFLOW_TEACHER_TOKEN"
 ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 #: Environment variable with the folders whose images visitors may train on, separated as in PATH.
 DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
+#: Environment variable with the MiB of all visitors' uploads together.
+UPLOADS_VARIABLE = "EIWFLOW_UPLOADS_MIB"
 #: Environment variables with the folder of runs and studies, and with that of downloaded data sets.
 RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
 #: Fewest characters of a token: attempts are limited by the network alone.
 SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
 _URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
-
-
-class Limit(NamedTuple):
-    """A limit: the option of ``eiwflow app`` that sets it, the environment variable, and words for ``--help``."""
-
-    option: str
-    variable: str
-    words: str
-
-
-#: The limits by the names of :class:`Settings`, which has their defaults.
-LIMITS = {
-    "steps": Limit("student-steps", "EIWFLOW_STUDENT_STEPS", "of one training"),
-    "minutes": Limit("student-minutes", "EIWFLOW_STUDENT_MINUTES", "minutes after which a training is asked to stop"),
-    "memory_mib": Limit("student-memory", "EIWFLOW_STUDENT_MEMORY_MIB", "MiB of a student's training"),
-    "disk_mib": Limit("student-disk", "EIWFLOW_STUDENT_DISK_MIB", "MiB of a student's runs"),
-    "uploads_mib": Limit("student-uploads", "EIWFLOW_STUDENT_UPLOADS_MIB", "MiB of a student's uploads"),
-    "all_uploads_mib": Limit("uploads", "EIWFLOW_UPLOADS_MIB", "MiB of all visitors' uploads"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,23 +43,13 @@ class Settings:
     Attributes:
         mode: ``classroom``, ``read-only``, or empty.
         join_url: where visitors reach the app, without a slash at its end; empty if not set.
-        steps: most training steps of a student's run.
-        minutes: time after which a student's run is asked to stop, and ended if it does not.
-        memory_mib: estimated memory of a student's training, at most.
-        disk_mib: of the runs of one student, at most.
-        uploads_mib: memory of the files of one student over all tabs, at most.
-        all_uploads_mib: memory of the files of all visitors together, in every mode.
+        uploads_mib: memory of the files of all visitors together, in every mode.
 
     """
 
     mode: str = ""
     join_url: str = ""
-    steps: int = 2000
-    minutes: int = 5
-    memory_mib: int = 2048
-    disk_mib: int = 200
-    uploads_mib: int = 64
-    all_uploads_mib: int = 1024
+    uploads_mib: int = 1024
 
     @property
     def classroom(self) -> bool:
@@ -98,7 +70,10 @@ def settings() -> Settings:
     url = os.environ.get(JOIN_VARIABLE, "").rstrip("/")
     if url and not (_URL.fullmatch(url) and _has_host_and_port(url)):
         raise ValueError(f"{JOIN_VARIABLE} is {url[:80]!r}; it must be an address such as http://192.168.1.20:8501.")
-    return Settings(mode, url, **{name: _limit(name) for name in LIMITS})
+    uploads = os.environ.get(UPLOADS_VARIABLE) or str(Settings.uploads_mib)
+    if not (uploads.isdecimal() and 1 <= int(uploads[:9]) <= 1_000_000):
+        raise ValueError(f"{UPLOADS_VARIABLE} is {uploads[:40]!r}; choose a whole number from 1 to 1,000,000.")
+    return Settings(mode, url, int(uploads))
 
 
 def check(address: str | None = None) -> None:
@@ -172,16 +147,6 @@ def _has_host_and_port(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
-
-
-def _limit(name: str) -> int:
-    variable = LIMITS[name].variable
-    text = os.environ.get(variable, "")
-    if not text:
-        return int(getattr(Settings, name))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= 1_000_000 and len(text) < 9):
-        raise ValueError(f"{variable} is {text[:40]!r}; choose a whole number from 1 to 1,000,000.")
-    return int(text)
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""A class: how to join it, and the queue of its trainings."""
+"""A class: how to join it."""
 
 from eiwflow.ui import shell as ui
 from eiwflow.ui.classroom import view

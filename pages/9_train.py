@@ -30,11 +30,10 @@ if listed:
 st.subheader("Start a run")
 if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
-live_run.waiting()
-if access.may_start():
+if access.may_change():
     say_times = new_run.draw(None if listed else top)
 else:
-    st.info("This server is read-only. Install eiwflow to train a flow of your own.")
+    st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
 
 ui.how_to_read("train")
 
@@ -60,5 +59,5 @@ if listed and (more := ui.more_evidence()).open:
 ui.closing(
     page, "One training gives a flow to explore. To show that its split is better takes several seeds of both splits."
 )
-if access.may_start() and not (listed and listed[name].state.alive):
+if access.may_change() and not (listed and listed[name].state.alive):
     say_times()  # at the end, so that the rest of the page is drawn before

@@ -13,7 +13,7 @@ import eiwflow
 
 from ..files import printable
 from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
-from ..server_settings import LIMITS, Settings
+from ..server_settings import Settings
 from ..training.presets import PRESETS
 
 WRONG_INPUT = 2
@@ -336,18 +336,16 @@ def _app_options(app: Parser) -> None:
     mode.add_argument(
         "--classroom",
         action="store_true",
-        help="a class joins by a QR code, votes in the lesson and trains in a queue; the teacher has a link of his own",
+        help="a class joins by a QR code and votes in the lesson; the teacher has a link of his own",
     )
     mode.add_argument("--read-only", action="store_true", help="visitors look at everything and change nothing")
     app.add_argument("--join-url", help="the address that visitors type, behind a proxy or in a container")
-    for name, limit in LIMITS.items():
-        app.add_argument(
-            f"--{limit.option}",
-            type=_count(1_000_000),
-            dest=limit.variable,
-            metavar="N",
-            help=f"{limit.words} (default: {getattr(Settings, name)})",
-        )
+    app.add_argument(
+        "--uploads",
+        type=_count(1_000_000),
+        metavar="N",
+        help=f"MiB of all visitors' uploads (default: {Settings.uploads_mib})",
+    )
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)

@@ -57,9 +57,8 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
         environment["EIWFLOW_JOIN_URL"] = join_url
     elif options.address is not None:
         environment["EIWFLOW_JOIN_URL"] = f"http://{_in_url(reached_at(options.address))}:{options.port or PORT}"
-    for limit in server_settings.LIMITS.values():
-        if (value := getattr(options, limit.variable)) is not None:
-            environment[limit.variable] = str(value)
+    if options.uploads is not None:
+        environment[server_settings.UPLOADS_VARIABLE] = str(options.uploads)
     return command, environment
 
 

@@ -24,7 +24,6 @@ from eiwflow import cli
 from eiwflow.analysis.train import progress
 from eiwflow.cli import commands
 from eiwflow.data import DataError, hold_out, load
-from eiwflow.data.images import free_memory
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.training import worker
 from eiwflow.training.cost import Timing
@@ -34,10 +33,10 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
 from eiwflow.ui.access import folders
 from eiwflow.ui.jobs import control, new_run, presets, runs
-from eiwflow.ui.sources import child, data_sets
+from eiwflow.ui.sources import data_sets
 
 from ..made.serve import SHORT_PRESETS
-from ..training.tiny import tiny_data, tiny_run, write_npz
+from ..training.tiny import tiny_data, tiny_run
 from .conftest import APP, PATIENCE_S, first_screen, sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
@@ -193,22 +192,6 @@ def test_images_that_were_replaced_are_read_anew(tmp_path: Path, kind: str) -> N
     write(90)
     again = presets.facts(str(path), flow)
     assert again.tested == len(load(path, size=16).test) != first.tested
-
-
-def test_data_that_take_too_much_to_read_are_refused_until_there_is_memory(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    path, asked = write_npz(tmp_path / "planes.npz"), []
-    facts_of = child.facts_of
-    monkeypatch.setattr(child, "facts_of", lambda *given: asked.append(given) or facts_of(*given))
-    monkeypatch.setattr(child, "free_memory", lambda: 2**10)
-    said = "takes more than 50% of the free memory, or 10 minutes, to read"
-    with pytest.raises(DataError, match=said):
-        presets.recipe(str(path), 8, {"levels": 2}, {})
-    monkeypatch.setattr(child, "free_memory", free_memory)
-    for _ in range(2):
-        assert presets.recipe(str(path), 8, {"levels": 2}, {}).flow.shape == (3, 8, 8)
-    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("preset", PRESETS)

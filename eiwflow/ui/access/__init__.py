@@ -1,4 +1,4 @@
 """Rights of a visitor: roles, folders that may be read, the address of the app, and its pages."""
 
 from ...server_settings import settings
-from .roles import Role, check_change, check_start, may_change, may_start, role, visitor_id
+from .roles import NOBODY, TEACHER_ONLY, Role, check_change, may_change, role

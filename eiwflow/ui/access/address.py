@@ -1,9 +1,8 @@
-"""The address under which visitors reach the app, and those from which they come."""
+"""The address under which visitors reach the app."""
 
 from __future__ import annotations
 
 import streamlit as st
-from starlette.types import Scope
 
 from ...server_settings import settings
 
@@ -20,8 +19,3 @@ def base_path() -> str:
     """Return the beginning of the path of every address of the app: empty, or a slash and a name."""
     base = str(st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}" if base else ""
-
-
-def client(scope: Scope) -> str:
-    """Return the network address that a request came from; empty where it is not known."""
-    return str((scope.get("client") or ("",))[0])

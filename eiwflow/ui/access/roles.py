@@ -11,7 +11,6 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import Path
 
 import streamlit as st
 
@@ -21,10 +20,9 @@ from .address import base_path
 #: Signs the cookies of this server; after a restart no browser is known.
 _KEY = secrets.token_bytes(32)
 VISITOR, TEACHER = "visitor", "teacher"
-
-#: Name of a run's directory -> the visitor that started it.
-_OWNERS: dict[str, str] = {}
-MOST_OWNED = 10_000
+#: Refusals of a change.
+NOBODY = "This server is read-only: nothing is changed or trained here. Install eiwflow to train a flow of your own."
+TEACHER_ONLY = "On this server only the teacher trains flows and changes runs."
 
 
 class Role(Enum):
@@ -84,11 +82,6 @@ def _cookies() -> Mapping[str, str]:
 # ---------------------------------------------------------------------- rights
 
 
-def visitor_id() -> str:
-    """Return the name of this session's browser; empty where it is not known."""
-    return visitor_of(_cookies())
-
-
 def role() -> Role:
     """Return the role of this session's visitor."""
     return role_of(_cookies())
@@ -102,61 +95,24 @@ def role_of(cookies: Mapping[str, str]) -> Role:
     return Role.GUEST if mode == READ_ONLY else Role.ANYONE
 
 
-def own(run: Path, visitor: str) -> None:
-    """Note the visitor that started a run."""
-    while len(_OWNERS) >= MOST_OWNED:
-        _OWNERS.pop(next(iter(_OWNERS)))
-    _OWNERS[run.name] = visitor
+def may_change() -> bool:
+    """Return whether this visitor may start, stop, rename, delete or export runs and studies."""
+    return may_change_with(_cookies())
 
 
-def owned(visitor: str | None = None) -> list[str]:
-    """Return the names of the directories of a visitor's runs, or of all visitors'."""
-    return [name for name, owner in list(_OWNERS.items()) if owner and visitor in (None, owner)]
+def may_change_with(cookies: Mapping[str, str]) -> bool:
+    """Return whether the browser that sent these cookies may change runs and studies."""
+    return role_of(cookies) in (Role.ANYONE, Role.TEACHER)
 
 
-def may_change(run: Path | None = None) -> bool:
-    """Return whether this visitor may stop, resume, rename, delete or export a run; None stands for a study."""
-    return allows(_cookies(), run)
-
-
-def allows(cookies: Mapping[str, str], run: Path | None) -> bool:
-    """Return whether the browser that sent these cookies may change a run; see :func:`may_change`."""
-    now = role_of(cookies)
-    if now is Role.STUDENT:
-        visitor = visitor_of(cookies)
-        return run is not None and bool(visitor) and _OWNERS.get(run.name) == visitor
-    return now is not Role.GUEST
-
-
-def may_start() -> bool:
-    """Return whether this visitor may start a run, at once or in the queue."""
-    return role() is not Role.GUEST
-
-
-def check_change(run: Path | None = None) -> None:
+def check_change() -> None:
     """Refuse a change that this visitor may not make.
 
     Raises:
-        RunError: it names the visitors that may.
+        RunError: it says who may.
 
     """
     from ...training.run_directory import RunError
 
-    if not may_change(run):
-        if role() is Role.GUEST:
-            raise RunError("This server is read-only: nothing is changed here.")
-        who = "the teacher" if run is None else "the student who started it or the teacher"
-        raise RunError(f"Only {who} may do that.")
-
-
-def check_start() -> None:
-    """Refuse a start on a read-only server.
-
-    Raises:
-        RunError: the server is read-only.
-
-    """
-    from ...training.run_directory import RunError
-
-    if not may_start():
-        raise RunError("This server is read-only: no training is started here. Install eiwflow to train one.")
+    if not may_change():
+        raise RunError(NOBODY if role() is Role.GUEST else TEACHER_ONLY)

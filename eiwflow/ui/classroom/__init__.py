@@ -1,1 +1,1 @@
-"""Classroom mode: a class joins from its telephones, votes, and trains in a queue."""
+"""Classroom mode: a class joins from its telephones, and votes."""

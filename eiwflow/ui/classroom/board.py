@@ -12,26 +12,20 @@ from typing import Any, NamedTuple
 SCENES = ("5", "8", "12", "13")
 #: The scene whose votes are channels of a flow, so that they count only where it is the lecturer's.
 OF_CHANNELS = "5"
-#: Most votes of a scene, and most visitors who count as present.
-MOST_VOTES, MOST_VISITORS = 500, 500
 #: Seconds without a request after which a visitor no longer counts as present.
 ABSENT_S = 15.0
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,24}", re.ASCII)
 
 
 class Vote(NamedTuple):
-    """A vote: the choice, the address of the browser that sent it, and the hash of the flow that it showed."""
+    """A vote: the choice, and the hash of the flow that its browser showed."""
 
     choice: str
-    address: str
     flow: str
 
 
 class Board:
     """Votes by scene and visitor, and the scene that the teacher shows.
-
-    A client can have as many cookies as it likes, and so votes. Where a scene has no room for another, the newest vote
-    of the address with most makes room; where that is the visitor's own address, the vote is refused.
 
     Example:
         >>> board = Board()
@@ -48,19 +42,12 @@ class Board:
         self._seen: dict[str, float] = {}
         self.scene = self.flow = self.name = ""
 
-    def vote(self, visitor: str, scene: object, choice: object, address: str = "", flow: object = "") -> bool:
+    def vote(self, visitor: str, scene: object, choice: object, flow: object = "") -> bool:
         """Count a visitor's vote, in place of an earlier one; return whether it counts."""
         if not (visitor and isinstance(scene, str) and scene in SCENES and _is_word(choice)):
             return False
         with self._lock:
-            votes = self._votes[scene]
-            if visitor not in votes and len(votes) >= MOST_VOTES:
-                counts = Counter(vote.address for vote in votes.values())
-                ((greediest, most),) = counts.most_common(1)
-                if counts[address] >= most:
-                    return False
-                del votes[next(name for name in reversed(votes) if votes[name].address == greediest)]
-            votes[visitor] = Vote(str(choice), address, _text(flow))
+            self._votes[scene][visitor] = Vote(str(choice), _text(flow))
         return True
 
     def clear(self, scene: object) -> None:
@@ -84,19 +71,16 @@ class Board:
 
     def here(self, visitor: str) -> None:
         """Note that a visitor is present."""
-        if not visitor:
-            return
         now = time.monotonic()
         with self._lock:
-            if visitor not in self._seen and len(self._seen) >= MOST_VISITORS:
-                self._seen = {name: when for name, when in self._seen.items() if now - when < ABSENT_S}
-            if visitor in self._seen or len(self._seen) < MOST_VISITORS:
+            self._seen = {name: when for name, when in self._seen.items() if now - when < ABSENT_S}
+            if visitor:
                 self._seen[visitor] = now
 
     def present(self) -> int:
         """Return the number of visitors present."""
-        with self._lock:
-            return sum(time.monotonic() - when < ABSENT_S for when in self._seen.values())
+        self.here("")
+        return len(self._seen)
 
     def of(self, visitor: str, teacher: bool, flow: object = "") -> dict[str, Any]:
         """Return the state of the class for a visitor's lesson; own votes for channels only if given on its flow."""

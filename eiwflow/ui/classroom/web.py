@@ -20,11 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...server_settings import settings, teacher_token
 from ..access import roles
-from ..access.address import base_path, client
+from ..access.address import base_path
 from .board import BOARD
 from .join import TEACHER_PATH
 
-MOST_BYTES = 1024
 #: Seconds that a cookie lasts: longer than any class.
 LASTS_S = 24 * 3600
 
@@ -61,7 +60,7 @@ def _is_new(scope: Scope) -> bool:
 def cookies_in(headers: Headers) -> dict[str, str]:
     """Return the readable cookies of a request."""
     cookies: dict[str, str] = {}
-    for part in headers.get("cookie", "")[:8192].split(";"):
+    for part in headers.get("cookie", "").split(";"):
         name, _, value = part.strip().partition("=")
         cookies.setdefault(name, value)
     return cookies
@@ -133,42 +132,33 @@ async def _state(request: Request) -> Response:
     return answer
 
 
-def _json(act: Callable[[dict[str, object], dict[str, str], str], bool]) -> Callable[[Request], Awaitable[Response]]:
+def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
     """Return a handler for a small JSON object sent by this app's own page."""
 
     async def answer(request: Request) -> Response:
         if not settings().classroom or not is_from_here(request.headers):
             return Response(status_code=403)
-        content = b""
         try:
-            async for part in request.stream():
-                content += part
-                if len(content) > MOST_BYTES:
-                    return Response(status_code=413)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        try:
-            message = json.loads(content)
-        except (ValueError, RecursionError):
+            message = json.loads(await request.body())
+        except (ValueError, RecursionError, ClientDisconnect):
             message = None
         if not isinstance(message, dict):
             return Response(status_code=400)
-        acted = act(message, cookies_in(request.headers), client(request.scope))
+        acted = act(message, cookies_in(request.headers))
         return Response(status_code=204 if acted else 403)
 
     return answer
 
 
-def _vote(message: dict[str, object], cookies: dict[str, str], address: str) -> bool:
-    visitor, (scene, choice, flow) = roles.visitor_of(cookies), map(message.get, ("scene", "choice", "flow"))
-    return BOARD.vote(visitor, scene, choice, address, flow)
+def _vote(message: dict[str, object], cookies: dict[str, str]) -> bool:
+    return BOARD.vote(roles.visitor_of(cookies), *map(message.get, ("scene", "choice", "flow")))
 
 
-def _scene(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
+def _scene(message: dict[str, object], cookies: dict[str, str]) -> bool:
     return roles.is_teacher(cookies) and BOARD.show(*map(message.get, ("scene", "flow", "name")))
 
 
-def _clear(message: dict[str, object], cookies: dict[str, str], _: str) -> bool:
+def _clear(message: dict[str, object], cookies: dict[str, str]) -> bool:
     if not roles.is_teacher(cookies):
         return False
     BOARD.clear(message.get("scene"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -17,10 +15,6 @@ MOST_COMPLAINTS = 5
 
 #: An invisible separator: Streamlit makes links, emoji and icons of plain text, escaped or not.
 _JOINER = "\u2060"
-#: Letters without a shape that are not of the categories of spaces and controls.
-_SHAPELESS = re.compile(r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-#: The last letters of a key that can follow a name in brackets.
-_MARK = re.compile(r"[A-Za-z0-9._-]{1,6}")
 _SYNTAX = re.compile(r"([\\`*_\[\]<$~&])")
 _BLOCK = re.compile(r"^([#>+=-])|^(\d+)(?=[.)])")
 _MADE_OF_TEXT = re.compile(r"(:)(?=[\w/+-])|((?<![\w])www)(?=\.)|(@)(?=\w)", re.IGNORECASE)
@@ -42,33 +36,18 @@ def plain(text: object, most: int = 2000) -> str:
 def distinct(names: Mapping[str, str]) -> dict[str, str]:
     """Return a label for each key, no two alike: Streamlit finds an option by its label.
 
-    Names that look alike, and names that end like the label of another key, are followed by the last letters of their
-    key, ``X (825a8d)``, or by a hash of it if several keys end alike. Labels that are distinct already stay.
+    Equal names are followed by the last letters of their keys, ``X (825a8d)``, or by the whole key.
 
     Arguments:
         names: key -> untrusted name.
 
     """
-    ends = Counter(key[-6:] for key in names)
-    marks = {key: key[-6:] if ends[key[-6:]] == 1 and _MARK.fullmatch(key[-6:]) else _hash(key) for key in names}
-    looks = {key: _look(name) for key, name in names.items()}
-    count = Counter(looks.values())
-    owners = {f"{mark})": key for key, mark in marks.items()}
-
-    def is_taken(key: str) -> bool:
-        return count[looks[key]] > 1 or owners.get(looks[key].rpartition("(")[2], key) != key
-
-    return {key: f"{name} ({marks[key]})" if is_taken(key) else name for key, name in names.items()}
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:12]
-
-
-def _look(text: str) -> str:
-    """Return a text without what nobody sees: spaces, shapeless letters, and other forms of a letter."""
-    letters = _SHAPELESS.sub("", unicodedata.normalize("NFKC", text))
-    return "".join(letter for letter in letters if unicodedata.category(letter)[0] not in "CZ")
+    count, labels = Counter(names.values()), dict[str, str]()
+    for key, name in names.items():
+        ways = [*([] if count[name] > 1 else [name]), f"{name} ({key[-6:]})", f"{name} ({key})"]
+        taken = {*labels.values(), *(names.values() if count[name] > 1 else ())}
+        labels[key] = next((label for label in ways if label not in taken), f"{name} ({len(labels)}: {key})")
+    return labels
 
 
 def complaints(place: DeltaGenerator, sentences: Sequence[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
@@ -22,13 +21,12 @@ FRESH_S = 20.0
 SHOWN, NEW, STUDIES = "shown", "new", "studies"
 
 
-def click(act: Callable[[], object], place: str = SHOWN, changes: Path | None = None) -> None:
+def click(act: Callable[[], object], place: str = SHOWN) -> None:
     """Act on a click if this visitor has the right; a refusal is kept for :func:`refusal`.
 
     Args:
         act: the action.
         place: of the refusal.
-        changes: the directory of the changed run; None for a study or a new run.
 
     """
     from ...flow import ConfigError
@@ -36,8 +34,7 @@ def click(act: Callable[[], object], place: str = SHOWN, changes: Path | None = 
 
     st.session_state.pop("_refused", None)
     try:
-        if place != NEW:
-            access.check_change(changes)
+        access.check_change()
         act()
     except (ConfigError, RunError, DataError) as error:
         st.session_state["_refused"] = place, str(error), time.monotonic()
@@ -60,21 +57,20 @@ def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> 
     """
     from ...training import worker
 
-    now, place, changes = work.state(), STUDIES if study else SHOWN, None if study else work.path
-    if not access.may_change(changes):
+    now, place = work.state(), STUDIES if study else SHOWN
+    if not access.may_change():
         return
 
     def button(label: str, act: Callable[[], object], note: str | None = None) -> None:
         key = f"{label.lower()}-{study or work.path.name}"  # a late click is for the work that was shown
         kind: Literal["primary", "secondary"] = "primary" if act is resume and not study else "secondary"
-        st.button(label, on_click=click, args=(act, place, changes), key=key, help=note, type=kind)
+        st.button(label, on_click=click, args=(act, place), key=key, help=note, type=kind)
 
-    is_resumed = access.role() is not access.Role.STUDENT  # so a student's is not paused either
-    if now.name == "running" and not study and is_resumed:
+    if now.name == "running" and not study:
         button("Pause", partial(worker.ask, work, True), "Saves, and frees the device.")
     if now.alive:
         button("Stop", partial(worker.ask, work, False), "Finishes the step and saves.")
         if now.frozen:
             button("Kill", partial(worker.kill, work), "Ends its process at once.")
-    elif now.name != "finished" and is_resumed:
+    elif now.name != "finished":
         button("Resume", resume)

@@ -14,15 +14,13 @@ from ..common.untrusted import distinct, plain
 from ..shell import parts
 from ..sources import missing
 from ..sources.data_sets import floor
-from . import control, queue, runs
+from . import control, runs
 
 if TYPE_CHECKING:
     from ...analysis.train import LevelNow
     from ...training.run_directory import RunDirectory
     from ..sources.visit import Visit
 
-#: Seconds between two updates of a class's queue.
-QUEUE_LOOK_S = 2
 #: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
 CURVES = (
     "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
@@ -140,7 +138,7 @@ def manage(known: dict[str, runs.Listed], name: str) -> None:
 
     listed = known[name]
     parts.table([listed.row() for listed in known.values()])
-    if access.may_change(listed.run.path):
+    if access.may_change():
         _change(listed, name)
     called = labels(known)
     others = st.multiselect(
@@ -188,28 +186,3 @@ def _change(listed: runs.Listed, name: str) -> None:
             st.button(
                 "Delete it for good", on_click=runs.delete, args=(listed.run,), key=f"delete-{name}", type="primary"
             )
-
-
-def waiting() -> None:
-    """Draw the place of this visitor's training in the queue, if there is one."""
-    if not access.settings().classroom:
-        return
-    ticket = queue.own()
-    if ticket is None:
-        return
-    if ticket.refusal and st.session_state.get("_class_refusal") is not ticket:
-        st.session_state["_class_refusal"] = ticket
-        st.error(f"Your training was not started: {plain(ticket.refusal)}")
-    if ticket.state == queue.WAITING:
-        st.fragment(_wait, run_every=QUEUE_LOOK_S)(ticket)
-
-
-def _wait(ticket: queue.Ticket) -> None:
-    if ticket.state == queue.WAITING:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.info(queue.place_in_words(ticket))
-            st.button("Leave the queue", key="leave-queue", on_click=queue.QUEUE.leave, args=(ticket,))
-        return
-    if ticket.state == queue.RUNNING and ticket.run is not None:
-        state.set_choice("run", ticket.run.path.name)
-    st.rerun()

@@ -49,8 +49,7 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
         if key != watched:
             watch(key, path)
     if not access.may_change():
-        who = "only the teacher runs studies" if access.settings().classroom else "nobody starts a study"
-        st.info(f"On this server {who}. Existing studies can be viewed.")
+        st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
         return
     st.markdown(
         "Every arm is trained with every seed on one thread, beside the app; the page may be closed meanwhile. "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,8 +11,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from ... import files
-from ...analysis.words.numbers import counted, duration
-from .. import access
+from ...analysis.words.numbers import counted
 from ..access.navigation import EXPORT
 from ..common import state
 from ..own import checkpoints as own_checkpoints
@@ -194,65 +192,17 @@ def start(make: Callable[[], Recipe], device: str) -> None:
     """Start a run from a click."""
 
     def act() -> None:
+        from ...training import worker
+        from ...training.run_directory import runs_root
+
         presets.check_device(device)
         chosen = make()
         presets.memory(chosen, device)
-        if (run := begin(chosen, device)) is not None:
-            state.set_choice("run", run.path.name)
-            st.session_state["_started_run"] = run.title
+        run = worker.start(chosen, runs_root(), device, presets.threads(), presets.command(chosen, device))
+        state.set_choice("run", run.path.name)
+        st.session_state["_started_run"] = run.title
 
     control.click(act, control.NEW)
-
-
-def begin(chosen: Recipe, device: str) -> RunDirectory | None:
-    """Start a run and return it; None if it was put into the class's queue.
-
-    Raises:
-        RunError, ConfigError: it is refused; nothing is changed.
-
-    """
-    from ...training import worker
-    from ...training.run_directory import DeviceTaken, RunError, runs_root
-    from ..access import roles
-    from .queue import QUEUE, Ticket
-
-    access.check_start()
-    go = partial(worker.start, chosen, runs_root(), device, presets.threads(), presets.command(chosen, device))
-    if access.role() is access.Role.STUDENT:
-        _check_time(chosen, device)
-        most = access.settings().memory_mib
-        if (needed := presets.memory(chosen, device) / 2**20) > most:
-            raise RunError(f"This takes about {needed:,.0f} MiB of memory; a student's training has {most:,} MiB.")
-
-        def go_in_time() -> RunDirectory:
-            if presets.timings(device) is None:
-                raise DeviceTaken(f"{device} is being timed.")
-            _check_time(chosen, device)
-            return go()
-
-        QUEUE.ask(Ticket(access.visitor_id(), chosen, go_in_time, address=st.context.ip_address or ""))
-        return None
-    try:
-        return go()
-    except DeviceTaken:
-        if QUEUE.running() is None or access.role() is not access.Role.TEACHER:
-            raise
-        QUEUE.ask(Ticket(roles.TEACHER, chosen, go, teacher=True))
-        return None
-
-
-def _check_time(chosen: Recipe, device: str) -> None:
-    """Refuse a student's training whose estimated time is too long.
-
-    Raises:
-        RunError: the message has the estimate and the limit.
-
-    """
-    from ...training.run_directory import RunError
-
-    most = access.settings().minutes
-    if (needed := presets.seconds(chosen, device)) is not None and needed > 60 * most:
-        raise RunError(f"This takes about {duration(needed)}; a student's training has {most} minutes.")
 
 
 def resume(run: RunDirectory, device: str) -> None:
@@ -263,10 +213,7 @@ def resume(run: RunDirectory, device: str) -> None:
 
     """
     from ...training import worker
-    from ...training.run_directory import RunError
 
-    if access.role() is access.Role.STUDENT:
-        raise RunError("A student's training is not resumed: start a new one.")
     before = worker.device_of(run)
     chosen = before if before in presets.devices() else device
     presets.check_device(chosen)
@@ -275,7 +222,7 @@ def resume(run: RunDirectory, device: str) -> None:
 
 def rename(run: RunDirectory, key: str) -> None:
     """Give a run the name in the text field ``key``, from a click."""
-    control.click(lambda: run.rename(st.session_state[key]), changes=run.path)
+    control.click(lambda: run.rename(st.session_state[key]))
 
 
 def delete(run: RunDirectory) -> None:
@@ -285,7 +232,7 @@ def delete(run: RunDirectory) -> None:
         run.delete()
         state.forget_choice("run")
 
-    control.click(act, changes=run.path)
+    control.click(act)
 
 
 def started() -> str | None:

@@ -51,7 +51,7 @@ def page() -> None:
     )
 
 
-@st.cache_data(max_entries=2, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)  # cache_data would write a line into the log
 def offline_page(key: str) -> bytes:
     """Return the lesson of the bundled flow as one file."""
     del key

@@ -20,7 +20,6 @@ from ..access import navigation
 from ..access.address import address
 from ..common import state, window
 from ..common.untrusted import plain
-from ..jobs import queue
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
 from ..shell.frame import NOTHING
@@ -116,21 +115,18 @@ def _train() -> None:
     if (refusal := control.refusal(control.NEW)) is not None:
         st.session_state["_lesson_refusal"] = refusal, time.time()
     else:
-        st.session_state["_lesson_waits"] = not runs.started()  # else the page Train would repeat it
-        if not st.session_state["_lesson_waits"]:
-            st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
+        runs.started()  # else the page Train would repeat it
+        st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
 
 
 def _cancel() -> None:
-    """Stop the stage's training, or take it out of the class's queue."""
+    """Stop the stage's training."""
     from ...training import worker
     from ...training.run_directory import RunDirectory
     from ..jobs import control
 
-    if st.session_state.get("_lesson_waits") and (ticket := queue.own()) is not None:
-        queue.QUEUE.leave(ticket)
-    elif (path := st.session_state.get("_lesson_run")) is not None:
-        control.click(lambda: worker.ask(RunDirectory(path)), changes=path)
+    if (path := st.session_state.get("_lesson_run")) is not None:
+        control.click(lambda: worker.ask(RunDirectory(path)))
 
 
 def _watch() -> None:
@@ -138,28 +134,11 @@ def _watch() -> None:
     path = st.session_state.get("_lesson_run")
     if refusal := st.session_state.get("_lesson_refusal"):
         _tell_stage("lesson-live", {"training": {"error": refusal[0], "at": refusal[1]}})
-    elif st.session_state.get("_lesson_waits"):
-        st.fragment(_wait, run_every=1)()
     elif path is not None:
         from ...training.run_directory import RunDirectory
 
         alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
         st.fragment(_tell, run_every=1 if alive else None)(path)
-
-
-def _wait() -> None:
-    """Send the stage the number of the class's trainings before its own."""
-    ticket = queue.own()
-    if ticket is not None and ticket.state == queue.WAITING:
-        _tell_stage("lesson-live", {"training": {"waiting": True, "sentence": queue.place_in_words(ticket)}})
-        return
-    st.session_state["_lesson_waits"] = False
-    if ticket is not None and ticket.run is not None:
-        st.session_state["_lesson_run"] = ticket.run.path
-    else:
-        why = ticket.refusal if ticket is not None and ticket.refusal else "The training was taken out of the queue."
-        st.session_state["_lesson_refusal"] = why, time.time()
-    st.rerun()
 
 
 def _tell(path: Path) -> None:
