@@ -6,7 +6,7 @@ its controls, and docs/training.md its table. Nothing here imports torch, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +164,7 @@ TRAINING: dict[str, Setting] = {
         "float32", "of the networks, on CUDA: float32 or bfloat16", words=("float32", "bfloat16"), rare=True
     ),
     "flip": Setting(False, "mirror half of the training images", label="Mirror half of the images"),
-    "validation": Setting(False, "score on images held out from the train part"),
+    "validation": Setting(False, "score on a folder val of one's own, or on images held out from the train part"),
     "schedule": Setting(
         "cosine",
         "of the learning rate after the warm-up: cosine falls to 0, constant stays",
@@ -181,6 +181,27 @@ STUDY_SHARED = (
     "network", "scale_bound", "optimiser", "learning_rate", "weight_decay", "warmup", "clip", "ema", "divergence",
     "flip",
 )  # fmt: skip
+
+
+#: Settings that have no effect beside others: their names, whether they have none among all settings, and why.
+_IDLE: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], bool], str], ...] = (
+    (("order", "keep", "prior"), lambda among: among["levels"] == 1, "a flow of one level factors nothing out"),
+    (("order", "prior"), lambda among: among["keep"] == "all", "with --keep all nothing is factored out"),
+    (("partition",), lambda among: among["init"] == "random", "--init random has no partition"),
+    (("scale_bound",), lambda among: among["coupling"] != "bounded", "only --coupling bounded has a bound"),
+    (("divergence",), lambda among: among["weights"] != "pooled", "only --weights pooled has a divergence"),
+)
+
+
+def without_effect(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that have no effect beside the others, with the reason; missing ones are at their defaults.
+
+    >>> without_effect({"init": "random", "weights": "pooled"})
+    {'partition': '--init random has no partition'}
+
+    """
+    among = {name: settings.get(name, setting.default) for name, setting in SETTINGS.items()}
+    return {name: why for names, idle, why in reversed(_IDLE) if idle(among) for name in names}
 
 
 def option(name: str) -> str:

@@ -23,9 +23,6 @@ SHARED = ("train", "evaluate", "sample")
 
 def run() -> NoReturn:
     """Run the command of this process and end it with its exit code."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed at the start; no file that is opened later may take its number
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a character gets its code instead, such as \u2212 for a minus sign.
@@ -35,7 +32,7 @@ def run() -> NoReturn:
     try:
         code = main()
     except KeyboardInterrupt:
-        print("eiwflow: interrupted.", file=sys.stderr)
+        print("eiwflow: interrupted.", file=sys.stderr, flush=True)
         code = INTERRUPTED
     except SystemExit as end:  # from the parser, or from a process of a group that trains
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -54,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ..checkpoint import CheckpointError, LabelError
     from ..compression import CompressionError
     from ..data import DataError
-    from ..files import is_text
     from ..flow import ConfigError, ContextError, NonFiniteError, ShapeError
     from ..study.file import StudyError
     from ..training.failures import TrainingFailed, of_another_process, of_memory
@@ -74,13 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OSError,
     )
     try:
-        for argument in arguments:
-            if not is_text(argument):
-                raise ConfigError(f"The argument {argument!a} is not UTF-8.")
-            if "\0" in argument:
-                raise ConfigError(
-                    f"The argument {argument[:200]!r} has a zero byte, which no name and no path can have."
-                )
         if getattr(options, "threads", None) is not None:
             import torch
 
@@ -103,12 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _left(1)
     try:
         print(json.dumps(null_for_nan(result), allow_nan=False) if options.json else without_controls(text), flush=True)
-    except OSError as error:
-        # Python's own flush at exit must not print the error again.
+    except BrokenPipeError:  # a reader such as `head` has closed the pipe, and Python's own flush would print the error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # a reader such as `head` has closed the pipe
-            print(f"eiwflow {options.name}: the output cannot be written ({error.strerror}).", file=sys.stderr)
-            return 1
     return int(result.get("holds") is False)
 
 

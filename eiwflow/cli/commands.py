@@ -12,14 +12,14 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, fixed
 from ..files import missing, without_controls
-from ..options import FLOW, TRAINING, option
+from ..options import FLOW, TRAINING, option, without_effect
 from ..training.presets import preset_settings
 from .serve import app_command
 
@@ -115,9 +115,15 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
         print(without_controls(text), file=sys.stderr, flush=True)
     if images is not None:
         _print_note(images)
+    if begun == recipe.iterations and run.state().name == "finished":
+        print(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.",
+              file=sys.stderr)  # fmt: skip
     try:
         with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
+    except KeyboardInterrupt:
+        print(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.", file=sys.stderr)
+        raise
     except (RunError, ConfigError):
         if before is not None:
             run.write_config(before)  # the run ends where it did
@@ -177,6 +183,7 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         flow = _flow_config(options, settings, size)
     else:  # the number of classes comes from the data
         flow = dataclasses.replace(start.info.config, memory=options.memory or "store", context=0)
+    _check_effect(options, flow, settings)
     factor = options.labels or settings.get("labels", "")
     recipe = Recipe(flow=flow, **{k: v for k, v in settings.items() if k in (*_RECIPE_OPTIONS, "init_from")})
     team.check(recipe.batch, recipe.accumulate)
@@ -185,11 +192,6 @@ def _new_recipe(options: argparse.Namespace, team: Team) -> tuple[Recipe, ImageD
         labels = labels_of(images, factor)
         flow = dataclasses.replace(flow, context=len(labels.classes))
         recipe = dataclasses.replace(recipe, flow=flow, labels=factor, classes=labels.classes)
-    if any(side > most for side, most in zip(flow.shape[1:], images.size, strict=True)):
-        asked = f"--size is {flow.shape[1]}"
-        if options.init_from is not None:
-            asked = f"The flow of --init-from takes {flow.shape[1]}×{flow.shape[2]} pixels"
-        raise DataError(f"{asked}; the images of {images.name} have {images.size[0]}×{images.size[1]} pixels.")
     if options.init_from is not None and images.channels != flow.shape[0]:
         raise DataError(f"{images.name} has {images.channels} channels; the flow of --init-from takes {flow.shape[0]}.")
     flow = dataclasses.replace(flow, shape=(images.channels, *flow.shape[1:]))
@@ -242,7 +244,6 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     from ..study.recipe import StudyRecipe
     from ..study.run import parse_shard, run_study
-    from ..training.failures import TrainingFailed
 
     names = (field.name for field in dataclasses.fields(StudyRecipe) if field.name != "arms")
     settings = {**_given(options, *names), **_study_arms(options)}
@@ -258,7 +259,8 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             recipe = StudyRecipe(**settings)
             study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note)
         except KeyboardInterrupt:
-            raise TrainingFailed(f"Stopped; the same command continues {options.out}.") from None
+            print(f"Stopped; the same command continues {options.out}.", file=sys.stderr)
+            raise
     return {"out": str(study.path), "runs": len(study.runs)}, f"{counted(len(study.runs), 'run')} in {study.path}"
 
 
@@ -336,13 +338,19 @@ def _size(config: FlowConfig) -> str:
 
 
 def _flow_config(options: argparse.Namespace, settings: dict[str, Any], size: int) -> FlowConfig:
-    from ..flow import ConfigError, FlowConfig
+    from ..flow import FlowConfig
 
     preset = {name: value for name, value in settings.items() if name in _FLOW_OPTIONS}
-    stated = _given(options, *_FLOW_OPTIONS)
-    if stated.get("init") == "random" and "partition" in stated:
-        raise ConfigError("--partition has no meaning with --init random; leave one of them out.")
-    return FlowConfig(shape=(3, size, size), **{**preset, **stated})
+    return FlowConfig(shape=(3, size, size), **{**preset, **_given(options, *_FLOW_OPTIONS)})
+
+
+def _check_effect(options: argparse.Namespace, flow: FlowConfig, settings: Mapping[str, Any]) -> None:
+    """Refuse an option that has no effect beside the others."""
+    from ..flow import ConfigError
+
+    for name, why in without_effect({**vars(flow), **settings}).items():
+        if getattr(options, name, None) is not None:
+            raise ConfigError(f"{option(name)} has no effect: {why}. Leave it out.")
 
 
 def find_checkpoint(text: str) -> Path:
@@ -651,6 +659,8 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
     suffix = out.suffix.lower()
     if team.first:  # checked before the first process writes files that another would refuse
         _check_samples_out(out, n)
+        if not out.is_dir():
+            _check_out(options, out)
     loaded = _load(options, team.local_rank)
     levels = loaded.info.config.levels
     text = str(loaded.info.temperature) if options.temperature is None else options.temperature
@@ -724,18 +734,14 @@ def _check_samples_out(out: Path, n: int) -> None:
         )
 
 
-def _check_not_read(out: Path, *read: Path) -> None:
-    """Refuse to write over a file that the command reads, or over a picture in a folder that it reads."""
-    from ..data.folder import SUFFIXES
+def _check_out(options: argparse.Namespace, out: Path, *read: Path) -> None:
+    """Refuse to write over a file without ``--force``, and over a file that the command reads."""
     from ..flow import ConfigError
 
-    if not os.path.exists(out):
-        return
-    is_picture = out.suffix.lower() in SUFFIXES
-    for path in filter(os.path.exists, read):
-        inside = is_picture and os.path.isdir(path) and out.resolve().is_relative_to(path.resolve())
-        if inside or os.path.samefile(out, path):
-            raise ConfigError(f"--out is {str(out)[:200]!r}, which the command reads; name another file.")
+    if out.exists() and any(path.exists() and out.samefile(path) for path in read):
+        raise ConfigError(f"--out is {str(out)[:200]!r}, which the command reads; name another file.")
+    if out.exists() and not options.force:
+        raise ConfigError(f"{str(out)[:200]!r} exists; choose another name, or overwrite it with --force.")
 
 
 def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
@@ -743,7 +749,7 @@ def compress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..compression import archive
     from ..files import printable, write_atomically
 
-    _check_not_read(options.out, find_checkpoint(options.checkpoint), *map(Path, options.pictures))
+    _check_out(options, options.out, find_checkpoint(options.checkpoint), *map(Path, options.pictures))
     flow = _load(options).flow
     pictures, left_out = archive.gather(options.pictures)
     others = archive.lossless_sizes(pictures)
@@ -791,18 +797,16 @@ def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Time a flow."""
     from ..training.bench import bench
 
-    size = 32 if options.size is None else options.size
-    result = bench(_flow_config(options, {}, size), options.batch)
-    step, log_prob, sample = (result[f"{name}_cpu_s"] for name in ("train_step", "log_prob", "sample"))
-    floor, forward = result["convolutions_cpu_s"], result["convolutions_forward_cpu_s"]
+    flow = _flow_config(options, {}, 32 if options.size is None else options.size)
+    _check_effect(options, flow, {})
+    result = bench(flow, options.batch)
     text = "\n".join(
         [
             f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), CPU seconds",
-            f"train step {step:.4f} = {step / floor:.2f} × its convolutions ({floor:.4f})",
-            f"log_prob   {log_prob:.4f} = {log_prob / forward:.2f} × theirs ({forward:.4f})",
-            f"sample     {sample:.4f} = {sample / forward:.2f} × theirs",
-            f"split      {result['split_ratio']:.3f} × the step of the order random "
-            f"(that order against itself: {result['null_ratio']:.3f})",
+            *(
+                f"{name:<10} {result[name.replace(' ', '_') + '_cpu_s']:.4f}"
+                for name in ("train step", "log_prob", "sample")
+            ),
             f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
         ]
     )
@@ -819,6 +823,7 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         raise GlowError("--check-images and --check-log-prob belong together; give both or neither.")
     if options.check_labels is not None and not check:
         raise GlowError("--check-labels belongs to --check-images and --check-log-prob; give these too, or none.")
+    _check_out(options, options.out, options.file)
     stated = Options(**{entry.name: getattr(options, entry.name) for entry in dataclasses.fields(Options)})
     loaded = import_flow(options.file, options.out, stated)
     config, facts = loaded.info.config, loaded.info.imported
@@ -854,12 +859,14 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..flow import ConfigError
 
     if absent := missing("onnx", "onnxscript", "onnxruntime"):
-        raise ConfigError(f"The export needs {', '.join(absent)}, not installed here: pip install 'eiwflow[export]'.")
-    from ..export import differences, export_onnx
+        raise ConfigError(f"The export needs {', '.join(absent)}, not installed here: pip install {' '.join(absent)}.")
+    from ..export import EXPORTS, differences, export_onnx
     from ..files import made_folder
 
     flow = _load(options).flow
     logging.getLogger("onnxscript").setLevel(logging.ERROR)
+    for name in EXPORTS:
+        _check_out(options, options.out / f"{name}.onnx")
     with made_folder(options.out):
         paths = export_onnx(flow, options.out)
     gaps = differences(flow, paths)
@@ -887,12 +894,12 @@ def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
             )
         from ..lesson import homework
 
+        _check_out(options, options.homework)
         page = homework.page(options.app).encode()
         write_atomically(options.homework, page)
         facts = {"path": str(options.homework), "bytes": len(page), "questions": len(homework.QUESTIONS)}
         return facts, f"{options.homework}: {len(homework.QUESTIONS)} questions, and an answer sheet for the teacher."
-    if options.checkpoint is not None:
-        _check_not_read(options.out, find_checkpoint(options.checkpoint))
+    _check_out(options, options.out, *(() if options.checkpoint is None else (find_checkpoint(options.checkpoint),)))
     pack = default.pack() if options.checkpoint is None else build_for(_load(options)).to_bytes()
     page = one_file(pack)
     write_atomically(options.out, page)

@@ -226,7 +226,7 @@ def build_parser() -> Parser:
     analyse.add_argument("--batch", type=_count(4096), help="images at once, at most (default: by the subject)")
 
     sample = _command(commands, "sample", "Draw images from a checkpoint into one picture, an array or a folder.")
-    sample.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    _flow_argument(sample)
     sample.add_argument("--n", type=_count(1_000_000), default=16, help="images (default: 16)")
     _device_option(sample)
     _batch_option(sample)
@@ -241,16 +241,18 @@ def build_parser() -> Parser:
         default=Path("samples.png"),
         help="a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
     )
+    _force_option(sample)
 
     _command(commands, "list", "List flows, runs, data sets and studies.")
 
     compress = _command(commands, "compress", "Compress pictures losslessly, to about −log₂ p bits under a flow.")
-    compress.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    _flow_argument(compress)
     compress.add_argument(
         "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
     )
     _label_option(compress)
     compress.add_argument("--out", type=_path, required=True, metavar="FILE", help="the archive to write")
+    _force_option(compress)
 
     decompress = _command(commands, "decompress", "Unpack the pictures of an archive made by compress.")
     decompress.add_argument("checkpoint", help="the flow that the archive was made with")
@@ -261,6 +263,7 @@ def build_parser() -> Parser:
     imported = _command(commands, "import", "Convert a Glow checkpoint of other code into one of ours.")
     imported.add_argument("file", type=_path, help="a state dict of a Glow, saved by torch or as .safetensors")
     imported.add_argument("--out", type=_path, required=True, metavar="FLOW", help="the .safetensors file to write")
+    _force_option(imported)
     imported.add_argument(
         "--from",
         dest="kind",
@@ -298,9 +301,10 @@ def build_parser() -> Parser:
     )
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
-    export.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    _flow_argument(export)
     _label_option(export)
     export.add_argument("--out", type=_path, required=True, metavar="FOLDER", help="the folder to write them into")
+    _force_option(export)
 
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
     lesson.add_argument(
@@ -312,6 +316,7 @@ def build_parser() -> Parser:
     lesson.add_argument(
         "--out", type=_path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
     )
+    _force_option(lesson)
     lesson.add_argument(
         "--homework", type=_path, help="write eight questions and an answer sheet into this HTML file instead"
     )
@@ -401,9 +406,17 @@ def _batch_option(parser: Parser) -> None:
     parser.add_argument("--batch", type=_count(4096), default=64, help="images at once, at most (default: 64)")
 
 
-def _checkpoint_options(parser: Parser) -> None:
+def _flow_argument(parser: Parser) -> None:
     parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+
+
+def _checkpoint_options(parser: Parser) -> None:
+    _flow_argument(parser)
     parser.add_argument("--data", help="another data set than the checkpoint's own")
+
+
+def _force_option(parser: Parser) -> None:
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
 
 def _label_option(parser: Parser) -> None:

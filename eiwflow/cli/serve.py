@@ -23,7 +23,7 @@ def app_command(options: argparse.Namespace) -> NoReturn:
     from ..flow import ConfigError
 
     if absent := missing("streamlit", "plotly", "segno"):
-        raise ConfigError(f"The app needs {', '.join(absent)}, not installed here: pip install 'eiwflow[app]'.")
+        raise ConfigError(f"The app needs {', '.join(absent)}, not installed here: pip install {' '.join(absent)}.")
     command, environment = server(options)
     os.environ |= environment
     try:

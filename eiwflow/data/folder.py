@@ -38,12 +38,13 @@ TEST_NAMES = (
     *("test", "testing", "testset", "val", "valid", "validation", "dev", "eval"),
     *("tests", "tst", "validate", "evaluation", "evaluate", "holdout", "heldout"),
 )
+VALIDATION_NAMES = ("val", "valid", "validation", "validate", "dev")
 #: A word of a part, alone or grown together with words for what it holds, such as ``testimages``.
 _HOLDS = "(?:data|images?|imgs?|pics|pictures|photos|samples|sets?|splits?|parts?|dir|folder)*"
 _PART = re.compile(f"{_HOLDS}({'|'.join((*TRAIN_NAMES, *TEST_NAMES))}){_HOLDS}")
 
 
-def read_folder(folder: Path, size: tuple[int, int], strict: bool = False) -> ImageData:
+def read_folder(folder: Path, size: tuple[int, int], strict: bool = False, validation: bool = False) -> ImageData:
     """Return the pictures in a folder and in the folders below it, centre-cropped and resized to ``size``.
 
     They come in the order of their paths; hidden files are ignored. Folders ``train`` and ``test``, or ``train`` and
@@ -61,6 +62,7 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False) -> Im
         folder: with the pictures.
         size: (H, W) of the images in pixels.
         strict: refuse a folder with a picture that cannot be read.
+        validation: take a folder ``val`` as the test part, and leave a folder ``test`` out.
 
     Raises:
         DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
@@ -70,6 +72,8 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False) -> Im
     """
     what = f"folder {folder.name!r}"
     names = picture_names(folder)
+    if validation:
+        names = [name for name in names if part_of(_top(name)) not in {*TEST_NAMES} - {*VALIDATION_NAMES}]
     check_images(what, 1, *size, 3)
     names, own, beside = _own_parts(folder, names)
     labels, classes, no_labels = _labels(names, own is not None)
@@ -124,6 +128,17 @@ def _on_disk(
     note += "; they stay on disk and are decoded when they are needed"
     note += f"; {without_parts(len(test), len(names), 'pictures')}" if own is None else ""
     return ImageData(folder.name, train, test, note=note + complaints, factors=factors)
+
+
+def has_validation(folder: Path) -> bool:
+    """Return whether a folder has a train part and a validation part, as folders."""
+    words = {part_of(path.name) for path in folder.iterdir() if path.is_dir()}
+    return not words.isdisjoint(TRAIN_NAMES) and not words.isdisjoint(VALIDATION_NAMES)
+
+
+def _top(name: str) -> str:
+    """Return the highest folder of a picture's path; empty for a picture in none."""
+    return name.partition("/")[0] if "/" in name else ""
 
 
 def part_of(name: str) -> str:
@@ -195,7 +210,7 @@ def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | 
     It counts the pictures in no part, and names the folders where words of their names say the parts. Without folders
     of parts: all pictures, None, and an empty text.
     """
-    tops = [name.partition("/")[0] if "/" in name else "" for name in names]
+    tops = [_top(name) for name in names]
     if (parts := _part_folders({*tops} - {""})) is None:
         check_parts_are_read(folder, map(part_of, {*tops}))
         check_two_say_parts("folders", {path: part_of(posixpath.basename(path)) for path in _first_folders(names)})

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from .. import project
 from . import drawn, torchvision_sets
-from .folder import pictures_in, read_folder
+from .folder import has_validation, pictures_in, read_folder
+from .holdout import hold_out
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
 from .npy import BATCHES, is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
@@ -99,6 +100,7 @@ def load(
     download: bool = True,
     size: int | tuple[int, int] | None = None,
     strict: bool = False,
+    validation: bool = False,
 ) -> ImageData:
     """Return a data set, at least 8 images to train on and 1 to test on.
 
@@ -114,6 +116,8 @@ def load(
             centre-cropped and resized to it, 32×32 if not given. Larger images of other data keep their size, since
             crops are taken of them; without it they are padded, too.
         strict: raise for an unreadable picture of a folder, instead of leaving it out.
+        validation: score on a folder ``val`` beside ``train``; on other data on images that :func:`hold_out` takes
+            from the train part. The test part is left out.
 
     Raises DataError where the data cannot be loaded or are out of bounds.
 
@@ -122,10 +126,11 @@ def load(
     sides = (size, size) if isinstance(size, int) else size
     if sides is not None and not (isinstance(sides, tuple) and [*map(type, sides)] == [int, int]):
         raise DataError(f"size is {size!r}; it must be (H, W) or one side, in whole pixels")
+    own = validation and name_or_path not in DATASETS and os.path.isdir(path) and has_validation(Path(path))
     if name_or_path in DATASETS:
         data = replace(DATASETS[name_or_path].load(download), takes_first=True)
     elif os.path.isdir(path):
-        data = _load_folder(Path(path).resolve(), sides or FOLDER_SIZE, strict)
+        data = _load_folder(Path(path).resolve(), sides or FOLDER_SIZE, strict, own)
     elif os.path.isfile(path) and path.lower().endswith(".npy"):
         data = read_npy(Path(path))
     elif os.path.isfile(path) and is_shard(path):
@@ -139,10 +144,11 @@ def load(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
             "an .npz, a .npy or a .tar file"
         )
-    return pad_to_multiple(check_parts(data), multiple, sides)
+    data = pad_to_multiple(check_parts(data), multiple, sides)
+    return hold_out(data) if validation and not own else data
 
 
-def _load_folder(folder: Path, size: tuple[int, int], strict: bool) -> ImageData:
+def _load_folder(folder: Path, size: tuple[int, int], strict: bool, validation: bool) -> ImageData:
     """Return the images of a folder, which must be of one kind: one kind would hide the others."""
     kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
     shards = shards_in(folder)
@@ -156,4 +162,4 @@ def _load_folder(folder: Path, size: tuple[int, int], strict: bool) -> ImageData
         return read_batches(folder, torchvision_sets.cache_root() / "unpacked")
     if "train.npy" in kinds:
         return read_npy_folder(folder)
-    return read_folder(folder, size, strict) if kinds or not shards else read_shards(folder, size, strict)
+    return read_folder(folder, size, strict, validation) if kinds or not shards else read_shards(folder, size, strict)

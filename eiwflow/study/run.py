@@ -8,7 +8,6 @@ import math
 import multiprocessing
 import os
 import re
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -29,7 +28,7 @@ from ..checkpoint import CheckpointError, outline, software_versions
 from ..data import DataError, ImageData
 from ..files import write_atomically
 from ..flow.threads import one_thread
-from ..training import lock, process
+from ..training import process
 from ..training.bench import seconds_per_step
 from ..training.failures import TrainingFailed
 from ..training.history import most_seconds
@@ -225,7 +224,7 @@ class StudyFolder(WorkFolder):
 
     def is_held(self) -> bool:
         """Return whether a process works on the study or on a share of it."""
-        return any(lock.held(FileLock(path)) for path in self.path.glob("*.lock"))
+        return any(process.held(FileLock(path)) for path in self.path.glob("*.lock"))
 
     @contextmanager
     def shared(self, shard: tuple[int, int]) -> Iterator[None]:
@@ -235,7 +234,7 @@ class StudyFolder(WorkFolder):
                 yield
             return
         own = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
-        if not lock.take(own):
+        if not process.take(own):
             raise RunError(f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
         try:
             yield
@@ -470,22 +469,16 @@ def run_job(job: Job, images: ImageData) -> str:
 
 
 def _open(job: Job) -> RunDirectory:
-    """Return the run directory of a job; a half-made directory is made again."""
+    """Return the run directory of a job."""
     path = run_folder(job.folder, job.arm, job.seed)
-    for folder in (path.parent, path):
-        # A link in a stranger's study may lead to any folder of this user; a pipe would be waited for.
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            name = files.printable(folder.relative_to(job.folder).as_posix())
-            raise RunError(f"{name} of the study is a link or a file; put a folder there.")
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
         if run.config()[0] != job.recipe:
             raise RunError(f"{path.parent.name}/{path.name} holds a run of other settings: move it away.")
         return run
-    if kept := RunDirectory(path).kept():
-        name = files.printable(kept.relative_to(job.folder).as_posix(), 120)
-        raise RunError(f"{name} of the study is beside no config.json, so no run can be made there: move it away.")
-    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        name = files.printable(path.relative_to(job.folder).as_posix(), 120)
+        raise RunError(f"{name} of the study has no config.json, so no run can be made there: move it away.")
     recording = Recording(steps=RECORDED_STEPS if job.seed == 0 else OTHER_STEPS, crops=True)
     return RunDirectory.create(path.parent, job.recipe, job.command, path.name, recording)
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 
+from .. import data
 from ..checkpoint import parameter_count
 from ..data import ImageData
 from ..data.images import free_memory
 from ..flow import ConfigError, FlowConfig
 from ..flow.score import activation_bytes, score, work
 from .history import PROBE_IMAGES, level_records, sample_montage
-from .memory import give_back_freed_memory
+from .presets import PRESETS, preset_settings
 from .recipe import Recipe, recording_steps
 from .trainer import Trainer
 
@@ -62,14 +65,7 @@ _LOOK_PROCESS, _LOOK_RATE = 800 * 2**20, 2e10
 
 
 def time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
-    """Time a few training steps of a recipe; discard them and free their memory, since the calling server lives on."""
-    try:
-        return _time_steps(recipe, images, device)
-    finally:
-        give_back_freed_memory()
-
-
-def _time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timing:
+    """Time a few training steps of a recipe, and discard them."""
     trainer = Trainer(recipe, images, device)
     steps = [_seconds(trainer.advance, device) for _ in range(WARM_UP + TIMED)][WARM_UP:]
     probe = trainer.batch(0, min(PROBE_IMAGES, len(trainer.train_images)))
@@ -93,6 +89,28 @@ def _seconds(doing: Callable[[], object], device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - started
+
+
+def preset_recipe(preset: str) -> Recipe:
+    """Return the recipe of a preset on its own data set."""
+    settings = preset_settings(preset)
+    size = settings.pop("size")
+    flow = {name: settings.pop(name) for name in ("levels", "steps", "width")}
+    return Recipe(flow=FlowConfig(shape=(3, size, size), **flow), **settings)
+
+
+def time_presets(device: torch.device) -> dict[str, tuple[float, float, float]]:
+    """Return seconds a step, a recording step and in all of every preset; presets of one flow are timed once."""
+    timings: dict[FlowConfig, Timing] = {}
+    times = {}
+    for preset in PRESETS:
+        recipe = preset_recipe(preset)
+        images = data.load(recipe.data, multiple=2**recipe.flow.levels, download=False)
+        if recipe.flow not in timings:
+            timings[recipe.flow] = time_steps(recipe, images, device)
+        timing = timings[recipe.flow]
+        times[preset] = timing.step_s, timing.recording_s, timing.seconds(recipe, len(images.test))
+    return times
 
 
 def look(flow: FlowConfig, images: int) -> tuple[int, float]:
@@ -159,3 +177,12 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return free_memory()
+
+
+def main() -> None:
+    """Print the times of the presets as JSON, for a process that has no training's memory."""
+    print(json.dumps(time_presets(torch.device(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -20,8 +20,8 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DATASETS
 from .failures import NotFinite
 from .history import most_seconds, write_samples
-from .loggers import Log
-from .run_directory import MAX_HEADER, MAX_RESUME, RunDirectory, RunError
+from .loggers import SAMPLES, Log
+from .run_directory import RunDirectory, RunError
 from .trainer import Trainer, under
 
 #: A larger state is written in a thread beside the training; a smaller one is written at once.
@@ -78,7 +78,9 @@ class Journal:
 
     def draw_samples(self) -> None:
         """Write samples of the averaged weights, unless they are not finite."""
-        write_samples(self._run.samples, self._trainer.average, self._trainer.recipe.seed, self._trainer.step)
+        step = self._trainer.step
+        if samples := write_samples(self._run.samples, self._trainer.average, self._trainer.recipe.seed, step):
+            self._log({"step": step, SAMPLES: samples})
 
     def _latest(self) -> dict[str, float]:
         """Return the newest of each score, and the scores at the end if the present step has them."""
@@ -193,7 +195,7 @@ class Saver:
 def resume_content(run: RunDirectory) -> bytes | None:
     """Return the resume file's bytes; None without a file."""
     with suppress(FileNotFoundError):
-        return files.read_bytes(run.resume_file, MAX_RESUME)
+        return run.resume_file.read_bytes()
     return None
 
 
@@ -205,8 +207,7 @@ def restore(trainer: Trainer, content: bytes, name: str) -> None:
 
     """
     try:
-        if (length := int.from_bytes(content[:8], "little")) > MAX_HEADER:
-            raise ValueError("a longer header than a training's")
+        length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
         step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
         if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):

@@ -1,18 +1,24 @@
-"""Other places for the numbers of ``metrics.jsonl``: TensorBoard, Weights & Biases, Trackio."""
+"""Other places for the numbers and samples of a run: TensorBoard, Weights & Biases, Trackio."""
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from ..files import missing
 from .recipe import Recipe
 from .run_directory import RunError
 
 PROJECT = "eiwflow"
-#: Receives the records of ``metrics.jsonl``.
+#: The name of a record's samples, the bytes of a WEBP.
+SAMPLES = "samples"
+#: Receives the records of ``metrics.jsonl``, and of samples.
 Log = Callable[[Mapping[str, Any]], object]
 
 
@@ -30,48 +36,82 @@ def numbers(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 @contextmanager
-def _tensorboard(folder: Path, recipe: Recipe) -> Iterator[Log]:
-    del recipe
+def _tensorboard(folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
+    del written  # TensorBoard drops what an earlier process wrote after the step
+    import numpy as np
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(folder / "tensorboard") as writer:
+    with SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None) as writer:
+        if step == 0:
+            writer.add_text("recipe", f"```\n{json.dumps(recipe.to_dict(), indent=2)}\n```")
 
         def log(record: Mapping[str, Any]) -> None:
             for name, value in numbers(record).items():
                 writer.add_scalar(name, value, record["step"])
+            if SAMPLES in record:
+                writer.add_image(SAMPLES, np.asarray(_picture(record)), record["step"], dataformats="HWC")
 
         yield log
 
 
 @contextmanager
-def _wandb(folder: Path, recipe: Recipe) -> Iterator[Log]:
+def _wandb(folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
     import wandb
 
-    run = wandb.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), dir=folder)
+    del step
+    named = {"name": folder.name, "id": folder.name, "resume": "allow"}
+    run = wandb.init(project=PROJECT, config=recipe.to_dict(), dir=folder, **named)
     try:
-        yield lambda record: run.log(numbers(record), step=record["step"])
+        yield _newer(run.log, wandb.Image, written)
     finally:
         run.finish()
 
 
 @contextmanager
-def _trackio(folder: Path, recipe: Recipe) -> Iterator[Log]:
+def _trackio(folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
     import trackio
 
-    run = trackio.init(project=PROJECT, name=folder.name, config=recipe.to_dict())
+    del step
+    run = trackio.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), resume="allow")
     try:
-        yield lambda record: run.log(numbers(record), step=record["step"])
+        yield _newer(run.log, trackio.Image, written)
     finally:
         trackio.finish()
 
 
+def _newer(send: Callable[..., object], image: Callable[[Image.Image], object], written: int) -> Log:
+    """Return a log that drops records up to a step: a resumed run takes these steps again, to the same numbers."""
+
+    def log(record: Mapping[str, Any]) -> None:
+        if record["step"] > written:
+            samples = {SAMPLES: image(_picture(record))} if SAMPLES in record else {}
+            send({**numbers(record), **samples}, step=record["step"])
+
+    return log
+
+
+def _picture(record: Mapping[str, Any]) -> Image.Image:
+    return Image.open(io.BytesIO(record[SAMPLES])).convert("RGB")
+
+
 #: Loggers by the words of ``--log``, and the package that each needs.
-LOGGERS: dict[str, Callable[[Path, Recipe], Any]] = {"tensorboard": _tensorboard, "wandb": _wandb, "trackio": _trackio}
+LOGGERS: dict[str, Callable[[Path, Recipe, int, int], Any]] = {
+    "tensorboard": _tensorboard,
+    "wandb": _wandb,
+    "trackio": _trackio,
+}
 
 
 @contextmanager
-def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Log]:
+def logger_for(name: str, folder: Path, recipe: Recipe, step: int = -1, written: int = -1) -> Iterator[Log]:
     """Open the logger of a run, and close it with the block; an empty name drops all records.
+
+    Args:
+        name: a word of :data:`LOGGERS`, or empty.
+        folder: the run directory.
+        recipe: of the run, which the logger shows.
+        step: the step from which the run resumes; 0 at its start.
+        written: the last step that an earlier process logged, which may be a later one; -1 without one.
 
     Raises:
         RunError: the package that it needs is not installed.
@@ -81,7 +121,7 @@ def logger_for(name: str, folder: Path, recipe: Recipe) -> Iterator[Log]:
         yield lambda record: None
         return
     check_logger(name)
-    with LOGGERS[name](folder, recipe) as log:
+    with LOGGERS[name](folder, recipe, step, written) as log:
         yield log
 
 
@@ -93,4 +133,4 @@ def check_logger(name: str) -> None:
 
     """
     if name and missing(name):
-        raise RunError(f"--log {name} needs the package {name}: pip install 'eiwflow[{name}]', or leave --log out.")
+        raise RunError(f"--log {name} needs the package {name}: pip install {name}, or leave --log out.")

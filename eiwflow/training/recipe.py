@@ -10,7 +10,7 @@ from typing import Any
 
 from ..data.labels import MAX_NAME
 from ..flow import ConfigError, FlowConfig
-from ..options import SETTINGS, TRAINING, option
+from ..options import SETTINGS, TRAINING, option, without_effect
 
 #: Smallest and largest value of every number in a recipe.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -119,14 +119,15 @@ class Recipe:
     def arguments(self) -> list[str]:
         """Return the words after ``python -m eiwflow`` for the same training, without the device."""
         flow = {name: value for name, value in dataclasses.asdict(self.flow).items() if name not in ("shape", "kept")}
-        if self.flow.init == "random":
-            del flow["partition"]
         own = {name: value for name, value in dataclasses.asdict(self).items() if name not in ("flow", "classes")}
         usual = dataclasses.asdict(Recipe())
         usual |= usual.pop("flow")
+        idle = without_effect({**flow, **own})
         words = ["train"]
         for name, value in {"data": own.pop("data"), **flow, "size": self.flow.shape[1], **own}.items():
             rare = name in ("init_from", "labels") or (name in SETTINGS and SETTINGS[name].rare)
+            if name in idle:
+                continue
             if isinstance(value, bool):
                 words += [option(name)] * value
             elif option(name) and (not rare or value != usual[name]):

@@ -52,7 +52,7 @@ def train(
     """Train the run's recipe to its end, from its last save, and return the facts of the last checkpoint.
 
     SIGTERM and SIGINT finish the step, save, and set the state "stopped"; :data:`PAUSE` sets "paused". So does
-    :meth:`.RunDirectory.ask`, also from another machine.
+    :meth:`.RunDirectory.ask`, also from another machine. SIGINT then raises ``KeyboardInterrupt``.
 
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
@@ -72,7 +72,6 @@ def train(
     recipe, command = run.config()
     trainer: Trainer | None = None
     with run.held():
-        run.check_folders()
         status = run.status()
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended
@@ -87,9 +86,10 @@ def train(
                 trainer = Trainer(recipe, images, device, team, execution, run.resume_file.exists())
                 if (content := team.share(resume_content(run))) is not None:
                     restore(trainer, content, run.path.name)
+                written = max((record["step"] for record in run.records()), default=-1)
                 with (
                     _stop_signals() as stopped,
-                    logger_for(execution.log, run.path, recipe) as log,
+                    logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
                     closing(Journal(run, trainer, command, log)) as journal,
                 ):
                     return _advance_to_the_end(trainer, run, journal, progress, stopped, execution)
@@ -299,7 +299,10 @@ def _check_scores(trainer: Trainer, *scores: float) -> None:
 
 @contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT in the list instead of ending; only in the main thread, where Python allows it."""
+    """Collect SIGTERM and SIGINT in the list instead of ending; only in the main thread, where Python allows it.
+
+    After the block SIGINT does what it did before: the run is saved, and ``KeyboardInterrupt`` ends the program.
+    """
     seen: list[int] = []
     previous: dict[int, Any] = {}
     try:
@@ -314,3 +317,5 @@ def _stop_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if signal.SIGINT in seen:
+        signal.raise_signal(signal.SIGINT)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import io
 import json
+import math
 import os
-import re
 import secrets
 import shutil
 import time
@@ -21,11 +20,10 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from .. import files
-from ..checkpoint import MAX_FILE_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
+from ..checkpoint import MAX_HEADER_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
 from ..files import write_atomically
 from ..flow import ConfigError
-from . import history, lock, process
-from .history import MAX_STEP
+from . import history, process
 from .recipe import USUAL, Recipe, Recording
 
 #: Environment variable that names another folder of runs than ``runs/``.
@@ -35,16 +33,10 @@ STUDIES = "studies"
 #: States of a run without a process. In any other state a run without a process has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
 MAX_TITLE, MAX_MESSAGE = 60, 2000
-#: Most bytes of a resume file's header. Our headers are smaller; reading a longer one takes thirty times its memory.
-MAX_HEADER = 4 * 2**20
-#: Most bytes of a resume file: weights, their averages and two moments each.
-MAX_RESUME = 5 * MAX_FILE_BYTES
 #: Bytes that an export reads at once, and the largest file of the older zip format.
 ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
 #: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
 EARLIEST_ZIP, LATEST_ZIP = 315_619_200, 4_354_646_400
-#: What a creation leaves that is cut short before the config.
-_HALF_MADE = re.compile(r"samples|checkpoints|status\.json|\.(config|status)\.json\.[0-9a-f]{8}")
 #: Most bytes of a log; of a longer log the last half of this is kept.
 MAX_LOG = 4 * 2**20
 #: With less free space than this, a full disk is given as the reason for a run that ended without a message.
@@ -71,7 +63,7 @@ class DeviceTaken(RunError):
 
 
 def check_disk(root: Path, recipe: Recipe) -> None:
-    """Refuse a run whose files do not fit the disk; if the free space is unknown, nothing is refused.
+    """Refuse a run whose files do not fit the disk.
 
     Raises:
         ConfigError: the flow is too large for a checkpoint.
@@ -80,7 +72,7 @@ def check_disk(root: Path, recipe: Recipe) -> None:
     """
     needed = 4 * _VALUES_PER_PARAMETER * parameter_count(recipe.flow) + _OTHER_FILES + SCARCE_BYTES
     free = free_disk(root)
-    if free is not None and free < needed:
+    if free < needed:
         raise RunError(
             f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
             f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
@@ -97,16 +89,10 @@ def bytes_at_rest(recipe: Recipe) -> int:
     return 4 * _VALUES_AT_REST * parameter_count(recipe.flow) + _OTHER_AT_REST
 
 
-def free_disk(root: Path) -> int | None:
-    """Return the free bytes of the disk of a folder, which need not exist; None if they are unknown."""
+def free_disk(root: Path) -> int:
+    """Return the free bytes of the disk of a folder, which need not exist."""
     folder = root.absolute()
-    while not os.path.exists(folder) and folder != folder.parent:
-        folder = folder.parent
-    try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
-        return None
-    return usage.free if usage.total else None  # a file system without a disk, such as /proc, states 0
+    return shutil.disk_usage(next(above for above in (folder, *folder.parents) if os.path.exists(above))).free
 
 
 @dataclass(frozen=True)
@@ -186,10 +172,9 @@ class WorkFolder:
 
     def status(self) -> dict[str, Any]:
         """Return the content of ``status.json``; an empty dict without that file."""
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            status = files.read_json(self.path / "status.json")
-            if isinstance(status, dict):
-                return status
+        with contextlib.suppress(OSError, ValueError):
+            status = json.loads((self.path / "status.json").read_bytes())
+            return status if isinstance(status, dict) else {}
         return {}
 
     def restore_status(self, status: Mapping[str, Any]) -> None:
@@ -206,9 +191,9 @@ class WorkFolder:
         """
         if not self.path.is_dir():
             raise RunError(f"{self.KIND} {files.printable(self.path.name)} is gone: its directory has been removed.")
-        own = lock.of_run(self.path)
+        own = process.run_lock(self.path)
         try:
-            taken = lock.take(own)
+            taken = process.take(own)
         except OSError as error:
             raise RunError(
                 f"{self.KIND} {files.printable(self.path.name)} cannot be changed ({error.strerror})."
@@ -222,7 +207,7 @@ class WorkFolder:
 
     def is_held(self) -> bool:
         """Return whether a process holds the folder's lock."""
-        return lock.held(lock.of_run(self.path))
+        return process.held(process.run_lock(self.path))
 
     def state(self) -> RunState:
         """Return the state of the run. Without a process and without a final state it has crashed."""
@@ -248,7 +233,7 @@ class WorkFolder:
         """Return whether a process is just being started here: it takes the lock when its starter lets go."""
         if status.get("state") != "starting" or self._silence() > process.SILENT_S:
             return False
-        return lock.held(lock.of_starting(self.root)) or self.is_held()  # it may have taken the lock just now
+        return process.held(process.starting_lock(self.root)) or self.is_held()  # it may have taken the lock just now
 
     def _silence(self) -> float:
         """Return the seconds since the run's process last touched its status."""
@@ -275,9 +260,8 @@ class WorkFolder:
     def asked(self) -> str:
         """Return the request to the process that trains the run; empty without a request."""
         with contextlib.suppress(OSError):
-            text = files.read_start(self._request, 16, follow=False).decode(errors="replace").strip()
-            if text in ("stop", "pause"):
-                return text
+            text = self._request.read_text("utf-8", errors="replace").strip()
+            return text if text in ("stop", "pause") else ""
         return ""
 
     def forget_asked(self) -> None:
@@ -297,7 +281,7 @@ class WorkFolder:
 
     def log(self, message: str) -> None:
         """Add a line to ``log.txt``; it is dropped if the disk is full."""
-        with contextlib.suppress(OSError), files.open_to_append(self.path / "log.txt") as file:
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "ab") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode())
 
     def bound_log(self) -> None:
@@ -305,16 +289,16 @@ class WorkFolder:
         log = self.path / "log.txt"
         with contextlib.suppress(OSError):
             if log.stat().st_size > MAX_LOG:
-                end = files.read_end(log, MAX_LOG // 2, follow=False).partition(b"\n")[2]
-                with open(files.open_regular(log, follow=False, access=os.O_RDWR), "r+b") as file:
+                with open(log, "r+b") as file:
+                    end = _end(file, MAX_LOG // 2).partition(b"\n")[2]
+                    file.seek(0)
                     file.write(end)
                     file.truncate()
 
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of ``log.txt``."""
-        with contextlib.suppress(OSError):
-            end = files.read_end(self.path / "log.txt", 200 * lines, follow=False).decode(errors="replace")
-            return "\n".join(end.splitlines()[-lines:])
+        with contextlib.suppress(OSError), open(self.path / "log.txt", "rb") as file:
+            return "\n".join(_end(file, 200 * lines).decode(errors="replace").splitlines()[-lines:])
         return ""
 
 
@@ -359,20 +343,6 @@ class RunDirectory(WorkFolder):
             raise RunError(f"{str(path)[:200]} is not a run directory: it has no config.json.")
         return run
 
-    def kept(self) -> Path | None:
-        """Return an entry that is more than a creation cut short leaves in its folder; None without one.
-
-        Earlier versions made a run in its place: empty folders, a status of step 0, temporary files, then the config.
-        """
-        status = self.status()
-        begun = (status.get("state"), status.get("step")) == ("starting", 0)
-        for entry in self.path.rglob("*"):
-            name = entry.relative_to(self.path).as_posix()
-            is_ours = _HALF_MADE.fullmatch(name) and (begun or name != "status.json")
-            if not is_ours or entry.is_symlink() or entry.is_dir() != (entry in (self.samples, self.checkpoints)):
-                return entry
-        return None
-
     @property
     def samples(self) -> Path:
         """The folder of sample montages, ``step_*.webp``."""
@@ -400,12 +370,15 @@ class RunDirectory(WorkFolder):
     def config(self) -> tuple[Recipe, str]:
         """Return the recipe and the command line that started the run."""
         try:
-            document = files.read_json(self.path / "config.json")
+            document = self._document()
             return Recipe.from_dict(document["recipe"]), str(document["command"])
         except ConfigError as error:
             raise RunError(f"The config.json of {self.path.name} is refused: {error}") from None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             raise RunError(f"The config.json of {self.path.name} is not readable as a run's config.") from None
+
+    def _document(self) -> dict[str, Any]:
+        return dict(json.loads((self.path / "config.json").read_bytes()))
 
     def extend(self, iterations: int, command: str) -> dict[str, Any]:
         """Change the number of steps after which the run ends; the schedule follows from the next step on.
@@ -430,7 +403,7 @@ class RunDirectory(WorkFolder):
             recipe = dataclasses.replace(recipe, iterations=iterations)
             if iterations <= saved:
                 raise RunError(f"iterations is {iterations:,}; the run has taken {saved:,} steps: choose more.")
-            document = files.read_json(self.path / "config.json")
+            document = self._document()
             self.write_config({**document, "recipe": recipe.to_dict(), "command": f"{before} && {command}"})
             return document
 
@@ -463,7 +436,8 @@ class RunDirectory(WorkFolder):
         if step:
             raise RunError(
                 f"Run {files.printable(self.path.name)} has taken {step:,} steps, and its {self.resume_file.name} is "
-                "missing, without which it cannot go on; train --init-from starts a new run from its checkpoint."
+                "missing, without which it cannot go on; start a new run from its checkpoint by "
+                "python -m eiwflow train --init-from."
             )
 
     def check_room(self) -> None:
@@ -472,8 +446,8 @@ class RunDirectory(WorkFolder):
 
     def recording(self) -> Recording:
         """Return the run's recording settings."""
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-            return Recording(**files.read_json(self.path / "config.json")["recording"])
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            return Recording(**self._document()["recording"])
         return USUAL
 
     def _saved(self) -> str:
@@ -481,10 +455,8 @@ class RunDirectory(WorkFolder):
 
     def saved_step(self) -> int | None:
         """Return the step from which the run resumes; None without a save."""
-        wrong = (OSError, ValueError, LookupError, TypeError, RecursionError)
-        with contextlib.suppress(*wrong):
-            length = int.from_bytes(files.read_start(self.resume_file, 8), "little")
-            header = json.loads(files.read_start(self.resume_file, 8 + min(MAX_HEADER, length))[8:])
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(self.resume_file, "rb") as file:
+            header = json.loads(file.read(min(MAX_HEADER_BYTES, int.from_bytes(file.read(8), "little"))))
             return _number(json.loads(header["__metadata__"]["resume"])["step"])
         return None
 
@@ -494,7 +466,7 @@ class RunDirectory(WorkFolder):
     def title(self) -> str:
         """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
-            text = files.read_start(self.path / "title.txt", 4 * MAX_TITLE, follow=False).decode(errors="replace")
+            text = (self.path / "title.txt").read_text("utf-8", errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE].strip():
                 return text
         with contextlib.suppress(ValueError):
@@ -536,8 +508,8 @@ class RunDirectory(WorkFolder):
     def zip_parts(self) -> Iterator[bytes]:
         """Yield the whole run as the parts of a zip file, from which it can be viewed and resumed elsewhere.
 
-        At most one part is in memory. Links are not followed, and files beyond the bounds are left out. Nothing is
-        compressed: it would make a trained run a tenth smaller, for thirty times the time.
+        At most one part is in memory. Nothing is compressed: it would make a trained run a tenth smaller, for thirty
+        times the time.
 
         Raises:
             RunError: the run was deleted meanwhile; the last part is not there then.
@@ -547,33 +519,13 @@ class RunDirectory(WorkFolder):
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as whole:
             # Of a running run the resume file first: a resumed copy drops all that is newer.
-            for path in sorted(files.walk(self.path), key=lambda path: (path != self.resume_file, path)):
-                inside = path.relative_to(self.path)
-                if not files.is_text(str(inside)) or inside.name.startswith(".") or inside.suffix == ".lock":
-                    continue
-                try:
-                    source = open(files.open_regular(path, MAX_RESUME, follow=False), "rb")  # noqa: SIM115 (closed below)
-                except OSError as error:
-                    if error.errno in (errno.EMFILE, errno.ENFILE):  # a copy would lack what the run has
-                        raise
-                    continue  # the run has dropped it meanwhile, or it is not one of our files
-                with source:
-                    yield from _zipped(whole, sink, source, Path(self.path.name) / inside)
-            if not os.path.lexists(self.path / "config.json"):
+            for path in sorted(self.path.rglob("*"), key=lambda path: (path != self.resume_file, path)):
+                if path.is_file() and not path.name.startswith(".") and path.suffix != ".lock":
+                    with contextlib.suppress(FileNotFoundError):  # the run has dropped it meanwhile
+                        yield from _zipped(whole, sink, path, Path(self.path.name) / path.relative_to(self.path))
+            if not (self.path / "config.json").exists():
                 raise RunError(f"Run {files.printable(self.path.name)} was deleted while it was exported.")
         yield sink.taken()
-
-    def check_folders(self) -> None:
-        """Refuse a run whose samples, checkpoints or logs would be written outside its folder.
-
-        Raises:
-            RunError: one of these folders is a link.
-
-        """
-        for folder in (self.samples, self.checkpoints, self.path / "tensorboard", self.path / "wandb"):
-            if folder.is_symlink():
-                name = files.printable(self.path.name)
-                raise RunError(f"{folder.name} of the run {name} is a link; put the folder itself there.")
 
     def sweep(self) -> None:
         """Remove files left half written by a killed process."""
@@ -584,12 +536,12 @@ class RunDirectory(WorkFolder):
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add a record to ``metrics.jsonl``."""
-        with files.open_to_append(self.path / "metrics.jsonl") as file:
+        with open(self.path / "metrics.jsonl", "ab") as file:
             file.write(_json_bytes(record) + b"\n")
 
     def flush_records(self) -> None:
         """Flush the records to disk, before a later state is saved."""
-        with files.open_to_append(self.path / "metrics.jsonl") as file:
+        with open(self.path / "metrics.jsonl", "ab") as file:
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:
@@ -624,26 +576,6 @@ class RunDirectory(WorkFolder):
         """Return the montages of samples by their step, in the order of steps."""
         return history.sample_files(self.samples)
 
-    def complaints(self) -> list[str]:
-        """Return a sentence for every file of the run that cannot be read."""
-        bounds: dict[Path, int | None] = {
-            self.path / "config.json": files.MAX_DOCUMENT,
-            self.path / "status.json": files.MAX_DOCUMENT,
-            self.path / "metrics.jsonl": None,
-            self.path / "title.txt": None,
-            self.path / "log.txt": None,
-            self.path / "worker.json": files.MAX_DOCUMENT,
-            self.resume_file: MAX_RESUME,
-            self.last_checkpoint: MAX_FILE_BYTES,
-        }
-        if newest := list(self.sample_files().values())[-1:]:
-            bounds[newest[0]] = history.MAX_SAMPLES
-        return [
-            f"{path.relative_to(self.path)} of the run {files.printable(self.path.name)} cannot be read: {why}."
-            for path, most in bounds.items()
-            if (why := files.complaint(path, most, follow=path in (self.resume_file, self.last_checkpoint)))
-        ]
-
 
 class _Sink(io.RawIOBase):
     """A file in memory that keeps its bytes until they are taken."""
@@ -665,19 +597,20 @@ class _Sink(io.RawIOBase):
         return content
 
 
-def _zipped(whole: zipfile.ZipFile, sink: _Sink, source: BinaryIO, inside: Path) -> Iterator[bytes]:
-    """Add an open file, up to its present length, to a zip file; yield parts of the bytes that this writes."""
-    status = os.fstat(source.fileno())
-    date = time.localtime(min(max(status.st_mtime, EARLIEST_ZIP), LATEST_ZIP))
-    entry = zipfile.ZipInfo(inside.as_posix(), date[:6])
-    entry.external_attr = 0o644 << 16
-    left = status.st_size
-    with whole.open(entry, "w", force_zip64=left > MAX_PLAIN_ZIP) as target:
-        while left > 0 and (content := source.read(min(left, ZIP_PART))):
-            target.write(content)
-            left -= len(content)
-            if sink.size >= ZIP_PART:  # small files are sent together
-                yield sink.taken()
+def _zipped(whole: zipfile.ZipFile, sink: _Sink, path: Path, inside: Path) -> Iterator[bytes]:
+    """Add a file, up to its present length, to a zip file; yield parts of the bytes that this writes."""
+    with open(path, "rb") as source:
+        status = os.fstat(source.fileno())
+        date = time.localtime(min(max(status.st_mtime, EARLIEST_ZIP), LATEST_ZIP))
+        entry = zipfile.ZipInfo(inside.as_posix(), date[:6])
+        entry.external_attr = 0o644 << 16
+        left = status.st_size
+        with whole.open(entry, "w", force_zip64=left > MAX_PLAIN_ZIP) as target:
+            while left > 0 and (content := source.read(min(left, ZIP_PART))):
+                target.write(content)
+                left -= len(content)
+                if sink.size >= ZIP_PART:  # small files are sent together
+                    yield sink.taken()
 
 
 def all_runs(root: Path) -> list[RunDirectory]:
@@ -696,19 +629,19 @@ def _is_run(path: Path) -> bool:
 
 
 def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
-    """Return the runs in a folder, the newest first, and a sentence for everything in it that cannot be read."""
+    """Return the runs in a folder, the newest first, and a sentence for every damaged one."""
     runs, complaints = [], []
     for path in reversed(files.entries(root)):
-        name = files.printable(path.name)
         if not files.is_text(path.name):
-            complaints.append(f"{name} in {root.name} is left out: its name is not valid UTF-8.")
-        elif path.is_symlink() and not path.exists():
-            complaints.append(f"{name} in {root.name} is left out: it is a link that leads nowhere.")
+            complaints.append(f"{files.printable(path.name)} in {root.name} is left out: its name is not valid UTF-8.")
         elif _is_run(path):
-            run = RunDirectory(path)
-            runs.append(run)
-            complaints += run.complaints()
+            runs.append(RunDirectory(path))
+            try:
+                runs[-1].config()
+            except RunError as error:
+                complaints.append(str(error))
         elif path.is_dir() and path.name != STUDIES and not os.path.isfile(path / PRETRAINED):
+            name = files.printable(path.name)
             complaints.append(f"{name} in {root.name} is left out: it has no config.json, so it is no whole run.")
     return runs, complaints
 
@@ -744,7 +677,13 @@ def _on_one_line(title: str) -> str:
 
 def _number(value: object) -> int:
     """Return a whole number as it is; 0 for any other value."""
-    return int(value) if isinstance(value, (int, float)) and 0 <= value < MAX_STEP else 0
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else 0
+
+
+def _end(file: BinaryIO, most: int) -> bytes:
+    """Return the last bytes of an open file, at most this many."""
+    file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+    return file.read()
 
 
 def _json_bytes(document: Mapping[str, Any]) -> bytes:

@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from .. import checkpoint, data, files
 from ..checkpoint import Checkpoint, CheckpointError, CheckpointInfo
-from ..data import ImageData, corner_crops, fixed_crops, labels_of, to_tensor
+from ..data import DataError, ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
 from .batches import own_indices, take
@@ -367,9 +367,18 @@ def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | 
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:
-    """Return the recipe's data set; with ``validation``, photographs held out from train are its test part."""
-    images = data.load(recipe.data, multiple=2**recipe.flow.levels, size=recipe.flow.shape[1:], strict=strict)
-    return data.hold_out(images) if recipe.validation else images
+    """Return the recipe's data set; with ``validation``, images beside its test part replace that.
+
+    Raises:
+        DataError: it cannot be read, or its images are smaller than those of the flow.
+
+    """
+    multiple, size = 2**recipe.flow.levels, recipe.flow.shape[1:]
+    images = data.load(recipe.data, multiple=multiple, size=size, strict=strict, validation=recipe.validation)
+    if any(side > most for side, most in zip(size, images.size, strict=True)):
+        asked, most = ("×".join(map(str, sides)) for sides in (size, images.size))
+        raise DataError(f"--size is {asked}; the images of {images.name} have {most} pixels: choose a smaller size")
+    return images
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

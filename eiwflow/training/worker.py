@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
-from . import detached, lock, process
+from . import process
 
 if TYPE_CHECKING:
     from .recipe import Recipe
@@ -124,8 +124,8 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        starting = lock.of_starting(root)
-        free = lock.take(starting, START_S)
+        starting = process.starting_lock(root)
+        free = process.take(starting, START_S)
     except OSError as error:
         raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
     if not free and not Path(starting.lock_file).exists():  # in a folder that cannot be written, no lock is ever free
@@ -134,7 +134,7 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
         raise DeviceTaken("Another run is just being started: try again in a moment.")
     try:
         end = time.monotonic() + START_S
-        while lock.held(lock.of_device(root, device)):
+        while process.held(process.device_lock(root, device)):
             occupant = _occupant(root, device)
             if occupant is not None or time.monotonic() > end:
                 who = occupant or "Another run is training"
@@ -171,7 +171,7 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
         step = run.state().step
         try:
             with files.open_to_append(run.path / "log.txt") as log:
-                started = detached.start(run.WORKER, arguments, log)
+                started = process.start(run.WORKER, arguments, log)
             files.write_atomically(
                 run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()
             )
@@ -180,8 +180,8 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
             if started is not None:
                 started.kill()
             raise RunError(f"The training process cannot be started ({error.strerror}).") from None
-        detached.wait_until(partial(lock.held, lock.of_device(run.root, device)), started, START_S)
-    detached.wait_until(partial(lock.held, lock.of_run(run.path)), started, START_S)
+        process.wait_until(partial(process.held, process.device_lock(run.root, device)), started, START_S)
+    process.wait_until(partial(process.held, process.run_lock(run.path)), started, START_S)
 
 
 # ---------------------------------------------------------------------- the worker's side
@@ -204,9 +204,9 @@ def main(arguments: Sequence[str] | None = None, work: Callable[[argparse.Namesp
     # Signals wait until the loop can handle them: before that, there is nothing to save.
     with suppress(AttributeError):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
-    of_device = lock.of_device(options.root or options.run.parent, options.device)
-    of_run = lock.of_run(options.run)
-    if not (lock.take(of_device) and lock.take(of_run, START_S)):
+    of_device = process.device_lock(options.root or options.run.parent, options.device)
+    of_run = process.run_lock(options.run)
+    if not (process.take(of_device) and process.take(of_run, START_S)):
         print(f"Another process trains on {options.device}, or this run.", flush=True)
         return WRONG_INPUT
     try:

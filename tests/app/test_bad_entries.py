@@ -24,11 +24,6 @@ HOME, LESSON, LEVELS = "app.py", "pages/0_lesson.py", "pages/1_levels.py"
 COMPARE, TRAIN = "pages/6_compare.py", "pages/9_train.py"
 
 
-def instead(path: Path, make: Callable[[Path], object]) -> None:
-    path.unlink(missing_ok=True)
-    make(path)
-
-
 def nowhere(path: Path) -> None:
     path.symlink_to("nowhere")
 
@@ -41,24 +36,14 @@ def bad_name(path: Path) -> None:
     shutil.copytree(path, os.fsdecode(os.fsencode(path.parent) + b"/20261231-\xff\xfe"))
 
 
-#: Spoils a run -> what is said.
+#: Damages a run -> what is said.
 RUNS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
-    "sparse checkpoint": (lambda run: instead(run.last_checkpoint, sparse), "last.safetensors"),
-    "sparse config": (lambda run: instead(run.path / "config.json", sparse), "config.json"),
-    "sparse sample": (lambda run: sparse(run.samples / "step_0000099.webp"), "step_0000099.webp"),
-    "pipe as config": (lambda run: instead(run.path / "config.json", os.mkfifo), "config.json"),
-    "pipe as status": (lambda run: instead(run.path / "status.json", os.mkfifo), "status.json"),
-    "pipe as metrics": (lambda run: instead(run.path / "metrics.jsonl", os.mkfifo), "metrics.jsonl"),
-    "pipe as title": (lambda run: instead(run.path / "title.txt", os.mkfifo), "title.txt"),
-    "pipe as log": (lambda run: instead(run.path / "log.txt", os.mkfifo), "log.txt"),
-    "pipe as resume file": (lambda run: instead(run.resume_file, os.mkfifo), "resume.safetensors"),
-    "checkpoint in a circle": (lambda run: instead(run.last_checkpoint, circle), "last.safetensors"),
-    "dangling status": (lambda run: instead(run.path / "status.json", nowhere), "status.json"),
+    "damaged metrics": (lambda run: (run.path / "metrics.jsonl").write_bytes(b"\xff{"), ""),
+    "damaged status": (lambda run: (run.path / "status.json").write_text("["), ""),
     "no UTF-8 in the name": (lambda run: bad_name(run.path), "not valid UTF-8"),
     "half deleted": (lambda run: (run.path / "config.json").unlink(), "no config.json"),
     "half written": (lambda run: (run.path / "config.json").write_text("{"), "config.json"),
-    "dangling run": (lambda run: nowhere(run.path.with_name("20261231-dangling")), "leads nowhere"),
-    "run in a circle": (lambda run: circle(run.path.with_name("20261231-circle")), "leads nowhere"),
+    "dangling run": (lambda run: nowhere(run.path.with_name("20261231-dangling")), ""),
     "a sample of no step": (lambda run: (run.samples / "step_final.webp").touch(), ""),
     "a file among runs": (lambda run: (run.path.parent / "notes.txt").touch(), ""),
 }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from eiwflow.data import DataError, ImageData, folder, hold_out, load
 
@@ -118,3 +119,16 @@ def test_the_remark_comes_after_what_was_noted_before(tmp_path: Path) -> None:
 def test_too_few_images_to_hold_some_out_are_refused(images: np.ndarray) -> None:
     with pytest.raises(DataError, match="at least"):
         hold_out(ImageData("own", images, images[:1]))
+
+
+@pytest.mark.parametrize("test", [True, False])
+def test_a_validation_folder_of_ones_own_is_what_is_scored_on(tmp_path, test):
+    random = np.random.default_rng(0)
+    pixels = {part: random.integers(0, 256, (9, 8, 8, 3), dtype=np.uint8) for part in ("train", "val", "test")}
+    for part in ("train", "val", *["test"] * test):
+        (tmp_path / part).mkdir()
+        for number, image in enumerate(pixels[part]):
+            Image.fromarray(image).save(tmp_path / part / f"{number}.png")
+    images = load(tmp_path, size=8, validation=True)
+    assert np.array_equal(images.train, pixels["train"]) and np.array_equal(images.test, pixels["val"])
+    assert np.array_equal(load(tmp_path, size=8).test, pixels["test" if test else "val"])

@@ -19,10 +19,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from eiwflow import cli
-from eiwflow.analysis.record import load_curve, load_record
-from eiwflow.analysis.train import progress
-from eiwflow.analysis.words import train as train_words
-from eiwflow.analysis.words.checkpoint import training
 from eiwflow.checkpoint import CheckpointError, load, save
 from eiwflow.data import DataError
 from eiwflow.data.folder import read_folder
@@ -31,7 +27,7 @@ from eiwflow.data.npz import read_npz
 from eiwflow.data.picture import from_picture
 from eiwflow.study.file import StudyError, read_record, read_study
 from eiwflow.study.recipe import Arm
-from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
+from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.ui.common import state
 from tests.studies import arms, document, write_packed
 from tests.training.tiny import planes, tiny_flow, tiny_info, tiny_run
@@ -300,16 +296,6 @@ def folder_of_pictures(given: dict[str, bytes], folder: Path) -> Callable[[], ob
 # ---------------------------------------------------------------------- runs and studies
 
 
-class RunFiles(NamedTuple):
-    """What stands in the files of a run directory; None where a file is left out."""
-
-    config: str | bytes | None
-    metrics: str | bytes | None
-    status: str | bytes | None
-    resume: bytes | None
-    title: str | bytes | None
-
-
 @cache
 def sound_run() -> dict[str, Any]:
     """Return the documents of a run that was made."""
@@ -329,59 +315,7 @@ def sound_run() -> dict[str, Any]:
     return {**read, "metrics": lines}
 
 
-def lines_with(changes: list[Any]) -> str:
-    """Return a metrics.jsonl one line of which is changed."""
-    good, other = sound_run()["metrics"]
-    return "\n".join([json.dumps(good), with_changes(other, changes), ""])
-
-
-def resume_header(changes: list[Any]) -> bytes:
-    """Return the beginning of a resume.safetensors with a changed header."""
-    return joined(with_changes({"__metadata__": {"resume": json.dumps({"step": 3})}}, changes), b"")
-
-
-def document_with(name: str) -> st.SearchStrategy[str]:
-    return json_changes.map(lambda changes: with_changes(sound_run()[name], changes))
-
-
 titles = st.text(max_size=80) | st.binary(max_size=100)
-run_files = st.builds(
-    RunFiles,
-    st.none() | document_with("config") | document_with("config") | st.binary(max_size=30),
-    st.none() | json_changes.map(lines_with) | st.binary(max_size=30),
-    st.none() | document_with("status") | st.binary(max_size=30),
-    st.none() | json_changes.map(resume_header) | st.binary(max_size=30),
-    st.none() | titles,
-)
-FILE_NAMES = ("config.json", "metrics.jsonl", "status.json", "resume.safetensors", "title.txt")
-
-
-def run_directory(given: RunFiles, folder: Path) -> Callable[[], object]:
-    """Write a run directory; return what asks it for all that pages and commands ask for."""
-    path = folder / "20260101-000000-weighted-abcdef"
-    path.mkdir()
-    for name, content in zip(FILE_NAMES, given, strict=True):
-        if content is not None:
-            written(path / name, content)
-    written(path / "checkpoints" / "last.safetensors", sound_checkpoint())
-
-    def ask() -> object:
-        assert {run.path for run in all_runs(folder)} <= {path}
-        run = RunDirectory(path)
-        assert isinstance(run.title, str) and len(run.title) <= 120
-        assert isinstance(run.state().step, int) and isinstance(run.records(), list)
-        assert run.saved_step() is None or run.saved_step() >= 0
-        run.log_end()
-        record = load_record(path / "checkpoints" / "last.safetensors")
-        assert record is None or np.isfinite(record.steps.astype(float)).all()
-        curve = load_curve(path / "checkpoints" / "last.safetensors")
-        assert curve is None or (np.isfinite(curve.bits_per_dim).all() and training(curve))
-        now = progress(RunDirectory.open(path))
-        assert train_words.answer(now) and train_words.pace(now, alive=True) and isinstance(now.table(), list)
-        assert all(train_words.level(level) for level in now.levels)
-        return now
-
-    return ask
 
 
 def renamed(title: str, folder: Path) -> Callable[[], object]:
@@ -494,7 +428,6 @@ ENTRY_POINTS: dict[str, EntryPoint] = {
     ),
     "a picture": EntryPoint(pictures, lambda content, folder: lambda: from_picture(content, SHAPE), (DataError,)),
     "a folder": EntryPoint(st.dictionaries(file_names, pictures, max_size=2), folder_of_pictures, (DataError,)),
-    "a run directory": EntryPoint(run_files, run_directory, (RunError,), writes=True),
     "a study": EntryPoint(studies, study, (StudyError,)),
     "a URL": EntryPoint(st.dictionaries(st.sampled_from(sorted(OPTIONS)), words), url, ()),
     "a run's name": EntryPoint(words, renamed, (RunError,), writes=True),

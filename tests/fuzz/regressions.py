@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 
 from .entry_points import (
-    RunFiles,
     archive,
     header_and_data,
     joined,
@@ -26,7 +25,6 @@ from .entry_points import (
     sound_archive,
     sound_checkpoint,
     sound_picture,
-    sound_run,
     sound_study,
     with_config,
 )
@@ -128,23 +126,6 @@ def stride_zero() -> bytes:
     return joined(json.dumps(header), data)
 
 
-def with_run(**files: str | bytes) -> RunFiles:
-    """Return a sound run's files with some others in their place."""
-    sound = sound_run()
-    lines = "".join(json.dumps(line) + "\n" for line in sound["metrics"])
-    good = RunFiles(json.dumps(sound["config"]), lines, json.dumps(sound["status"]), None, None)
-    return good._replace(**files)
-
-
-def status_of(**fields: Any) -> str:
-    return dumped({**sound_run()["status"], **fields})
-
-
-def settings_of(**fields: Any) -> str:
-    config = sound_run()["config"]
-    return dumped({**config, "recipe": {**config["recipe"], **fields}})
-
-
 def a_study(**fields: Any) -> tuple[str, bytes]:
     return dumped({**sound_study(), **fields}), b"{}"
 
@@ -208,38 +189,6 @@ REGRESSIONS: dict[str, dict[str, Callable[[], Any]]] = {
     "a folder": {
         "pictures that are pickles": lambda: {"a.png": pickled(), "b.jpg": torch_file()},
         "a black wall": lambda: {"a.png": picture_bomb(7900, 8000, "RGB")},
-    },
-    "a run directory": {
-        "nothing": lambda: RunFiles(None, None, None, None, None),
-        "a deep config": lambda: with_run(config="[" * 10**6),
-        "a pickle for a config": lambda: with_run(config=pickled()),
-        "a config of 100 MB": lambda: with_run(config=wide_json(100)),
-        "a batch of 10**400": lambda: with_run(config=settings_of(batch=10**400)),
-        "a batch of 4,000 digits": lambda: with_run(config=settings_of(batch=Raw("9" * 4000))),
-        "a learning rate of NaN": lambda: with_run(config=settings_of(learning_rate=float("nan"))),
-        "data that climb": lambda: with_run(config=settings_of(data="../../../etc/passwd\0")),
-        "a deep status": lambda: with_run(status="[" * 10**6),
-        "a status of 100 MB": lambda: with_run(status=wide_json(100)),
-        "a step without end": lambda: with_run(status=status_of(step=Raw("1e999"))),
-        "memory of 10**400": lambda: with_run(status=status_of(memory_mib=10**400)),
-        "a state that is a list": lambda: with_run(status=status_of(state=["running"])),
-        "a state that is an object": lambda: with_run(status=status_of(state={"finished": 1})),
-        "a message of a megabyte": lambda: with_run(status=status_of(message="x" * 10**6)),
-        "a resume file of 2**63 bytes": lambda: with_run(resume=(2**63).to_bytes(8, "little")),
-        "a resume file of 2**42 bytes": lambda: with_run(resume=(2**42).to_bytes(8, "little")),
-        "a deep resume file": lambda: with_run(resume=joined("[" * 10**6, b"")),
-        "a resume file at step 1e999": lambda: with_run(
-            resume=joined(json.dumps({"__metadata__": {"resume": '{"step": 1e999}'}}), b"")
-        ),
-        "metrics of 150 MB": lambda: with_run(metrics=(b" " * 10**6 + b"\n") * 150),
-        "one line of 100 MB": lambda: with_run(metrics='{"step":1,"x":' + wide_json(100) + "}\n"),
-        "a million records": lambda: with_run(metrics=b'{"step": 1}\n' * 10**6),
-        "a deep line": lambda: with_run(metrics="[" * 10**6 + "\n"),
-        "a step of 10**400": lambda: with_run(
-            metrics='{"step":' + "9" * 400 + ',"levels":[],"probe_bits_per_dim":1}\n'
-        ),
-        "a title of zeros": lambda: with_run(title=bytes(10**6)),
-        "a title of 600 MB": lambda: with_run(title=bytes(6 * 10**8)),
     },
     "a study": {
         "a pickle": lambda: (pickled(), pickled()),

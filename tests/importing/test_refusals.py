@@ -210,7 +210,7 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
     torch.save(model.state, tmp_path / "theirs.pt")
     np.save(tmp_path / "x.npy", x.numpy())
     np.save(tmp_path / "log_prob.npy", model.log_prob(x.double())[0].numpy())
-    command = ["import", tmp_path / "theirs.pt", "--out", tmp_path / "ours.safetensors", "--leaky", 0.1]
+    command = ["import", tmp_path / "theirs.pt", "--out", tmp_path / "ours.safetensors", "--leaky", 0.1, "--force"]
     check = ["--check-images", tmp_path / "x.npy", "--check-log-prob", tmp_path / "log_prob.npy"]
 
     def answer(*options):

@@ -240,7 +240,16 @@ def test_compress(place: Path) -> None:
     texts.append(printed(place, "decompress", place / "entropy.safetensors", archive, "--out", place / "unpacked"))
     texts.append(f"{pixels(place / 'unpacked')}\n\n")
     flow = kit.flow(context=3)
-    words = ("compress", place / "labels.safetensors", "--label", "wild", folder / "second.webp", "--out", archive)
+    words = (
+        "compress",
+        place / "labels.safetensors",
+        "--label",
+        "wild",
+        folder / "second.webp",
+        "--out",
+        archive,
+        "--force",
+    )
     code, out, err = run_main(*words, "--json")
     assert (code, err, flow.config.context) == (0, "", 3)
     same, _ = kit.pictures(3, (9, 31), 6)

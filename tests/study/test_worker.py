@@ -12,7 +12,7 @@ from filelock import FileLock
 from eiwflow.study import worker as study_worker
 from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.worker import folder
-from eiwflow.training import detached, lock, process, worker
+from eiwflow.training import process, worker
 from eiwflow.training.run_directory import RunError
 
 from ..training.processes import start_forked
@@ -31,7 +31,7 @@ def recipe(tmp_path):
 @pytest.fixture
 def forked(monkeypatch):
     """Let workers be forked from a process that has torch already."""
-    monkeypatch.setattr(detached, "start", start_forked)
+    monkeypatch.setattr(process, "start", start_forked)
 
 
 @pytest.fixture
@@ -63,12 +63,12 @@ def test_a_study_that_was_started_is_alive_can_be_ended_and_goes_on(recipe, out,
     until(lambda: at_rest(out))
     assert done(out) < 4
     assert (study.state().name, study.state().message) == ("stopped", "")
-    monkeypatch.setattr(detached, "start", start_forked)
+    monkeypatch.setattr(process, "start", start_forked)
     study_worker.start(recipe, out)
     until(lambda: done(out) == 4)
     until(lambda: at_rest(out))
     assert study.state().name == "finished"
-    until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))
+    until(lambda: not process.held(process.device_lock(out.parent.parent, "cpu")))
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_a_killed_study_leaves_no_lock_and_says_what_is_kept(recipe, out, forked
     until(lambda: study.status().get("state") == "running")
     os.kill(study.status()["pid"], signal.SIGKILL)
     until(lambda: at_rest(out))
-    until(lambda: not lock.held(lock.of_device(out.parent.parent, "cpu")))
+    until(lambda: not process.held(process.device_lock(out.parent.parent, "cpu")))
     assert study.state().name == "crashed" and "the runs that are done stay" in study.state().message
     assert study_worker.start(recipe, out).state().alive
 
@@ -114,7 +114,7 @@ def test_a_study_that_cannot_be_run_says_why(recipe, out, forked):
 def test_a_run_from_the_page_keeps_the_cpu(recipe, out, monkeypatch):
     monkeypatch.setattr(worker, "START_S", 0.5)
     out.parent.mkdir(parents=True)
-    with lock.of_device(out.parent.parent, "cpu"), pytest.raises(RunError, match="is training on cpu already"):
+    with process.device_lock(out.parent.parent, "cpu"), pytest.raises(RunError, match="is training on cpu already"):
         study_worker.start(recipe, out)
     assert not out.exists()
 
@@ -127,7 +127,7 @@ def test_to_stop_what_is_not_at_work_is_refused(recipe, out):
 def test_a_number_in_a_status_is_never_signalled(recipe, out):
     """The lock may be held by a process of another container, or the file may say 0: this process' whole group."""
     out.mkdir(parents=True)
-    for known in (0, {**process.identity(), "pid": 0}, process.identity() | {"boot": "-"}):
+    for known in (0, {**process.identity(), "pid": 0}, process.identity() | {"start": "-"}):
         with FileLock(out / "run.lock"):
             status = {"state": "running", "step": 0, "pid": 0, "process": known}
             (out / "status.json").write_text(json.dumps(status))

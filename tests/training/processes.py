@@ -51,7 +51,7 @@ def alive(pid: int) -> bool:
 
 
 class Detached:
-    """A forked process in the place of the one that :func:`eiwflow.training.detached.start` returns."""
+    """A forked process in the place of the one that :func:`eiwflow.training.process.start` returns."""
 
     def __init__(self, process: BaseProcess) -> None:
         self.process, self.pid = process, process.pid
@@ -66,9 +66,8 @@ class Detached:
         self.process.kill()
 
 
-def start_forked(module: str, arguments: Sequence[str], said: BinaryIO, given: bytes = b"") -> Detached:
-    """Start a worker as :func:`eiwflow.training.detached.start` does: in a session of its own, its output in a file."""
-    assert not given
+def start_forked(module: str, arguments: Sequence[str], said: BinaryIO) -> Detached:
+    """Start a worker as :func:`eiwflow.training.process.start` does: in a session of its own, its output in a file."""
     return Detached(begun(_be_worker, module, list(arguments), said.name))
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,11 @@ from torch.distributed import TCPStore
 from eiwflow import cli
 from eiwflow.checkpoint import load, save
 from eiwflow.flow import ConfigError
-from eiwflow.training.distributed import ALONE, Team, gathered
+from eiwflow.training.distributed import ALONE, Team
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
-from .processes import LOOPBACK, PATIENCE_S, begun, ended, one_of_a_team, place_in_a_team
+from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
 from .tiny import tiny_flow, tiny_info, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,34 +132,6 @@ def test_a_team_stops_at_one_step_and_goes_on_to_the_same_numbers(tmp_path, comm
     assert {int(tensor) for name, tensor in steps.items() if name.endswith(".step")} == {30}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [0, 1])
-def test_a_process_whose_team_loses_one_says_so_in_a_sentence(tmp_path, command, a_team, killed):
-    command[command.index("--iterations") + 1] = "100000"
-    processes, said = a_team([*command, "--save-every", "5"], tmp_path / "two")
-    end = time.monotonic() + PATIENCE_S
-    while not list((tmp_path / "two").glob("*/resume.safetensors")):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    processes[killed].kill()
-    other = 1 - killed
-    assert ended(processes[other]) == 1
-    sentence = said[other].read_text()
-    assert sentence.count("\n") == 1 and "another process of the group ended; its output says why." in sentence
-    run = only_run(tmp_path / "two")
-    assert run.state().name == ("crashed" if killed == 0 else "failed") and load(run.last_checkpoint)
-
-
-@pytest.mark.slow
-def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_written(tmp_path, command, a_team):
-    command[command.index("--batch") + 1] = "9"
-    (first, second), said = a_team(command, tmp_path / "two")
-    assert ended(first) == cli.WRONG_INPUT
-    assert said[0].read_text().count("\n") == 1 and "batch is 9; it must be divisible by the 2" in said[0].read_text()
-    assert ended(second) != 0
-    assert not (tmp_path / "two").exists()
-
-
 @pytest.fixture
 def flow_file(tmp_path):
     """Return the file of a flow."""
@@ -214,15 +185,6 @@ def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two,
     assert one == two and len(one) == (7 if name == "samples" else 1)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [["analyse", "--what", "levels"], *([["verify"]] if LONG else [])])
-def test_what_two_processes_do_not_share_is_done_by_the_first_alone(flow_file, planes, said_by_two, capsys, words):
-    images = ["--data", planes] if words[0] == "analyse" else []
-    command = [words[0], flow_file, *words[1:], *images, "--json"]
-    assert cli.main(command) == 0
-    assert said_by_two(command) == [capsys.readouterr().out, ""]
-
-
 def test_a_team_of_one_asks_nobody():
     assert ALONE.first
     assert (ALONE.means([2.5]), ALONE.agree(1), ALONE.share("it")) == ([2.5], 1, "it")
@@ -240,16 +202,6 @@ def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed
     done = subprocess.run(words, cwd=ROOT, env=teamed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (cli.WRONG_INPUT, "", 1)
     assert "levels is 99" in done.stderr
-
-
-@pytest.mark.parametrize("wrong", [{}, {"LOCAL_RANK": "0"}, {"LOCAL_RANK": "0", "RANK": "first"}], ids=str)
-def test_an_environment_that_is_half_torchrun_s_is_refused_in_a_sentence(monkeypatch, wrong):
-    for name in ("LOCAL_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"TORCHELASTIC_RUN_ID": "none", **wrong}.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigError, match="start the command by torchrun, or unset it"), gathered():
-        pass
 
 
 def test_a_batch_is_divisible_by_the_processes():

@@ -3,7 +3,6 @@
 The long form kills server and worker in a hundred rounds: EIWFLOW_TESTS=long pytest tests/training.
 """
 
-import errno
 import os
 import random
 import signal
@@ -14,16 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from eiwflow import files
 from eiwflow.checkpoint import load
-from eiwflow.training import detached, lock, worker
-from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunDirectory, RunError, all_runs
+from eiwflow.training import process, worker
+from eiwflow.training.run_directory import RunError, all_runs
 
 from .. import LONG
 from .processes import PATIENCE_S, begun, ended, work
-from .test_resume import assert_same_run, signalled_at
-from .tiny import tiny_data, tiny_recipe, tiny_run, write_npz
+from .test_resume import assert_same_run
+from .tiny import tiny_recipe, tiny_run, write_npz
 
 ROUNDS = 100 if LONG else 4
 #: A forked worker that has not said its number by then was never born: its server died before.
@@ -31,7 +28,7 @@ BIRTH_S = 3.0
 
 
 class Forked:
-    """A worker in a session of its own, as :func:`detached.start` makes one, that need not import torch again."""
+    """A worker in a session of its own, as :func:`process.start` makes one, that need not import torch again."""
 
     def __init__(self, pid):
         self.pid, self.returncode = pid, None
@@ -57,7 +54,7 @@ def fork_worker(folder, arguments):
 
 def serve(runs, data, pids, iterations):
     """Be a server whose visitor starts a run, or goes on with the one that is there, and looks on."""
-    detached.start = lambda module, arguments, said: fork_worker(pids, arguments)
+    process.start = lambda module, arguments, said: fork_worker(pids, arguments)
     # A forked child of a process that has worked with threads may hang: this one has not.
     found = [run for run in all_runs(runs) if run.state().name != "finished"]
     if found:
@@ -132,8 +129,8 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
                 assert load(run.last_checkpoint).info.step >= (saved.get(run.path) or 0)
             resumed += bool(step) and step < iterations
             saved[run.path] = step
-            assert not any(lock.held(one) for one in (lock.of_run(run.path), lock.of_device(runs, "cpu")))
-        assert not lock.held(lock.of_starting(runs))
+            assert not any(process.held(one) for one in (process.run_lock(run.path), process.device_lock(runs, "cpu")))
+        assert not process.held(process.starting_lock(runs))
         # The machine may be busier or quieter than when it was timed.
         if before == (now := sum(step or 0 for step in saved.values())):
             seconds *= 1.25
@@ -150,7 +147,7 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
 
 
 def start_into(runs, data, pids, said):
-    detached.start = lambda module, arguments, log: fork_worker(pids, arguments)
+    process.start = lambda module, arguments, log: fork_worker(pids, arguments)
     try:
         run = worker.start(tiny_recipe(iterations=100_000, data=data), runs, "cpu", 1, "")
         said.write_text(f"started {run.path.name}")
@@ -182,109 +179,10 @@ def test_two_servers_on_one_folder_start_one_run_and_both_see_it(tmp_path):
 # ---------------------------------------------------------------------- a folder that cannot be written
 
 
-@pytest.fixture
-def read_only(monkeypatch):
-    """Make a folder read-only for everybody, root too: opening, making and moving there fails as on such a disk."""
-
-    def refuse(folder):
-        def guarded(call, writes):
-            def guard(path, *arguments, **more):
-                if writes(*arguments, **more) and Path(os.fsdecode(path)).is_relative_to(folder):
-                    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
-                return call(path, *arguments, **more)
-
-            return guard
-
-        def opens_to_write(flags, *_, **__):
-            return flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-
-        monkeypatch.setattr("builtins.open", guarded(open, lambda mode="r", *_, **__: set(mode) & set("wax+")))
-        monkeypatch.setattr(os, "open", guarded(os.open, opens_to_write))
-        for name in ("mkdir", "replace", "unlink", "rename", "rmdir"):
-            monkeypatch.setattr(os, name, guarded(getattr(os, name), lambda *_, **__: True))
-
-    return refuse
-
-
-def test_a_read_only_folder_is_looked_at_and_every_change_is_a_sentence(tmp_path, read_only):
-    runs = tmp_path / "runs"
-    run = tiny_run(runs, iterations=6)
-    train(run, images=tiny_data(), progress=signalled_at(3))
-    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
-    read_only(runs)
-    assert [one.state().name for one in all_runs(runs)] == ["stopped"] and len(run.records()) == 4
-    assert load(run.last_checkpoint).info.step == run.saved_step() == 3
-    for change in (
-        lambda: worker.start(tiny_recipe(), runs, "cpu", 1, ""),
-        lambda: worker.resume(run, "cpu", 1),
-        lambda: train(run, images=tiny_data()),
-        lambda: run.rename("another"),
-        run.delete,
-    ):
-        with pytest.raises(RunError, match=r"cannot be .+ \(Read-only file system\)\.$"):
-            change()
-    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
-
-
-def test_where_nothing_can_be_written_a_run_that_trains_is_not_called_crashed(tmp_path, read_only):
-    """As another user sees it, or another machine on whose disk the folder is read-only."""
-    run = tiny_run(tmp_path / "runs")
-    run.set_status("running", 3)
-    with run.held():
-        read_only(tmp_path / "runs")
-        assert run.state().name == "running"
-    assert run.state().name == "crashed"
-
-
 # ---------------------------------------------------------------------- a full disk
-
-
-def test_a_run_that_finds_no_room_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(RunError, match=r"cannot be written \(No space left on device\)\.$"):
-        RunDirectory.create(tmp_path / "runs", tiny_recipe(), "")
-    assert not list((tmp_path / "runs").iterdir())
 
 
 # ---------------------------------------------------------------------- the clock
 
 
-@pytest.mark.slow
-def test_a_clock_that_jumps_back_changes_nothing_but_the_clock(tmp_path, monkeypatch):
-    whole, run = (tiny_run(tmp_path, iterations=9) for _ in range(2))
-    train(whole, images=tiny_data())
-
-    def jump(step, bits):
-        if step == 3:
-            monkeypatch.setattr(time, "time", lambda: now() - 1e6)
-            monkeypatch.setattr(
-                time, "strftime", lambda form, at=None: strftime(form, at or time.localtime(now() - 1e6))
-            )
-        if step == 6:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    now, strftime = time.time, time.strftime
-    train(run, images=tiny_data(), progress=jump)
-    assert (run.state().name, run.state().step) == ("stopped", 6)
-    later = tiny_run(tmp_path, iterations=9)
-    assert {one.path for one in all_runs(tmp_path)} == {whole.path, run.path, later.path}
-    train(run, images=tiny_data())
-    assert run.state().name == "finished" and all(record["seconds"] >= 0 for record in run.records())
-    assert_same_run(run, whole)
-
-
 # ---------------------------------------------------------------------- a run that is gone
-
-
-def test_a_run_deleted_while_it_is_looked_at_is_a_sentence(tmp_path):
-    run = tiny_run(tmp_path, iterations=3)
-    train(run, images=tiny_data())
-    run.delete()
-    assert not run.state().alive and run.records() == [] and run.log_end() == "" and run.saved_step() is None
-    for look in (run.config, run.delete, lambda: run.rename("another"), lambda: RunDirectory.open(run.path)):
-        with pytest.raises(RunError, match=r"^.+\.$"):
-            look()
-    assert not list(tmp_path.iterdir())

@@ -1,8 +1,6 @@
 """What a run writes down of its flow on every recording step."""
 
-import dataclasses
 import io
-import os
 
 import numpy as np
 import pytest
@@ -15,14 +13,12 @@ from eiwflow.analysis.train import progress
 from eiwflow.analysis.words import train as words
 from eiwflow.checkpoint import load
 from eiwflow.data import montage, to_tensor
-from eiwflow.files import webp_pixels
 from eiwflow.flow import dequantise, quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import entropy_rate, redundancy
 from eiwflow.flow.policies import entropy_order
 from eiwflow.training import history
 from eiwflow.training.history import encode_webp, level_records, read_samples, sample_montage
-from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import train
 
 from .tiny import planes, tiny_data, tiny_flow, tiny_run, tiny_x
@@ -44,12 +40,6 @@ def recorded(run):
     return [record for record in run.records() if "levels" in record]
 
 
-@pytest.mark.slow
-def test_every_recording_step_is_recorded_at_least_forty(run):
-    assert [record["step"] for record in recorded(run)] == recording_steps(50)
-    assert len(recorded(run)) >= 40
-
-
 def test_a_record_has_every_figure_of_every_channel_of_every_level(run):
     for record in recorded(run):
         assert record["probe_bits_per_dim"] < 9
@@ -64,12 +54,6 @@ def test_a_record_has_every_figure_of_every_channel_of_every_level(run):
 def test_the_order_in_force_stands_while_the_entropy_order_may_change(run):
     orders = [record["levels"][0]["order"] for record in recorded(run)]
     assert all(order == orders[0] for order in orders)
-
-
-def test_weights_begin_at_one_and_move(run):
-    first, last = (recorded(run)[place]["levels"][0] for place in (0, -1))
-    assert not any(first["weights_mean"] + first["weights_std"])
-    assert all(last["weights_std"])
 
 
 def test_the_figures_are_those_of_the_trace():
@@ -97,19 +81,6 @@ def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
     assert [record[name] is not None for name in WEIGHTS] == [weighs, weighs]
 
 
-def test_a_single_image_is_recorded_with_no_spread():
-    record = level_records(flow := tiny_flow(weights="pooled"), tiny_x(1, flow.config))[0]
-    assert record["weights_std"] == [0.0] * 12
-
-
-def test_a_last_level_of_one_pixel_has_no_spectrum():
-    flow = tiny_flow(levels=3)
-    *_, last = level_records(flow, tiny_x(8, flow.config))
-    assert last["redundancy"] is None
-    assert last["entropy_rate"] is None
-    assert all(isinstance(value, float) for value in last["log_std"])
-
-
 def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_path):
     run = tiny_run(tmp_path, keep="all", weights="entropy", iterations=2)
     train(run, images=tiny_data())
@@ -120,42 +91,7 @@ def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_pa
     assert load_record(run.last_checkpoint).levels[0].kept_channels == 12
 
 
-def test_levels_down_to_one_pixel_can_be_trained(tmp_path):
-    run = tiny_run(tmp_path, levels=3, iterations=2)
-    train(run, images=tiny_data())
-    assert recorded(run)[-1]["levels"][-1]["redundancy"] is None
-
-
-def test_a_single_test_image_of_one_channel_is_enough(tmp_path):
-    run = tiny_run(tmp_path, shape=(1, 8, 8), iterations=2)
-    train(run, images=tiny_data(channels=1, test=1))
-    assert run.status()["state"] == "finished"
-
-
 # ---------------------------------------------------------------------- samples
-
-
-@pytest.mark.parametrize("lossless", [False, True])
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_the_pixels_of_a_webp_are_known_from_its_start(mode, lossless):
-    file = io.BytesIO()
-    Image.effect_noise((70, 30), 60).convert(mode).save(file, "WEBP", lossless=lossless, exif=b"Exif\0\0" * 9)
-    assert webp_pixels(file.getvalue()[:30]) == 70 * 30
-    Image.effect_noise((70, 30), 60).convert("RGB").save(file := io.BytesIO(), "WEBP", lossless=lossless)
-    assert webp_pixels(file.getvalue()[:30]) == 70 * 30
-    assert [webp_pixels(start) for start in (b"", file.getvalue()[:20], b"RIFF" + bytes(40))] == [0, 0, 0]
-
-
-def test_a_strangers_samples_take_no_more_memory_than_a_trainings(tmp_path, monkeypatch):
-    """Sparse files take no disk and much memory, and a small WEBP may hold 268 million pixels."""
-    picture = encode_webp(np.zeros((64, 64, 3), dtype=np.uint8))
-    bomb = b"RIFF\x16\0\0\0WEBPVP8X\n\0\0\0" + bytes(4) + b"\xfe\x3f\0" * 2  # 16383 × 16383
-    for step, content in enumerate([picture, bomb, b"", b"\0" * 99, picture, picture, picture]):
-        (tmp_path / f"step_{step}.webp").write_bytes(content)
-    assert read_samples(tmp_path) == dict.fromkeys((0, 4, 5, 6), picture)
-    os.truncate(tmp_path / "step_5.webp", 10 * 2**20)
-    monkeypatch.setattr(history, "MAX_ALL_SAMPLES", 9 * 2**20)
-    assert [*read_samples(tmp_path)] == [0, 4]
 
 
 def test_of_many_montages_evenly_spaced_ones_are_read_to_the_last(tmp_path):
@@ -167,16 +103,6 @@ def test_of_many_montages_evenly_spaced_ones_are_read_to_the_last(tmp_path):
     steps = [*read_samples(tmp_path)]
     assert len(steps) == history.MAX_MONTAGES and (steps[0], steps[-1]) == (0, history.MAX_MONTAGES + 2)
     assert max(np.diff(steps)) == 2
-
-
-def test_every_recording_step_has_its_sixteen_samples_as_one_lossy_webp(run):
-    assert sorted(path.name for path in run.samples.iterdir()) == [
-        f"step_{step:07d}.webp" for step in recording_steps(50)
-    ]
-    for path in run.samples.iterdir():
-        content = path.read_bytes()
-        assert content[8:16] == b"WEBPVP8 ", "VP8L would be lossless"
-        assert Image.open(io.BytesIO(content)).size == (4 * 8, 4 * 8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -200,13 +126,6 @@ def test_samples_come_from_the_same_noise_at_every_step():
     assert sample_montage(other, 0) != sample_montage(flow, 0)
 
 
-@torch.no_grad()
-def test_samples_that_are_not_finite_are_left_out():
-    flow = tiny_flow()
-    flow.levels[0].steps[0].actnorm.bias[0] = float("nan")
-    assert sample_montage(flow, 0) is None
-
-
 def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the_same_noise(run):
     probe = dequantise(to_tensor(tiny_data().test), generator_for(0, "probe"))
     flow = load(run.last_checkpoint).flow
@@ -217,24 +136,3 @@ def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the
     assert recorded(run)[-1]["levels"][0]["weights_std"] == pytest.approx(first["weights_std"], abs=1e-4)
     last = max(run.samples.glob("step_*.webp"))
     assert last.read_bytes() == sample_montage(flow, run.config()[0].seed) and last.name != "step_0000000.webp"
-
-
-@pytest.mark.slow
-def test_the_curve_of_own_images_is_of_evenly_spaced_test_images_and_says_so(tmp_path):
-    images = tiny_data(test=200)
-    order = np.argsort(images.test.mean(axis=(1, 2, 3)))  # the dark ones first
-    images = dataclasses.replace(images, test=images.test[order])
-    places = [round(number * 199 / 127) for number in range(128)]
-    runs = {}
-    for name, part in {"whole": slice(None), "by hand": places, "first": slice(128)}.items():
-        runs[name] = tiny_run(tmp_path / name, iterations=1)
-        train(runs[name], images=dataclasses.replace(images, test=images.test[part]))
-    whole, by_hand, first = (recorded(run)[0]["probe_bits_per_dim"] for run in runs.values())
-    assert whole == by_hand != first
-    by_name = tiny_run(tmp_path / "by name", iterations=1)
-    train(by_name, images=dataclasses.replace(images, takes_first=True))
-    assert recorded(by_name)[0]["probe_bits_per_dim"] == first
-    under_way = dataclasses.replace(progress(runs["whole"]).curve, test_bits_per_dim=None)
-    now = dataclasses.replace(progress(runs["whole"]), curve=under_way)
-    assert " bits/dim on some test images" in words.answer(now)
-    assert " bits/dim on the first test images" in words.answer(dataclasses.replace(now, takes_first=True))

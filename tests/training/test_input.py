@@ -1,11 +1,5 @@
 """Batches that are read ahead, from memory or from disk, are those that one process reads from memory."""
 
-import multiprocessing
-import os
-import signal
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,19 +7,13 @@ import torch
 from eiwflow import data
 from eiwflow.data.on_disk import NpyFile
 from eiwflow.data.views import OnDisk
-from eiwflow.training import failures
-from eiwflow.training import input as input_module
-from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
 from eiwflow.training.failures import TrainingFailed
-from eiwflow.training.history import level_records
-from eiwflow.training.input import Batches, Input, default_workers
+from eiwflow.training.input import Batches, Input
 from eiwflow.training.run import train
-from eiwflow.training.trainer import Trainer
 
-from .processes import alive, begun, ended
 from .test_resume import assert_same_run, signalled_at
-from .tiny import planes, same_tensors, tiny_data, tiny_recipe, tiny_run
+from .tiny import planes, tiny_data, tiny_recipe, tiny_run
 
 CPU = torch.device("cpu")
 
@@ -53,16 +41,6 @@ def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held,
             one.close()
 
 
-def test_a_process_of_a_team_reads_its_own_part_alone(held, monkeypatch):
-    recipe, read, work = tiny_recipe(iterations=20), [], NpyFile.read
-    monkeypatch.setattr(
-        NpyFile, "read", lambda self, numbers, *among: (read.append({*numbers.tolist()}), work(self, numbers))[1]
-    )
-    for rank in range(4):
-        Batches(held[1], recipe, (rank, 4))[0]
-    assert [len(numbers) for numbers in read] == [2] * 4 and len(set.union(*read)) == 8
-
-
 @pytest.mark.slow
 def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_resumed(tmp_path):
     images = tiny_data(size=12)
@@ -74,16 +52,6 @@ def test_a_run_from_disk_with_workers_is_the_run_from_memory_also_when_it_is_res
     train(stopped, images=on_disk, progress=signalled_at(4), execution=Execution(workers=2))
     train(stopped, images=on_disk, execution=Execution(workers=1))
     assert_same_run(stopped, whole)
-
-
-def test_images_on_disk_are_read_ahead_and_those_in_memory_are_not(held, monkeypatch):
-    recipe = tiny_recipe()
-    assert [default_workers(Batches(images, recipe), CPU) for images in held] == [0, 1]
-    found = []
-    for cores, ranks in ((8, 2), (16, 2), (2, 4)):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
-        found.append(default_workers(Batches(held[0], recipe, (0, ranks)), torch.device("cuda")))
-    assert found == [3, 4, 1]  # a core of each rank trains, and at most four read
 
 
 def test_what_a_worker_cannot_read_is_a_sentence_and_the_last_save_stays(tmp_path):
@@ -101,93 +69,3 @@ def test_what_a_worker_cannot_read_is_a_sentence_and_the_last_save_stays(tmp_pat
         train(run, images=images, progress=cut, execution=Execution(workers=1))
     assert caught.value.advice == "Put the data set back as it was, then resume."
     assert run.saved_step() is not None and run.state().name == "failed"
-
-
-def read_on_without_a_worker(file):
-    reading = Input(Batches(OnDisk(NpyFile(Path(file))), tiny_recipe(iterations=500)), CPU, 1)
-    reading.batch(0)
-    (worker,) = reading._iterator._workers
-    os.kill(worker.pid, signal.SIGKILL)
-    # torch may say it from the handler of a signal, at any place.
-    with pytest.raises((ChildProcessError, RuntimeError)) as caught:
-        for step in range(1, 500):
-            reading.batch(step)
-            time.sleep(0.001)
-    assert failures.foreseen(caught.value) and failures.sentence(caught.value, 3) == (
-        "After step 3 the run stopped: a process that reads images ended unexpectedly: killed, or out of memory."
-    )
-    os._exit(0)
-
-
-def train_on_without_a_worker(folder):
-    """Kill the worker while the run records, where nobody reads."""
-
-    def record(flow, probe, labels):
-        workers = multiprocessing.active_children()
-        for worker in workers:
-            os.kill(worker.pid, signal.SIGKILL)
-        for _ in range(1000 * len(workers)):
-            time.sleep(0.001)  # the signal's handler raises here
-        return level_records(flow, probe, labels)
-
-    run_module.level_records = record
-    run = tiny_run(Path(folder) / "runs", recorded=4, iterations=60)
-    with pytest.raises(TrainingFailed, match=r"^After step \d+ the run stopped: a process that reads images") as caught:
-        train(run, images=data.load(folder), execution=Execution(workers=1))
-    assert caught.value.advice == "Once the cause is gone, resume." and run.state().name == "failed"
-    assert run.saved_step() is not None
-    os._exit(0)
-
-
-@pytest.mark.slow
-def test_a_worker_that_is_killed_is_a_sentence(held, tmp_path):
-    # In processes of their own: until they end, torch's handler may raise once more.
-    assert ended(begun(read_on_without_a_worker, str(tmp_path / "planes.npy"))) == 0
-    images = tiny_data(size=12)
-    np.save(tmp_path / "train.npy", images.train)
-    np.save(tmp_path / "test.npy", images.test)
-    assert ended(begun(train_on_without_a_worker, str(tmp_path))) == 0
-
-
-def test_a_trainer_holds_no_copy_of_images_on_disk(held):
-    images = data.ImageData("planes", held[1], held[0][:9])
-    trainer, other = (
-        Trainer(tiny_recipe(), one, execution=Execution(workers=0))
-        for one in (images, data.ImageData("planes", *(held[0], held[0][:9])))
-    )
-    assert trainer.train_images is held[1]
-    assert trainer.advance() == other.advance()
-    assert same_tensors(trainer.state(), other.state())
-
-
-def _lose_the_training(out: str, killed: bool) -> None:
-    """Start a reader, and be killed before it begins, or let it begin."""
-    reader = multiprocessing.Process(target=_read_late, args=(out,))
-    reader.start()
-    Path(out, "reader").write_text(str(reader.pid))
-    if killed:
-        os.kill(os.getpid(), signal.SIGKILL)
-    Path(out, "go").touch()
-    reader.join()
-
-
-def _read_late(out: str) -> None:
-    parent, group = os.getppid(), os.getpgrp()
-    while os.getppid() == parent and not Path(out, "go").exists():
-        time.sleep(0.01)
-    input_module._begin_reading(0)
-    assert os.getpgrp() != group  # a signal to the group of the training does not end it
-    Path(out, "read").touch()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("killed", [True, False])
-def test_a_reader_whose_training_was_killed_before_it_began_reads_nothing(tmp_path, killed):
-    """It was alive, with 240 MB, 80 s later: torch had looked for its parent too late."""
-    code = ended(begun(_lose_the_training, str(tmp_path), killed))
-    assert code == (-signal.SIGKILL if killed else 0)
-    reader, end = int((tmp_path / "reader").read_text()), time.monotonic() + 60
-    while alive(reader) and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not alive(reader)
-    assert (tmp_path / "read").exists() == (not killed)

@@ -8,14 +8,10 @@ import torch
 
 from eiwflow import checkpoint
 from eiwflow.analysis.evaluate import evaluate
-from eiwflow.checkpoint import CheckpointError, LabelError, given_label
-from eiwflow.compression import CompressionError, archive
+from eiwflow.checkpoint import LabelError, given_label
 from eiwflow.data import DataError, hold_out, labels_of, to_tensor
-from eiwflow.export import EXPORTS, export
-from eiwflow.flow import ConfigError, ContextError, dequantise, quantise
+from eiwflow.flow import ConfigError, dequantise, quantise
 from eiwflow.flow.score import score
-from eiwflow.hub import model_card
-from eiwflow.lesson.spec import LessonError, check
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunError
@@ -50,6 +46,17 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     maps = [value for name, value in trainer.flow.state_dict().items() if "context_map" in name]
     assert all(value.abs().max() > 0 for value in maps) and len(maps) == 2
     assert score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean() < before
+
+
+@pytest.mark.parametrize("step", [0, 9])
+def test_a_step_is_taken_with_the_labels_of_its_own_images(step, monkeypatch):
+    trainer = trained(step, labelled_data(), **{**LABELLED, "iterations": 12})
+    taken = []
+    forward = trainer.flow.forward
+    monkeypatch.setattr(trainer, "model", lambda x, **more: taken.append((x, more["context"])) or forward(x, **more))
+    trainer.advance()
+    ((x, labels),) = taken
+    assert labels.argmax(dim=1).tolist() == [side(image) for image in quantise(x)]
 
 
 def test_other_labels_are_another_data_set(tmp_path):
@@ -182,58 +189,3 @@ def test_a_checkpoint_given_one_label_is_the_flow_of_that_class(tmp_path):
     assert given_label(loaded, None) is loaded
     with pytest.raises(LabelError, match=r"has no labels; leave 'left' out\.$"):
         given_label(loaded, "left")
-
-
-@pytest.mark.parametrize(
-    ("labels", "classes"),
-    [
-        ("side", ("a", "b")),
-        ("side", ("a", "a", "b")),
-        ("", SIDES),
-        ("side", ()),
-        ("side", ("a", "b", "c" * 61)),
-        (3, SIDES),
-    ],
-)
-def test_a_file_whose_classes_do_not_fit_is_refused(tmp_path, labels, classes):
-    flow = tiny_flow(context=3)
-    with pytest.raises(CheckpointError, match="is not a usable checkpoint: (labels|classes) is"):
-        checkpoint.save(tmp_path / "a.safetensors", flow, tiny_info(flow, labels=labels, classes=classes))
-
-
-def test_what_takes_no_context_says_so_and_takes_the_flow_of_one_label():
-    flow = tiny_flow(context=3, weights="entropy")
-    pictures = [archive.Picture("a", labelled_data().test[0])]
-    for name in EXPORTS:
-        with pytest.raises(ContextError, match=r"export flow.given\(label\), as --label does"):
-            export(flow, name)
-    with pytest.raises(CompressionError, match=r"compress with flow.given\(label\)"):
-        archive.compress(flow, "digest", pictures)
-    with pytest.raises(LessonError, match="given one label"):
-        check(flow)
-    alone = flow.given(1).requires_grad_(False)
-    content, _ = archive.compress(alone, archive.flow_digest(alone), pictures)
-    (back,) = archive.decompress(alone, archive.flow_digest(alone), content)
-    assert np.array_equal(back.pixels, pictures[0].pixels)
-    assert archive.flow_digest(alone) != archive.flow_digest(flow.given(2))
-    check(alone)
-    card = model_card(flow, tiny_info(flow, labels="side", classes=SIDES))
-    assert "| Labels | side: none, left, right |" in card and "context=torch.tensor([0, 0, 1, 1])" in card
-
-
-@pytest.mark.slow
-def test_the_curve_of_sorted_own_images_is_given_the_labels_of_its_images(tmp_path):
-    images = labelled_data(test=200)
-    order = np.argsort(images.factors["side"].test, kind="stable")
-    sides = images.factors["side"]._replace(test=images.factors["side"].test[order])
-    images = dataclasses.replace(images, test=images.test[order], factors={"side": sides})
-    places = [round(number * 199 / 127) for number in range(128)]
-    by_hand = dataclasses.replace(
-        images, test=images.test[places], factors={"side": sides._replace(test=sides.test[places])}
-    )
-    found = []
-    for name, each in (("whole", images), ("by hand", by_hand)):
-        run = tiny_run(tmp_path / name, **LABELLED | {"iterations": 2})
-        train(run, images=each)
-        found.append([record["probe_bits_per_dim"] for record in run.records() if "levels" in record])
-    assert found[0] == found[1]

@@ -12,7 +12,7 @@ import torch
 
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
-from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise, quantise
+from eiwflow.flow import MultiScaleFlow, dequantise, quantise
 from eiwflow.training import run as run_module
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
@@ -41,20 +41,6 @@ def test_a_wave_has_its_power_in_its_own_octave() -> None:
     for images in (wide, wide.transpose(2, 3)):
         power = octave_power(images)
         assert len(power) == 4 and power.argmax() == 2 and power[2] > 100 * np.delete(power, 2).max()
-
-
-def test_temperatures_at_which_samples_are_not_finite_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    flow, train = flow_and_images()
-    sample = flow.sample
-
-    def only_cold(n: int, t: float, generator: torch.Generator) -> torch.Tensor:
-        if t > 0.6:
-            raise NonFiniteError("Level 1 of the flow gave a value that is not finite while decoding.")
-        return sample(n, t, generator)
-
-    monkeypatch.setattr(flow, "sample", only_cold)
-    assert best_temperature(flow, train) in (0.5, 0.55, 0.6)
-    assert best_temperature(flow, train, (0.7, 0.8)) == 1.0
 
 
 def test_the_temperature_of_loud_samples_is_the_one_that_makes_them_as_loud_as_the_images() -> None:
@@ -103,17 +89,6 @@ def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: 
     opened = checkpoint.load(path)
     train_images = fixed_crops(to_tensor(load(opened.info.data).train[:IMAGES]), opened.info.config.shape[1:])
     assert opened.info.temperature == best_temperature(opened.flow, train_images)
-
-
-@pytest.mark.slow
-def test_the_temperature_of_own_images_is_chosen_on_evenly_spaced_ones(tmp_path: Path) -> None:
-    images = tiny_data(train=2000)
-    images.train[1200:] = np.random.default_rng(0).integers(0, 256, (800, 8, 8, 3), dtype=np.uint8)
-    run = tiny_run(tmp_path, iterations=4)
-    found = train(run, images=images).temperature
-    flow, train_images = checkpoint.load(run.last_checkpoint).flow, to_tensor(images.train)
-    places = [round(number * 1999 / 1023) for number in range(1024)]
-    assert found == best_temperature(flow, train_images[places]) != best_temperature(flow, train_images[:1024])
 
 
 def test_samples_for_the_temperature_have_labels_from_all_training_images(

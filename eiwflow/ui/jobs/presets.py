@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shlex
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,15 +66,8 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-#: Memory of the child that times the presets, and its program.
+#: Memory of the child that times the presets.
 TIMING_BYTES = 2**30
-_TIME = """
-import pickle, sys
-from eiwflow.sandbox import end_with_the_asker
-end_with_the_asker()
-from eiwflow.ui.jobs.presets import time_presets
-sys.stdout.buffer.write(pickle.dumps(time_presets(sys.argv[1])))
-"""
 
 
 @dataclass(frozen=True)
@@ -110,48 +101,34 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 
 
 def timed_apart(device: str) -> dict[str, PresetTime]:
-    """Return :func:`time_presets`, measured in a child, since the server would keep the memory of a training.
+    """Return the time of every preset, measured in a child, since the server would keep the memory of a training.
 
     Empty if there is no memory for a child.
+
+    Raises:
+        CalledProcessError: the child failed, as without the photographs.
+
     """
     import torch
 
-    from ...training.cost import free_bytes
-    from ...training.detached import environment
+    from ...training.cost import Timing, free_bytes
+    from ...training.cost import preset_recipe as recipe_of
+    from ...training.process import environment
 
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", _TIME, device],  # -P: Python imports no modules from the working folder
-        stdin=subprocess.PIPE,  # stays open: it ends with this process
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "eiwflow.training.cost", device],  # -P: no modules from the working folder
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment(OMP_NUM_THREADS=str(torch.get_num_threads())),
-    ) as child:
-        assert child.stdout is not None
-        answer = child.stdout.read()
-    if child.returncode:
-        raise subprocess.CalledProcessError(child.returncode, child.args)
-    return pickle.loads(answer)  # pickled by our own process
-
-
-def time_presets(device: str) -> dict[str, PresetTime]:
-    """Return the time of every preset on its own data set; presets of one flow are timed once."""
-    import torch
-
-    from ...training.cost import time_steps
-
-    load = cache(partial(data.load, download=False))
-    timings: dict[FlowConfig, Timing] = {}
-    times = {}
-    for preset in PRESETS:
-        chosen = preset_recipe(preset, None)
-        images = load(chosen.data, multiple=2**chosen.flow.levels)
-        if chosen.flow not in timings:
-            timings[chosen.flow] = time_steps(chosen, images, torch.device(device))
-        timing = timings[chosen.flow]
-        times[preset] = PresetTime(timing, timing.seconds(chosen, len(images.test)))
-    return times
+        check=True,
+    )
+    return {
+        preset: PresetTime(Timing(recipe_of(preset), step_s, recording_s), seconds)
+        for preset, (step_s, recording_s, seconds) in json.loads(done.stdout).items()
+    }
 
 
 def timings(device: str) -> dict[str, PresetTime] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,16 +110,10 @@ def listed() -> dict[str, Listed]:
 
 
 def complaints() -> list[str]:
-    """Return a sentence for every unreadable entry of the folder of runs."""
-    from ...training.run_directory import RunError, list_runs, runs_root
+    """Return a sentence for every damaged entry of the folder of runs."""
+    from ...training.run_directory import list_runs, runs_root
 
-    runs, complaints = list_runs(runs_root())
-    for run in runs:
-        try:
-            run.config()
-        except RunError as error:
-            complaints.append(str(error))
-    return list(dict.fromkeys(complaints))
+    return list_runs(runs_root())[1]
 
 
 def look_at(run: RunDirectory) -> Listed | None:
@@ -139,14 +134,10 @@ def export_link(run: Path) -> str:
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None without samples."""
-    from ...training.history import MAX_MONTAGE_PIXELS, MAX_SAMPLES
-
-    samples = list(run.sample_files().items())
-    try:
-        content = files.read_bytes(samples[-1][1], MAX_SAMPLES, follow=False) if samples else b""
-    except OSError:
-        return None
-    return (samples[-1][0], content) if 0 < files.webp_pixels(content) <= MAX_MONTAGE_PIXELS else None
+    with suppress(OSError):
+        for step, path in reversed(run.sample_files().items()):
+            return step, path.read_bytes()
+    return None
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:

@@ -1,0 +1,105 @@
+"""The way through a flow: entropy after every part, and a handle whose place shows the channels there.
+
+Everything moves in the browser. When the handle rests, one message is sent and its place is written to the URL.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import streamlit as st
+
+from ....analysis.way import NOISE_BITS, Way
+from ....figures.pixels import data_uri
+from .. import declare, sent
+
+_HTML = """
+<div class="way">
+  <div class="way-chart" role="img"></div>
+  <div class="way-bar">
+    <button type="button"></button>
+    <input type="range" min="0" step="1" aria-label="Place along the flow">
+  </div>
+  <div class="way-maps"></div>
+</div>
+"""
+
+_component = declare("way", _HTML)
+#: The parameter of the URL.
+PARAMETER = "stop"
+
+
+def way_through(ways: Mapping[str, Way], alt: str, key: str) -> int:
+    """Draw the way through one flow or two, and return the stop at which the handle rests.
+
+    Args:
+        ways: by the name of the flow; the first one's parts are the axis.
+        alt: a description for screen readers.
+        key: of the element.
+
+    """
+    first = next(iter(ways.values()))
+    last = len(first.stops) - 1
+
+    def rest() -> None:
+        if (moved := sent(key, "moved")) is not None:
+            st.query_params[PARAMETER] = str(int(moved))
+
+    text = st.query_params.get(PARAMETER, "")
+    start = min(int(text), last) if text.isdecimal() else _first_split(first)
+    _component(
+        key=key,
+        data={
+            "alt": alt,
+            "noise": round(NOISE_BITS, 3),
+            "start": start,
+            "flows": [
+                {
+                    "name": name,
+                    "stops": [
+                        {
+                            "title": stop.title,
+                            "level": stop.level,
+                            "name": stop.name,
+                            "entropy": round(stop.entropy, 3),
+                            "values": stop.in_flow,
+                            "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
+                            "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
+                            "maps": data_uri(tiles(stop.maps)),
+                        }
+                        for stop in way.stops
+                    ],
+                }
+                for name, way in ways.items()
+            ],
+        },
+        on_moved_change=rest,
+    )
+    return start
+
+
+def _first_split(way: Way) -> int:
+    """Return the place of the first split, or the end of a flow without one."""
+    return next((place for place, stop in enumerate(way.stops) if stop.name == "split"), len(way.stops) - 1)
+
+
+def tiles(maps: np.ndarray) -> np.ndarray:
+    """Return channels (C, H, W) as one picture of grey bytes, each from its own darkest to its brightest value.
+
+    An image of one or three channels is shown as it is.
+    """
+    channels, height, width = maps.shape
+    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+    grey = ((maps - low) / np.maximum(high - low, 1e-6) * 255).round().astype(np.uint8)
+    if channels in (1, 3):
+        return ((maps.clip(-0.5, 0.5) + 0.5) * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    columns = math.ceil(math.sqrt(channels))
+    rows = math.ceil(channels / columns)
+    gap = 1
+    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap), np.uint8)
+    for number, channel in enumerate(grey):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = channel
+    return sheet

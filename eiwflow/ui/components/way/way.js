@@ -1,0 +1,175 @@
+// Entropy along the way through a flow: two charts over one axis of stops, and a handle that shows the channels there.
+// Milliseconds until a move is told; between two stops of a play.
+const REST = 400, BEAT = 350;
+const BLUE = "#0072B2", ORANGE = "#D55E00", SECOND = "#8C8C8C";
+const UPPER = 210, LOWER = 92, GAP = 48, TOP = 30, LEFT = 52, RIGHT = 16;
+const known = new WeakMap();                 // what a slider remembers between two runs of the script
+const NS = "http://www.w3.org/2000/svg";
+
+function add(parent, name, fields, text) {
+  const element = document.createElementNS(NS, name);
+  for (const [key, value] of Object.entries(fields)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+// A scale from values to pixels, and about four round ticks on it.
+function scale(values, top, height) {
+  const low = Math.min(...values), high = Math.max(...values), room = 0.06 * (high - low) || 1;
+  const y = (value) => top + height * (1 - (value - low + room) / (high - low + 2 * room));
+  const step = [0.1, 0.2, 0.5, 1, 2, 5].find((each) => (high - low) / each <= 5) ?? 10;
+  const ticks = [];
+  for (let tick = Math.ceil(low / step) * step; tick <= high + 1e-9; tick += step) ticks.push(tick);
+  return { y, ticks, digits: step < 1 ? 1 : 0 };
+}
+
+const minus = (text) => text.replace("-", "−");
+
+function draw(chart, data, at) {
+  const width = Math.max(300, chart.clientWidth), height = TOP + UPPER + GAP + LOWER + 30;
+  const stops = data.flows[0].stops, last = stops.length - 1;
+  const x = (place) => LEFT + (width - LEFT - RIGHT) * place / last;
+  chart.replaceChildren();
+  const svg = add(chart, "svg", { viewBox: `0 0 ${width} ${height}`, height });
+  const every = data.flows.flatMap((flow) => flow.stops);
+  const up = scale([...every.map((stop) => stop.entropy), data.noise], TOP, UPPER);
+  const told = every.flatMap((stop) => [stop.tell, stop.left]).filter((value) => value !== null);
+  const low = scale([0, ...told], TOP + UPPER + GAP, LOWER);
+
+  // A band and a name for every level.
+  for (let place = 1; place <= last; ) {
+    let end = place;
+    while (end < last && stops[end + 1].level === stops[place].level) end += 1;
+    const from = x(place - 0.5), to = Math.min(x(end + 0.5), width - RIGHT + 6);
+    if (stops[place].level % 2) {
+      add(svg, "rect", { x: from, y: TOP, width: to - from, height: height - TOP - 24, fill: "currentColor", opacity: 0.06 });
+    }
+    add(svg, "text", { x: (from + to) / 2, y: 18, "text-anchor": "middle" }, `level ${stops[place].level}`);
+    place = end + 1;
+  }
+  add(svg, "text", { x: 4, y: 18 }, "bits per value");
+  for (const [axis, end] of [[up, TOP + UPPER], [low, height - 30]]) {
+    for (const tick of axis.ticks) {
+      add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: axis.y(tick), y2: axis.y(tick), stroke: "currentColor", opacity: 0.15 });
+      add(svg, "text", { x: LEFT - 8, y: axis.y(tick) + 5, "text-anchor": "end" }, minus(tick.toFixed(axis.digits)));
+    }
+    add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: end, y2: end, stroke: "currentColor", opacity: 0.3 });
+  }
+  add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
+    "stroke-dasharray": "2 5" });
+  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 18 }, `white noise: ${data.noise.toFixed(2)}`);
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, "Neighbours tell, bits (estimated)");
+
+  data.flows.forEach((flow, number) => {
+    const line = (values, axis, colour) => {
+      const points = flow.stops.map((stop, place) => [x(place * last / (flow.stops.length - 1)), values(stop)])
+        .filter(([, value]) => value !== null);
+      add(svg, "polyline", { points: points.map(([px, value]) => `${px},${axis.y(value)}`).join(" "), fill: "none",
+        stroke: colour, "stroke-width": 3, "stroke-dasharray": number ? "7 5" : "none" });
+      return points;
+    };
+    for (const [px, value] of line((stop) => stop.entropy, up, number ? SECOND : "currentColor")) {
+      add(svg, "circle", { cx: px, cy: up.y(value), r: 3.5, fill: number ? SECOND : "currentColor" });
+    }
+    line((stop) => stop.tell, low, number ? SECOND : BLUE);
+    flow.stops.forEach((stop, place) => {
+      if (stop.left === null) return;
+      const px = x(place * last / (flow.stops.length - 1)), py = low.y(stop.left);
+      add(svg, "path", { d: `M${px} ${py - 7}l7 7l-7 7l-7 -7z`, fill: number ? SECOND : ORANGE });
+    });
+  });
+  if (told.length) {
+    const key = [["still in the flow", BLUE, "line"], ["factored out", ORANGE, "mark"]];
+    let left = LEFT + 4;
+    for (const [word, colour, kind] of key) {
+      if (kind === "line") add(svg, "line", { x1: left, x2: left + 18, y1: height - 8, y2: height - 8, stroke: colour, "stroke-width": 3 });
+      else add(svg, "path", { d: `M${left + 9} ${height - 15}l7 7l-7 7l-7 -7z`, fill: colour });
+      add(svg, "text", { x: left + 24, y: height - 3 }, word);
+      left += 40 + 8 * word.length;
+    }
+  }
+  const px = x(at);
+  add(svg, "line", { x1: px, x2: px, y1: TOP, y2: height - 30, stroke: "currentColor", "stroke-width": 2 });
+  add(svg, "circle", { cx: px, cy: up.y(stops[at].entropy), r: 9, fill: "var(--st-primary-color)", stroke: "currentColor" });
+  const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
+  add(svg, "text", { x: px + (at > last / 2 ? -14 : 14), y: up.y(stops[at].entropy) + (at > last / 2 ? 24 : -14), "font-weight": 650,
+    "text-anchor": at > last / 2 ? "end" : "start" }, label);
+}
+
+function sentence(stop) {
+  const parts = [`${stop.values.toLocaleString("en")} values in the flow`];
+  if (stop.tell !== null) parts.push(`neighbours tell ${stop.tell.toFixed(2)} bits`);
+  if (stop.left !== null) parts.push(`of those factored out ${stop.left.toFixed(2)}`);
+  return `After ${stop.title}: ${parts.join(", ")}.`;
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const root = parentElement.querySelector(".way"), box = root.querySelector("input"), play = root.querySelector("button");
+  const chart = root.querySelector(".way-chart"), maps = root.querySelector(".way-maps");
+  const me = known.get(box) ?? {};
+  const first = !known.has(box), last = data.flows[0].stops.length - 1;
+  known.set(box, me);
+  me.data = data;
+
+  const show = () => {
+    const at = +box.value;
+    draw(chart, me.data, at);
+    chart.setAttribute("aria-label", me.data.alt);
+    maps.classList.toggle("two", me.data.flows.length > 1);
+    while (maps.children.length < me.data.flows.length) {
+      const figure = document.createElement("figure");
+      figure.append(document.createElement("figcaption"), document.createElement("img"));
+      maps.append(figure);
+    }
+    while (maps.children.length > me.data.flows.length) maps.lastChild.remove();
+    me.data.flows.forEach((flow, number) => {
+      const place = Math.round(at * (flow.stops.length - 1) / last), stop = flow.stops[place];
+      const [caption, image] = maps.children[number].children;
+      image.src = stop.maps;
+      image.alt = `The channels of the chosen picture after ${stop.title}.`;
+      caption.textContent = (me.data.flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
+    });
+    box.setAttribute("aria-valuetext", minus(`${me.data.flows[0].stops[at].title}, ${me.data.flows[0].stops[at].entropy} bits`));
+  };
+  const tell = () => {
+    clearTimeout(me.late);
+    if (me.told !== +box.value) setTriggerValue("moved", (me.told = +box.value));
+  };
+  const rest = () => { clearTimeout(me.late); me.late = setTimeout(tell, REST); };
+  const label = () => {
+    play.textContent = me.playing ? "❚❚" : "▶";
+    play.ariaLabel = me.playing ? "Pause" : "Follow the picture through the flow";
+  };
+  const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
+  const move = (at) => { box.value = at; show(); };
+
+  box.max = last;
+  if (first) me.told = +(box.value = data.start);
+  label();
+  show();
+  box.oninput = () => { stop(); show(); };
+  box.onchange = rest;
+  box.onkeyup = box.onpointerup = tell;      // what is held tells nothing until it is let go
+  const drag = (event) => {
+    const place = chart.getBoundingClientRect();
+    stop();
+    move(Math.round(Math.min(1, Math.max(0, (event.clientX - place.left - LEFT) / (place.width - LEFT - RIGHT))) * last));
+  };
+  chart.onpointerdown = (event) => { chart.setPointerCapture(event.pointerId); drag(event); };
+  chart.onpointermove = (event) => { if (event.buttons) drag(event); };
+  chart.onpointerup = tell;
+  play.onclick = () => {
+    if (me.playing) { stop(); rest(); return; }
+    if (+box.value === last) move(0);
+    me.playing = setInterval(() => {
+      if (box.isConnected && +box.value < last) { move(+box.value + 1); return; }
+      stop();
+      if (box.isConnected) rest();
+    }, BEAT);
+    label();
+  };
+  const sized = new ResizeObserver(() => show());
+  sized.observe(root);
+  return () => { stop(); sized.disconnect(); };
+}
