@@ -99,9 +99,11 @@ def test_a_figure_is_drawn_while_another_thread_imports_pandas() -> None:
     assert done.stdout == "drawn\n", done.stderr
 
 
-@pytest.mark.usefixtures("without_pandas")
 @pytest.mark.parametrize("path", ["3_entropy", "4_shuffle"])
-def test_a_page_with_a_slider_through_the_training_needs_no_pandas(bundle, path: str) -> None:
+def test_a_page_with_a_slider_through_the_training_needs_no_pandas(
+    bundle, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
     write_checkpoint(bundle / "one.safetensors")
     write_record(bundle / "one", small_flow())
     at = visit_page(f"pages/{path}.py")
