@@ -17,7 +17,7 @@ from streamlit.testing.v1.element_tree import NumberInput, Slider, Toggle
 from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.ui.access.navigation import pages
-from eiwflow.ui.shell import reproduce
+from eiwflow.ui.shell.reproduce import OF_REMADE
 
 from .. import LONG, crossed
 from ..flow.numerics import perturb
@@ -105,7 +105,7 @@ def test_every_page_makes_images_fit_and_then_names_no_command(bundle: Path, pag
     assert not at.exception and not at.error
     drawn = at.get("plotly_chart")
     assert drawn or at.info  # of one level: nothing is split, and no coupling has weights
-    assert not at.code and (reproduce.OF_REMADE in sentences(at)) == bool(drawn)
+    assert not at.code and (OF_REMADE in sentences(at)) == bool(drawn)
 
 
 def content(at: AppTest) -> tuple[str, dict[str, dict]]:

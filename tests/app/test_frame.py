@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.common import state
 from eiwflow.ui.own import checkpoints as own_checkpoints
-from eiwflow.ui.shell import reproduce
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
+from eiwflow.ui.shell.reproduce import OF_REMADE
 
 from .conftest import (
     FOLDS,
@@ -241,4 +241,4 @@ def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_an
 def test_no_command_is_named_where_the_second_flow_takes_other_images(three: Path) -> None:
     write_checkpoint(three / "grey.safetensors", small_flow(shape=(1, 16, 16)))
     at = visit_page(SHUFFLE, ck="one", vs="grey")
-    assert not at.exception and not at.error and not at.code and reproduce.OF_REMADE in sentences(at)
+    assert not at.exception and not at.error and not at.code and OF_REMADE in sentences(at)

@@ -18,7 +18,7 @@ from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.shell import reproduce
+from eiwflow.ui.shell.reproduce import OF_A_PHOTO
 from eiwflow.ui.sources import checkpoints, data_sets
 
 from .conftest import picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
@@ -65,7 +65,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes()).hexdigest()[:32]
     assert url(at)["photo"] == key and sentences(at) != before
-    assert not at.code and reproduce.OF_A_PHOTO in sentences(at)
+    assert not at.code and OF_A_PHOTO in sentences(at)
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
     at.button[0].click().run()
     assert url(at)["photo"] == "none" and sentences(at) == before

@@ -156,7 +156,7 @@ def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
     key = PHOTOS.keep({"mine.png": picture_bytes()})
     at = visit_page(LEVELS, ck="one", photo=key)
     assert not at.error and url(at)["photo"] == key
-    PHOTOS.shelf.clear()
+    PHOTOS.shelf._values.clear()
     at.run()
     assert_named(at, f"The photo “{key}” is not here", photo=key)
 
