@@ -2,18 +2,18 @@
 
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import subjects
+from eiwflow.analysis.words import compression as archive_words
+from eiwflow.analysis.words import likelihood as words
+from eiwflow.compression import CompressionError
+from eiwflow.data import DataError
 from eiwflow.figures import likelihood as figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.own import pictures as own_pictures
-from eiwflow.ui.sources import cache
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
 
-from eiwflow.analysis.words import compression as archive_words  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words import likelihood as words  # noqa: E402
-from eiwflow.compression import CompressionError  # noqa: E402
-from eiwflow.data import DataError  # noqa: E402
 
 above, answer = st.container(), st.container()
 choice, mine = st.columns([4, 1], vertical_alignment="bottom")
@@ -23,9 +23,9 @@ with ui.errors_as_sentences():
         with mine:
             config = page.checkpoint.info.config
             own = own_pictures.own_pictures(config.shape, 2**config.levels, above)
-        result, bits = cache.measure(page).likelihood, cache.measure(page).bits_per_dim
+        result, bits = subjects.likelihood(ui.look(page)), subjects.bits_per_dim(ui.look(page))
         if own is not None:
-            result = cache.measure(page, pictures=own.images, label=own.name, made=own.made).likelihood_beside
+            result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
     except DataError as error:
         st.error(plain(error))
 if result is None:
@@ -58,16 +58,16 @@ if (more := ui.more_evidence()).open:
         ui.exports(
             page, tables={"groups": result.group_table(), "auroc": result.auroc_table(), "levels": result.level_table()}
         )
+        also = () if own is None else (own.argument,)
         ui.reproduce(
             page,
-            f"analyse {page.argument} --what likelihood --data {page.images.name} --image {page.links['image']} "
-            f"--seed {page.seed} {'' if own is None else f'--also {own.argument} '}--json",
+            ui.call(page, "analyse", what="likelihood", image=page.number, seed=page.seed, also=also),
         )
 
 if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
     with bits_fold:
         try:
-            archive = cache.measure(page, photo=page.photo).compressed
+            archive = subjects.compressed(ui.look(page), photo=page.photo)
         except CompressionError as error:
             st.info(plain(error))
         else:
@@ -78,7 +78,7 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
                 st.caption("Choose “Your own photo” to compress that instead.")
                 if not page.images.remade:
                     st.caption(archive_words.scope(archive, page.images.name))
-            ui.reproduce(page, f"compress {page.argument} {page.images.name} --out archive.eiw")
+            ui.reproduce(page, ui.call(page, "compress", out="archive.eiw"))
 
 meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."
 ui.closing(page, "Make your prediction to see the answer." if guess is None else meaning)

@@ -2,24 +2,25 @@
 
 import streamlit as st
 
-from eiwflow import ui
-from eiwflow.analysis import SURVEY_IMAGES
+from eiwflow.analysis import SURVEY_IMAGES, subjects
+from eiwflow.analysis.levels import HEADINGS
 from eiwflow.analysis.words import levels as words
 from eiwflow.analysis.words.numbers import floor_in_words
 from eiwflow.figures import levels as figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.sources import cache
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
+temperature = page.checkpoint.info.temperature
 
-from eiwflow.analysis.levels import HEADINGS  # noqa: E402 (the title does not wait for torch)
 
 with ui.errors_as_sentences():
-    way = cache.measure(page).passage
+    way = subjects.passage(ui.look(page))
     ui.takeaway(words.happens(way))
     st.html(figures.strip(way))
 
-    average, facts = cache.measure(page).survey
+    average, facts = subjects.survey(ui.look(page))
     left, right = st.columns([1.8, 1], gap="large", vertical_alignment="center")
     with left:
         st.subheader("Bits/dim if the flow stopped here")
@@ -36,7 +37,7 @@ with ui.errors_as_sentences():
             st.caption(words.reconstruction(way.reconstruction))
     if (drawn := ui.fold("Drawn from the flow", "drawn")).open:
         with drawn, ui.errors_as_sentences():
-            images, temperature = cache.samples(page.checkpoint, page.seed), page.checkpoint.info.temperature
+            images = cache.samples(page.checkpoint, page.seed)
             st.html(figures.samples(images, temperature))
             st.caption(f"{len(images)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
@@ -51,12 +52,10 @@ with ui.errors_as_sentences():
             ui.exports(page, tables={"levels": rows, "channels": way.channel_table()})
             ui.reproduce(
                 page,
-                f"analyse {page.argument} --what levels --data {page.images.name} --image {page.links['image']} "
-                f"--seed {page.seed} --json",
-                f"evaluate {page.argument} --data {page.images.name} --limit {SURVEY_IMAGES} --json",
-                f"inspect {page.argument} --data {page.images.name} --json",
-                f"sample {page.argument} --n {cache.SAMPLES} --temperature {page.checkpoint.info.temperature:g} "
-                f"--seed {page.seed}",
+                ui.call(page, "analyse", what="levels", image=page.number, seed=page.seed),
+                ui.call(page, "evaluate", limit=SURVEY_IMAGES),
+                ui.call(page, "inspect"),
+                ui.call(page, "sample", n=cache.SAMPLES, temperature=(temperature,), seed=page.seed),
             )
 
 ui.closing(page, "Every level factors out part of the values; together the latents hold the whole image.")

@@ -2,16 +2,15 @@
 
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import latents, subjects
+from eiwflow.analysis.words import latents as words
 from eiwflow.figures import latents as figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import choose_one, places, predicted
-from eiwflow.ui.sources import cache
 
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
 
-from eiwflow.analysis import latents  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words import latents as words  # noqa: E402
 
 takeaway = st.container()
 sentences: dict[ui.Page, str] = {}
@@ -27,11 +26,11 @@ def mix(view: ui.Page) -> None:
     picture, controls = places(view, [1.9, 1])
     with controls:
         st.markdown("**Mix your own**")
-        way = tuple(
+        way: latents.Way = tuple(
             choose_one(name, latents.TREATMENTS, "resample" if level == 1 else "keep", view.key(f"z{level}"))
             for level, name in enumerate(names_of_levels(view), start=1)
         )
-    result = cache.measure(view, way=way).mixed
+    result = subjects.mixed(ui.look(view), way=way)
     with picture:
         st.html(figures.large(result))
     sentences[view] = words.mixed(result)
@@ -41,7 +40,7 @@ def predict(view: ui.Page) -> None:
     """Ask which level holds the picture; after the prediction, show each level resampled alone."""
     if view not in mixed:
         return  # the mix has explained why there is nothing
-    resampled = cache.measure(view, treatment="resample").one_level
+    resampled = subjects.one_level(ui.look(view), treatment="resample")
     if (guessed := predicted(view, words.QUESTION, names_of_levels(view))) is None:
         return
     sentences[view] = words.answer(resampled, guessed)
@@ -59,7 +58,7 @@ if sentences:
 with ui.fold("One level more at a time, until all are resampled", "halvings") as fold:
     halved: dict[ui.Page, latents.Treated] = {}
     if fold.open:
-        halved = ui.each(page, lambda view: cache.measure(view).halved)
+        halved = ui.each(page, lambda view: subjects.halved(ui.look(view)))
         for view, place in ui.side_by_side(page):
             if view in halved:
                 with place:
@@ -68,7 +67,7 @@ with ui.fold("One level more at a time, until all are resampled", "halvings") as
 
 with ui.fold("Zero instead of a sample", "zeroed") as fold:
     if fold.open:
-        ui.each(page, lambda view: st.html(figures.treatments(cache.measure(view, treatment="zero").one_level)))
+        ui.each(page, lambda view: st.html(figures.treatments(subjects.one_level(ui.look(view), treatment="zero"))))
         ui.caveat("0 is the likeliest single ε, but no typical one: a sample of d values has a norm near √d.")
 
 ui.how_to_read("latents")
@@ -82,12 +81,12 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
     st.markdown(words.left(surveys[view]))
     ui.table(readable(surveys[view].table()))
     st.subheader("Is ε where N(0, I) is?")
-    norms = {each: cache.measure(each).norms for each in surveys}
+    norms = {each: subjects.norms(ui.look(each)) for each in surveys}
     chart = ui.drawn(figures.norm_dots, norms[view], list(norms.values()))
     ui.chart(chart, view, "norms", alt=words.norms(norms[view]))
     st.caption(words.norms(norms[view]))
-    treated = cache.measure(view).halved
-    levels = [row for how in ("resample", "zero") for row in cache.measure(view, treatment=how).one_level.table()]
+    treated = subjects.halved(ui.look(view))
+    levels = [row for how in ("resample", "zero") for row in subjects.one_level(ui.look(view), treatment=how).table()]
     ui.exports(
         view,
         tables={
@@ -102,11 +101,10 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
 
 if (more := ui.more_evidence()).open:
     with more:
-        ui.draw_columns(page, lambda view: cache.measure(view).latents_survey, evidence)
+        ui.draw_columns(page, lambda view: subjects.latents_survey(ui.look(view)), evidence)
         ui.caveat("PSNR is not likelihood: a flow that keeps more of the image need not be the better one.")
-    command = f"--what latents --data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    columns = [page] if page.other is None else [page, page.other]
-    ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in columns))
+    calls = (ui.call(view, "analyse", what="latents", image=page.number, seed=page.seed) for view in page.views)
+    ui.reproduce(page, *calls)
 
 ui.closing(
     page, "One level factors out part of the values and passes on the rest. Is it the right part? Entropy asks that."

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import subjects
+from eiwflow.analysis.words import entropy as words
+from eiwflow.analysis.words.shuffle import ONE_TRAINING, OTHER_START
 from eiwflow.data import DataError
 from eiwflow.figures import entropy as figures
 from eiwflow.figures import steps
+from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.components import scrubber
 from eiwflow.ui.shell.widgets import places
@@ -16,8 +19,6 @@ from eiwflow.ui.sources import cache
 
 page = ui.begin("Which channels still have structure?", "Entropy", level=True, compare=True)
 
-from eiwflow.analysis.words import entropy as words  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words.shuffle import ONE_TRAINING, OTHER_START  # noqa: E402
 
 takeaway = st.container()
 levels: dict[ui.Page, int] = {}
@@ -27,7 +28,7 @@ def measure(view: ui.Page) -> object:
     """Return the entropies of all levels; too few images are a sentence."""
     levels[view] = ui.shuffle_level(view) or 1
     try:
-        return cache.measure(view).entropies
+        return subjects.entropies(ui.look(view))
     except DataError as error:
         st.error(f"{plain(error)} Choose another data set.")
         return None
@@ -37,7 +38,7 @@ def maps(view: ui.Page, results: ui.Results) -> None:
     """Draw the image's channel maps, sorted by their redundancy over test images."""
     del results
     index = levels[view] - 1
-    passage, redundancy = cache.measure(view).passage, cache.measure(view).facts[index].redundancy.mean(axis=0)
+    passage, redundancy = subjects.passage(ui.look(view)), subjects.facts(ui.look(view))[index].redundancy.mean(axis=0)
     level = passage.levels[index]
     numbers = list(range(level.shape[0])) if level.order is None else list(level.order)
     st.html(figures.sorted_maps(passage.maps[index], redundancy, numbers, level.kept_channels))
@@ -101,7 +102,7 @@ def recorded(grown: ui.Results) -> np.ndarray:
 
 
 with ui.fold("Over training", "training") as fold:
-    grown = {view: growth for view in results if fold.open and (growth := cache.measure(view).growth) is not None}
+    grown = {view: growth for view in results if fold.open and (growth := subjects.growth(ui.look(view))) is not None}
     if fold.open and len(grown) < len(results):
         st.info(words.NO_RECORD)
     if grown:
@@ -118,7 +119,7 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
     st.subheader("All halves, at every stage")
     ui.table(words.cells(results[view]))
     tables = {"entropies": results[view].table(), "channels": results[view].channel_table()}
-    if (growth := cache.measure(view).growth) is not None:
+    if (growth := subjects.growth(ui.look(view))) is not None:
         tables["growth"] = growth.table()
     ui.exports(view, tables=tables)
     ui.offer_film(view)
@@ -127,8 +128,8 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
-    command = f"--what entropy --data {page.images.name} --seed {page.seed} --json"
     # Over test images, also for a photo.
-    ui.reproduce(page, *(f"analyse {view.argument} {command}" for view in results), photo=False)
+    calls = (ui.call(view, "analyse", what="entropy", seed=page.seed) for view in results)
+    ui.reproduce(page, *calls, photo=False)
 
 ui.closing(page, "The order decides which channels are factored out. Next: which channels change sides, and when?")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import subjects
+from eiwflow.analysis.words import shuffle as words
 from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
+from eiwflow.ui import shell as ui
 from eiwflow.ui.components import scrubber
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import choose_one
@@ -16,7 +18,6 @@ from eiwflow.ui.sources import cache
 BESIDE = ("variance-reversed", "glow")
 page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)
 
-from eiwflow.analysis.words import shuffle as words  # noqa: E402 (the title does not wait for torch)
 
 takeaway, slider = st.container(), scrubber.stays_in_view()
 rule: list[str] = []
@@ -78,7 +79,7 @@ def other_rules(view: ui.Page, reports: ui.Results) -> None:
     ui.caveat(words.OTHER_RULES)
 
 
-reports = ui.draw_level(page, "shuffle", main, words.NO_SPLIT, words.END)
+reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)
 rivers = {view: report.river for view, report in reports.items() if report.river is not None}
 with takeaway:
     if rivers:
@@ -108,7 +109,7 @@ ui.how_to_read("shuffle")
 def evidence(view: ui.Page, reports: ui.Results) -> None:
     """Show rules and levels as tables, and offer the files."""
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
-    of_levels = [cache.measure(view, level).shuffle.summary() for level in levels]
+    of_levels = [subjects.shuffle(ui.look(view, level)).summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows, words.HEADINGS))
     river = {} if report.river is None else {"river": report.river.table()}
@@ -119,9 +120,9 @@ def evidence(view: ui.Page, reports: ui.Results) -> None:
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, reports.get, evidence)
-    command = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    lines = (f"analyse {view.argument} --what shuffle --level {reports[view].level} {command}" for view in reports)
-    ui.reproduce(page, *lines)
+    choices = {"image": page.number, "seed": page.seed}
+    calls = (ui.call(view, "analyse", what="shuffle", level=reports[view].level, **choices) for view in reports)
+    ui.reproduce(page, *calls)
 
 ui.closing(
     page, "The permutation is the same for every image, but loudness is not. Next: weights, which respond to it."

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import subjects
+from eiwflow.analysis.coupling_weights import PictureWeights, changed, has_coupling_weights
+from eiwflow.analysis.levels import to_pixels
+from eiwflow.analysis.weights import ChannelWeights
+from eiwflow.analysis.words import coupling_weights as words
+from eiwflow.analysis.words import weights as pooled_words
 from eiwflow.figures import coupling_weights as figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.shell import pooled_weights
 from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, without_weights
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
-from eiwflow.ui.sources import cache
 
 page = ui.begin("What do the weights do for a picture?", "Weights", level=True, compare=True)
 
-from eiwflow.analysis.coupling_weights import PictureWeights, changed, has_coupling_weights  # noqa: E402
-from eiwflow.analysis.weights import ChannelWeights  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words import coupling_weights as words  # noqa: E402
-from eiwflow.analysis.words import weights as pooled_words  # noqa: E402
 
 takeaway, controls = st.container(), st.container()
 asked: list[Chosen] = []
@@ -26,9 +27,9 @@ asked: list[Chosen] = []
 def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
     """Return the picture's weights, of the flow's kind; for a flow without weights say so and return None."""
     if has_coupling_weights(view.checkpoint.flow):
-        return cache.measure(view).coupling_weights
+        return subjects.coupling_weights(ui.look(view))
     if view.checkpoint.info.config.weights == "pooled" and (level := ui.shuffle_level(view)) is not None:
-        return cache.measure(view, level).weights
+        return subjects.weights(ui.look(view, level))
     without_weights(view)
     return None
 
@@ -48,7 +49,7 @@ def main(view: ui.Page, results: ui.Results) -> None:
         with controls:
             asked.append(choose(page, inside.values()))
     (chosen,) = asked
-    now = {each: cache.measure(each, **chosen.choices).coupling_weights for each in inside}
+    now = {each: subjects.coupling_weights(ui.look(each), **chosen.choices) for each in inside}
     shown = {each: chosen.place_in(weights) for each, weights in now.items()}
     left, right = places(view, [1, 2.6])
     with left:
@@ -57,20 +58,20 @@ def main(view: ui.Page, results: ui.Results) -> None:
         pictures = {"the picture": view.image}
         if chosen.choices:
             pictures[chosen.in_words] = changed(view.image, **chosen.choices, seed=view.seed)
-        st.html(figures.pictures({name: cache.pixels(each)[0] for name, each in pictures.items()}))
+        st.html(figures.pictures({name: to_pixels(each)[0] for name, each in pictures.items()}))
     with right:
-        maps = cache.measure(view, shown[view].level, step=shown[view].step, **chosen.choices).channel_maps
+        maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step, **chosen.choices)
         span = figures.channel_span(*((now[each], shown[each]) for each in inside))
         bars = ui.drawn(figures.channels, now[view], results[view] if chosen.choices else None, maps, span)
         ui.chart(bars, view, "channels", alt=f"{words.answer(now[view], shown[view])} {words.maps(maps)}")
-        st.caption(words.cost(cache.measure(view).frozen))
+        st.caption(words.cost(subjects.frozen(ui.look(view))))
 
 
 def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
     """Return one or two sentences on a flow's weights for the picture."""
     if isinstance(weights, ChannelWeights):
         return pooled_words.follow_loudness(weights)
-    return words.takeaway(cache.measure(view, **asked[0].choices).coupling_weights, cache.measure(view).frozen)
+    return words.takeaway(subjects.coupling_weights(ui.look(view), **asked[0].choices), subjects.frozen(ui.look(view)))
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:
@@ -78,7 +79,7 @@ def factors(view: ui.Page, _: ui.Results) -> None:
     if not view.images.factors:
         st.markdown(words.NO_FACTORS)
         return
-    readings = cache.measure(view).factor_readings
+    readings = subjects.factor_readings(ui.look(view))
     ui.chart(ui.drawn(figures.factors, readings), view, "factors", alt=words.factors(readings))
     st.markdown(words.factors(readings))
     st.caption(words.regression(readings))
@@ -113,8 +114,9 @@ if (more := ui.more_evidence()).open:
         ui.draw_columns(page, results.get, evidence)
         if asked and asked[0].choices:
             st.caption("The table and the command are of the unchanged picture.")
-    data = f"--data {page.images.name} --image {page.links['image']} --seed {page.seed} --json"
-    levels = {view: f"--level {weights.level} " for view, weights in of_kind(results, ChannelWeights).items()}
-    ui.reproduce(page, *(f"analyse {view.argument} --what weights {levels.get(view, '')}{data}" for view in results))
+    levels = {view: weights.level for view, weights in of_kind(results, ChannelWeights).items()}
+    choices = {"image": page.number, "seed": page.seed}
+    calls = (ui.call(view, "analyse", what="weights", level=levels.get(view), **choices) for view in results)
+    ui.reproduce(page, *calls)
 
 ui.closing(page, "Weights let a flow treat every picture in its own way. Is the flow better for it?")

@@ -2,17 +2,17 @@
 
 import streamlit as st
 
-from eiwflow import ui
 from eiwflow.figures import compare as figures
+from eiwflow.study import answer, statistics, words
+from eiwflow.study import arms as compare_arms
+from eiwflow.study.file import StudyError
+from eiwflow.ui import shell as ui
 from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import arm_curves, arms, evidence, new_study, studies
 from eiwflow.ui.sources import cache, data_sets
 
 visit = ui.begin("What does a split that looks at the data buy?", "Compare", needs_checkpoint=False)
 
-from eiwflow.study import answer, statistics, words  # noqa: E402
-from eiwflow.study import arms as compare_arms  # noqa: E402 (the title does not wait for torch)
-from eiwflow.study.file import StudyError  # noqa: E402
 
 top, known = st.container(), studies.files()
 untrusted.complaints(st.container(), studies.complaints())
@@ -134,8 +134,8 @@ if (more := ui.more_evidence()).open:
         ui.exports(page, tables={name: rows for name, rows in tables.items() if rows})
     ui.reproduce(
         page,
-        "study --report",
-        f"study --out {studies.argument(known[key])} --report --subject {shown[0]} --json",
+        ui.Call("study", report=True),
+        ui.Call("study", out=studies.argument(known[key]), report=True, subject=shown[0], json=True),
         *studies.commands(study),
     )
 

@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import latents, space, subjects
+from eiwflow.analysis.words import space as words
 from eiwflow.figures import space as figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.components.blend import blend
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.second_image import other_end
 from eiwflow.ui.shell.widgets import choose_one
-from eiwflow.ui.sources import cache, checkpoints
+from eiwflow.ui.sources import checkpoints
 
 page = ui.begin("What lies between two images?", "Space", compare=True)
 
-from eiwflow.analysis import latents, space  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.words import space as words  # noqa: E402
 
 PATHS = {"line": "linear", "arc": "spherical"}
 #: Frames of the GIF in one direction; samples, of which a large flow draws fewer.
@@ -54,11 +54,11 @@ with controls:
 def between(view: ui.Page) -> space.Interpolation:
     """Draw the big picture of a flow; return how far each level moves it."""
     own = tuple(level for level in moving if level <= view.checkpoint.info.config.levels)
-    blended = cache.measure(view, other=other.images[view], path=path, levels=own, frames=FRAMES).blend
+    blended = subjects.blend(ui.look(view), other=other.images[view], path=path, levels=own, frames=FRAMES)
     label = f"From A towards B with {len(own)} of {view.checkpoint.info.config.levels} levels moving."
     blend(blended.images, blended.a, blended.b, label, key=view.key("blend"))
     unfolded = any(st.session_state.get(key) for key in ("fold-strips", MORE_EVIDENCE))
-    return cache.measure(view, other=other.images[view], path=path, frames=ALONE if unfolded else 2).interpolation
+    return subjects.interpolation(ui.look(view), other=other.images[view], path=path, frames=ALONE if unfolded else 2)
 
 
 with pictures:
@@ -71,7 +71,7 @@ if ways:
 
 def strips(view: ui.Page, _: ui.Results) -> None:
     """Draw the path of each level alone."""
-    st.html(figures.strips(cache.measure(view, other=other.images[view], path=path, frames=ALONE).interpolation))
+    st.html(figures.strips(subjects.interpolation(ui.look(view), other=other.images[view], path=path, frames=ALONE)))
 
 
 def norms(view: ui.Page, ways: ui.Results) -> None:
@@ -96,7 +96,7 @@ with ui.fold("Samples, a temperature a level", "samples") as fold:
         def draw(view: ui.Page) -> None:
             """Draw samples of a flow."""
             scales = temperatures[: view.checkpoint.info.config.levels]
-            st.html(figures.samples(cache.measure(view, n=SAMPLES, temperatures=scales).samples))
+            st.html(figures.samples(subjects.samples(ui.look(view), n=SAMPLES, temperatures=scales)))
 
         ui.each(page, draw)
         st.caption(
@@ -109,7 +109,7 @@ ui.how_to_read("space")
 def evidence(view: ui.Page, _: ui.Results) -> None:
     """Show the numbers of the path, and offer its files."""
     b = other.images[view]
-    way = cache.measure(view, other=b, path=path, frames=ALONE).interpolation
+    way = subjects.interpolation(ui.look(view), other=b, path=path, frames=ALONE)
     ui.table(readable(way.table(), {"share_of_numbers": "share of values"}))
     st.markdown(f"{words.answer(way)} {words.ends(way)} {words.norms(way.norms)}")
     ui.exports(view, tables={"moved": way.table(), "norms": way.norms.table()})
@@ -117,20 +117,20 @@ def evidence(view: ui.Page, _: ui.Results) -> None:
         view,
         {
             "way.gif": lambda: figures.gif(
-                figures.rows(cache.measure(view, other=b, path=path, frames=GIF_FRAMES).interpolation)
+                figures.rows(subjects.interpolation(ui.look(view), other=b, path=path, frames=GIF_FRAMES))
             ),
             "latents.npz": lambda: latents.of_image(view.checkpoint, [view.image, b], view.seed),
         },
     )
 
 
-def commands(view: ui.Page) -> list[str]:
-    """Return the command lines for the path's numbers and the samples."""
-    scales = ",".join(map(str, temperatures[: view.checkpoint.info.config.levels]))
+def calls(view: ui.Page) -> list[ui.Call]:
+    """Return the calls for the path's numbers and the samples."""
+    scales = temperatures[: view.checkpoint.info.config.levels]
+    way = {"image": page.number, "other_image": other.number, "path": path, "seed": page.seed}
     return [
-        f"analyse {view.argument} --what space --data {page.images.name} --image {page.links['image']} "
-        f"--other-image {other.number} --path {path} --seed {page.seed} --json",
-        f"sample {view.argument} --n {SAMPLES} --seed {page.seed} --temperature {scales}",
+        ui.call(view, "analyse", what="space", **way),
+        ui.call(view, "sample", n=SAMPLES, temperature=scales, seed=page.seed),
     ]
 
 
@@ -138,6 +138,6 @@ if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, ways.get, evidence)
     photo = page.photo is not None or other.number is None
-    ui.reproduce(page, *(command for view in ways for command in commands(view)), photo=photo)
+    ui.reproduce(page, *(call for view in ways for call in calls(view)), photo=photo)
 
 ui.closing(page, "Between two images lie images of the flow’s own, and every level has its part in them.")

@@ -1,14 +1,19 @@
 """Checkpoint: parts, bits/dim, inversion, and training of a file."""
 
-import shlex
 from dataclasses import replace
 
 import streamlit as st
 
-from eiwflow import ui
+from eiwflow.analysis import checkpoint as analysis
+from eiwflow.analysis import subjects
+from eiwflow.analysis.flows import bundled_flows
+from eiwflow.analysis.inspect import file_table
+from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words import entropy as entropy_words
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
+from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own import images as own_images
@@ -16,11 +21,6 @@ from eiwflow.ui.sources import cache
 
 page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
 
-from eiwflow.analysis import checkpoint as analysis  # noqa: E402 (the title does not wait for torch)
-from eiwflow.analysis.flows import bundled_flows  # noqa: E402
-from eiwflow.analysis.inspect import file_table  # noqa: E402
-from eiwflow.analysis.words import checkpoint as words  # noqa: E402
-from eiwflow.analysis.words import entropy as entropy_words  # noqa: E402
 
 limit = own_images.scored(page.checkpoint.flow)
 left, uploaders = st.columns([1.7, 1], gap="large")
@@ -34,20 +34,20 @@ if refused := own_checkpoints.upload().refusal("page"):
     st.button("Put this away", on_click=own_checkpoints.upload().put_away, args=("page",))
 with left:
     takeaway = st.container()
-    checked = cache.measure(page).verification
+    checked = subjects.verification(ui.look(page))
     st.badge(words.badge(checked), color="green" if checked.holds else "red")
     if not checked.holds:
         st.error(plain(words.verification(checked)))
 
 with ui.errors_as_sentences():
-    made = cache.measure(page).anatomy
+    made = subjects.anatomy(ui.look(page))
     scored_on = page
     try:
         if own is not None:
             scored_on = replace(page, images=own_images.as_flow_takes_them(own, page))
     except DataError as error:
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
-    score = cache.measure(scored_on, limit=limit).score
+    score = subjects.score(ui.look(scored_on), limit=limit)
     with takeaway:
         ui.takeaway(words.sound(score, checked))
     with left:
@@ -69,7 +69,7 @@ with ui.errors_as_sentences():
 
     with ui.fold("Is it invertible?", "inversion") as fold:
         if fold.open:
-            seen = cache.measure(page).inversion
+            seen = subjects.inversion(ui.look(page))
             st.markdown(words.inversion(seen))
             st.markdown(plain(words.verification(checked)))
             ui.table(words.cells(made, seen))
@@ -88,7 +88,7 @@ with ui.errors_as_sentences():
 
     with ui.fold("The log-determinant account from x to ε", "account") as fold:
         if fold.open:
-            account = cache.measure(page).account
+            account = subjects.account(ui.look(page))
             ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=entropy_words.account(account))
             st.markdown(entropy_words.account(account))
             ui.caveat(words.ONLY_THE_SUM)
@@ -105,23 +105,22 @@ if (more := ui.more_evidence()).open:
         facts = file_table(page.checkpoint)
         ui.table(facts)
         st.subheader("All figures")
-        made, seen = cache.measure(page).anatomy, cache.measure(page).inversion
+        made, seen = subjects.anatomy(ui.look(page)), subjects.inversion(ui.look(page))
         tables = {
             "levels": analysis.level_table(made, seen),
             "parts": made.part_table(),
             "steps": analysis.step_table(made, seen),
             "checks": checked.table(),
             "file": facts,
-            "account": cache.measure(page).account.table(),
+            "account": subjects.account(ui.look(page)).table(),
         }
         ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}))
-        data = f"--data {page.images.name}"
         ui.reproduce(
             page,
-            f"verify {page.argument} {data} --json",
-            f"inspect {page.argument} {data} --json",
-            f"evaluate {page.argument} --data {shlex.quote(scored_on.images.name)} --limit {limit} --json",
-            f"analyse {page.argument} --what entropy {data} --seed {page.seed} --json",
+            ui.call(page, "verify"),
+            ui.call(page, "inspect"),
+            ui.call(page, "evaluate", data=scored_on.images.name, limit=limit),
+            ui.call(page, "analyse", what="entropy", seed=page.seed),
             photo=False,  # over test images, or the visitor's own archive
         )
 

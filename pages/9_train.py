@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from eiwflow import ui
 from eiwflow.ui import access
+from eiwflow.ui import shell as ui
 from eiwflow.ui.common import untrusted
-from eiwflow.ui.jobs import control, live_run, presets, runs
+from eiwflow.ui.jobs import control, live_run, new_run, presets, runs
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
-from eiwflow.ui.jobs import new_run  # noqa: E402 (the title does not wait for torch)
 
 top = st.empty()
 if refused := control.refusal(control.SHOWN):

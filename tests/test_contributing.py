@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from eiwflow import checkpoint, data
+from eiwflow.analysis import subjects
 from eiwflow.analysis.checkpoint import anatomy
-from eiwflow.analysis.subjects import MEASURES, Look, Measure
+from eiwflow.analysis.subjects import MEASURES, Look, measure
 from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
@@ -21,7 +22,7 @@ from tests.training.tiny import tiny_data, tiny_flow, tiny_info, tiny_x
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = """
-from eiwflow import ui
+from eiwflow.ui import shell as ui
 
 page = ui.begin("What is new?", "Novel", needs_checkpoint=False)
 ui.closing(page, "That was all.")
@@ -76,16 +77,18 @@ def test_a_data_set_is_a_row(monkeypatch):
         data.load("not there")
 
 
-def test_an_analysis_subject_is_a_function_and_a_row(monkeypatch):
+def test_a_measure_is_a_function(monkeypatch):
+    monkeypatch.setattr(subjects, "MEASURES", dict(MEASURES))
+
+    @measure("test")
     def brightness(look, scale=1.0):
         return look.test.float().mean().item() * scale
 
-    monkeypatch.setitem(MEASURES, "brightness", Measure(brightness, ("test",)))
     flow = tiny_flow()
     test = torch.full((2, *flow.config.shape), 100, dtype=torch.uint8)
     file = checkpoint.Checkpoint("it", flow, tiny_info(flow), "")
     look = Look(file, "it", train=test, test=test, sources=None, image=test[:1], level=1, seed=0)
-    assert look.measure("brightness") == 100 and look.measure("brightness", scale=0.5) == 50
+    assert brightness(look) == 100 and brightness(look, scale=0.5) == 50
 
 
 def test_a_page_is_a_file_and_a_row(monkeypatch, tmp_path):

@@ -202,19 +202,6 @@ def test_only_the_server_and_its_own_page_know_a_class():
     assert pages == ["11_class.py"]
 
 
-def test_no_function_that_streamlit_caches_waits_for_a_place():
-    """It would hold the lock of its result meanwhile, and so keep visitors waiting whose turn is before its own."""
-    waiting = {"READING", "DRAWING", "LESSONS", "at_once", "beside", "of_study"}
-    cached = 0
-    for name in (name for name in MODULES if part_of(name) == "ui"):
-        for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and "st.cache_" in "".join(map(ast.unparse, node.decorator_list)):
-                used = {getattr(part, "id", getattr(part, "attr", "")) for part in ast.walk(node)}
-                assert not used & waiting, (name, node.name)
-                cached += 1
-    assert cached > 10
-
-
 @pytest.mark.slow
 def test_imports_are_written_where_they_can_be_seen():
     for name, path in MODULES.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, chosen_places, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, levels
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, levels, subjects
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
@@ -24,31 +23,6 @@ from .words import likelihood as likelihood_words
 from .words import shuffle as shuffle_words
 from .words import space as space_words
 from .words import weights as weight_words
-
-#: The subjects that look at all levels together.
-ALL_LEVELS = ("attributes", "latents", "likelihood", "space")
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """A request for an analysis.
-
-    Attributes:
-        look: the flow and its images.
-        images: the data set of these images.
-        level: from 1; None for all, or for the first where a subject looks at a single level.
-        other_image: number of the test image at the end of Space's path.
-        path: one of ``space.PATHS``.
-        also: folders, data sets or ``.npz`` files that Likelihood scores too.
-
-    """
-
-    look: Look
-    images: ImageData
-    level: int | None
-    other_image: int
-    path: str
-    also: tuple[str, ...]
 
 
 def analyse(
@@ -88,11 +62,10 @@ def analyse(
     if level is not None and not 1 <= level <= flow.config.levels:
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
 
-    if level is not None and what in ALL_LEVELS:
-        raise ConfigError(
-            f"--level is {level}; {', '.join(ALL_LEVELS[:-1])} and {ALL_LEVELS[-1]} look at all levels together."
-        )
-    if also and what != "likelihood":
+    subject = SUBJECTS[what]
+    if level is not None and "level" not in subject.takes:
+        raise ConfigError(f"--level is {level}; {what} looks at all levels together.")
+    if also and "also" not in subject.takes:
         raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
 
     test = images_to_score(images, flow)
@@ -111,33 +84,33 @@ def analyse(
         takes_first=images.takes_first,
     )
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
-    return {**about, **SUBJECTS[what](Request(look, images, level, other_image, path, tuple(also)))}
+    choices = {"images": images, "level": level, "other_image": other_image, "path": path, "also": tuple(also)}
+    return about | subject.of(look, **{name: choices[name] for name in subject.takes})
 
 
-def _trace(request: Request) -> dict[str, Any]:
-    look = request.look
+def _trace(look: Look, level: int | None) -> dict[str, Any]:
     (trace,) = levels.traces(look.flow, look.image, look.seed)
-    chosen = [level for level in trace.levels if request.level in (None, level.number)]
+    chosen = [each for each in trace.levels if level in (None, each.number)]
     return {
         "log_prob": trace.log_prob.item(),
         "levels": [
             {
-                "level": level.number,
-                "order": None if level.order is None else level.order.tolist(),
-                "log_weights": None if level.log_weights is None else level.log_weights[0].tolist(),
-                "weights_applied": level.weighted,
-                "log_dets": {name: value.item() for name, value in level.log_dets.items()},
+                "level": each.number,
+                "order": None if each.order is None else each.order.tolist(),
+                "log_weights": None if each.log_weights is None else each.log_weights[0].tolist(),
+                "weights_applied": each.weighted,
+                "log_dets": {name: value.item() for name, value in each.log_dets.items()},
                 **{
                     name: None if tensor is None else _moments(tensor)
                     for name, tensor in (
-                        ("input", level.input),
-                        ("kept", level.kept),
-                        ("emitted", level.emitted),
-                        ("noise", level.noise),
+                        ("input", each.input),
+                        ("kept", each.kept),
+                        ("emitted", each.emitted),
+                        ("noise", each.noise),
                     )
                 },
             }
-            for level in chosen
+            for each in chosen
         ],
     }
 
@@ -148,36 +121,34 @@ def _moments(x: Tensor) -> dict[str, Any]:
     return {"shape": list(x.shape[1:]), "mean": mean.tolist(), "std": std.tolist()}
 
 
-def _levels(request: Request) -> dict[str, Any]:
-    passage = request.look.measure("passage")
-    stops, facts = request.look.measure("survey")
+def _levels(look: Look, level: int | None) -> dict[str, Any]:
+    passage = subjects.passage(look)
+    stops, facts = subjects.survey(look)
     rows = passage.level_table(facts, stops)
     return {
         "in_words": f"{level_words.happens(passage)} {level_words.cost(passage)}",
         "round_trip_max_abs": passage.reconstruction.max_abs_error,
         "lost_bytes": passage.reconstruction.lost_bytes,
         "bits_per_dim_if_stopped": passage.stairs.mean.tolist(),
-        "levels": [row for row in rows if request.level in (None, row["level"])],
-        "channels": [row for row in passage.channel_table() if request.level in (None, row["level"])],
+        "levels": [row for row in rows if level in (None, row["level"])],
+        "channels": [row for row in passage.channel_table() if level in (None, row["level"])],
     }
 
 
-def _weights(request: Request) -> dict[str, Any]:
-    look = request.look
+def _weights(look: Look, level: int | None) -> dict[str, Any]:
     if coupling_weights.has_coupling_weights(look.flow):
-        return _coupling_weights(request)
+        return _coupling_weights(look, level)
     if look.flow.config.weights == "none":
         return {"weights": "none", "in_words": coupling_words.NONE}
-    measured = look.measure("weights")
+    measured = subjects.weights(look)
     return measured.to_dict() | {"in_words": weight_words.answer(measured)}
 
 
-def _coupling_weights(request: Request) -> dict[str, Any]:
+def _coupling_weights(look: Look, level: int | None) -> dict[str, Any]:
     """Return the weights inside couplings, the cost of freezing them and the factors that they predict."""
-    look = request.look
-    measured, frozen = look.measure("coupling_weights"), look.measure("frozen")
+    measured, frozen = subjects.coupling_weights(look), subjects.frozen(look)
     has_factors = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
-    readings = look.measure("factor_readings") if has_factors else ()
+    readings = subjects.factor_readings(look) if has_factors else ()
     return {
         "weights": look.flow.config.weights,
         "images": measured.images.count,
@@ -186,23 +157,23 @@ def _coupling_weights(request: Request) -> dict[str, Any]:
         "couplings": [
             {"level": place.level, "step": place.step, "distance": distance}
             for place, distance in measured.distances.items()
-            if request.level in (None, place.level)
+            if level in (None, place.level)
         ],
-        "channels": measured.table(request.level),
+        "channels": measured.table(level),
         "factors": coupling_words.factor_table(readings),
         "factors_in_words": coupling_words.factors(readings) if readings else None,
     }
 
 
-def _shuffle(request: Request) -> dict[str, Any]:
-    return shuffle_words.report(request.look.measure("shuffle"))
+def _shuffle(look: Look, level: int | None) -> dict[str, Any]:
+    del level  # the look has it
+    return shuffle_words.report(subjects.shuffle(look))
 
 
-def _entropy(request: Request) -> dict[str, Any]:
-    look, level = request.look, request.level
-    entropies, account = look.measure("entropies"), look.measure("account")
+def _entropy(look: Look, level: int | None) -> dict[str, Any]:
+    entropies, account = subjects.entropies(look), subjects.account(look)
     numbers = [each.number for each in entropies.levels if level in (None, each.number)]
-    growth = look.measure("growth")
+    growth = subjects.growth(look)
     return entropies.to_dict(level) | {
         "in_words": [entropy_words.answer(entropies, number) for number in numbers],
         "account": account.to_dict() | {"in_words": entropy_words.account(account)},
@@ -210,52 +181,61 @@ def _entropy(request: Request) -> dict[str, Any]:
     }
 
 
-def _latents(request: Request) -> dict[str, Any]:
-    look = request.look
-    survey = look.measure("latents_survey")
+def _latents(look: Look) -> dict[str, Any]:
+    survey = subjects.latents_survey(look)
     return {
         "words": latent_words.left(survey),
-        "thrown_away": look.measure("halved").table(),
-        "levels": [row for how in ("resample", "zero") for row in look.measure("one_level", treatment=how).table()],
+        "thrown_away": subjects.halved(look).table(),
+        "levels": [row for how in ("resample", "zero") for row in subjects.one_level(look, treatment=how).table()],
         "test": survey.table(),
-        "norms": look.measure("norms").table(),
+        "norms": subjects.norms(look).table(),
     }
 
 
-def _space(request: Request) -> dict[str, Any]:
-    look, number = request.look, request.other_image
+def _space(look: Look, other_image: int, path: str) -> dict[str, Any]:
     last = len(look.test) - 1
-    if not 0 <= number <= last:
-        raise DataError(f"--other-image is {number}; the test images are 0 to {last}")
-    way = look.measure("interpolation", other=look.test[number : number + 1], path=request.path)
-    return {"other_image": number, **space_words.report(way)}
+    if not 0 <= other_image <= last:
+        raise DataError(f"--other-image is {other_image}; the test images are 0 to {last}")
+    way = subjects.interpolation(look, other=look.test[other_image : other_image + 1], path=path)
+    return {"other_image": other_image, **space_words.report(way)}
 
 
-def _attributes(request: Request) -> dict[str, Any]:
-    look = request.look
-    return attributes.measure_attributes(look.flow, request.images, look.seed).to_dict()
+def _attributes(look: Look, images: ImageData) -> dict[str, Any]:
+    return attributes.measure_attributes(look.flow, images, look.seed).to_dict()
 
 
-def _likelihood(request: Request) -> dict[str, Any]:
-    look = request.look
-    result = look.measure("likelihood", extra=request.also)
+def _likelihood(look: Look, also: tuple[str, ...]) -> dict[str, Any]:
+    result = subjects.likelihood(look, extra=also)
     return {
-        "image_bits_per_dim": look.measure("bits_per_dim"),
+        "image_bits_per_dim": subjects.bits_per_dim(look),
         "takeaway": likelihood_words.takeaway(result),
         "in_words": likelihood_words.sentences(result),
         **result.to_dict(),
     }
 
 
+class Subject(NamedTuple):
+    """The content of a page.
+
+    Attributes:
+        of: returns it for a look.
+        takes: the choices that it takes beside the image and the seed.
+
+    """
+
+    of: Callable[..., dict[str, Any]]
+    takes: tuple[str, ...] = ()
+
+
 #: subject -> the content of its page.
-SUBJECTS: dict[str, Callable[[Request], dict[str, Any]]] = {
-    "trace": _trace,
-    "levels": _levels,
-    "weights": _weights,
-    "shuffle": _shuffle,
-    "entropy": _entropy,
-    "latents": _latents,
-    "space": _space,
-    "attributes": _attributes,
-    "likelihood": _likelihood,
+SUBJECTS = {
+    "trace": Subject(_trace, ("level",)),
+    "levels": Subject(_levels, ("level",)),
+    "weights": Subject(_weights, ("level",)),
+    "shuffle": Subject(_shuffle, ("level",)),
+    "entropy": Subject(_entropy, ("level",)),
+    "latents": Subject(_latents),
+    "space": Subject(_space, ("other_image", "path")),
+    "attributes": Subject(_attributes, ("images",)),
+    "likelihood": Subject(_likelihood, ("also",)),
 }

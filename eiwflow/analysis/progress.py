@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ class Progress:
 
     Attributes:
         done, total: counts of images.
-        changed: called after every batch.
+        changed: called after every batch; it may raise, to end the measure.
 
     """
 
@@ -25,9 +26,14 @@ class Progress:
 _watched: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
-def watch(progress: Progress) -> None:
-    """Report all later measures of this thread to ``progress``."""
-    _watched.set(progress)
+@contextmanager
+def watched(progress: Progress) -> Iterator[None]:
+    """Report the measures of this thread to ``progress``."""
+    before = _watched.set(progress)
+    try:
+        yield
+    finally:
+        _watched.reset(before)
 
 
 def expect(images: int) -> None:

@@ -1,16 +1,15 @@
-"""The measures of a flow, by name: one table for the command line and for the app.
+"""The measures of a flow: one table for the command line and for the app.
 
-A measure takes a :class:`Look`, gets other measures by :meth:`Look.measure`, and returns numbers. The app caches
-results (``ui/sources/cache.py``).
-
-To add a measure, write a function of a look and enter it in :data:`MEASURES` with the fields it depends on.
+A measure is a function of a :class:`Look` and of choices of its own, under :func:`measure`, which says what it depends
+on. To add one, write it here. Called, it returns its result: made now, or taken from the app's store
+(``ui/sources/cache.py``). It may call other measures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 import torch
@@ -19,26 +18,21 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import Factor, ImageData, chosen_places
 from ..flow import Latents, MultiScaleFlow
-from ..flow.score import score
-from . import (
-    FEW_A_GROUP,
-    FEW_DRAWS,
-    SURVEY_IMAGES,
-    compression,
-    coupling_weights,
-    entropy,
-    latents,
-    levels,
-    likelihood,
-    progress,
-    shuffle,
-    space,
-    verify,
-    weights,
-)
+from ..flow import score as flow_score
+from ..flow.multiscale import Trace
+from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, space, verify
 from . import checkpoint as file
+from . import coupling_weights as couplings
+from . import likelihood as likelihoods
+from . import shuffle as shuffles
+from . import weights as pooled
 from .evaluate import Evaluation, evaluate
 from .record import TrainingRecord
+
+Choices = ParamSpec("Choices")
+Result = TypeVar("Result")
+#: A field of a look that a measure may depend on, beside the flow.
+Field = Literal["train", "test", "image", "level", "seed", "record"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +51,7 @@ class Look:
         factors: known numbers of each test image (N,), by name: grain, its σ in grey levels, light, …; or labels.
         takes_first: whether averages over some test images take the first ones, as ``ImageData.takes_first``.
         large: whether the flow is so large that measures take fewer images and draws.
-        known: results of other measures, by name.
-        keep: called in place of an unknown measure, to return an earlier result.
+        keep: called in place of a measure, with the look, the measure and its choices, to return an earlier result.
 
     """
 
@@ -74,8 +67,7 @@ class Look:
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     takes_first: bool = False
     large: bool = False
-    known: Mapping[str, Any] = field(default_factory=dict)
-    keep: Callable[[Look, str, dict[str, Any]], Any] | None = None
+    keep: Callable[[Look, Measure[..., Any], dict[str, Any]], Any] | None = None
 
     @property
     def flow(self) -> MultiScaleFlow:
@@ -91,24 +83,6 @@ class Look:
             factors={name: values[places] for name, values in self.factors.items()},
         )
 
-    def measure(self, name: str, **choices: Any) -> Any:  # noqa: ANN401 (each measure has a result of its own)
-        """Return a measure of :data:`MEASURES`.
-
-        Raises:
-            NonFiniteError: the flow gives a value that is not finite.
-            NoPartsError: the flow passes on all channels, and the measure tells parts of its levels apart.
-            ConfigError: the level has no Shuffle, and the measure needs one.
-            DataError: there are too few images.
-
-        """
-        if name in OF_A_SPLIT:
-            levels.check_splits(self.flow)
-        if name in self.known:
-            return self.known[name]
-        if self.keep is None:
-            return MEASURES[name].of(self, **choices)
-        return self.keep(self, name, choices)
-
 
 class Some(NamedTuple):
     """Some of a look's test images, with the fields of the same names."""
@@ -118,77 +92,172 @@ class Some(NamedTuple):
     factors: Mapping[str, np.ndarray]
 
 
-class Measure(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Measure(Generic[Choices, Result]):
     """A function of a look, and the fields it depends on.
 
     Attributes:
-        of: the function.
+        of: the function; its choices are given by name.
         depends_on: the fields of the look, beside its flow.
-        needs: other measures that it uses; they take the same second image, if the measure has one.
+        of_a_split: whether it is about the parts that levels pass on and factor out.
 
     """
 
-    of: Callable[..., Any]
-    depends_on: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
+    of: Callable[Concatenate[Look, Choices], Result]
+    depends_on: tuple[Field, ...] = ()
+    of_a_split: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self.of.__name__
 
     @property
     def average(self) -> bool:
         """Whether the measure averages over many images, whichever image is chosen."""
         return bool({"train", "test"} & {*self.depends_on}) and "image" not in self.depends_on
 
+    def __call__(self, look: Look, *args: Choices.args, **choices: Choices.kwargs) -> Result:
+        """Return the measure of a look.
+
+        Raises:
+            NonFiniteError: the flow gives a value that is not finite.
+            NoPartsError: the flow passes on all channels, and the measure tells parts of its levels apart.
+            ConfigError: the level has no Shuffle, and the measure needs one.
+            DataError: there are too few images.
+
+        """
+        if self.of_a_split:
+            levels.check_splits(look.flow)
+        if look.keep is None:
+            return self.of(look, *args, **choices)
+        kept: Result = look.keep(look, self, choices)
+        return kept
+
+
+#: All measures by name.
+MEASURES: dict[str, Measure[..., Any]] = {}
+
+
+def measure(
+    *depends_on: Field, of_a_split: bool = False
+) -> Callable[[Callable[Concatenate[Look, Choices], Result]], Measure[Choices, Result]]:
+    """Enter a function of a look into :data:`MEASURES`, with the fields of the look that it depends on."""
+
+    def enter(of: Callable[Concatenate[Look, Choices], Result]) -> Measure[Choices, Result]:
+        made = Measure(of, depends_on, of_a_split)
+        MEASURES[made.name] = made
+        return made
+
+    return enter
+
 
 # ---------------------------------------------------------------------- levels
 
 
-def _passage(look: Look) -> levels.Passage:
+@measure("train", of_a_split=True)
+def kept_fit(look: Look) -> levels.KeptFit:
+    """Return the Gaussians of what each level passes on."""
+    return levels.fit_kept(look.flow, look.train)
+
+
+@measure("train", "image", "seed", of_a_split=True)
+def passage(look: Look) -> levels.Passage:
     """Return one image's way through the flow."""
-    return levels.passage(look.flow, look.image, look.measure("kept_fit"), look.seed)
+    return levels.passage(look.flow, look.image, kept_fit(look), look.seed)
 
 
-def _survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
+@measure("train", "test", of_a_split=True)
+def survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
     """Return staircase and facts of some test images, under the noise of ``evaluate``."""
     trace = levels.trace_of(look.flow, look.some(SURVEY_IMAGES).test)
-    return levels.stops(trace, look.measure("kept_fit")), levels.level_facts(trace)
+    return levels.stops(trace, kept_fit(look)), levels.level_facts(trace)
+
+
+@measure("test")
+def test_trace(look: Look) -> Trace:
+    """Return the passage of some test images."""
+    return levels.trace_of_test_images(look.flow, look.some(levels.IMAGES).test)
+
+
+@measure("test", of_a_split=True)
+def facts(look: Look) -> tuple[levels.LevelFacts, ...]:
+    """Return the facts of each level over test images."""
+    return levels.level_facts(test_trace(look))
+
+
+@measure("image", "seed")
+def bits_per_dim(look: Look) -> float:
+    """Return the bits/dim of the image."""
+    return flow_score.score(look.flow, look.image, look.seed).item()
 
 
 # ---------------------------------------------------------------------- latents
 
 
-def _one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
+@measure("image", "seed")
+def encoded(look: Look) -> tuple[Tensor, Latents]:
+    """Return the image dequantised, and its latents."""
+    return latents.encode(look.flow, look.image, look.seed)
+
+
+@measure("image", "seed", of_a_split=True)
+def halved(look: Look) -> latents.Treated:
+    """Return the image with one level more resampled at a time."""
+    return _treated(look, latents.halvings(look.flow.config.levels))
+
+
+@measure("image", "seed", of_a_split=True)
+def one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
     """Return the image with one level treated and the others kept, level by level."""
     return _treated(look, latents.one_level(look.flow.config.levels, treatment))
 
 
+@measure("image", "seed", of_a_split=True)
+def mixed(look: Look, way: latents.Way) -> latents.Treated:
+    """Return the image with a treatment of each level."""
+    return _treated(look, (way,))
+
+
 def _treated(look: Look, ways: Sequence[latents.Way]) -> latents.Treated:
-    return latents.treat_image(look.flow, look.image, ways, look.seed, look.measure("encoded"), _draws(look))
+    return latents.treat_image(look.flow, look.image, ways, look.seed, encoded(look), _draws(look))
 
 
 def _draws(look: Look) -> int:
     return FEW_DRAWS if look.large else latents.DRAWS
 
 
-def _latents_survey(look: Look) -> latents.Survey:
+@measure("test", of_a_split=True)
+def latents_survey(look: Look) -> latents.Survey:
     """Return the PSNR of some test images after resampling."""
     some = look.some(latents.SURVEY_IMAGES)
     return latents.survey(look.flow, some.test, draws=_draws(look), sources=some.sources)
 
 
-def _norms(look: Look) -> latents.Norms:
+@measure("test", "image", "seed", of_a_split=True)
+def norms(look: Look) -> latents.Norms:
     """Return the norms of the image's latents beside those of test images."""
-    return latents.norms(look.measure("encoded")[1], look.measure("latents_survey"))
+    return latents.norms(encoded(look)[1], latents_survey(look))
 
 
-# ---------------------------------------------------------------------- entropy
+# ---------------------------------------------------------------------- entropy and shuffle
 
 
-def _entropies(look: Look) -> entropy.Entropies:
+@measure("test", "seed", of_a_split=True)
+def entropies(look: Look) -> entropy.Entropies:
     """Return the entropies of the parts passed on and factored out."""
     some = look.some(entropy.IMAGES)
     return entropy.entropies(look.flow, some.test, look.seed, some.sources)
 
 
-def _growth(look: Look) -> entropy.Growth | None:
+@measure("test", "seed")
+def account(look: Look) -> entropy.Account:
+    """Return the log-determinants from x to ε."""
+    return entropy.account(look.flow, look.some(entropy.IMAGES).test, look.seed)
+
+
+@measure("record", of_a_split=True)
+def growth(look: Look) -> entropy.Growth | None:
     """Return the entropies over the training, if recorded."""
     if look.record is None:
         return None
@@ -196,109 +265,146 @@ def _growth(look: Look) -> entropy.Growth | None:
     return entropy.growth(look.record, [levels.kept_channels(look.flow, number) for number in numbers])
 
 
-# ---------------------------------------------------------------------- shuffle
-
-
-def _shuffle(look: Look) -> shuffle.ShuffleReport:
+@measure("test", "image", "level", "seed", "record", of_a_split=True)
+def shuffle(look: Look) -> shuffles.ShuffleReport:
     """Return the effects of a level's permutation."""
-    weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
-    trace = look.measure("test_trace")
+    pooled.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
+    trace = test_trace(look)
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    return shuffle.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
+    return shuffles.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
 
 
-# ---------------------------------------------------------------------- weights
+# ---------------------------------------------------------------------- weights before a split, and inside couplings
 
 
-def _weights(look: Look) -> weights.ChannelWeights:
+@measure("test", "image", "level", "seed")
+def weights(look: Look) -> pooled.ChannelWeights:
     """Return the weights of a level for one image, beside those of test images."""
-    averages = look.measure("weights_of_test_images")
+    averages = weights_of_test_images(look)
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    return weights.channel_weights(look.flow, image, averages, look.level, look.some(weights.IMAGES).sources)
+    return pooled.channel_weights(look.flow, image, averages, look.level, look.some(pooled.IMAGES).sources)
 
 
-def _weights_of_test_images(look: Look) -> weights.Channels:
-    weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
-    return weights.of_trace(look.measure("test_trace"), look.level)
+@measure("test", "level")
+def weights_of_test_images(look: Look) -> pooled.Channels:
+    """Return the weights of a level for test images."""
+    pooled.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
+    return pooled.of_trace(test_trace(look), look.level)
 
 
-# ---------------------------------------------------------------------- weights inside couplings
-
-
-def _omegas_of_test_images(look: Look) -> coupling_weights.Omegas:
+@measure("test")
+def omegas_of_test_images(look: Look) -> couplings.Omegas:
     """Return the weights inside couplings for test images."""
-    coupling_weights.refuse_without(look.flow)
-    return coupling_weights.omegas(look.measure("test_trace"), coupling_weights.IMAGES)
+    couplings.refuse_without(look.flow)
+    return couplings.omegas(test_trace(look), couplings.IMAGES)
 
 
-def _coupling_weights(look: Look, change: str = "grain", amount: float = 0.0) -> coupling_weights.PictureWeights:
+@measure("test", "image", "seed")
+def coupling_weights(look: Look, change: str = "grain", amount: float = 0.0) -> couplings.PictureWeights:
     """Return the weights inside couplings for the image, changed by an amount, beside those of test images."""
-    picture = coupling_weights.changed(look.image, change, amount, look.seed)
-    own = coupling_weights.measure(look.flow, picture, look.seed)
-    return coupling_weights.PictureWeights(own, look.measure("omegas_of_test_images"))
+    picture = couplings.changed(look.image, change, amount, look.seed)
+    own = couplings.measure(look.flow, picture, look.seed)
+    return couplings.PictureWeights(own, omegas_of_test_images(look))
 
 
-def _channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> coupling_weights.ChannelMaps:
+@measure("image", "level", "seed")
+def channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> couplings.ChannelMaps:
     """Return the input and output channels of a coupling's network for the image, changed by an amount."""
-    picture = coupling_weights.changed(look.image, change, amount, look.seed)
-    return coupling_weights.channel_maps(look.flow, picture, coupling_weights.Place(look.level, step), look.seed)
+    picture = couplings.changed(look.image, change, amount, look.seed)
+    return couplings.channel_maps(look.flow, picture, couplings.Place(look.level, step), look.seed)
 
 
-def _frozen(look: Look) -> coupling_weights.Frozen:
+@measure("test")
+def frozen(look: Look) -> couplings.Frozen:
     """Return the cost of freezing all weights inside couplings at their averages."""
-    some = look.some(coupling_weights.IMAGES)
-    return coupling_weights.freeze(look.flow, some.test, look.measure("omegas_of_test_images"), some.sources)
+    some = look.some(couplings.IMAGES)
+    return couplings.freeze(look.flow, some.test, omegas_of_test_images(look), some.sources)
 
 
-def _factor_readings(look: Look) -> tuple[coupling_weights.FactorReading, ...]:
+@measure("test")
+def factor_readings(look: Look) -> tuple[couplings.FactorReading, ...]:
     """Return how well the weights of each level predict each factor."""
-    some = look.some(coupling_weights.FACTOR_IMAGES)
-    return coupling_weights.read_factors(look.flow, some.test, some.factors)
+    some = look.some(couplings.FACTOR_IMAGES)
+    return couplings.read_factors(look.flow, some.test, some.factors)
 
 
 # ---------------------------------------------------------------------- space
 
 
-def _ends(look: Look, other: Tensor) -> tuple[Tensor, Latents]:
+@measure("image", "seed")
+def ends(look: Look, other: Tensor) -> tuple[Tensor, Latents]:
     """Return the image and another, uint8 (1, C, H, W), dequantised, and their latents."""
     return latents.encode(look.flow, torch.cat([look.image, other]), look.seed)
 
 
-def _interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAMES) -> space.Interpolation:
+@measure("image", "seed")
+def interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAMES) -> space.Interpolation:
     """Return the path from the image to another, uint8 (1, C, H, W)."""
-    encoded = look.measure("ends", other=other)
-    return space.interpolate(look.flow, look.image, other, path, look.seed, frames, encoded)
+    return space.interpolate(look.flow, look.image, other, path, look.seed, frames, ends(look, other=other))
 
 
-def _blend(
+@measure("image", "seed")
+def blend(
     look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
 ) -> space.Blend:
     """Return pictures from the image towards another, with only these levels moving."""
-    encoded = look.measure("ends", other=other)
-    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, encoded)
+    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, ends(look, other=other))
 
 
-def _samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:
+@measure("seed")
+def samples(look: Look, n: int, temperatures: tuple[float, ...]) -> space.Samples:
     """Return images drawn from the flow, at one temperature a level."""
     return space.draw(look.flow, n, temperatures, look.seed)
 
 
-def _likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihood.Likelihood:
+# ---------------------------------------------------------------------- likelihood and compression
+
+
+@measure("test", "seed")
+def likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihoods.Likelihood:
     """Return scores of the flow's own test images and of strange images, with ``extra`` folders or data sets."""
     most = FEW_A_GROUP if look.large else None
-    return likelihood.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed, most)
+    return likelihoods.likelihood(look.flow, look.data, look.test, look.sources, extra, look.seed, most)
 
 
-def _likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihood.Likelihood:
+@measure("test", "seed")
+def likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihoods.Likelihood:
     """Return these scores with a group of a visitor's pictures, uint8 (N, C, H, W)."""
-    group = likelihood.Group(label, "folder", levels.to_pixels(pictures), None, made)
-    return likelihood.beside(look.flow, look.measure("likelihood"), [group])
+    group = likelihoods.Group(label, "folder", levels.to_pixels(pictures), None, made)
+    return likelihoods.beside(look.flow, likelihood(look), [group])
+
+
+@measure("test")
+def compressed(look: Look, photo: bytes | None = None) -> compression.Compressed:
+    """Return a photo as an archive, or the first test images."""
+    if photo is None:
+        return compression.compress_images(look.flow, look.test)
+    return compression.compress_photo(look.flow, photo)
 
 
 # ---------------------------------------------------------------------- checkpoint
 
 
-def _score(look: Look, limit: int) -> Evaluation:
+@measure()
+def anatomy(look: Look) -> file.Anatomy:
+    """Return the parts of the flow."""
+    return file.anatomy(look.flow)
+
+
+@measure("test")
+def inversion(look: Look) -> file.Inversion:
+    """Return how exactly the flow inverts test images."""
+    return file.inversion(look.flow, look.some(file.IMAGES).test)
+
+
+@measure("test")
+def verification(look: Look) -> verify.Verification:
+    """Return the checks of the file."""
+    return verify.verify(look.checkpoint, look.test, look.data)
+
+
+@measure("test")
+def score(look: Look, limit: int) -> Evaluation:
     """Return bits/dim of at most ``limit`` test images."""
     test = look.test.permute(0, 2, 3, 1).numpy()
     sources = None if look.sources is None else np.array(look.sources)
@@ -306,63 +412,3 @@ def _score(look: Look, limit: int) -> Evaluation:
     images = ImageData(look.data, test[:0], test, test_source=sources, factors=factors, takes_first=look.takes_first)
     progress.expect(2 * min(limit, len(test)))
     return evaluate(look.flow, images, limit, progress=lambda done, _: progress.advance(done))
-
-
-# ---------------------------------------------------------------------- compression
-
-
-def _compressed(look: Look, photo: bytes | None = None) -> compression.Compressed:
-    """Return a photo as an archive, or the first test images."""
-    if photo is None:
-        return compression.compress_images(look.flow, look.test)
-    return compression.compress_photo(look.flow, photo)
-
-
-#: name -> its measure.
-MEASURES: dict[str, Measure] = {
-    "kept_fit": Measure(lambda look: levels.fit_kept(look.flow, look.train), ("train",)),
-    "passage": Measure(_passage, ("train", "image", "seed"), ("kept_fit",)),
-    "survey": Measure(_survey, ("train", "test"), ("kept_fit",)),
-    "encoded": Measure(lambda look: latents.encode(look.flow, look.image, look.seed), ("image", "seed")),
-    "halved": Measure(
-        lambda look: _treated(look, latents.halvings(look.flow.config.levels)), ("image", "seed"), ("encoded",)
-    ),
-    "one_level": Measure(_one_level, ("image", "seed"), ("encoded",)),
-    "mixed": Measure(lambda look, way: _treated(look, (way,)), ("image", "seed"), ("encoded",)),
-    "latents_survey": Measure(_latents_survey, ("test",)),
-    "norms": Measure(_norms, ("test", "image", "seed"), ("encoded", "latents_survey")),
-    "entropies": Measure(_entropies, ("test", "seed")),
-    "account": Measure(
-        lambda look: entropy.account(look.flow, look.some(entropy.IMAGES).test, look.seed), ("test", "seed")
-    ),
-    "growth": Measure(_growth, ("record",)),
-    "test_trace": Measure(
-        lambda look: levels.trace_of_test_images(look.flow, look.some(levels.IMAGES).test), ("test",)
-    ),
-    "shuffle": Measure(_shuffle, ("test", "image", "level", "seed", "record"), ("test_trace",)),
-    "facts": Measure(lambda look: levels.level_facts(look.measure("test_trace")), ("test",), ("test_trace",)),
-    "weights": Measure(_weights, ("test", "image", "level", "seed"), ("weights_of_test_images",)),
-    "weights_of_test_images": Measure(_weights_of_test_images, ("test", "level"), ("test_trace",)),
-    "omegas_of_test_images": Measure(_omegas_of_test_images, ("test",), ("test_trace",)),
-    "coupling_weights": Measure(_coupling_weights, ("test", "image", "seed"), ("omegas_of_test_images",)),
-    "channel_maps": Measure(_channel_maps, ("image", "level", "seed")),
-    "frozen": Measure(_frozen, ("test",), ("omegas_of_test_images",)),
-    "factor_readings": Measure(_factor_readings, ("test",)),
-    "ends": Measure(_ends, ("image", "seed")),
-    "interpolation": Measure(_interpolation, ("image", "seed"), ("ends",)),
-    "blend": Measure(_blend, ("image", "seed"), ("ends",)),
-    "samples": Measure(_samples, ("seed",)),
-    "likelihood": Measure(_likelihood, ("test", "seed")),
-    "likelihood_beside": Measure(_likelihood_beside, ("test", "seed"), ("likelihood",)),
-    "compressed": Measure(_compressed, ("test",)),
-    "bits_per_dim": Measure(lambda look: score(look.flow, look.image, look.seed).item(), ("image", "seed")),
-    "anatomy": Measure(lambda look: file.anatomy(look.flow)),
-    "inversion": Measure(lambda look: file.inversion(look.flow, look.some(file.IMAGES).test), ("test",)),
-    "verification": Measure(lambda look: verify.verify(look.checkpoint, look.test, look.data), ("test",)),
-    "score": Measure(_score, ("test",)),
-}
-#: Measures of the parts that levels pass on and factor out.
-OF_A_SPLIT = frozenset({
-    "kept_fit", "passage", "survey", "halved", "one_level", "mixed", "latents_survey", "norms", "entropies", "growth",
-    "shuffle", "facts",
-})  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 
 from eiwflow import checkpoint, cli
 from eiwflow.analysis import coupling_weights
-from eiwflow.analysis.analyse import ALL_LEVELS, SUBJECTS, analyse
+from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.levels import traces
 from eiwflow.analysis.space import interpolate
@@ -45,7 +45,7 @@ def test_the_command_line_offers_every_subject():
 
 @pytest.mark.parametrize("what", OF_ANY_IMAGES)
 def test_every_subject_is_what_json_can_hold(opened, what):
-    found = analyse(opened, tiny_data(test=32), what, image=2, level=None if what in ALL_LEVELS else 1)
+    found = analyse(opened, tiny_data(test=32), what, image=2, level=1 if "level" in SUBJECTS[what].takes else None)
     again = json.loads(json.dumps(found))
     assert again["what"] == what
     assert again["image"] == 2

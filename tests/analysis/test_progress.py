@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eiwflow.analysis import progress
-from eiwflow.analysis.subjects import Look
+from eiwflow.analysis.subjects import MEASURES, Look
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 
 from ..flow.flows import ready_flow
@@ -29,8 +29,8 @@ def test_a_measure_ends_with_as_many_images_as_it_announced(monkeypatch, name, i
     checkpoint = Checkpoint("small", flow, CheckpointInfo(flow.config, data="photos32"), "0" * 64)
     seen = []
     watched = progress.Progress(changed=lambda now: seen.append((now.done, now.total)))
-    progress.watch(watched)
     look = Look(checkpoint, "photos32", pixels, pixels, None, pixels[:1], 1, 0, large=True)
-    look.measure(name, **({"limit": 100} if name == "score" else {}))
+    with progress.watched(watched):
+        MEASURES[name](look, **({"limit": 100} if name == "score" else {}))
     assert watched.done == watched.total and (images is None or watched.total == images)
     assert len(seen) > 1 and len({total for _, total in seen}) == 1

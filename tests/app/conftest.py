@@ -6,9 +6,8 @@ import io
 import json
 import logging
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from copy import deepcopy
 from functools import cache
@@ -31,8 +30,7 @@ from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.common import shelves
 from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
-from eiwflow.ui.sources import checkpoints
-from eiwflow.ui.sources.places import Places
+from eiwflow.ui.sources import checkpoints, store
 from tests.words import spelled_out
 
 from ..few import use_few_images
@@ -109,16 +107,6 @@ def write_checkpoint(path: Path, flow: MultiScaleFlow | None = None, data: str =
     return path
 
 
-def line_up(line: Places, threads: Sequence[threading.Thread]) -> None:
-    """Start threads, each when those before it hold the only place or wait for it."""
-    for number, thread in enumerate(threads):
-        thread.start()
-        end = time.monotonic() + 60
-        while line._free or len(line._waiting) < number:
-            assert time.monotonic() < end
-            time.sleep(0.001)
-
-
 def picture_bytes(kind: str = "PNG", seed: int = 0) -> bytes:
     """Return a picture of 40×60 noise pixels as a file's bytes."""
     file = io.BytesIO()
@@ -153,6 +141,7 @@ def address(server_runs: Path) -> Iterator[str]:
 def nothing_kept() -> None:
     """Forget what the app has kept: another file's tests may have made it on fewer images."""
     st.cache_resource.clear()
+    store.clear()
     shelves._SHELVES.clear()
 
 
@@ -266,3 +255,11 @@ def choose_image(at: AppTest, number: int) -> AppTest:
     """Choose a test image, as the strip of thumbnails does when one of them is pressed."""
     at.session_state["image"] = at.session_state["_image"] = number
     return at
+
+
+def wait_until(holds: Callable[[], bool], most_s: float = 60.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + most_s
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.005)

@@ -5,19 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import shlex
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
-import streamlit as st
-import torch
-from safetensors import safe_open
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, project
@@ -25,13 +19,12 @@ from eiwflow.analysis import checkpoint as anatomy
 from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.words import checkpoint as words
-from eiwflow.analysis.words.entropy import account
-from eiwflow.checkpoint import CheckpointInfo, load, save
+from eiwflow.checkpoint import load
 from eiwflow.data import ImageData
 from eiwflow.data import load as load_data
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.own.images import IMAGES
-from eiwflow.ui.sources import checkpoints, data_sets
+from eiwflow.ui.sources import checkpoints
 
 from .conftest import sentences, small_flow, url, visit_page, write_checkpoint
 
@@ -70,13 +63,6 @@ def archive(seed: int = 0, size: int = 32, channels: int = 3, count: int = 12, g
     return file.getvalue()
 
 
-def write_record(checkpoint: Path) -> None:
-    """Write a training record of three steps beside a checkpoint."""
-    rows = [{"step": step, "bits_per_dim": 5 - step / 10, "lr": 0.001} for step in (1, 5, 10)]
-    checkpoint.with_suffix("").mkdir()
-    (checkpoint.with_suffix("") / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
 def assert_healthy(at: AppTest, charts: int = 3) -> None:
     """Strip, charts, table, and neither an error nor a traceback."""
     assert not at.exception and not at.error, [each.value for each in at.error]
@@ -87,119 +73,7 @@ def assert_healthy(at: AppTest, charts: int = 3) -> None:
 # ---------------------------------------------------------------------- what it says
 
 
-@pytest.mark.slow
-def test_the_page_answers_its_question_with_the_numbers_of_the_analysis(open_page: Open, bundle: Path) -> None:
-    at = open_page(seed="3")
-    assert_healthy(at)
-    assert at.title[0].value == "What is in this file, and is it sound?"
-    flow, images = load(bundle / "one.safetensors").flow, data_sets.images("photos32", (3, 32, 32), 4)
-    made, seen = anatomy.anatomy(flow), anatomy.inversion(flow, images.test)
-    said = sentences(at).replace("&#x27;", "'")
-    for sentence in (words.made(made), words.condition(made), words.inversion(seen)):
-        assert sentence in said
-    assert all(cell in said for row in words.cells(made, seen) for cell in row.values())
-    # The gap in float32 is rounding, which differs from run to run.
-    assert account(entropy.account(flow, images.test, 3)).partition("; the account closes")[0] in said
-    assert "bits/dim on 24 test images of photos32" in said
-    assert "All checks hold" in said and "Level 1 at fault" not in said
-
-
-@pytest.mark.slow
-def test_the_file_is_quoted_beside_what_is_measured(bundle: Path) -> None:
-    flow = small_flow()
-    info = CheckpointInfo(flow.config, "photos32", 700, 5, {"test_bits_per_dim": 4.321}, {"batch": 32}, "the command")
-    save(bundle / "one.safetensors", flow, info)
-    at = page_at()
-    assert_healthy(at)
-    assert "The file says 4.321" in sentences(at)
-    assert "trained for 700 steps on photos32, seed 5" in sentences(at)
-    assert "the command" in sentences(at) and load(bundle / "one.safetensors").sha256 in sentences(at)
-    at = page_at(data="faces16")  # of other images it says nothing
-    assert_healthy(at)
-    assert "4.321, measured" not in sentences(at)
-    save(bundle / "one.safetensors", flow, replace(info, recipe={"validation": True}))
-    at = page_at()  # nor where images held out from train stood in for these
-    assert_healthy(at)
-    assert "4.321, measured" not in sentences(at)
-
-
 # ---------------------------------------------------------------------- every choice
-
-
-@pytest.mark.slow
-def test_every_choice_moves_the_page(open_page: Open) -> None:
-    at = open_page()
-    seen = {sentences(at)}
-    moves = {
-        "checkpoint": lambda: at.selectbox(key="ck").set_value("two"),
-        "data set": lambda: at.selectbox(key="data").set_value("faces16"),
-        "seed": lambda: at.number_input(key="seed").set_value(2),
-    }
-    for name, move in moves.items():
-        move().run()
-        assert_healthy(at)
-        assert sentences(at) not in seen, f"{name} changed nothing"
-        seen.add(sentences(at))
-
-
-def test_a_record_is_drawn_and_its_absence_is_said(bundle: Path) -> None:
-    path = write_checkpoint(bundle / "one.safetensors")
-    at = page_at()
-    assert_healthy(at)
-    assert "no training record" in at.info[0].value
-    write_record(path)
-    at = page_at()
-    assert_healthy(at, charts=4)
-    assert not at.info and "In 10 steps the training batches went from 4.90" in sentences(at)
-    assert "Training (CSV)" in {button.label for button in at.get("download_button")}
-
-
-def test_the_floor_stands_beside_the_score_where_grain_is_known(bundle: Path) -> None:
-    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
-    at = page_at()
-    assert_healthy(at)
-    scored = own_images.MAX_SCORED // 768
-    floor = load_data("faces16").floor_bits_per_dim(scored)
-    assert f"The grain alone takes {floor:.2f} bits/dim; no model can need less." in sentences(at)
-
-
-def test_a_flow_of_one_level_has_its_page(bundle: Path) -> None:
-    write_checkpoint(bundle / "flow.safetensors", small_flow(levels=1))
-    at = page_at()
-    assert_healthy(at)
-    assert "factored out</p>" in sentences(at)
-
-
-def test_a_flow_whose_scales_vanish_is_a_sentence(bundle: Path) -> None:
-    flow = small_flow()
-    with torch.no_grad():
-        flow.levels[1].steps[0].actnorm.log_scale.fill_(-2000.0)
-    write_checkpoint(bundle / "wild.safetensors", flow)
-    at = page_at()
-    assert not at.exception and "Level 2 at fault" in sentences(at)
-    assert "level 2 has" in at.error[0].value and "not finite" in at.error[1].value
-
-
-@pytest.mark.slow
-def test_a_checkpoint_that_fails_is_shown_with_the_level_at_fault(bundle: Path) -> None:
-    flow = small_flow(levels=3)
-    with torch.no_grad():
-        flow.levels[1].steps[0].mixing.log_diagonal[0] = 30.0
-    write_checkpoint(bundle / "uneven.safetensors", flow)
-    at = page_at()
-    assert not at.exception and "Level 2 at fault" in sentences(at)
-    assert "level 2 has a 1×1 convolution (step 1)" in at.error[0].value
-    assert len(at.get("plotly_chart")) == 3
-
-
-def test_a_refused_value_is_named_with_its_level(open_page: Open, tmp_path: Path) -> None:
-    path = write_checkpoint(tmp_path / "mine.safetensors")
-    with safe_open(path, "pt") as file:
-        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    tensors["levels.1.steps.0.actnorm.bias"][2] = float("nan")  # as ``save`` does not write it
-    content = safetensors.torch.save(tensors, metadata)
-    at = upload(open_page(), "upload-page", "mine.safetensors", content)
-    assert not at.exception and "of level 2" in sentences(at) and "not finite" in sentences(at)
 
 
 # ---------------------------------------------------------------------- a checkpoint of one's own
@@ -235,15 +109,6 @@ def test_a_refused_file_gets_a_table_and_the_page_stays(open_page: Open) -> None
     assert sentences(at) == before
 
 
-@pytest.mark.slow
-def test_a_refused_file_is_forgotten_when_another_is_accepted(open_page: Open, tmp_path: Path) -> None:
-    at = upload(open_page(), "upload-page", "other.safetensors", b"not a checkpoint")
-    content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="random")).read_bytes()
-    at = upload(at, "upload-page", "mine.safetensors", content)
-    assert_healthy(at)
-    assert ">found</th>" not in sentences(at) and "order random" in sentences(at)
-
-
 # ---------------------------------------------------------------------- images of one's own
 
 
@@ -268,18 +133,6 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert other in sentences(shown) and other not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()
     assert "own" not in url(at) and sentences(at) == before
-
-
-def test_own_images_larger_than_the_flow_are_scored_without_a_border(open_page: Open) -> None:
-    colours, scores = np.random.default_rng(0).integers(40, 220, (12, 1, 1, 3), dtype=np.uint8), []
-    for side in (32, 34):  # crops of an image of one colour are the same
-        images, file = np.tile(colours, (1, side, side, 1)), io.BytesIO()
-        np.savez(file, train=images, test=images)
-        at = open_page(own=IMAGES.keep({"my.npz": file.getvalue()}))
-        assert_healthy(at)
-        scores.append(re.findall(r"[\d.]+ ± [\d.]+ .{0,60}?bits/dim", sentences(at)))
-        assert "zero-padded" not in sentences(at)
-    assert scores[0] == scores[1] and scores[0]
 
 
 @pytest.mark.slow
@@ -337,40 +190,6 @@ def test_of_many_own_images_evenly_spaced_ones_are_scored_whatever_their_order(b
         assert f"{scored.bits_per_dim:.3f} ± " in sentences(at)
 
 
-def test_what_was_done_to_own_images_before_they_were_scored_is_said(bundle: Path) -> None:
-    write_checkpoint(bundle / "one.safetensors")
-    images = np.random.default_rng(0).integers(0, 256, (40, 30, 30, 3), dtype=np.uint8)
-    padded = "30×30 images are zero-padded to 32×32."
-    for arrays, said in (
-        ({"train": images, "test": images[:9]}, f"test images are also in the train part; {padded}"),
-        ({"images": images}, " of the 40 images, chosen by a hash; 30×30"),
-    ):
-        np.savez(file := io.BytesIO(), **arrays)
-        key = IMAGES.keep({"my.npz": file.getvalue()})
-        at = page_at(own=key)
-        assert_healthy(at)
-        (caption,) = [each.value for each in at.caption if each.value.startswith(f"{key}.npz: ")]
-        assert said in caption.replace("\\", "")
-    assert not any("zero-padded" in each.value for each in page_at().caption)
-
-
-def test_own_images_that_are_forgotten_while_the_page_is_drawn_are_scored_all_the_same(
-    open_page: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = IMAGES.keep({"mine.npz": archive(7)})
-    choose = own_images.own_images
-
-    def choose_and_forget() -> object:
-        chosen = choose()
-        IMAGES.shelf.clear()
-        return chosen
-
-    monkeypatch.setattr(own_images, "own_images", choose_and_forget)
-    at = open_page(own=key)
-    assert_healthy(at)
-    assert f"on 12 test images of {key}.npz" in sentences(at)
-
-
 def test_own_images_are_unpacked_once_for_all_moves(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     key = IMAGES.keep({"mine.npz": archive(9)})
     read, unpacked = own_images.data.npz.read_npz, []
@@ -393,26 +212,6 @@ def test_an_archive_that_cannot_be_read_is_refused_in_a_sentence(open_page: Open
     assert "own" not in url(at) and "test images of photos32" in sentences(at)
     at.run()
     assert not at.error
-
-
-@pytest.mark.parametrize(("fields", "reason"), [({"channels": 1}, "1 channels"), ({"size": 16}, "16×16")])
-def test_images_that_do_not_fit_the_flow_are_said(open_page: Open, fields: dict, reason: str) -> None:
-    at = upload(open_page(), "upload-own", "mine.npz", archive(**fields))
-    assert not at.exception and reason in at.error[0].value and "Showing photos32 instead" in at.error[0].value
-    assert "test images of photos32" in sentences(at) and "--data photos32 --limit" in at.code[0].value
-
-
-@pytest.mark.parametrize(("server", "stated"), [(32, 32), (600, 495)])
-def test_the_uploader_states_the_lower_of_the_server_s_and_the_format_s_limit(
-    open_page: Open, server: int, stated: int
-) -> None:
-    as_it_was = st.get_option("server.maxUploadSize")
-    try:
-        st.config.set_option("server.maxUploadSize", server)
-        boxes = {box.key.split("-")[1]: box.proto.max_upload_size_mb for box in open_page().file_uploader}
-    finally:
-        st.config.set_option("server.maxUploadSize", as_it_was)
-    assert boxes["side"] == stated and boxes["own"] == min(server, 64)
 
 
 def test_an_archive_beyond_the_limits_is_refused(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""What every page does: it takes any flow, says when a flow gives no number, and then leaves another flow's column."""
+"""What every page does: it takes any flow, every choice moves it, and its address holds the choices.
+
+Which words and numbers a page shows stands on file in ``tests/shown``.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ from typing import Any
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import NumberInput, Slider, Toggle
 
 from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.ui.access.navigation import pages
-from eiwflow.ui.shell import reproduce
+from eiwflow.ui.shell.reproduce import OF_REMADE
 
 from .. import LONG, crossed
 from ..flow.numerics import perturb
 from ..words import spelled_out
-from .conftest import figures_of, sentences, small_flow, visit_page, write_checkpoint
+from .conftest import choose_image, figures_of, sentences, small_flow, url, visit_page, write_checkpoint
 
 PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground")]
 #: Pages that look at a flow.
@@ -100,7 +105,76 @@ def test_every_page_makes_images_fit_and_then_names_no_command(bundle: Path, pag
     assert not at.exception and not at.error
     drawn = at.get("plotly_chart")
     assert drawn or at.info  # of one level: nothing is split, and no coupling has weights
-    assert not at.code and (reproduce.OF_REMADE in sentences(at)) == bool(drawn)
+    assert not at.code and (OF_REMADE in sentences(at)) == bool(drawn)
+
+
+def content(at: AppTest) -> tuple[str, dict[str, dict]]:
+    """Return what a page shows: its text and its figures."""
+    return sentences(at), figures_of(at)
+
+
+def controls(at: AppTest) -> dict[str, Any]:
+    """Return the controls of a page that can be moved, by their keys."""
+    kinds = ("selectbox", "select_slider", "number_input", "toggle", "slider", "button_group")
+    return {each.key: each for kind in kinds for each in at.get(kind) if each.key and not each.disabled}
+
+
+def another(control: Any) -> Any:
+    """Return another value of a control."""
+    if isinstance(control, NumberInput):
+        return control.value + 1
+    if isinstance(control, Toggle):
+        return not control.value
+    if isinstance(control, Slider):
+        return control.max if control.value != control.max else control.min
+    if isinstance(control.value, list):
+        return control.value[:-1]
+    values = [*KEYS.get(control.key, control.options)]
+    return next(value for value in values if value != control.value)
+
+
+#: Values of choices whose labels differ from them, and choices of which others depend on what they show.
+KEYS = {"vs": ["two"], "level": [1, 2]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", LOOKING)
+def test_every_choice_moves_a_page_and_its_address_shows_the_same(bundle: Path, page: str) -> None:
+    write_checkpoint(bundle / "one.safetensors", flow_of("pooled"), data="faces16")
+    write_checkpoint(bundle / "two.safetensors", flow_of("random"), data="faces16")
+    start = {"ck": "one", **GUESS}
+    before = content(at := visit_page(page, **start))
+    for key in [*controls(at), "image"]:
+        at = visit_page(page, **start)
+        if key == "image":
+            choose_image(at, 3).run()
+        else:
+            (control := controls(at)[key]).set_value(another(control)).run()
+        assert not at.exception and not at.error, key
+        moved = content(at)
+        assert moved != before or (page, key) in STILL, key
+        if key in url(at) and key != "guess":  # a browser writes the others, which Streamlit binds to the address
+            assert content(visit_page(page, **url(at))) == moved, key
+
+
+#: Choices that show nothing else here: Checkpoint is about no image, this flow's order fits all images, a prediction
+#: shows the same answer as another, or none before it is revealed, and the levels that go to B move a component.
+STILL = {
+    ("pages/8_checkpoint.py", "image"),
+    ("pages/4_shuffle.py", "image"),
+    ("pages/2_latents.py", "guess"),
+    ("pages/10_likelihood.py", "guess"),
+    ("pages/7_space.py", "moving"),
+}
+
+
+def test_a_level_that_a_flow_lacks_stays_wanted_and_the_address_keeps_it(bundle: Path) -> None:
+    write_checkpoint(bundle / "two.safetensors", small_flow(levels=3))
+    write_checkpoint(bundle / "three.safetensors", small_flow(levels=4))
+    at = visit_page("pages/3_entropy.py", ck="three", level="4")
+    for flow in ("two", "two", "three"):  # 3 of 4 levels can be shown, twice: the wanted level is not lost
+        at.selectbox(key="ck").set_value(flow).run()
+        assert url(at)["level"] == "4" and at.select_slider(key="level").value == (3 if flow == "two" else 4)
 
 
 @pytest.mark.parametrize("page", LOOKING)

@@ -12,10 +12,8 @@ from streamlit.testing.v1 import AppTest
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.common import state
 from eiwflow.ui.own import checkpoints as own_checkpoints
-from eiwflow.ui.own.photos import PHOTOS
-from eiwflow.ui.own.upload import Upload
-from eiwflow.ui.shell import reproduce
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
+from eiwflow.ui.shell.reproduce import OF_REMADE
 
 from .conftest import (
     FOLDS,
@@ -49,29 +47,6 @@ def names_of_columns(at: AppTest) -> list[str]:
     return [part.split("</b>")[0] for part in sentences(at).split('eiw-column"><b>')[1:]]
 
 
-@pytest.mark.slow
-def test_a_second_checkpoint_stands_beside_the_first_and_in_the_url(three: Path) -> None:
-    at = visit_page(SHUFFLE, ck="one")
-    alone = len(at.get("plotly_chart"))
-    assert at.selectbox(key="vs").value == "none" and not names_of_columns(at)
-    at.selectbox(key="vs").set_value("two").run()
-    assert not at.exception and not at.error
-    names = names_of_columns(at)  # a pair above the first figures, and one in every fold
-    assert names and names == ["one", "two"] * (len(names) // 2) and url(at)["vs"] == "two"
-    assert len(at.get("plotly_chart")) > alone
-    assert names_of_columns(visit_page(SHUFFLE, ck="one", vs="two")) == names
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("other", ["two", "glow"])
-def test_columns_state_starts_that_differ_and_what_that_means_for_structure(three: Path, other: str) -> None:
-    write_checkpoint(three / "glow.safetensors", small_flow(split="last"))
-    said = sentences(visit_page("pages/3_entropy.py", ck="one", vs=other))
-    differ = other == "glow"
-    assert ("random rotations</p>" in said) == differ and ("principal start, " in said) == differ
-    assert ("rotations mix all channels" in said) == differ
-
-
 def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="one", vs="two")
     assert "one" not in at.selectbox(key="vs").options
@@ -100,12 +75,6 @@ def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
     assert not said_of_levels(at) and at.select_slider(key="level").value == 2
     at.select_slider(key="level").set_value(1).run()
     assert url(at)["level"] == "1"
-
-
-def test_a_level_beyond_those_of_any_flow_is_said(three: Path) -> None:
-    at = visit_page(SHUFFLE, ck="one", level="5")
-    assert said_of_levels(at) == ["Level 5 is not there: showing level 1."] and url(at)["level"] == "5"
-    assert "“99”" in visit_page(SHUFFLE, ck="one", level="99").info[0].value
 
 
 @pytest.mark.slow
@@ -216,16 +185,6 @@ def test_only_the_newest_uploads_are_remembered(bundle: Path, tmp_path: Path) ->
     assert [file.key for file in own_checkpoints.files(keys)] == keys[2:]
 
 
-@pytest.mark.slow
-def test_a_photo_that_is_forgotten_while_the_page_is_drawn_is_shown_all_the_same(
-    three: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = PHOTOS.keep({"mine.png": picture_bytes()})
-    monkeypatch.setattr(Upload, "draw", lambda upload, *_, **__: upload is PHOTOS and upload.shelf.clear())
-    at = visit_page(SHUFFLE, ck="one", vs="two", photo=key)
-    assert not at.exception and not at.error and url(at)["photo"] == key
-
-
 #: They measure test images, so that no image is chosen there.
 OVER_TEST_IMAGES = ("pages/8_checkpoint.py",)
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
@@ -282,4 +241,4 @@ def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_an
 def test_no_command_is_named_where_the_second_flow_takes_other_images(three: Path) -> None:
     write_checkpoint(three / "grey.safetensors", small_flow(shape=(1, 16, 16)))
     at = visit_page(SHUFFLE, ck="one", vs="grey")
-    assert not at.exception and not at.error and not at.code and reproduce.OF_REMADE in sentences(at)
+    assert not at.exception and not at.error and not at.code and OF_REMADE in sentences(at)

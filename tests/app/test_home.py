@@ -14,15 +14,14 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis.subjects import Look
 from eiwflow.data import load
 from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
-from eiwflow.ui.shell import reproduce
+from eiwflow.ui.shell.reproduce import OF_A_PHOTO
 from eiwflow.ui.sources import checkpoints, data_sets
 
-from .conftest import choose_image, picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
+from .conftest import picture_bytes, run_app, sentences, small_flow, url, write_checkpoint
 
 Open = Callable[..., AppTest]
 
@@ -31,42 +30,6 @@ def assert_healthy(at: AppTest) -> None:
     """A strip, a chart, and neither an error nor a traceback."""
     assert not at.exception and not at.error
     assert "eiw-strip" in sentences(at) and at.get("plotly_chart")
-
-
-def test_first_visit_answers_the_question_and_writes_the_whole_url(open_app: Open) -> None:
-    at = open_app()
-    assert_healthy(at)
-    assert at.title[0].value == "What happens to an image in a multi-scale flow?"
-    assert "bits per value for this image. A Gaussian per colour needs" in sentences(at)
-    assert set(url(at)) == {"ck", "vs", "data", "image", "photo", "level", "seed"}
-    assert not at.info
-    assert {button.label for button in at.get("download_button")} == {"Levels (CSV)", "Channels (CSV)"}
-    shown = sentences(at)  # the table is headed by the field's words
-    assert "values factored out" in shown and "redundancy passed on, nats/pixel" in shown
-    assert "numbers that leave" not in shown and "J of what" not in shown
-
-
-@pytest.mark.slow
-def test_every_choice_moves_the_page_and_stands_in_the_url(open_app: Open) -> None:
-    at = open_app()
-    seen = {sentences(at)}
-    moves = {
-        "image": lambda: choose_image(at, 40),
-        "seed": lambda: at.number_input(key="seed").set_value(7),
-        "data": lambda: at.selectbox(key="data").set_value("faces16"),
-        "ck": lambda: at.selectbox(key="ck").set_value("two"),
-    }
-    for key, move in moves.items():
-        move().run()
-        assert_healthy(at)
-        assert sentences(at) not in seen, f"{key} changed nothing"
-        seen.add(sentences(at))
-    assert {key: url(at)[key] for key in moves} == {
-        "image": "40",
-        "seed": "7",
-        "data": "faces16",
-        "ck": "two",
-    }
 
 
 def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
@@ -78,25 +41,6 @@ def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
     at.selectbox(key="data").set_value("photos32").run()
     assert_healthy(at)
     assert "grain alone" not in at.get("plotly_chart")[0].proto.spec
-
-
-def test_a_flow_of_fewer_grey_levels_stands_beside_its_own_raw_values(bundle: Path) -> None:
-    write_checkpoint(bundle / "faces.safetensors", small_flow(shape=(3, 16, 16), bits=5), data="faces16")
-    at = run_app()
-    assert_healthy(at)
-    chart = json.loads(at.get("plotly_chart")[0].proto.spec)
-    assert [note["text"] for note in chart["layout"]["annotations"]] == ["raw values of 32 grey levels: 5 bits"]
-    assert "grain" not in at.get("plotly_chart")[0].proto.spec and "all 768 values of 32 grey levels" in sentences(at)
-
-
-def test_a_link_opens_what_it_names(open_app: Open) -> None:
-    at = open_app(ck="two", data="faces16", image="5", seed="3", level="2", step="7")
-    assert_healthy(at)
-    assert not at.info
-    assert url(at)["level"] == "2" and url(at)["step"] == "7"  # other pages keep them there
-    assert at.selectbox(key="ck").value == "two" and at.session_state["image"] == 5
-    assert "does not weight them" in sentences(at)
-    assert "trained on photos32" in sentences(at)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +65,7 @@ def test_a_photo_is_shown_and_stands_in_the_url_by_its_content(open_app: Open) -
     assert_healthy(at)
     key = hashlib.sha256(picture_bytes()).hexdigest()[:32]
     assert url(at)["photo"] == key and sentences(at) != before
-    assert not at.code and reproduce.OF_A_PHOTO in sentences(at)
+    assert not at.code and OF_A_PHOTO in sentences(at)
     assert url(run_app(photo=key))["photo"] == key  # another tab of the same server
     at.button[0].click().run()
     assert url(at)["photo"] == "none" and sentences(at) == before
@@ -174,24 +118,6 @@ def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
         assert f"evaluate {shlex.quote(str(one.path))}" in at.code[0].value
 
 
-@pytest.mark.slow
-def test_data_are_made_to_fit_a_flow_of_another_shape_and_the_page_says_so(bundle: Path) -> None:
-    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 64, 64), levels=5), data="/home/someone/photos")
-    at = run_app()
-    assert_healthy(at)
-    assert "resized and recoloured" in sentences(at) and "trained on /home/someone/photos" in sentences(at)
-    assert not at.code and reproduce.OF_REMADE in sentences(at)
-
-
-@pytest.mark.slow
-def test_padded_images_are_said_to_be_and_the_command_line_pads_them_too(bundle: Path) -> None:
-    write_checkpoint(bundle / "flow.safetensors", small_flow(shape=(3, 64, 64), levels=6))
-    at = run_app()
-    assert_healthy(at)
-    assert "photos32: 32×32 images are zero-padded to 64×64." in sentences(at)
-    assert "evaluate flow --data photos32" in at.code[0].value
-
-
 def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
     padded, resized = (data_sets.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
     assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
@@ -217,19 +143,6 @@ def test_averages_of_a_large_flow_are_over_the_first_images(monkeypatch: pytest.
 def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
     at = open_app(lesson="1")
     assert not at.exception and at.get("bidi_component") and not at.title
-
-
-def test_the_recipe_prints_the_average_that_the_page_shows(open_app: Open) -> None:
-    at = open_app()
-    command = at.code[0].value.splitlines()[1]
-    assert command == f"python -m eiwflow evaluate one --data photos32 --limit {checkpoints.SURVEY_IMAGES} --json"
-    checkpoint = checkpoints.open_checkpoint(checkpoints.checkpoint_files()["one"])
-    images = data_sets.images("photos32", (3, 32, 32), 4)
-    shown = checkpoint, "photos32", images.reference, images.test, images.sources, images.test[:1], 1, 0
-    look = Look(*shown, takes_first=images.takes_first)
-    average, _ = look.measure("survey")
-    scores = checkpoint.flow.bits_per_dim(images.test[: checkpoints.SURVEY_IMAGES], torch.Generator().manual_seed(0))
-    assert average.mean[-1] == pytest.approx(scores.mean().item(), abs=1e-4)
 
 
 def test_images_that_were_made_to_fit_keep_their_photographs() -> None:

@@ -12,8 +12,6 @@ from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.jobs import studies
-from eiwflow.ui.own import checkpoints as own_checkpoints
-from eiwflow.ui.own.images import IMAGES
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.sources import checkpoints
 
@@ -133,11 +131,6 @@ def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path) -> None:
     assert not at.error and url(at)["ck"] == "one" and at.get("bidi_component")
 
 
-def test_a_page_that_does_not_show_the_second_flow_keeps_it_in_its_links(one: Path) -> None:
-    at = visit_page(LEVELS, ck="one", vs=HASH)
-    assert not at.error and url(at)["vs"] == HASH
-
-
 def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
     at = visit_page(LEVELS, photo=HASH)
     next(button for button in at.button if button.label == "Show a test image").click().run()
@@ -145,16 +138,6 @@ def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
 
 
 # ---------------------------------------------------------------------- what is shown disappears
-
-
-def test_an_uploaded_flow_that_the_server_forgot_is_named(one: Path, tmp_path: Path) -> None:
-    at = visit_page(LEVELS, ck="one")
-    content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(steps=2)).read_bytes()
-    at.file_uploader(key="upload-side-bar-0").upload("mine.safetensors", content, "").run()
-    key = url(at)["ck"]
-    own_checkpoints.upload().shelf.clear()
-    at.run()
-    assert_named(at, "The flow “upload mine.safetensors” is gone", ck=key)
 
 
 def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
@@ -169,56 +152,13 @@ def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
     assert not at.error and url(at)["ck"] == "one"
 
 
-def test_the_flow_of_a_resumed_run_is_named_while_it_trains_and_when_it_has_another(one: Path) -> None:
-    run = a_run()
-    key = key_of(run)
-    at = visit_page(LEVELS, ck=key)
-    with run.held():
-        run.set_status("running", 2)
-        at.run()
-        assert_named(at, "the run is training again", ck=key)
-    run.set_status("stopped", 2)
-    assert not at.run().error  # it is back
-    write_checkpoint(run.last_checkpoint, small_flow(permutation_seed=1, split="random"))
-    at.run()
-    assert_named(at, "the run was trained further", ck=key)
-
-
-def test_a_second_flow_that_is_deleted_is_named(one: Path) -> None:
-    run = a_run()
-    key = key_of(run)
-    at = visit_page(SHUFFLE, ck="one", vs=key)
-    assert not at.error
-    run.delete()
-    at.run()
-    assert_named(at, "the run was deleted", ck="one", vs=key)
-
-
-def test_a_bundled_flow_that_is_removed_under_the_page_is_named(one: Path) -> None:
-    at = visit_page(LEVELS, ck="two")
-    (one / "two.safetensors").unlink()
-    at.run()
-    assert_named(at, "The flow “two” is gone", ck="two")
-
-
 def test_a_photo_that_the_server_forgot_is_named(one: Path) -> None:
     key = PHOTOS.keep({"mine.png": picture_bytes()})
     at = visit_page(LEVELS, ck="one", photo=key)
     assert not at.error and url(at)["photo"] == key
-    PHOTOS.shelf.clear()
+    PHOTOS.shelf._values.clear()
     at.run()
     assert_named(at, f"The photo “{key}” is not here", photo=key)
-
-
-def test_images_that_the_server_forgot_are_named(one: Path) -> None:
-    from .test_checkpoint import archive
-
-    key = IMAGES.keep({"mine.npz": archive(7)})
-    at = visit_page(CHECKPOINT, ck="one", own=key)
-    assert not at.error
-    IMAGES.shelf.clear()
-    at.run()
-    assert f"The images “{key}” are not here" in at.error[0].value and url(at)["own"] == key
 
 
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
@@ -231,20 +171,6 @@ def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
     assert_named(at, f"The run “{name}” is not here", run=name)
     at.selectbox(key="run-instead").set_value(runs[1].path.name).run()
     assert not at.error and url(at)["run"] == runs[1].path.name
-
-
-def test_a_run_that_is_deleted_is_named_also_if_another_has_its_title_now(one: Path) -> None:
-    """Streamlit finds an option by its label: the page would show the other run as if nothing had happened."""
-    runs = [trained_run(4, stop_at=2, seed=seed) for seed in (0, 1)]
-    name = runs[0].path.name
-    for run, title in zip(runs, "XY", strict=True):
-        run.rename(title)
-    at = visit_page(TRAIN, run=name)
-    assert at.selectbox(key="run").value == name and not at.error
-    shutil.rmtree(runs[0].path)
-    runs[1].rename("X")
-    at.run()
-    assert_named(at, f"The run “{name}” is not here", run=name)
 
 
 def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,10 +196,4 @@ def test_an_empty_choice_in_a_link_is_none(one: Path, path: str, keys: list[str]
     """``?path=`` showed an error page."""
     write_checkpoint(one / "one.safetensors", small_flow(weights="entropy"))
     at, usual = visit_page(path, ck="one", **dict.fromkeys(keys, "")), visit_page(path, ck="one")
-    assert not at.exception and sentences(at) == sentences(usual)
-
-
-@pytest.mark.slow
-def test_an_empty_choice_of_a_data_set_or_of_curves_in_a_link_is_none() -> None:
-    at, usual = visit_page(COMPARE, set="", curves="", prior=""), visit_page(COMPARE)
     assert not at.exception and sentences(at) == sentences(usual)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import io
-import json
 import re
 import subprocess
 import sys
@@ -17,15 +15,12 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from PIL import Image
-from streamlit.testing.v1 import AppTest
 
-from eiwflow.analysis.subjects import MEASURES
-from eiwflow.project import ROOT
 from eiwflow.ui import components
 from eiwflow.ui.components import scrubber, thumbnails
 from eiwflow.ui.shell import parts
 
-from .conftest import APP, PATIENCE_S, small_flow, visit_page, write_checkpoint
+from .conftest import small_flow, visit_page, write_checkpoint
 from .test_shuffle import write_record
 
 
@@ -57,17 +52,6 @@ def test_a_figure_is_drawn_once_for_what_it_shows() -> None:
     ]
     assert all(one is not first for one in others)
     assert others[0].data[0].y == (0.0, 1.0, 2.5) and others[4].data[0].mode == "markers"
-
-
-def ranged(result: Result) -> go.Figure:
-    return lines(result).update_xaxes(range=[0, 2])
-
-
-def test_only_what_plotly_need_not_range_has_a_revision() -> None:
-    """By it plotly knows that nothing has changed, draws nothing, and forgets the ranges that it found itself."""
-    half, whole = (parts.drawn(draw, Result(np.arange(3.0), "a")).to_dict()["layout"] for draw in (lines, ranged))
-    assert "datarevision" not in half and whole["datarevision"] == 1
-    assert "template" not in half and "template" not in whole
 
 
 @pytest.mark.parametrize("for_print", [True, False])
@@ -115,29 +99,15 @@ def test_a_figure_is_drawn_while_another_thread_imports_pandas() -> None:
     assert done.stdout == "drawn\n", done.stderr
 
 
-@pytest.fixture
-def without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "pandas", raising=False)
-
-
-@pytest.mark.usefixtures("without_pandas")
 @pytest.mark.parametrize("path", ["3_entropy", "4_shuffle"])
-def test_a_page_with_a_slider_through_the_training_needs_no_pandas(bundle, path: str) -> None:
+def test_a_page_with_a_slider_through_the_training_needs_no_pandas(
+    bundle, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
     write_checkpoint(bundle / "one.safetensors")
     write_record(bundle / "one", small_flow())
     at = visit_page(f"pages/{path}.py")
     assert not at.exception and any(part.proto.component_name == "scrubber" for part in at.get("bidi_component"))
-    assert "pandas" not in sys.modules
-
-
-@pytest.mark.usefixtures("without_pandas")
-def test_the_stage_is_told_of_a_photo_without_pandas(bundle) -> None:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S).switch_page("pages/0_lesson.py")
-    at.session_state["_lesson_photo"] = {"error": "No picture."}
-    at.run()
-    assert not at.exception and json.loads(at.get("bidi_component")[-1].proto.json) == [
-        {"photo": {"error": "No picture."}}
-    ]
     assert "pandas" not in sys.modules
 
 
@@ -187,14 +157,3 @@ def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(mon
     del session["strip"]  # as Streamlit does when a visitor clicks on a page that he has just left
     drawn[-1]["on_picked_change"](), drawn[-1]["on_page_change"]()
     assert choices == [each - 1] and strip(2) == pages[0]
-
-
-def test_the_results_that_pages_are_promised_are_those_of_the_measures() -> None:
-    source = (ROOT / "eiwflow" / "ui" / "sources" / "measured.py").read_text(encoding="utf-8")
-    fields = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.AnnAssign))
-    promised = {node.target.id: re.sub(r"\b\w+\.", "", ast.unparse(node.annotation)) for node in fields}
-    annotated = {name: measure.of.__annotations__.get("return") for name, measure in MEASURES.items()}
-    made = {name: result and re.sub(r"\b\w+\.", "", result) for name, result in annotated.items()}
-    assert promised.keys() <= made.keys() and len(promised) > 20
-    stated = {name: result for name, result in promised.items() if made[name] is not None}
-    assert stated == {name: made[name] for name in stated} and len(stated) > 15

@@ -16,6 +16,8 @@ class Entry(NamedTuple):
     label: str
 
 
+#: Below the app's own address: a run as one ZIP file. Streamlit's paths begin with ``_stcore``.
+EXPORT = "_export"
 _STORY = (
     Entry("Start", "app.py", "Home"),
     Entry("Start", "pages/0_lesson.py", "Lesson"),

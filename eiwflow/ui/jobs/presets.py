@@ -18,9 +18,7 @@ import streamlit as st
 from ... import data, project
 from ...training.presets import PRESETS, preset_settings
 from ..access import folders
-from ..sources import child
-from ..sources.places import FOLDERS, READING
-from ..sources.results import Key, results
+from ..sources import store
 
 if TYPE_CHECKING:
     from ...data.images import Facts
@@ -149,24 +147,20 @@ def seconds(chosen: Recipe, device: str) -> float | None:
 def facts(name: str, flow: FlowConfig) -> Facts:
     """Return the facts of a data set for a flow, of which its files are read once.
 
-    A set by name is read here, once for all sizes; a path may lead to very many pictures, and is read in a child.
+    A set by name is read once for all sizes; a path may lead to very many pictures, which takes long.
 
     Raises:
-        DataError: it cannot be read, or not within the child's bounds.
+        DataError: it cannot be read.
 
     """
     multiple, size, by_name = 2**flow.levels, flow.shape[1:], name in data.DATASETS
     path = data.registry.ASSETS / f"{name}.npz" if by_name else Path(os.path.realpath(os.path.expanduser(name)))
-    key: Key = str(path), multiple, None if by_name else size, folders.stamp(path)
+    key = str(path), multiple, None if by_name else size, folders.stamp(path)
 
     def read() -> Facts:
-        if by_name:
-            return data.load(name, multiple=multiple, download=False).facts
-        return child.facts_of(name, multiple, size)
+        return data.load(name, multiple=multiple, size=None if by_name else size, download=False).facts
 
-    among, sentence = READING if by_name else FOLDERS, "Reading the images …"
-    known: Facts = results().at_once("facts", key, read, among=among, sentence=sentence)
-    return known
+    return store.get("facts", key, read, "Reading the images …", long=not by_name)
 
 
 def memory(chosen: Recipe, device: str) -> int:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from ... import files
 from ...analysis.words.numbers import counted
+from ..access.navigation import EXPORT
 from ..common import state
 from ..own import checkpoints as own_checkpoints
 from ..sources import checkpoints
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
     from ...training.run_directory import RunDirectory, RunState
     from ..sources.visit import Visit
-
-#: Below the app's own address: a run as one ZIP file. Streamlit's paths begin with ``_stcore``.
-EXPORT = "_export"
 
 
 # ---------------------------------------------------------------------- runs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from ... import project
 from ...files import complaint, entries, is_text, printable, stamp_or_zeros
 from ..common import state
 from ..common.untrusted import distinct, plain
+from ..shell.reproduce import Call
 from ..sources import cache, missing
 from ..sources.visit import Visit
 
@@ -130,13 +130,13 @@ def show(key: str) -> None:
 def argument(path: Path) -> str:
     """Return a study's file for the command line, relative to the project's folder if inside."""
     inside = path.is_relative_to(project.ROOT)
-    return shlex.quote(str(path.relative_to(project.ROOT) if inside else path))
+    return str(path.relative_to(project.ROOT) if inside else path)
 
 
-def commands(study: Study) -> list[str]:
-    """Return the command lines that run a study, and run it at equal CPU seconds, without ``python -m eiwflow``."""
+def commands(study: Study) -> list[Call]:
+    """Return the calls that run a study, and run it at equal CPU seconds."""
     recipes = {study.name: study.recipe, f"{study.name}-equal-cpu": dataclasses.replace(study.recipe, equal_time=True)}
-    return [shlex.join(recipe.arguments(name, 2)) for name, recipe in recipes.items()]
+    return [Call(*recipe.arguments(name, 2)) for name, recipe in recipes.items()]
 
 
 def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> str:

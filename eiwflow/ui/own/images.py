@@ -10,8 +10,7 @@ import streamlit as st
 
 from ... import data
 from ..common import state
-from ..sources import checkpoints, data_sets, missing
-from ..sources.results import results
+from ..sources import checkpoints, data_sets, missing, store
 from .upload import Files, Limits, Upload
 
 if TYPE_CHECKING:
@@ -105,5 +104,5 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
         return images_to_score(fitted, flow), about | {"factors": labels}
 
     key = own.key, flow.config.shape, flow.config.levels, factor, label, classes
-    test, about = results().at_once("own", key, fit, average=True, needed=4 * MAX_UNPACKED)
+    test, about = store.get("own", key, fit, "Reading your images …", long=True)
     return data_sets.Images(own.name, test, test, remade=False, **about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,7 @@ from ... import data
 from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
-from ..sources import missing
-from ..sources.places import FOLDERS_PICTURES, READING, Places
-from ..sources.results import Key, results
+from ..sources import missing, store
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Limits, Upload, named
 
@@ -40,7 +37,7 @@ class OwnPictures:
         name: the group's.
         images: uint8 (N, C, H, W).
         made: how they were fitted to the flow.
-        argument: their name on the command line, quoted for a shell.
+        argument: their name on the command line.
 
     """
 
@@ -118,7 +115,7 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
-    return OwnPictures("your folder", *_of_folder(asked, shape, multiple), shlex.quote(asked))
+    return OwnPictures("your folder", *_of_folder(asked, shape, multiple), asked)
 
 
 def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[Tensor, str]:
@@ -132,15 +129,15 @@ def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[T
 
     folder = Path(os.path.realpath(os.path.expanduser(path)))
     key = str(folder), shape, multiple, folders.stamp(folder)
-    return _read(key, lambda: likelihood.also(path, shape, multiple), among=FOLDERS_PICTURES)
+    return _read(key, lambda: likelihood.also(path, shape, multiple), long=True)
 
 
-def _read(key: Key, read: Callable[[], Group], among: Places = READING) -> tuple[Tensor, str]:
+def _read(key: store.Key, read: Callable[[], Group], long: bool = False) -> tuple[Tensor, str]:
     def make() -> tuple[Tensor, str]:
         group = read()
         return data.to_tensor(group.images), group.made
 
-    return results().at_once("pictures", key, make, among=among, sentence="Reading your pictures …")
+    return store.get("pictures", key, make, "Reading your pictures …", long)
 
 
 def _take_folder() -> None:

@@ -15,7 +15,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile
 from ...data import DataError
 from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
-from ..sources.places import READING
+from ..sources import store
 
 Kept = TypeVar("Kept")
 #: Of a key: two files of one key of twelve letters were made in a minute, and one visitor saw the other's.
@@ -85,8 +85,8 @@ class Upload(Generic[Kept]):
         if not self.limits.several:
             st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:
-            with READING.one():
-                self.shelf.keep(key, self.parse(key, files), visitor())
+            read = store.get("upload", (self.prefix, key), lambda: self.parse(key, files), "Reading the upload …")
+            self.shelf.keep(key, read, visitor())
         return key
 
     @staticmethod

@@ -15,16 +15,15 @@ from streamlit.runtime import exists, get_instance
 from streamlit.runtime.runtime import RuntimeState
 
 from ... import server_settings
+from ...figures import pixels
 from ..classroom import join
 from ..common import shelves
-from ..common.engine import import_what_is_slow
-from ..own import checkpoints as own_checkpoints
-from ..sources import places
+from ..sources import store
+from . import engine
 
 #: Seconds between two returns of freed memory, and seconds without a visitor until measures are forgotten. A reloaded
-#: page, or a telephone that slept for a moment, finds them. Where memory is short they are forgotten at once, but not
-#: again within so many seconds.
-GIVE_BACK_S, FORGET_S, SHORT_S = 2.0, 120.0, 20.0
+#: page, or a telephone that slept for a moment, finds them.
+GIVE_BACK_S, FORGET_S = 2.0, 120.0
 #: M_ARENA_MAX of malloc.h, the option for the number of heaps.
 M_ARENA_MAX = -8
 
@@ -44,31 +43,28 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     logging.getLogger("uvicorn.access").disabled = True  # an address may be the teacher's link
     join.announce()
-    own_checkpoints.remove_leftovers()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
     yield
-    own_checkpoints.end()  # the interpreter does this too, but not when a signal ends it
+    engine.end()  # the interpreter does this too, but not when a signal ends it
 
 
 def _import_then_give_back() -> None:
-    import_what_is_slow()
+    engine.start()
     _give_back_now_and_then()
 
 
 def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return freed memory to the system regularly; without visitors, or if it is short, forget flows and results."""
+    """Return freed memory to the system regularly; without visitors forget flows and results."""
     from ...training.memory import give_back_freed_memory
 
-    alone_s, since_s = 0.0, SHORT_S
+    alone_s = 0.0
     while True:
         give_back_freed_memory()
         shelves.sweep()
         sleep(GIVE_BACK_S)
         alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
-        since_s += GIVE_BACK_S
-        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S or (since_s >= SHORT_S and places.is_short()):  # once
+        if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
             forget()
-            since_s = 0.0
 
 
 def nobody_is_here() -> bool:
@@ -78,9 +74,6 @@ def nobody_is_here() -> bool:
 
 def forget() -> None:
     """Forget flows, images, measures and figures, which can be made again. Uploads end with their sessions."""
-    from ..shell import parts
-    from ..sources import cache, checkpoints
-
-    for module in (cache, checkpoints, parts):
-        module.forget()
+    store.clear()
+    pixels.forget()
     gc.collect()

@@ -10,10 +10,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from ..access import roles
+from ..access import navigation, roles
 from ..access.address import base_path
 from ..classroom import web
-from ..jobs import runs
 from . import front_page
 
 
@@ -21,7 +20,7 @@ def routes() -> list[Route]:
     """Return the routes of :class:`streamlit.App` beside Streamlit's own paths."""
     prefix = base_path()
     return [
-        Route(f"{prefix}/{runs.EXPORT}/{{name}}.zip", _export, methods=["GET"]),
+        Route(f"{prefix}/{navigation.EXPORT}/{{name}}.zip", _export, methods=["GET"]),
         *front_page.routes(prefix),
         *web.routes(prefix),
     ]

@@ -1,1 +1,29 @@
 """The shell of every page: its frame, and the parts that pages are made of."""
+
+from ..sources.cache import look
+from ..sources.visit import Page
+from .frame import begin
+from .parts import (
+    Results,
+    caveat,
+    chart,
+    closing,
+    draw_columns,
+    draw_level,
+    drawn,
+    each,
+    errors_as_sentences,
+    exports,
+    fold,
+    folds,
+    how_to_read,
+    more_evidence,
+    offer,
+    offer_film,
+    paired,
+    shuffle_level,
+    side_by_side,
+    table,
+    takeaway,
+)
+from .reproduce import Call, call, reproduce, same_in_python, training

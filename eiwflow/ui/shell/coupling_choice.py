@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
+from streamlit.elements.plotly_chart import PlotlyState
 
+from ...analysis.coupling_weights import CHANGES, PictureWeights, Place
+from ...analysis.words.coupling_weights import NONE, named
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import checkpoints
+from ..sources.visit import Page
 from .widgets import choose_one
-
-if TYPE_CHECKING:
-    from streamlit.elements.plotly_chart import PlotlyState
-
-    from ...analysis.coupling_weights import PictureWeights, Place
-    from ..sources.visit import Page
 
 #: Ends of the names of bundled flows with weights.
 WEIGHTED = "-entropy-weighted"
@@ -41,8 +39,6 @@ class Chosen:
     @property
     def choices(self) -> dict[str, Any]:
         """The change as an argument of measures; empty without a change."""
-        from ...analysis.coupling_weights import CHANGES
-
         none = CHANGES[self.change].none
         return {} if self.amount == none else {"change": self.change, "amount": self.amount}
 
@@ -53,8 +49,6 @@ class Chosen:
 
     def place_in(self, weights: PictureWeights) -> Place:
         """Return the coupling; in a smaller flow the last coupling before it."""
-        from ...analysis.coupling_weights import Place
-
         places = weights.picture.places
         level = min(self.place.level, places[-1].level)
         return Place(level, min(self.place.step, max(place.step for place in places if place.level == level)))
@@ -66,9 +60,6 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     The first visit shows the coupling whose weights are farthest from their average, in the level shared with other
     pages.
     """
-    from ...analysis.coupling_weights import CHANGES, Place
-    from ...analysis.words.coupling_weights import named
-
     all_weights = list(of_flows)
     places = sorted({place for weights in all_weights for place in weights.picture.places})
     level = min(page.level, places[-1].level)
@@ -95,8 +86,6 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
 
 def without_weights(page: Page) -> None:
     """Say that a flow has no weights, and link to a flow with weights."""
-    from ...analysis.words.coupling_weights import NONE
-
     st.info(NONE)
     names = [key for key in checkpoints.checkpoint_files() if key.endswith(WEIGHTED)]
     names.sort(key=lambda name: not name.startswith(page.checkpoint.info.data))  # a flow of the same images goes first

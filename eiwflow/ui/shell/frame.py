@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from itertools import groupby
-from typing import TYPE_CHECKING, Literal, overload
+from typing import Literal, overload
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from torch import Tensor
 
-from ... import data, project
-from ...figures.pixels import file_uri
-from ..access import navigation
-from ..common import state, texts, untrusted
-from ..common.engine import engine
+from ... import data
+from ...checkpoint import Checkpoint, CheckpointError
+from ..common import state, untrusted, window
 from ..common.untrusted import distinct, plain
 from ..components.thumbnails import thumbnails
 from ..own import checkpoints as own_checkpoints
@@ -23,12 +20,6 @@ from ..own.photos import PHOTOS, photo_of_shape
 from ..sources import checkpoints, data_sets, missing
 from ..sources.visit import Page, Visit
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...checkpoint import Checkpoint
-
-STYLE = project.ROOT / "assets" / "style"
 #: Checkpoint and test image of a first visit, if available.
 FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
 MAX_SEED = 2**31 - 1
@@ -74,23 +65,20 @@ def begin(
     if st.query_params.get("lesson") == "1":  # a link of an older version
         carried = st.query_params.to_dict()
         st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
-    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
-    st.html(STYLE / "page.css")
+    window.open_window(title)
     st.title(title)
     links, box = st.sidebar.container(), st.sidebar
     above = st.container()  # complaints are under the title, but known later
     if not needs_checkpoint:
         carried = st.query_params.to_dict()
-        _links(links, carried)
+        window.links(links, carried)
         for_print = _for_print(box)
-        _about(box)
-        engine()
+        window.about(box)
         return Visit(label, carried, for_print)
-    engine()
     try:
         return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
     except _Stopped:
-        _links(links, st.query_params.to_dict())
+        window.links(links, st.query_params.to_dict())
         st.stop()
 
 
@@ -165,9 +153,9 @@ def _begin(
         {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
         | label_of_flow
     )
-    _links(links, carried)
+    window.links(links, carried)
     for_print = _for_print(box)
-    _about(box)
+    window.about(box)
     for sentence in state.notes():
         above.info(sentence)
     page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, *given)
@@ -178,26 +166,6 @@ class _Stopped(Exception):
     """The page ends here: the missing thing has been named."""
 
 
-def begin_landing(title: str) -> None:
-    """Start the front page, without torch or a checkpoint."""
-    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
-    st.html(STYLE / "page.css")
-    _links(st.sidebar.container(), {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"})
-    _about(st.sidebar)
-
-
-def begin_stage(title: str) -> None:
-    """Start a page that is all stage: no side bar, no header."""
-    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide", initial_sidebar_state="collapsed")
-    st.html(STYLE / "stage.css")
-
-
-@lru_cache
-def _icon() -> str:
-    """Return the page's icon as a data URL, since a file may be gone before a slow browser requests it."""
-    return file_uri((STYLE / "icon.png").read_bytes(), "png")
-
-
 def _for_print(box: DeltaGenerator) -> bool:
     return box.toggle(
         "Figures for print",
@@ -205,18 +173,6 @@ def _for_print(box: DeltaGenerator) -> bool:
         bind="query-params",
         help="Draws figures in light colours on white; the camera button of a figure then saves SVG instead of PNG.",
     )
-
-
-def _about(box: DeltaGenerator) -> None:
-    with box.expander("About EIW-Flow"):
-        st.markdown(texts.text("about"))
-
-
-def _links(links: DeltaGenerator, carried: dict[str, str]) -> None:
-    for group, entries in groupby(navigation.pages(), key=lambda entry: entry.group):
-        links.caption(group)
-        for entry in entries:
-            links.page_link(entry.path, label=entry.label, query_params=carried)
 
 
 def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
@@ -298,8 +254,6 @@ def _open(
 
     For a flow with labels, return the flow of the class chosen in ``box``, with the factor and the class.
     """
-    from ...checkpoint import CheckpointError
-
     try:
         factor, classes = checkpoints.classes_of(file)
         label = _choose_label(factor, classes, box) if classes and box is not None else _label_of(file)
@@ -331,8 +285,6 @@ def _companion(
     file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
 ) -> Checkpoint | None:
     """Open the default second flow unless it is put away; it may be missing without a complaint."""
-    from ...checkpoint import CheckpointError
-
     if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
         return None
     try:

@@ -11,33 +11,30 @@ from contextlib import contextmanager
 from functools import partial
 from html import escape
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
+from ...analysis.levels import NoPartsError
+from ...analysis.subjects import Measure
 from ...analysis.words.checkpoint import split, start
 from ...analysis.words.numbers import counted, fixed
-from ...figures import kit, pixels
+from ...figures import kit, steps
+from ...flow import NonFiniteError
 from ..access import navigation
 from ..common import glossary, texts
 from ..common.untrusted import plain
-from ..sources import cache
-from ..sources.visit import Page
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
-
-    from ..sources.visit import Visit
+from ..sources import cache, store
+from ..sources.visit import Page, Visit
 
 Result = TypeVar("Result")
 Pair = TypeVar("Pair")
 #: Results by view, for the flows side by side.
 Results = dict[Page, Any]
 
-#: Figures kept; a figure with a frame per recording step takes about a megabyte.
-FIGURES = 128
 #: Letters from which a table's cell wraps.
 LONG_CELL = 40
 #: The key of the folded part of a page, for tests.
@@ -84,24 +81,26 @@ def draw_columns(
     return results
 
 
-def draw_level(page: Page, name: str, draw: Callable[[Page, Results], None], otherwise: str, end: str) -> Results:
+def draw_level(
+    page: Page, measure: Measure[[], Any], draw: Callable[[Page, Results], None], otherwise: str, end: str
+) -> Results:
     """Draw a measure of the wanted level, as :func:`draw_columns` does.
 
     A flow without a split gets the sentence ``otherwise``; if no flow splits, the page ends with ``end``.
     """
-    results = draw_columns(page, lambda column: _of_level(column, name, otherwise), draw)
+    results = draw_columns(page, lambda column: _of_level(column, measure, otherwise), draw)
     if not results:
         closing(page, end)
         st.stop()
     return results
 
 
-def _of_level(page: Page, name: str, otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
+def _of_level(page: Page, measure: Measure[[], Any], otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
     level = shuffle_level(page)
     if level is None:
         st.info(plain(otherwise))
         return None
-    return cache.look(page, level).measure(name)
+    return measure(cache.look(page, level))
 
 
 def folds(
@@ -170,24 +169,16 @@ def drawn(draw: Callable[..., go.Figure], *arguments: object, **named: object) -
 
     The figure is shared: do not change it.
     """
-    # A pickle as a key, since Streamlit cannot hash all results; nothing is unpickled.
-    return _drawn(pickle.dumps((draw, arguments, named)), lambda: draw(*arguments, **named))
+    # A pickle as a key, since not all results can be hashed; nothing is unpickled.
+    return store.get("figure", (pickle.dumps((draw, arguments, named)),), lambda: _drawn(draw, arguments, named))
 
 
-@st.cache_resource(max_entries=FIGURES, show_spinner=False)
-def _drawn(content: bytes, _draw: Callable[[], go.Figure]) -> go.Figure:
-    del content  # it is the key
+def _drawn(draw: Callable[..., go.Figure], arguments: tuple[object, ...], named: Mapping[str, object]) -> go.Figure:
     with _PLOTLY:
-        figure = _draw()
+        figure = draw(*arguments, **named)
         finished = kit.finished(figure.to_dict())
     figure.to_dict = lambda: finished  # Streamlit then neither copies nor checks it again
     return figure
-
-
-def forget() -> None:
-    """Forget cached figures, and the pictures in them."""
-    _drawn.clear()
-    pixels.forget()
 
 
 def chart(figure: go.Figure, page: Visit, what: str, alt: str, clicked: Callable[[str], None] | None = None) -> None:
@@ -217,8 +208,6 @@ def chart(figure: go.Figure, page: Visit, what: str, alt: str, clicked: Callable
 
 def _for_print(figure: go.Figure) -> go.Figure:
     """Return a figure in light colours on white."""
-    import plotly.graph_objects as go
-
     return go.Figure(figure.to_dict()).update_layout(template="plotly_white", paper_bgcolor="white", font_color="black")
 
 
@@ -306,8 +295,6 @@ def offer(page: Visit, files: dict[str, Callable[[], bytes]]) -> None:
 
 def offer_film(page: Page) -> None:
     """Offer the samples of a training, if any, as a GIF."""
-    from ...figures import steps
-
     if samples := cache.samples_in_training(page):
         offer(page, {"samples.gif": lambda: steps.film_gif(samples)})
 
@@ -342,15 +329,14 @@ def closing(page: Visit, sentence: str) -> None:
 @contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Show a flow's failure on this image as a sentence, and continue the page."""
-    from ...analysis.levels import NoPartsError
-    from ...flow import NonFiniteError
-
     try:
         yield
     except NoPartsError as error:
         st.info(f"{plain(error)} Choose a flow that splits.")
     except NonFiniteError as error:
         st.error(f"{plain(error)} Choose another image, seed or checkpoint.")
+    except store.OverTimeError as error:
+        st.error(str(error))
 
 
 def frozen(seconds: float) -> str:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from ...analysis.weights import ChannelWeights
 from ...analysis.words import weights as words
 from ...figures import weights as figures
+from ..sources.visit import Page
 from . import parts
 from .widgets import places
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ...analysis.weights import ChannelWeights
-    from ..sources.visit import Page
 
 
 def main(view: Page, results: Mapping[Page, ChannelWeights]) -> None:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import streamlit as st
+from torch import Tensor
 
 from ...analysis import OTHER_IMAGE
 from ..common import state
 from ..components.thumbnails import thumbnails
 from ..own.photos import PHOTOS, photo_of_shape
 from ..sources import missing
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ..sources.visit import Page
+from ..sources.visit import Page
 
 
 @dataclass(frozen=True, eq=False)

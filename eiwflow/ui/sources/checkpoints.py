@@ -7,32 +7,24 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import streamlit as st
-
-from ... import project
+from ... import checkpoint, project
 from ...analysis import SURVEY_IMAGES
+from ...checkpoint import MAX_FILE_BYTES, Checkpoint, CheckpointError, given_label
 from ...files import printable, read_bytes, stamp, stamp_or_zeros
+from ...flow import FlowConfig
+from ...training.cost import look
+from ...training.run_directory import list_runs, runs_root, saved_flows
 from ..common.untrusted import distinct
-from .places import READING
-from .results import results
-
-if TYPE_CHECKING:
-    from ...checkpoint import Checkpoint
-    from ...flow import FlowConfig
+from . import store
 
 BUNDLED = project.CHECKPOINTS
 #: Most memory and core seconds that the pages of a flow may take, by estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: Bytes of a file from which on two flows are kept open at most, instead of sixteen.
 LARGE_BYTES = 32 * 2**20
-#: Files whose keys are remembered: every page asks for all of them, so one too few means that all are read again.
-MOST_KEYS = 10_000
 #: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
-#: Estimated seconds of one image beyond which every move of a control counts as long work.
-SLOW_S = 0.5
 #: For a large flow: images of an average; on Space, frames, frames with one level moving alone, and samples.
 FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
 
@@ -75,8 +67,6 @@ def complaints() -> list[str]:
 
 def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
     """Return the last checkpoints of runs at rest, and complaints about unreadable runs."""
-    from ...training.run_directory import list_runs, runs_root
-
     checkpoints: list[CheckpointFile] = []
     runs, complaints = list_runs(runs_root())
     for run in runs:
@@ -94,25 +84,22 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
 
 def _saved() -> list[CheckpointFile]:
     """Return the other checkpoints in the folder of runs: files, and folders of pretrained flows."""
-    from ...checkpoint import find
-    from ...training.run_directory import runs_root, saved_flows
-
     checkpoints = []
     for entry in saved_flows(runs_root()):
-        path = find(str(entry))
+        path = checkpoint.find(str(entry))
         with suppress(OSError):  # deleted meanwhile, or larger than any checkpoint
             name = printable(entry.name, 60)
             checkpoints.append(CheckpointFile(_key(path, *stamp(path)), name, path, str(entry)))
     return checkpoints
 
 
-@st.cache_resource(max_entries=MOST_KEYS, show_spinner=False)
 def _key(path: Path, time: int, size: int) -> str:
-    """Return the key of a checkpoint that is not bundled, by its content."""
-    del time, size  # the file's stamp, so that a new file has a new key
-    from ...checkpoint import MAX_FILE_BYTES
+    """Return the key of a checkpoint that is not bundled, by its content; a new file has a new time or size."""
 
-    return hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
+    def digest() -> str:
+        return hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
+
+    return store.get("key", (path, time, size), digest, "Reading checkpoints …")
 
 
 def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
@@ -130,11 +117,10 @@ def open_checkpoint(file: CheckpointFile, label: str = "") -> Checkpoint:
     classes = whole.info.classes
     if not classes:
         return whole
-    from ...checkpoint import given_label
-
-    # Not kept for a large flow, of which two are open at most: it is made in a moment, of the same parameters.
-    given = given_label if 4 * whole.flow.parameter_count() > LARGE_BYTES else _given_label
-    return given(whole, label if label in classes else classes[0])
+    chosen = label if label in classes else classes[0]
+    if 4 * whole.flow.parameter_count() > LARGE_BYTES:  # not kept, since two are at most: it is made in a moment
+        return given_label(whole, chosen)
+    return store.get("given label", (whole.sha256, chosen), lambda: given_label(whole, chosen))
 
 
 def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
@@ -151,34 +137,16 @@ def classes_of(file: CheckpointFile) -> tuple[str, tuple[str, ...]]:
 def _whole(file: CheckpointFile) -> Checkpoint:
     key = file.path, *stamp_or_zeros(file.path)
     kind = "open large flow" if key[2] > LARGE_BYTES else "open flow"
-    return results().at_once(kind, key, lambda: _opened(file.path), among=READING, sentence="Opening the checkpoint …")
-
-
-@st.cache_resource(
-    max_entries=16,
-    hash_funcs={"eiwflow.checkpoint.Checkpoint": lambda checkpoint: checkpoint.sha256},
-    show_spinner=False,
-)
-def _given_label(checkpoint: Checkpoint, label: str) -> Checkpoint:
-    from ...checkpoint import given_label
-
-    return given_label(checkpoint, label)
+    return store.get(kind, key, lambda: _opened(file.path), "Opening the checkpoint …")
 
 
 def _opened(path: Path) -> Checkpoint:
-    from ...checkpoint import load
-
-    checkpoint = load(path)
-    admit(checkpoint)
-    return checkpoint
+    opened = checkpoint.load(path)
+    admit(opened)
+    return opened
 
 
-def forget() -> None:
-    """Forget flows of one class; :func:`.cache.clear` forgets the others."""
-    _given_label.clear()
-
-
-def admit(checkpoint: Checkpoint) -> None:
+def admit(opened: Checkpoint) -> None:
     """Refuse a flow that is too costly for the pages, by an estimate from its config, before it takes memory.
 
     A flow whose context has no names is refused too, since no page can offer a choice, and one whose channels are
@@ -188,23 +156,20 @@ def admit(checkpoint: Checkpoint) -> None:
         CheckpointError: with the estimate and the bound.
 
     """
-    from ...checkpoint import CheckpointError
-    from ...training.cost import look
-
-    config = checkpoint.info.config
-    if config.context and not checkpoint.info.classes:
+    config = opened.info.config
+    if config.context and not opened.info.classes:
         expected = "labels with names, as `train --labels` writes them"
         context_kind = f"{config.context} values without names; look at it from Python, by flow.given(values)"
-        raise CheckpointError(checkpoint.name, "the context", expected, context_kind)
+        raise CheckpointError(opened.name, "the context", expected, context_kind)
     if (channels := config.shape[0]) not in (1, 3):
         expected = "1 (grey) or 3 (colour), since the app shows pictures"
-        raise CheckpointError(checkpoint.name, "channels", expected, f"{channels}; look at it from Python")
+        raise CheckpointError(opened.name, "channels", expected, f"{channels}; look at it from Python")
     size, _ = look(config, SURVEY_IMAGES)
     images = FEW_IMAGES if is_large(config) else SURVEY_IMAGES
     _, seconds = look(config, images)
     if size > MOST_LOOK_BYTES or seconds > MOST_LOOK_S:
         raise CheckpointError(
-            checkpoint.name,
+            opened.name,
             f"the cost of looking at {images} images",
             f"at most {MOST_LOOK_BYTES / 2**30:.1f} GiB and {MOST_LOOK_S:.0f} s of a processor core",
             f"about {size / 2**30:.1f} GiB and {seconds:.0f} s",
@@ -213,13 +178,4 @@ def admit(checkpoint: Checkpoint) -> None:
 
 def is_large(config: FlowConfig) -> bool:
     """Return whether averages over many images take long, by an estimate from the flow's config."""
-    from ...training.cost import look
-
     return look(config, SURVEY_IMAGES)[1] > LARGE_S
-
-
-def is_slow(config: FlowConfig) -> bool:
-    """Return whether one image takes long, by an estimate from the flow's config."""
-    from ...training.cost import look
-
-    return look(config, 1)[1] > SLOW_S

@@ -5,23 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
+from torch import Tensor
 
 from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
-from . import checkpoints
-from .places import READING
-from .results import results
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...flow import FlowConfig
-
+from ...data.camera import floor_bits_per_dim
+from ...flow import FlowConfig
+from . import checkpoints, store
 
 #: Bytes of test images that are made to fit a flow, and the fewest of them: for a large flow all images took 220 MB.
 MOST_BYTES, FEWEST_IMAGES = 48 * 2**20, 64
@@ -64,17 +57,11 @@ class Images:
 
     def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
         """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
-        from ...data.camera import floor_bits_per_dim
-
         return floor_bits_per_dim(self.factors["grain"][part], bits) if "grain" in self.factors else None
 
     def picture(self, number: int) -> Tensor:
         """Return the test image of this number (1, C, H, W): of the same source image in every flow's shape."""
         return (self.test if self.whole is None else self.whole)[number : number + 1]
-
-    def by_command(self, factor: str, label: str) -> tuple[str, str]:
-        """Return which of these the command line measures a flow given this class on, as in ``of``."""
-        return (factor, label) if factor in self.has else ("", "")
 
     @property
     def key(self) -> tuple[Hashable, ...]:
@@ -99,7 +86,7 @@ def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str,
 
     """
     key = name, shape, multiple, of
-    return results().at_once("images", key, lambda: _images(*key), among=READING, sentence="Reading the images …")
+    return store.get("images", key, lambda: _images(*key), "Reading the images …")
 
 
 def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str]) -> Images:
@@ -135,7 +122,6 @@ def _images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str
     )
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)  # cache_data would write a line into the log
 def floor(
     name: str, validation: bool, multiple: int = 1, size: tuple[int, int] | None = None, bits: int = 8
 ) -> float | None:
@@ -151,8 +137,12 @@ def floor(
     """
     if name not in names():
         return None
-    loaded = data.load(name, multiple=multiple, size=size, download=False)
-    return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim(bits=bits)
+
+    def lowest() -> float | None:
+        loaded = data.load(name, multiple=multiple, size=size, download=False)
+        return (data.hold_out(loaded) if validation else loaded).floor_bits_per_dim(bits=bits)
+
+    return store.get("floor", (name, validation, multiple, size, bits), lowest, "Reading the images …")
 
 
 def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:

@@ -9,6 +9,7 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ...training.run_directory import RunDirectory
 from ..common import state
 from ..common.untrusted import distinct, plain
 from . import checkpoints
@@ -66,8 +67,6 @@ def flow(key: str) -> str:
 
 
 def _what_became_of(file: checkpoints.CheckpointFile) -> str:
-    from ...training.run_directory import RunDirectory
-
     if file.run is None or not file.run.is_dir():
         return "the run was deleted."
     if RunDirectory(file.run).state().alive:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from ...checkpoint import Checkpoint
 from . import checkpoints, data_sets
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from ...checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +69,27 @@ class Page(Visit):
     other: Page | None = None
     second: bool = False
 
+    @property
+    def views(self) -> tuple[Page, ...]:
+        """The page, and the page that stands beside it."""
+        return (self,) if self.other is None else (self, self.other)
+
+    @property
+    def number(self) -> int:
+        """The number of the chosen test image."""
+        return int(self.links["image"])
+
     def floor_bits_per_dim(self) -> float | None:
         """Return the bits/dim of the chosen image's grain; None for a photo, and where it is not known."""
-        number = min(int(self.links["image"]), len(self.images.test) - 1)
+        number = min(self.number, len(self.images.test) - 1)
         if self.photo is not None:
             return None
         return self.images.floor_bits_per_dim(slice(number, number + 1), self.checkpoint.info.config.bits)
 
     @property
-    def argument(self) -> str:
-        """The checkpoint's name on the command line, quoted for a shell."""
-        return shlex.quote(self.file.argument)
+    def images_by_command(self) -> tuple[str, str]:
+        """The factor and the class of the images on which the command line measures the flow; empty for all."""
+        return (self.given_factor, self.given_label) if self.given_factor in self.images.has else ("", "")
 
     def file_name(self, what: str, suffix: str) -> str:
         """Return the name of an exported file, with checkpoint and seed."""

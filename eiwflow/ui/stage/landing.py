@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ...lesson import default
-from ..shell import frame
-from . import lesson
+from ... import lesson
+from ...lesson import bundle, default
+from ..common import window
+from . import first_scene
 from .first_scene import TITLE, WHAT
+
+#: The link to the questions, on the last scene of the bundled lesson.
+HOMEWORK = {"scene": "12", "choice": "homework"}
+_home = st.components.v2.component(
+    "eiwflow_home",
+    html='<div class="lesson-root"></div>',
+    css=bundle.style(),
+    js=(bundle.ASSETS / "front.js").read_text(encoding="utf-8"),
+)
 
 
 def page() -> None:
     """Draw the page."""
-    frame.begin_landing(TITLE)
+    window.begin_landing(TITLE)
     if st.query_params.get("lesson") == "1":  # a link of an older version
         st.switch_page("pages/0_lesson.py")
     st.title(TITLE)
     st.markdown(WHAT)
-    lesson.animation()
+    _home(key="home-stage", data=first_scene.script())
     carried = {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"}
     of_flow = {"ck": carried["ck"]} if "ck" in carried else {}
     ways = st.container(horizontal=True)
@@ -30,12 +40,19 @@ def page() -> None:
     if ways.button("Ten minutes", type="tertiary", help="The lesson in seven scenes."):
         st.switch_page("pages/0_lesson.py", query_params={**of_flow, "minutes": "10"})
     if ways.button("Homework", type="tertiary", help="Eight questions that open the lesson where they are asked."):
-        st.switch_page("pages/0_lesson.py", query_params=lesson.HOMEWORK)
+        st.switch_page("pages/0_lesson.py", query_params=HOMEWORK)
     ways.download_button(
         "Download this lesson",
-        data=lambda: lesson.offline_page(default.key()),
+        data=lambda: offline_page(default.key()),
         file_name="lesson.html",
         mime="text/html",
         on_click="ignore",
         type="tertiary",
     )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)  # cache_data would write a line into the log
+def offline_page(key: str) -> bytes:
+    """Return the lesson of the bundled flow as one file."""
+    del key
+    return lesson.one_file(default.pack())

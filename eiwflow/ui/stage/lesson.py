@@ -11,36 +11,29 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
 
-from ... import data, lesson
+from ... import data
 from ...figures.pixels import file_uri
 from ...files import printable, stamp
 from ...lesson import bundle, default, pack
 from .. import access
 from ..access import navigation
 from ..access.address import address
-from ..common import state
+from ..common import state, window
 from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
-from ..shell import frame
-from ..sources import checkpoints, missing
-from ..sources.places import LESSONS
-from ..sources.results import results
+from ..shell.frame import NOTHING
+from ..sources import checkpoints, missing, store
 from . import first_scene
 
 if TYPE_CHECKING:
     from ...checkpoint import Checkpoint
 
 TITLE = "The lesson: multi-scale flows"
-#: The link to the questions, on the last scene of the bundled lesson.
-HOMEWORK = {"scene": "12", "choice": "homework"}
 #: Most characters of a photo from the stage: a PNG of 512×512 pixels in base64 has at most 1.4 million.
 MAX_PHOTO_TEXT = 4_000_000
 _ROOT = '<div class="lesson-root"></div>'
 _stage = st.components.v2.component("eiwflow_lesson", html=_ROOT, css=bundle.style(), js=bundle.script("component.js"))
-_home = st.components.v2.component(
-    "eiwflow_home", html=_ROOT, css=bundle.style(), js=(bundle.ASSETS / "front.js").read_text(encoding="utf-8")
-)
 _live = st.components.v2.component(
     "eiwflow_lesson_live", html="<span hidden></span>", js=(bundle.ASSETS / "live.js").read_text(encoding="utf-8")
 )
@@ -57,9 +50,9 @@ def page() -> None:
     shape = tuple(head["flow"]["shape"])
     if access.settings().classroom:
         more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": address()}
-    if (photo := st.query_params.get("photo", frame.NOTHING)) != frame.NOTHING:
+    if (photo := st.query_params.get("photo", NOTHING)) != NOTHING:
         more["photo"] = _photo(photo, shape) or _stop(missing.upload(PHOTOS.name, photo), "photo", {})
-    frame.begin_stage(TITLE)
+    window.begin_stage(TITLE)
     answer = _stage(
         key="lesson",
         # The bundled pack has an address that the browser caches; another pack is sent to its visitor.
@@ -75,11 +68,6 @@ def page() -> None:
     if taken := st.session_state.get("_lesson_photo"):
         _tell_stage("lesson-photo", {"photo": taken})
     _watch()
-
-
-def animation() -> None:
-    """Draw the first scene, running, as a picture of the front page."""
-    _home(key="home-stage", data=first_scene.script())
 
 
 def _tell_stage(key: str, known: dict[str, Any]) -> None:
@@ -227,9 +215,8 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         key = file.key, *stamp(file.path), whole
-        checkpoint = checkpoints.open_checkpoint(file)  # before the lesson has a place: opening waits for another
-        with st.spinner("Preparing the lesson of this flow …"):
-            content = results().at_once("lesson", key, lambda: _built(checkpoint, whole), among=LESSONS)
+        checkpoint, sentence = checkpoints.open_checkpoint(file), "Preparing the lesson of this flow …"
+        content = store.get("lesson", key, lambda: _built(checkpoint, whole), sentence, long=True)
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, DataError, LessonError, OSError) as error:
@@ -238,7 +225,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
 
 def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     """Name a thing that is missing or cannot be shown, and end the page."""
-    frame.begin_landing(TITLE)
+    window.begin_landing(TITLE)
     st.title("The lesson")
     missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
     what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
@@ -250,10 +237,3 @@ def _built(checkpoint: Checkpoint, whole: bool) -> bytes:
     from ...lesson.build import build_for
 
     return build_for(checkpoint, whole).to_bytes()
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)  # cache_data would write a line into the log
-def offline_page(key: str) -> bytes:
-    """Return the lesson of the bundled flow as one file."""
-    del key
-    return lesson.one_file(default.pack())

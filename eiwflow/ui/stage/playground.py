@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ...lesson import bundle
-from ..shell import frame
+from ..common import window
 
 TITLE = "Playground: a flow that learns in this tab"
 _playground = st.components.v2.component(
@@ -18,6 +18,6 @@ _playground = st.components.v2.component(
 
 def page() -> None:
     """Draw the playground."""
-    frame.begin_stage(TITLE)
+    window.begin_stage(TITLE)
     if _playground(key="playground", on_leave_change=lambda: None).leave:
         st.switch_page("pages/0_lesson.py")

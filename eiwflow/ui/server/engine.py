@@ -1,0 +1,33 @@
+"""Slow libraries, imported once: neither the server nor the front page waits for them."""
+
+from __future__ import annotations
+
+import gc
+import os
+
+
+def start() -> None:
+    """Import what pages need, in about two seconds, and exempt it from garbage collection; the server calls this once.
+
+    A page that is opened meanwhile waits for these imports, and does not repeat them.
+    """
+    import scipy.stats
+    import torch
+
+    from .. import shell
+    from ..jobs import new_run, new_study
+    from ..own import checkpoints
+
+    del scipy, shell, new_run, new_study
+    checkpoints.remove_leftovers()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
+    gc.collect()
+    gc.freeze()
+
+
+def end() -> None:
+    """Remove what visitors uploaded: the interpreter does this too, but not when a signal ends it."""
+    from ..own import checkpoints
+
+    checkpoints.end()
