@@ -525,7 +525,6 @@ WRONG = {
     "train --divergence 0.1": "--divergence",
     "train --coupling exp --scale-bound 2": "--scale-bound",
     "bench --init random --partition information": "--partition",
-    "bench --levels 4 --steps-per-level 64 --width 512": "120000000",
     "evaluate {}/none.safetensors": "none.safetensors",
     "evaluate photos33-weighted": "photos33-weighted",
     "evaluate {}/garbage.safetensors": "garbage.safetensors",
