@@ -87,7 +87,7 @@ def test_the_data_that_a_hostile_study_names_is_shown_as_text(bundle: Path, equa
 def test_a_hostile_file_is_refused_as_text(bundle: Path) -> None:
     write_checkpoint(bundle / "one.safetensors")
     at = visit_page("pages/1_levels.py", ck="one")
-    at.file_uploader(key="upload-side-bar-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
+    at.file_uploader(key="upload-more-0").upload(f"{PICTURE}.safetensors", b"no flow", "").run()
     assert any("evil.example" in note.value for note in [*at.info, *at.error])
     assert_nothing_raw(at)
 
@@ -171,11 +171,12 @@ OURS_IN_PROSE = OURS | {
     "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
     "space.MAX_TEMPERATURE", "halves(view, reports, rule[0], 'by-rule')",
     "number", "BOARD.present()",
-    "texts.text('about')", "group", "WHAT", "COMPARING", "words", "name", "' and '.join(took)", "device",
+    "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
     "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
-    "texts.how_to_read(page_name)", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
+    "texts.how_to_read(st.session_state[_PLACES][2])", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
     "'\\n'.join((f'- {count.in_words()}' for count in evidence.counts.values()))", "temperature",
-    "'  \\n'.join(lines)",
+    "'  \\n'.join(lines)", "title", "OF_REMADE", "OF_A_PHOTO", "_which(view.images_by_command)",
+    "_which(view.images.of)",
 }  # fmt: skip
 
 
