@@ -8,15 +8,11 @@ import subprocess
 import sys
 import sysconfig
 import time
-import tomllib
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
-
-from eiwflow import project
-from eiwflow.cli import main, serve
 
 from .conftest import ALONE, ROOT
 from .test_cli import json_of
@@ -96,14 +92,6 @@ for words in (train, "inspect {FLOW}", "analyse {FLOW} --what levels", "sample {
     assert checkpoint.is_file() and tmp_path in checkpoint.parents
 
 
-def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(serve, "missing", lambda *names: [name for name in names if name == "streamlit"])
-    assert main(["app"]) == 2
-    assert capsys.readouterr().err == (
-        "eiwflow app: The app needs streamlit, not installed here: pip install streamlit.\n"
-    )
-
-
 @pytest.mark.slow
 def test_bundled_flows_and_data_are_found_and_the_first_page_is_drawn(installed, tmp_path):
     program = (
@@ -149,16 +137,6 @@ def test_the_app_opens_for_this_machine_alone(installed, tmp_path):
         server.terminate()
         server.wait(60)
     assert "Traceback" not in (tmp_path / "log").read_text()
-
-
-def test_a_checkout_uses_its_own_files():
-    assert project.ROOT == ROOT and project.ASSETS == ROOT / "assets"
-
-
-def test_the_command_that_installing_gives_is_the_one_of_the_module():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert settings["project"]["scripts"]["eiwflow"] == "eiwflow.cli:run"
-    assert "from .cli import run" in (ROOT / "eiwflow" / "__main__.py").read_text(encoding="utf-8")
 
 
 def test_readmes_first_command_brings_the_app_and_the_command():

@@ -77,30 +77,6 @@ def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused_for_on
         assert str(refusal.value) == sentence
 
 
-def test_numbers_that_lack_some_classes_are_the_places_of_the_others():
-    crosses = only_class(images_with(label=([1, 2, 1] * 3, [2, 1, 1])), "label", "cross", SIGNS)
-    assert (len(crosses.train), len(crosses.test)) == (6, 2)
-    assert set(crosses.factors["label"].train) == set(crosses.factors["label"].test) == {1}
-
-
-def test_classes_of_other_names_beyond_those_of_a_checkpoint_do_not_matter_for_one_class():
-    images = images_with(label=(["ring", "moon", "dot"] * 3, ["ring", "moon", "ring"]))
-    assert len(only_class(images, "label", "ring", SIGNS).test) == 2
-
-
-def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places():
-    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes 3, 4"):
-        labels_of(images_with(label=([0, 1, 1] * 3, [1, 0, 1])), "label", ("3", "4"))
-    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes -1, 1"):
-        labels_of(images_with(label=([0, 0, 0] * 3, [0, 0, 0])), "label", ("-1", "1"))
-
-
-def test_class_folders_called_by_other_numbers_are_other_classes_too():
-    folders = replace(images_with(label=([0, 1, 2] * 3, [2, 1, 0])), class_names={"label": ("5", "6", "7")})
-    with pytest.raises(DataError, match="label of a train image of .* is '5', which is none of the 3 classes 0, 1, 2"):
-        labels_of(folders, "label", ("0", "1", "2"))
-
-
 def test_images_of_one_class_keep_what_is_known_of_them():
     images = images_with(hat=(["", "top"] * 4 + ["top"], ["top", "", "top"]), size=([*range(9)], [1.0, 2.0, 3.0]))
     tops = only_class(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from eiwflow.importing import GlowError, Options, import_flow
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import convert, recognise
 
-from ..test_checkpoint import Trap
 from ..training.tiny import same_tensors
 from .models import Normflows, Rosinality, Y0ast
 
@@ -207,6 +207,16 @@ def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_
     assert json.loads(capsys.readouterr().out)["label_accuracy"] >= 0
     assert main(["evaluate", ours, "--data", digits, "--label", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n"] == 3
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
 
 
 def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):
