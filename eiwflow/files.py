@@ -38,9 +38,6 @@ def open_regular(path: Path, most: int | None = None, follow: bool = True, acces
         follow: follow a link instead of refusing it.
         access: flags of ``os.open`` for reading or writing.
 
-    Raises:
-        OSError: it cannot be opened, is no regular file, or is larger.
-
     """
     try:
         # Without the flag, opening a FIFO waits; on a regular file it does nothing.
@@ -73,10 +70,6 @@ def open_to_append(path: Path) -> BinaryIO:
     """Open a regular file for appending; a missing file is created.
 
     A link is refused: in the folder of a stranger's run it may lead to any file of this user.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-
     """
     access = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     return open(path, "ab", opener=lambda *_: open_regular(path, follow=False, access=access))
@@ -87,22 +80,13 @@ def read_bytes(path: Path, most: int, follow: bool = True) -> bytes:
 
     ``follow`` tells, here and below, whether a link is followed. In the folder of a stranger's run or study it may lead
     to any file of this user, whose content a page would show.
-
-    Raises:
-        OSError: it cannot be read, is no regular file, or is larger.
-
     """
     with open(open_regular(path, most, follow), "rb") as file:
         return file.read()
 
 
 def read_start(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the first ``most`` bytes of a regular file, however large it is.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file.
-
-    """
+    """Return at most the first ``most`` bytes of a regular file, however large it is."""
     with open(open_regular(path, follow=follow), "rb") as file:
         return file.read(most)
 
@@ -134,26 +118,14 @@ def webp_pixels(start: bytes) -> int:
 
 
 def read_end(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the last ``most`` bytes of a regular file, however large it is.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file.
-
-    """
+    """Return at most the last ``most`` bytes of a regular file, however large it is."""
     with open(open_regular(path, follow=follow), "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - most))
         return file.read(most)
 
 
 def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Return the document in a JSON file of at most ``most`` bytes; a link is not followed.
-
-    Raises:
-        OSError: it cannot be read, is no regular file, or is larger.
-        ValueError: it is not JSON that can be written again: it is nested too deeply, or holds half of a surrogate
-            pair or a number that is not finite.
-
-    """
+    """Return the document in a JSON file of at most ``most`` bytes; a link is not followed."""
     try:
         document = json.loads(read_bytes(path, most, follow=False))
         if not is_text(json.dumps(document, ensure_ascii=False, allow_nan=False)):
@@ -173,12 +145,7 @@ def is_text(value: str) -> bool:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return a file's time of modification and its size, by which caches notice that it was replaced.
-
-    Raises:
-        OSError: it is not there.
-
-    """
+    """Return a file's time of modification and its size, by which caches notice that it was replaced."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
@@ -218,10 +185,6 @@ def visible(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered.
 
     Nor are folders below it that hold all files of the names ``but``, unless there are no such names.
-
-    Raises:
-        PermissionError: a folder may not be opened.
-
     """
     for place, folders, names in os.walk(folder, onerror=_not_permitted, followlinks=False):
         if but and but <= {*names} and place != os.fspath(folder):
@@ -298,12 +261,7 @@ def without_controls(text: str) -> str:
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
-    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first.
-
-    Raises:
-        OSError: it cannot be written, or exists and is no regular file, such as a folder or a device.
-
-    """
+    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first."""
     temporary = _written_beside(path, content)
     try:
         os.replace(temporary, path)
@@ -316,10 +274,6 @@ def write_together(contents: Iterable[tuple[Path, bytes]]) -> None:
     """Replace several files that belong together: all are written and flushed beside them before an old one goes.
 
     A reader, or a process that is killed within the last moment, may find a file missing, but never files of both.
-
-    Raises:
-        OSError: one cannot be written, or exists and is no regular file; then all are as before.
-
     """
     written: dict[Path, Path] = {}
     try:
@@ -368,10 +322,6 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, which takes its name at the end of the block: a reader never sees half.
 
     A failure or SIGTERM leaves no folder, and a killed process a hidden one. Folders above it are made.
-
-    Raises:
-        OSError: it cannot be written, or has come into being with files in it.
-
     """
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     with failing_on_sigterm():
@@ -386,12 +336,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder for the block, unless it is there; a failure or SIGTERM removes it again if it is empty.
-
-    Raises:
-        OSError: it cannot be made.
-
-    """
+    """Make a folder for the block, unless it is there; a failure or SIGTERM removes it again if it is empty."""
     with failing_on_sigterm():
         made = not folder.exists()
         folder.mkdir(exist_ok=True)

@@ -75,13 +75,7 @@ class Summary:
 
 
 def read_picture(file: Path | BinaryIO, name: str) -> Picture:
-    """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
-
-    Raises:
-        CompressionError: the file is of another kind, is too large, is an animation, or has pixels that 8 bits a
-            channel cannot hold.
-
-    """
+    """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged."""
     try:
         with Image.open(file, formats=FORMATS) as opened:
             if opened.width * opened.height > MAX_PIXELS:
@@ -124,10 +118,6 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     Returns:
         the pictures, and a sentence for each picture of a folder that cannot be compressed, such as a transparent one.
 
-    Raises:
-        CompressionError: a name is no file, folder or data set; a file, or all of a folder's, cannot be compressed.
-        DataError: a data set cannot be loaded.
-
     """
     pictures: list[Picture] = []
     left_out: list[str] = []
@@ -155,13 +145,7 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Write pictures into a new folder as PNG files, and return their paths; a failure leaves no folder.
-
-    Raises:
-        CompressionError: the folder exists.
-        OSError: it cannot be written.
-
-    """
+    """Write pictures into a new folder as PNG files, and return their paths; a failure leaves no folder."""
     if folder.exists() or folder.is_symlink():
         raise CompressionError(f"{folder} exists; choose a folder that does not.")
     names: list[str] = []
@@ -185,9 +169,6 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
         flow: the flow whose density is the code.
         digest: the flow's :func:`flow_digest`; :func:`decompress` needs the same.
         pictures: of any size; they are cut into tiles of the flow's size.
-
-    Raises:
-        CompressionError: there are no pictures, or they have colours and the flow has none.
 
     """
     if not pictures:
@@ -225,12 +206,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
 
 
 def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Picture]:
-    """Return the pictures of an archive that :func:`compress` made with the same flow.
-
-    Raises:
-        CompressionError: the bytes are no archive, were made with another flow, or decode to other pixels here.
-
-    """
+    """Return the pictures of an archive that :func:`compress` made with the same flow."""
     header, words = _open(content)
     if header["flow"] != digest and header["flow"] != flow_digest(flow, older=True):
         raise CompressionError("This archive was made with another flow; decompress it with that one.")

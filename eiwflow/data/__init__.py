@@ -1,4 +1,7 @@
-"""Image data behind one loader: ``load`` by name or path, ``hold_out`` for tuning, crops to train on."""
+"""Image data behind one loader: ``load`` by name or path, ``hold_out`` for tuning, crops to train on.
+
+What cannot be used is refused with a :class:`DataError`, whose message is one sentence.
+"""
 
 from .crops import corner_crops, fits, fitted, fixed_crops, random_crops, to_tensor
 from .holdout import hold_out

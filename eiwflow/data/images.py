@@ -57,12 +57,7 @@ def is_file(path: Path) -> bool:
 
 
 def files_below(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield the paths of :func:`eiwflow.files.visible`.
-
-    Raises:
-        DataError: a folder there may not be opened.
-
-    """
+    """Yield the paths of :func:`eiwflow.files.visible`."""
     try:
         yield from visible(folder, but)
     except PermissionError as error:

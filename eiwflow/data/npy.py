@@ -184,10 +184,6 @@ def cached(cache: Path, name: str, key: object, shape: tuple[int, ...], parts: C
         shape: of the array.
         parts: yields its bytes.
 
-    Raises:
-        OSError: it cannot be written.
-        DataError: the parts are not as many bytes as the shape says.
-
     """
     from filelock import FileLock
 

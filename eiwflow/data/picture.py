@@ -30,10 +30,6 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
         fewest: pixels a side that suffice: a large JPEG is then decoded at a half, a quarter or an eighth.
 
-    Raises:
-        DataError: it cannot be read, has more than 64 million pixels (24 million for other kinds than JPEG), or is a
-            PNG of 16 bits a colour with a transparent one, which Pillow cannot tell from colours beside it.
-
     """
     from PIL import Image, ImageOps
 

@@ -108,12 +108,7 @@ def _start(pid: int) -> str | None:
 
 
 def kill(known: object) -> None:
-    """Kill a recorded process at once; nothing is saved.
-
-    Raises:
-        NotThatProcess: it is on another machine, has ended, cannot be identified, or belongs to another user.
-
-    """
+    """Kill a recorded process at once; nothing is saved."""
     if not isinstance(known, dict) or type(known.get("pid")) is not int or known["pid"] <= 1:
         raise NotThatProcess("does not say which process it is")
     here = identity(known["pid"])
@@ -173,9 +168,6 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         module: the module's dotted name, run as ``python -m``.
         arguments: of its command line.
         output: the file that receives its output.
-
-    Raises:
-        OSError: it cannot be started.
 
     """
     child = subprocess.Popen(

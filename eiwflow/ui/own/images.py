@@ -84,10 +84,6 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
 
     For a flow that is given a class, these are the images of the class alone, if they have labels.
     They are unpacked once for all moves: 64 KiB may hold 64 MiB.
-
-    Raises:
-        DataError: they do not fit the flow.
-
     """
     from ...analysis.evaluate import images_to_score
 

@@ -101,12 +101,7 @@ def own_pictures(shape: tuple[int, int, int], multiple: int, above: DeltaGenerat
 
 
 def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> OwnPictures:
-    """Return the pictures that the URL names.
-
-    Raises:
-        DataError: they are gone, forbidden, or unreadable.
-
-    """
+    """Return the pictures that the URL names."""
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
             raise data.DataError(missing.upload(PICTURES.name, asked))

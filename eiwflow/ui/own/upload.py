@@ -71,12 +71,7 @@ class Upload(Generic[Kept]):
         return _shelf(self.name, self)
 
     def keep(self, files: Files) -> str:
-        """Keep files for this session; return their key, a hash of their content.
-
-        Raises:
-            DataError, CheckpointError: they are refused; the message is one sentence.
-
-        """
+        """Keep files for this session; return their key, a hash of their content."""
         files = dict(sorted(files.items()))  # as the command line reads a folder
         digest = hashlib.sha256()
         for name, content in files.items():
