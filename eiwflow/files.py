@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 #: The default bound of a JSON document, in bytes; all documents of the project are smaller.
 MAX_DOCUMENT = 2**20
@@ -29,65 +29,29 @@ MAX_DOCUMENT = 2**20
 MAX_ENTRIES = 10_000
 
 
-def open_regular(path: Path, most: int | None = None, follow: bool = True, access: int = os.O_RDONLY) -> int:
-    """Open a regular file, to be read by default, and return its descriptor.
-
-    Arguments:
-        path: of the file.
-        most: its largest size in bytes, None for any.
-        follow: follow a link instead of refusing it.
-        access: flags of ``os.open`` for reading or writing.
-
-    """
-    try:
-        # Without the flag, opening a FIFO waits; on a regular file it does nothing.
-        flags = ("O_NONBLOCK", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
-        descriptor = os.open(path, access | sum(getattr(os, flag, 0) for flag in flags), 0o666)
-    except OSError as error:
-        if error.errno == errno.ELOOP and not follow:
-            raise OSError(errno.ELOOP, "it is a link, not a file", str(path)) from None
-        raise
-    except ValueError as error:  # a zero byte in the name
-        raise OSError(errno.EINVAL, str(error)) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, f"it is {_kind(status.st_mode)}, not a file", str(path))
-        if most is not None and status.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes; at most {most:,} are read", str(path))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def open_to_append(path: Path) -> BinaryIO:
-    """Open a regular file for appending; a missing file is created.
-
-    A link is refused: in the folder of a stranger's run it may lead to any file of this user.
-    """
-    access = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    return open(path, "ab", opener=lambda *_: open_regular(path, follow=False, access=access))
-
-
-def read_bytes(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return the content of a regular file of at most ``most`` bytes.
-
-    ``follow`` tells, here and below, whether a link is followed. In the folder of a stranger's run or study it may lead
-    to any file of this user, whose content a page would show.
-    """
-    with open(open_regular(path, most, follow), "rb") as file:
-        return file.read()
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most ``most`` bytes."""
+    try:
+        with open(path, "rb") as file:
+            _check_size(path, os.fstat(file.fileno()).st_size, most)
+            return file.read()
+    except ValueError as error:  # a zero byte in the name
+        raise OSError(errno.EINVAL, str(error)) from None
 
 
-def read_start(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the first ``most`` bytes of a regular file, however large it is."""
-    with open(open_regular(path, follow=follow), "rb") as file:
+def _check_size(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {most:,} are read", str(path))
+
+
+def read_start(path: Path, most: int) -> bytes:
+    """Return at most the first ``most`` bytes of a file, however large it is."""
+    with open(path, "rb") as file:
         return file.read(most)
 
 
@@ -117,17 +81,10 @@ def webp_pixels(start: bytes) -> int:
     return width * height
 
 
-def read_end(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the last ``most`` bytes of a regular file, however large it is."""
-    with open(open_regular(path, follow=follow), "rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-        return file.read(most)
-
-
 def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Return the document in a JSON file of at most ``most`` bytes; a link is not followed."""
+    """Return the document in a JSON file of at most ``most`` bytes."""
     try:
-        document = json.loads(read_bytes(path, most, follow=False))
+        document = json.loads(read_bytes(path, most))
         if not is_text(json.dumps(document, ensure_ascii=False, allow_nan=False)):
             raise ValueError("not a text, though JSON")
     except RecursionError:
@@ -168,19 +125,6 @@ def entries(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder, in the order of their paths; links and vanished files are left out."""
-    for place, folders, names in os.walk(folder, followlinks=False):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place) / name
-            try:
-                if stat.S_ISREG(path.lstat().st_mode):
-                    yield path
-            except OSError:
-                continue
-
-
 def visible(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered.
 
@@ -200,16 +144,11 @@ def _not_permitted(error: OSError) -> None:
         raise error
 
 
-def folders_below(folder: Path) -> Iterator[Path]:
-    """Yield the folders below a folder and the links to folders; hidden ones are left out and not entered."""
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Yield the links to folders below a folder; hidden folders are left out and not entered."""
     for place, folders, _ in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place) / name for name in folders)
-
-
-def linked_folders(folder: Path) -> Iterator[Path]:
-    """Yield those of :func:`folders_below` that are links."""
-    return (path for path in folders_below(folder) if path.is_symlink())
+        yield from (path for name in folders if (path := Path(place) / name).is_symlink())
 
 
 def missing(*packages: str) -> list[str]:
@@ -217,12 +156,12 @@ def missing(*packages: str) -> list[str]:
     return [name for name in packages if (spec := find_spec(name)) is None or spec.origin is None]
 
 
-def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:
-    """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
+def complaint(path: Path, most: int) -> str:
+    """Return why a file cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:
-        if not path.is_symlink() and not path.exists():
-            return ""
-        os.close(open_regular(path, most, follow))
+        if path.is_symlink() or path.exists():
+            with open(path, "rb") as file:
+                _check_size(path, os.fstat(file.fileno()).st_size, most)
     except OSError as error:
         return reason(error)
     return ""

@@ -155,7 +155,7 @@ def test_hash_is_sha256_of_the_file(content, tmp_path):
     assert load(content, name="one.safetensors").name == "one.safetensors"
 
 
-def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_configs_fields(content, tmp_path):
+def test_the_metadata_is_one_document_whose_config_has_the_flow_configs_fields(content, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(content)
     with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
         metadata = file.metadata()
@@ -176,9 +176,7 @@ def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_confi
         ({"order": "variance", "weights": "none", "init": "principal"}, 2),
     ],
 )
-def test_a_word_that_version_2_does_not_know_makes_a_file_of_version_3_and_older_files_stay_readable(
-    tmp_path, fields, version
-):
+def test_words_unknown_to_version_2_make_files_of_version_3_and_older_ones_open(tmp_path, fields, version):
     content = saved(tmp_path, **fields)
     document = document_of(content)
     assert document["version"] == version

@@ -77,7 +77,7 @@ def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
 
 
 @pytest.mark.slow
-def test_without_its_app_the_package_looks_at_flows_and_trains_into_the_folder_where_it_is_started(installed, tmp_path):
+def test_without_its_app_the_package_looks_at_flows_and_trains_where_it_is_started(installed, tmp_path):
     program = f"""
 import sys
 sys.modules |= dict.fromkeys(("streamlit", "plotly", "pandas", "segno"))

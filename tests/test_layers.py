@@ -213,7 +213,7 @@ def test_help_waits_for_no_heavy_library():
 
 
 @pytest.mark.slow
-def test_a_flow_is_opened_trained_and_sampled_without_torch_s_compiler_and_its_algebra_system(tmp_path):
+def test_a_flow_is_opened_trained_and_sampled_without_torch_s_compiler(tmp_path):
     script = f"""
 import sys
 import numpy as np

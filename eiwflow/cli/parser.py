@@ -40,8 +40,9 @@ class Parser(argparse.ArgumentParser):
     def add(self, words: str, help: str, **more: Any) -> None:  # noqa: ANN401 (what add_argument takes)
         """Add an option by its words, such as ``--out DIR``: its names, and what stands for its value, if stated."""
         names = [word for number, word in enumerate(words.split()) if word.startswith("-") or not number]
-        metavar = words.split()[len(names) :]
-        self.add_argument(*names, help=help, **({"metavar": metavar[0]} if metavar else {}), **more)
+        if metavar := words.split()[len(names) :]:
+            more["metavar"] = metavar[0]
+        self.add_argument(*names, help=help, **more)
 
     def _command(self, name: str | None) -> argparse.ArgumentParser:
         """Return the parser of a command, or this parser if no command has this name."""
@@ -214,7 +215,7 @@ def build_parser() -> Parser:
         type=_count(6),
     )
     analyse.add("--image", "number of the test image (default: 0)", type=int)
-    analyse.add("--seed", "of its dequantisation and of all draws (default: 0)", type=int)
+    analyse.add("--seed", "of its dequantisation and of all draws (default: 0)", type=_count(2**63 - 1, least=0))
     analyse.add("--other-image", "number of the test image at the end of space's path (default: 24)", type=int)
     analyse.add("--path", "the path of space (default: spherical)", choices=("linear", "spherical"))
     analyse.add(
@@ -233,7 +234,7 @@ def build_parser() -> Parser:
     _batch_option(sample)
     sample.add("--temperature", "one number, or one a level separated by commas (default: the flow's own, else 1)")
     _label_option(sample)
-    sample.add("--seed", "of the draw (default: 0)", type=int, default=0)
+    sample.add("--seed", "of the draw (default: 0)", type=_count(2**63 - 1, least=0), default=0)
     sample.add(
         "--out",
         "a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
@@ -185,8 +186,6 @@ def cached(cache: Path, name: str, key: object, shape: tuple[int, ...], parts: C
         parts: yields its bytes.
 
     """
-    from filelock import FileLock
-
     digest = sha256(repr((key, shape)).encode(errors="surrogatepass")).hexdigest()[:16]
     path = cache / f"{name[:40]}-{digest}.npy"
     cache.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from filelock import FileLock
 
 from .images import DataError, Factor, ImageData, reason
 from .npy import cached
@@ -85,8 +86,6 @@ def cache_root() -> Path:
 
 def _one_at_a_time(root: str) -> AbstractContextManager[object]:
     """Let one process of a machine download at a time; a folder that cannot be written is not locked."""
-    from filelock import FileLock
-
     try:
         os.makedirs(root, exist_ok=True)
         return FileLock(os.path.join(root, "download.lock")) if os.access(root, os.W_OK) else nullcontext()

@@ -151,7 +151,7 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
         run.forget_asked()
         step = run.state().step
         try:
-            with files.open_to_append(run.path / "log.txt") as log:
+            with open(run.path / "log.txt", "ab") as log:
                 started = process.start(run.WORKER, arguments, log)
             files.write_atomically(
                 run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()

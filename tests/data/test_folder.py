@@ -93,7 +93,7 @@ def in_three_channels(grey: np.ndarray) -> np.ndarray:
     return grey[..., None].repeat(3, axis=-1)
 
 
-def test_grey_pictures_have_one_channel_and_the_same_bits_per_dim_however_they_are_kept(
+def test_grey_pictures_have_one_channel_and_the_same_score_however_they_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey, flow = {"train": noise(20, 8, 8), "test": noise(9, 8, 8, seed=1)}, tiny_flow(shape=(1, 8, 8))

@@ -38,7 +38,7 @@ def test_names_of_numbers_are_the_data_sets_own():
     assert labels_of(named, "label", ("a", "b", "c", "d")).test.tolist() == [2, 0, 1]
 
 
-def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
+def test_numbers_stand_for_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
     numbers = images_with(label=([0, 1, 2] * 3, [2, 1, 0]))
     assert labels_of(numbers, "label", ("ring", "cross", "dot")).test.tolist() == [2, 1, 0]
     rings = only_class(images_with(label=([0] * 8 + [1], [1, 1, 0])), "label", "ring", ("ring", "dot"))
@@ -63,9 +63,7 @@ SIGNS = ("ring", "cross", "dot")
     ],
     ids=["from 1", "test alone", "train alone", "negative", "huge"],
 )
-def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused_for_one_class_as_for_all(
-    train, test, least, most
-):
+def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused(train, test, least, most):
     images = images_with(label=(train, test))
     sentence = (
         f"label of ours is a number from {least} to {most}, and the 3 classes ring, cross, dot are the numbers 0 to 2; "
@@ -90,7 +88,7 @@ def test_images_of_one_class_keep_what_is_known_of_them():
         only_class(images_with(hat=(["", "top"] * 4 + ["top"], ["top"] * 3)), "hat", "none")
 
 
-def test_a_flow_given_a_class_looks_at_all_of_images_that_state_no_class_of_their_own():
+def test_a_flow_given_a_class_looks_at_all_of_images_without_classes():
     hats = images_with(hat=(HATS, ["top", "", "cap"]), grain=([1.0] * 9, [1.0] * 3))
     assert given_class(hats, "hat", "top").note == "" and len(given_class(hats, "hat", "top").test) == 1
     for images in (hats, replace(images_with(), note="padded"), images_with(label=([1.0] * 9, [1.0] * 3))):

@@ -53,7 +53,7 @@ def test_a_file_is_divided_by_number_and_its_train_part_stays_on_disk(tmp_path: 
     assert as_set(validation.train[:]) | as_set(validation.test) == as_set(data.train[:])
 
 
-def test_validation_holds_out_of_a_file_as_many_as_a_tenth_and_not_at_the_places_of_the_test_part(
+def test_validation_holds_out_a_tenth_of_a_file_at_places_of_its_own(
     tmp_path: Path,
 ) -> None:
     images = noise(1000, 8, 8, 1)
@@ -141,7 +141,7 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("validation", [True, False])
-def test_classes_of_imagenets_archives_are_their_numbers_and_get_no_names_of_a_checkpoint(
+def test_classes_of_imagenets_archives_keep_their_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validation: bool
 ) -> None:
     monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))

@@ -96,7 +96,7 @@ def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
     assert len(held.test) % 6 == 0 and set(held.test_source.tolist()).isdisjoint(held.train_source.tolist())
 
 
-def test_a_map_of_fewer_channels_is_left_out_beside_colours_of_any_name_and_the_note_says_so(tmp_path: Path) -> None:
+def test_a_map_of_fewer_channels_is_left_out_beside_colours_and_noted(tmp_path: Path) -> None:
     data = load(write_npz(tmp_path, arr_0=COLOURS, depth=GREY / 255, near=np.zeros((60, 8, 9, 1), np.float16)))
     assert as_set(data.train) | as_set(data.test) == as_set(COLOURS)
     assert data.note.endswith("; 2 arrays in the shape of images left out: only uint8 is read")

@@ -65,7 +65,7 @@ def test_shards_without_parts_are_divided_by_the_names_of_their_pictures(tmp_pat
     assert len(more.train) + len(more.test) == 60
 
 
-def test_the_test_part_of_very_many_pictures_comes_from_all_of_them_and_not_from_earlier_train_parts() -> None:
+def test_the_test_part_of_very_many_pictures_comes_from_all_of_them() -> None:
     keys = [str(number).encode() for number in range(20_000)]
     small, large = tenth_by_hash(keys[10_000:], 1000), tenth_by_hash(keys, 1000)
     assert 900 < small.sum() < 1100 and 900 < large.sum() < 1100

@@ -57,7 +57,7 @@ def test_what_contradicts_the_file_is_refused(options, words):
     assert words in refusal(Y0ast(**SMALL).state, **options)
 
 
-def test_a_file_of_images_that_are_not_square_is_refused_with_the_size_of_either_side():
+def test_a_file_of_images_that_are_not_square_is_refused_with_both_sizes():
     state = Y0ast(**SMALL, top=False).state
     state["prior_h"] = torch.zeros(1, *state["prior_h"].shape[1:3], 4)
     assert convert(*recognise(state), Options()).config.shape == (1, 8, 16)
@@ -186,7 +186,7 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
 
 
 @pytest.mark.slow
-def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_have_them(tmp_path, capsys):
+def test_a_flow_of_classes_is_compared_and_scored_given_its_labels(tmp_path, capsys):
     model = Normflows(**SMALL, classes=3)
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     torch.save(model.state, tmp_path / "theirs.pt")

@@ -68,7 +68,7 @@ def test_other_labels_are_another_data_set(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_labelled_run_that_was_stopped_ends_with_the_same_numbers_and_its_file_names_them(tmp_path):
+def test_a_labelled_run_that_was_stopped_ends_with_the_same_numbers_and_names_labels(tmp_path):
     images = labelled_data()
     whole, halved = (tiny_run(tmp_path, recorded=3, **LABELLED) for _ in range(2))
     train(whole, images=images)

@@ -126,7 +126,7 @@ def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
+def test_a_run_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
     append = RunDirectory.append

@@ -68,7 +68,7 @@ def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothing_of_it(tmp_path):
+def test_recomputing_trains_to_the_same_numbers_and_checkpoint(tmp_path):
     stored = trained(8)
     other = trained(8, memory="recompute")
     assert other.flow.levels[0].recompute and not stored.flow.levels[0].recompute

@@ -88,7 +88,7 @@ def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp
 
 
 @pytest.mark.slow
-def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_that_it_was_given(tmp_path, data):
+def test_a_run_outlives_the_server_and_has_the_threads_that_it_was_given(tmp_path, data):
     recipe = tiny_recipe(iterations=100_000, data=data).to_dict()
     server = subprocess.Popen(
         [

@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory, gettempdir
 import streamlit as st
 from filelock import FileLock, Timeout
 
+from ...checkpoint import load
+from ...files import write_atomically
 from ..common import state
 from ..sources.checkpoints import CheckpointFile, admit
 from .upload import Files, Limits, Upload
@@ -34,9 +36,6 @@ def upload() -> Upload[CheckpointFile]:
 
 def _written(key: str, files: Files) -> CheckpointFile:
     """Check a checkpoint and write it into a folder of the server; its own name never becomes a path."""
-    from ...checkpoint import load
-    from ...files import write_atomically
-
     ((name, content),) = files.items()
     admit(load(content, name))
     path = Path(_folder().name) / f"{key}.safetensors"
