@@ -38,7 +38,7 @@ from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run_directory import RunDirectory, all_runs
+from eiwflow.training.run_directory import RunDirectory
 from tests import crossed
 from tests.training.tiny import (
     labelled_data,
@@ -47,7 +47,6 @@ from tests.training.tiny import (
     tiny_data,
     tiny_flow,
     tiny_info,
-    tiny_recipe,
     write_npz,
 )
 
@@ -186,23 +185,6 @@ def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, p
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (trained[0], again))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
     assert numbers([ours.info.metrics]) == numbers([theirs.info.metrics])
-
-
-def test_every_option_of_train_reaches_the_recipe(place):
-    given = {
-        "order": "first", "weights": "pooled", "prior": "standard", "init": "random", "levels": 2, "steps-per-level": 2,
-        "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
-        "iterations": 1, "seed": 5, "optimiser": "adamw", "learning-rate": 0.003, "weight-decay": 0.1,
-        "warmup": 7, "clip": 3.0, "ema": 0.9, "divergence": 0.25, "precision": "float32",
-        "schedule": "constant", "accumulate": 3,
-    }  # fmt: skip
-    words = [word for name, value in given.items() for word in (f"--{name}", value)]
-    data = place / "large.npz"
-    out = printed("train", "--data", data, *words, "--flip", "--validation", "--out", place / "runs")
-    recipe, _ = RunDirectory.open(out.strip()).config()
-    given = {name.replace("-", "_"): value for name, value in given.items() if name != "size"}
-    given |= {"steps": given.pop("steps_per_level"), "flip": True, "validation": True}
-    assert recipe == tiny_recipe(data=str(data), **given)
 
 
 def test_sigterm_saves_and_leaves_with_0(place, monkeypatch):

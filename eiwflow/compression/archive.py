@@ -33,8 +33,8 @@ MAGIC = b"EIWFLOW\x01"
 VERSION = 1
 #: The most bytes of an archive that is read, pixels of all its pictures together, and bytes of its header.
 MAX_BYTES, MAX_PIXELS, MAX_HEADER = 2**28, 2**26, 2**25
-#: The most pixels of a side of a WebP file.
-WEBP_SIDE = 16_383
+#: The most pixels of a side: WebP, which an archive is compared with, has no more.
+LONGEST_SIDE = 16_383
 #: What version 0.2 called a flow's :attr:`.FlowConfig.split`, where it had another name.
 _SPLITS_0_2 = {"first": "static-first", "last": "static-last", "entropy": "shuffle", "entropy+pooled": "weighted"}
 _KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
@@ -78,9 +78,10 @@ def read_picture(file: Path | BinaryIO, name: str) -> Picture:
     """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged."""
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+            if opened.width * opened.height > MAX_PIXELS or max(opened.size) > LONGEST_SIDE:
                 size = f"{opened.width}×{opened.height}"
-                raise CompressionError(f"{name} has {size} pixels; at most {MAX_PIXELS:,} are compressed.")
+                most = f"{MAX_PIXELS:,}, and {LONGEST_SIDE:,} a side"
+                raise CompressionError(f"{name} has {size} pixels; at most {most}, are compressed.")
             # Pillow reads a PNG of 16 bits a colour as one of 8. A JPEG's further pictures are previews of the same.
             deep = opened.format == "PNG" and str(opened.tile[0][3]).endswith(";16B")
             moves = opened.format not in ("JPEG", "MPO") and getattr(opened, "is_animated", False)
@@ -243,29 +244,18 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
 def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
     """Return the bytes that PNG and WebP, lossless and with their strongest settings, take for the pictures.
 
-    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison. What
-    is too long for WebP is cut for it.
+    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison.
     """
     files = [picture.pixels for picture in pictures]
-    if len({pixels.shape for pixels in files}) == 1:
-        width = max(1, round(len(files) ** 0.5))
+    width = max(1, round(len(files) ** 0.5))
+    if len({pixels.shape for pixels in files}) == 1 and (width + 2) * max(files[0].shape) <= LONGEST_SIDE:
         rows = [np.concatenate(files[begin : begin + width], axis=1) for begin in range(0, len(files), width)]
         full = [row for row in rows if row.shape == rows[0].shape]
         files = [np.concatenate(full), *rows[len(full) :]]
     return {
         "png": sum(_file_bytes(pixels, "PNG", optimize=True) for pixels in files),
-        "webp": sum(
-            _file_bytes(part, "WEBP", lossless=True, quality=100, method=6)
-            for pixels in files
-            for rows in _cut(pixels, 0)
-            for part in _cut(rows, 1)
-        ),
+        "webp": sum(_file_bytes(pixels, "WEBP", lossless=True, quality=100, method=6) for pixels in files),
     }
-
-
-def _cut(pixels: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:
-    """Return parts of a picture that are no longer than a WebP file may be."""
-    return np.split(pixels, range(WEBP_SIDE, pixels.shape[axis], WEBP_SIDE), axis)
 
 
 def _file_bytes(pixels: NDArray[np.uint8], kind: str, **settings: int) -> int:
