@@ -38,7 +38,7 @@ from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.run_directory import RunDirectory, all_runs
 from tests import crossed
 from tests.training.tiny import (
     labelled_data,
