@@ -8,12 +8,13 @@ const EVERY_MS = 1000,
 
 /**
  * Connect a stage to its class; the pack says {teacher, address}. Returns {moved()}, called after every change of the
- * stage.
+ * stage, and what the study of scene 11 asks of the server.
  */
 export function joinClass(stage) {
   const { teacher, address } = stage.pack.head.class,
-    flow = stage.pack.head.flow.parameters, // a hash: files of many flows have one name
-    name = (stage.pack.head.note ?? stage.pack.head.flow.name).slice(0, 200),
+    shown = () => stage.pack.head, // a flow that was trained in this tab may take the place of another
+    /** A hash: files of many flows have one name. */
+    flowHash = () => shown().flow.parameters,
     kept = root(stage);
   let lecturer = "",
     elsewhere = "", // said where the lecturer shows another flow: channels that are chosen here do not count there
@@ -63,7 +64,9 @@ export function joinClass(stage) {
     led = false;
   }
   function lead() {
-    const scene = String(stage.scene.number);
+    const scene = String(stage.scene.number),
+      flow = flowHash(),
+      name = (shown().note ?? shown().flow.name).slice(0, 200);
     if (kept.scene === scene && kept.flow === flow) return;
     Object.assign(kept, { scene, flow });
     send("scene", { scene, flow, name }).then((answer) => {
@@ -111,13 +114,15 @@ export function joinClass(stage) {
     if (document.hidden && !teacher) return;
     const before = sent;
     try {
-      const answer = await fetch(`_class/state?flow=${flow}`, { cache: "no-store" });
+      const answer = await fetch(`_class/state?flow=${encodeURIComponent(flowHash())}`, { cache: "no-store" });
       if (!answer.ok || !stage.stage.isConnected) return;
       const known = await answer.json();
       if (teacher && !known.tally) {
         here.textContent = "The server was started anew: open the teacher’s link again.";
         return;
       }
+      stage.study = known.study;
+      stage.live?.study?.();
       if (waits) {
         waits = false;
         lecturer = known.scene;
@@ -131,7 +136,7 @@ export function joinClass(stage) {
       if (!underWay && sent === before) remember(known.votes);
       const moved = known.scene !== lecturer;
       lecturer = known.scene;
-      const other = known.flow && known.flow !== flow ? `The lecturer shows another flow: ${known.name}` : "";
+      const other = known.flow && known.flow !== flowHash() ? `The lecturer shows another flow: ${known.name}` : "";
       if (other !== elsewhere) here.textContent = elsewhere = other;
       label();
       if (follows && moved) catchUp();
@@ -162,7 +167,7 @@ export function joinClass(stage) {
     kept[scene] = choice;
     sent += 1;
     underWay += 1;
-    const answer = await send("vote", { scene, choice, flow });
+    const answer = await send("vote", { scene, choice, flow: flowHash() });
     underWay -= 1;
     if (!answer?.ok && again) return ask().then(() => vote(scene, choice, false));
     if (!answer?.ok) delete kept[scene];
@@ -177,11 +182,30 @@ export function joinClass(stage) {
     }).catch(() => null);
   }
 
+  /** @returns {Promise<{seed: number, refused?: string}>} the seed of this visitor, or why there is none */
+  async function begin(choice, again = true) {
+    const answer = await send("begin", { choice });
+    if (answer?.ok) return answer.json();
+    if (again && answer) return ask().then(() => begin(choice, false));
+    return { seed: 0, refused: await refusal(answer) };
+  }
+  /** Send the lead of a choice to the lecturer's board; resolves as why it does not count, or as nothing. */
+  async function sendLead(choice, { lead, light }) {
+    const answer = await send("lead", { choice, lead, light });
+    return answer?.ok ? "" : refusal(answer);
+  }
+  const refusal = async (answer) =>
+    (await answer?.text()) || "The class’s server does not answer: reload the page, and train again.";
+
   label();
   ask();
   const timer = setInterval(ask, EVERY_MS);
   stage.cleanup.push(() => clearInterval(timer));
   return {
+    begin,
+    lead: sendLead,
+    /** Let the class try a choice. */
+    tryIt: (choice) => send("try", { choice }).then(ask),
     moved() {
       const scene = String(stage.scene.number),
         choice = voteOf(stage.scene, stage.choice);

@@ -2,6 +2,7 @@
 // server adds to it.
 import { askForPack } from "./flow.js";
 import { mount } from "./stage.js";
+import { faces } from "./trainer/faces.js";
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".lesson-root");
@@ -12,8 +13,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       more,
       onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
       onPhoto: (photo) => setTriggerValue("photo", photo),
-      onTrain: () => setTriggerValue("train", Date.now()),
-      onCancel: () => setTriggerValue("cancel", Date.now()),
+      faces,
     });
   if (Array.isArray(data)) askForPack(new URL(data[0], document.baseURI)).then((bytes) => show(bytes, data[1]));
   else show(data);

@@ -1,7 +1,5 @@
-/** What the server last told of a training and of a photo (live.js). */
-interface Window {
-  eiwflowLive?: { training?: any; photo?: any };
-}
+/** What stays until the tab closes: the flow trained in it (own.js), the training of scene 10, the study of scene 11. */
+declare var eiwflowOwn: any, eiwflowTab: any, eiwflowStudy: any;
 
 /** flow.js as a function, where the modules are one script (eiwflow/lesson/bundle.py): its text goes to a Worker. */
 declare const make_flow_js: (() => any) | undefined;

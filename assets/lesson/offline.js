@@ -2,6 +2,7 @@
 import { mountPlayground } from "./playground/playground.js";
 import { sets } from "./playground/sets.js";
 import { mount } from "./stage.js";
+import { faces } from "./trainer/faces.js";
 
 const root = document.getElementById("lesson");
 root.attachShadow({ mode: "open" });
@@ -10,17 +11,41 @@ const inside = document.createElement("div"),
 style.textContent = document.getElementById("style").textContent;
 root.shadowRoot.append(style, inside);
 
-const query = new URLSearchParams(location.search);
-if (query.has("playground")) mountPlayground(inside, { sets, onLeave: () => location.assign(location.pathname) });
-else {
+const bytes = () => {
   const text = document.getElementById("pack").textContent.trim();
-  mount(
-    inside,
-    Uint8Array.from(atob(text), (c) => c.charCodeAt(0)),
-    {
-      offline: true,
-      more: { pages: [["playground", "Playground"]] },
-      onLeave: () => location.assign(`${location.pathname}?playground`),
-    },
-  );
+  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+};
+/** Put another address there: a flow that was trained in this tab stays, since nothing is loaded anew. */
+function moved(query) {
+  try {
+    history.replaceState(history.state, "", `${location.pathname}${query}`);
+  } catch {
+    /* a file opened from disk may not change its address */
+  }
 }
+function lesson() {
+  inside.eiwPlayground?.stop();
+  const more = { pages: [["playground", "Playground"]] };
+  mount(inside, bytes(), {
+    offline: true,
+    faces,
+    more,
+    onLeave: () => {
+      moved("?playground");
+      inside.eiwLesson?.stop();
+      playground();
+    },
+  });
+}
+function playground() {
+  mountPlayground(inside, {
+    sets,
+    onLeave: () => {
+      moved("");
+      lesson();
+    },
+  });
+}
+
+if (new URLSearchParams(location.search).has("playground")) playground();
+else lesson();

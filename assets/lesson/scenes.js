@@ -8,8 +8,8 @@ import { likely } from "./scenes/likely.js";
 import { noise } from "./scenes/noise.js";
 import { sampling } from "./scenes/samples.js";
 import { sorting } from "./scenes/sort.js";
+import { trainingInTab } from "./scenes/tab.js";
 import { throwing } from "./scenes/throw.js";
-import { training } from "./scenes/train.js";
 import { weighting } from "./scenes/weights.js";
 import { worth } from "./scenes/worth.js";
 
@@ -29,10 +29,9 @@ import { worth } from "./scenes/worth.js";
  * @property {RegExp} [ballot] what a vote looks like where there is no list of choices
  * @property {boolean} [noPicture] whether the row of pictures is hidden
  * @property {boolean} [keepsChoice] whether the choice stays when the picture changes
- * @property {boolean} [needsServer] whether the lesson in one file leaves it out
  * @property {(stage: any) => string | null} [cannot] why this flow cannot be shown here; null where it can
  * @property {(stage: any) => {play?: () => void, stop?: () => void,
- *   hear?: (training: any) => void, turn?: (by: number) => boolean,
+ *   study?: (known: any) => void, turn?: (by: number) => boolean,
  *   tally?: (votes: Record<string, number>) => void}} build
  */
 
@@ -47,7 +46,7 @@ export const scenes = [
   sorting,
   levels,
   weighting,
-  training,
+  trainingInTab,
   worth,
   ending,
 ];

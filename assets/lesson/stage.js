@@ -1,12 +1,13 @@
 // The stage: one scene at a time, full screen. Draws header, sentence, dots, notes, thumbnails; holds keys and URL.
-// The server's word on a training and on an uploaded photo comes as the window's event "eiwflow-live", kept in
-// window.eiwflowLive: {training: {…}, photo: {key, bytes} or {error}}.
+// The server's word on an uploaded photo comes as the window's event "eiwflow-live": {key, bytes} or {error}.
 
 import { voteOf } from "./choices.js";
 import { joinClass } from "./classroom.js";
 import { el, picture } from "./draw.js";
 import { Flow, readPack } from "./flow.js";
+import { adoptOwn } from "./own.js";
 import { bytesOf, squareOf } from "./photo.js";
+import { beginInTab, hearTraining, progressInTab, trainingInTab } from "./scenes/tab.js";
 import { scenes } from "./scenes.js";
 
 const CHANNEL = "eiwflow-lesson",
@@ -16,8 +17,6 @@ const OWN = "own",
   PHOTO_SIDE = 512;
 /** Scenes of the lesson in ten minutes; the URL says minutes=10. */
 const TEN = [1, 2, 3, 4, 5, 6, 12];
-/** Scenes that a flow just trained is shown in. */
-const TOUR = [1, 2, 7];
 const NEXT = ["ArrowRight", "PageDown"],
   BACK = ["ArrowLeft", "PageUp"];
 
@@ -32,7 +31,7 @@ const notesOf = ({ notes, asked }) => [
 
 /**
  * Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone),
- * onLeave(page, query), onPhoto(photo), onTrain().
+ * onLeave(page, query), onPhoto(photo), faces() (what scenes 10 and 11 train on).
  */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
@@ -63,19 +62,15 @@ class Stage {
     this.tallies = root.eiwTallies ??= {};
     this.cleanup = [];
     this.fixedFlow = null;
-    const { head, floats, blob } = this.pack;
+    const { head } = this.pack;
     Object.assign(head, options.more);
-    this.flow = new Flow(head.flow, floats);
-    this.images = head.images.map((image) => ({
-      ...image,
-      bytes: blob(image.bytes),
-      name: image.name ?? `Image ${image.number}`,
-    }));
+    if (!head.note && !options.home) adoptOwn(this.pack);
+    this.takePack();
     if (head.photo) this.images.push(ownImage(head.photo));
     const query = new URLSearchParams(options.home ? "" : location.search);
     const before = root.eiwKept?.flow === head.flow.parameters ? root.eiwKept : {};
     if (before.photo && !head.photo) this.images.push(before.photo);
-    this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
+    this.possible = scenes;
     const tour = query.get("scenes")?.split(","); // a few scenes of a flow of one's own
     this.scenes = tour ? this.possible.filter((scene) => tour.includes(String(scene.number))) : this.possible;
     if (!tour && query.get("minutes") === "10") this.scenes = this.inTenMinutes;
@@ -114,7 +109,7 @@ class Stage {
       type: "button",
       className: "status",
       hidden: true,
-      onclick: () => this.goTo(this.possible.findIndex((scene) => scene.needsServer)),
+      onclick: () => this.goTo(this.possible.indexOf(trainingInTab)),
     });
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
@@ -184,10 +179,10 @@ class Stage {
       }),
     );
     list.append(el("hr"));
-    if (this.options.onTrain && !this.scene.needsServer)
+    if (this.options.faces && !progressInTab())
       item("Start a training now", () => {
         this.menu.open = false;
-        this.options.onTrain();
+        beginInTab(this.options.faces);
         this.notice("The training starts; the header tells how far it is.");
       });
     item("Notes in a second window", () => this.openNotes());
@@ -247,32 +242,45 @@ class Stage {
     this.pickImage(this.images.length - 1);
   }
 
-  /** Hear what the server says of a training and of a photo. */
-  hear({ training, photo }) {
-    if (photo && this.waits) {
-      this.waits = false;
-      if (photo.error) this.notice(photo.error);
-      else this.takePhoto(photo);
-    }
-    this.training = training;
-    this.showTraining();
-    this.live?.hear?.(training);
+  /** Hear what the server says of a photo. */
+  hear(photo) {
+    if (!this.waits) return;
+    this.waits = false;
+    if (photo.error) this.notice(photo.error);
+    else this.takePhoto(photo);
   }
 
-  /** The training that was started from here, wherever in the lesson one is by now. */
+  /** The training of this tab, wherever in the lesson one is by now. */
   showTraining() {
-    const now = this.training,
-      here = this.scene.needsServer;
-    this.status.hidden = !now || here || !(now.alive || now.key);
-    if (this.status.hidden) return;
-    this.status.textContent = now.alive
-      ? `Training: ${Math.round((100 * now.step) / Math.max(1, now.total))} %`
-      : "Your flow is ready";
+    const text = progressInTab();
+    this.status.hidden = !text || this.scene === trainingInTab;
+    if (this.status.textContent !== text) this.status.textContent = text;
   }
 
-  /** Show a few scenes with another flow: the page is opened anew, with that flow. */
-  openFlow(key) {
-    location.search = `?ck=${encodeURIComponent(key)}&scenes=${TOUR.join(",")}&scene=${TOUR[0]}`;
+  /** Take the flow and the pictures of the pack. */
+  takePack() {
+    const { head, floats, blob } = this.pack;
+    this.flow = new Flow(head.flow, floats);
+    this.fixedFlow = null;
+    this.traces_ = undefined;
+    this.images = head.images.map((image) => ({
+      ...image,
+      bytes: blob(image.bytes),
+      name: image.name ?? `Image ${image.number}`,
+    }));
+  }
+
+  /** Show the flow that was trained in this tab in all scenes. */
+  showOwn() {
+    const photo = this.images.find((one) => one.number === OWN);
+    adoptOwn(this.pack);
+    this.takePack();
+    if (photo) this.images.push(photo);
+    this.image = Math.min(this.image, this.images.length - 1);
+    this.fillMenu(this.pack.head);
+    this.fillThumbs();
+    this.publish();
+    this.notice("Your flow is in all scenes now, until this tab closes.");
   }
 
   /** Open a scene in a state: {scene, image, choice}, as a link has them. */
@@ -503,10 +511,12 @@ class Stage {
   listen() {
     if (typeof BroadcastChannel === "function") this.channel = new BroadcastChannel(CHANNEL);
     if (this.options.home) return;
-    const hear = (event) => this.hear(event.detail);
+    const hear = (event) => this.hear(event.detail.photo);
     window.addEventListener("eiwflow-live", hear);
-    this.cleanup.push(() => window.removeEventListener("eiwflow-live", hear));
-    this.training = window.eiwflowLive?.training;
+    this.cleanup.push(
+      () => window.removeEventListener("eiwflow-live", hear),
+      hearTraining(() => this.showTraining()),
+    );
     const key = (event) => this.key(event);
     window.addEventListener("keydown", key, true);
     const theme = () => this.show(),

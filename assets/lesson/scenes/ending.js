@@ -4,6 +4,7 @@ import { addedUp } from "../curve.js";
 import { colours, el, percent, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
+import { trainingInTab } from "./tab.js";
 import { wholeOf } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
@@ -161,12 +162,11 @@ export const ending = {
       homework.textContent = asked ? "Back to the four" : "Homework";
       stage.choose(asked ? HOMEWORK : "");
     };
-    const server = stage.possible.findIndex((scene) => scene.needsServer);
     const doors = el(
       "div",
       { className: "buttons" },
       stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
-      server >= 0 ? door("Train one", () => stage.goTo(server)) : null,
+      door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
       pack.head.homework && homework,
     );
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);

@@ -1,8 +1,7 @@
 // Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
 import { colours, el, number, pixels, surface } from "../draw.js";
-import { Flow, readPack } from "../flow.js";
+import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
-import { faces } from "../trainer/faces.js";
 import { fast } from "../trainer/kernels.js";
 
 const FIRST = 500,
@@ -10,19 +9,60 @@ const FIRST = 500,
   /** Of the coupling networks, where there is no WebAssembly. */
   NARROW = 24,
   ACROSS = 8,
-  BLIND_GUESS = 8;
+  BLIND_GUESS = 8,
+  DATA = "faces16",
+  /** Height, width and channels. */
+  SHAPE = [16, 16, 3];
 
-/** The training of this tab, whatever scene is shown. @type {{trainer: Trainer | null, seed: number, goal: number, busy: boolean, trouble: string}} */
-const tab = { trainer: null, seed: 0, goal: FIRST, busy: false, trouble: "" };
+/**
+ * The training of this tab, whatever scene or page is shown: every page of the app has a script of its own.
+ * @type {{trainer: Trainer | null, seed: number, goal: number, busy: boolean, trouble: string, test: any,
+ *   listeners: Set<() => void>}}
+ */
+const tab = (globalThis.eiwflowTab ??= {
+  trainer: null,
+  seed: 0,
+  goal: FIRST,
+  busy: false,
+  trouble: "",
+  test: null,
+  listeners: new Set(),
+});
 
-async function begin() {
-  tab.busy = true;
-  tab.trouble = "";
-  tab.goal = FIRST;
-  tab.seed++;
+const tell = () => {
+  for (const listener of tab.listeners) listener();
+};
+
+/** Call f() whenever something is new of the training; returns a function that ends it. */
+export function hearTraining(f) {
+  tab.listeners.add(f);
+  return () => tab.listeners.delete(f);
+}
+
+/** How far the training of this tab is, in words; empty without one. */
+export function progressInTab() {
+  const { trainer, goal, busy, trouble } = tab;
+  if (trouble || !(trainer || busy)) return "";
+  const { step = 0, running = false } = trainer?.state ?? {};
+  return busy || running
+    ? `Training: ${Math.round((100 * step) / goal)} %`
+    : step < goal
+      ? "Training: paused"
+      : "Your flow is ready";
+}
+
+/** Start a training; faces() promises what it trains on. */
+export async function beginInTab(faces) {
+  if (tab.busy) return;
+  Object.assign(tab, { busy: true, trouble: "", goal: FIRST, seed: tab.seed + 1 });
+  tell();
   try {
     const pictures = await faces();
-    tab.trainer ??= new Trainer();
+    if (!tab.trainer) {
+      tab.trainer = new Trainer();
+      tab.trainer.listen(tell);
+    }
+    tab.test = pictures.test;
     const recipe = { iterations: FIRST, ...(fast() ? {} : { width: NARROW }) };
     await tab.trainer.start({ recipe, seed: tab.seed, ...pictures });
     tab.trainer.run(FIRST);
@@ -30,33 +70,19 @@ async function begin() {
     tab.trouble = `The training did not start: ${error.message}`;
   }
   tab.busy = false;
+  tell();
 }
 
 /** Show the flow of this tab in the other scenes. */
 async function open(stage) {
-  const { head, floats } = readPack(await tab.trainer.flow()),
-    before = stage.pack.floats,
-    own = withArrays(head.flow, floats);
-  stage.pack.floats = (reference) => (reference instanceof Float32Array ? reference : before(reference));
-  stage.pack.head.flow = own;
-  stage.flow = new Flow(own, stage.pack.floats);
-  stage.traces_ = undefined;
-  stage.publish();
-  stage.notice("Your flow is in all scenes now, until this tab closes.");
-}
-
-/** The same with arrays for references to them. */
-function withArrays(value, floats) {
-  if (!value || typeof value !== "object") return value;
-  if (typeof value.at === "number" && value.shape) return floats(value);
-  if (Array.isArray(value)) return value.map((each) => withArrays(each, floats));
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withArrays(each, floats)]));
+  keepOwn({ bytes: await tab.trainer.flow(), data: DATA, test: tab.test });
+  stage.showOwn();
 }
 
 async function save() {
   const bytes = await tab.trainer.save(),
     address = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
-  el("a", { href: address, download: `faces16-tab-${tab.trainer.state.step}.safetensors` }).click();
+  el("a", { href: address, download: `${DATA}-tab-${tab.trainer.state.step}.safetensors` }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
@@ -81,7 +107,7 @@ export const trainingInTab = {
       bits = el("b", { "data-lesson": "train-bits" }, "–");
     const button = (text, act, mark) => el("button", { type: "button", onclick: act, "data-lesson": mark }, text);
     const start = button("Start", () => main(), "train-start"),
-      again = button("Again", () => begin().then(show), "train-again"),
+      again = button("Again", () => beginInTab(stage.options.faces), "train-again"),
       keep = button("Save", () => save(), "train-save"),
       use = button("Open it in the lesson", () => open(stage), "train-open");
     const side = el("div", { style: "min-width: 0; min-height: 0; position: relative" });
@@ -107,11 +133,8 @@ export const trainingInTab = {
 
     async function main() {
       const { trainer } = tab;
-      if (!trainer || tab.trouble) {
-        const going = begin();
-        show();
-        await going;
-      } else if (trainer.state.running) await trainer.pause();
+      if (!trainer || tab.trouble) return beginInTab(stage.options.faces);
+      if (trainer.state.running) await trainer.pause();
       else {
         if (trainer.state.step >= tab.goal) {
           tab.goal = FURTHER;
@@ -119,7 +142,6 @@ export const trainingInTab = {
         }
         trainer.run(tab.goal);
       }
-      watch();
       show();
     }
 
@@ -200,6 +222,7 @@ export const trainingInTab = {
       start.className = at && !state?.running ? "" : "strong";
       again.hidden = !state || tab.busy;
       keep.hidden = use.hidden = !at || tab.busy;
+      use.disabled = String(stage.pack.head.shape) !== String(SHAPE);
       curve.redraw();
       if (tab.trouble || state?.message) stage.say(tab.trouble || state.message);
       else if (tab.busy) stage.say("The start is computed from the faces …");
@@ -209,12 +232,7 @@ export const trainingInTab = {
       else stage.say(`Paused after ${number(at)} steps.`);
     }
 
-    let leave = () => {};
-    function watch() {
-      leave();
-      leave = tab.trainer?.listen(show) ?? leave;
-    }
-    watch();
+    const leave = hearTraining(show);
     show();
     return {
       play: () => main(),

@@ -42,10 +42,10 @@ export class Trainer {
     return this.ask("start", { recipe: whole, seed, train, test, data, simd });
   }
 
-  /** Train until a step (the recipe's last by default). Resolves as the event "stopped". */
-  run(untilStep = this.state.recipe?.iterations) {
+  /** Train until a step (the recipe's last by default); brief: nothing is tested there. Resolves as the event "stopped". */
+  run(untilStep = this.state.recipe?.iterations, brief = false) {
     this.state.running = true;
-    return this.ask("run", { untilStep });
+    return this.ask("run", { untilStep, brief });
   }
 
   /** One step. */

@@ -107,8 +107,10 @@ export function serve(scope) {
 
   async function stop(reason) {
     running = false;
-    await samples();
-    await test();
+    if (reason !== "reached" || !training.brief) {
+      await samples();
+      await test();
+    }
     const event = { type: "stopped", step: training.step, reason };
     for (const id of runs.splice(0)) scope.postMessage({ id, answer: event });
     tell(event);
@@ -136,10 +138,11 @@ export function serve(scope) {
         return event;
       });
     },
-    run(id, { untilStep }) {
+    run(id, { untilStep, brief }) {
       const begin = () => {
         if (!training) return scope.postMessage({ id, refused: "No training has been started." });
         training.until = untilStep;
+        training.brief = brief;
         runs.push(id);
         if (untilStep > training.step) running = true;
         else return stop("reached");
@@ -202,6 +205,8 @@ class Training {
     this.data = data;
     this.step = 0;
     this.until = 0;
+    /** Whether it goes on soon, so that nothing is drawn or tested where it stops. */
+    this.brief = false;
     this.temperature = 1;
     /** When the page was last told, and how long it took to find out. */
     this.told = this.sampled = this.tested = 0;

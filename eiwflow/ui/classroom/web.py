@@ -1,4 +1,4 @@
-"""Routes for a class: the teacher's link, votes, and the teacher's scene.
+"""Routes for a class: the teacher's link, votes, the teacher's scene, and the leads of a study.
 
 The lesson asks here once a second. An answer takes half a millisecond; a rerun of the page would take fifty times as
 long.
@@ -99,6 +99,9 @@ def routes(prefix: str) -> list[Route]:
         Route(f"{prefix}/_class/vote", _json(_vote), methods=["POST"]),
         Route(f"{prefix}/_class/scene", _json(_scene), methods=["POST"]),
         Route(f"{prefix}/_class/clear", _json(_clear), methods=["POST"]),
+        Route(f"{prefix}/_class/try", _json(_try), methods=["POST"]),
+        Route(f"{prefix}/_class/begin", _json(_begin), methods=["POST"]),
+        Route(f"{prefix}/_class/lead", _json(_lead), methods=["POST"]),
     ]
 
 
@@ -132,8 +135,15 @@ async def _state(request: Request) -> Response:
     return answer
 
 
-def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler for a small JSON object sent by this app's own page."""
+def _json(
+    act: Callable[[dict[str, object], dict[str, str]], bool | str | dict[str, int]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler for a small JSON object sent by this app's own page.
+
+    Args:
+        act: returns whether the message counts, why it does not, or what is sent back.
+
+    """
 
     async def answer(request: Request) -> Response:
         if not settings().classroom or not is_from_here(request.headers):
@@ -145,6 +155,10 @@ def _json(act: Callable[[dict[str, object], dict[str, str]], bool]) -> Callable[
         if not isinstance(message, dict):
             return Response(status_code=400)
         acted = act(message, cookies_in(request.headers))
+        if isinstance(acted, dict):
+            return JSONResponse(acted)
+        if isinstance(acted, str):
+            return PlainTextResponse(acted, status_code=403)
         return Response(status_code=204 if acted else 403)
 
     return answer
@@ -163,3 +177,16 @@ def _clear(message: dict[str, object], cookies: dict[str, str]) -> bool:
         return False
     BOARD.clear(message.get("scene"))
     return True
+
+
+def _try(message: dict[str, object], cookies: dict[str, str]) -> bool:
+    return roles.is_teacher(cookies) and BOARD.try_(message.get("choice"))
+
+
+def _begin(message: dict[str, object], cookies: dict[str, str]) -> bool | dict[str, int]:
+    seed = BOARD.begin(roles.visitor_of(cookies), message.get("choice"))
+    return {"seed": seed} if seed else False
+
+
+def _lead(message: dict[str, object], cookies: dict[str, str]) -> bool | str:
+    return BOARD.lead(roles.visitor_of(cookies), *map(message.get, ("choice", "lead", "light"))) or True

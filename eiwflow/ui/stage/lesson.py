@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import streamlit as st
 
 from ... import data
-from ...figures.pixels import file_uri
 from ...files import printable, stamp
 from ...lesson import bundle, default, pack
 from .. import access
@@ -58,21 +55,13 @@ def page() -> None:
         # The bundled pack has an address that the browser caches; another pack is sent to its visitor.
         data=[first_scene.pack(), more] if content is default.pack() else pack.assemble({**head, **more}, blobs),
         on_leave_change=_rest,
-        # In callbacks, which no other rerun interrupts.
+        # In a callback, which no other rerun interrupts.
         on_photo_change=partial(_take_photo, shape),
-        on_train_change=_train,
-        on_cancel_change=_cancel,
     )
     if answer.leave:
         _leave(answer.leave, chosen)
     if taken := st.session_state.get("_lesson_photo"):
-        _tell_stage("lesson-photo", {"photo": taken})
-    _watch()
-
-
-def _tell_stage(key: str, known: dict[str, Any]) -> None:
-    """Send facts to the stage."""
-    _live(key=key, data=[known])  # a list: for a mapping, Streamlit would import pandas
+        _live(key="lesson-photo", data=[{"photo": taken}])  # a list: for a mapping, Streamlit would import pandas
 
 
 def _rest() -> None:
@@ -103,77 +92,6 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
     # The same photo sent twice gets two answers.
     answer["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
     st.session_state["_lesson_photo"] = answer
-
-
-def _train() -> None:
-    """Start the one-minute preset on faces; a refusal is shown on the stage."""
-    from ...training.run_directory import RunDirectory, runs_root
-    from ..jobs import control, presets, runs
-
-    st.session_state.pop("_lesson_refusal", None)
-    runs.start(lambda: presets.preset_recipe("minute", default.DATA), "cpu")
-    if (refusal := control.refusal(control.NEW)) is not None:
-        st.session_state["_lesson_refusal"] = refusal, time.time()
-    else:
-        runs.started()  # else the page Train would repeat it
-        st.session_state["_lesson_run"] = RunDirectory(runs_root() / st.session_state["run"]).path
-
-
-def _cancel() -> None:
-    """Stop the stage's training."""
-    from ...training import worker
-    from ...training.run_directory import RunDirectory
-    from ..jobs import control
-
-    if (path := st.session_state.get("_lesson_run")) is not None:
-        control.click(lambda: worker.ask(RunDirectory(path)))
-
-
-def _watch() -> None:
-    """Send the stage the state of its training, once a second while it runs."""
-    path = st.session_state.get("_lesson_run")
-    if refusal := st.session_state.get("_lesson_refusal"):
-        _tell_stage("lesson-live", {"training": {"error": refusal[0], "at": refusal[1]}})
-    elif path is not None:
-        from ...training.run_directory import RunDirectory
-
-        alive = st.session_state["_lesson_alive"] = RunDirectory(path).state().alive
-        st.fragment(_tell, run_every=1 if alive else None)(path)
-
-
-def _tell(path: Path) -> None:
-    from ...training.run_directory import RunDirectory
-
-    alive = RunDirectory(path).state().alive
-    _tell_stage("lesson-live", {"training": _training(path, alive)})
-    if not alive and st.session_state.pop("_lesson_alive", False):
-        st.rerun()  # ends the timer
-
-
-def _training(path: Path, alive: bool) -> dict[str, Any]:
-    """Return the state of a training for the stage."""
-    from ...training.run_directory import RunDirectory, RunError
-    from ..jobs import runs
-
-    run = RunDirectory(path)
-    try:
-        progress = runs.progress(run)
-    except RunError as error:  # deleted meanwhile
-        return {"error": str(error), "ended": True}
-    samples, curve = runs.newest_samples(run), progress.curve
-    facts: dict[str, Any] = {
-        "alive": alive,
-        "step": max(0, progress.step),
-        "total": progress.iterations,
-        "bits": float(curve.probe_bits_per_dim[-1]) if len(curve.probe_steps) else None,
-        "scored": int(curve.probe_steps[-1]) if len(curve.probe_steps) else None,
-        "samples": None if samples is None else file_uri(samples[1], "webp"),
-        "drawn": None if samples is None else samples[0],
-    }
-    if not alive:
-        facts["ended"] = True
-        facts["key"] = next((key for key, file in checkpoints.checkpoint_files().items() if file.run == path), None)
-    return facts
 
 
 def _pages() -> list[list[str]]:
