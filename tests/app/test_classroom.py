@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -25,7 +28,7 @@ from eiwflow.ui import access
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.access.address import address
 from eiwflow.ui.classroom import join
-from eiwflow.ui.classroom.board import ABSENT_S, SCENES, Board
+from eiwflow.ui.classroom.board import ABSENT_S, CHOICES, SCENES, Board
 from eiwflow.ui.jobs import control, presets, runs
 
 from ..lesson.test_flow_js import NODE, needs_node
@@ -164,6 +167,39 @@ def test_votes_are_taken_for_the_scenes_of_the_lesson_that_ask_for_one() -> None
     assert not board.vote("a", "1", "x") and not board.vote("a", "zz", "x")
 
 
+@needs_node
+def test_the_choices_of_the_study_are_those_of_the_scene() -> None:
+    script = f'import {{ ARMS }} from "{(ASSETS / "pair.js").as_uri()}"; console.log(JSON.stringify(Object.keys(ARMS)))'
+    command = [NODE or "node", "--input-type=module", "--eval", script]
+    assert tuple(json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)) == CHOICES
+
+
+def test_a_visitor_has_one_seed_and_one_lead_in_each_choice() -> None:
+    board = Board()
+    assert board.study_of("a", teacher=True) == {} and not board.try_("m3") and board.try_("weights")
+    assert [board.begin(visitor, "weights") for visitor in "abca"] == [1, 2, 3, 1]
+    assert board.begin("", "weights") == board.begin("a", "m3") == 0
+    assert board.lead("b", "weights", 0.25) == board.lead("b", "weights", -1) == ""  # the first one counts
+    assert board.lead("c", "weights", 0, light=True) == ""
+    leads = [{"seed": 2, "lead": 0.25, "light": False}, {"seed": 3, "lead": 0.0, "light": True}]
+    assert board.study_of("t", teacher=True) == {"choice": "weights", "leads": leads, "begun": 3}
+    assert board.study_of("b", teacher=False) == {"choice": "weights", "lead": 0.25}
+    assert board.study_of("a", teacher=False) == {"choice": "weights", "lead": None}
+    # A choice that the class does not try has leads of its own.
+    assert board.begin("a", "start") == 1 and board.lead("a", "start", 2) == ""
+    assert board.study_of("t", teacher=True)["leads"] == leads
+    assert board.lead("stranger", "weights", 0.1)  # it has no seed
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 2.001, -3, 10**400, "0.1", None, True, [0.1], {}])
+def test_a_hostile_lead_is_refused_with_one_sentence_that_names_it(bad: object) -> None:
+    board = Board()
+    board.begin("a", "weights")
+    refusal = board.lead("a", "weights", bad)
+    assert str(bad)[:40] in refusal and len(refusal) < 120 and board.study["weights"] == {"a": None}
+    assert "<b>" in board.lead("a", "<b>", 0.1)
+
+
 def test_visitors_are_present_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     board, now = Board(), time.monotonic()
     monkeypatch.setattr("eiwflow.ui.classroom.board.time.monotonic", lambda: now)
@@ -179,7 +215,7 @@ def test_only_the_teacher_is_told_the_tally() -> None:
     board = Board()
     board.show("5")
     board.vote("a", "5", "half")
-    shown = {"scene": "5", "flow": "", "name": ""}
+    shown = {"scene": "5", "flow": "", "name": "", "study": {}}
     assert board.of("a", teacher=False) == {**shown, "votes": {"5": "half"}}
     assert board.of("t", teacher=True) == {**shown, "votes": {}, "present": 0, "tally": {"half": 1}}
 
@@ -414,9 +450,48 @@ def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     assert teacher.state()["tally"] == {"half": 2, "full": 1} and teacher.state()["present"] >= 3
     assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
     assert students[0].ask("/_class/clear", {"scene": "5"}).status == 403
-    assert students[0].state() == {"scene": "5", "flow": "", "name": "", "votes": {"5": "half"}}
+    assert students[0].state() == {
+        "scene": "5", "flow": "", "name": "", "votes": {"5": "half"}, "study": {},
+    }  # fmt: skip
     assert teacher.ask("/_class/clear", {"scene": "5"}).status == 204 and teacher.state()["tally"] == {}
     assert Browser(server).ask("/_class/vote", {"scene": "5", "choice": "half"}).status == 403  # no cookie
+
+
+def test_thirty_tabs_send_votes_and_leads_and_the_board_is_right_to_the_digit(server: str) -> None:
+    teacher, students = Browser(server), [Browser(server).open() for _ in range(30)]
+    teacher.ask(f"/_class/teacher/{TOKEN}")
+    assert students[0].ask("/_class/try", {"choice": "start"}).status == 403
+    assert teacher.ask("/_class/try", {"choice": "start"}).status == 204
+    leads = np.random.default_rng(1).normal(0.1, 0.2, len(students)).tolist()
+    took: list[float] = []
+
+    def take_part(student: Browser, lead: float) -> int:
+        assert student.ask("/_class/vote", {"scene": "11", "choice": "start"}).status == 204
+        seed = json.loads(student.ask("/_class/begin", {"choice": "start"}).read())["seed"]
+        for value in (lead, 1.5):  # a second one changes nothing
+            began = time.perf_counter()
+            assert student.ask("/_class/lead", {"choice": "start", "lead": value, "light": lead > 0.3}).status == 204
+            took.append(time.perf_counter() - began)
+        assert student.state()["study"] == {"choice": "start", "lead": lead}
+        return seed
+
+    with ThreadPoolExecutor(8) as tabs:
+        seeds = list(tabs.map(take_part, students, leads))
+    late = Browser(server).open()
+    refused = late.ask("/_class/lead", b'{"choice": "start", "lead": NaN}')
+    assert refused.status == 403 and b"nan" in refused.read()
+    late.ask("/_class/begin", {"choice": "start"})  # it closes in mid-study
+    study = teacher.state()["study"]
+    assert isinstance(study, dict) and study["begun"] == 31
+    expected = {
+        seed: {"seed": seed, "lead": lead, "light": lead > 0.3} for seed, lead in zip(seeds, leads, strict=True)
+    }
+    assert {lead["seed"]: lead for lead in study["leads"]} == expected
+    second = Browser(server)  # a board that is opened twice
+    second.ask(f"/_class/teacher/{TOKEN}")
+    assert second.state()["study"] == study
+    print(f"median answer {np.median(took):.4f} s")
+    assert np.median(took) < 1  # 0.1 s on a quiet machine
 
 
 def test_students_are_counted_and_the_teacher_is_not(server: str) -> None:

@@ -20,8 +20,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from eiwflow import checkpoint, data
+from eiwflow.analysis.intervals import of_mean
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.multiscale import dequantise, to_bits_per_dim
+from eiwflow.lesson.bundle import ASSETS
 from eiwflow.lesson.pack import opened
 from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import optimisers, set_learning_rate
@@ -206,6 +208,18 @@ def test_the_flow_of_the_studies_trains_as_in_torch(folder: Path) -> None:
 
 def test_gradients_of_the_flow_of_the_studies_are_torchs(folder: Path) -> None:
     compare(in_tab(folder, {**STUDY, "batch": 8}))
+
+
+def test_the_interval_of_a_class_is_that_of_a_study() -> None:
+    draw = np.random.default_rng(0)
+    classes = [draw.normal(0.05, 0.1, count).round(4).tolist() for count in (*range(2, 40), 300)]
+    classes += [[0.1, 0.1, 0.1], [-2, 2], [0.0, 0.0]]
+    script = f'import {{ intervalOf }} from "{(ASSETS / "interval.js").as_uri()}"; console.log(JSON.stringify('
+    script += f"{json.dumps(classes)}.map(intervalOf).map(({{ low, high }}) => [low, high])))"
+    command = [NODE or "node", "--input-type=module", "--eval", script]
+    said = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
+    expected = [(interval.low, interval.high) for interval in map(of_mean, map(np.array, classes))]
+    np.testing.assert_allclose(said, expected, rtol=0, atol=2e-6)
 
 
 def test_a_page_starts_pauses_saves_and_survives_a_divergence(folder: Path) -> None:

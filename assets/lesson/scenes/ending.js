@@ -4,7 +4,7 @@ import { addedUp } from "../curve.js";
 import { colours, el, percent, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
-import { trainingInTab } from "./tab.js";
+import { trainedInTab, trainingInTab } from "./tab.js";
 import { wholeOf } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
@@ -152,7 +152,7 @@ export const ending = {
         ),
       ),
     );
-    const chosen = choicesNamed(stage);
+    const chosen = [choicesNamed(stage), trainedInTab()].join(" ").trim();
     const door = (text, act) => el("button", { type: "button", className: "strong", onclick: act }, text);
     const homework = door("Homework", () => turn(questions.hidden));
     /** Show the questions in place of the four pictures, or these again. */

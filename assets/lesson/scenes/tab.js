@@ -51,6 +51,12 @@ export function progressInTab() {
       : "Your flow is ready";
 }
 
+/** What was trained, in words, for the last scene; empty without it. */
+export function trainedInTab() {
+  const { step = 0, test = [] } = tab.trainer?.state ?? {};
+  return step ? `You trained a flow: ${number(step)} steps, ${test.at(-1)[1].toFixed(2)} bits per value.` : "";
+}
+
 /** Start a training; faces() promises what it trains on. */
 export async function beginInTab(faces) {
   if (tab.busy) return;

@@ -37,7 +37,7 @@ export function trial(stage, room, { voted, named, studied }) {
     caption = el("p", { className: "caption" }),
     films = ["without", "with"].map((name) => {
       const canvas = el("canvas", { role: "img", "aria-label": `Faces of the flow ${name} it`, hidden: true });
-      return { canvas, drawn: null, figure: el("figure", {}, el("div", {}, canvas), el("figcaption", {}, name)) };
+      return { canvas, drawn: null, figure: el("figure", {}, el("div", {}, canvas), el("figcaption", {}, `${name} it`)) };
     }),
     curves = el("div", { className: "trial-curves" }),
     dots = el("div", { className: "trial-dots" });
