@@ -78,13 +78,13 @@ export class Pair {
   }
 
   async start(seed, pictures) {
+    this.seed = seed;
     for (const trainer of this.trainers) trainer.close();
     this.trainers = this.recipes.map(() => new Trainer());
     for (const [i, trainer] of this.trainers.entries()) {
       trainer.listen(() => this.changed());
       await trainer.start({ recipe: this.recipes[i], seed, ...pictures });
     }
-    this.seed = seed;
   }
 
   async turn() {

@@ -15,6 +15,7 @@ from eiwflow.training.run import train
 from ..made.server import start_server
 from ..training.tiny import tiny_data, tiny_run
 from .conftest import PATIENCE_MS, STILL, Watched
+from .test_lesson import FEWER
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -54,6 +55,10 @@ def enter(browser: Browser, address: str) -> Iterator[Open]:
     for context, _ in windows:
         context.close()
     assert complaints == []
+
+
+def said(page: Page, text: str) -> None:
+    page.locator("[data-lesson=sentence]", has_text=text).wait_for()
 
 
 def scene(page: Page) -> str:
@@ -202,3 +207,32 @@ def test_channels_of_two_runs_are_told_apart(enter: Open, address: str, runs: Pa
     student.reload()
     student.locator(".card[data-channel='2'][aria-pressed=true]").wait_for()
     assert student.get_by_text("The lecturer shows another flow").count() == 0
+
+
+@pytest.mark.slow
+def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None:
+    teacher = enter(f"/_class/teacher/{TOKEN}")
+    teacher.goto(f"{address}/lesson?scene=11")
+    teacher.get_by_text("0 votes").wait_for()
+    students = [enter("/lesson?scene=11", size) for size in ((1280, 720), (390, 844))]
+    for student in students:
+        student.locator("[data-lesson=stage]").evaluate(FEWER)
+        student.get_by_role("button", name="own weights").click()
+        said(student, "The lecturer starts the study")
+        assert student.get_by_role("button", name="Train my seed").is_disabled()
+    teacher.get_by_role("img", name="2 votes: start from the data 0, own weights 2, other partitions 0").wait_for()
+    # The lecturer may try what the class did not vote for.
+    teacher.get_by_role("button", name="start from the data").click()
+    teacher.get_by_role("button", name="The class tries it").click()
+    said(teacher, "No lead has arrived yet")
+    for student in students:
+        said(student, "The class tries start from the data")
+        student.get_by_role("button", name="Train my seed").click()
+        said(student, "On your seed: ")
+    said(teacher, "2 leads: ")
+    teacher.get_by_text("2 of 2 tabs are done.").wait_for()
+    teacher.get_by_role("button", name="What studies found").click()
+    said(teacher, "bits per value.")
+    students[0].reload()  # a tab that comes back has given its lead
+    said(students[0], "On your seed: ")
+    assert students[0].get_by_role("button", name="Train my seed").is_disabled()

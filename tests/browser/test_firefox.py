@@ -23,8 +23,8 @@ from .. import missing, only_long
 from .conftest import PATIENCE_MS
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
-#: All but the one that needs a server; in the menu the scene that has groups of pictures stands twelfth.
-SCENES, OF_GROUPS = (*range(1, 10), 11, 12), 4
+#: The scenes, and the place in the menu of the one that has groups of pictures.
+SCENES, OF_GROUPS = range(1, 13), 4
 SETTINGS = (
     'user_pref("browser.shell.checkDefaultBrowser", false);\nuser_pref("datareporting.policy.firstRunURL", "");\n'
 )

@@ -1,8 +1,7 @@
-"""The lesson with a server: a training started from it, a flow and a photo of one's own, links to what is gone."""
+"""The lesson with a server: a flow and a photo of one's own, links to what is gone."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .. import LONG, only_long
+from .. import LONG
 from ..app.conftest import small_flow
-from ..made.server import start_server
-from . import accessibility
 from .conftest import Watched, write_run
 
 if TYPE_CHECKING:
@@ -38,61 +35,6 @@ def photo(path: Path) -> Path:
     pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
-
-
-@pytest.mark.slow
-def test_a_training_is_started_watched_and_its_flow_opened(lesson: Page, address: str) -> None:
-    page = lesson
-    page.goto(f"{address}/lesson?scene=10")
-    start = page.get_by_role("button", name="Start the training")
-    start.wait_for()
-    for theme in ("light", "dark") if LONG else ("dark",):
-        page.emulate_media(color_scheme=theme)
-        assert accessibility.violations(page) == [], theme
-    start.click()
-    page.locator(".film:not([hidden])").wait_for()
-    page.keyboard.press("PageDown")  # it goes on while another scene is shown
-    page.locator(".status").wait_for()
-    page.locator(".status", has_text="Your flow is ready").click()
-    said(page, "Done after 6 steps")
-    page.get_by_role("button", name="Open it in the lesson").click()
-    page.wait_for_url("**scenes=1,2,7**")
-    seen = []
-    for number in (1, 2, 7):
-        page.locator(".stage header b", has_text=f"{len(seen) + 1} of 3").wait_for()
-        assert f"scene={number}" in page.url and "ck=" in page.url
-        assert "run " in page.locator(".stage header").inner_text()
-        seen.append(page.locator("h1").inner_text())
-        page.keyboard.press("PageDown")
-    assert seen[1] == "Noise in, faces out." and len(set(seen)) == 3
-    page.locator(".menu summary").click()
-    page.get_by_role("button", name="All scenes").click()
-    page.locator(".stage header b", has_text="7 of 12").wait_for()
-    assert "scenes=" not in page.url
-
-
-@only_long
-def test_a_training_is_stopped_where_it_is_watched_and_keeps_its_flow(
-    open_tab: Callable[..., Page], tmp_path: Path
-) -> None:
-    with start_server(tmp_path, ITERATIONS="200000") as address:
-        watched = Watched(open_tab((1280, 720)), address.removeprefix("http://"))
-        page = watched.page
-        page.goto(f"{address}/lesson?scene=10")
-        stop = page.get_by_role("button", name="Stop it")
-        page.get_by_role("button", name="Start the training").click()
-        page.locator("[data-lesson=sentence]", has_text=re.compile(r"Step [\d,]+ of 200,000.*to go")).wait_for()
-        stop.click()
-        stopped = page.locator("[data-lesson=sentence]", has_text="Stopped after")
-        stopped.wait_for()
-        steps = int(re.findall(r"Stopped after ([\d,]+) steps", stopped.inner_text())[0].replace(",", ""))
-        assert 0 < steps < 200_000 and stop.is_hidden()
-        page.get_by_role("button", name="Train another").wait_for()
-        page.get_by_role("button", name="Open it in the lesson").click()  # what it has learned stays
-        page.wait_for_url("**scenes=1,2,7**")
-        page.locator(".stage header b", has_text="1 of 3").wait_for()
-        page.close()
-        assert watched.complaints == []
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 // The playground of image flows: data, a flow, and what happens while it learns, all in one screen.
 import { el, number } from "../draw.js";
+import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
 import { filesOf, readHeap } from "./heap.js";
 import { changed, DEFAULTS, fromAddress, inWords, KNOBS, named, withKnobs } from "./knobs.js";
@@ -27,6 +28,7 @@ function download(content, name) {
 class Playground {
   constructor(root, { sets, onLeave }) {
     this.root = root;
+    this.onLeave = onLeave;
     this.cleanup = [];
     this.sets = {};
     this.kept = null;
@@ -287,6 +289,14 @@ class Playground {
     const { data } = this.settings,
       bytes = await this.trainer.save();
     download(new Blob([bytes]), `playground-${data}-${this.seen.step}.safetensors`);
+  }
+
+  /** Show the flow in the lesson, until this tab closes. */
+  async openFlow() {
+    const { data } = this.settings,
+      bytes = await this.trainer.flow();
+    keepOwn({ bytes, data: data === "faces" ? "faces16" : data, test: this.sets[data].test });
+    this.onLeave("lesson");
   }
 
   publish() {

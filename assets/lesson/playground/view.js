@@ -149,6 +149,7 @@ export class View {
     );
     this.others = el("button", { type: "button", hidden: true, onclick: choose }, "Choose others");
     this.save = el("button", { type: "button", onclick: () => act.saveFlow() }, "Save the flow");
+    this.openIt = el("button", { type: "button", onclick: () => act.openFlow() }, "Open in the lesson");
     this.python = el("details", { className: "python" }, el("summary", {}, "The same with Python"), el("div", {}));
     return el(
       "section",
@@ -157,7 +158,7 @@ export class View {
       ...Object.values(this.cards),
       file,
       this.others,
-      el("div", { className: "keepsakes" }, this.save, this.python),
+      el("div", { className: "keepsakes" }, this.save, this.openIt, this.python),
     );
   }
 
@@ -276,6 +277,7 @@ export class View {
       card.setAttribute("aria-pressed", String(name === settings.data));
     this.others.hidden = !sets.own;
     this.save.disabled = !seen.step;
+    this.openIt.disabled = !seen.step || settings.levels < 2;
     this.keep.disabled = seen.test.length < 2;
     this.sentence.textContent = whatWasSeen({ settings, seen, kept, bundled: BUNDLED[settings.data] });
     const entry = (className, text) => el("span", {}, el("i", { className }), text);

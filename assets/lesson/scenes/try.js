@@ -188,7 +188,7 @@ export function trial(stage, room, { voted, named, studied }) {
     if (all)
       bar({ ...all, lead: all.mean }, rows * foot + between, ink, `${leads ? "the class" : "here"}: ${signed(all.mean)}`);
     if (study)
-      bar(study, rows * foot + 2.2 * between, quiet, `bundled study, ${study.seeds} seeds: ${signed(study.lead)}`);
+      bar(study, rows * foot + 2.2 * between, quiet, `${width < 640 ? "study" : `bundled study, ${study.seeds} seeds`}: ${signed(study.lead)}`);
     context.textAlign = "left";
   }
 
@@ -221,7 +221,7 @@ export function trial(stage, room, { voted, named, studied }) {
     }
     if (!klass && !what) return "Vote: which choice saves most bits per value?";
     if (klass && !what) return voted() ? "Your vote counts. The lecturer starts the study." : "Vote: which choice saves most bits per value?";
-    if (pair?.working && !(pair.seed && pair.step)) return "Both flows get their start from the faces …";
+    if (pair?.working && !counted.length && !pair.step) return "Both flows get their start from the faces …";
     if (pair?.working && !counted.length)
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) return shownBy(counted, "seed");

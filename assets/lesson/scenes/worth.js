@@ -113,7 +113,7 @@ export const worth = {
             return study && leadsOf(study)[CHOICES.findIndex(({ key }) => key === choice)];
           },
         });
-      more.replaceChildren(other, live.button);
+      more.replaceChildren(...(data ? [live.button, other] : [other, live.button]));
     }
     stage.host.append(room, el("div", { className: "ballots" }, vote.row, more));
     fill();
