@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiwflow import data
+from eiwflow import checkpoint, data
 from eiwflow.cli.parser import build_parser
 from eiwflow.lesson import default, one_file
 
@@ -201,3 +201,62 @@ def test_the_app_has_it_too(open_tab: Callable[..., Page], address: str) -> None
     page.wait_for_selector("[data-lesson=stage]")
     page.close()
     assert watched.complaints == []
+
+
+#: What takes a part of the browser away; of a Worker through the text that it is made from.
+WITHOUT = {
+    "Worker": "delete window.Worker;",
+    "WebAssembly": """const Whole = Blob; delete window.WebAssembly;
+        window.Blob = function (parts, options) {
+            const script = options?.type === "text/javascript";
+            return new Whole(script ? ["delete self.WebAssembly;", ...parts] : parts, options); };""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", WITHOUT)
+def test_without_webassembly_or_workers_it_says_so_and_goes_on(playground: Open, without: str) -> None:
+    playground().add_init_script(WITHOUT[without])
+    page = playground()
+    page.locator(".notice:visible").wait_for()
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+
+
+@pytest.mark.slow
+def test_a_flow_that_diverges_ends_with_a_sentence_and_its_last_good_pictures(playground: Open) -> None:
+    page = playground(rate="0.05", start="random")
+    page.locator(play("play")).click()
+    page.locator(play("error") + ":visible").wait_for()
+    assert "0.05" in page.locator(play("error")).inner_text()
+    assert page.get_by_role("button", name="Save the flow").is_enabled()
+
+
+@pytest.mark.slow
+def test_a_flow_opens_in_the_lesson_and_its_file_has_the_same_bits(playground: Open, tmp_path: Path) -> None:
+    page = playground()
+    page.locator(play("play")).click()
+    steps_of(page, 20)
+    page.locator(play("play")).click()
+    page.locator(play("play") + "[aria-pressed=false]").wait_for()
+    page.wait_for_timeout(1000)
+    shown = float(text(page, "bits"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the flow").click()
+    download.value.save_as(path := tmp_path / "played.safetensors")
+    said = checkpoint.load(path)
+    assert said.info.metrics["test_bits_per_dim"] == pytest.approx(shown, abs=6e-4)
+    faces = data.to_tensor(data.load("faces16", download=False).test[:256])
+    assert float(said.flow.bits_per_dim(faces).mean()) == pytest.approx(shown, abs=0.02)
+    page.get_by_role("button", name="Open in the lesson").click()
+    page.locator(".stage header", has_text="Your flow, ").wait_for()
+    page.locator(".menu summary").click()  # and back, to another flow of other data
+    page.get_by_role("button", name="Playground").click()
+    ready(page)
+    page.locator("[data-play=letters]").click()
+    page.wait_for_url("**pictures=letters**")
+    ready(page)
+    page.locator(play("step")).click()
+    steps_of(page, 1)
+    page.get_by_role("button", name="Open in the lesson").click()
+    page.locator(".stage header", has_text="Your flow, 1 steps").wait_for()

@@ -189,7 +189,11 @@ export const trainingInTab = {
       trace(test, accent, 3, "other faces", 2.2);
     }
 
-    function faceFilm({ pixels: bytes, count, step: at }) {
+    let filmed = null;
+    function faceFilm(samples) {
+      if (samples === filmed) return;
+      filmed = samples;
+      const { pixels: bytes, count, step: at } = samples;
       const across = ACROSS,
         down = count / across,
         side = 16;
