@@ -165,9 +165,11 @@ export const ending = {
     const doors = el(
       "div",
       { className: "buttons" },
-      stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
-      door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
       pack.head.homework && homework,
+      door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
+      stage.options.offline
+        ? door("Play with a flow", () => stage.leave({ page: "playground" }))
+        : stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
     );
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);

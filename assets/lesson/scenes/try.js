@@ -226,7 +226,7 @@ export function trial(stage, room, { voted, named, studied }) {
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) return shownBy(counted, "seed");
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;
-    return `${klass ? "The class tries" : "You try"} ${named(what)}: two flows, alike but for it, from one seed.`;
+    return `${klass ? "The class tries" : "You try"} ${named(what)}: two flows, alike but for this, from one seed.`;
   }
 
   function words() {
