@@ -168,8 +168,8 @@ export const ending = {
       pack.head.homework && homework,
       door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
       stage.options.offline
-        ? door("Play with a flow", () => stage.leave({ page: "playground" }))
-        : stage.options.onLeave && door("Explore the flow", () => stage.leave({ page: "levels" })),
+        ? door("Play", () => stage.leave({ page: "playground" }))
+        : stage.options.onLeave && door("Explore", () => stage.leave({ page: "levels" })),
     );
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);

@@ -107,6 +107,7 @@ export const trainingInTab = {
   build(stage) {
     const film = el("canvas", {
         role: "img",
+        "aria-label": "Faces will appear here.",
         style: "width: 100%; height: 100%; image-rendering: pixelated; object-fit: contain",
       }),
       step = el("b", { "data-lesson": "train-step" }, "0"),
