@@ -197,7 +197,7 @@ def test_the_app_has_it_too(open_tab: Callable[..., Page], address: str) -> None
     steps_of(page, 1)
     assert len(watched.sent) == before  # nothing of a training goes to the server
     assert accessibility.violations(page) == []
-    page.get_by_role("button", name="Lesson").click()
+    page.get_by_role("button", name="Lesson →").click()
     page.wait_for_selector("[data-lesson=stage]")
     page.close()
     assert watched.complaints == []
