@@ -183,15 +183,23 @@ class Added:
     """What one choice adds on one data set.
 
     Attributes:
-        name: of the choice and the data set.
+        choice, data: their names.
+        iterations: training steps at equal steps.
         steps: at equal steps.
         time: in a study of the same settings at equal CPU seconds; None without one.
 
     """
 
-    name: str
+    choice: str
+    data: str
+    iterations: int
     steps: Effect
     time: Effect | None
+
+    @property
+    def name(self) -> str:
+        """The choice on its data set."""
+        return f"{self.choice}, {self.data}"
 
 
 def added(studies: Iterable[Study]) -> list[Added]:
@@ -215,7 +223,8 @@ def added(studies: Iterable[Study]) -> list[Added]:
             )
             study, other = next(pairs, (full, None))
             if key in asked[study]:
-                gains.append(Added(f"{name}, {data}", asked[study][key], other and asked[other][key]))
+                time = None if other is None else asked[other][key]
+                gains.append(Added(name, data, study.recipe.iterations, asked[study][key], time))
     return gains
 
 

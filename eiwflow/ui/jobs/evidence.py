@@ -76,20 +76,27 @@ def draw(page: Visit, evidence: Evidence) -> None:
 
     left, right = st.columns(2, gap="large")
     with left:
-        if tables := evidence.claim.tables:
-            st.markdown("**Start × half**: bits/dim saved over Glow's half from random rotations")
-            chosen = choose_one("Studies", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")
+        if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:
+            st.markdown("**Start × half**: bits/dim saved over Glow's")
+            chosen = first = next(iter(tables))
+            if len(tables) > 1:
+                chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
             table(tables[chosen].table())
-            st.caption(f"95 % intervals over seeds, not corrected. {OF_THE_LAST}")
+            st.caption(f"{chosen}: 95 % intervals over seeds, not corrected. {OF_THE_LAST}")
     with right:
         if evidence.added:
-            st.markdown("**What more is added**, equal steps beside equal CPU seconds")
+            st.markdown("**What more is added** at equal steps and at equal time")
             words = " ".join(
                 f"{gain.name}: {gain.steps.lead_in_figures}, {gain.steps.shown}"
                 + (f"; at equal CPU seconds {gain.time.lead_in_figures}, {gain.time.shown}." if gain.time else ".")
                 for gain in evidence.added
             )
             chart(drawn(figures.added, evidence.added), page, "added", alt=words)
+            steps: dict[str, set[int]] = {}
+            for gain in evidence.added:
+                steps.setdefault(gain.choice, set()).add(gain.iterations)
+            after = [f"{choice} {' or '.join(f'{n:,}' for n in sorted(of))}" for choice, of in steps.items()]
+            st.caption(f"Steps: {', '.join(after)}. Pale: not shown after correction.")
     if leads := evidence.leads:
         words = " ".join(f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.shown}." for lead in leads)
         chart(drawn(figures.with_training, leads), page, "leads", alt=words)
