@@ -27,7 +27,7 @@ CLAIMS = {
 }
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
-_ROW, _TREND, _ADDED = 52, 290, 26
+_ROW, _TREND, _ADDED = 52, 270, 26
 #: What is added at equal steps and at equal CPU seconds: colour, symbol, place in its row.
 _BUDGETS = {
     "equal steps": (palette.ARMS[0], "circle", -0.15),

@@ -65,7 +65,7 @@ PATIENCE_S = 300
 FOLDS = (
     "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules",
     "factors", "norms", "samples", "architecture", "inversion", "account", "arms",
-    "verdict", "lock-step", "questions", "archive", "strips", "there-and-back", "drawn",
+    "verdict", "lock-step", "questions", "retrain", "archive", "strips", "there-and-back", "drawn",
 )  # fmt: skip
 
 
