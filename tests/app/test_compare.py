@@ -142,7 +142,7 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
     readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
-    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "order", "weights", "partitions"))
+    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "partitions"))
     whole = claim(bundled())
     assert all(whole.headline() in text for text in (*pages.values(), (ROOT / "README.md").read_text(encoding="utf-8")))
     for table in whole.tables.values():
