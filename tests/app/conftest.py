@@ -227,6 +227,8 @@ def first_screen(at: AppTest) -> tuple[int, int]:
     waiting = [at.main]
     while waiting:
         node = waiting.pop()
+        if getattr(node, "type", "") == "popover":
+            continue
         if getattr(node, "type", "") == "expander":
             break
         waiting += reversed(list(getattr(node, "children", {}).values()))
