@@ -361,7 +361,7 @@ def evaluate(
     return score(flow.eval(), tests)  # type: ignore[arg-type]  # it has what score takes
 
 
-def _crops(images: Tensor, size: tuple[int, ...]) -> Tensor:
+def _crops(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Return the corner crops of images (N, C, H, W) larger than the flow's, else the images."""
     return images if tuple(images.shape[2:]) == size else corner_crops(images, size)
 

@@ -262,11 +262,6 @@ class Count:
             return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
         return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
 
-    def tally(self) -> str:
-        """Return the count and the range of leads in bits/dim, as a text that follows the name of a choice."""
-        where, span = self._where_and_span()
-        return f"ahead {where}" + (f", by {span}" if self.claimed("better") == len(self.effects) else f" ({span})")
-
     def _where_and_span(self) -> tuple[str, str]:
         leads = [effect.lead for effect in self.effects.values()]
         ahead, behind, unclear = (self.claimed(claim) for claim in ("better", "worse", "no conclusion"))
