@@ -5,7 +5,8 @@
     python benchmarks/gpu.py --device cpu --quick    # that the script runs, where there is no GPU
 
 Lines: float32, bfloat16, compiled, bfloat16 compiled, recomputed, and normflows' Glow, each at CIFAR-10's size with
-width 128 and with K = 32 and width 512; and the input alone.
+width 128 and with K = 32 and width 512; the input alone; and a study's equal time, the relative cost of its arms'
+steps by the device's own events. What it prints on a GPU has not been checked against another clock.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import torch
 
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig
+from eiwflow.study.cost import seconds_per_step, step_of
+from eiwflow.study.recipe import StudyRecipe, kind_of_step, relative_costs
 from eiwflow.training.distributed import gathered
 from eiwflow.training.execution import Execution
 from eiwflow.training.recipe import Recipe
@@ -65,8 +68,20 @@ def main() -> None:
                 say(row(size, words, batch, seconds, memory) + f"{1000 * reading:>10.1f}")
                 del trainer
             if team.size == 1:
+                for kind, cost in equal_time(flow, batch, images, device).items():
+                    say(f"{size:<16}equal time: a step of {kind} costs ×{cost:.3f}")
                 seconds, memory = timed(glow_step(flow, batch, device), lambda: None, device, repeats)
                 say(row(size, "normflows, float32", batch, seconds, memory))
+
+
+def equal_time(flow: FlowConfig, batch: int, images: ImageData, device: torch.device) -> dict[str, float]:
+    """Return kind of step -> its cost over the cheapest, as a study with ``--equal-time`` measures it."""
+    study = StudyRecipe(
+        data="noise", arms=("entropy/principal-alternating", "entropy+entropy/principal-alternating"),
+        size=32, levels=flow.levels, steps=flow.steps, width=flow.width, batch=batch,
+    )  # fmt: skip
+    steps = {kind_of_step(study, arm): step_of(study.training(arm, 0), "", images, device) for arm in study.arms}
+    return relative_costs(seconds_per_step(steps, device))
 
 
 def noise(count: int) -> np.ndarray:

@@ -33,7 +33,7 @@ RESEARCH = ROOT / "research"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
 #: The questions that README states behind the claim.
-IN_README = ("data", "start", "order", "weights", "partitions")
+IN_README = ("data", "partitions")
 #: What every arm is compared with.
 BASE = Arm("entropy")
 Row = dict[str, Any]

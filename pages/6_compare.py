@@ -28,21 +28,12 @@ over_all = evidence.of(bundled.values())
 with top:
     ui.takeaway(over_all.headline)
 
-# ---------------------------------------------------------------------- the first screen, and its links
-
-first, second = st.container(), st.container()
-chooser = st.expander("One study: its answer and all of its arms")
-with chooser:
+first, all_studies = st.container(), st.expander("All studies: one by one, every question, every arm")
+with all_studies:
     key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)
 own = known[key].parent == studies.own_folder()
-place = first if own else chooser
-with second if own else first:
-    if own:
-        with st.expander("All bundled studies"):
-            evidence.draw(visit, over_all)
-    else:
-        evidence.draw(visit, over_all)
-        evidence.draw_further(over_all)
+with all_studies if own else first:
+    evidence.draw(visit, over_all)
 try:
     study = cache.study(known[key])
     if own:
@@ -56,21 +47,23 @@ except StudyError as error:
     st.stop()
 page = studies.StudyVisit(**vars(visit), study=study)
 
-with place:
+# ---------------------------------------------------------------------- one study
+
+with first if own else all_studies:
     verdict_place = st.container()
     left, right = st.columns(2, gap="large") if own else (None, st.container())
     with verdict_place:
         prior = arms.choose_prior(study)
-with st.expander("Other arms"):
+with all_studies:
     shown = arms.choose(study)
 names = {arm: arms.name(study, arm) for arm in shown}
 comparisons = cache.of_study(study, "comparisons", subject=shown[0])
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
 effects = {statistics.label(study, arm): effect for arm, effect in comparisons.against(prior).items()}
+control = cache.of_study(study, "control")
 with verdict_place:
     short = words.too_short(study, [other.recipe.budget for other in bundled.values()]) if own else ""
     verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
-    control = cache.of_study(study, "control")
     st.markdown(f"**{studies.name_of(key, titles, known)}.** {studies.state_in_words(study)}")
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
@@ -87,25 +80,27 @@ with right:
     else:
         st.info("No two arms of this study share a seed yet.")
 
-# ---------------------------------------------------------------------- the folds
-
-with ui.fold("What each choice contributes", "verdict") as fold:
-    if fold.open:
-        if control:
-            st.markdown(words.control(control))
-        if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
-            at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
-            sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
-            st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
-        if parts := cache.of_study(study, "factorial", prior=prior).effects:
-            title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
-            chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)
-            ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(effect.in_words() for effect in parts))
-        ui.caveat(words.CAVEAT)
-
-with ui.fold("Side by side in training", "lock-step") as fold:
-    if fold.open:
-        arm_curves.draw(page, {ran[arm]: names[arm] for arm in shown if arm in ran})
+with all_studies:
+    arms.draw_samples(study)
+    with ui.fold("What each choice contributes", "verdict") as fold:
+        if fold.open:
+            if control:
+                st.markdown(words.control(control))
+            if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
+                at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
+                sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
+                st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
+            if parts := cache.of_study(study, "factorial", prior=prior).effects:
+                title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
+                chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)
+                ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(effect.in_words() for effect in parts))
+            ui.caveat(words.CAVEAT)
+    with ui.fold("Side by side in training", "lock-step") as fold:
+        if fold.open:
+            arm_curves.draw(page, {ran[arm]: names[arm] for arm in shown if arm in ran})
+    with ui.fold("Every question over all studies", "questions") as fold:
+        if fold.open:
+            evidence.draw_further(visit, over_all)
 
 with st.expander("Run a small study of your own"):
     new_study.draw(known, key if own else None)

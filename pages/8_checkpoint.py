@@ -15,6 +15,7 @@ from eiwflow.figures import checkpoint as figures
 from eiwflow.figures import entropy as entropy_figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.jobs import retrain
 from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.sources import cache
@@ -92,6 +93,10 @@ with ui.errors_as_sentences():
             ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=entropy_words.account(account))
             st.markdown(entropy_words.account(account))
             ui.caveat(words.ONLY_THE_SUM)
+
+with ui.fold("Train this flow with another split", "retrain") as fold:
+    if fold.open:
+        retrain.retrain(page)
 
 with ui.fold("All flows that come with the app", "flows") as fold:
     if fold.open:

@@ -482,8 +482,8 @@ def _evaluate_own(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
     if options.weights is None or options.data is None:
         raise ForeignError(f"{options.checkpoint[:200]} needs --weights STATE and --data, the images to score.")
-    images = load(options.data)
-    bits = evaluate(options.checkpoint, options.weights, images, options.limit)
+    images = load(options.data, size=options.size)
+    bits = evaluate(options.checkpoint, options.weights, images, options.limit, options.size)
     mean, error = float(bits.mean()), float(bits.std()) / math.sqrt(len(bits))
     facts = {"bits_per_dim": mean, "standard_error": error, "images": len(bits), "data": images.name}
     return facts, f"{images.name}: {mean:.4f}{_error(error)} bits/dim on {counted(len(bits), 'image')}"

@@ -176,6 +176,7 @@ def build_parser() -> Parser:
         "the state dict of FILE.py:FUNCTION, a flow of your own in the checkpoint's place; the file is run",
         type=_path,
     )
+    evaluate.add("--size N", "pixels that a flow of your own was trained on", type=int)
     _label_option(evaluate)
     evaluate.add(
         "--limit",

@@ -1,7 +1,7 @@
 """The Compare page's charts of one study: paired leads with their seeds, and arms in training.
 
-Every arm has its colour, dash and symbol. A clear lead is a green diamond, a clear lag a purple square; without a
-conclusion the mark is grey and hollow.
+Every arm has its colour, dash and symbol. A clear lead is a green diamond, a clear lag a purple square; what is not
+shown is grey and hollow.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from ..study.arms import ArmCurve
     from ..study.statistics import Effect
 
-#: claim: colour, symbol.
+#: claim: name, colour, symbol.
 CLAIMS = {
-    "better": (palette.ARMS[0], "diamond"),
-    "worse": (palette.ARMS[3], "square"),
-    "no conclusion": (palette.ARMS[4], "circle-open"),
+    "better": ("ahead", palette.ARMS[0], "diamond"),
+    "worse": ("behind", palette.ARMS[3], "square"),
+    "no conclusion": ("not shown", palette.ARMS[4], "circle-open"),
 }
 #: Colour, dash and symbol of arms, the subject first; all differ from the colours of the halves.
 STYLES = (
@@ -79,7 +79,7 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
         name="one seed",
         hovertemplate="%{text}<extra></extra>",
     )
-    for claim, (colour, symbol) in CLAIMS.items():
+    for claim, (word, colour, symbol) in CLAIMS.items():
         of_claim = [(row, effect) for row, effect in zip(rows, effects, strict=True) if effect.claim == claim]
         if not of_claim:
             continue
@@ -90,7 +90,7 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
             text=[effect.in_words() for _, effect in of_claim],
             mode="markers",
             marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
-            name=f"mean: {claim}",
+            name=f"mean: {word}",
             hovertemplate="%{text}<extra></extra>",
         )
     figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})

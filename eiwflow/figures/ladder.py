@@ -1,4 +1,4 @@
-"""The ladder of a study as a waterfall, and how the lead of a split that looks at the data changes with training."""
+"""The ladder of a study, gains at equal steps beside equal time, and how a lead changes with training."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from . import palette
 from .kit import intervals, layout, legend_room
 
 if TYPE_CHECKING:
+    from ..study.claim import Added
     from ..study.ladder import Rung
     from ..study.statistics import Effect
 
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
 CLAIMS = {
     "better": ("saves bits", palette.ARMS[0], True),
     "worse": ("costs bits", palette.ARMS[3], True),
-    "no conclusion": ("no conclusion after correction", palette.REFERENCE, False),
+    "no conclusion": ("not shown (after correction)", palette.REFERENCE, False),
 }
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
-_ROW, _TREND = 52, 380
+_ROW, _TREND, _ADDED = 52, 270, 26
+#: What is added at equal steps and at equal CPU seconds: colour, symbol, place in its row.
+_BUDGETS = {
+    "equal steps": (palette.ARMS[0], "circle", -0.15),
+    "equal CPU seconds": (palette.ARMS[2], "square", 0.15),
+}
+#: Opacity of a lead that is not shown after correction.
+PALE = 0.35
 #: An upper bound on the width of a letter beside an axis, in pixels.
 _LETTER = 6.4
 #: Distance between studies of the same length, as a share of their steps.
@@ -107,6 +115,48 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
     return figure
 
 
+def added(gains: Sequence[Added]) -> go.Figure:
+    """Return what choices add, in rows: a mark with its 95 % interval at equal steps, one at equal CPU seconds.
+
+    Args:
+        gains: from top to bottom; what is not shown after correction is pale.
+
+    """
+    figure = go.Figure()
+    for budget, (colour, symbol, place) in _BUDGETS.items():
+        both = [(row, gain.time if budget == "equal CPU seconds" else gain.steps) for row, gain in enumerate(gains)]
+        known = [(row, effect) for row, effect in both if effect is not None]
+        if not known:
+            continue
+        figure.add_scatter(
+            x=[round(effect.lead, 5) for _, effect in known],
+            y=[row + place for row, _ in known],
+            error_x=intervals([effect for _, effect in known], colour, width=4),
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 9, "opacity": _opacity([one for _, one in known])},
+            text=[f"{gains[row].name}, {budget}: {effect.lead_in_figures}, {effect.shown}" for row, effect in known],
+            hovertemplate="%{text}<extra></extra>",
+            name=budget,
+        )
+    figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
+    longest = max(len(gain.name) for gain in gains)
+    figure.update_layout(
+        **layout(legend_room() + 60 + _ADDED * len(gains), legend_room(), 60, left=_LETTER * longest + 20),
+        xaxis={"rangemode": "tozero", "title": {"text": "bits/dim saved"}, "nticks": 5},
+        yaxis={
+            "range": [len(gains) - 0.5, -0.5],
+            "tickvals": list(range(len(gains))),
+            "ticktext": [gain.name for gain in gains],
+            "showgrid": False,
+        },
+    )
+    return figure
+
+
+def _opacity(effects: Sequence[Effect]) -> list[float]:
+    return [PALE if effect.claim == "no conclusion" else 1.0 for effect in effects]
+
+
 def with_training(leads: Sequence[Lead]) -> go.Figure:
     """Return leads with their 95 % intervals against training steps, a colour and a symbol for each data set.
 
@@ -135,8 +185,14 @@ def with_training(leads: Sequence[Lead]) -> go.Figure:
             y=[round(lead.effect.lead, 5) for lead in of_set],
             error_y=intervals([lead.effect for lead in of_set], colour, width=5),
             mode="markers",
-            marker={"color": colour, "symbol": symbol + "-open" * larger, "size": 11, "line": {"width": 2 * larger}},
-            text=[f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}" for lead in of_set],
+            marker={
+                "color": colour,
+                "symbol": symbol + "-open" * larger,
+                "size": 11,
+                "line": {"width": 2 * larger},
+                "opacity": _opacity([lead.effect for lead in of_set]),
+            },
+            text=[f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.shown}" for lead in of_set],
             hovertemplate="%{text}<extra></extra>",
             name=data + f", {size}×{size}" * larger,
         )

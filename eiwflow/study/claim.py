@@ -7,13 +7,12 @@ corrects together is that of research/start-by-half.md.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from statistics import median
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..analysis.words.numbers import fixed, signed
 from .file import Study
-from .ladder import Count, counts, is_start_by_half, lead_row
+from .ladder import Count, by_set, counts, is_start_by_half, ladder, lead_row
 from .recipe import Arm
 from .statistics import Effect, contrast, corrected
 from .words import titles
@@ -21,8 +20,19 @@ from .words import titles
 #: The halves in the order of the table, and the starts.
 HALVES = {"last": "Glow's fixed half", "random": "a random half", "variance": "by variance", "entropy": "by entropy"}
 STARTS = {"random": "random rotations", "principal": "principal start"}
-#: Two measures hardly differ if half of their leads are within this many bits/dim of 0.
-HARDLY = 0.02
+#: The effects of :data:`FAMILY` as pages name them.
+NAMES = {
+    "start": "The start: principal over random rotations, a random half",
+    "random half without a start": "Without it: a random half over Glow's",
+    "variance half without a start": "Without it: by variance over Glow's half",
+    "entropy half without a start": "Without it: by entropy over Glow's half",
+    "half": "After it: by entropy over a random half",
+    "half over the last": "After it: by entropy over Glow's half",
+    "measure": "After it: by entropy over by variance",
+    "together": "By entropy over a random half: after a start more than without",
+}
+#: What the fixed half is after a principal start, whose channels are sorted by variance.
+OF_THE_LAST = "After a principal start Glow's fixed half passes on the channels of smallest variance."
 
 
 def _arm(half: str, start: str) -> Arm:
@@ -70,10 +80,12 @@ class StartByHalf:
             for half, name in HALVES.items()
         ]  # fmt: skip
 
-    def in_words(self) -> str:
-        """Return the effects as a sentence."""
-        texts = [f"{name} {effect.lead_in_figures}, {effect.stated_claim}" for name, effect in self.effects.items()]
-        return f"Bits/dim saved, on {self.study.title}: {'; '.join(texts)}."
+    def leads(self) -> list[dict[str, str]]:
+        """Return one row an effect that was written down: its lead and what is claimed after correction."""
+        return [
+            {"written down before the runs": NAMES[key], "bits/dim saved": effect.lead_in_figures, "": effect.shown}
+            for key, effect in self.effects.items()
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Return table and effects as values for JSON."""
@@ -107,68 +119,58 @@ class Claim:
 
     Attributes:
         tables: title -> study of start by half.
-        start: a principal start with a random half over Glow's half in all other studies; None without one.
-        weights: own weights over none, study by study; None without such a study.
-        order: entropy over variance in all other studies; None without one.
+        counts: key of a question -> its count over all other studies at equal steps.
 
     """
 
     tables: Mapping[str, StartByHalf]
-    start: Count | None
-    weights: Count | None
-    order: Count | None
+    counts: Mapping[str, Count]
 
     def _of(self, key: str) -> list[Effect]:
+        """Return the effects of the studies of start by half."""
         return [table.effects[key] for table in self.tables.values() if key in table.effects]
 
+    def _asked(self, question: str, key: str) -> list[Effect]:
+        """Return a question's effects; of start by half only without others, since both share runs."""
+        return [*self.counts[question].effects.values()] if question in self.counts else self._of(key)
+
+    @property
+    def _without(self) -> list[Effect]:
+        return [effect for key in FAMILY if key.endswith("without a start") for effect in self._of(key)]
+
     def headline(self) -> str:
-        """Return the advice that the numbers bear out, in one sentence; empty without studies."""
-        start = self._of("start") or [*(self.start.effects.values() if self.start else ())]
-        measure = [*self._of("measure"), *(self.order.effects.values() if self.order else ())]
-        own = list(self.weights.effects.values()) if self.weights else []
+        """Return what the numbers bear out, in one sentence; empty without studies."""
+        start = self._of("start") or self._asked("start", "start")
+        half, measure = self._asked("half", "half"), self._asked("order", "measure")
+        own = [*self.counts["weights"].effects.values()] if "weights" in self.counts else []
+        alone = bool(self._without) and not _count(self._without, "better")  # no half gains without a start
         clauses = []
         if start:
-            ahead = (
-                "look at the data before you start"
-                if _all_ahead(start)
-                else f"a start from the data leads {_of_all(start)}"
-            )
-            clauses.append(ahead)
+            carries = alone and _count(start, "better") == len(start)
+            clauses.append("the start carries the gain" if carries else f"a start from the data leads {_where(start)}")
+        if half:
+            helps = alone and _count(half, "better") > 0
+            verb = "the half by entropy gains only after it," if helps else "the half by entropy leads a random one"
+            clauses.append(f"{verb} {_where(half)}")
         if measure:
-            clauses.append(
-                "which measure you look with hardly matters"
-                if median(abs(effect.lead) for effect in measure) <= HARDLY
-                else f"entropy leads variance {_of_all(measure)}"
-            )
+            behind = _count(measure, "worse")
+            clauses.append(f"entropy leads variance {_where(measure)}" + (f" and trails in {behind}" if behind else ""))
         if own:
-            clauses.append(
-                "let every picture weight its own channels" if _all_ahead(own) else f"own weights lead {_of_all(own)}"
-            )
+            clauses.append(f"a picture's own channel weights gain {_where(own)}")
         text = "; ".join(clauses)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
     def details(self) -> list[str]:
         """Return the numbers behind the headline, a sentence a question."""
-        sentences = []
-        names = {
-            "start": "A principal start over random rotations, both with a random half",
-            "half": "After it, the half by entropy over a random half",
-            "measure": "After it, the half by entropy over the half by variance",
-            "together": "The half by entropy over a random half: after a principal start more than without",
+        asked = {
+            "A principal start over random rotations, both with a random half": self._of("start"),
+            "From random rotations, a half from the data or at random over Glow's": self._without,
+            "After a principal start, the half by entropy over a random half": self._of("half"),
+            "The same lead, after a principal start more than without": self._of("together"),
+            "The half by entropy over the half by variance": self._asked("order", "measure"),
         }
-        for key, name in names.items():
-            if effects := self._of(key):
-                sentences.append(f"{name} {_tally(effects)} ({_span(effects)} bits/dim).")
-        without = [
-            effect for half in ("random", "variance", "entropy") for effect in self._of(f"{half} half without a start")
-        ]
-        if without:
-            shown = sum(effect.claim != "no conclusion" for effect in without)
-            any_shown = (
-                f"{shown} of {len(without)} leads over Glow's half are" if shown else "no lead over Glow's half is"
-            )
-            sentences.append(f"From random rotations {any_shown} shown ({_span(without)} bits/dim).")
-        return sentences + ([self.weights.in_words()] if self.weights else [])
+        sentences = [f"{name}: {_tally(effects)}." for name, effects in asked.items() if effects]
+        return sentences + ([self.counts["weights"].in_words()] if "weights" in self.counts else [])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the claim as values for JSON."""
@@ -176,26 +178,73 @@ class Claim:
         return {"headline": self.headline(), "details": self.details(), "start_by_half": tables}
 
 
-def _all_ahead(effects: Iterable[Effect]) -> bool:
-    return all(effect.claim == "better" for effect in effects)
+@dataclass(frozen=True)
+class Added:
+    """What one choice adds on one data set.
+
+    Attributes:
+        choice, data: their names.
+        iterations: training steps at equal steps.
+        steps: at equal steps.
+        time: in a study of the same settings at equal CPU seconds; None without one.
+
+    """
+
+    choice: str
+    data: str
+    iterations: int
+    steps: Effect
+    time: Effect | None
+
+    @property
+    def name(self) -> str:
+        """The choice on its data set."""
+        return f"{self.choice}, {self.data}"
 
 
-def _of_all(effects: list[Effect]) -> str:
-    return f"in {sum(effect.claim == 'better' for effect in effects)} of {len(effects)} studies"
+def added(studies: Iterable[Study]) -> list[Added]:
+    """Return what own weights and random partitions add, data set by data set.
+
+    Where studies at equal time were run, the study at equal steps is that of the same settings; elsewhere the fullest.
+    """
+    asked = {study: ladder(study).answers for study in studies if study.is_done}
+    fullest = {data: made.study for data, made in by_set(asked).items()}
+    gains = []
+    for key, name in {"weights": "own weights", "partitions": "random partitions"}.items():
+        for data, full in fullest.items():
+            of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
+            pairs = (
+                (study, other)
+                for other in of_set
+                for study in of_set
+                if other.recipe.equal_time
+                and not study.recipe.equal_time
+                and not study.recipe.difference(replace(other.recipe, equal_time=False))
+            )
+            study, other = next(pairs, (full, None))
+            if key in asked[study]:
+                time = None if other is None else asked[other][key]
+                gains.append(Added(name, data, study.recipe.iterations, asked[study][key], time))
+    return gains
+
+
+def _count(effects: Iterable[Effect], claim: str) -> int:
+    return sum(effect.claim == claim for effect in effects)
+
+
+def _where(effects: list[Effect]) -> str:
+    """Return in how many studies a lead is claimed."""
+    ahead, studies = _count(effects, "better"), f"{len(effects)} {'study' if len(effects) == 1 else 'studies'}"
+    return f"in all {studies}" if ahead == len(effects) > 1 else f"in {ahead} of {studies}"
 
 
 def _tally(effects: list[Effect]) -> str:
-    """Return in how many studies a lead is claimed."""
-    count = {claim: sum(effect.claim == claim for effect in effects) for claim in ("better", "worse", "no conclusion")}
-    if count["better"] == len(effects):
-        return f"is ahead in all {len(effects)} studies" if len(effects) > 1 else "is ahead in one study"
-    words = [f"ahead in {count['better']}", f"behind in {count['worse']}", f"not shown in {count['no conclusion']}"]
-    return f"is {', '.join(words)} of {len(effects)} {'study' if len(effects) == 1 else 'studies'}"
-
-
-def _span(effects: list[Effect]) -> str:
-    low, high = min(effect.lead for effect in effects), max(effect.lead for effect in effects)
-    return signed(low, 3) if fixed(low, 3) == fixed(high, 3) else f"{signed(low, 3)} to {signed(high, 3)}"
+    """Return how many leads are claimed, either way or not at all, and the largest lead either way."""
+    ahead, behind, unclear = (_count(effects, claim) for claim in ("better", "worse", "no conclusion"))
+    leads = [effect.lead for effect in effects]
+    low, high = signed(min(leads), 3), signed(max(leads), 3)
+    span = high if fixed(min(leads), 3) == fixed(max(leads), 3) else f"{low} to {high}"
+    return f"ahead in {ahead}, behind in {behind}, not shown in {unclear} of {len(effects)} ({span} bits/dim)"
 
 
 def claim(studies: Iterable[Study]) -> Claim:
@@ -204,5 +253,4 @@ def claim(studies: Iterable[Study]) -> Claim:
     done = [study for study in listed if study.is_done]
     names = titles({study.name: study for study in listed})
     tables = {names[study.name]: table for study in done if (table := start_by_half(study)) is not None}
-    asked = counts(listed)
-    return Claim(tables, *(asked.get(key) for key in ("start", "weights", "order")))
+    return Claim(tables, counts(listed))

@@ -80,7 +80,7 @@ def as_latex(study: Study, subject: str | None = None) -> str:
     title = f"{study.title}. Mean and standard deviation over seeds."
     lines = [f"% {_tex(study.title)}", *_tabular("lrrr", ("arm", "bits/dim", "parameters", "s/step"), arms, title)]
     compared = [
-        (f"{first} over {second}", f"${_minus(signed(effect.lead, 3))}$", _interval(effect), effect.stated_claim)
+        (f"{first} over {second}", f"${_minus(signed(effect.lead, 3))}$", _interval(effect), effect.shown)
         for _, first, second, effect in leads(study, subject)[: len(comparisons(study, subject).effects)]
     ]
     if compared:

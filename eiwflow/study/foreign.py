@@ -305,8 +305,7 @@ def train(
             raise ForeignError(f"{folder.parent.name}/{folder.name} was begun with another {source}: move it away.")
         training.restore(saved)
         curve, since, seconds = saved["curve"], saved["since"], saved["seconds"]
-    whole = to_tensor(images.test)
-    crops = whole if tuple(whole.shape[2:]) == recipe.flow.shape[1:] else corner_crops(whole, recipe.flow.shape[1:])
+    crops = _crops(to_tensor(images.test), recipe.flow.shape[1:])
     steps = Recording(crops=True).curve_steps_of(recipe.iterations)
     gathered, saved_at = 1 if device.type == "cpu" else GATHER_EVERY, time.monotonic()
     while training.step < recipe.iterations:
@@ -336,19 +335,35 @@ def train(
     }  # fmt: skip
 
 
-def evaluate(source: str, weights: Path, images: ImageData, limit: int | None = None) -> Tensor:
+def evaluate(
+    source: str, weights: Path, images: ImageData, limit: int | None = None, size: int | None = None
+) -> Tensor:
     """Return bits/dim (N,) of test images under a flow of one's own with a state dict, such as a run's ``weights.pt``.
+
+    Args:
+        source: ``FILE.py:FUNCTION``.
+        weights: the state dict.
+        images: the data set.
+        limit: first test images alone.
+        size: of the flow's images in pixels; by default that of the data. Of larger images it scores corner crops.
 
     Raises:
         ForeignError: the file is no state dict of this flow.
         OSError: it cannot be read.
 
     """
-    flow = make(source, FlowConfig(shape=(images.channels, *images.size), levels=1))
+    height, width = images.size if size is None else (size, size)
+    flow = make(source, FlowConfig(shape=(images.channels, height, width), levels=1))
     initialise(flow, Batches(images.train, Recipe(flow=flow.config)).of_step(0, CHECKED))
     with _theirs(source, f"loading {weights.name}"):
         flow.module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    return score(flow.eval(), to_tensor(images.test)[:limit])  # type: ignore[arg-type]  # it has what score takes
+    tests = _crops(to_tensor(images.test)[:limit], (height, width))
+    return score(flow.eval(), tests)  # type: ignore[arg-type]  # it has what score takes
+
+
+def _crops(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the corner crops of images (N, C, H, W) larger than the flow's, else the images."""
+    return images if tuple(images.shape[2:]) == size else corner_crops(images, size)
 
 
 def _bits(training: ForeignTraining, crops: Tensor, places: int) -> float:

@@ -131,9 +131,7 @@ class Ladder:
 
     def in_words(self) -> str:
         """Return the saving of every rung over the rung below, as a sentence."""
-        steps = [
-            f"{each.name} {each.step.lead_in_figures}, {each.step.stated_claim}" for each in self.rungs if each.step
-        ]
+        steps = [f"{each.name} {each.step.lead_in_figures}, {each.step.shown}" for each in self.rungs if each.step]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
 
     def to_dict(self) -> dict[str, Any]:
@@ -264,11 +262,6 @@ class Count:
             return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
         return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
 
-    def tally(self) -> str:
-        """Return the count and the range of leads in bits/dim, as a text that follows the name of a choice."""
-        where, span = self._where_and_span()
-        return f"ahead {where}" + (f", by {span}" if self.claimed("better") == len(self.effects) else f" ({span})")
-
     def _where_and_span(self) -> tuple[str, str]:
         leads = [effect.lead for effect in self.effects.values()]
         ahead, behind, unclear = (self.claimed(claim) for claim in ("better", "worse", "no conclusion"))
@@ -277,7 +270,7 @@ class Count:
         span = low if low == high else f"{low} to {high}"
         if ahead == len(leads):
             return (f"in all {studies}" if len(leads) > 1 else "in the only study with both arms"), span
-        others = [f"behind in {behind}"] * bool(behind) + [f"unclear in {unclear}"] * bool(unclear)
+        others = [f"behind in {behind}"] * bool(behind) + [f"not shown in {unclear}"] * bool(unclear)
         return f"in {ahead} of {studies}, {' and '.join(others)}", span
 
 

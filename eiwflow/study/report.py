@@ -9,10 +9,10 @@ from ..analysis.words.numbers import counted, fixed, signed
 from . import words
 from .answer import answer, control, usual_prior
 from .arms import arm_table
-from .claim import claim, start_by_half
+from .claim import NAMES, OF_THE_LAST, claim, start_by_half
 from .file import Study
 from .ladder import QUESTIONS, counts, ladder, ladders
-from .statistics import Comparisons, comparisons, factorial
+from .statistics import SHOWN, Comparisons, comparisons, factorial
 
 
 def report(study: Study, subject: str | None = None) -> dict[str, Any]:
@@ -97,9 +97,9 @@ def _table_in_words(table: Mapping[str, Any] | None) -> list[str]:
     lines = [[*table["table"][0]], *rows]
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     head = "Start × half: bits/dim saved over Glow's half from random rotations, with 95 % intervals, not corrected"
-    effects = [f"{_lead(row)}  {row['claim']:13}  {name}" for name, row in table["effects"].items()]
+    effects = [f"{_lead(row)}  {SHOWN[row['claim']]:9}  {NAMES[name]}" for name, row in table["effects"].items()]
     cells = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return ["", head, *cells, "", "Written down beforehand, corrected together", *effects]
+    return ["", head, *cells, OF_THE_LAST, "", "Written down beforehand, corrected together", *effects]
 
 
 def summary(studies: Iterable[Study]) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _ladder_in_words(entry: Mapping[str, Any]) -> list[str]:
     """Return the lines of a ladder: its rungs from below, then its questions."""
     rungs = ["", "The ladder, from below: bits/dim that each rung saves over the rung below", *_rungs_in_words(entry)]
     answers = [
-        f"{_lead(row)}  {row['claim']:13}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
+        f"{_lead(row)}  {SHOWN[row['claim']]:9}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
         for key, row in entry["answers"].items()
     ]
     return (rungs if entry["rungs"] else []) + (["", "Leads", *answers] if answers else [])
@@ -134,7 +134,9 @@ def _ladder_in_words(entry: Mapping[str, Any]) -> list[str]:
 
 def _rungs_in_words(entry: Mapping[str, Any]) -> list[str]:
     return [
-        f"{_lead(rung['step'])}  {rung['step']['claim']:13}  {rung['name']}" if rung["step"] else f"0  {rung['name']}"
+        f"{_lead(rung['step'])}  {SHOWN[rung['step']['claim']]:9}  {rung['name']}"
+        if rung["step"]
+        else f"0  {rung['name']}"
         for rung in entry["rungs"]
     ]
 
@@ -148,7 +150,7 @@ def _lead(row: Mapping[str, Any]) -> str:
 def _comparison(row: Mapping[str, Any]) -> str:
     """Return the lead of a row with a difference."""
     name, prior = row["contrast"].replace(" − ", " over "), f" ({row['prior']})" if "prior" in row else ""
-    return f"{signed(-row['difference_bits_per_dim'], 3)}  {_interval(row)}  {row['claim']:13}  {name}{prior}"
+    return f"{signed(-row['difference_bits_per_dim'], 3)}  {_interval(row)}  {SHOWN[row['claim']]:9}  {name}{prior}"
 
 
 def _interval(row: Mapping[str, Any]) -> str:

@@ -24,6 +24,9 @@ from ..flow.policies import ORDERS
 from .file import Study, StudyError
 from .recipe import AGAIN, HALF, Arm, StudyRecipe
 
+#: A claim in files -> its word on pages and in reports.
+SHOWN = {"better": "ahead", "worse": "behind", "no conclusion": "not shown", "interim": "interim"}
+
 
 @dataclass(frozen=True, eq=False)
 class Effect:
@@ -69,6 +72,11 @@ class Effect:
     def stated_claim(self) -> str:
         """The claim, or ``interim`` of a study that is not done."""
         return "interim" if self.interim else self.claim
+
+    @property
+    def shown(self) -> str:
+        """The claim as pages say it: ``ahead``, ``behind``, ``not shown`` or ``interim``."""
+        return SHOWN[self.stated_claim]
 
     @property
     def lead(self) -> float:
@@ -120,7 +128,7 @@ class Effect:
         if len(self.values) == 1:
             return f"{start} in one seed, which is no conclusion."
         why = "" if self.claim != "no conclusion" or self.low <= 0 <= self.high else " after correction"
-        claim = "interim, no claim yet" if self.interim else f"{self.claim}{why}"
+        claim = "interim, no claim yet" if self.interim else f"{self.shown}{why}"
         return f"{start} (95 % interval {self.lead_range}, over {self.over}): {claim}."
 
     def lead_row(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from eiwflow.lesson.pack import opened
 from eiwflow.project import ROOT
 from eiwflow.study import worker
 from eiwflow.study.answer import answer, at_equal_time
+from eiwflow.study.claim import claim
 from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, ladders
 from eiwflow.study.ladder import ladder as make_ladder
@@ -121,27 +122,11 @@ def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: 
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
     at = visit()
     assert not at.exception and not at.error
-    assert "A principal start and the half by entropy lead Glow's fixed half in all 2 studies, by 0.2" in sentences(at)
-    ladder, trend = figures(at)[:2]
+    trend = figures(at)[0]
     read = [read_study(studies / f"{name}.zip") for name in ("photos32", "longer")]
-    saved = sorted(rung.step.lead for rung in make_ladder(read[0]).rungs if rung.step)
-    bars = [length for trace in ladder["data"] if trace["type"] == "bar" for length in trace["x"]]
-    assert sorted(bars) == pytest.approx(saved, abs=1e-5)
     (marks,) = (trace for trace in trend["data"] if trace["name"] == "photos32")
     assert marks["y"] == pytest.approx([make_ladder(study).answers["data"].lead for study in read], abs=1e-5)
     assert pytest.approx(marks["x"][0]) == 500 and pytest.approx(marks["x"][1]) == 1000
-
-
-def test_each_choice_alone_has_its_count_of_studies(studies: Path) -> None:
-    said = sentences(visit())
-    for key, name in (
-        ("start", "Principal start alone"),
-        ("order", "Entropy, not variance"),
-        ("pooled", "Weights alone"),
-    ):
-        count = counts(map(read_study, [studies / "photos32.zip"]))[key]
-        assert f"**{name}**: {count.tally()}." in said and count.in_words() in said
-        assert {*NUMBER.findall(count.tally())} <= {*NUMBER.findall(count.in_words())}
 
 
 @pytest.mark.slow
@@ -157,8 +142,12 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
     readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
-    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "order", "weights", "partitions"))
-    assert f"**Random partitions, not alternating**: {asked['partitions'].tally()}." in pages["Compare"]
+    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "partitions"))
+    whole = claim(bundled())
+    assert all(whole.headline() in text for text in (*pages.values(), (ROOT / "README.md").read_text(encoding="utf-8")))
+    for table in whole.tables.values():
+        for cell in (cell for row in table.table() for cell in row.values()):
+            assert cell in pages["Compare"] and cell in pages["studies.md"]
     facts = opened(default.pack())[0]["studies"]
     with_rungs = [made for made in ladders(bundled()).values() if made.rungs]
     assert [(fact["data"], fact["iterations"]) for fact in facts] == [
@@ -180,7 +169,7 @@ def test_a_study_of_ones_own_stands_on_the_first_screen_with_every_arm(studies: 
     words, charts = first_screen(at)
     assert words <= 80 and charts == 2
     assert "Done: 54 runs." in sentences(at)
-    assert len(rows(figures(at)[1])) == len(MEANS) - 1
+    assert len(rows(forest(at))) == len(MEANS) - 1
     write_begun(shown.own_folder() / "begun", arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4), 3)
     assert "Not done: 3 of 8 runs so far." in sentences(visit(study="begun"))
 
@@ -190,7 +179,7 @@ def test_the_first_screen_is_lean(studies: Path) -> None:
     at.switch_page("pages/6_compare.py").run()
     assert not at.exception
     words, charts = first_screen(at)
-    assert 10 < words <= 80 and charts == 2
+    assert 10 < words <= 80 and charts <= 2
 
 
 def test_studies_have_human_titles_and_those_of_one_title_say_in_what_they_differ(studies: Path) -> None:
@@ -243,7 +232,7 @@ def test_one_seed_reads_no_conclusion(studies: Path) -> None:
     at = visit(study="photos32")
     assert not at.exception
     assert "shares no two seeds with another split on photos32" in sentences(at)
-    assert {trace["name"] for trace in forest(at)["data"]} == {"one seed", "mean: no conclusion"}
+    assert {trace["name"] for trace in forest(at)["data"]} == {"one seed", "mean: not shown"}
 
 
 def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> None:

@@ -39,8 +39,8 @@ def test_every_seed_is_a_point_of_its_row():
     assert np.round(np.array(seeds.y)).tolist() == [0, 0, 0, 1, 1, 1]
     assert seeds.text[:2] == ("seed 10: lead +0.0300 bits/dim", "seed 11: lead +0.0400 bits/dim")
     assert [(trace.name, round(trace.y[0])) for trace in figure.data[1:]] == [
-        ("mean: better", 0),
-        ("mean: no conclusion", 1),
+        ("mean: ahead", 0),
+        ("mean: not shown", 1),
     ]
     assert figure.layout.yaxis.range[0] > figure.layout.yaxis.range[1]  # the first row is at the top
 
@@ -57,7 +57,7 @@ def test_means_stand_in_their_intervals_and_what_needs_fewer_bits_stands_right_o
 def test_what_is_claimed_has_a_colour_and_a_shape():
     figure = compare.forest([BETTER, WORSE, OPEN], ["a", "b", "c"], "Δ")
     styles = {trace.name: (trace.marker.color, trace.marker.symbol) for trace in figure.data[1:]}
-    assert styles.keys() == {"mean: better", "mean: worse", "mean: no conclusion"}
+    assert styles.keys() == {"mean: ahead", "mean: behind", "mean: not shown"}
     assert len({colour for colour, _ in styles.values()}) == len({symbol for _, symbol in styles.values()}) == 3
     for trace, found in zip(figure.data[1:], (BETTER, WORSE, OPEN), strict=True):
         assert trace.x == pytest.approx([-found.values.mean()], abs=1e-5)
@@ -69,7 +69,7 @@ def test_what_is_claimed_has_a_colour_and_a_shape():
 
 def test_one_seed_has_a_mean_and_no_interval():
     figure = compare.forest([ONE], ["first"], "Δ")
-    assert figure.data[1].name == "mean: no conclusion"
+    assert figure.data[1].name == "mean: not shown"
     assert figure.data[1].error_x.array == (None,)
     assert figure.layout.yaxis.ticktext == ("<b>first</b><br>+0.030, one seed",)
 

@@ -26,7 +26,7 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
     below = [0.0, *(rung.saved.lead for rung in made.rungs[1:])]
     for row in (1, 2, 3):
         assert bars[row][:2] == pytest.approx(below[row - 1 : row + 1], abs=1e-4)
-    assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "no conclusion after correction"]
+    assert [bars[row][2] for row in (1, 2, 3)] == ["saves bits", "costs bits", "not shown (after correction)"]
     assert figure.layout.yaxis.ticktext[0] == "<b>Glow's half</b>"
     for row in (1, 2, 3):
         low, high = made.rungs[row].step.lead_interval
@@ -59,7 +59,7 @@ def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_s
     assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
     assert (*one.y, *two.y) == pytest.approx((effect.lead, less.lead, less.lead), abs=1e-5)
     assert [text.split(":")[0] for text in (*one.text, *two.text)] == ["a", "c", "b"]
-    assert one.text[0] == f"a: {effect.lead_in_figures}, {effect.claim}"
+    assert one.text[0] == f"a: {effect.lead_in_figures}, {effect.shown}"
     assert one.error_y.arrayminus[0] == pytest.approx(effect.lead - effect.lead_interval[0], abs=1e-4)
     assert one.error_y.array[0] == pytest.approx(effect.lead_interval[1] - effect.lead, abs=1e-4)
     assert one.marker.color != two.marker.color and one.marker.symbol != two.marker.symbol

@@ -180,7 +180,6 @@ def test_a_made_study_at_equal_time_and_others(written: Callable[..., Path]) -> 
         for prior in each.priors
     ]
     for count in counts(studies.values()).values():
-        texts.append(count.tally())
         texts += (f"  {title}: {kit.written([*lead.values()])}" for title, lead in count.to_dict()["leads"].items())
     texts += [made_ladder.in_words() for made_ladder in ladders(studies.values()).values()]
     texts += [

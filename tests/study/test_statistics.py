@@ -128,7 +128,7 @@ def test_an_interval_clear_of_0_may_still_be_no_conclusion_among_many():
     found = corrected([with_p(0.04)] * 3)
     assert found[0].high < 0
     assert found[0].claim == "no conclusion"
-    assert "no conclusion after correction" in found[0].in_words()
+    assert "not shown after correction" in found[0].in_words()
 
 
 def test_corrected_p_never_fall_below_those_that_are_not():

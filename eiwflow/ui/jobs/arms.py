@@ -58,6 +58,17 @@ def name(study: Study, choice: str) -> str:
     return label(study, next(arm for arm in study.arms if arm.choice == choice))
 
 
+def draw_samples(study: Study) -> None:
+    """Draw the samples that flows of one's own left beside their run of seed 0, each under its arm's name."""
+    from ...study.file import run_folder
+    from ...study.foreign import SAMPLES
+
+    kept = {arm: run_folder(study.path, arm, 0) / SAMPLES for arm in study.arms if arm.source}
+    pictures = {arm.order: path.read_bytes() for arm, path in kept.items() if path.is_file()}
+    for column, (title, picture) in zip(st.columns(max(1, len(pictures))), pictures.items(), strict=False):
+        column.image(picture, f"{title}: 16 samples, temperature 1, seed 0", width=256)
+
+
 def _usual(study: Study) -> list[str]:
     """Return the default choice: for each order the best arm that passes on the same fraction as the first."""
     from ...study.arms import arm_table

@@ -13,18 +13,10 @@ from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
 
 if TYPE_CHECKING:
-    from ...study.claim import Claim
+    from ...study.claim import Added, Claim
     from ...study.file import Study
     from ...study.ladder import Count, Ladder
     from ..sources.visit import Visit
-
-#: Questions of the first screen, one per line, with a name; of a pair, the first with an answer.
-ALONE = (
-    ("Principal start alone", ("start",)),
-    ("Entropy, not variance", ("order",)),
-    ("Weights alone", ("weights", "pooled")),
-    ("Random partitions, not alternating", ("partitions",)),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +28,7 @@ class Evidence:
         counts: key of a question -> its count.
         by_set: data set -> its shown ladder.
         claim: what the studies together say.
+        added: what own weights and random partitions add, at equal steps and at equal time.
 
     """
 
@@ -43,6 +36,7 @@ class Evidence:
     counts: dict[str, Count]
     by_set: dict[str, Ladder]
     claim: Claim
+    added: list[Added]
 
     @property
     def headline(self) -> str:
@@ -69,32 +63,43 @@ def of(studies: Iterable[Study]) -> Evidence:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _evidence(key: tuple[object, ...], _studies: list[Study]) -> Evidence:
-    from ...study.claim import claim
+    from ...study.claim import added, claim
     from ...study.ladder import by_set, counts, ladders
 
     del key
-    return Evidence(ladders(_studies), counts(_studies), by_set(_studies), claim(_studies))
+    return Evidence(ladders(_studies), counts(_studies), by_set(_studies), claim(_studies), added(_studies))
 
 
 def draw(page: Visit, evidence: Evidence) -> None:
-    """Draw start × half, the ladder of a data set, the lead against training, and each choice alone."""
-    for title, made in evidence.claim.tables.items():
-        st.markdown(f"**Start × half**: bits/dim saved over Glow's half from random rotations. {title}.")
-        table(made.table())
+    """Draw the three parts: start × half, what weights and partitions add, and the lead against training."""
+    from ...study.claim import OF_THE_LAST
+
     left, right = st.columns(2, gap="large")
     with left:
-        if sets := list(evidence.by_set):
-            chosen = choose_one("Data set", sets, sets[0], "set", label_visibility="collapsed")
-            draw_ladder(page, evidence.by_set[chosen])
+        if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:
+            st.markdown("**Start × half**: bits/dim saved over Glow's")
+            chosen = first = next(iter(tables))
+            if len(tables) > 1:
+                chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
+            table(tables[chosen].table())
+            st.caption(f"{chosen}: 95 % intervals over seeds, not corrected. {OF_THE_LAST}")
     with right:
-        if leads := evidence.leads:
-            words = " ".join(f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.claim}." for lead in leads)
-            chart(drawn(figures.with_training, leads), page, "leads", alt=words)
-    lines = []
-    for name, keys in ALONE:
-        if asked := next((evidence.counts[key] for key in keys if key in evidence.counts), None):
-            lines.append(f"**{name}**: {asked.tally()}.")
-    st.markdown("  \n".join(lines))
+        if evidence.added:
+            st.markdown("**What more is added** at equal steps and at equal time")
+            words = " ".join(
+                f"{gain.name}: {gain.steps.lead_in_figures}, {gain.steps.shown}"
+                + (f"; at equal CPU seconds {gain.time.lead_in_figures}, {gain.time.shown}." if gain.time else ".")
+                for gain in evidence.added
+            )
+            chart(drawn(figures.added, evidence.added), page, "added", alt=words)
+            steps: dict[str, set[int]] = {}
+            for gain in evidence.added:
+                steps.setdefault(gain.choice, set()).add(gain.iterations)
+            after = [f"{choice} {' or '.join(f'{n:,}' for n in sorted(of))}" for choice, of in steps.items()]
+            st.caption(f"Steps: {', '.join(after)}. Pale: not shown after correction.")
+    if leads := evidence.leads:
+        words = " ".join(f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.shown}." for lead in leads)
+        chart(drawn(figures.with_training, leads), page, "leads", alt=words)
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:
@@ -103,11 +108,17 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
         chart(drawn(figures.waterfall, ladder.rungs), page, f"ladder-{ladder.study.name}", alt=ladder.in_words())
 
 
-def draw_further(evidence: Evidence) -> None:
-    """Draw every question with its sentence, folded."""
-    with st.expander("Every question: random half, smallest variance, released operation"):
-        st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
-        st.caption(
-            "Glow's half is fixed in advance. The other halves are chosen from data, once, before the first step. In "
-            "studies with random partitions the principal start comes with these."
-        )
+def draw_further(page: Visit, evidence: Evidence) -> None:
+    """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
+    for title, made in evidence.claim.tables.items():
+        st.markdown(f"**Start × half**, corrected together: {title}")
+        leads = made.leads()
+        table(leads, pale=[place for place, effect in enumerate(made.effects.values()) if effect.shown == "not shown"])
+    if sets := list(evidence.by_set):
+        chosen = choose_one("Data set", sets, sets[0], "set", label_visibility="collapsed")
+        draw_ladder(page, evidence.by_set[chosen])
+    st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
+    st.caption(
+        "Glow's half is fixed in advance. The other halves are chosen from data, once, before the first step. In "
+        "studies with random partitions the principal start comes with these."
+    )

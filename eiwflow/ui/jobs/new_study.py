@@ -73,7 +73,7 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
     runs, minutes = len(recipe.arms) * recipe.seeds, _minutes(recipe, known)
     about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
     st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
-    st.button("Start the study", type="primary", on_click=_start, args=(_new_folder(),))
+    st.button("Start the study", type="primary", on_click=_start, args=(new_folder(),))
 
 
 def _draw_choices() -> None:
@@ -116,7 +116,7 @@ def _recipe() -> tuple[StudyRecipe | None, list[str]]:
     return StudyRecipe(data=chosen("data"), arms=tuple(arms), seeds=seeds, iterations=iterations), left_out
 
 
-def _new_folder() -> Path:
+def new_folder() -> Path:
     """Return the folder of a new study, with a generated name."""
     return studies.own_folder() / f"study-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 

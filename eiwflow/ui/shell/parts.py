@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
@@ -264,14 +264,19 @@ def caveat(sentence: str) -> None:
     st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> None:
+def table(rows: Sequence[Mapping[str, Any]], pale: Collection[int] = ()) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
-    Words are aligned left, all else right. A narrow table scrolls, also by keys.
+    Words are aligned left, all else right. A narrow table scrolls, also by keys. Rows whose number is in ``pale`` are
+    drawn so.
     """
     worded = {name for name in rows[0] if all(str(row[name])[:1].isalpha() for row in rows)}
     head = "".join(_heading(name, "eiw-words" * (name in worded)) for name in rows[0])
-    body = "".join(f"<tr>{''.join(_table_cell(row[name], name in worded) for name in rows[0])}</tr>" for row in rows)
+    body = "".join(
+        f'<tr class="{"eiw-pale" * (place in pale)}">'
+        f"{''.join(_table_cell(row[name], name in worded) for name in rows[0])}</tr>"
+        for place, row in enumerate(rows)
+    )
     label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
     st.html(
         f'<div class="eiw-table" tabindex="0" role="group" aria-label="{label}">'
