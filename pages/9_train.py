@@ -22,6 +22,8 @@ if listed:
     name = live_run.choice(listed, next(iter(presets.devices())))
     live_run.takeaway(listed[name])
     live_run.show(listed, name, page)
+    with st.expander(f"All runs ({len(listed)})"):
+        live_run.manage(listed, name)
 
 st.subheader("Start a run")
 if refused := control.refusal(control.NEW):
@@ -31,10 +33,6 @@ if access.may_change():
 else:
     st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
     st.page_link("pages/12_playground.py", label="Train one in this tab")
-
-if listed:
-    with st.expander(f"All runs ({len(listed)})"):
-        live_run.manage(listed, name)
 
 if listed and (more := ui.more_evidence()).open:
     with more:
