@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from eiwflow.analysis import subjects
+from eiwflow.analysis import likelihood, subjects
+from eiwflow.analysis.levels import to_pixels
 from eiwflow.analysis.words import compression as archive_words
 from eiwflow.analysis.words import likelihood as words
 from eiwflow.compression import CompressionError
@@ -14,35 +15,39 @@ from eiwflow.ui.own import pictures as own_pictures
 
 page = ui.begin("Is a likely picture a real one?", "Likelihood")
 
-
-above, answer = st.container(), st.container()
-choice, mine = st.columns([4, 1], vertical_alignment="bottom")
-result = own = None
+above = st.container()
+own = None
 with ui.errors_as_sentences():
     try:
-        with mine:
+        with ui.controls():
             config = page.checkpoint.info.config
             own = own_pictures.own_pictures(config.shape, 2**config.levels, above)
-        result, bits = subjects.likelihood(ui.look(page)), subjects.bits_per_dim(ui.look(page))
-        if own is not None:
-            result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
+        groups = subjects.strange_images(ui.look(page))
     except DataError as error:
         st.error(plain(error))
+        st.stop()
+if own is not None:
+    groups = [*groups, likelihood.Group(own.name, "folder", to_pixels(own.images), None, own.made)]
+above.html(figures.thumbnails(groups))
+guess = st.segmented_control(
+    "Your prediction", [group.name for group in groups], key="guess", bind="query-params", label_visibility="collapsed"
+)
+if guess is None:
+    ui.takeaway("Which of these groups will the flow find likeliest? Choose one.")
+place, result = st.container(), None
+with ui.errors_as_sentences():  # also before the prediction, while the visitor makes it
+    bits = subjects.bits_per_dim(ui.look(page))
+    result = subjects.likelihood(ui.look(page))
+    if own is not None:
+        result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
 if result is None:
     st.stop()
-
-above.html(figures.thumbnails(result))
-names = [scored.group.name for scored in (result.own, *result.groups)]
-guess = choice.segmented_control("Your prediction", names, key="guess", bind="query-params")
-with answer:
-    ui.takeaway(words.takeaway(result) if guess else "Which of these groups will the flow find likeliest?")
 if guess is not None:
-    left, right = st.columns(2, gap="large")
+    ui.takeaway(words.takeaway(result))
+    left, right = place.columns(2, gap="large")
     with left:
-        st.subheader("What is likely?")
         ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
     with right:
-        st.subheader("Which score notices?")
         ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
 
 if (more := ui.more_evidence()).open:

@@ -5,25 +5,23 @@ import streamlit as st
 from eiwflow.ui import access
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common import untrusted
+from eiwflow.ui.components.top import to_top
 from eiwflow.ui.jobs import control, live_run, new_run, presets, runs
 
 page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
 
 
-top = st.empty()
 if refused := control.refusal(control.SHOWN):
     st.error(untrusted.plain(refused))
 if started := runs.started():
-    st.toast(f"Started “{untrusted.plain(started)}”: it is shown at the top of this page.")
+    to_top(started)
 
 listed = runs.listed()
 untrusted.complaints(st.container(), runs.complaints())
 if listed:
     name = live_run.choice(listed, next(iter(presets.devices())))
-    with top:
-        live_run.takeaway(listed[name])
-    live_run.show(listed[name], page)
-
+    live_run.takeaway(listed[name])
+    live_run.show(listed, name, page)
     with st.expander(f"All runs ({len(listed)})"):
         live_run.manage(listed, name)
 
@@ -31,26 +29,28 @@ st.subheader("Start a run")
 if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
 if access.may_change():
-    say_times = new_run.draw(None if listed else top)
+    say_times = new_run.draw(first=not listed)
 else:
     st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
+    st.page_link("pages/12_playground.py", label="Train one in this tab")
 
 if listed and (more := ui.more_evidence()).open:
     with more:
         run = listed[name]
+        live_run.draw_channels(run)
         if run.progress.levels:
             ui.table([level.row() for level in run.progress.levels])
             st.caption(
-                f"Means over channels at step {run.progress.recorded:,}: spectral redundancy in nats a pixel, "
-                "marginal entropy in nats a dimension (1.419 is that of N(0, 1)), spread over images of log ω in nats."
+                f"Means over channels at step {run.progress.recorded:,}: spectral redundancy in bits a pixel, marginal "
+                "entropy in bits per value (2.047 is that of N(0, 1)), spread over images of log ω."
             )
             ui.exports(page, tables={"curves": run.progress.table()})
         if run.state.memory_mib:
             st.caption(f"It took at most {run.state.memory_mib:,.0f} MiB of memory so far.")
-        with st.expander("Reproduce this"):
-            commands = f"{run.command}\npython -m eiwflow train --resume {run.run.path}"
-            st.code(commands, language="bash", wrap_lines=True)
-            ui.same_in_python(ui.training(str(run.run.path)))
+        st.subheader("Reproduce this")
+        commands = f"{run.command}\npython -m eiwflow train --resume {run.run.path}"
+        st.code(commands, language="bash", wrap_lines=True)
+        ui.same_in_python(ui.training(str(run.run.path)))
         st.caption("The end of its log:")
         st.code(run.run.log_end(), language=None, wrap_lines=True)
 

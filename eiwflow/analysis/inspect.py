@@ -64,6 +64,10 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
     }
 
 
+#: Fields whose name alone would be taken for something else.
+NAMES = {"weights": "channel weights"}
+
+
 def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
     """Return the file's document, one row per field."""
     info = checkpoint.info
@@ -76,7 +80,7 @@ def file_table(checkpoint: Checkpoint) -> list[dict[str, str]]:
         "file": {"sha256": checkpoint.sha256, "command": info.command},
     }
     return [
-        {"group": group, "field": name, "value": _plain(value)}
+        {"group": group, "field": NAMES.get(name, name), "value": _plain(value)}
         for group, fields in groups.items()
         for name, value in fields.items()
     ]

@@ -54,6 +54,8 @@ RESAMPLES = 1000
 BARS = 40
 OWN = "own test images"
 #: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
+#: Bits per value of raw bytes.
+RAW = 8.0
 BITS, TYPICALITY, PNG, WEBP = "bits/dim", "typicality", "minus PNG", "minus WebP"
 
 
@@ -142,11 +144,16 @@ class Likelihood:
         """Count the groups that a score finds stranger than the own images: AUROC above ½ by more than its error."""
         return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.groups)
 
+    @property
+    def beyond(self) -> tuple[GroupScores, ...]:
+        """The groups most of whose images cost more than raw bytes, so that they lie beyond the histograms' axis."""
+        return tuple(scored for scored in self.groups if np.median(scored.scores[BITS]) > RAW)
+
     @cached_property
     def edges(self) -> np.ndarray:
-        """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of every group."""
-        bits_of_groups = [scored.scores[BITS] for scored in (self.own, *self.groups)]
-        ends = np.array([np.percentile(bits, [0.5, 99.5]) for bits in bits_of_groups])
+        """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of groups not beyond."""
+        inside = (self.own, *(scored for scored in self.groups if scored not in self.beyond))
+        ends = np.array([np.percentile(scored.scores[BITS], [0.5, 99.5]) for scored in inside])
         low, high = ends[:, 0].min(), ends[:, 1].max()
         return np.linspace(low, max(high, low + 0.1), BARS + 1)
 
@@ -475,6 +482,25 @@ def _listed(sources: np.ndarray | None) -> Sequence[int] | None:
     return None if sources is None else sources.tolist()
 
 
+def groups(
+    flow: MultiScaleFlow,
+    data: str,
+    test: torch.Tensor,
+    sources: Sequence[int] | None = None,
+    seed: int = 0,
+    most: int | None = None,
+) -> list[Group]:
+    """Return the own images and all strange ones, unscored; arguments and errors as of :func:`likelihood`."""
+    if len(test) < 2:
+        raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
+    places = spread(len(test), most)
+    known = None if sources is None else np.asarray(sources)[places]
+    own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
+    return [
+        own_group, *transformed(own_group, seed), *others(data, flow.config.shape, 2**flow.config.levels, most)
+    ]  # fmt: skip
+
+
 def likelihood(
     flow: MultiScaleFlow,
     data: str,
@@ -496,13 +522,9 @@ def likelihood(
         most: images scored of each group at most; by default :data:`IMAGES`.
 
     """
-    if len(test) < 2:
-        raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
     shape, multiple = flow.config.shape, 2**flow.config.levels
-    places = spread(len(test), most)
-    known = None if sources is None else np.asarray(sources)[places]
-    own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
-    every = [*transformed(own_group, seed), *others(data, shape, multiple, most)]
+    own_group, *every = groups(flow, data, test, sources, seed, most)
+    known = own_group.sources
     for path in dict.fromkeys(extra):
         group, taken = also(path, shape, multiple, most), {group.name for group in every}
         numbered = (f"{group.name} ({number})" for number in itertools.count(2))

@@ -360,6 +360,12 @@ def likelihood(look: Look, extra: tuple[str, ...] = ()) -> likelihoods.Likelihoo
 
 
 @measure("test", "seed")
+def strange_images(look: Look) -> list[likelihoods.Group]:
+    """Return the groups of :func:`likelihood` with few images each, unscored."""
+    return likelihoods.groups(look.flow, look.data, look.test, look.sources, look.seed, most=8)
+
+
+@measure("test", "seed")
 def likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihoods.Likelihood:
     """Return these scores with a group of a visitor's pictures, uint8 (N, C, H, W)."""
     group = likelihoods.Group(label, "folder", levels.to_pixels(pictures), None, made)

@@ -57,15 +57,19 @@ class LevelNow:
         return sum(not self.would_stay[channel] for channel in self.kept)
 
     def row(self) -> dict[str, Any]:
-        """Return the level's averages as a row."""
+        """Return the level's averages as a row, in bits."""
         kept, emitted = self.kept, self.emitted
+
+        def bits(values: Sequence[float], channels: Sequence[int]) -> float:
+            return mean_of(values, channels) / math.log(2)
+
         return {
             "level": self.number,
             "channels": len(self.entropy),
-            "redundancy passed on": mean_of(self.redundancy, kept),
-            "redundancy factored out": mean_of(self.redundancy, emitted),
-            "entropy passed on": mean_of(self.entropy, kept),
-            "entropy factored out": mean_of(self.entropy, emitted),
+            "redundancy passed on": bits(self.redundancy, kept),
+            "redundancy factored out": bits(self.redundancy, emitted),
+            "entropy passed on": bits(self.entropy, kept),
+            "entropy factored out": bits(self.entropy, emitted),
             "would cross": math.nan if self.order is None else self.crossing,
             "spread of log ω": math.nan if self.weight_spread is None else self.weight_spread,
         }
@@ -166,6 +170,44 @@ def progress(run: RunDirectory) -> Progress:
         recorded=recorded,
         takes_first=recipe.data in DATASETS,
     )
+
+
+def points(run: RunDirectory) -> list[dict[str, Any]]:
+    """Return a run's measures as rows of measure, line, step, CPU seconds and value; what was not recorded is left out.
+
+    Measures: bits per value of batches, of train (batches smoothed) and of test; the norm of the gradient; the learning
+    rate; the mean spectral redundancy of the channels passed on, in bits a pixel.
+    """
+    records = run.records()
+    curve, cpu = training_curve(records), {record["step"]: record.get("cpu_seconds") for record in records}
+    lines: dict[tuple[str, str], dict[int, float]] = {
+        ("bits per value", "batches"): dict(zip(curve.steps.tolist(), curve.bits_per_dim.tolist(), strict=True)),
+        ("bits per value", "train"): dict(zip(curve.steps.tolist(), curve.smoothed.tolist(), strict=True)),
+        ("bits per value", "test"): dict(
+            zip(curve.probe_steps.tolist(), curve.probe_bits_per_dim.tolist(), strict=True)
+        ),
+    }
+    for measure, key in (("gradient norm", "gradient_norm"), ("learning rate", "lr")):
+        lines[measure, "train"] = {line["step"]: line[key] for line in records if is_number(line.get(key))}
+    lines["redundancy passed on", "test"] = _redundancy_passed_on(records)
+    return [
+        {"measure": measure, "line": line, "step": step, "cpu": cpu.get(step), "value": round(value, 6)}
+        for (measure, line), values in lines.items()
+        for step, value in values.items()
+        if math.isfinite(value)
+    ]
+
+
+def _redundancy_passed_on(records: list[dict[str, Any]]) -> dict[int, float]:
+    """Return by recording step the mean over levels of what their passed-on channels have, in bits a pixel."""
+    means: dict[int, float] = {}
+    for record in records:
+        with suppress(LookupError, TypeError, ValueError, OverflowError):
+            levels = [mean_of(level.redundancy, level.kept) for level in map(_now, level_records([record]))]
+            means[record["step"]] = (
+                float(np.nanmean([*levels])) / math.log(2) if np.isfinite(levels).any() else math.nan
+            )
+    return means
 
 
 def _pace(steps: np.ndarray, seconds: np.ndarray) -> float | None:

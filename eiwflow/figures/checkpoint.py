@@ -119,7 +119,7 @@ def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:
         f"<tr><td {cell.format('left', rule)}>{escape(name)}</td><td {cell.format('right', rule)}>{total:,}</td></tr>"
     )
     return (
-        '<table style="width: 100%; margin-top: 8px; border-collapse: collapse; font-size: 0.8125rem; '
+        '<table style="width: 100%; margin-top: 8px; border-collapse: collapse; font-size: 0.875rem; '
         f'line-height: 1.35; font-variant-numeric: tabular-nums">{"".join(lines)}</table>'
     )
 

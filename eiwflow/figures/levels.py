@@ -146,7 +146,11 @@ def _box(level: LevelFacts, box: Box) -> str:
     cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
     fate = "are passed on" if box.part == "kept" else "are factored out"
     structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    words = f", spectral redundancy {fixed(structure, 2)} nats/pixel on average" if np.isfinite(structure) else ""
+    words = (
+        f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
+        if np.isfinite(structure)
+        else ""
+    )
     alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{words}"
     return (
         f'<div class="eiw-box eiw-{box.part}">'
@@ -160,10 +164,10 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
     fate = "passed on" if part == "kept" else "factored out"
     lines = [f"channel {channel}, {fate}, place {position + 1} of {level.shape[0]}"]
     if np.isfinite(level.redundancy[0, position]):
-        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position], 2)} nats/pixel")
+        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position] / np.log(2), 2)} bits a pixel")
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
-        lines.append(f"log ω = {signed(log_weight, 2)} nats (×{np.exp(log_weight):.2f})")
+        lines.append(f"log₂ ω = {signed(log_weight / np.log(2), 2)} bits (×{np.exp(log_weight):.2f})")
     return " · ".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,10 +15,10 @@ from .kit import layout, legend_room
 from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.likelihood import GroupScores, Likelihood
+    from ..analysis.likelihood import Group, Likelihood
 
 #: Pixels of a row, and of the names at its left.
-ROW, NAMES = 44, 124
+ROW, NAMES = 36, 124
 #: Images shown of each group: 2×2.
 SHOWN = 4
 LIKELIER = palette.ARMS[2]
@@ -30,19 +31,18 @@ _SCORES = {
 }
 
 
-def thumbnails(result: Likelihood) -> str:
+def thumbnails(groups: Sequence[Group]) -> str:
     """Return four images of each group as HTML, the own images first, under their names."""
-    figures = "".join(_thumbnail(scored) for scored in (result.own, *result.groups))
-    style = "display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(88px, 1fr))"
+    figures = "".join(map(_thumbnail, groups))
+    style = "display: grid; gap: 6px 12px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr))"
     return f'<div class="eiw-row" style="{style}">{figures}</div>'
 
 
-def _thumbnail(scored: GroupScores) -> str:
-    images = scored.group.images
-    places = np.linspace(0, len(images) - 1, SHOWN).astype(int)
-    name, pixels = escape(scored.group.name), montage(images[places], 2)
+def _thumbnail(group: Group) -> str:
+    places = np.linspace(0, len(group.images) - 1, SHOWN).astype(int)
+    name, pixels = escape(group.name), montage(group.images[places], 2)
     return (
-        f'<figure style="max-width: 110px"><img alt="{name}: {escape(scored.group.made)}; {appearance(pixels)}" '
+        f'<figure><img style="max-width: 64px" alt="{name}: {escape(group.made)}; {appearance(pixels)}" '
         f'src="{data_uri(pixels)}"><figcaption>{name}</figcaption></figure>'
     )
 
@@ -50,7 +50,7 @@ def _thumbnail(scored: GroupScores) -> str:
 def histograms(result: Likelihood, image: float) -> go.Figure:
     """Return histograms of bits/dim, one row per group; likelier groups stand out.
 
-    A triangle marks the bits/dim of one ``image``.
+    A triangle marks the bits/dim of one ``image``. Groups beyond the axis are named with their mean at its edge.
     """
     groups = (result.own, *result.groups)
     likelier = {id(scored) for scored in result.likelier}
@@ -70,8 +70,13 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
         figure.add_scatter(
             x=edges.tolist(), y=(base + heights).round(3).tolist(), mode="lines", fill="toself",
             line={"color": colour, "width": 2}, name=scored.group.name, showlegend=False,
-            hovertemplate=f"{scored.bits_per_dim:.2f} bits/dim on average<extra>{scored.group.name}</extra>",
+            hovertemplate=f"{scored.bits_per_dim:.2f} bits per value on average<extra>{scored.group.name}</extra>",
         )  # fmt: skip
+        if scored in result.beyond:
+            figure.add_annotation(
+                x=edges[-1], y=base + 0.75, text=f"{scored.bits_per_dim:.0f} on average ▶", showarrow=False,
+                xanchor="right", bgcolor="rgba(128, 128, 128, 0.15)",
+            )  # fmt: skip
         names.append(f"<b>◀ {scored.group.name}</b>" if stands_out else scored.group.name)
     at = float(np.clip(image, result.edges[0], result.edges[-1]))
     right = at > result.edges.mean()
@@ -79,10 +84,10 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
         x=[round(at, 4)], y=[len(groups) + 0.15], mode="markers+text", text=["this image"],
         textposition="middle left" if right else "middle right",
         marker={"symbol": "triangle-down", "size": 14, "color": palette.KEPT}, showlegend=False,
-        hovertemplate=f"{image:.2f} bits/dim<extra>this image</extra>",
+        hovertemplate=f"{image:.2f} bits per value<extra>this image</extra>",
     )  # fmt: skip
     figure.update_layout(layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12))
-    figure.update_xaxes(title_text="bits/dim: left is likelier")
+    figure.update_xaxes(title_text="bits per value (bits/dim): left is likelier")
     places = [len(groups) - 0.6 - row for row in range(len(groups))]
     return figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, range=[-0.1, len(groups) + 0.4])
 

@@ -7,7 +7,7 @@ on nothing that grows; data are rows beside it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,17 @@ from .pixels import file_uri
 if TYPE_CHECKING:
     from ..analysis.train import LevelNow, Progress
 
-_RAW, _SMOOTH, _TEST = "train (faint)", "train, smoothed (bold)", "test, averaged parameters"
-#: Dashes of compared runs, which also differ in colour.
+#: measure of ``analysis.train.points`` -> the title of its axis.
+MEASURES = {
+    "bits per value": "bits per value (bits/dim)",
+    "gradient norm": "gradient norm (bits per value, by parameters)",
+    "learning rate": "learning rate (per step)",
+    "redundancy passed on": "redundancy passed on (bits a pixel)",
+}
+#: axis -> the column of a row, and the title of the axis.
+AXES = {"steps": ("step", "training step (number)"), "CPU seconds": ("cpu", "CPU time (seconds)")}
+#: Widths of lines, and their dashes by run, which also differ in colour.
+_WIDTHS = {"batches": 0.8, "train": 1.6, "test": 3.0}
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
 MOST_RUNS = len(palette.ARMS)
 #: A value within every axis of bits/dim, unless raw values have less, and the highest end of an axis.
@@ -28,14 +37,6 @@ _ZOOM = {
     "name": "zoom",
     "select": {"type": "interval", "zoom": "wheel![event.ctrlKey || event.metaKey]"},
     "bind": "scales",
-}
-_STEP = {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "tickMinStep": 1}}
-_BITS = {
-    "field": "bits",
-    "type": "quantitative",
-    "title": "bits/dim",
-    "scale": {"zero": False},
-    "axis": {"format": ".2f"},
 }
 
 
@@ -50,110 +51,72 @@ def scale(progress: Progress, floor: float | None = None, bits: int = 8) -> tupl
     return float(max(math.floor(min(finite)), 0)), float(min(math.ceil(max(finite)), _MOST))
 
 
-def curves(ends: tuple[float, float], floor: float | None = None) -> dict[str, Any]:
-    """Return the description of a run's curves: every batch faint, smoothed bold, test images beside them.
+def curves(
+    names: Sequence[str],
+    measure: str,
+    axis: str,
+    logarithmic: bool,
+    ends: tuple[float, float] | None = None,
+    floor: float | None = None,
+) -> dict[str, Any]:
+    """Return the description of curves of at most :data:`MOST_RUNS` runs: a colour and a dash each.
 
     Args:
-        ends: of the axis, see :func:`scale`.
-        floor: bits/dim that no model can beat, where known: a line.
+        names: of the runs.
+        measure: one of :data:`MEASURES`.
+        axis: one of :data:`AXES`.
+        logarithmic: whether the horizontal axis has powers.
+        ends: of the vertical axis, see :func:`scale`.
+        floor: bits per value that no model can beat, where known: a line.
 
     """
-    colour = {
-        "field": "line",
-        "type": "nominal",
-        "title": None,
-        "scale": {"domain": [_RAW, _SMOOTH, _TEST], "range": [palette.REFERENCE, palette.REFERENCE, palette.SUBJECT]},
-        "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 300, "columns": 3},
+    column, title = AXES[axis]
+    run = {"field": "run", "type": "nominal", "title": None}
+    legend = {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 400, "columns": 2}
+    vertical: dict[str, Any] = {"field": "value", "type": "quantitative", "title": MEASURES[measure]}
+    vertical["scale"] = {"zero": False} if ends is None else {"domain": list(ends), "nice": False, "zero": False}
+    shared = {
+        "x": {
+            "field": column,
+            "type": "quantitative",
+            "title": title,
+            "scale": {"type": "log" if logarithmic else "linear"},
+            "axis": {"grid": False, "tickCount": 6, "format": "~s"},
+        },
+        "y": vertical,
+        "color": {**run, "scale": {"domain": [*names], "range": list(palette.ARMS[: len(names)])}, "legend": legend},
+        "strokeDash": {**run, "scale": {"domain": [*names], "range": list(_RUN_DASHES[: len(names)])}},
+        "tooltip": [run, {"field": "line"}, {"field": column, "format": ","}, {"field": "value", "format": ".4"}],
     }
-    tip = [
-        {"field": "line", "title": "curve"},
-        {"field": "step", "format": ","},
-        {"field": "bits", "title": "bits/dim", "format": ".3f"},
-    ]
-    bits = {**_BITS, "scale": {"domain": list(ends), "nice": False, "zero": False}}
-    shared = {"x": _STEP, "y": bits, "color": colour, "tooltip": tip}
-    layers = [
-        _layer(_RAW, {"type": "line", "strokeWidth": 1, "opacity": 0.45, "clip": True}, shared) | {"params": [_ZOOM]},
-        _layer(_SMOOTH, {"type": "line", "strokeWidth": 3, "clip": True}, shared),
-        _layer(
-            _TEST,
-            {"type": "line", "strokeWidth": 2.5, "strokeDash": [6, 3], "point": {"size": 30}, "clip": True},
-            shared,
-        ),
-    ]
-    if floor is not None:
-        line = {"data": {"values": [{"bits": round(floor, 4)}]}, "encoding": {"y": bits}}
-        words = {
-            "type": "text",
-            "text": f"floor {floor:.2f}: the grain alone",
-            "align": "right",
-            "dy": -8,
-            "fontSize": 13,
+    layers: list[dict[str, Any]] = [
+        {
+            "transform": [{"filter": {"field": "line", "equal": line}}],
+            "mark": {"type": "line", "strokeWidth": width, "clip": True, "opacity": 0.5 if line == "batches" else 1},
+            "encoding": shared,
         }
+        for line, width in _WIDTHS.items()
+        if line != "batches" or len(names) == 1
+    ]
+    layers[0]["params"] = [_ZOOM]
+    if floor is not None:
+        line = {"data": {"values": [{"value": round(floor, 4)}]}, "encoding": {"y": vertical}}
+        words = {"type": "text", "text": f"floor {floor:.2f}: the grain alone", "align": "right", "dy": -8}
         layers.append({**line, "mark": {"type": "rule", "strokeDash": [2, 3], "color": palette.REFERENCE}})
-        layers.append({**line, "mark": words, "encoding": {"y": bits, "x": {"value": "width"}}})
+        layers.append({**line, "mark": {**words, "fontSize": 14}, "encoding": {"y": vertical, "x": {"value": "width"}}})
     return {"height": 290, "layer": layers}
 
 
-def curve_rows(progress: Progress) -> list[dict[str, Any]]:
-    """Return the rows of :func:`curves`."""
-    curve = progress.curve
-    lines = (
-        (_RAW, curve.steps, curve.bits_per_dim),
-        (_SMOOTH, curve.steps, curve.smoothed),
-        (_TEST, curve.probe_steps, curve.probe_bits_per_dim),
-    )
+def curve_rows(
+    runs: Mapping[str, Sequence[Mapping[str, Any]]], measure: str, axis: str, logarithmic: bool
+) -> list[dict[str, Any]]:
+    """Return the rows of :func:`curves` from those of ``analysis.train.points``, by the runs' names."""
+    column = AXES[axis][0]
     return [
-        {"line": name, "step": step, "bits": round(bits, 4)}
-        for name, steps, values in lines
-        for step, bits in zip(steps.tolist(), values.tolist(), strict=True)
+        {"run": name, "line": row["line"], column: row[column], "value": row["value"]}
+        for name, rows in runs.items()
+        for row in rows
+        if row["measure"] == measure and row[column] is not None and (row[column] > 0 or not logarithmic)
     ]
-
-
-def compared(names: list[str]) -> dict[str, Any]:
-    """Return the description of several runs' curves, one colour and dash a run; at most :data:`MOST_RUNS`."""
-    count = len(names)
-    run = {"field": "run", "type": "nominal", "title": None}
-    shared = {
-        "x": _STEP,
-        "y": _BITS,
-        "color": {
-            **run,
-            "scale": {"domain": names, "range": list(palette.ARMS[:count])},
-            "legend": {
-                "orient": "top",
-                "symbolType": "stroke",
-                "symbolStrokeWidth": 3,
-                "labelLimit": 400,
-                "columns": 1,
-            },
-        },
-        "strokeDash": {**run, "scale": {"domain": names, "range": list(_RUN_DASHES[:count])}},
-        "tooltip": [
-            {"field": "run"},
-            {"field": "line", "title": "curve"},
-            {"field": "step", "format": ","},
-            {"field": "bits", "title": "bits/dim", "format": ".3f"},
-        ],
-    }
-    return {
-        "height": 330,
-        "layer": [
-            _layer(_SMOOTH, {"type": "line", "strokeWidth": 1.2, "opacity": 0.6}, shared) | {"params": [_ZOOM]},
-            _layer(_TEST, {"type": "line", "strokeWidth": 3}, shared),
-        ],
-    }
-
-
-def compared_rows(runs: Mapping[str, Progress]) -> list[dict[str, Any]]:
-    """Return the rows of :func:`compared`, by the runs' names."""
-    return [
-        {"run": name, **row} for name, progress in runs.items() for row in curve_rows(progress) if row["line"] != _RAW
-    ]
-
-
-def _layer(line: str, mark: dict[str, Any], encoding: dict[str, Any]) -> dict[str, Any]:
-    return {"transform": [{"filter": {"field": "line", "equal": line}}], "mark": mark, "encoding": encoding}
 
 
 def channels(level: int) -> dict[str, Any]:
@@ -171,7 +134,7 @@ def channels(level: int) -> dict[str, Any]:
             "y": {
                 "field": "redundancy",
                 "type": "quantitative",
-                "title": "redundancy (nats/pixel)",
+                "title": "redundancy (bits a pixel)",
                 "axis": {"tickCount": 4},
             },
             "color": {
@@ -198,8 +161,8 @@ def channels(level: int) -> dict[str, Any]:
                 {"field": "channel"},
                 {"field": "side"},
                 {"field": "crosses", "title": "sorted now"},
-                {"field": "redundancy", "title": "redundancy (nats/pixel)", "format": ".3f"},
-                {"field": "entropy", "title": "marginal entropy (nats/dim)", "format": ".3f"},
+                {"field": "redundancy", "title": "redundancy (bits a pixel)", "format": ".3f"},
+                {"field": "entropy", "title": "marginal entropy (bits per value)", "format": ".3f"},
             ],
         },
     }
@@ -214,8 +177,8 @@ def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
             "channel": channel,
             "side": "passed on" if channel in kept else "factored out",
             "crosses": "as used" if (channel in kept) == level.would_stay[channel] else "would cross",
-            "redundancy": level.redundancy[channel],
-            "entropy": level.entropy[channel],
+            "redundancy": level.redundancy[channel] / math.log(2),
+            "entropy": level.entropy[channel] / math.log(2),
         }
         for place, channel in enumerate((*level.kept, *level.emitted), 1)
     ]

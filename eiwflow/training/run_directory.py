@@ -32,7 +32,7 @@ RUNS_VARIABLE = "EIWFLOW_RUNS"
 STUDIES = "studies"
 #: States of a run without a process. In any other state a run without a process has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
-MAX_TITLE, MAX_MESSAGE = 60, 2000
+MAX_TITLE, MAX_MESSAGE, MAX_NOTE = 60, 2000, 200
 #: Bytes that an export reads at once, and the largest file of the older zip format.
 ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
 #: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
@@ -437,6 +437,25 @@ class RunDirectory(WorkFolder):
             write_atomically(self.path / "title.txt", title.encode())
         except OSError as error:
             raise RunError(f"The name cannot be written ({error.strerror}).") from None
+
+    @property
+    def note(self) -> str:
+        """What its user noted about it; may be empty."""
+        with contextlib.suppress(OSError):
+            return _on_one_line((self.path / "note.txt").read_text("utf-8", errors="replace"))[:MAX_NOTE].strip()
+        return ""
+
+    def write_note(self, note: str) -> None:
+        """Keep a note of at most :data:`MAX_NOTE` letters beside the name.
+
+        Raises:
+            RunError: it cannot be written.
+
+        """
+        try:
+            write_atomically(self.path / "note.txt", _on_one_line(note)[:MAX_NOTE].encode())
+        except OSError as error:
+            raise RunError(f"The note cannot be written ({error.strerror}).") from None
 
     def delete(self) -> None:
         """Remove the run with all its files."""

@@ -189,12 +189,14 @@ def test_typicality_of_the_own_images_is_measured_from_their_mean(alone):
     assert measured(count=9).own.scores["typicality"] == pytest.approx([abs(value - sum(bits) / 9) for value in bits])
 
 
-def test_bars_hold_the_middle_99_percent_of_every_group(alone):
+def test_bars_hold_the_middle_99_percent_of_every_group_that_costs_less_than_raw_bytes(alone):
     result = measured()
-    own = replace(result.own, scores={"bits/dim": np.arange(201.0)[::-1]})
-    other = replace(result.groups[0], scores={"bits/dim": np.arange(401.0) / 2 + 10})
-    edges = replace(result, own=own, groups=(other,)).edges
-    assert (edges[0], edges[-1]) == pytest.approx((1, 209))  # 1 of 201 images is below 1, 2 of 401 are above 209
+    own = replace(result.own, scores={"bits/dim": np.arange(201.0)[::-1] / 100})
+    other = replace(result.groups[0], scores={"bits/dim": np.arange(401.0) / 200 + 0.1})
+    noise = replace(result.groups[1], scores={"bits/dim": np.arange(401.0)})
+    result = replace(result, own=own, groups=(other, noise))
+    # 1 of 201 images is below 0.01, 2 of 401 are above 2.09
+    assert (result.edges[0], result.edges[-1]) == pytest.approx((0.01, 2.09)) and result.beyond == (noise,)
 
 
 def test_changed_images_are_drawn_together_with_the_images_they_are_made_from():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from eiwflow.analysis.train import progress
+from eiwflow.analysis.train import points, progress
 from eiwflow.analysis.words import train as words
 from eiwflow.analysis.words.numbers import duration
 from eiwflow.training.run import train
@@ -15,6 +15,9 @@ from tests.words import SPLITS
 from .. import LONG
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
+
+#: Nats in bits.
+IN_BITS = 1 / math.log(2)
 
 
 @pytest.fixture(scope="module", params=SPLITS if LONG else ["entropy+pooled", "variance"])
@@ -50,10 +53,10 @@ def test_levels_are_those_of_the_newest_recording(finished):
         {
             "level": 1,
             "channels": 12,
-            "redundancy passed on": np.mean([recorded["redundancy"][channel] for channel in order[:3]]),
-            "redundancy factored out": np.mean([recorded["redundancy"][channel] for channel in order[3:]]),
-            "entropy passed on": np.mean([recorded["entropy"][channel] for channel in order[:3]]),
-            "entropy factored out": np.mean([recorded["entropy"][channel] for channel in order[3:]]),
+            "redundancy passed on": IN_BITS * np.mean([recorded["redundancy"][channel] for channel in order[:3]]),
+            "redundancy factored out": IN_BITS * np.mean([recorded["redundancy"][channel] for channel in order[3:]]),
+            "entropy passed on": IN_BITS * np.mean([recorded["entropy"][channel] for channel in order[:3]]),
+            "entropy factored out": IN_BITS * np.mean([recorded["entropy"][channel] for channel in order[3:]]),
             "would cross": len(would_leave & set(order[:3])),
             "spread of log ω": math.nan if spread is None else np.mean(spread),
         },
@@ -182,3 +185,16 @@ def test_a_run_that_lies_elsewhere_by_now_is_read_as_well(finished, tmp_path):
     moved = tmp_path / "moved"
     moved.symlink_to(finished.path)
     assert words.answer(progress(RunDirectory(moved))) == words.answer(progress(finished))
+
+
+@pytest.mark.slow
+def test_every_measure_has_its_points_by_step_and_cpu_time(finished):
+    rows, records = points(finished), finished.records()
+    for measure, key in (("gradient norm", "gradient_norm"), ("learning rate", "lr")):
+        own = [(row["step"], row["cpu"], row["value"]) for row in rows if row["measure"] == measure]
+        assert own == [(r["step"], r["cpu_seconds"], pytest.approx(r[key], abs=1e-6)) for r in records if key in r]
+    test = {row["step"]: row["value"] for row in rows if row["line"] == "test" and row["measure"] == "bits per value"}
+    assert test == pytest.approx({r["step"]: r["probe_bits_per_dim"] for r in records if "levels" in r}, abs=1e-6)
+    last = [row["value"] for row in rows if row["measure"] == "redundancy passed on"][-1]
+    levels = [level.row()["redundancy passed on"] for level in progress(finished).levels]
+    assert last == pytest.approx(np.nanmean(levels), abs=1e-6)

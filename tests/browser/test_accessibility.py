@@ -53,7 +53,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -
     found = look("", url=server.replace("/levels?", "/shuffle?") + "&beside=false")  # one flow: half of the stops
     page = found.page
     main = page.get_by_test_id("stMain")
-    evidence = main.locator("summary", has_text="More evidence")
+    evidence = main.locator("summary", has_text="How to read this")
     evidence.focus()
     page.keyboard.press("Enter")
     save = main.get_by_role("button", name="River (CSV)").first

@@ -56,7 +56,6 @@ def test_page_opens_with_boxes_in_the_ratio_of_their_numbers_and_saves_its_chann
     assert [area / sum(areas) for area in areas] == pytest.approx([0.5, 0.25, 0.25], abs=0.01)
     page.get_by_text("How to read this").click()
     page.wait_for_selector(".katex-display")
-    page.get_by_text("More evidence").click()
     button = page.get_by_role("button", name="Channels (CSV)")
     button.wait_for()
     # What was folded is drawn only now, and moves the button: a click may miss it, a key does not.

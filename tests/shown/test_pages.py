@@ -135,12 +135,6 @@ def nothing(place: Place) -> None:
     """Add nothing to what comes with the app."""
 
 
-def compared_with(at: AppTest) -> AppTest:
-    """Choose another run whose curves stand beside those of the first."""
-    others = at.multiselect(key="compared")
-    return others.set_value([others.options[0]]).run()
-
-
 LEVELS, LATENTS, ENTROPY = "pages/1_levels.py", "pages/2_latents.py", "pages/3_entropy.py"
 SHUFFLE, WEIGHTS, SPACE = "pages/4_shuffle.py", "pages/5_weights.py", "pages/7_space.py"
 CHECKPOINT, LIKELIHOOD = "pages/8_checkpoint.py", "pages/10_likelihood.py"
@@ -223,9 +217,11 @@ STATES: dict[str, State] = {
     ),
     "compare, a study under way": State(COMPARE, {"study": "begun"}, of="compare, an own study", prepare=own_studies),
     "compare, a control": State(COMPARE, {"study": "photos32-null"}, of="compare, an own study", prepare=own_studies),
-    "train": State(TRAIN, RUNS["First run"], compared_with, prepare=runs(*RUNS)),
+    "train": State(TRAIN, {**RUNS["First run"], "with": RUNS["Held out"]["run"]}, prepare=runs(*RUNS)),
     "train, nothing yet": State(TRAIN, of="train", prepare=runs()),
-    "train, another run": State(TRAIN, RUNS["Held out"], compared_with, of="train", prepare=runs(*RUNS)),
+    "train, another run": State(
+        TRAIN, {**RUNS["Held out"], "measure": "redundancy passed on"}, of="train", prepare=runs(*RUNS)
+    ),
     "train, a failure": State(TRAIN, RUNS["Broken"], of="train", prepare=runs(*RUNS)),
     "train, under way": State(TRAIN, RUNS["Held out"], of="train", prepare=runs(*RUNS, alive="Held out")),
     "train, a student": State(TRAIN, prepare=classroom(teacher=False), of="train"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -190,11 +190,6 @@ def shares(anatomy: Anatomy) -> str:
     """Return where the parameters are."""
     each = [f"{PARTS[part]} {percent(count / anatomy.total)}" for part, count in anatomy.parameters.items() if count]
     return f"Parameters: {listed(each)}."
-
-
-def refused(error: Any) -> list[dict[str, str]]:  # noqa: ANN401 (a CheckpointError)
-    """Return why a file was refused, as a row."""
-    return [{"field": error.field, "expected": error.expected, "found": error.found}]
 
 
 def _from_to(low: float, high: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -76,5 +77,6 @@ def level(state: LevelNow) -> str:
         if not state.crossing
         else f"Sorting again would move {state.crossing} of {state.count} channels across the split line."
     )
-    kept, emitted = (fixed(mean_of(state.redundancy, part), 2) for part in (state.kept, state.emitted))
-    return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} nats/pixel. {moved}"
+    halves = (state.kept, state.emitted)
+    kept, emitted = (fixed(mean_of(state.redundancy, half) / math.log(2), 2) for half in halves)
+    return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} bits a pixel. {moved}"

@@ -12,19 +12,21 @@ from .. import access
 from ..common import state
 from ..common.untrusted import distinct, plain
 from ..shell import parts
+from ..shell.widgets import choose_one
 from ..sources import missing
 from ..sources.data_sets import floor
 from . import control, runs
 
 if TYPE_CHECKING:
-    from ...analysis.train import LevelNow
     from ...training.run_directory import RunDirectory
     from ..sources.visit import Visit
 
 #: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
-CURVES = (
-    "Bits/dim of training batches and of test images by training step; the page's first sentence says how it stands."
-)
+CURVES = "A measure of training over its steps; the page's first sentence says how it stands."
+#: Of the URL: the names of runs whose curves stand with those of the run that is shown.
+TOGETHER = "with"
+#: Seconds between two looks at a run in training.
+LOOK_S = 1
 
 
 def choice(known: dict[str, runs.Listed], device: str) -> str:
@@ -33,19 +35,19 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
     if (asked := state.wanted("run")) is not None and asked not in known:
         missing.stop(st.container(), "run", missing.run(asked), called)
     first = next((name for name, listed in known.items() if listed.state.alive), next(iter(known)))
-    chosen, buttons = st.columns([2.3, 1], gap="large", vertical_alignment="bottom")
+    line = parts.controls()
     name = state.choice(
         "run",
         list(known),
         first,
-        lambda: chosen.selectbox("Run", list(known), format_func=called.__getitem__, key="run"),
+        lambda: line.selectbox("Run", list(known), format_func=called.__getitem__, key="run", width=340),
         name="the run",
     )
     state.write_url({"run": name})
     for sentence in state.notes():
         st.info(sentence)
     run = known[name].run
-    with buttons, st.container(horizontal=True):
+    with line:
         control.buttons(run, partial(runs.resume, run, device))
     return name
 
@@ -55,21 +57,32 @@ def labels(known: dict[str, runs.Listed]) -> dict[str, str]:
     return distinct({name: listed.run.title for name, listed in known.items()})
 
 
-def show(listed: runs.Listed, page: Visit) -> None:
-    """Draw a run: its end, if it has ended; its curves, samples and channels, every second during training."""
+def show(known: dict[str, runs.Listed], name: str, page: Visit) -> None:
+    """Draw a run: its end, if it has ended; its curves and samples, every second during training."""
+    listed = known[name]
     run, now = listed.run, listed.state
     if now.name in ("failed", "crashed"):
         st.error(f"{plain(now.message)} {plain(now.advice)}")
         if end := run.log_end():
             st.caption("The end of its log:")
             st.code(end, language=None, wrap_lines=True)
+    with st.container(key="line-of-curves", horizontal=True, vertical_alignment="center"):
+        measure = choose_one(
+            "Measure", list(figures.MEASURES), "bits per value", "measure", label_visibility="collapsed"
+        )
+        axis = choose_one("Axis", list(figures.AXES), "steps", "axis", label_visibility="collapsed")
+        logarithmic = st.toggle("Log axis", key="log", bind="query-params")
+    called = labels(known)
+    others = [each for each in st.query_params.get(TOGETHER, "").split(",") if each in known and each != name]
+    together = {called[each]: known[each].run for each in others[: figures.MOST_RUNS - 1]}
+    draw = partial(_draw, listed, {called[name]: run, **together}, (measure, axis, logarithmic))
+    st.fragment(draw, run_every=LOOK_S if now.alive else None)()
     runs.open_links(run, page, now.alive)
-    st.fragment(_draw, run_every=1 if now.alive else None)(listed)
 
 
 def takeaway(listed: runs.Listed) -> None:
     """State the result of a run so far, every second while it trains."""
-    st.fragment(_say, run_every=1 if listed.state.alive else None)(listed.run)
+    st.fragment(_say, run_every=LOOK_S if listed.state.alive else None)(listed.run)
 
 
 def _say(run: RunDirectory) -> None:
@@ -77,7 +90,7 @@ def _say(run: RunDirectory) -> None:
         parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
 
 
-def _draw(listed: runs.Listed) -> None:
+def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple[str, str, bool]) -> None:
     from ...analysis.words import train as words
 
     run, look = listed.run, runs.look_at(listed.run)
@@ -91,39 +104,44 @@ def _draw(listed: runs.Listed) -> None:
         st.warning(parts.frozen(now.silent_s))
     st.progress(progress.done, f"**{now.name}** · {words.pace(progress, now.alive)}")
     recipe, flow = look.recipe, look.recipe.flow
-    lowest = floor(recipe.data, recipe.validation, 2**flow.levels, flow.shape[1:], flow.bits)
     left, right = st.columns([2.3, 1], gap="large")
     with left:
+        rows = figures.curve_rows({name: runs.points(each) for name, each in together.items()}, *choices)
+        if len({row["run"] for row in rows}) < len(together):
+            st.caption(f"Not every run has recorded the {choices[0]} yet.")
+        ends = lowest = None
+        if choices[0] == "bits per value" and len(together) == 1:
+            lowest = floor(recipe.data, recipe.validation, 2**flow.levels, flow.shape[1:], flow.bits)
+            ends = figures.scale(progress, lowest, flow.bits)
         parts.chart_of_rows(
-            figures.curve_rows(progress),
-            figures.curves(figures.scale(progress, lowest, flow.bits), lowest),
+            rows,
+            figures.curves(list(together), *choices, ends, lowest),
             key="curve",
             alt=CURVES if now.alive else f"{CURVES} {words.answer(progress)}",
             on_select=_zoomed,
             selection_mode="zoom",
         )
-        st.caption(words.gap(progress) or "Train and test share one scale.")
+        if choices[0] == "bits per value":
+            st.caption(f"Thin: training batches, smoothed; bold: test images. {words.gap(progress)}")
     with right:
         if (newest := runs.newest_samples(run)) is not None:
             st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
-    splitting = [level for level in progress.levels if level.order is not None and level.emitted and level.redundancy]
-    if splitting:
-        with st.expander("Channels now"):
-            _draw_channels(splitting, now.alive)
 
 
-def _draw_channels(levels: list[LevelNow], alive: bool) -> None:
+def draw_channels(listed: runs.Listed) -> None:
+    """Draw the redundancy of every level's channels at the newest recording step."""
     from ...analysis.words import train as words
 
-    for level, column in zip(levels, st.columns(len(levels), gap="large"), strict=True):
+    levels = [
+        level for level in listed.progress.levels if level.order is not None and level.emitted and level.redundancy
+    ]
+    for level, column in zip(levels, st.columns(max(1, len(levels)), gap="large"), strict=False):
         with column:
             parts.chart_of_rows(
                 figures.channel_rows(level),
                 figures.channels(level.number),
                 key=f"channels-{level.number}",
-                alt=f"Redundancy of the channels of level {level.number}, in the order used: see the sentence below."
-                if alive
-                else f"Redundancy of the channels, in the order used. {words.level(level)}",
+                alt=f"Redundancy of the channels, in the order used. {words.level(level)}",
             )
             st.caption(words.level(level))
 
@@ -133,38 +151,33 @@ def _zoomed() -> None:
 
 
 def manage(known: dict[str, runs.Listed], name: str) -> None:
-    """Draw the list of runs, the controls of the chosen run, and curves of several together."""
-    from ...analysis.words import train as words
-
-    listed = known[name]
-    parts.table([listed.row() for listed in known.values()])
+    """Draw the table of runs, of which some are chosen for their curves, and the controls of the run that is shown."""
+    st.caption(f"Choose up to {figures.MOST_RUNS - 1} rows: their curves stand with those of the run that is shown.")
+    with parts.pandas_imported():
+        st.dataframe(
+            runs.table(known.values()),
+            key="all-runs",
+            hide_index=True,
+            on_select=partial(_take_together, list(known)),
+            selection_mode="multi-row",
+            alt="All runs: result, and the settings in which they differ",
+        )
+    parts.caveat("One training of each ranks nothing. A verdict takes several seeds on one budget.")
     if access.may_change():
-        _change(listed, name)
-    called = labels(known)
-    others = st.multiselect(
-        "Compare its curves with those of",
-        [other for other in known if other != name],
-        format_func=called.__getitem__,
-        max_selections=figures.MOST_RUNS - 1,
-        key="compared",
-    )
-    if others:
-        together = {called[key]: known[key].progress for key in [name, *others]}
-        parts.chart_of_rows(
-            figures.compared_rows(together),
-            figures.compared(list(together)),
-            key="curves-compared",
-            alt=" ".join(f"{name}: {words.answer(progress)}" for name, progress in together.items()),
-        )
-        parts.caveat(
-            "one training of each ranks nothing, since chance alone moves a curve; and runs on images of "
-            "another size, other bits or other data have other bits/dim. A verdict takes several seeds on one budget."
-        )
+        _change(known[name], name)
+
+
+def _take_together(names: list[str]) -> None:
+    rows = st.session_state["all-runs"]["selection"]["rows"]
+    if rows:
+        st.query_params[TOGETHER] = ",".join(names[row] for row in rows)
+    else:
+        st.query_params.pop(TOGETHER, None)
 
 
 def _change(listed: runs.Listed, name: str) -> None:
     """Draw the controls that change the chosen run."""
-    from ...training.run_directory import MAX_TITLE
+    from ...training.run_directory import MAX_NOTE, MAX_TITLE
 
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -175,7 +188,16 @@ def _change(listed: runs.Listed, name: str) -> None:
             key=f"title-{name}",
             on_change=runs.rename,
             args=(listed.run, f"title-{name}"),
-            width=320,
+            width=280,
+        )
+        st.text_input(
+            "Note",
+            listed.run.note,
+            max_chars=MAX_NOTE,
+            key=f"note-{name}",
+            on_change=runs.note,
+            args=(listed.run, f"note-{name}"),
+            width=280,
         )
         st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
         # Keys of this run: a second click is for this run too, whichever the page shows by then.

@@ -33,6 +33,8 @@ from . import presets, runs
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
 #: Settings whose allowed words are the rows of a table.
 _ROWS: dict[str, Mapping[str, Any]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS}
+#: A setting outlives a visit to another page.
+KEPT: dict[str, Any] = {"persist_state": "session"}
 #: Seconds between two checks whether the device has been timed.
 WAIT_S = 0.25
 
@@ -52,7 +54,14 @@ class Number:
         low, high = self.bounds or setting.bounds or (0, 1)
         text = f"{_bound(low)} to {_bound(high)}. {_help(name)}"
         box.number_input(
-            setting.label, kind(low), kind(high), self.value, self.step, self.format, key=f"own-{name}", help=text
+            setting.label,
+            kind(low),
+            kind(high),
+            self.value,
+            self.step,
+            self.format,
+            key=f"own-{name}",
+            help=text,
         )
 
 
@@ -65,7 +74,7 @@ class Choice:
     def draw(self, box: DeltaGenerator, name: str) -> None:
         """Draw the control of a setting."""
         words = self.words or default_first(name)
-        box.selectbox(SETTINGS[name].label, words, key=f"own-{name}", help=_help(name))
+        box.selectbox(SETTINGS[name].label, words, key=f"own-{name}", help=_help(name), **KEPT)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class Toggle:
 
     def draw(self, box: DeltaGenerator, name: str) -> None:
         """Draw the control of a setting."""
-        box.toggle(SETTINGS[name].label, key=f"own-{name}", help=_help(name))
+        box.toggle(SETTINGS[name].label, key=f"own-{name}", help=_help(name), **KEPT)
 
 
 def default_first(name: str) -> tuple[Any, ...]:
@@ -109,25 +118,33 @@ CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
 )
 
 
-def draw(above: DeltaGenerator | None) -> Callable[[], None]:
+def draw(first: bool) -> Callable[[], None]:
     """Draw all controls; return a function that waits until the device is timed, then shows the time of each preset.
 
-    ``above`` takes the page's sentence if there is no run.
+    If this is the ``first`` run, the page's sentence is on the device.
     """
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or the path of an .npz file or a folder",
         [PRESETS_OWN, *data_sets.names()],
         key="train-data",
+        **KEPT,
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
     )
-    order.selectbox("Order", default_first("order"), key="order", help=_help("order"))
-    weights.selectbox("Channel weights", default_first("weights"), key="weights", help=_help("weights"))
+    order.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
+    weights.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
     names = presets.devices()
-    device = where.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device")
+    device = where.selectbox(
+        "Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT
+    )
     titles, known = {}, presets.timings(device)
-    for preset, column in zip(PRESETS, st.columns(len(PRESETS), gap="medium"), strict=True):
+    tab, *places = st.columns(1 + len(PRESETS), gap="medium")
+    with tab, st.container(border=True, height="stretch"):
+        st.markdown("#### In this tab, 30 s")
+        st.markdown("A small flow learns in your browser; you see every step.")
+        st.page_link("pages/12_playground.py", label="Open the playground")
+    for preset, column in zip(PRESETS, places, strict=True):
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
             titles[preset].markdown(_title(preset, known))  # at once: the elements below do not move
@@ -153,9 +170,8 @@ def draw(above: DeltaGenerator | None) -> Callable[[], None]:
             title.markdown(_title(preset, timings))
         with estimate:
             _say_estimate(device)
-        if above is not None:
-            with above:
-                parts.takeaway(_answer(device, names[device], timings))
+        if first:
+            parts.takeaway(_answer(device, names[device], timings))
 
     def wait() -> None:
         pulse = st.empty()

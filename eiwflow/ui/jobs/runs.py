@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from urllib.parse import quote
 import streamlit as st
 
 from ... import files
-from ...analysis.words.numbers import counted
 from ..access.navigation import EXPORT
 from ..common import state
 from ..own import checkpoints as own_checkpoints
@@ -46,6 +45,20 @@ def _progress(path: Path, time: int, size: int) -> Progress:
 
     del time, size  # the records' stamp
     return progress.progress(RunDirectory(path))
+
+
+def points(run: RunDirectory) -> list[dict[str, Any]]:
+    """Return the rows of a run's curves, read once for every state of its file."""
+    return _points(run.path, *files.stamp_or_zeros(run.path / "metrics.jsonl"))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _points(path: Path, time: int, size: int) -> list[dict[str, Any]]:
+    from ...analysis import train as progress
+    from ...training.run_directory import RunDirectory
+
+    del time, size  # the records' stamp
+    return progress.points(RunDirectory(path))
 
 
 @dataclass(frozen=True)
@@ -83,22 +96,31 @@ class Listed:
         return longest.in_words()
 
     def row(self) -> dict[str, Any]:
-        """Return the run as a row of the list."""
-        progress, flow = self.progress, self.recipe.flow
-        part = " (held out)" if self.recipe.validation else ""
-        bits = "" if flow.bits == 8 else f" of {counted(flow.bits, 'bit')}"
-        some = "first" if progress.takes_first else "some"
-        at = f", step {progress.scored:,}" if progress.scored < progress.step else ""
-        whole = part if progress.final is not None else f" ({some} {'held-out' if part else 'test'} images{at})"
+        """Return the run as a row of the list, without its settings."""
+        progress = self.progress
         return {
             "run": self.run.title,
-            "policy": flow.split,
-            "data": f"{self.recipe.data}, {self.recipe.labels} given" if self.recipe.labels else self.recipe.data,
-            "flow": f"{flow.shape[1]}×{flow.shape[2]}{bits}, {flow.levels} × {flow.steps} steps, width {flow.width}",
+            "note": self.run.note,
             "state": self.state.name,
-            "step": f"{max(0, progress.step):,} of {self.recipe.iterations:,}",
-            "bits/dim": "–" if progress.bits is None else f"{progress.bits:.3f}{whole}",
+            "step": max(0, progress.step),
+            "bits per value": progress.bits,
+            "scored on": ("held out" if self.recipe.validation else "test") + " images" * (progress.final is not None),
+            "seconds": round(progress.seconds),
         }
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings of its recipe, those of its flow among them."""
+        recipe = self.recipe.to_dict()
+        flow = recipe.pop("flow")
+        return {**recipe, **flow, "shape": "×".join(map(str, flow["shape"]))}
+
+
+def table(known: Iterable[Listed]) -> list[dict[str, Any]]:
+    """Return a row for each run: its result, and the settings in which the runs differ."""
+    every = [(listed.row(), listed.settings()) for listed in known]
+    names = dict.fromkeys(name for _, settings in every for name in settings)
+    differ = [name for name in names if len({repr(settings.get(name)) for _, settings in every}) > 1]
+    return [{**row, **{name: str(settings.get(name, "–")) for name in differ}} for row, settings in every]
 
 
 def listed() -> dict[str, Listed]:
@@ -214,6 +236,11 @@ def resume(run: RunDirectory, device: str) -> None:
 def rename(run: RunDirectory, key: str) -> None:
     """Give a run the name in the text field ``key``, from a click."""
     control.click(lambda: run.rename(st.session_state[key]))
+
+
+def note(run: RunDirectory, key: str) -> None:
+    """Keep the note in the text field ``key`` with a run, from a click."""
+    control.click(lambda: run.write_note(st.session_state[key]))
 
 
 def delete(run: RunDirectory) -> None:

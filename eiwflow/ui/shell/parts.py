@@ -44,6 +44,11 @@ MORE_EVIDENCE = "more-evidence"
 #: Media types of exported files.
 BYTES = "application/octet-stream"
 KINDS = {"csv": "text/csv", "gif": "image/gif", "npz": BYTES, "eiw": BYTES}
+#: No letter of a chart is smaller.
+_LETTERS = {
+    "axis": {"labelFontSize": kit.LETTERS, "titleFontSize": kit.LETTERS},
+    "legend": {"labelFontSize": kit.LETTERS},
+}
 #: A lock around every use of plotly, which fails while another thread is importing pandas.
 _PLOTLY = Lock()
 
@@ -237,9 +242,16 @@ def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: 
 
     Streamlit makes a data frame of them. Pandas takes 66 MiB, so no other function imports it.
     """
+    with pandas_imported():
+        st.vega_lite_chart(rows, {"config": _LETTERS, **spec}, key=key, width="stretch", alt=alt, **more)
+
+
+@contextmanager
+def pandas_imported() -> Iterator[None]:
+    """Import pandas, which a chart of rows and a table that sorts need, while nobody uses plotly."""
     with _PLOTLY:
         import pandas  # noqa: F401
-    st.vega_lite_chart(rows, spec, key=key, width="stretch", alt=alt, **more)
+    yield
 
 
 def how_to_read(page_name: str) -> None:
