@@ -171,12 +171,12 @@ def _shuffle(look: Look, level: int | None) -> dict[str, Any]:
 
 
 def _entropy(look: Look, level: int | None) -> dict[str, Any]:
-    entropies, account = subjects.entropies(look), subjects.account(look)
+    entropies, way = subjects.entropies(look), subjects.way(look)
     numbers = [each.number for each in entropies.levels if level in (None, each.number)]
     growth = subjects.growth(look)
     return entropies.to_dict(level) | {
         "in_words": [entropy_words.answer(entropies, number) for number in numbers],
-        "account": account.to_dict() | {"in_words": entropy_words.account(account)},
+        "way": {"in_words": entropy_words.grows(way), "images": way.images, "parts": way.table()},
         "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
     }
 

@@ -25,6 +25,7 @@ from . import checkpoint as file
 from . import coupling_weights as couplings
 from . import likelihood as likelihoods
 from . import shuffle as shuffles
+from . import way as ways
 from . import weights as pooled
 from .evaluate import Evaluation, evaluate
 from .record import TrainingRecord
@@ -251,9 +252,15 @@ def entropies(look: Look) -> entropy.Entropies:
 
 
 @measure("test", "seed")
-def account(look: Look) -> entropy.Account:
-    """Return the log-determinants from x to ε."""
-    return entropy.account(look.flow, look.some(entropy.IMAGES).test, look.seed)
+def way(look: Look) -> ways.Way:
+    """Return the entropy after every part of the flow."""
+    return ways.way(look.flow, look.some(ways.IMAGES).test, look.seed)
+
+
+@measure("image", "seed")
+def maps(look: Look) -> tuple[np.ndarray, ...]:
+    """Return the image's channels after every part of the flow."""
+    return ways.maps(look.flow, look.image, look.seed)
 
 
 @measure("record", of_a_split=True)
