@@ -214,12 +214,6 @@ def one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
     return _treated(look, latents.one_level(look.flow.config.levels, treatment))
 
 
-@measure("image", "seed", of_a_split=True)
-def mixed(look: Look, way: latents.Way) -> latents.Treated:
-    """Return the image with a treatment of each level."""
-    return _treated(look, (way,))
-
-
 def _treated(look: Look, ways: Sequence[latents.Way]) -> latents.Treated:
     return latents.treat_image(look.flow, look.image, ways, look.seed, encoded(look), _draws(look))
 
@@ -352,10 +346,10 @@ def interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAM
 
 @measure("image", "seed")
 def blend(
-    look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
+    look: Look, other: Tensor, way: latents.Way, path: str = "spherical", frames: int = space.FINE_FRAMES
 ) -> space.Blend:
-    """Return pictures from the image towards another, with only these levels moving."""
-    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, ends(look, other=other))
+    """Return pictures from the image to where every level has its treatment, which may be that of another image."""
+    return space.blend(look.flow, look.image, other, way, path, look.seed, frames, ends(look, other=other))
 
 
 @measure("seed")

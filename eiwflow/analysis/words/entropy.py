@@ -46,9 +46,7 @@ def answer(entropies: Entropies, number: int = 1) -> str:
     if math.isnan(_redundancy(emitted).value):
         return f"At level {number} a channel is a single pixel: it has no redundancy."
     if kept is None:
-        return (
-            f"Level {number} is the last: all channels are factored out, with {_redundancy(emitted)} bits per value."
-        )
+        return f"Level {number} is the last: all channels are factored out, with {_redundancy(emitted)} bits per value."
     gap = level.used.gaps["redundancy"]
     more = "more structure is passed on" if gap.value > 0 else "less structure is passed on"
     verdict = "no clear difference" if gap.is_near_zero else more

@@ -29,7 +29,7 @@ MAX_LEVELS = 6
 NOTHING = "none"
 SIDE_BAR = "side-bar"
 #: The pages that show two flows.
-COMPARING = "Latents, Entropy, Shuffle, Weights and Space"
+COMPARING = "Latents, Entropy, Shuffle and Weights"
 LARGE = "This flow is large, so its pages measure less: see the side bar."
 
 

@@ -59,7 +59,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 18 }, `white noise: ${data.noise.toFixed(2)}`);
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, "predictable from neighbours, bits per value (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "predictable, bits (estimated)" : "predictable from neighbours, bits per value (estimated)");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
