@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from eiwflow.analysis import latents, space, subjects
 from eiwflow.analysis.words import latents as words
@@ -30,18 +31,27 @@ FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
 levels = max(view.checkpoint.info.config.levels for view in page.views)
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
-temperatures: list[float] = []
 takeaway = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
         choose_one(words.named(level), list(TREATMENTS), "redraw" if level == 1 else "keep", f"z{level}")
         for level in range(1, levels + 1)
     ]
+    above = st.empty()
 ways: dict[ui.Page, latents.Way] = {
     view: tuple(TREATMENTS[each] for each in chosen[: view.checkpoint.info.config.levels]) for view in page.views
 }
 other = other_end(page, drawn="go to B" in chosen)
 path = PATHS["line" if st.query_params.get("path") == "line" else "arc"]
+
+
+temperatures: list[float] = []
+
+
+def _temperature(place: DeltaGenerator) -> float:
+    """Draw the temperature of samples: beside them, or above both flows."""
+    choices = 0.0, space.MAX_TEMPERATURE, own, 0.05
+    return place.slider("Samples at temperature", *choices, key="temperature", bind="query-params")
 
 
 def main(view: ui.Page) -> space.Blend:
@@ -52,9 +62,8 @@ def main(view: ui.Page) -> space.Blend:
         to_b = blended.b if "b" in blended.way else None
         blend(blended.images, blended.a, to_b, f"The image with {words.way(blended.way)}.", key=view.key("blend"))
     with samples:
-        if not temperatures:
-            choices = 0.0, space.MAX_TEMPERATURE, own, 0.05
-            temperatures.append(st.slider("Samples at temperature", *choices, key="temperature", bind="query-params"))
+        if view is page:
+            temperatures.append(_temperature(above if page.other else st.container()))
         scales = (temperatures[0],) * view.checkpoint.info.config.levels
         st.html(space_figures.samples(subjects.samples(ui.look(view), n=SAMPLES, temperatures=scales), columns=4))
     return blended
@@ -63,8 +72,8 @@ def main(view: ui.Page) -> space.Blend:
 blends = ui.each(page, main)
 if blends:
     with takeaway:
-        names = {view: f"{view.file.label}: " if page.other else "" for view in blends}
-        ui.takeaway(" ".join(f"{names[view]}{words.treated(blended)}" for view, blended in blends.items()))
+        both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True))))
+        ui.takeaway(both or words.treated(next(iter(blends.values()))))
 
 
 def one_level(view: ui.Page, _: ui.Results) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,9 +95,26 @@ def treated(of: Blend) -> str:
     """Return how far a treatment of the levels changes the picture."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    psnr = 20 * math.log10(255 / max(of.errors[-1], 1e-6))
-    done = way(of.way)
-    return f"{done[:1].upper()}{done[1:]}, {part(of.share)} of the values: pixels change by {error(min(psnr, EXACT))}."
+    return f"{_done(of.way)}, {part(of.share)} of the values: pixels change by {error(_psnr(of))}."
+
+
+def pair(blends: Mapping[str, Blend]) -> str:
+    """Return how far a treatment of the levels changes the picture in two flows."""
+    (first, one), (second, other) = blends.items()
+    if not one.share + other.share:
+        return treated(one)
+    sizes = [f"{grey(_psnr(each)):.2g}" for each in (one, other)]
+    done = _done(max(one.way, other.way, key=len))
+    return f"{done}: pixels change by {sizes[0]} of 255 in {first} and by {sizes[1]} in {second}."
+
+
+def _done(treatments: Way) -> str:
+    done = way(treatments)
+    return f"{done[:1].upper()}{done[1:]}"
+
+
+def _psnr(of: Blend) -> float:
+    return min(EXACT, 20 * math.log10(255 / max(of.errors[-1], 1e-6)))
 
 
 def answer(resampled: Treated) -> str:
