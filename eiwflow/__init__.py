@@ -1,3 +1,3 @@
 """eiwflow: see inside a multi-scale normalizing flow."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -45,7 +45,6 @@ if guess is not None:
         st.subheader("Which score notices?")
         ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
 
-ui.how_to_read("likelihood")
 if (more := ui.more_evidence()).open:
     with more:
         if guess is None:

@@ -41,7 +41,6 @@ with ui.errors_as_sentences():
             st.html(figures.samples(images, temperature))
             st.caption(f"{len(images)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
 
-    ui.how_to_read("home")
     if (more := ui.more_evidence()).open:
         with more:
             rows = way.level_table(facts, average)

@@ -97,8 +97,6 @@ with ui.fold("All flows that come with the app", "flows") as fold:
     if fold.open:
         ui.table(bundled_flows())
 
-ui.how_to_read("checkpoint")
-
 if (more := ui.more_evidence()).open:
     with ui.errors_as_sentences(), more:
         st.subheader("The file's metadata")

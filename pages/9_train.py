@@ -35,8 +35,6 @@ if access.may_change():
 else:
     st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
 
-ui.how_to_read("train")
-
 if listed and (more := ui.more_evidence()).open:
     with more:
         run = listed[name]

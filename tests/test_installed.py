@@ -100,7 +100,7 @@ def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(serve, "missing", lambda *names: [name for name in names if name == "streamlit"])
     assert main(["app"]) == 2
     assert capsys.readouterr().err == (
-        "eiwflow app: The app needs streamlit, not installed here: pip install 'eiwflow[app]'.\n"
+        "eiwflow app: The app needs streamlit, not installed here: pip install streamlit.\n"
     )
 
 

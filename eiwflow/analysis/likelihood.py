@@ -40,7 +40,7 @@ from ..data import (
 )
 from ..data.folder import in_test_part, pictures_in
 from ..data.images import pad_to_multiple
-from ..data.registry import ASSETS
+from ..data.registry import bundled
 from ..flow import MultiScaleFlow, NonFiniteError
 from ..flow.split import standard_normal_log_prob
 from . import intervals, progress
@@ -294,7 +294,7 @@ def transformed(own: Group, seed: int = 0) -> list[Group]:
 def others(own_name: str, shape: tuple[int, int, int], multiple: int, most: int | None = None) -> list[Group]:
     """Return the test images of all other bundled data sets, in a flow's shape; ``multiple`` is 2**levels."""
     own = own_name.partition(", ")[0]  # of one class of it
-    names = [name for name in DATASETS if name != own and (ASSETS / f"{name}.npz").is_file()]
+    names = [name for name in bundled() if name != own]
     return [_fitted(_some(load_test(name), most)[0], shape, multiple) for name in names]
 
 

@@ -378,6 +378,7 @@ def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """List flows, runs, data sets and studies by the names that other commands take."""
     from ..analysis.flows import bundled_flows
     from ..data import DATASETS
+    from ..data.registry import bundled
     from ..study.file import studies_in
     from ..training.run_directory import STUDIES, list_runs, runs_root, saved_flows
 
@@ -390,8 +391,8 @@ def list_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     runs, complaints = list_runs(runs_root())
     states = [(run.path, run.state()) for run in runs]
     trained = [{"name": str(path), "about": f"{state.name} at step {state.step:,}"} for path, state in states]
-    bundled = {path.stem for path in (project.ASSETS / "data").glob("*.npz")}
-    data = [{"name": name, "about": "bundled" if name in bundled else "downloaded when used"} for name in DATASETS]
+    here = bundled()
+    data = [{"name": name, "about": "bundled" if name in here else "downloaded when used"} for name in DATASETS]
     folders = {"bundled": project.ASSETS / "studies", "yours": runs_root() / STUDIES}
     studies = [{"name": str(path), "about": about} for about, folder in folders.items() for path in studies_in(folder)]
     rows = {"flows": flows, "runs": trained, "data": data, "studies": studies}

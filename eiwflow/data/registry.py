@@ -30,12 +30,14 @@ class DataSet(NamedTuple):
         load: returns the set; the argument says whether it may be downloaded.
         flips: whether a mirrored image is still one of the set.
         load_test: returns the set with an empty training part, where that part takes long to make; else None.
+        file: the archive in ``assets/data`` that the set is made of; empty for one that is downloaded.
 
     """
 
     load: Callable[[bool], ImageData]
     flips: bool = True
     load_test: Callable[[], ImageData] | None = None
+    file: str = ""
 
 
 def _bundled_file(name: str) -> Path:
@@ -54,12 +56,13 @@ def _photos32(download: bool) -> ImageData:
 
 
 DATASETS: dict[str, DataSet] = {
-    "photos32": DataSet(_photos32),
-    "faces16": DataSet(lambda _: drawn.faces16(_bundled_file("faces16").parent)),
+    "photos32": DataSet(_photos32, file="photos32"),
+    "faces16": DataSet(lambda _: drawn.faces16(_bundled_file("faces16").parent), file="faces16"),
     "letters32": DataSet(
         lambda _: drawn.letters32(_bundled_file("letters64").parent),
         flips=False,
         load_test=lambda: drawn.letters32_test(_bundled_file("letters64").parent),
+        file="letters64",
     ),
     "cifar10": DataSet(torchvision_sets.cifar10),
     "mnist": DataSet(torchvision_sets.mnist, flips=False),
@@ -71,6 +74,11 @@ DATASETS: dict[str, DataSet] = {
 NO_LONGER_BUNDLED = {
     "emoji32": "faces16 and letters32 replace it; choose one of these to look at a flow that was trained on it",
 }
+
+
+def bundled() -> list[str]:
+    """Return the names of the data sets whose archive is here."""
+    return [name for name, row in DATASETS.items() if row.file and (ASSETS / f"{row.file}.npz").is_file()]
 
 
 def flips(name_or_path: str) -> bool:

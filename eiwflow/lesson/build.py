@@ -286,7 +286,7 @@ def build_for(loaded: checkpoint.Checkpoint, whole: bool = True) -> Pack:
 
 def _pack_of(loaded: checkpoint.Checkpoint, whole: bool) -> Pack:
     shape = loaded.flow.config.shape
-    bundled_sets = [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
+    bundled_sets = data.registry.bundled()
     # An untrusted file may state any path.
     name = loaded.info.data if loaded.info.data in bundled_sets else default.DATA
     source = data.load(name, download=False)

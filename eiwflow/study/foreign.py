@@ -79,6 +79,10 @@ class ForeignFlow(nn.Module):
             )
         return log_prob
 
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """Return (log_prob, None), as a flow of this package does."""
+        return self.log_prob(x), None
+
     def parameter_count(self) -> int:
         """Return the number of trained parameters."""
         return sum(parameter.numel() for parameter in self.module.parameters() if parameter.requires_grad)

@@ -148,9 +148,9 @@ def test_psnr_clips_what_a_screen_cannot_show() -> None:
 
 def test_keeping_everything_is_exact_up_to_rounding() -> None:
     treated = treat_image(ready_flow(), images(1), [("keep", "keep"), ("zero", "keep")])
-    kept, zeroed = (words.decibels(psnr) for psnr in treated.mean_psnr)
+    kept, zeroed = (words.error(psnr) for psnr in treated.mean_psnr)
     assert -10 * math.log10(LEAST_ERROR) == pytest.approx(words.EXACT)
-    assert kept == "the same picture" and zeroed.endswith(" dB")
+    assert kept == "the same picture" and zeroed.endswith(" dB)")
 
 
 def test_psnr_of_the_image_itself_is_finite() -> None:

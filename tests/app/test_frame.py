@@ -57,7 +57,7 @@ def test_a_checkpoint_is_not_compared_with_itself(three: Path) -> None:
 def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three: Path) -> None:
     at = visit_page(LEVELS, ck="one", vs="two", level="3")
     assert (url(at)["vs"], url(at)["level"]) == ("two", "3") and not at.info
-    assert "This page shows one flow. “two” stands beside it on Latents" in sentences(at)
+    assert "This page shows one flow. “two” stands beside it" in sentences(at)
     assert "This page shows one flow" not in sentences(visit_page(LEVELS, ck="one"))
     assert not [box for box in at.selectbox if box.key == "vs"]
 
@@ -65,15 +65,15 @@ def test_the_second_checkpoint_is_kept_on_a_page_that_has_no_place_for_it(three:
 @pytest.mark.slow
 def test_the_level_wanted_stays_where_a_flow_has_fewer(three: Path) -> None:
     at = visit_page(SHUFFLE, ck="two", level="2")
-    assert not said_of_levels(at) and at.select_slider(key="level").value == 2
+    assert not said_of_levels(at) and at.segmented_control(key="level").value == 2
     at.selectbox(key="ck").set_value("one").run()
     assert said_of_levels(at) == ["Level 2 is the last and has no Shuffle: showing level 1."]
     assert url(at)["level"] == "2"
     at.number_input(key="seed").set_value(4).run()
     assert url(at)["level"] == "2"
     at.selectbox(key="ck").set_value("two").run()
-    assert not said_of_levels(at) and at.select_slider(key="level").value == 2
-    at.select_slider(key="level").set_value(1).run()
+    assert not said_of_levels(at) and at.segmented_control(key="level").value == 2
+    at.segmented_control(key="level").set_value(1).run()
     assert url(at)["level"] == "1"
 
 
@@ -145,7 +145,7 @@ def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
 def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
     content = own_checkpoint(tmp_path, split="entropy", steps=2)
     at = run_app(ck="one")
-    at.file_uploader(key="upload-side-bar-0").upload("mine; rm -rf.safetensors", content, "").run()
+    at.file_uploader(key="upload-more-0").upload("mine; rm -rf.safetensors", content, "").run()
     assert not at.exception and not at.error
     key = hashlib.sha256(content).hexdigest()[:32]
     assert url(at)["ck"] == key and "upload mine; rm -rf.safetensors" in at.selectbox(key="ck").options
@@ -153,7 +153,7 @@ def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(t
     other = run_app(ck=key)  # a link, opened by another visitor of the same server
     assert url(other)["ck"] == key and f"upload {key}" in other.selectbox(key="ck").options
     # A visitor could give the lecturer's file a name that everybody read who sent it later.
-    other.file_uploader(key="upload-side-bar-0").upload("theirs.safetensors", content, "").run()
+    other.file_uploader(key="upload-more-0").upload("theirs.safetensors", content, "").run()
     assert not other.exception and "evaluate theirs.safetensors --data" in other.code[0].value
     for visitor, name in ((other, "theirs"), (at.run(), "mine; rm -rf")):
         uploads = [option for option in visitor.selectbox(key="ck").options if option.startswith("upload")]
@@ -167,7 +167,7 @@ def test_uploads_of_one_file_name_are_two_choices(three: Path, tmp_path: Path) -
     keys = [hashlib.sha256(content).hexdigest()[:32] for content in contents]
     at = run_app(ck="one")
     for time, content in enumerate(contents):  # each run saves its flow under the same name
-        at.file_uploader(key=f"upload-side-bar-{time}").upload("last.safetensors", content, "").run()
+        at.file_uploader(key=f"upload-more-{time}").upload("last.safetensors", content, "").run()
     labels = at.selectbox(key="ck").options
     assert not at.exception and labels[3:] == [f"upload last.safetensors ({key[-6:]})" for key in keys]
     for key in keys:
@@ -222,7 +222,7 @@ def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_an
     of_one_image = path not in OVER_TEST_IMAGES
     if of_one_image:
         at.file_uploader(key="upload-photo-0").upload("mine.png", b"no picture", "image/png")
-    at.file_uploader(key="upload-side-bar-0").upload("mine.safetensors", b"no flow", "").run()
+    at.file_uploader(key="upload-more-0").upload("mine.safetensors", b"no flow", "").run()
     assert not at.exception and (url(at)["photo"], url(at)["ck"]) == ("none", "one")
     refusals = [error.value for error in at.error]
     assert any(said.startswith("mine.safetensors is not a usable checkpoint: ") for said in refusals)
@@ -230,7 +230,7 @@ def test_more_evidence_is_made_when_it_is_unfolded_and_the_page_takes_a_photo_an
     if of_one_image:
         at.file_uploader(key="upload-photo-1").upload("mine.png", picture_bytes(), "image/png")
     content = own_checkpoint(tmp_path, split="entropy+entropy")
-    at.file_uploader(key="upload-side-bar-1").upload("mine.safetensors", content, "").run()
+    at.file_uploader(key="upload-more-1").upload("mine.safetensors", content, "").run()
     assert not at.exception and not at.error
     assert url(at)["ck"] == hashlib.sha256(content).hexdigest()[:32]
     assert not of_one_image or url(at)["photo"] == hashlib.sha256(picture_bytes()).hexdigest()[:32]

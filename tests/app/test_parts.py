@@ -134,18 +134,20 @@ def test_the_strip_shows_the_images_around_the_chosen_one_and_turns_by_pages(mon
     chosen = thumbnails.AT_ONCE + 1
     choices: list[int] = []
 
-    def strip(chosen: int, live: bool = True) -> list[int]:
+    def strip(chosen: int, own: bytes | None = None) -> list[int]:
         """Return the numbers of the images that are shown."""
-        thumbnails.thumbnails(images, chosen, choices.append, "strip", "image", live)
+        thumbnails.thumbnails(images, chosen, choices.append, "strip", "image", own)
         data = drawn[-1]["data"]
         sheet = np.array(Image.open(io.BytesIO(base64.b64decode(data["sheet"].partition(",")[2]))))
         shown = sheet[0, ::2].tolist()
         assert (data["first"], data["shown"], data["total"]) == (shown[0], len(shown), each)
-        assert data["chosen"] == (chosen if live else -1) and data["page"] == shown[0] // thumbnails.AT_ONCE
+        assert (data["chosen"], bool(data["own"])) == ((-1, True) if own else (chosen, False)) and data[
+            "page"
+        ] == shown[0] // thumbnails.AT_ONCE
         return shown
 
     pages = [list(range(each))[first : first + thumbnails.AT_ONCE] for first in range(0, each, thumbnails.AT_ONCE)]
-    assert strip(chosen) == pages[1] and strip(chosen, live=False) == pages[1]
+    assert strip(chosen) == pages[1] and strip(chosen, own=b"a photo") == pages[1]
     for turned, page in ((0, 0), (3, 0), (-1, 2)):  # behind the last page comes the first, and before it the last
         session["strip"] = SimpleNamespace(page=turned)
         drawn[-1]["on_page_change"]()

@@ -70,7 +70,7 @@ def test_the_list_and_a_click_on_the_map_choose_a_coupling_and_the_link_names_it
     assert (url(at)["level"], url(at)["flow-step"]) == ("1", str(step))
     at.selectbox(key="coupling").set_value(couplings.Place(2, 1)).run()
     assert (url(at)["level"], url(at)["flow-step"]) == ("2", "1") and "of level 2, step 1 minus" in alts(at)
-    assert at.select_slider(key="level").value == 2
+    assert at.segmented_control(key="level").value == 2
     again = open_weights(level="2", **{"flow-step": "2"})
     assert "of level 2, step 2 minus" in alts(again)
     again.session_state["level"] = again.session_state["_level"] = 1

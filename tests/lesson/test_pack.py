@@ -148,7 +148,7 @@ def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> No
     page = one_file(default.pack())
     assert len(page) <= MAX_BYTES
     text = page.decode().split('id="pack"')[0]
-    assert "http:" not in text and "https:" not in text and "import " not in bundle.script("offline.js")
+    assert "http:" not in text and "https:" not in text and "\nimport " not in bundle.script("offline.js")
 
 
 def test_fields_are_added_without_a_change_of_the_arrays() -> None:

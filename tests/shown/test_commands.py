@@ -320,7 +320,7 @@ def test_foreign_files() -> None:
 APPS = (
     "app",
     "app --headless --port 8600",
-    "app --classroom --address 0.0.0.0 --student-steps 300 --student-minutes 7",
+    "app --classroom --address 0.0.0.0",
     "app --read-only --address :: --port 80 --uploads 99",
     "app --classroom --address 192.0.2.9 --join-url https://school.example:8443/class",
 )

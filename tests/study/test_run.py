@@ -635,7 +635,7 @@ REFUSED = {
     "arm": (["--arms", "entropy"], "ORDER+WEIGHTS"),
     "data": (["--data", "nothing"], "nothing"),
     "shard": (["--shard", "3/2"], "--shard is '3/2'"),
-    "flow": (["--width", "512", "--network", "5-5-5", "--steps-per-level", "64"], "parameters"),
+    "flow": (["--width", "512", "--network", "5-5-5", "--steps-per-level", "64"], "GiB"),
 }
 
 

@@ -11,7 +11,6 @@ from streamlit.delta_generator import DeltaGenerator
 from ... import project
 from ...figures.pixels import file_uri
 from ..access import navigation
-from . import texts
 
 STYLE = project.ROOT / "assets" / "style"
 
@@ -26,7 +25,6 @@ def begin_landing(title: str) -> None:
     """Start the front page, without torch or a checkpoint."""
     open_window(title)
     links(st.sidebar.container(), {key: text for key, text in st.query_params.to_dict().items() if key != "lesson"})
-    about(st.sidebar)
 
 
 def begin_stage(title: str) -> None:
@@ -39,12 +37,6 @@ def begin_stage(title: str) -> None:
 def _icon() -> str:
     """Return the page's icon as a data URL, since a file may be gone before a slow browser requests it."""
     return file_uri((STYLE / "icon.png").read_bytes(), "png")
-
-
-def about(box: DeltaGenerator) -> None:
-    """Draw what the app is, folded."""
-    with box.expander("About EIW-Flow"):
-        st.markdown(texts.text("about"))
 
 
 def links(box: DeltaGenerator, carried: dict[str, str]) -> None:

@@ -154,7 +154,8 @@ def facts(name: str, flow: FlowConfig) -> Facts:
 
     """
     multiple, size, by_name = 2**flow.levels, flow.shape[1:], name in data.DATASETS
-    path = data.registry.ASSETS / f"{name}.npz" if by_name else Path(os.path.realpath(os.path.expanduser(name)))
+    bundled = data.registry.ASSETS / f"{data.DATASETS[name].file}.npz" if by_name else None
+    path = bundled or Path(os.path.realpath(os.path.expanduser(name)))
     key = str(path), multiple, None if by_name else size, folders.stamp(path)
 
     def read() -> Facts:

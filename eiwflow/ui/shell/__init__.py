@@ -8,6 +8,7 @@ from .parts import (
     caveat,
     chart,
     closing,
+    controls,
     draw_columns,
     draw_level,
     drawn,

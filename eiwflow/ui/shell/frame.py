@@ -1,10 +1,10 @@
-"""The frame of every page: its title, its side bar, its URL. Every page calls :func:`begin` first."""
+"""The frame of every page: its title, its controls in one line, its URL. Every page calls :func:`begin` first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, overload
+from typing import Literal, NamedTuple, overload
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ... import data
 from ...checkpoint import Checkpoint, CheckpointError
+from ...lesson import default
 from ..common import state, untrusted, window
 from ..common.untrusted import distinct, plain
 from ..components.thumbnails import thumbnails
@@ -19,18 +20,21 @@ from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS, photo_of_shape
 from ..sources import checkpoints, data_sets, missing
 from ..sources.visit import Page, Visit
+from . import parts
 
-#: Checkpoint and test image of a first visit, if available.
-FIRST_CHECKPOINT, FIRST_IMAGE = "photos32-entropy-weighted", 13
+#: Checkpoint of a first visit, if available: that of the lesson.
+FIRST_CHECKPOINT = default.FLOW
 MAX_SEED = 2**31 - 1
+#: Pixels of a choice of a flow.
+WIDE = 250
+PHOTO = "Your own photo; it stays on this machine. A click on a thumbnail leads back."
 #: The most levels of a flow's config.
 MAX_LEVELS = 6
 #: The URL's word for no choice.
 NOTHING = "none"
-SIDE_BAR = "side-bar"
-#: The pages that show two flows.
-COMPARING = "Latents, Entropy, Shuffle and Weights"
-LARGE = "This flow is large, so its pages measure less: see the side bar."
+#: The uploader of a checkpoint in the frame.
+MORE = "more"
+LARGE = "This flow is large, so its pages measure less: see “More”."
 
 
 @overload
@@ -59,7 +63,7 @@ def begin(
         beside: ends of names of bundled checkpoints. The first checkpoint of the same data with such a name is the
             second by default, until the visitor puts it away.
         image: whether it has the choice of an image; else it is about all test images.
-        needs_checkpoint: whether it has the choices above; else its side bar has links alone.
+        needs_checkpoint: whether it has the choices above.
 
     """
     if st.query_params.get("lesson") == "1":  # a link of an older version
@@ -67,36 +71,34 @@ def begin(
         st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
     window.open_window(title)
     st.title(title)
-    links, box = st.sidebar.container(), st.sidebar
-    above = st.container()  # complaints are under the title, but known later
+    places = _Places(st.sidebar.container(), *parts.begin(label))
     if not needs_checkpoint:
         carried = st.query_params.to_dict()
-        window.links(links, carried)
-        for_print = _for_print(box)
-        window.about(box)
-        return Visit(label, carried, for_print)
+        window.links(places.links, carried)
+        return Visit(label, carried, _for_print(places.more))
     try:
-        return _begin(label, links, above, level=level, compare=compare, image=image, beside=beside)
+        return _begin(label, places, level=level, compare=compare, image=image, beside=beside)
     except _Stopped:
-        window.links(links, st.query_params.to_dict())
+        window.links(places.links, st.query_params.to_dict())
         st.stop()
 
 
-def _begin(
-    label: str,
-    links: DeltaGenerator,
-    above: DeltaGenerator,
-    *,
-    level: bool,
-    compare: bool,
-    image: bool,
-    beside: Sequence[str],
-) -> Page:
-    """Draw the side bar of a page with a checkpoint; a link to a missing thing ends the page."""
-    box = st.sidebar
+class _Places(NamedTuple):
+    """Where the frame draws: links, sentences under the title, the line of controls, and the popover at its end."""
+
+    links: DeltaGenerator
+    above: DeltaGenerator
+    line: DeltaGenerator
+    more: DeltaGenerator
+    strip: DeltaGenerator
+
+
+def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bool, beside: Sequence[str]) -> Page:
+    """Draw the controls of a page with a checkpoint; a link to a missing thing ends the page."""
+    links, above, line, more, strip = places
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
-    untrusted.complaints(box, checkpoints.complaints())
-    own_checkpoints.upload().say_refusal(SIDE_BAR, above)
+    untrusted.complaints(more, checkpoints.complaints())
+    own_checkpoints.upload().say_refusal(MORE, above)
     if not files:
         above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
@@ -106,45 +108,45 @@ def _begin(
     keys = list(files)
     labels = {key: file.label for key, file in files.items()}
     if (asked := state.wanted("ck")) is not None and asked not in files:
-        _checkpoint_uploader(box)
+        _checkpoint_uploader(more)
         missing.say(above, "ck", missing.flow(asked), labels)
         raise _Stopped
     if compare and (second := state.wanted("vs")) not in (None, NOTHING, *files):
-        _checkpoint_uploader(box)
+        _checkpoint_uploader(more)
         missing.say(above, "vs", missing.flow(str(second)), {NOTHING: "none", **labels})
         raise _Stopped
     chosen = state.choice(
         "ck",
         keys,
         FIRST_CHECKPOINT if FIRST_CHECKPOINT in keys else keys[0],
-        lambda: box.selectbox("Checkpoint", keys, format_func=lambda key: files[key].label, key="ck"),
+        lambda: line.selectbox("Flow", keys, format_func=lambda key: files[key].label, key="ck", width=WIDE),
         name="the checkpoint",
     )
-    checkpoint, given = _open("ck", files[chosen], above, labels, box)
+    checkpoint, given = _open("ck", files[chosen], above, labels, line)
     missing.remember(files, chosen, st.query_params.get("vs", ""))
-    compared = _compared_with(files, chosen, box, compare)
-    _checkpoint_uploader(box)
+    compared = _compared_with(files, chosen, line, more, compare)
+    _checkpoint_uploader(more)
     second = compared if compare else NOTHING
     names = {f"{checkpoint.info.data}-{end}": end for end in beside}
     companion = next((name for name in names if name in files and name != chosen), NOTHING)
     other, second_given = None, ("", "")
     if second != NOTHING:
-        chooses = None if given[0] else box
+        chooses = None if given[0] else line
         other, second_given = _open("vs", files[second], above, {NOTHING: "none", **labels}, chooses)
     elif compare and companion != NOTHING:
-        second, other = companion, _companion(files[companion], names[companion], box, above)
+        second, other = companion, _companion(files[companion], names[companion], line, above)
     of = given if given[0] else second_given  # both columns show images of one class
     linked = st.query_params.get("ck") == chosen and "data" in st.query_params
-    images = _images(checkpoint, of, box, above, linked)
-    photo, picked = _choose_image(images, above, image)
+    images = _images(checkpoint, of, more, above, linked)
+    photo, picked = _choose_image(images, above, more, strip if image else None)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
-    wanted = _level(levels, box, level)
+    wanted = _level(levels, line, level)
     seed = state.choice(
         "seed",
         range(MAX_SEED + 1),
         0,
-        lambda: box.number_input(
+        lambda: more.number_input(
             "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
         ),
     )
@@ -154,12 +156,11 @@ def _begin(
         | label_of_flow
     )
     window.links(links, carried)
-    for_print = _for_print(box)
-    window.about(box)
+    for_print = _for_print(more)
     for sentence in state.notes():
         above.info(sentence)
     page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, *given)
-    return page if other is None else _beside(page, files[second], other, second_given, of, box, above)
+    return page if other is None else _beside(page, files[second], other, second_given, of, more, above)
 
 
 class _Stopped(Exception):
@@ -175,7 +176,9 @@ def _for_print(box: DeltaGenerator) -> bool:
     )
 
 
-def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, box: DeltaGenerator, drawn: bool) -> str:
+def _compared_with(
+    files: dict[str, checkpoints.CheckpointFile], chosen: str, line: DeltaGenerator, more: DeltaGenerator, drawn: bool
+) -> str:
     """Draw the choice of a second checkpoint if the page can show one; return its key or ``none``."""
     options = [NOTHING, *(key for key in files if key != chosen)]
     if not drawn:
@@ -184,14 +187,18 @@ def _compared_with(files: dict[str, checkpoints.CheckpointFile], chosen: str, bo
         kept = state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
         if kept != NOTHING:
             name = files[kept].label if kept in files else kept
-            box.caption(f"This page shows one flow. “{plain(name)}” stands beside it on {COMPARING}.")
+            more.caption(f"This page shows one flow. “{plain(name)}” stands beside it on pages that compare.")
         return kept
     return state.choice(
         "vs",
         options,
         NOTHING,
-        lambda: box.selectbox(
-            "Compare with", options, format_func=lambda key: files[key].label if key in files else "–", key="vs"
+        lambda: line.selectbox(
+            "Compare with",
+            options,
+            format_func=lambda key: files[key].label if key in files else "–",
+            key="vs",
+            width=WIDE + 80,
         ),
         name="the checkpoint compared with",
     )
@@ -204,7 +211,7 @@ def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
 
     def draw() -> None:
         if len(levels) > 1:
-            box.select_slider("Level", levels, key="level")
+            box.segmented_control("Level", levels, key="level", required=True)
 
     return state.clamped_choice("level", possible, levels, 1, draw)
 
@@ -269,7 +276,9 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
         "label",
         classes,
         classes[0],
-        lambda: box.selectbox(f"Given {plain(factor)}", classes, format_func=labels.__getitem__, key="label"),
+        lambda: box.selectbox(
+            f"Given {plain(factor)}", classes, format_func=labels.__getitem__, key="label", width=WIDE
+        ),
         f"the {factor}",
     )
 
@@ -295,8 +304,8 @@ def _companion(
 
 
 def _checkpoint_uploader(box: DeltaGenerator) -> None:
-    with box.expander("Your own checkpoint"):
-        own_checkpoints.draw(SIDE_BAR)
+    with box:
+        own_checkpoints.draw(MORE)
 
 
 def _images(
@@ -334,7 +343,9 @@ def _images(
     return images
 
 
-def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
+def _choose_image(
+    images: data_sets.Images, above: DeltaGenerator, more: DeltaGenerator, strip: DeltaGenerator | None
+) -> tuple[bytes | None, dict[str, str]]:
     """Draw the choice of an image; return the visitor's photo, None for a test image, and the URL's parameters."""
     key = state.wanted("photo") or NOTHING
     content = PHOTOS.kept(key)  # read once: the server may forget it meanwhile
@@ -348,16 +359,14 @@ def _choose_image(images: data_sets.Images, above: DeltaGenerator, drawn: bool) 
     photo = state.hidden_choice("photo", [NOTHING, key], NOTHING, name="the photo")
     own = photo != NOTHING
     numbers = range(len(images.test))
-    number = state.hidden_choice("image", numbers, min(FIRST_IMAGE, numbers[-1]), name="test image")
-    if drawn:
-        with above.container(key="image-strip"):
-            strip, upload = st.columns([6, 1.4], vertical_alignment="center")
+    number = state.hidden_choice("image", numbers, min(default.SHOWN[0], numbers[-1]), name="test image")
+    if strip is not None:
         with strip:
-            thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", live=not own)
-        with upload.popover("Your own photo", width="stretch"):
-            PHOTOS.draw("photo", show=_take_photo)
-            if own:
-                st.button("Back to the test images", on_click=_drop_photo, width="stretch")
+            thumbnails(
+                images.test, number, _take_image, key="thumbnails", label="Test image", own=content if own else None
+            )
+        with more:
+            PHOTOS.draw("photo", PHOTO, _take_photo)
     return (content if own else None), {"image": str(number), "photo": photo}
 
 

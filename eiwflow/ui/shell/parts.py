@@ -37,6 +37,8 @@ Results = dict[Page, Any]
 
 #: Letters from which a table's cell wraps.
 LONG_CELL = 40
+#: Of the page that a session draws: the places of its takeaway and of controls, and its name.
+_PLACES = "_places"
 #: The key of the folded part of a page, for tests.
 MORE_EVIDENCE = "more-evidence"
 #: Media types of exported files.
@@ -126,13 +128,32 @@ def paired(
     return pair((page.file.label, second_page.file.label), (first, second))
 
 
+def begin(label: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, DeltaGenerator]:
+    """Draw the places under a page's title; return those for complaints, controls, further controls, and thumbnails."""
+    above, answer = st.container(), st.container(key="answer")
+    with st.container(key="controls", horizontal=True, vertical_alignment="center"):
+        line, more = st.container(key="line", horizontal=True, vertical_alignment="center"), st.popover("More")
+    st.session_state[_PLACES] = answer.empty(), line, label.lower()
+    with more:
+        st.expander("Glossary").markdown(glossary.markdown())
+        st.expander("About EIW-Flow").markdown(texts.text("about"))
+    return above, line, more, st.container(key="image-strip")
+
+
+def controls() -> DeltaGenerator:
+    """Return the line of controls above the figure, for those of a page."""
+    return st.session_state[_PLACES][1]
+
+
 def takeaway(sentence: str, longest: str = "") -> None:
-    """Show the takeaway of a page; terms of the glossary are explained on hover.
+    """Show the takeaway of a page under its title; terms of the glossary are explained on hover.
 
     There is room for the ``longest`` sentence, so elements below do not move while it grows.
     """
     explained = glossary.annotate(escape(sentence))
-    st.html(f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>')
+    st.session_state[_PLACES][0].html(
+        f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>'
+    )
 
 
 def side_by_side(page: Page) -> list[tuple[Page, DeltaGenerator]]:
@@ -222,17 +243,15 @@ def chart_of_rows(rows: Sequence[Mapping[str, Any]], spec: dict[str, Any], key: 
 
 
 def how_to_read(page_name: str) -> None:
-    """Show the fold "How to read this page", with formulas and the glossary."""
-    wide, narrow = st.columns([5, 1])
-    with wide.expander("How to read this"):
-        st.markdown(texts.how_to_read(page_name))
-    with narrow.popover("Glossary", width="stretch"):
-        st.markdown(glossary.markdown())
+    """Do nothing: the last fold of a page begins with this text."""
 
 
 def more_evidence() -> ExpanderContainer:
-    """Draw the fold for more evidence; make its content only if ``open``."""
-    return st.expander("More evidence", key=MORE_EVIDENCE, on_change="rerun")
+    """Draw the last fold, which begins with the text on how to read the page; make its content only if ``open``."""
+    more = st.expander("How to read this, numbers and commands", key=MORE_EVIDENCE, on_change="rerun")
+    if more.open:
+        more.markdown(texts.how_to_read(st.session_state[_PLACES][2]))
+    return more
 
 
 def fold(label: str, key: str) -> ExpanderContainer:
@@ -336,7 +355,7 @@ def errors_as_sentences() -> Iterator[None]:
     except NonFiniteError as error:
         st.error(f"{plain(error)} Choose another image, seed or checkpoint.")
     except store.OverTimeError as error:
-        st.error(str(error))
+        st.error(plain(error))
 
 
 def frozen(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The fold "Reproduce this": calls that print a page's numbers, as command lines and as lines of Python."""
+"""The part "Reproduce this": calls that print a page's numbers, as command lines and as lines of Python."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def call(view: Page, command: str, **options: Any) -> Call:  # noqa: ANN401 (tho
 
 
 def reproduce(page: Visit, *calls: Call, photo: bool | None = None) -> None:
-    """Show the fold with calls that print the same numbers. If they would print other numbers, it says why.
+    """Show calls that print the same numbers. If they would print other numbers, it says why.
 
     Arguments:
         page: where the numbers are shown.
@@ -95,7 +95,8 @@ def reproduce(page: Visit, *calls: Call, photo: bool | None = None) -> None:
         photo: whether the numbers are of a photo; by default whether the page shows a photo.
 
     """
-    with st.expander("Reproduce this"):
+    with st.container():
+        st.subheader("Reproduce this")
         if not isinstance(page, Page):
             _show(calls)
         elif page.images.remade or (page.other is not None and page.other.images.remade):

@@ -44,7 +44,7 @@ def other_end(page: Page, drawn: bool) -> OtherEnd:
     if drawn:
         strip, upload = st.columns([6, 1.4], vertical_alignment="center")
         with strip:
-            thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", live=photo is None)
+            thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", own=content)
         with upload.popover("Your own photo as B", width="stretch"):
             PHOTOS.draw("photo_b")
             if photo is not None:

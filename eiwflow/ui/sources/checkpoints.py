@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,15 +11,25 @@ from pathlib import Path
 
 from ... import checkpoint, project
 from ...analysis import SURVEY_IMAGES
+from ...analysis.words.numbers import counted
 from ...checkpoint import MAX_FILE_BYTES, Checkpoint, CheckpointError, given_label
 from ...files import printable, read_bytes, stamp, stamp_or_zeros
 from ...flow import FlowConfig
+from ...server_settings import settings
 from ...training.cost import look
-from ...training.run_directory import list_runs, runs_root, saved_flows
+from ...training.run_directory import RunDirectory, list_runs, runs_root, saved_flows
 from ..common.untrusted import distinct
 from . import store
 
 BUNDLED = project.CHECKPOINTS
+#: Words for the data and the half in the names of bundled flows.
+DATA = {"faces16": "faces", "letters32": "letters", "photos32": "photos"}
+HALVES = {
+    "entropy-weighted": "by entropy",
+    "entropy": "by entropy, no channel weights",
+    "glow": "Glow’s half",
+    "variance-reversed": "by smallest variance",
+}
 #: Most memory and core seconds that the pages of a flow may take, by estimate.
 MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 #: Bytes of a file from which on two flows are kept open at most, instead of sixteen.
@@ -54,10 +65,26 @@ class CheckpointFile:
 
 def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:
     """Return all checkpoints by key: bundled, saved among the runs, of runs at rest, and uploaded."""
-    bundled = [CheckpointFile(path.stem, path.stem, path, path.stem) for path in sorted(BUNDLED.glob("*.safetensors"))]
+    paths = sorted(BUNDLED.glob("*.safetensors"))
+    bundled = [CheckpointFile(path.stem, _in_words(path.stem), path, path.stem) for path in paths]
     files = {file.key: file for file in (*bundled, *_saved(), *_runs_at_rest()[0], *uploaded)}
     labels = distinct({key: file.label for key, file in files.items()})
     return {key: replace(file, label=labels[key]) for key, file in files.items()}
+
+
+def _in_words(name: str) -> str:
+    """Return a bundled flow's name as a person says it: data and half; any other name as it is."""
+    data, _, half = name.partition("-")
+    return f"{DATA[data]}: {HALVES[half]}" if data in DATA and half in HALVES else name
+
+
+def _of_run(run: RunDirectory) -> str:
+    """Return a run's name as a person says it: its title or else its time, and its steps."""
+    whose = "the class’s" if settings().classroom else "yours"
+    # The title of a run that nobody has named ends in its time: entropy, 1 Dec 02:13:14.
+    time = re.search(r", \d+ \w+ (?P<clock>\d\d:\d\d):\d\d$", run.title)
+    called = time["clock"] if time else run.title
+    return f"{whose}, {called}, {counted(run.state().step, 'step')}"
 
 
 def complaints() -> list[str]:
@@ -76,7 +103,7 @@ def _runs_at_rest() -> tuple[list[CheckpointFile], list[str]]:
                 key = _key(path, *stamp(path))
                 if any(key == other.key for other in checkpoints):  # a run's folder was copied
                     key = f"{key}-{name}"
-                checkpoints.append(CheckpointFile(key, f"run {name}", path, str(run.path), run.path))
+                checkpoints.append(CheckpointFile(key, _of_run(run), path, str(run.path), run.path))
         except OSError:  # deleted meanwhile, or complained about elsewhere
             continue
     return checkpoints, complaints

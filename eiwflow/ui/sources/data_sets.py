@@ -71,7 +71,7 @@ class Images:
 
 def names() -> list[str]:
     """Return the names of the data sets that need no network."""
-    return [name for name in data.DATASETS if (data.registry.ASSETS / f"{name}.npz").is_file()]
+    return data.registry.bundled()
 
 
 def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:

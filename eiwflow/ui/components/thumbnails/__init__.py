@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from ....figures.pixels import data_uri
+from ....figures.pixels import data_uri, file_uri
 from .. import declare, sent
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ AT_ONCE = 16
 _component = declare("thumbnails", '<div class="thumbnails"></div>')
 
 
-def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: str, label: str, live: bool) -> None:
+def thumbnails(
+    images: Tensor, chosen: int, choose: Callable[[int], None], key: str, label: str, own: bytes | None = None
+) -> None:
     """Draw the strip around the chosen image.
 
     Arguments:
@@ -29,7 +31,7 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
         choose: called with the number of an image when the visitor chooses it.
         key: of the element.
         label: names the choice for screen readers.
-        live: whether the page uses the chosen image; else no image is marked.
+        own: a PNG file of the visitor's, which is shown first and is the chosen one instead.
 
     """
     page_key = f"_{key}_page"
@@ -57,7 +59,8 @@ def thumbnails(images: Tensor, chosen: int, choose: Callable[[int], None], key: 
             "shown": len(strip),
             "total": len(images),
             "page": first // AT_ONCE,
-            "chosen": chosen if live else -1,
+            "chosen": chosen if own is None else -1,
+            "own": "" if own is None else file_uri(own, "png"),
             "label": label,
         },
         on_picked_change=picked,

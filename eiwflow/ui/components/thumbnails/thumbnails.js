@@ -20,6 +20,13 @@ export default function ({ parentElement, data, setTriggerValue }) {
   strip.setAttribute("role", "radiogroup");
   strip.ariaLabel = data.label;
   const within = (number) => number >= data.first && number < data.first + data.shown;
+  if (data.own) {
+    const cell = button("", "Your own photo", () => {});
+    cell.setAttribute("role", "radio");
+    cell.setAttribute("aria-checked", true);
+    cell.style.background = `url("${data.own}") center / cover`;
+    strip.append(cell);
+  }
   for (let place = 0; place < data.shown; place++) {
     const number = data.first + place, cell = button("", `${data.label} ${number}`, () => pick(number));
     const chosen = number === data.chosen;
@@ -37,7 +44,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (by === undefined) return;
     event.preventDefault();
-    const number = +document.activeElement.dataset.number + by;
+    const number = +(document.activeElement.dataset.number ?? data.first - 1) + by;
     if (number >= 0 && number < data.total) pick(number);
   };
 
@@ -46,6 +53,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
   on.dataset.role = "on";
   back.title = on.title = `Images ${data.first} to ${data.first + data.shown - 1} of ${data.total}`;
   root.replaceChildren(...(data.total > data.shown ? [back, strip, on] : [strip]));
+  const checked = strip.querySelector('[aria-checked="true"]');
+  if (checked) strip.scrollLeft = checked.offsetLeft - strip.offsetLeft - strip.clientWidth / 2;
   if (refocus === "image") (strip.querySelector('[tabindex="0"]') ?? strip.firstChild).focus();
   else if (refocus) root.querySelector(`[data-role="${refocus}"]`).focus();
 }
