@@ -31,7 +31,6 @@ FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
 levels = max(view.checkpoint.info.config.levels for view in page.views)
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
-takeaway = st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
         choose_one(words.named(level), list(TREATMENTS), "redraw" if level == 1 else "keep", f"z{level}")
@@ -71,9 +70,8 @@ def main(view: ui.Page) -> space.Blend:
 
 blends = ui.each(page, main)
 if blends:
-    with takeaway:
-        both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True))))
-        ui.takeaway(both or words.treated(next(iter(blends.values()))))
+    both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True))))
+    ui.takeaway(both or words.treated(next(iter(blends.values()))))
 
 
 def one_level(view: ui.Page, _: ui.Results) -> None:
@@ -88,7 +86,6 @@ def one_level(view: ui.Page, _: ui.Results) -> None:
 
 
 ui.folds(page, blends, {"One level at a time": one_level})
-ui.how_to_read("latents")
 
 
 def evidence(view: ui.Page, surveys: ui.Results) -> None:

@@ -20,7 +20,7 @@ from eiwflow.ui.sources import cache
 
 page = ui.begin("How does entropy grow on the way through the flow?", "Entropy", level=True, compare=True)
 
-takeaway, ways, maps = st.container(), {}, {}
+ways, maps = {}, {}
 for view in page.views:
     with ui.errors_as_sentences():
         ways[view], maps[view] = subjects.way(ui.look(view)), subjects.maps(ui.look(view))
@@ -28,8 +28,7 @@ if not ways:
     st.stop()
 names = ui.paired(ways, lambda names, results: dict(zip(names, results, strict=True)))
 sentence = words.grows(next(iter(ways.values()))) if names is None else words.pair(names)
-with takeaway:
-    ui.takeaway(sentence)
+ui.takeaway(sentence)
 stop = way_through(
     {view.file.label: (way, maps[view]) for view, way in ways.items()},
     f"{page.label}: {sentence} The numbers are in a table under More evidence.",
@@ -96,8 +95,6 @@ with ui.fold("Over training", "training") as fold:
         with scrubber.stays_in_view():
             scrubber.scrubber(recorded)
         ui.draw_columns(page, grown.get, over_training)
-
-ui.how_to_read("entropy")
 
 
 def evidence(view: ui.Page, results: ui.Results) -> None:

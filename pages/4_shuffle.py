@@ -19,7 +19,7 @@ BESIDE = ("variance-reversed", "glow")
 page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)
 
 
-takeaway, slider = st.container(), scrubber.stays_in_view()
+slider = scrubber.stays_in_view()
 
 
 def together(reports: ui.Results) -> np.ndarray:
@@ -71,17 +71,16 @@ def order(view: ui.Page, reports: ui.Results) -> None:
 
 reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)
 rivers = {view: report.river for view, report in reports.items() if report.river is not None}
-with takeaway:
-    if rivers:
-        ui.takeaway(
-            words.moves(
-                {view.file.label: river for view, river in rivers.items()},
-                {view.file.label: reports[view].rule for view in rivers},
-            )
+if rivers:
+    ui.takeaway(
+        words.moves(
+            {view.file.label: river for view, river in rivers.items()},
+            {view.file.label: reports[view].rule for view in rivers},
         )
-        scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
-    else:
-        ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
+    )
+    scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
+else:
+    ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
 if rivers:
     with slider:
         alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
@@ -97,9 +96,6 @@ ui.folds(
         "Does every image ask for this order?": order,
     },
 )
-ui.how_to_read("shuffle")
-
-
 rule: list[str] = []
 
 

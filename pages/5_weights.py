@@ -16,7 +16,7 @@ from eiwflow.ui.shell.widgets import places
 
 page = ui.begin("What do the weights do for a picture?", "Weights", level=True, compare=True)
 
-takeaway, controls = st.container(), st.container()
+controls = st.container()
 asked: list[Chosen] = []
 
 
@@ -87,12 +87,10 @@ results = ui.draw_columns(page, load, main)
 if not results:
     ui.closing(page, "Weights let a flow treat every picture in its own way; this flow treats all alike.")
     st.stop()
-with takeaway, ui.errors_as_sentences():
+with ui.errors_as_sentences():
     answers = {view: answer(view, weights) for view, weights in results.items()}
     ui.takeaway(" ".join(f"{view.file.label}: {text}" if page.other else text for view, text in answers.items()))
 ui.folds(page, results, {"Over test images: the cost of freezing, and what weights predict (takes seconds)": factors})
-ui.how_to_read("weights")
-
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
