@@ -52,10 +52,10 @@ def rule(name: str) -> str:
 def moves(rivers: Mapping[str, RankRiver], rules: Mapping[str, str]) -> str:
     """Return how many channels are on the wrong side by entropy before and after training, in at most 20 words.
 
-    Of several flows, the one with the largest change is named. For a half that is fixed by ``rules`` (by flow), the
+    Of several flows, the one that loses most of them is named. For a half that is fixed by ``rules`` (by flow), the
     sentence draws the conclusion.
     """
-    name = max(rivers, key=lambda each: rivers[each].churn.max())
+    name = max(rivers, key=lambda each: rivers[each].churn[0] - rivers[each].churn[-1])
     river = rivers[name]
     start, end = (round(river.channels * float(share)) for share in (river.churn[0], river.churn[-1]))
     of = f"{name}: " if len(rivers) > 1 else ""
