@@ -31,7 +31,7 @@ sentence = words.grows(next(iter(ways.values()))) if names is None else words.pa
 ui.takeaway(sentence)
 stop = way_through(
     {view.file.label: (way, maps[view]) for view, way in ways.items()},
-    f"{page.label}: {sentence} The numbers are in a table under More evidence.",
+    f"{page.label}: {sentence} The numbers are in a table below.",
     page.level,
     key="way",
 )
