@@ -100,21 +100,16 @@ PAGES: dict[str, dict[str, Move]] = {
         "seed, all open": seed,
     },
     "3_entropy": {
-        "image": image, "seed": seed, "level": level, **folds("all-levels", "raw", "training"), **EVIDENCE,
+        "image": image, "seed": seed, **folds("all-levels", "training"), **EVIDENCE,
         "image, all open": image, "seed, all open": seed,
     },
     "4_shuffle": {
-        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order", "other-rules"),
+        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order"),
         "rule": pressed("rule", "first"), **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "5_weights": {
         "image": image, "seed": seed, "level": level, **EVIDENCE,
         "image, all open": image, "seed, all open": seed, "level, all open": level,
-    },
-    "7_space": {
-        "image": image, "seed": seed, "image B": other_end, "levels": lambda at: at.pills(key="moving").set_value([1]),
-        "path": pressed("path", "line"), **folds("strips", "norms", "samples"), "temperature": slid("t1", 0.5),
-        **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "8_checkpoint": {
         "seed": seed, **folds("architecture", "inversion", "training", "account"), **EVIDENCE,
