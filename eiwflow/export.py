@@ -84,10 +84,6 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
         flow: initialised; its parameters become constants of the program.
         name: ``log_prob``, ``encode`` or ``decode``.
 
-    Raises:
-        ContextError: the flow has a context.
-        ConfigError: there is no such method.
-
     >>> from eiwflow.flow import FlowConfig
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
     >>> flow.initialise(torch.rand(16, 1, 8, 8) - 0.5)
@@ -127,10 +123,6 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
     Inputs and outputs are called ``x``, ``log_prob`` and ``noise_1`` … ``noise_L``; the first size of each is free.
 
     Files of another flow in the folder are replaced together, when all three are written.
-
-    Raises:
-        OSError: a file cannot be written; the folder is then as before.
-
     """
     paths = {name: folder / f"{name}.onnx" for name in EXPORTS}
     # Not program.save, which writes through links, and leaves half a file on a full disk.

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 #: The default bound of a JSON document, in bytes; all documents of the project are smaller.
 MAX_DOCUMENT = 2**20
@@ -29,81 +29,29 @@ MAX_DOCUMENT = 2**20
 MAX_ENTRIES = 10_000
 
 
-def open_regular(path: Path, most: int | None = None, follow: bool = True, access: int = os.O_RDONLY) -> int:
-    """Open a regular file, to be read by default, and return its descriptor.
-
-    Arguments:
-        path: of the file.
-        most: its largest size in bytes, None for any.
-        follow: follow a link instead of refusing it.
-        access: flags of ``os.open`` for reading or writing.
-
-    Raises:
-        OSError: it cannot be opened, is no regular file, or is larger.
-
-    """
-    try:
-        # Without the flag, opening a FIFO waits; on a regular file it does nothing.
-        flags = ("O_NONBLOCK", "O_BINARY", *(() if follow else ("O_NOFOLLOW",)))
-        descriptor = os.open(path, access | sum(getattr(os, flag, 0) for flag in flags), 0o666)
-    except OSError as error:
-        if error.errno == errno.ELOOP and not follow:
-            raise OSError(errno.ELOOP, "it is a link, not a file", str(path)) from None
-        raise
-    except ValueError as error:  # a zero byte in the name
-        raise OSError(errno.EINVAL, str(error)) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, f"it is {_kind(status.st_mode)}, not a file", str(path))
-        if most is not None and status.st_size > most:
-            raise OSError(errno.EFBIG, f"it has {status.st_size:,} bytes; at most {most:,} are read", str(path))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 def _kind(mode: int) -> str:
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link"}
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def open_to_append(path: Path) -> BinaryIO:
-    """Open a regular file for appending; a missing file is created.
-
-    A link is refused: in the folder of a stranger's run it may lead to any file of this user.
-
-    Raises:
-        OSError: it cannot be opened, or is no regular file.
-
-    """
-    access = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    return open(path, "ab", opener=lambda *_: open_regular(path, follow=False, access=access))
+def read_bytes(path: Path, most: int) -> bytes:
+    """Return the content of a file of at most ``most`` bytes."""
+    try:
+        with open(path, "rb") as file:
+            _check_size(path, os.fstat(file.fileno()).st_size, most)
+            return file.read()
+    except ValueError as error:  # a zero byte in the name
+        raise OSError(errno.EINVAL, str(error)) from None
 
 
-def read_bytes(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return the content of a regular file of at most ``most`` bytes.
-
-    ``follow`` tells, here and below, whether a link is followed. In the folder of a stranger's run or study it may lead
-    to any file of this user, whose content a page would show.
-
-    Raises:
-        OSError: it cannot be read, is no regular file, or is larger.
-
-    """
-    with open(open_regular(path, most, follow), "rb") as file:
-        return file.read()
+def _check_size(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {most:,} are read", str(path))
 
 
-def read_start(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the first ``most`` bytes of a regular file, however large it is.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file.
-
-    """
-    with open(open_regular(path, follow=follow), "rb") as file:
+def read_start(path: Path, most: int) -> bytes:
+    """Return at most the first ``most`` bytes of a file, however large it is."""
+    with open(path, "rb") as file:
         return file.read(most)
 
 
@@ -133,29 +81,10 @@ def webp_pixels(start: bytes) -> int:
     return width * height
 
 
-def read_end(path: Path, most: int, follow: bool = True) -> bytes:
-    """Return at most the last ``most`` bytes of a regular file, however large it is.
-
-    Raises:
-        OSError: it cannot be read, or is no regular file.
-
-    """
-    with open(open_regular(path, follow=follow), "rb") as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-        return file.read(most)
-
-
 def read_json(path: Path, most: int = MAX_DOCUMENT) -> Any:  # noqa: ANN401 (whatever JSON can hold)
-    """Return the document in a JSON file of at most ``most`` bytes; a link is not followed.
-
-    Raises:
-        OSError: it cannot be read, is no regular file, or is larger.
-        ValueError: it is not JSON that can be written again: it is nested too deeply, or holds half of a surrogate
-            pair or a number that is not finite.
-
-    """
+    """Return the document in a JSON file of at most ``most`` bytes."""
     try:
-        document = json.loads(read_bytes(path, most, follow=False))
+        document = json.loads(read_bytes(path, most))
         if not is_text(json.dumps(document, ensure_ascii=False, allow_nan=False)):
             raise ValueError("not a text, though JSON")
     except RecursionError:
@@ -173,12 +102,7 @@ def is_text(value: str) -> bool:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Return a file's time of modification and its size, by which caches notice that it was replaced.
-
-    Raises:
-        OSError: it is not there.
-
-    """
+    """Return a file's time of modification and its size, by which caches notice that it was replaced."""
     status = path.stat()
     return status.st_mtime_ns, status.st_size
 
@@ -201,27 +125,10 @@ def entries(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names) if not name.startswith(".")]
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Yield the regular files below a folder, in the order of their paths; links and vanished files are left out."""
-    for place, folders, names in os.walk(folder, followlinks=False):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(place) / name
-            try:
-                if stat.S_ISREG(path.lstat().st_mode):
-                    yield path
-            except OSError:
-                continue
-
-
 def visible(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Yield the paths of the files below a folder; hidden ones are left out, and hidden folders are not entered.
 
     Nor are folders below it that hold all files of the names ``but``, unless there are no such names.
-
-    Raises:
-        PermissionError: a folder may not be opened.
-
     """
     for place, folders, names in os.walk(folder, onerror=_not_permitted, followlinks=False):
         if but and but <= {*names} and place != os.fspath(folder):
@@ -237,16 +144,11 @@ def _not_permitted(error: OSError) -> None:
         raise error
 
 
-def folders_below(folder: Path) -> Iterator[Path]:
-    """Yield the folders below a folder and the links to folders; hidden ones are left out and not entered."""
+def linked_folders(folder: Path) -> Iterator[Path]:
+    """Yield the links to folders below a folder; hidden folders are left out and not entered."""
     for place, folders, _ in os.walk(folder, followlinks=False):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(place) / name for name in folders)
-
-
-def linked_folders(folder: Path) -> Iterator[Path]:
-    """Yield those of :func:`folders_below` that are links."""
-    return (path for path in folders_below(folder) if path.is_symlink())
+        yield from (path for name in folders if (path := Path(place) / name).is_symlink())
 
 
 def missing(*packages: str) -> list[str]:
@@ -254,12 +156,12 @@ def missing(*packages: str) -> list[str]:
     return [name for name in packages if (spec := find_spec(name)) is None or spec.origin is None]
 
 
-def complaint(path: Path, most: int | None = None, follow: bool = True) -> str:
-    """Return why an entry cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
+def complaint(path: Path, most: int) -> str:
+    """Return why a file cannot be read, as the end of a sentence; empty if it can be, or does not exist."""
     try:
-        if not path.is_symlink() and not path.exists():
-            return ""
-        os.close(open_regular(path, most, follow))
+        if path.is_symlink() or path.exists():
+            with open(path, "rb") as file:
+                _check_size(path, os.fstat(file.fileno()).st_size, most)
     except OSError as error:
         return reason(error)
     return ""
@@ -298,12 +200,7 @@ def without_controls(text: str) -> str:
 
 
 def write_atomically(path: Path, content: bytes | Iterable[bytes | memoryview]) -> None:
-    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first.
-
-    Raises:
-        OSError: it cannot be written, or exists and is no regular file, such as a folder or a device.
-
-    """
+    """Replace ``path`` by ``content``, bytes or parts, through a temporary file that is flushed to disk first."""
     temporary = _written_beside(path, content)
     try:
         os.replace(temporary, path)
@@ -316,10 +213,6 @@ def write_together(contents: Iterable[tuple[Path, bytes]]) -> None:
     """Replace several files that belong together: all are written and flushed beside them before an old one goes.
 
     A reader, or a process that is killed within the last moment, may find a file missing, but never files of both.
-
-    Raises:
-        OSError: one cannot be written, or exists and is no regular file; then all are as before.
-
     """
     written: dict[Path, Path] = {}
     try:
@@ -368,10 +261,6 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder to write into, which takes its name at the end of the block: a reader never sees half.
 
     A failure or SIGTERM leaves no folder, and a killed process a hidden one. Folders above it are made.
-
-    Raises:
-        OSError: it cannot be written, or has come into being with files in it.
-
     """
     temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     with failing_on_sigterm():
@@ -386,12 +275,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder for the block, unless it is there; a failure or SIGTERM removes it again if it is empty.
-
-    Raises:
-        OSError: it cannot be made.
-
-    """
+    """Make a folder for the block, unless it is there; a failure or SIGTERM removes it again if it is empty."""
     with failing_on_sigterm():
         made = not folder.exists()
         folder.mkdir(exist_ok=True)

@@ -58,12 +58,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """Return the settings in the environment.
-
-    Raises:
-        ValueError: the message states the variable, its value and the allowed values.
-
-    """
+    """Return the settings in the environment."""
     mode = os.environ.get(MODE_VARIABLE, "")
     if mode not in ("", CLASSROOM, READ_ONLY):
         raise ValueError(f"{MODE_VARIABLE} is {mode[:40]!r}; choose {CLASSROOM}, {READ_ONLY} or leave it out.")
@@ -82,9 +77,6 @@ def check(address: str | None = None) -> None:
     Args:
         address: for the server to listen on; None if it listens already.
 
-    Raises:
-        ValueError: the message states the variable, its value and the allowed values.
-
     """
     if settings().classroom:
         _check_token(os.environ.get(TOKEN_VARIABLE, "").strip() or None)
@@ -101,12 +93,7 @@ def check(address: str | None = None) -> None:
 
 
 def ancestors() -> list[str]:
-    """Return the origins, beside the app's own, that may show it in a frame.
-
-    Raises:
-        ValueError: one of them is not an origin.
-
-    """
+    """Return the origins, beside the app's own, that may show it in a frame."""
     origins = os.environ.get(ANCESTORS_VARIABLE, "").split()
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
@@ -118,12 +105,7 @@ def ancestors() -> list[str]:
 
 
 def data_roots() -> list[Path] | None:
-    """Return the folders whose images visitors may train on; None if not set.
-
-    Raises:
-        ValueError: one of them cannot be a path.
-
-    """
+    """Return the folders whose images visitors may train on; None if not set."""
     if (named := os.environ.get(DATA_ROOTS_VARIABLE)) is None:
         return None
     return [Path(os.path.expanduser(root)).resolve() for root in named.split(os.pathsep) if root]
@@ -151,12 +133,7 @@ def _has_host_and_port(url: str) -> bool:
 
 @lru_cache(maxsize=1)
 def teacher_token() -> str:
-    """Return the secret that makes a browser the teacher's; a new one for every server unless one is set.
-
-    Raises:
-        ValueError: the token that is set is too short.
-
-    """
+    """Return the secret that makes a browser the teacher's; a new one for every server unless one is set."""
     # Removed, so that child processes do not inherit it.
     token = os.environ.pop(TOKEN_VARIABLE, "").strip() or secrets.token_urlsafe(24)
     _check_token(token)

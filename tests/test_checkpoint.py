@@ -3,25 +3,22 @@
 import dataclasses
 import errno
 import hashlib
-import io
 import itertools
 import json
+import math
 import os
-import pickle
 import re
-import zipfile
-from pathlib import Path
 
 import pytest
 import safetensors
 import safetensors.torch
 import torch
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow import checkpoint
 from eiwflow.checkpoint import CheckpointError, load, save
-from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
+from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.config import PRIORS
 from tests.training.tiny import same_tensors, tiny_config, tiny_flow, tiny_info, tiny_x
 
@@ -158,7 +155,7 @@ def test_hash_is_sha256_of_the_file(content, tmp_path):
     assert load(content, name="one.safetensors").name == "one.safetensors"
 
 
-def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_configs_fields(content, tmp_path):
+def test_the_metadata_is_one_document_whose_config_has_the_flow_configs_fields(content, tmp_path):
     (tmp_path / "a.safetensors").write_bytes(content)
     with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
         metadata = file.metadata()
@@ -170,20 +167,6 @@ def test_the_metadata_is_one_key_with_a_document_whose_config_has_the_flow_confi
     assert FlowConfig.from_dict(document["config"]) == tiny_config()
 
 
-@pytest.mark.parametrize("keep", [0.25, 0.75, "auto"])
-@pytest.mark.parametrize(("split", "prior"), [("entropy+pooled", "conditional"), ("random", "standard")])
-def test_another_keep_is_a_file_of_version_3_with_the_numbers_of_channels(tmp_path, keep, split, prior):
-    fields = {"keep": keep, "split": split, "prior": prior, "levels": 3}
-    flow, content = tiny_flow(**fields), saved(tmp_path, **fields)
-    document = document_of(content)
-    assert document["version"] == 3
-    assert (document["config"]["keep"], document["config"]["kept"]) == (keep, list(flow.config.counts))
-    loaded, x = load(content).flow, tiny_x(5, flow.config)
-    assert loaded.config == flow.config
-    assert torch.equal(loaded.log_prob(x), flow.log_prob(x))
-    assert torch.equal(loaded.decode(loaded.encode(x)), flow.decode(flow.encode(x)))
-
-
 @pytest.mark.parametrize(
     ("fields", "version"),
     [
@@ -193,23 +176,13 @@ def test_another_keep_is_a_file_of_version_3_with_the_numbers_of_channels(tmp_pa
         ({"order": "variance", "weights": "none", "init": "principal"}, 2),
     ],
 )
-def test_a_word_that_version_2_does_not_know_makes_a_file_of_version_3_and_older_files_stay_readable(
-    tmp_path, fields, version
-):
+def test_words_unknown_to_version_2_make_files_of_version_3_and_older_ones_open(tmp_path, fields, version):
     content = saved(tmp_path, **fields)
     document = document_of(content)
     assert document["version"] == version
     # Files with these words were once written as version 2.
     old = load(with_document(content, json.dumps({**document, "version": 2})))
     assert old.flow.config == load(content).flow.config
-
-
-def test_auto_without_its_numbers_is_refused(tmp_path):
-    content = saved(tmp_path, keep="auto")
-    document = document_of(content)
-    del document["config"]["kept"]
-    with pytest.raises(CheckpointError, match="lacks the field 'kept', which keep auto needs"):
-        load(with_document(content, json.dumps(document)))
 
 
 def test_a_loaded_flow_requires_no_gradient(content):
@@ -226,43 +199,14 @@ def test_save_refuses_an_uninitialised_flow(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("facts", "sentence"),
-    [
-        ({"metrics": {"bits": float("nan")}}, "metrics 'bits' is not finite; expected finite."),
-        ({"metrics": {"bits": torch.tensor(3.0)}}, "metrics 'bits' is of type Tensor; expected a number."),
-        ({"recipe": {"rates": [1, 2]}}, "recipe 'rates' is of type list; expected a text, a number or a truth value."),
-        ({"recipe": {1: 2}}, "a name in recipe is of type int; expected a text."),
-        ({"recipe": {"\ud800": 2}}, "recipe is half of a surrogate pair; expected a text."),
-        ({"recipe": {"note": "x" * 2**22}}, "expected at most 4194304 bytes."),
-        ({"temperature": 5}, "temperature is 5; expected a number from 0 to 3."),
-        ({"temperature": -1.0}, "temperature is -1.0; expected a number from 0 to 3."),
-        ({"temperature": True}, "temperature is True; expected a number from 0 to 3."),
-        ({"data": None}, "data is NoneType; expected of type str."),
-        ({"data": Path("a")}, "Path; expected of type str."),
-        ({"data": "\ud800"}, "data is half of a surrogate pair; expected a text."),
-        ({"step": -1}, "step is -1; expected between 0 and"),
-        ({"step": 1.5}, "step is float; expected of type int."),
-        ({"seed": -1}, "seed is -1; expected between 0 and"),
-        ({"command": None}, "command is NoneType; expected of type str."),
-    ],
+    "facts",
+    [{"metrics": {"bits": math.nan}}, {"recipe": {"rates": [1]}}, {"temperature": 5}, {"step": -1}],
+    ids=str,
 )
-def test_save_refuses_what_load_would_refuse(tmp_path, facts, sentence):
-    flow = tiny_flow()
-    with pytest.raises(ValueError, match=re.escape(sentence)):
+def test_save_refuses_what_load_would_refuse_and_replaces_no_file(tmp_path, facts):
+    before, flow = saved(tmp_path), tiny_flow()
+    with pytest.raises(ValueError, match=next(iter(facts))):
         save(tmp_path / "flow.safetensors", flow, tiny_info(flow, **facts))
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e300], ids=str)
-def test_values_that_load_would_refuse_replace_no_good_file(tmp_path, value):
-    before, flow = saved(tmp_path), tiny_flow().double().requires_grad_(False)
-    flow.levels[1].steps[0].coupling.network[0].weight[2, 1] = value
-    with pytest.raises(CheckpointError) as caught:
-        save(tmp_path / "flow.safetensors", flow)
-    assert str(caught.value) == (
-        "flow.safetensors is not a usable checkpoint: tensor 'levels.1.steps.0.coupling.network.0.weight' of level 2 "
-        "is not finite; expected finite numbers."
-    )
     assert (tmp_path / "flow.safetensors").read_bytes() == before
 
 
@@ -320,67 +264,25 @@ REFUSED = {
     "a header longer than the file": (
         lambda c: len(c).to_bytes(8, "little") + c[8:], "header length", "at most", "bytes"
     ),
-    "a header of 2**64 - 1 bytes": (
-        lambda c: b"\xff" * 8 + c[8:], "header length", "at most", str(2**64 - 1)
-    ),
-    "a header shorter than it is": (
-        lambda c: (100).to_bytes(8, "little") + c[8:], "header", "JSON", "not readable",
-    ),
     "no JSON": (lambda c: joined(b"<html>"), "header", "JSON", "not readable"),
-    "no text": (lambda c: joined(b"\xff\xfe\xfd\xfc"), "header", "JSON", "not readable"),
-    "a list": (lambda c: joined([]), "header", "object", "list"),
-    "a number of 5000 digits": (
-        lambda c: joined(b'{"a":' + b"9" * 5000 + b"}"), "header", "JSON", "not readable",
-    ),
     "deep JSON": (lambda c: joined(b'{"a":' * 50_000 + b"1" + b"}" * 50_000), "header", "JSON", "recursion"),
-    "a name twice": (
-        lambda c: joined(b'{"__metadata__":{},' + json.dumps(parts(c)[0]).encode()[1:], parts(c)[1]),
-        "header", "JSON", "twice",
-    ),
-    "an entry that is no object": (lambda c: joined({"initialised": 3}), "'initialised'", "object", "int"),
     # The document.
     "no metadata": (
         lambda c: safetensors.torch.save(safetensors.torch.load(c)), "metadata", "document", "absent",
     ),
-    "metadata that is no text": (
-        lambda c: joined({"__metadata__": {"eiwflow": {}}}), "metadata", "document", "absent",
-    ),
-    "a document that is no JSON": (lambda c: with_document(c, "{"), "metadata", "JSON", "not readable"),
-    "a deep document": (lambda c: with_document(c, "[" * 50_000), "metadata", "JSON", "recursion"),
-    "a temperature that is no number": (
-        lambda c: with_document(c, {**document_of(c), "temperature": "hot"}), "temperature", "0 to 3", "hot"
-    ),
     "a temperature that is too large": (
         lambda c: with_document(c, {**document_of(c), "temperature": 3.5}), "temperature", "0 to 3", "3.5"
     ),
-    "a document that is a list": (lambda c: with_document(c, []), "metadata", "object", "list"),
-    "a document with a name twice": (
-        lambda c: with_document(c, '{"step":1,' + json.dumps(document_of(c))[1:]), "metadata", "JSON", "twice"
-    ),
     "another format": (saying(format="zuko"), "format", "'eiwflow-checkpoint'", "'zuko'"),
     "a newer version": (saying(version=4), "version", "2 or 3, as eiwflow 0.2 and later write it", "4"),
-    "a file of version 0.1": (saying(version=1), "version", "2 or 3, as eiwflow 0.2 and later write it", "1"),
-    "a version that is a truth value": (saying(version=True), "version", "2 or 3", "True"),
-    "data of half letters": (saying(data="\ud800"), "data", "a text", "surrogate"),
-    "a recipe named by half letters": (saying(recipe={"\ud800": 1}), "recipe", "a text", "surrogate"),
     # The config against its bounds.
-    "no config": (without("config"), "config", "within its bounds", "NoneType"),
-    "a config that is a list": (saying(config=[]), "config", "within its bounds", "list"),
     "no levels": (built_by(levels=0), "config", "within its bounds", "levels is 0"),
     "an unknown field": (built_by(depth=3), "config", "within its bounds", "'depth'"),
     # What it says of itself.
-    "a step that is true": (saying(step=True), "step", "int", "bool"),
-    "a step below 0": (saying(step=-1), "step", "between 0 and", "-1"),
-    "a seed of 70 bits": (saying(seed=2**70), "seed", "between 0 and", str(2**70)),
     "no data": (without("data"), "data", "str", "NoneType"),
-    "metrics that are a list": (saying(metrics=[3.5]), "metrics", "dict", "list"),
-    "a metric in words": (saying(metrics={"bits": "<b>3</b>"}), "metrics 'bits'", "number", "str"),
-    "a metric that is true": (saying(metrics={"bits": True}), "metrics 'bits'", "number", "bool"),
     "a metric that is no number": (
         saying(metrics={"bits": float("nan")}), "metrics 'bits'", "finite", "not finite",
     ),
-    "a metric of 400 digits": (saying(metrics={"bits": 10**400}), "metrics 'bits'", "finite", "not finite"),
-    "a recipe with depth": (saying(recipe={"flow": {"a": 1}}), "recipe 'flow'", "text", "dict"),
     # Names, shapes and types.
     "a tensor missing": (
         holding("levels.0.shuffle.order", lambda t: None), "levels.0.shuffle.order", "present", "1 in",
@@ -388,20 +290,15 @@ REFUSED = {
     "a tensor more": (
         holding("levels.9.extra", lambda t: torch.ones(2)), "levels.9.extra", "absent", "1 unknown",
     ),
-    "another config's tensors": (built_by(levels=1), "levels.0.shuffle", "absent", "20 unknown in all"),
     "another shape": (
         holding("levels.0.shuffle.order", lambda t: t[:-1]),
         "shape of 'levels.0.shuffle.order'", "[12]", "[11]",
-    ),
-    "the same numbers in another shape": (
-        holding("levels.0.steps.0.mixing.sign", lambda t: t[None]), "shape of", "[12]", "[1, 12]"
     ),
     "another type": (
         holding("levels.0.steps.0.mixing.sign", torch.Tensor.double), "type of", "float32", "F64"
     ),
     # Bytes.
     "a byte missing at the end": (lambda c: c[:-1], "layout", "whole safetensors file", "broken"),
-    "no data at all": (lambda c: joined(parts(c)[0]), "layout", "whole safetensors file", "broken"),
     "bytes left over": (lambda c: c + b"\0", "layout", "whole safetensors file", "broken"),
     # Values.
     "a NaN": (
@@ -439,53 +336,6 @@ def test_an_outline_allocates_no_parameters():
     assert {name: (t.shape, t.dtype) for name, t in outline.items()} == {
         name: (t.shape, t.dtype) for name, t in flow.items()
     }
-    with pytest.raises(ConfigError, match="at most 120000000 are allowed"):
-        checkpoint.outline(FlowConfig(shape=(3, 64, 64), levels=4, steps=64, width=512))
-
-
-# ---------------------------------------------------------------------- nothing is unpickled
-
-
-class Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, folder):
-        self.folder = str(folder)
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
-
-
-def torch_file(trap):
-    file = io.BytesIO()
-    torch.save({"state_dict": trap}, file)
-    return file.getvalue()
-
-
-def zip_file(trap):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("data.pkl", pickle.dumps(trap))
-    return file.getvalue()
-
-
-PICKLES = {
-    "a pickle": pickle.dumps,
-    "torch's file": torch_file,
-    "a zip": zip_file,
-    "a pickle behind a header length": lambda trap: joined(pickle.dumps(trap)),
-}
-
-
-@pytest.mark.parametrize("make", PICKLES.values(), ids=PICKLES.keys())
-def test_nothing_is_ever_unpickled(tmp_path, make):
-    path, sprung = tmp_path / "flow.safetensors", tmp_path / "sprung"
-    path.write_bytes(make(Trap(sprung)))
-    refusal(path)
-    assert not sprung.exists()
-    if make is pickle.dumps:
-        pickle.loads(path.read_bytes())
-        assert sprung.exists(), "the trap itself works"
 
 
 # ---------------------------------------------------------------------- damage
@@ -500,38 +350,10 @@ def is_refused_or_whole(content):
     return flow(tiny_x(1, flow.config))[0].shape == (1,)
 
 
-@pytest.mark.slow
-@settings(max_examples=120)
-@given(data=st.data())
-def test_a_flipped_bit_gives_a_refusal_or_a_flow(content, data):
-    header_end = 8 + int.from_bytes(content[:8], "little")
-    # As often in the few kilobytes of the header as in the numbers.
-    place = data.draw(st.integers(0, header_end - 1) | st.integers(header_end, len(content) - 1))
-    damaged = bytearray(content)
-    damaged[place] ^= 1 << data.draw(st.integers(0, 7))
-    assert is_refused_or_whole(bytes(damaged))
-
-
-@settings(max_examples=60)
-@given(data=st.data())
-def test_overwritten_bytes_give_a_refusal_or_a_flow(content, data):
-    place = data.draw(st.integers(0, len(content) - 1))
-    written = data.draw(st.binary(min_size=1, max_size=40))
-    assert is_refused_or_whole((content[:place] + written + content[place + len(written) :])[: len(content)])
-
-
 @settings(max_examples=60)
 @given(data=st.data())
 def test_a_file_cut_short_is_refused(content, data):
     refusal(content[: data.draw(st.integers(0, len(content) - 1))])
-
-
-@given(st.binary(max_size=200))
-@example(bytes(8))
-@example(joined({}))
-@example(joined({"__metadata__": {}}))
-def test_any_bytes_are_refused(junk):
-    refusal(junk)
 
 
 JSON = st.recursive(
@@ -573,15 +395,4 @@ def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
     flow.register_buffer("another", torch.ones(3))
     with pytest.raises(CheckpointError, match=r"tensor 'another' is present \(1 unknown in all\)"):
         save(path, flow)
-    assert path.read_bytes() == before
-
-
-# ---------------------------------------------------------------------- modules that a config does not rebuild
-
-
-def test_a_flow_of_other_parameters_than_its_config_replaces_no_file(tmp_path):
-    path, before, flow = tmp_path / "flow.safetensors", saved(tmp_path), tiny_flow()
-    flow.levels[0].steps[0].coupling.network[0] = torch.nn.Conv2d(2, 2, 3)
-    with pytest.raises(CheckpointError, match="network.0"):
-        checkpoint.save(path, flow)
     assert path.read_bytes() == before

@@ -26,7 +26,7 @@ from PIL import Image
 import eiwflow
 from eiwflow import cli, data
 from eiwflow.analysis.analyse import analyse
-from eiwflow.analysis.evaluate import evaluate, images_to_score
+from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli.parser import build_parser
 from eiwflow.data import labels_of
@@ -37,7 +37,6 @@ from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
-from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, all_runs
 from tests import crossed
@@ -48,7 +47,6 @@ from tests.training.tiny import (
     tiny_data,
     tiny_flow,
     tiny_info,
-    tiny_recipe,
     write_npz,
 )
 
@@ -187,41 +185,6 @@ def test_the_command_line_stands_in_the_checkpoint_and_makes_it_again(trained, p
     ours, theirs = (load(run / "checkpoints" / "last.safetensors") for run in (trained[0], again))
     assert same_tensors(ours.flow.state_dict(), theirs.flow.state_dict())
     assert numbers([ours.info.metrics]) == numbers([theirs.info.metrics])
-
-
-def test_every_option_of_train_reaches_the_recipe(place):
-    given = {
-        "order": "first", "weights": "pooled", "prior": "standard", "init": "random", "levels": 2, "steps-per-level": 2,
-        "width": 6, "network": "3-3", "scale-bound": 1.5, "permutation-seed": 4, "size": 8, "batch": 9,
-        "iterations": 1, "seed": 5, "optimiser": "adamw", "learning-rate": 0.003, "weight-decay": 0.1,
-        "warmup": 7, "clip": 3.0, "ema": 0.9, "divergence": 0.25, "precision": "float32",
-        "schedule": "constant", "accumulate": 3,
-    }  # fmt: skip
-    words = [word for name, value in given.items() for word in (f"--{name}", value)]
-    data = place / "large.npz"
-    out = printed("train", "--data", data, *words, "--flip", "--validation", "--out", place / "runs")
-    recipe, _ = RunDirectory.open(out.strip()).config()
-    given = {name.replace("-", "_"): value for name, value in given.items() if name != "size"}
-    given |= {"steps": given.pop("steps_per_level"), "flip": True, "validation": True}
-    assert recipe == tiny_recipe(data=str(data), **given)
-
-
-def test_what_is_said_beside_a_preset_wins(place, monkeypatch):
-    preset = {"levels": 2, "steps": 1, "width": 8, "size": 8, "iterations": 900}
-    monkeypatch.setitem(PRESETS, "minute", preset)
-    arguments = [
-        "train",
-        "--preset",
-        "minute",
-        "--iterations",
-        1,
-        "--width",
-        6,
-        "--data",
-        place / "planes.npz",
-    ]
-    recipe, _ = RunDirectory.open(printed(*arguments, "--out", place / "runs").strip()).config()
-    assert recipe == dataclasses.replace(tiny_recipe(1, str(place / "planes.npz"), width=6), batch=32)
 
 
 def test_sigterm_saves_and_leaves_with_0(place, monkeypatch):
@@ -373,22 +336,6 @@ def test_sample_writes_the_flows_images_as_a_grid(place):
     assert (grid[:2] == 255).all()
 
 
-def test_sample_depends_on_seed_and_temperature_alone(place):
-    def pixels(*arguments):
-        torch.rand(3)
-        return sampled(place, "pixels", place / "good.safetensors", "--n", 4, *arguments).tobytes()
-
-    assert pixels("--seed", 1) == pixels("--seed", 1)
-    assert pixels("--seed", 1, "--temperature", "1,1") == pixels("--seed", 1)
-    others = [
-        pixels("--seed", 2),
-        pixels("--seed", 1, "--temperature", "1,0.2"),
-        pixels("--temperature", 0.7),
-    ]
-    assert len({pixels("--seed", 1), *others}) == 4
-    assert pixels("--temperature", 0, "--seed", 1) == pixels("--temperature", 0, "--seed", 2)
-
-
 def test_the_default_temperature_is_the_flows_own(place):
     opened = load(place / "good.safetensors")
     warm = place / "warm.safetensors"
@@ -440,17 +387,6 @@ def test_samples_of_an_array_and_of_a_folder_are_the_same_whatever_the_batch(pla
 # ---------------------------------------------------------------------- list
 
 
-#: Modules that a process of Python imports early; in a folder of downloads they may be a stranger's.
-PLANTED = ("json", "socket", "struct", "random", "zipfile", "torch", "eiwflow")
-COMMANDS_WITH_CHILDREN = {
-    "import": ("import", "glow.pt", "--out", "flow.safetensors"),
-    "study": (
-        "study", "--data", "planes.npz", "--size", 8, "--levels", 2, "--steps-per-level", 1, "--width", 4, "--batch", 8,
-        "--iterations", 1, "--seeds", 1, "--order", "random,variance", "--jobs", 2, "--shard", "1/2", "--out", "study",
-    ),
-}  # fmt: skip
-
-
 def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
     run, _ = trained
     monkeypatch.setenv("EIWFLOW_RUNS", str(run.parent))
@@ -467,9 +403,6 @@ def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
     lines = printed("list").splitlines()
     assert len(lines) == sum(len(listed[kind]) for kind in ("flows", "runs", "data", "studies"))
     assert any(re.fullmatch(rf"runs +{re.escape(str(run))} +finished at step 3", line) for line in lines)
-
-
-# ---------------------------------------------------------------------- bench
 
 
 # ---------------------------------------------------------------------- where a checkpoint is found
@@ -592,20 +525,9 @@ def test_ctrl_c_saves_and_leaves_with_130(place, tmp_path):
     assert f"--resume {run.path}".encode() in err
 
 
-def test_a_wrong_setting_is_refused_before_data_are_fetched(monkeypatch):
-    monkeypatch.setattr(trainer_module, "load_data", lambda *_: pytest.fail("data were fetched"))
-    for words in (["--learning-rate", "nan"], ["--order", "best"], ["--batch", "0"]):
-        refused("train", "--data", "celeba", *words)
-
-
 def test_nothing_is_left_of_a_run_that_was_refused(place, tmp_path):
     refused("train", "--data", place / "planes.npz", "--size", 16, "--levels", 2, "--out", tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-CONTRADICTIONS = {
-    "--init random --partition information": "--partition has no meaning with --init random",
-}
 
 
 #: Options whose help says in words what is chosen where none is named, or what a command decides by itself.
@@ -642,25 +564,6 @@ def test_text_of_a_foreign_file_gives_no_orders_to_the_terminal(tmp_path, capsys
     said = capsys.readouterr()
     assert "hidden" in said.out + said.err
     assert not set("\x1b\x07\x9b\u202e") & set(said.out + said.err)
-
-
-@pytest.mark.slow
-def test_a_refused_extension_leaves_the_run_as_it_was(tmp_path):
-    write_npz(tmp_path / "planes.npz")
-    train = ("train", "--data", tmp_path / "planes.npz", "--iterations", 2, "--out", tmp_path / "runs", *TINY)
-    config = Path(json_of(*train)["run"]) / "config.json"
-    before = config.read_bytes()
-    write_npz(tmp_path / "planes.npz", train=50)
-    code, _, said = run_main("train", "--resume", config.parent, "--iterations", 4)
-    assert code == 2 and "was begun on other images than" in said
-    assert config.read_bytes() == before
-    write_npz(tmp_path / "planes.npz")
-    config.write_bytes(of_gpu := before.replace(b'"float32"', b'"bfloat16"'))
-    code, _, said = run_main("train", "--resume", config.parent, "--iterations", 4)
-    assert code == 2 and "precision is bfloat16" in said
-    assert config.read_bytes() == of_gpu != before
-    config.write_bytes(before)
-    assert json_of("train", "--resume", config.parent, "--iterations", 4)["step"] == 4
 
 
 # ---------------------------------------------------------------------- labels
@@ -725,21 +628,3 @@ def test_a_flow_of_ones_own_loop_is_scored_on_data_of_ones_own(labelled):
     for words in (["evaluate"], ["inspect"], ["analyse", "--what", "likelihood"]):
         said = refused(*words, own, "--data", from_one, "--label", "middle")
         assert "label of from-one.npz is a number from 1 to 3, and the 3 classes left, middle, right are the " in said
-
-
-@pytest.mark.slow
-def test_a_limit_takes_images_from_all_of_a_set_that_may_be_sorted_and_the_first_of_a_set_by_name(place):
-    with np.load(place / "planes.npz") as arrays:
-        chosen = arrays["test"][[0, 2, 4, 6, 9, 11, 13, 15]]
-        np.savez(place / "chosen.npz", train=arrays["train"], test=chosen)
-    words = ("evaluate", place / "good.safetensors", "--data")
-    said = "8 of 16 test images, evenly spaced"
-    some = json_of(*words, place / "planes.npz", "--limit", 8)
-    assert some["note"] == said and f"planes.npz: {said}\n" in printed(*words, place / "planes.npz", "--limit", 8)
-    assert some["bits_per_dim"] == json_of(*words, place / "chosen.npz")["bits_per_dim"]
-    for enough in (("--limit", 16), ()):
-        assert "evenly" not in printed(*words, place / "planes.npz", *enough)
-    photographs = data.load("photos32")
-    first_ones = dataclasses.replace(photographs, test=photographs.test[:5], test_source=None)
-    five = json_of(*words, "photos32", "--limit", 5)
-    assert five["bits_per_dim"] == evaluate(load(place / "good.safetensors").flow, first_ones).bits_per_dim

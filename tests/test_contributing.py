@@ -1,6 +1,5 @@
 """What CONTRIBUTING.md promises: a split policy, a data set, an analysis subject and a page are a table row each."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ from eiwflow import checkpoint, data
 from eiwflow.analysis import subjects
 from eiwflow.analysis.checkpoint import anatomy
 from eiwflow.analysis.subjects import MEASURES, Look, measure
-from eiwflow.data import registry
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
@@ -104,28 +102,3 @@ def test_a_page_is_a_file_and_a_row(monkeypatch, tmp_path):
 def test_every_page_on_disk_is_in_the_story():
     there = {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
     assert there == {entry.path for entry in navigation._STORY if entry.path.startswith("pages/")}
-
-
-def test_the_files_and_names_that_the_page_sends_one_to_are_there():
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    for path in re.findall(r"`((?:eiwflow|tests|pages|assets)/[\w/.]*)`", text):
-        assert (ROOT / path).exists(), path
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "eiwflow").rglob("*.py"))
-    for name in (
-        "DATASETS",
-        "DataSet",
-        "ImageData",
-        "ORDERS",
-        "WEIGHTS",
-        "ChannelWeights",
-        "MEASURES",
-        "Look",
-        "SUBJECTS",
-    ):
-        assert name in text and re.search(rf"\b{name}\b", sources), name
-
-
-def test_a_bundled_data_set_that_is_not_here_says_where_it_is(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "ASSETS", tmp_path)
-    with pytest.raises(data.DataError, match=r"'photos32' is bundled with eiwflow, and its file .* is missing"):
-        data.load("photos32")

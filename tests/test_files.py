@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,51 +19,26 @@ def sparse(path: Path) -> None:
         file.truncate(64 * 2**30)
 
 
-def a_socket(path: Path) -> None:
-    os.chdir(path.parent)  # a socket's path may have 100 characters
-    socket.socket(socket.AF_UNIX).bind(path.name)
-
-
-#: Makes an entry -> what is said of it.
-ENTRIES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a sparse file": (sparse, "it has 68,719,476,736 bytes; at most 100 are read"),
-    "a pipe": (os.mkfifo, "it is a pipe, not a file"),
-    "a folder": (Path.mkdir, "it is a folder, not a file"),
-    "a device": (lambda path: path.symlink_to("/dev/zero"), "it is a device, not a file"),
-    "a socket": (a_socket, "no such device or address"),
-    "a dangling link": (lambda path: path.symlink_to("nowhere"), "no such file or directory"),
-    "a link to itself": (lambda path: path.symlink_to(path.name), "too many levels of symbolic links"),
-}
-
-
-@pytest.mark.parametrize("kind", ENTRIES)
-def test_what_is_no_file_within_its_bound_is_refused_at_once(tmp_path, kind, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    make, reason = ENTRIES[kind]
-    path = tmp_path / "entry"
-    make(path)
-    started = time.process_time()
+@pytest.mark.parametrize(
+    "make", [sparse, Path.mkdir, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path.name)]
+)
+def test_what_is_no_file_within_its_bound_is_refused_at_once(tmp_path, make):
+    make(path := tmp_path / "entry")
     with pytest.raises(OSError) as refused:
         files.read_bytes(path, 100)
-    assert files.reason(refused.value) == reason == files.complaint(path, 100)
+    assert files.reason(refused.value) == files.complaint(path, 100) != ""
     with pytest.raises(OSError):
         files.read_json(path, 100)
-    assert time.process_time() - started < 1
 
 
 def test_a_file_within_its_bound_is_read_also_by_a_link(tmp_path):
     (tmp_path / "file").write_bytes(b"x" * 100)
     (tmp_path / "link").symlink_to("file")
     assert files.read_bytes(tmp_path / "link", 100) == b"x" * 100
-    assert files.read_start(tmp_path / "file", 3) == files.read_end(tmp_path / "file", 3) == b"xxx"
-    assert files.complaint(tmp_path / "file", 100) == files.complaint(tmp_path / "not there") == ""
+    assert files.read_start(tmp_path / "file", 3) == b"xxx"
+    assert files.complaint(tmp_path / "file", 100) == files.complaint(tmp_path / "not there", 100) == ""
     with pytest.raises(OSError, match="at most 99 are read"):
         files.read_bytes(tmp_path / "file", 99)
-
-
-def test_the_ends_of_a_sparse_file_are_read_without_the_rest(tmp_path):
-    sparse(tmp_path / "large")
-    assert files.read_start(tmp_path / "large", 10) == files.read_end(tmp_path / "large", 10) == bytes(10)
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000, b'"\\ud800"', b"NaN" * 2, b"[NaN]", b"-1e999"])
@@ -74,21 +46,6 @@ def test_what_is_no_document_is_a_value_error(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
     with pytest.raises(ValueError):
         files.read_json(tmp_path / "file")
-
-
-def test_a_walk_follows_no_link_and_survives_what_vanishes(tmp_path, monkeypatch):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a").touch()
-    (tmp_path / "in" / "b").touch()
-    (tmp_path / "secret").touch()
-    (tmp_path / "in" / "out").symlink_to(tmp_path / "secret")
-    (tmp_path / "in" / "circle").symlink_to(tmp_path)
-    os.mkfifo(tmp_path / "in" / "pipe")
-    found = files.walk(tmp_path / "in")
-    assert next(found).name == "a"
-    (tmp_path / "in" / "b").unlink()
-    assert list(found) == []
-    assert files.entries(tmp_path / "not there") == []
 
 
 # ---------------------------------------------------------------------- writing
@@ -123,20 +80,6 @@ def test_an_error_of_writing_names_the_file_that_was_asked_for(tmp_path):
     with pytest.raises(OSError) as refused:
         files.write_atomically(tmp_path / "nowhere" / "file", b"x")
     assert refused.value.filename == str(tmp_path / "nowhere" / "file")
-
-
-def test_what_is_appended_never_goes_through_a_link_or_waits_for_a_pipe(tmp_path):
-    (tmp_path / "mine").write_bytes(b"mine")
-    (tmp_path / "link").symlink_to("mine")
-    os.mkfifo(tmp_path / "pipe")
-    for name in ("link", "pipe"):
-        with pytest.raises(OSError):
-            files.open_to_append(tmp_path / name)
-    assert (tmp_path / "mine").read_bytes() == b"mine"
-    for _ in range(2):
-        with files.open_to_append(tmp_path / "log") as file:
-            file.write(b"x")
-    assert (tmp_path / "log").read_bytes() == b"xx"
 
 
 def test_files_that_belong_together_are_replaced_together(tmp_path, monkeypatch):

@@ -8,15 +8,11 @@ import subprocess
 import sys
 import sysconfig
 import time
-import tomllib
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
-
-from eiwflow import project
-from eiwflow.cli import main, serve
 
 from .conftest import ALONE, ROOT
 from .test_cli import json_of
@@ -81,7 +77,7 @@ def test_the_package_comes_alone_with_its_app_or_with_its_test_tools(wheel):
 
 
 @pytest.mark.slow
-def test_without_its_app_the_package_looks_at_flows_and_trains_into_the_folder_where_it_is_started(installed, tmp_path):
+def test_without_its_app_the_package_looks_at_flows_and_trains_where_it_is_started(installed, tmp_path):
     program = f"""
 import sys
 sys.modules |= dict.fromkeys(("streamlit", "plotly", "pandas", "segno"))
@@ -94,14 +90,6 @@ for words in (train, "inspect {FLOW}", "analyse {FLOW} --what levels", "sample {
     assert done.returncode == 0 and "step 1 of 1, " in done.stderr, done.stderr
     checkpoint = tmp_path / done.stdout.splitlines()[0] / "checkpoints" / "last.safetensors"
     assert checkpoint.is_file() and tmp_path in checkpoint.parents
-
-
-def test_the_app_without_streamlit_is_a_sentence(monkeypatch, capsys):
-    monkeypatch.setattr(serve, "missing", lambda *names: [name for name in names if name == "streamlit"])
-    assert main(["app"]) == 2
-    assert capsys.readouterr().err == (
-        "eiwflow app: The app needs streamlit, not installed here: pip install streamlit.\n"
-    )
 
 
 @pytest.mark.slow
@@ -149,16 +137,6 @@ def test_the_app_opens_for_this_machine_alone(installed, tmp_path):
         server.terminate()
         server.wait(60)
     assert "Traceback" not in (tmp_path / "log").read_text()
-
-
-def test_a_checkout_uses_its_own_files():
-    assert project.ROOT == ROOT and project.ASSETS == ROOT / "assets"
-
-
-def test_the_command_that_installing_gives_is_the_one_of_the_module():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert settings["project"]["scripts"]["eiwflow"] == "eiwflow.cli:run"
-    assert "from .cli import run" in (ROOT / "eiwflow" / "__main__.py").read_text(encoding="utf-8")
 
 
 def test_readmes_first_command_brings_the_app_and_the_command():

@@ -72,7 +72,7 @@ def test_an_archive_is_decoded_with_its_flow_alone(files, name):
         decompress(other, flow_digest(other), content)
 
 
-def test_a_run_that_was_stopped_goes_on_but_for_one_on_own_images_which_are_divided_otherwise_now(files):
+def test_a_run_of_0_2_goes_on_but_for_one_on_own_images(files):
     run = RunDirectory.open(next((files / "runs").iterdir()))
     recipe, _ = run.config()
     assert (recipe.flow.order, recipe.iterations, recipe.data, run.saved_step()) == (

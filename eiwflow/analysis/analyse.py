@@ -50,10 +50,6 @@ def analyse(
         path: one of ``space.PATHS``.
         also: folders, data sets or ``.npz`` files that Likelihood scores too.
 
-    Raises:
-        DataError: there is no such image, or images do not fit the flow.
-        ConfigError: there is no such level.
-
     """
     flow = checkpoint.flow
     if not 0 <= image < len(images.test):

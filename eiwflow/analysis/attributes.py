@@ -93,12 +93,7 @@ class Attributes:
 
 
 def attribute_values(images: ImageData, part: str) -> Values:
-    """Return the attributes (N,) of one part of a data set by name: bool for yes/no, float for numbers.
-
-    Raises:
-        DataError: the factors of the data set are not known.
-
-    """
+    """Return the attributes (N,) of one part of a data set by name: bool for yes/no, float for numbers."""
     factors = {name: getattr(factor, part) for name, factor in images.factors.items()}
     if {"glasses", "beard", "hat", "hair", "mouth"} <= set(factors):
         return {
@@ -136,10 +131,6 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
         images: a data set with known factors.
         seed: of the dequantisation.
         limit: use this many training images, the first ones.
-
-    Raises:
-        DataError: factors are not known, or images are of another shape.
-        NoPartsError: the flow passes on all channels.
 
     """
     check_splits(flow)

@@ -7,6 +7,7 @@ inverse is compared with the input, level by level and for the whole flow.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,23 +118,13 @@ class Anatomy:
 
 @torch.no_grad()
 def anatomy(flow: MultiScaleFlow) -> Anatomy:
-    """Return the parts of a flow.
-
-    Raises:
-        NonFiniteError: a 1×1 convolution overflows.
-
-    """
+    """Return the parts of a flow; a 1×1 convolution that overflows is a NonFiniteError."""
     return Anatomy(flow.config, tuple(level_anatomy(flow.config, level) for level in flow.levels))
 
 
 @torch.no_grad()
 def level_anatomy(config: FlowConfig, level: Level) -> LevelAnatomy:
-    """Return the parts of one level of a flow.
-
-    Raises:
-        NonFiniteError: a 1×1 convolution overflows.
-
-    """
+    """Return the parts of one level of a flow."""
     channels, height, width = config.level_shape(level.number)
     noise, last = config.noise_shape(level.number), level.shuffle is None
     counts = dict.fromkeys(PARTS, 0)
@@ -209,9 +200,6 @@ def inversion(flow: MultiScaleFlow, images: Tensor, batch: int = 32) -> Inversio
         images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
         batch: images at a time.
 
-    Raises:
-        NonFiniteError: a level gave a value that is not finite.
-
     """
     looked_at = images[:IMAGES]
     of_levels: list[list[LevelInversion]] = [[] for _ in flow.levels]
@@ -262,18 +250,17 @@ def _range(factors: Tensor) -> tuple[float, float]:
 
 
 def _together(batches: list[LevelInversion]) -> LevelInversion:
-    def spread(ranges: list[tuple[float, float] | None]) -> tuple[float, float] | None:
-        lows, highs = zip(*ranges, strict=True) if ranges[0] is not None else ((), ())
-        return (min(lows), max(highs)) if lows else None
+    def ends(ranges: Sequence[tuple[float, float] | None]) -> tuple[float, float] | None:
+        seen = np.array([each for each in ranges if each is not None])
+        return (float(seen[:, 0].min()), float(seen[:, 1].max())) if len(seen) else None
 
-    couplings = np.stack([batch.coupling for batch in batches])
     return LevelInversion(
         number=batches[0].number,
         max_abs=max(batch.max_abs for batch in batches),
         relative=max(batch.relative for batch in batches),
-        coupling=np.stack([couplings[..., 0].min(axis=0), couplings[..., 1].max(axis=0)], axis=1),
-        weights=spread([batch.weights for batch in batches]),
-        prior=spread([batch.prior for batch in batches]),
+        coupling=np.array([ends(step) for step in zip(*(batch.coupling for batch in batches), strict=True)]),
+        weights=ends([batch.weights for batch in batches]),
+        prior=ends([batch.prior for batch in batches]),
     )
 
 

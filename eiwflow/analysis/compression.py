@@ -39,12 +39,7 @@ class Compressed:
 
 
 def compress_photo(flow: MultiScaleFlow, photo: bytes) -> Compressed:
-    """Return a photo as an archive, made smaller first where a side is longer than :data:`LONGEST_SIDE`.
-
-    Raises:
-        CompressionError: the file is no picture, or the flow is too large or of grey images.
-
-    """
+    """Return a photo as an archive, made smaller first where a side is longer than :data:`LONGEST_SIDE`."""
     try:
         picture = upright(photo, 2 * LONGEST_SIDE)
     except DataError as error:

@@ -144,11 +144,6 @@ def evaluate(
         team: the processes that share the images; each returns the figures of all. None for this process alone.
         labels: of the images, for a flow with labels, which scores every image once for each class.
 
-    Raises:
-        DataError: the images do not fit the flow, or are fewer than the processes.
-        ContextError: the flow has a context and no labels are given, or the reverse; or the bound is requested too.
-        NonFiniteError: the score of an image is not finite.
-
     """
     tensor, places = images_to_score(images, flow, limit), _places(images, limit)
     if team is not None and len(tensor) < team.size:

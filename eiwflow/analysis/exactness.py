@@ -73,9 +73,6 @@ def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | N
         max_abs: the largest |decode(encode(x)) − x|. The rounding of the trace itself, which is computed part by part,
             may be a tenth of it.
 
-    Raises:
-        NonFiniteError: a level gives a value that is not finite; the message names it.
-
     """
     if max_abs <= BOUND:
         return None

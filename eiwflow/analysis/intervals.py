@@ -52,12 +52,7 @@ class Estimate:
         return abs(self.value) <= self.error
 
     def minus(self, other: Estimate) -> Estimate:
-        """Return the difference from another estimate over the same images and draws, with the paired interval.
-
-        Raises:
-            ValueError: an estimate without draws, or with others, cannot be paired.
-
-        """
+        """Return the difference from another estimate over the same images and draws, with the paired interval."""
         if self.draws is None or other.draws is None or len(self.draws) != len(other.draws):
             raise ValueError("A paired difference needs the same draws of the images on both sides.")
         return estimate(self.value - other.value, self.draws - other.draws)

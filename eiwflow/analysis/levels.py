@@ -112,12 +112,7 @@ def kept_channels(flow: MultiScaleFlow, level: int) -> int:
 
 
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
-    """Yield traces of uint8 images (N, C, H, W), dequantised by :func:`dequantised`, at most ``batch`` at a time.
-
-    Raises:
-        NonFiniteError: a level gives a value that is not finite; the message names it.
-
-    """
+    """Yield traces of uint8 images (N, C, H, W), dequantised by :func:`dequantised`, at most ``batch`` at a time."""
     for x in dequantised(flow, images, seed, batch):
         trace = passes.trace(flow, x)
         for level in trace.levels:
@@ -389,12 +384,7 @@ class Passage:
 
 
 def passage(flow: MultiScaleFlow, image: Tensor, fit: KeptFit, seed: int = 0) -> Passage:
-    """Follow one uint8 image (1, C, H, W) through a flow and back.
-
-    Raises:
-        NonFiniteError: the flow's result for this image is not finite.
-
-    """
+    """Follow one uint8 image (1, C, H, W) through a flow and back."""
     (trace,) = traces(flow, image, seed)
     return Passage(
         order_rule=flow.config.order,

@@ -303,10 +303,6 @@ def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None
 
     A data set is one by name, or a file or folder of arrays or shards. All are made as a flow's own images are: of the
     shape (C, H, W), sides that are smaller padded to a multiple of ``multiple``, 2**levels.
-
-    Raises:
-        DataError: there is no such folder or data set, or a picture cannot be read.
-
     """
     folder = Path(path).expanduser()
     if path in DATASETS or not folder.is_dir() or next(pictures_in(folder), None) is None:
@@ -320,12 +316,7 @@ def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None
 
 
 def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int, int]) -> Group:
-    """Return a visitor's pictures as a group, made as those of a folder are for a flow of the shape (C, H, W).
-
-    Raises:
-        DataError: one of them cannot be read; the message names it.
-
-    """
+    """Return a visitor's pictures as a group, made as those of a folder are for a flow of the shape (C, H, W)."""
     images = np.stack([from_picture(file, shape) for file in files])
     return Group(name, "folder", images, None, f"pictures, centre-cropped and resized to {shape[1]}×{shape[2]}")
 
@@ -382,10 +373,6 @@ def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, se
     """Return the scores of a group, without AUROCs.
 
     Typicality is the distance from ``typical`` bits/dim, by default the group's own mean.
-
-    Raises:
-        NonFiniteError: the flow gives a value that is not finite; the message names the group.
-
     """
     dimensions = flow.config.dimensions
     levels, norms = [], []
@@ -461,12 +448,7 @@ def _independent(group: Group) -> int:
 
 
 def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) -> Likelihood:
-    """Return a result with additional groups, scored and compared in the same way.
-
-    Raises:
-        NonFiniteError: the flow gives a value that is not finite; the message names the group.
-
-    """
+    """Return a result with additional groups, scored and compared in the same way."""
     own = result.own
     more = (compare(own, measure(flow, group, own.bits_per_dim, result.seed)) for group in groups)
     return replace(result, groups=(*result.groups, *more))
@@ -512,10 +494,6 @@ def likelihood(
         extra: folders, data sets or ``.npz`` files to score too. A second group of a name is called by its path.
         seed: of the dequantisation, of shuffled tiles and of noise.
         most: images scored of each group at most; by default :data:`IMAGES`.
-
-    Raises:
-        DataError: there are fewer than 2 test images, or an extra cannot be read.
-        NonFiniteError: the flow gives a value that is not finite.
 
     """
     if len(test) < 2:

@@ -170,23 +170,13 @@ def _read(checkpoint: Path) -> TrainingRecord | None:
 
 
 def _lines(checkpoint: Path) -> list[dict[str, Any]]:
-    """Return the lines of a checkpoint's record up to its own step: a run goes on after a checkpoint that it keeps.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be read.
-
-    """
+    """Return the lines of a checkpoint's record up to its own step: a run goes on after a checkpoint that it keeps."""
     last = read_info(checkpoint).step
     return [line for line in read_records(record_folder(checkpoint) / "metrics.jsonl") if line["step"] <= last]
 
 
 def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -> TrainingRecord:
-    """Return a record of recording steps and of samples by step.
-
-    Raises:
-        LookupError, TypeError, ValueError, OverflowError: they are not in the format of a training.
-
-    """
+    """Return a record of recording steps and of samples by step."""
     record = TrainingRecord(
         steps=np.array([line["step"] for line in recorded]),
         probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
@@ -199,12 +189,7 @@ def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -
 
 
 def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
-    """Return the levels of recording steps; a number that was not finite is NaN.
-
-    Raises:
-        LookupError, TypeError, ValueError, OverflowError: they are not in the format of a training.
-
-    """
+    """Return the levels of recording steps; a number that was not finite is NaN."""
     levels = [_level(recorded, index) for index in range(len(recorded[0]["levels"]))]
     for level in levels:
         channels = np.arange(level.entropy.shape[1])

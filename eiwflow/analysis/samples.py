@@ -57,12 +57,7 @@ def _drawn(flow: MultiScaleFlow, numbers: range, temperature: float | Sequence[f
 
 
 def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:
-    """Write images into a ``.npy`` file (n, H, W, C) uint8 of this shape, part by part; a failure leaves no file.
-
-    Raises:
-        OSError: it cannot be written.
-
-    """
+    """Write images into a ``.npy`` file (n, H, W, C) uint8 of this shape, part by part; a failure leaves no file."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
 
     def parts() -> Iterator[bytes | memoryview]:
@@ -77,13 +72,7 @@ def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]
 
 
 def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
-    """Write images into a new or empty folder as ``000000.png``, ``000001.png`` and so on; a failure leaves none.
-
-    Raises:
-        ConfigError: the folder is not empty.
-        OSError: it cannot be written, or another process writes into it.
-
-    """
+    """Write images into a new or empty folder as ``000000.png``, ``000001.png`` and so on; a failure leaves none."""
     if not folder.exists():
         with new_folder(folder) as unfinished:
             _write(unfinished, images)

@@ -118,15 +118,7 @@ class Measure(Generic[Choices, Result]):
         return bool({"train", "test"} & {*self.depends_on}) and "image" not in self.depends_on
 
     def __call__(self, look: Look, *args: Choices.args, **choices: Choices.kwargs) -> Result:
-        """Return the measure of a look.
-
-        Raises:
-            NonFiniteError: the flow gives a value that is not finite.
-            NoPartsError: the flow passes on all channels, and the measure tells parts of its levels apart.
-            ConfigError: the level has no Shuffle, and the measure needs one.
-            DataError: there are too few images.
-
-        """
+        """Return the measure of a look."""
         if self.of_a_split:
             levels.check_splits(look.flow)
         if look.keep is None:

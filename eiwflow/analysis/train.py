@@ -150,12 +150,7 @@ class Progress:
 
 
 def progress(run: RunDirectory) -> Progress:
-    """Read a run's records.
-
-    Raises:
-        RunError: its config cannot be read.
-
-    """
+    """Read a run's records."""
     recipe, _ = run.config()
     records = run.records()
     curve = training_curve(records)

@@ -31,6 +31,20 @@ CONDITION = ROUND_TRIP / (EPSILON / 2)
 #: Pixels a side, and dimensions at most, of the window of a level's input for the Jacobian. A level consists of
 #: convolutions and means over positions, so a window of any size uses the same parameters.
 WINDOW, MAX_WINDOW = 4, 512
+#: Check -> its bound, its finding, and its finding where the figure is not finite.
+FIGURES = {
+    "round trip": (ROUND_TRIP, "has an inverse that is off by {} of its input's norm", "has an inverse that overflows"),
+    "log-det": (
+        LOG_DET,
+        "has a log-determinant that is off by {} nats a dimension from its Jacobian's",
+        "has a Jacobian that overflows",
+    ),
+    "conditioning": (
+        CONDITION,
+        "has a 1×1 convolution (step {step}) that stretches one direction {} times as much as another",
+        "has a 1×1 convolution (step {step}) that has no inverse",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -131,18 +145,17 @@ def verify(checkpoint: Checkpoint, images: Tensor | None = None, name: str = "",
     checks: list[Check] = []
     progress.expect(len(images))
     for level in flow.levels:
-        sound = _stored(level)
-        checks += sound
-        conditioning = _conditioning(config, level)
-        if level_input is None or not all(check.holds for check in sound):
-            checks += [_left_out("round trip", level, ROUND_TRIP), _left_out("log-det", level, LOG_DET), conditioning]
-            level_input = None
-            continue
-        kept, off = _there_and_back(level, level_input, batch)
-        checks += [_round_trip(level, off), _log_det(level, level_input[:JACOBIANS]), conditioning]
+        stored = _stored(level)
+        kept: Tensor | None = None
+        off = log_det = None
+        if level_input is not None and all(check.holds for check in stored):
+            kept, off = _there_and_back(level, level_input, batch)
+            log_det = _log_det(level, level_input[:JACOBIANS])
+        checks += [*stored, _figure("round trip", level, off), _figure("log-det", level, log_det)]
         # An earlier inverse with a large error, or one that is not finite, is no fault of later levels.
-        passable = checks[-3].holds and kept is not None and bool(torch.isfinite(kept).all())
+        passable = checks[-2].holds and kept is not None and bool(torch.isfinite(kept).all())
         level_input = kept if passable else None
+        checks.append(_conditioning(config, level))
         before, after = (len(images) * number // config.levels for number in (level.number - 1, level.number))
         progress.advance(after - before)
     return Verification(checkpoint.name, checkpoint.sha256, name_of_images, tuple(checks))
@@ -178,19 +191,10 @@ def _there_and_back(level: Level, level_input: Tensor, batch: int) -> tuple[Tens
     return torch.cat(passed_on) if passed_on else None, float(np.max(off))  # np.max keeps NaN
 
 
-def _round_trip(level: Level, off: float) -> Check:
-    finding = "has an inverse that is off by {} of its input's norm"
-    return _measured("round trip", level, off, ROUND_TRIP, finding, "has an inverse that overflows")
-
-
-def _log_det(level: Level, level_input: Tensor) -> Check:
+def _log_det(level: Level, level_input: Tensor) -> float:
     double = copy.deepcopy(level).double()
-    side = min(
-        level_input.shape[2], level_input.shape[3], WINDOW if level_input.shape[1] * WINDOW**2 <= MAX_WINDOW else 2
-    )
-    off = max(log_det_error(double, x[None, :, :side, :side].double()) for x in level_input)
-    finding = "has a log-determinant that is off by {} nats a dimension from its Jacobian's"
-    return _measured("log-det", level, off, LOG_DET, finding, "has a Jacobian that overflows")
+    window = WINDOW if level_input.shape[1] * WINDOW**2 <= MAX_WINDOW else 2
+    return max(log_det_error(double, x[None, :, :window, :window].double()) for x in level_input)
 
 
 @torch.enable_grad()
@@ -209,25 +213,18 @@ def log_det_error(level: Level, x: Tensor) -> float:
 
 def _conditioning(config: FlowConfig, level: Level) -> Check:
     try:
-        condition, at = float((made := level_anatomy(config, level)).condition.max()), made.worst_step
+        parts = level_anatomy(config, level)
     except NonFiniteError:
         return Check("conditioning", level.number, False, None, CONDITION, "has a 1×1 convolution that is not finite")
-    return _measured(
-        "conditioning",
-        level,
-        condition,
-        CONDITION,
-        f"has a 1×1 convolution (step {at}) that stretches one direction {{}} times as much as another",
-        f"has a 1×1 convolution (step {at}) that has no inverse",
-    )
+    return _figure("conditioning", level, float(parts.condition.max()), parts.worst_step)
 
 
-def _measured(name: str, level: Level, figure: float, bound: float, finding: str, otherwise: str) -> Check:
-    """Return a check that holds where the figure is finite and within its bound; ``otherwise`` if it is not finite."""
+def _figure(name: str, level: Level, figure: float | None, step: int = 0) -> Check:
+    """Return a check of :data:`FIGURES`; it was not made where the figure is None."""
+    bound, finding, otherwise = FIGURES[name]
+    if figure is None:
+        return Check(name, level.number, None, None, bound, "could not be checked")
     finite = math.isfinite(figure)
-    words = f"{finding.format(factor(figure))} (at most {factor(bound)})" if finite else otherwise
+    words = f"{finding} (at most {factor(bound)})" if finite else otherwise
+    words = words.format(factor(figure) if finite else "", step=step)
     return Check(name, level.number, finite and figure <= bound, figure, bound, words)
-
-
-def _left_out(name: str, level: Level, bound: float) -> Check:
-    return Check(name, level.number, None, None, bound, "could not be checked")

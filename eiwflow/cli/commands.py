@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, fixed
-from ..files import missing, without_controls
+from ..files import missing
 from ..options import FLOW, TRAINING, option, without_effect
 from ..training.presets import preset_settings
+from .progress import bar, say, training_progress
 from .serve import app_command
 
 if TYPE_CHECKING:
@@ -72,7 +73,12 @@ def _by_team(
 def _train(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str] | None:
     if team.first:
         return _train_first(options, team)
-    _train_beside(options, team)
+    from ..training.run import follow
+    from ..training.trainer import choose_device
+
+    device = choose_device(options.device, team.local_rank)
+    if (recipe := team.share(None)) is not None:
+        follow(recipe, team, device, execution=_execution(options))
     return None
 
 
@@ -84,7 +90,6 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     from ..training.run import train
     from ..training.run_directory import RunDirectory, RunError, runs_root
     from ..training.trainer import choose_device
-    from .progress import training_progress
 
     device = choose_device(options.device, team.local_rank)
     check_logger(options.log or "")
@@ -112,17 +117,16 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
             f"{recipe.data}, images of {shape}, batch {recipe.batch}, {recipe.iterations - begun:,} steps on {device}; "
             f"about {needed / 2**30:.1f} GiB of the {free_bytes(device) / 2**30:.1f} GiB that are free"
         )
-        print(without_controls(text), file=sys.stderr, flush=True)
+        say(text)
     if images is not None:
         _print_note(images)
     if begun == recipe.iterations and run.state().name == "finished":
-        print(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.",
-              file=sys.stderr)  # fmt: skip
+        say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
     try:
         with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     except KeyboardInterrupt:
-        print(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.", file=sys.stderr)
+        say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")
         raise
     except (RunError, ConfigError):
         if before is not None:
@@ -132,11 +136,9 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
 
 def _print_note(images: ImageData) -> None:
-    """Print the note of a data set, if it has one, on standard error and above a progress bar."""
-    from tqdm import tqdm
-
+    """Print the note of a data set, if it has one."""
     if images.note:
-        tqdm.write(without_controls(f"{images.name}: {images.note}"), file=sys.stderr)
+        say(f"{images.name}: {images.note}")
 
 
 def _stored_command(arguments: Sequence[str]) -> str:
@@ -144,15 +146,6 @@ def _stored_command(arguments: Sequence[str]) -> str:
     places = {at + along for at, word in enumerate(arguments) if word == "--out" for along in (0, 1)}
     kept = [word for at, word in enumerate(arguments) if at not in places and not word.startswith("--out=")]
     return shlex.join(["python", "-m", "eiwflow", *kept])
-
-
-def _train_beside(options: argparse.Namespace, team: Team) -> None:
-    from ..training.run import follow
-    from ..training.trainer import choose_device
-
-    device = choose_device(options.device, team.local_rank)
-    if (recipe := team.share(None)) is not None:
-        follow(recipe, team, device, execution=_execution(options))
 
 
 def _execution(options: argparse.Namespace) -> Execution:
@@ -240,8 +233,6 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         return _study_report(options)
     if options.pack is not None:
         return _study_pack(options)
-    from tqdm import tqdm
-
     from ..study.recipe import StudyRecipe
     from ..study.run import parse_shard, run_study
 
@@ -249,17 +240,19 @@ def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     settings = {**_given(options, *names), **_study_arms(options)}
     shard = (1, 1) if options.shard is None else parse_shard(options.shard)
     command = shlex.join(["python", "-m", "eiwflow", *options.arguments])
-    with tqdm(unit="run", disable=not sys.stderr.isatty()) as bar:
+    with bar("run") as move:
+        before = 0
 
         def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
+            nonlocal before
+            move(done - before, total)
+            before = done
 
         try:
             recipe = StudyRecipe(**settings)
             study = run_study(recipe, options.out, command, options.jobs, progress, shard, _print_note, options.device)
         except KeyboardInterrupt:
-            print(f"Stopped; the same command continues {options.out}.", file=sys.stderr)
+            say(f"Stopped; the same command continues {options.out}.")
             raise
     return {"out": str(study.path), "runs": len(study.runs)}, f"{counted(len(study.runs), 'run')} in {study.path}"
 
@@ -278,7 +271,7 @@ def _study_arms(options: argparse.Namespace) -> dict[str, Any]:
         combined, left_out = crossed(orders, weights, inits, partitions, keeps, priors)
         arms += combined
         for sentence in left_out:
-            print(f"eiwflow study: {without_controls(sentence)}", file=sys.stderr)
+            say(f"eiwflow study: {sentence}")
     elif options.arms is None and not options.null:
         from ..study.recipe import DEFAULT_ARMS
 
@@ -497,8 +490,6 @@ def _evaluate_own(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
-    from tqdm import tqdm
-
     if ".py:" in options.checkpoint:
         return _evaluate_own(options)
     from ..analysis.evaluate import evaluate
@@ -513,17 +504,12 @@ def _evaluate(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], 
         labels = labels_of(images, info.labels, info.classes)
     elif info.config.context:
         given_label(loaded, None)
-    with tqdm(unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
-
-        def progress(count: int, total: int) -> None:
-            bar.total = total
-            bar.update(count)
-
+    with bar("image", shown=team.first) as move:
         result = evaluate(
             loaded.flow,
             images,
             options.limit,
-            progress=progress,
+            progress=move,
             batch=options.batch,
             importance=options.importance,
             team=team,
@@ -571,23 +557,32 @@ def _of_labels(result: Evaluation, loaded: Checkpoint) -> str:
     )
 
 
-def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Describe a checkpoint."""
+def _images_if_here(options: argparse.Namespace, loaded: Checkpoint) -> ImageData | None:
+    """Return the data set; None for the checkpoint's own where it is not here, or not for this flow.
+
+    A data set is downloaded only if ``--data`` names it: describing a file is no reason for a download.
+    """
     from ..analysis.evaluate import images_to_score
-    from ..analysis.inspect import inspect
-    from ..analysis.record import load_curve
-    from ..checkpoint import load
     from ..data import DataError
 
-    loaded = _any_label(options, load(find_checkpoint(options.checkpoint)))
     try:
-        # Downloads a data set only if --data names it: describing a file is no reason for a download.
         images = _images(options, loaded, options.data is not None)
         images_to_score(images, loaded.flow, 1)
     except DataError:
         if options.data is not None:
             raise
-        images = None  # they are not here, or not for this flow
+        return None
+    return images
+
+
+def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Describe a checkpoint."""
+    from ..analysis.inspect import inspect
+    from ..analysis.record import load_curve
+    from ..checkpoint import load
+
+    loaded = _any_label(options, load(find_checkpoint(options.checkpoint)))
+    images = _images_if_here(options, loaded)
     result = inspect(loaded, images, load_curve(find_checkpoint(options.checkpoint)))
     if loaded.given is not None:
         factor, label, classes = loaded.given
@@ -617,24 +612,18 @@ def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.evaluate import images_to_score
     from ..analysis.verify import IMAGES, verify
     from ..analysis.words import checkpoint as words
-    from ..data import DataError
 
     loaded = _any_label(options, _whole(options, trust=False))
-    pixels, name, note = None, "", ""
-    try:
-        images = _images(options, loaded, options.data is not None)
-        pixels, name, note = images_to_score(images, loaded.flow, IMAGES), images.name, images.note
-    except DataError:
-        # Without its training images the checks take noise: a flow inverts on any input.
-        if options.data is not None:
-            raise
-    report = verify(loaded, pixels, name, options.batch)
+    images = _images_if_here(options, loaded)
+    # Without its images the checks take noise: a flow inverts on any input.
+    pixels = None if images is None else images_to_score(images, loaded.flow, IMAGES)
+    report = verify(loaded, pixels, "" if images is None else images.name, options.batch)
     lines = [f"{loaded.name}: {words.badge(report)}. {words.verification(report)}"]
     lines += [
         f"level {check.level}  {_ANSWERS[check.holds]:6}  {check.name:12}  it {check.finding}"
         for check in report.checks
     ]
-    lines += [f"{name}: {note}"] if note else []
+    lines += [] if images is None or not images.note else [f"{images.name}: {images.note}"]
     return report.to_dict(), "\n".join(lines)
 
 
@@ -648,7 +637,6 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     from ..analysis.record import load_record
     from ..checkpoint import given_label
 
-    _check_seed(options.seed or 0)
     # Under the name on the command line: checkpoints of runs all have one file name.
     loaded = given_label(dataclasses.replace(_whole(options), name=options.checkpoint), options.label)
     record = load_record(find_checkpoint(options.checkpoint))
@@ -659,13 +647,6 @@ def analyse_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, json.dumps(null_for_nan(result), indent=2, ensure_ascii=False)
 
 
-def _check_seed(seed: int) -> None:
-    from ..flow import ConfigError
-
-    if not 0 <= seed < 2**63:
-        raise ConfigError(f"--seed is {seed}; it must be between 0 and {2**63 - 1}.")
-
-
 def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Draw images into one picture, one array, or a folder of pictures, also in several processes of torchrun."""
     return _by_team(options, _sample)
@@ -673,7 +654,6 @@ def sample_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     import torch
-    from tqdm import tqdm
 
     from ..analysis.samples import draw, write_array, write_pictures
     from ..checkpoint import MAX_TEMPERATURE
@@ -699,7 +679,6 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
         raise ConfigError(
             f"--temperature is {text[:40]!r}; it must be 1 or {levels} numbers between 0 and {MAX_TEMPERATURE:g}."
         )
-    _check_seed(options.seed)
     temperature = temperatures[0] if len(temperatures) == 1 else temperatures
     flow, config = loaded.flow, loaded.info.config
     facts = {"out": str(out), "n": n, "temperature": temperatures, "seed": options.seed}
@@ -719,8 +698,8 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
         as_picture(grid).save(file, format=file_format, **_SAVING.get(file_format, {}))
         write_atomically(out, file.getvalue())
     else:
-        with tqdm(total=n, unit="image", disable=not (team.first and sys.stderr.isatty())) as bar:
-            arrays = draw(flow, n, temperature, options.seed, options.batch, bar.update, team)
+        with bar("image", shown=team.first) as move:
+            arrays = draw(flow, n, temperature, options.seed, options.batch, lambda count: move(count, n), team)
             if not team.first:
                 for _ in arrays:
                     pass
@@ -848,8 +827,6 @@ def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     check = [path for path in (options.check_images, options.check_log_prob) if path is not None]
     if len(check) == 1:
         raise GlowError("--check-images and --check-log-prob belong together; give both or neither.")
-    if options.check_labels is not None and not check:
-        raise GlowError("--check-labels belongs to --check-images and --check-log-prob; give these too, or none.")
     _check_out(options, options.out, options.file)
     stated = Options(**{entry.name: getattr(options, entry.name) for entry in dataclasses.fields(Options)})
     loaded = import_flow(options.file, options.out, stated)

@@ -37,6 +37,13 @@ class Parser(argparse.ArgumentParser):
             command.error(f"unrecognized arguments: {' '.join(unknown)}{nearest}")
         return options
 
+    def add(self, words: str, help: str, **more: Any) -> None:  # noqa: ANN401 (what add_argument takes)
+        """Add an option by its words, such as ``--out DIR``: its names, and what stands for its value, if stated."""
+        names = [word for number, word in enumerate(words.split()) if word.startswith("-") or not number]
+        if metavar := words.split()[len(names) :]:
+            more["metavar"] = metavar[0]
+        self.add_argument(*names, help=help, **more)
+
     def _command(self, name: str | None) -> argparse.ArgumentParser:
         """Return the parser of a command, or this parser if no command has this name."""
         commands = (action.choices for action in self._actions if isinstance(action, argparse._SubParsersAction))
@@ -77,11 +84,11 @@ def build_parser() -> Parser:
         prog="eiwflow", description="See inside a multi-scale normalizing flow: train one, score it, look at it."
     )
     parser.add_argument("--version", action="version", version=f"eiwflow {eiwflow.__version__}")
-    parser.add_argument(
+    parser.add(
         "--print-completion",
+        "print a completion script for this shell; save it in the shell's folder of completions",
         action=_Completion,
         choices=("bash", "zsh", "tcsh"),
-        help="print a completion script for this shell; save it in the shell's folder of completions",
     )
     commands = parser.add_subparsers(title="commands", required=True, dest="name", metavar="COMMAND")
 
@@ -89,30 +96,24 @@ def build_parser() -> Parser:
     _app_options(app)
 
     train = _command(commands, "train", "Train a flow; the last line printed is the run directory.")
-    train.add_argument("--preset", choices=PRESETS, help="settings for a training of about this time on a CPU")
-    train.add_argument(
-        "--resume", metavar="RUN", type=_path, help="continue this run directory, with --iterations to another end"
-    )
-    train.add_argument(
-        "--data",
-        help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
+    train.add("--preset", "settings for a training of about this time on a CPU", choices=PRESETS)
+    train.add("--resume RUN", "continue this run directory, with --iterations to another end", type=_path)
+    train.add(
+        "--data", "data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)"
     )
     _settings(train, *FLOW, "size")
     _settings(train, *TRAINING)
-    train.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
-    train.add_argument("--threads", type=_count(1024), help="CPU threads (default: half of the cores)")
+    train.add("--device", "auto, cpu or cuda (default: auto)", default="auto")
+    train.add("--threads", "CPU threads (default: half of the cores)", type=_count(1024))
     _scale_options(train)
-    train.add_argument("--out", type=_path, help="folder that the run directory is made in (default: runs)")
+    train.add("--out", "folder that the run directory is made in (default: runs)", type=_path)
 
     study = _command(
         commands, "study", "Train every arm with every seed on one budget, each run in a folder of its own."
     )
-    study.add_argument(
-        "--out", type=_path, metavar="DIR", help="the study's folder; an existing study is continued or extended"
-    )
-    study.add_argument(
-        "--data",
-        help="data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)",
+    study.add("--out DIR", "the study's folder; an existing study is continued or extended", type=_path)
+    study.add(
+        "--data", "data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)"
     )
     combined = (
         "arms are all combinations of the lists (default: the ladder, from Glow's half to partitions by information)"
@@ -127,80 +128,65 @@ def build_parser() -> Parser:
     ):
         metavar = f"{options[0].removeprefix('--').upper()},…"
         study.add_argument(*options, type=_words, dest=field, metavar=metavar, help=text)
-    study.add_argument(
-        "--arms", type=_words, metavar="ARM,…",
-        help="further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
-    )  # fmt: skip
-    study.add_argument(
-        "--arm", dest="own", action="append", default=[], metavar="NAME=FILE.py:FUNCTION",
-        help="a flow of your own: FUNCTION(shape, seed) returns a torch module with log_prob(x); the file is run",
-    )  # fmt: skip
-    study.add_argument("--labels", metavar="FACTOR", help="make every density conditional on a factor of the data")
-    study.add_argument(
-        "--null", action="store_true", default=None, help="also run the order random against itself: an A/A control"
+    study.add(
+        "--arms ARM,…",
+        "further arms, each ORDER+WEIGHTS@KEEP/INIT-PARTITION for every prior, or that with /PRIOR",
+        type=_words,
     )
-    study.add_argument("--seeds", type=int, help="runs an arm, with the seeds 0 … N-1 (default: 3)")
+    study.add(
+        "--arm NAME=FILE.py:FUNCTION",
+        "a flow of your own: FUNCTION(shape, seed) returns a torch module with log_prob(x); the file is run",
+        dest="own",
+        action="append",
+        default=[],
+    )
+    study.add("--labels FACTOR", "make every density conditional on a factor of the data")
+    study.add("--null", "also run the order random against itself: an A/A control", action="store_true", default=None)
+    study.add("--seeds", "runs an arm, with the seeds 0 … N-1 (default: 3)", type=int)
     _settings(study, *STUDY, *STUDY_SHARED)
-    study.add_argument(
-        "--evaluate-on", choices=("test", "validation"), help="validation: images held out from train (default: test)"
-    )
-    study.add_argument(
-        "--equal-time",
-        "--equal-cpu",
+    study.add("--evaluate-on", "validation: images held out from train (default: test)", choices=("test", "validation"))
+    study.add(
+        "--equal-time --equal-cpu",
+        "give every arm the same seconds, of the CPU or GPU: its iterations are divided by its step's cost",
         action="store_true",
         default=None,
-        help="give every arm the same seconds, of the CPU or GPU: its iterations are divided by its step's cost",
     )
-    study.add_argument(
-        "--jobs", type=int, help="runs at the same time, one thread each (default: one, or one for every GPU)"
-    )
+    study.add("--jobs", "runs at the same time, one thread each (default: one, or one for every GPU)", type=int)
     _device_option(study)
-    study.add_argument(
-        "--shard", metavar="I/N", help="run only the I-th of N shares; shares may run at the same time, on any machines"
+    study.add("--shard I/N", "run only the I-th of N shares; shares may run at the same time, on any machines")
+    study.add(
+        "--report",
+        "run nothing, print the result of the study in --out, or without --out that of all bundled studies",
+        action="store_true",
     )
-    study.add_argument(
-        "--report", action="store_true",
-        help="run nothing, print the result of the study in --out, or without --out that of all bundled studies",
-    )  # fmt: skip
-    study.add_argument(
-        "--subject", metavar="ARM", help="the arm that --report compares with the others (default: the adaptive arm)"
-    )
+    study.add("--subject ARM", "the arm that --report compares with the others (default: the adaptive arm)")
     for name, what in (
         ("csv", "a table of arms and leads"),
         ("latex", "booktabs tables"),
         ("figure", "a .svg or .pdf"),
     ):
         study.add_argument(f"--{name}", type=_path, metavar="FILE", help=f"with --report: also write {what}")
-    study.add_argument(
-        "--pack", type=_path, metavar="FILE", help="run nothing, write the study in --out as one .zip file"
-    )
-    study.add_argument(
-        "--also",
-        type=_path,
-        nargs="+",
-        default=[],
-        metavar="STUDY",
-        help="with --pack: studies of the same recipe to add",
-    )
+    study.add("--pack FILE", "run nothing, write the study in --out as one .zip file", type=_path)
+    study.add("--also STUDY", "with --pack: studies of the same recipe to add", type=_path, nargs="+", default=[])
 
     evaluate = _command(commands, "evaluate", "Bits/dim of a checkpoint on test images, and its exactness.")
     _checkpoint_options(evaluate)
-    evaluate.add_argument(
-        "--weights", type=_path, metavar="STATE",
-        help="the state dict of FILE.py:FUNCTION, a flow of your own in the checkpoint's place; the file is run",
-    )  # fmt: skip
-    _label_option(evaluate)
-    evaluate.add_argument(
-        "--limit",
-        type=_count(1_000_000),
-        help="only N test images: the first ones of a set by name, evenly spaced ones of others",
+    evaluate.add(
+        "--weights STATE",
+        "the state dict of FILE.py:FUNCTION, a flow of your own in the checkpoint's place; the file is run",
+        type=_path,
     )
-    evaluate.add_argument(
-        "--importance",
+    _label_option(evaluate)
+    evaluate.add(
+        "--limit",
+        "only N test images: the first ones of a set by name, evenly spaced ones of others",
+        type=_count(1_000_000),
+    )
+    evaluate.add(
+        "--importance N",
+        "also the importance-weighted bound of N draws of the dequantisation noise",
         type=_count(10_000),
         default=1,
-        metavar="N",
-        help="also the importance-weighted bound of N draws of the dequantisation noise",
     )
     _device_option(evaluate)
     _batch_option(evaluate)
@@ -216,49 +202,44 @@ def build_parser() -> Parser:
     )
     _checkpoint_options(verify)
     _device_option(verify)
-    verify.add_argument("--batch", type=_count(4096), default=16, help="images at once, at most (default: 16)")
+    verify.add("--batch", "images at once, at most (default: 16)", type=_count(4096), default=16)
     _label_option(verify)
 
     analyse = _command(commands, "analyse", "Print the figures of a page of the app.")
     _checkpoint_options(analyse)
     _label_option(analyse)
-    analyse.add_argument("--what", required=True, choices=SUBJECTS, help="the page's subject")
-    analyse.add_argument(
+    analyse.add("--what", "the page's subject", required=True, choices=SUBJECTS)
+    analyse.add(
         "--level",
+        "level, from 1 (default: all, or the first); attributes, latents, likelihood and space take none",
         type=_count(6),
-        help="level, from 1 (default: all, or the first); attributes, latents, likelihood and space take none",
     )
-    analyse.add_argument("--image", type=int, help="number of the test image (default: 0)")
-    analyse.add_argument("--seed", type=int, help="of its dequantisation and of all draws (default: 0)")
-    analyse.add_argument(
-        "--other-image", type=int, help="number of the test image at the end of space's path (default: 24)"
-    )
-    analyse.add_argument("--path", choices=("linear", "spherical"), help="the path of space (default: spherical)")
-    analyse.add_argument(
-        "--also",
+    analyse.add("--image", "number of the test image (default: 0)", type=int)
+    analyse.add("--seed", "of its dequantisation and of all draws (default: 0)", type=_count(2**63 - 1, least=0))
+    analyse.add("--other-image", "number of the test image at the end of space's path (default: 24)", type=int)
+    analyse.add("--path", "the path of space (default: spherical)", choices=("linear", "spherical"))
+    analyse.add(
+        "--also IMAGES",
+        "folders of pictures, data sets or .npz files that likelihood also scores",
         nargs="+",
         default=[],
-        metavar="IMAGES",
-        help="folders of pictures, data sets or .npz files that likelihood also scores",
     )
     _device_option(analyse)
-    analyse.add_argument("--batch", type=_count(4096), help="images at once, at most (default: by the subject)")
+    analyse.add("--batch", "images at once, at most (default: by the subject)", type=_count(4096))
 
     sample = _command(commands, "sample", "Draw images from a checkpoint into one picture, an array or a folder.")
     _flow_argument(sample)
-    sample.add_argument("--n", type=_count(1_000_000), default=16, help="images (default: 16)")
+    sample.add("--n", "images (default: 16)", type=_count(1_000_000), default=16)
     _device_option(sample)
     _batch_option(sample)
-    sample.add_argument(
-        "--temperature", help="one number, or one a level separated by commas (default: the flow's own, else 1)"
-    )
+    sample.add("--temperature", "one number, or one a level separated by commas (default: the flow's own, else 1)")
     _label_option(sample)
-    sample.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
-    sample.add_argument(
+    sample.add("--seed", "of the draw (default: 0)", type=_count(2**63 - 1, least=0), default=0)
+    sample.add(
         "--out",
+        "a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
         type=_path,
         default=Path("samples.png"),
-        help="a .png, .webp or .jpg of all, a .npy file (N×H×W×C), or a new folder of pictures (default: samples.png)",
     )
     _force_option(sample)
 
@@ -266,96 +247,78 @@ def build_parser() -> Parser:
 
     compress = _command(commands, "compress", "Compress pictures losslessly, to about −log₂ p bits under a flow.")
     _flow_argument(compress)
-    compress.add_argument(
-        "pictures", nargs="+", metavar="PICTURES", help="picture files, folders of them, or data sets (their test part)"
-    )
+    compress.add("pictures PICTURES", "picture files, folders of them, or data sets (their test part)", nargs="+")
     _label_option(compress)
-    compress.add_argument("--out", type=_path, required=True, metavar="FILE", help="the archive to write")
+    compress.add("--out FILE", "the archive to write", type=_path, required=True)
     _force_option(compress)
 
     decompress = _command(commands, "decompress", "Unpack the pictures of an archive made by compress.")
-    decompress.add_argument("checkpoint", help="the flow that the archive was made with")
-    decompress.add_argument("archive", type=_path, help="the archive to read")
+    decompress.add("checkpoint", "the flow that the archive was made with")
+    decompress.add("archive", "the archive to read", type=_path)
     _label_option(decompress)
-    decompress.add_argument("--out", type=_path, required=True, metavar="FOLDER", help="a new folder for the pictures")
+    decompress.add("--out FOLDER", "a new folder for the pictures", type=_path, required=True)
 
     imported = _command(commands, "import", "Convert a Glow checkpoint of other code into one of ours.")
-    imported.add_argument("file", type=_path, help="a state dict of a Glow, saved by torch or as .safetensors")
-    imported.add_argument("--out", type=_path, required=True, metavar="FLOW", help="the .safetensors file to write")
+    imported.add("file", "a state dict of a Glow, saved by torch or as .safetensors", type=_path)
+    imported.add("--out FLOW", "the .safetensors file to write", type=_path, required=True)
     _force_option(imported)
-    imported.add_argument(
+    imported.add(
         "--from",
+        "the code that wrote the file (default: recognised by its tensors' names)",
         dest="kind",
         choices=("y0ast", "rosinality", "normflows"),
-        help="the code that wrote the file (default: recognised by its tensors' names)",
     )
-    imported.add_argument("--part", metavar="NAME", help="its state dict to import, if it holds several, such as ema")
-    imported.add_argument("--size", type=int, help="side of its images in pixels, if the file does not state it")
-    imported.add_argument(
-        "--bits", type=int, help="it was trained on 2^BITS grey levels, if the file does not state it"
+    imported.add("--part NAME", "its state dict to import, if it holds several, such as ema")
+    imported.add("--size", "side of its images in pixels, if the file does not state it", type=int)
+    imported.add("--bits", "it was trained on 2^BITS grey levels, if the file does not state it", type=int)
+    imported.add(
+        "--scale-map", "of normflows' couplings, which no file states", choices=("sigmoid", "exp", "sigmoid_inv")
     )
-    imported.add_argument(
-        "--scale-map", choices=("sigmoid", "exp", "sigmoid_inv"), help="of normflows' couplings, which no file states"
-    )
-    imported.add_argument(
+    imported.add(
         "--split-mode",
+        "of normflows' couplings; only channel can be imported (default: channel)",
         choices=("channel", "channel_inv", "checkerboard", "checkerboard_inv"),
-        help="of normflows' couplings; only channel can be imported (default: channel)",
     )
-    imported.add_argument("--leaky", type=float, help="slope of the ReLUs of normflows' networks below 0 (default: 0)")
-    imported.add_argument(
-        "--check-images", type=_path, metavar="NPY", help="images that the other code's flow was given, (N, C, H, W)"
+    imported.add("--leaky", "slope of the ReLUs of normflows' networks below 0 (default: 0)", type=float)
+    imported.add("--check-images NPY", "images that the other code's flow was given, (N, C, H, W)", type=_path)
+    imported.add(
+        "--check-log-prob NPY", "the other code's log p of them in nats; the import is compared with it", type=_path
     )
-    imported.add_argument(
-        "--check-log-prob",
-        type=_path,
-        metavar="NPY",
-        help="the other code's log p of them in nats; the import is compared with it",
-    )
-    imported.add_argument(
-        "--check-labels",
-        type=_path,
-        metavar="NPY",
-        help="their classes (N,), for a flow that is conditional on a class",
-    )
+    imported.add("--check-labels NPY", "their classes (N,), for a flow that is conditional on a class", type=_path)
 
     export = _command(commands, "export", "Write log_prob, encode and decode of a checkpoint as ONNX files.")
     _flow_argument(export)
     _label_option(export)
-    export.add_argument("--out", type=_path, required=True, metavar="FOLDER", help="the folder to write them into")
+    export.add("--out FOLDER", "the folder to write them into", type=_path, required=True)
     _force_option(export)
 
     lesson = _command(commands, "lesson", "Write the lesson as one HTML file that opens without a network.")
-    lesson.add_argument(
+    lesson.add(
         "checkpoint",
+        "a .safetensors file, a run directory or a bundled checkpoint's name (default: the bundled flow of faces)",
         nargs="?",
-        help="a .safetensors file, a run directory or a bundled checkpoint's name (default: the bundled flow of faces)",
     )
     _label_option(lesson)
-    lesson.add_argument(
-        "--out", type=_path, default=Path("lesson.html"), help="the file to write (default: lesson.html)"
-    )
+    lesson.add("--out", "the file to write (default: lesson.html)", type=_path, default=Path("lesson.html"))
     _force_option(lesson)
-    lesson.add_argument(
-        "--homework", type=_path, help="write eight questions and an answer sheet into this HTML file instead"
-    )
-    lesson.add_argument(
+    lesson.add("--homework", "write eight questions and an answer sheet into this HTML file instead", type=_path)
+    lesson.add(
         "--app",
+        "where the homework's links lead: the app's lesson, or a lesson file (default: http://localhost:8501/lesson)",
         default="http://localhost:8501/lesson",
-        help="where the homework's links lead: the app's lesson, or a lesson file (default: http://localhost:8501/lesson)",
     )
 
     bench = _command(commands, "bench", "Measure process CPU seconds of a training step, of scoring and of sampling.")
     _settings(bench, *FLOW, "size")
-    bench.add_argument("--batch", type=_count(4096), default=16, help="images (default: 16)")
-    bench.add_argument("--threads", type=_count(1024), default=1, help="CPU threads (default: 1)")
+    bench.add("--batch", "images (default: 16)", type=_count(4096), default=16)
+    bench.add("--threads", "CPU threads (default: 1)", type=_count(1024), default=1)
     return parser
 
 
 def _app_options(app: Parser) -> None:
-    app.add_argument("--port", type=_count(65535), help="of the server (default: 8501)")
-    app.add_argument("--headless", action="store_true", help="open no browser; print the address only")
-    app.add_argument("--address", help="the network interface to listen on; 0.0.0.0 for all (default: 127.0.0.1)")
+    app.add("--port", "of the server (default: 8501)", type=_count(65535))
+    app.add("--headless", "open no browser; print the address only", action="store_true")
+    app.add("--address", "the network interface to listen on; 0.0.0.0 for all (default: 127.0.0.1)")
     mode = app.add_mutually_exclusive_group()
     mode.add_argument(
         "--classroom",
@@ -363,18 +326,13 @@ def _app_options(app: Parser) -> None:
         help="a class joins by a QR code and votes in the lesson; the teacher has a link of his own",
     )
     mode.add_argument("--read-only", action="store_true", help="visitors look at everything and change nothing")
-    app.add_argument("--join-url", help="the address that visitors type, behind a proxy or in a container")
-    app.add_argument(
-        "--uploads",
-        type=_count(1_000_000),
-        metavar="N",
-        help=f"MiB of all visitors' uploads (default: {Settings.uploads_mib})",
-    )
+    app.add("--join-url", "the address that visitors type, behind a proxy or in a container")
+    app.add("--uploads N", f"MiB of all visitors' uploads (default: {Settings.uploads_mib})", type=_count(1_000_000))
 
 
 def _command(commands: Any, name: str, text: str) -> Parser:  # noqa: ANN401 (argparse's own type is private)
     parser = _without_json(commands, name, text)
-    parser.add_argument("--json", action="store_true", help="print a JSON object and nothing else")
+    parser.add("--json", "print a JSON object and nothing else", action="store_true")
     return parser
 
 
@@ -398,48 +356,40 @@ def _settings(parser: Parser, *names: str) -> None:
 
 
 def _scale_options(train: Parser) -> None:
-    train.add_argument(
-        "--labels",
-        metavar="FACTOR",
-        help="make the density conditional on a factor of the data, such as letter or glasses",
-    )
-    train.add_argument("--init-from", metavar="CHECKPOINT", help="start from the flow and parameters of a checkpoint")
-    train.add_argument("--compile", action="store_true", help="compile the flow; worth it for long trainings on CUDA")
-    train.add_argument(
-        "--deterministic", action="store_true", help="reproduce every bit of a training, also on CUDA; slower"
-    )
-    train.add_argument(
-        "--workers", type=_count(64, least=0), help="processes that read images ahead (default: by the data)"
-    )
-    train.add_argument("--strict", action="store_true", help="stop at a picture that cannot be read")
-    train.add_argument("--save-every", type=_count(10**9), metavar="STEPS", help="between saves (default: a minute)")
-    train.add_argument("--keep-every", type=_count(10**9), metavar="STEPS", help="also keep a checkpoint every STEPS")
-    train.add_argument("--log", choices=("tensorboard", "wandb", "trackio"), help="log there too")
+    train.add("--labels FACTOR", "make the density conditional on a factor of the data, such as letter or glasses")
+    train.add("--init-from CHECKPOINT", "start from the flow and parameters of a checkpoint")
+    train.add("--compile", "compile the flow; worth it for long trainings on CUDA", action="store_true")
+    train.add("--deterministic", "reproduce every bit of a training, also on CUDA; slower", action="store_true")
+    train.add("--workers", "processes that read images ahead (default: by the data)", type=_count(64, least=0))
+    train.add("--strict", "stop at a picture that cannot be read", action="store_true")
+    train.add("--save-every STEPS", "between saves (default: a minute)", type=_count(10**9))
+    train.add("--keep-every STEPS", "also keep a checkpoint every STEPS", type=_count(10**9))
+    train.add("--log", "log there too", choices=("tensorboard", "wandb", "trackio"))
 
 
 def _device_option(parser: Parser) -> None:
-    parser.add_argument("--device", default="cpu", help="auto, cpu or cuda (default: cpu)")
+    parser.add("--device", "auto, cpu or cuda (default: cpu)", default="cpu")
 
 
 def _batch_option(parser: Parser) -> None:
-    parser.add_argument("--batch", type=_count(4096), default=64, help="images at once, at most (default: 64)")
+    parser.add("--batch", "images at once, at most (default: 64)", type=_count(4096), default=64)
 
 
 def _flow_argument(parser: Parser) -> None:
-    parser.add_argument("checkpoint", help="a .safetensors file, a run directory or a bundled checkpoint's name")
+    parser.add("checkpoint", "a .safetensors file, a run directory or a bundled checkpoint's name")
 
 
 def _checkpoint_options(parser: Parser) -> None:
     _flow_argument(parser)
-    parser.add_argument("--data", help="another data set than the checkpoint's own")
+    parser.add("--data", "another data set than the checkpoint's own")
 
 
 def _force_option(parser: Parser) -> None:
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+    parser.add("--force", "overwrite files that exist", action="store_true")
 
 
 def _label_option(parser: Parser) -> None:
-    parser.add_argument("--label", help="the class that a flow with labels is conditioned on, such as A")
+    parser.add("--label", "the class that a flow with labels is conditioned on, such as A")
 
 
 def _count(most: int, least: int = 1) -> Callable[[str], int]:

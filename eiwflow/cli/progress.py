@@ -1,4 +1,4 @@
-"""Progress of a training: a bar on a terminal, lines in a log."""
+"""What is printed beside a result, on standard error: sentences, and progress as a bar or as lines in a log."""
 
 from __future__ import annotations
 
@@ -7,10 +7,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..files import without_controls
+
 #: Seconds between two lines.
 LINE_S = 30.0
 
 Progress = Callable[[int, float], None]
+
+
+def say(text: str) -> None:
+    """Print a sentence above a progress bar, without commands to the terminal."""
+    from tqdm import tqdm
+
+    tqdm.write(without_controls(text), file=sys.stderr)
+    sys.stderr.flush()
+
+
+@contextmanager
+def bar(unit: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (how many more are done, total) that moves a bar, on a terminal alone."""
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, disable=not (shown and sys.stderr.isatty())) as drawn:
+
+        def move(more: int, total: int) -> None:
+            drawn.total = total
+            drawn.update(more)
+
+        yield move
 
 
 class Lines:

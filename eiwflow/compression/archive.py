@@ -33,8 +33,8 @@ MAGIC = b"EIWFLOW\x01"
 VERSION = 1
 #: The most bytes of an archive that is read, pixels of all its pictures together, and bytes of its header.
 MAX_BYTES, MAX_PIXELS, MAX_HEADER = 2**28, 2**26, 2**25
-#: The most pixels of a side of a WebP file.
-WEBP_SIDE = 16_383
+#: The most pixels of a side: WebP, which an archive is compared with, has no more.
+LONGEST_SIDE = 16_383
 #: What version 0.2 called a flow's :attr:`.FlowConfig.split`, where it had another name.
 _SPLITS_0_2 = {"first": "static-first", "last": "static-last", "entropy": "shuffle", "entropy+pooled": "weighted"}
 _KINDS = "grey and colour pictures of 8 bits, without transparency, are compressed."
@@ -75,18 +75,13 @@ class Summary:
 
 
 def read_picture(file: Path | BinaryIO, name: str) -> Picture:
-    """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged.
-
-    Raises:
-        CompressionError: the file is of another kind, is too large, is an animation, or has pixels that 8 bits a
-            channel cannot hold.
-
-    """
+    """Return the pixels of a PNG, JPEG, WebP, BMP or GIF file, upright, unchanged."""
     try:
         with Image.open(file, formats=FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
+            if opened.width * opened.height > MAX_PIXELS or max(opened.size) > LONGEST_SIDE:
                 size = f"{opened.width}×{opened.height}"
-                raise CompressionError(f"{name} has {size} pixels; at most {MAX_PIXELS:,} are compressed.")
+                most = f"{MAX_PIXELS:,}, and {LONGEST_SIDE:,} a side"
+                raise CompressionError(f"{name} has {size} pixels; at most {most}, are compressed.")
             # Pillow reads a PNG of 16 bits a colour as one of 8. A JPEG's further pictures are previews of the same.
             deep = opened.format == "PNG" and str(opened.tile[0][3]).endswith(";16B")
             moves = opened.format not in ("JPEG", "MPO") and getattr(opened, "is_animated", False)
@@ -124,10 +119,6 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
     Returns:
         the pictures, and a sentence for each picture of a folder that cannot be compressed, such as a transparent one.
 
-    Raises:
-        CompressionError: a name is no file, folder or data set; a file, or all of a folder's, cannot be compressed.
-        DataError: a data set cannot be loaded.
-
     """
     pictures: list[Picture] = []
     left_out: list[str] = []
@@ -155,13 +146,7 @@ def gather(names: Sequence[str]) -> tuple[list[Picture], list[str]]:
 
 
 def write_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
-    """Write pictures into a new folder as PNG files, and return their paths; a failure leaves no folder.
-
-    Raises:
-        CompressionError: the folder exists.
-        OSError: it cannot be written.
-
-    """
+    """Write pictures into a new folder as PNG files, and return their paths; a failure leaves no folder."""
     if folder.exists() or folder.is_symlink():
         raise CompressionError(f"{folder} exists; choose a folder that does not.")
     names: list[str] = []
@@ -185,9 +170,6 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
         flow: the flow whose density is the code.
         digest: the flow's :func:`flow_digest`; :func:`decompress` needs the same.
         pictures: of any size; they are cut into tiles of the flow's size.
-
-    Raises:
-        CompressionError: there are no pictures, or they have colours and the flow has none.
 
     """
     if not pictures:
@@ -225,12 +207,7 @@ def compress(flow: MultiScaleFlow, digest: str, pictures: Sequence[Picture]) -> 
 
 
 def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Picture]:
-    """Return the pictures of an archive that :func:`compress` made with the same flow.
-
-    Raises:
-        CompressionError: the bytes are no archive, were made with another flow, or decode to other pixels here.
-
-    """
+    """Return the pictures of an archive that :func:`compress` made with the same flow."""
     header, words = _open(content)
     if header["flow"] != digest and header["flow"] != flow_digest(flow, older=True):
         raise CompressionError("This archive was made with another flow; decompress it with that one.")
@@ -267,29 +244,18 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
 def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
     """Return the bytes that PNG and WebP, lossless and with their strongest settings, take for the pictures.
 
-    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison. What
-    is too long for WebP is cut for it.
+    Pictures of one size are joined in one file, as in an archive, so that headers do not decide the comparison.
     """
     files = [picture.pixels for picture in pictures]
-    if len({pixels.shape for pixels in files}) == 1:
-        width = max(1, round(len(files) ** 0.5))
+    width = max(1, round(len(files) ** 0.5))
+    if len({pixels.shape for pixels in files}) == 1 and (width + 2) * max(files[0].shape) <= LONGEST_SIDE:
         rows = [np.concatenate(files[begin : begin + width], axis=1) for begin in range(0, len(files), width)]
         full = [row for row in rows if row.shape == rows[0].shape]
         files = [np.concatenate(full), *rows[len(full) :]]
     return {
         "png": sum(_file_bytes(pixels, "PNG", optimize=True) for pixels in files),
-        "webp": sum(
-            _file_bytes(part, "WEBP", lossless=True, quality=100, method=6)
-            for pixels in files
-            for rows in _cut(pixels, 0)
-            for part in _cut(rows, 1)
-        ),
+        "webp": sum(_file_bytes(pixels, "WEBP", lossless=True, quality=100, method=6) for pixels in files),
     }
-
-
-def _cut(pixels: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:
-    """Return parts of a picture that are no longer than a WebP file may be."""
-    return np.split(pixels, range(WEBP_SIDE, pixels.shape[axis], WEBP_SIDE), axis)
 
 
 def _file_bytes(pixels: NDArray[np.uint8], kind: str, **settings: int) -> int:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from .camera import camera_factors, photograph
 from .images import Factor, ImageData
@@ -143,8 +144,6 @@ def _coverage(
     masks: np.ndarray, chosen: np.ndarray, rotation: np.ndarray, size: np.ndarray, shift: np.ndarray
 ) -> np.ndarray:
     """Return the ink (N, 32, 32), 0 to 1, of the chosen masks after they were turned, resized and shifted."""
-    from PIL import Image
-
     radians = np.deg2rad(rotation.astype(np.float64))
     cos, sin = np.cos(radians) / size, np.sin(radians) / size
     # PIL takes the map from a point of the canvas to its source: a row for x = a·x' + b·y' + c, and a row for y. PIL

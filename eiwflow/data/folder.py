@@ -68,11 +68,6 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False, valid
         strict: refuse a folder with a picture that cannot be read.
         validation: take a folder ``val`` as the test part, and leave a folder ``test`` out.
 
-    Raises:
-        DataError: there are no pictures, none of them can be read, or with ``strict`` one of them; a folder below has
-            parts of its own; or it is not clear which folders are the parts, as where there are two and only one of
-            them has a word for a part.
-
     """
     what = f"folder {folder.name!r}"
     names = picture_names(folder)
@@ -165,12 +160,7 @@ def own_parts(words: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _part_folders(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return which of these folders are the train part and the test part, by their plain names or else by words.
-
-    Raises:
-        DataError: of one part there are several; or words say the parts, and some folder has no such word.
-
-    """
+    """Return which of these folders are the train part and the test part, by their plain names or else by words."""
     for reading in (str.lower, part_of):
         words = {name: reading(name) for name in sorted(names)}
         if (parts := own_parts(words.values())) is not None:
@@ -195,9 +185,6 @@ def check_two_say_parts(kind: str, words: Mapping[str, str]) -> None:
         kind: what has the names, for the message: folders or shards.
         words: for parts, by names.
 
-    Raises:
-        DataError: there are two names, and only one of them has a word.
-
     """
     if len(words) == 2 and sum(map(bool, words.values())) == 1:
         raise _unclear(kind, sorted(words))
@@ -209,9 +196,6 @@ def check_no_parts_inside(where: str, folders: Iterable[str]) -> None:
     Arguments:
         where: what holds the folders, for the message.
         folders: their paths, with forward slashes.
-
-    Raises:
-        DataError: folders side by side are parts, or are the first two and only one of them says a part.
 
     """
     inside: dict[str, dict[str, str]] = {}
@@ -252,12 +236,7 @@ def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | 
 
 
 def in_test_part(folder: Path) -> list[str]:
-    """Return the names of a folder's pictures that are in its test part, or of all where it has no parts.
-
-    Raises:
-        DataError: there are no pictures, or the parts are refused, as by :func:`read_folder`.
-
-    """
+    """Return the names of a folder's pictures that are in its test part, or of all where it has no parts."""
     inside, own, _ = _own_parts(folder, picture_names(folder))
     return inside if own is None else [name for name, in_test in zip(inside, own, strict=True) if in_test]
 
@@ -295,12 +274,7 @@ def _left_out(folder: Path) -> str:
 
 
 def picture_names(folder: Path) -> list[str]:
-    """Return the paths of the pictures within a folder and below it, with forward slashes, sorted.
-
-    Raises:
-        DataError: there are no pictures.
-
-    """
+    """Return the paths of the pictures within a folder and below it, with forward slashes, sorted."""
     names = sorted(path.relative_to(folder).as_posix() for path in pictures_in(folder))
     if not names and any((folder / name).is_file() for name in PICKLES):
         raise DataError(f"folder {folder.name!r} holds pickles, as CIFAR's archives do: {INSTEAD}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..files import visible
+from .camera import floor_bits_per_dim
 
 if TYPE_CHECKING:
     from .views import OnDisk
@@ -57,12 +58,7 @@ def is_file(path: Path) -> bool:
 
 
 def files_below(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """Yield the paths of :func:`eiwflow.files.visible`.
-
-    Raises:
-        DataError: a folder there may not be opened.
-
-    """
+    """Yield the paths of :func:`eiwflow.files.visible`."""
     try:
         yield from visible(folder, but)
     except PermissionError as error:
@@ -135,8 +131,6 @@ class ImageData:
         It is None where it is not known. It holds for values that are not clipped. Clipping lowers it a little where an
         image touches 0 or 255.
         """
-        from .camera import floor_bits_per_dim
-
         if "grain" not in self.factors:
             return None
         grain = self.factors["grain"].test

@@ -49,9 +49,6 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
         classes: names of the classes, if a checkpoint states them. If none of the data's whole numbers is such a
             name, the number k stands for the class classes[k], unless the data know their classes' names.
 
-    Raises:
-        DataError: there is no such factor, its values cannot be classes, or an image has another value or number.
-
     """
     factors = class_factors(images)
     if factor not in factors:
@@ -155,9 +152,6 @@ def given_class(images: ImageData, factor: str, name: str, classes: Sequence[str
         name: of the class.
         classes: as for :func:`only_class`.
 
-    Raises:
-        DataError: as by :func:`only_class`, if the images have the factor, labels that are not read, or a ``label``.
-
     """
     if factor in images.factors or images.no_labels or "label" in class_factors(images):
         return only_class(images, factor, name, classes)
@@ -174,9 +168,6 @@ def only_class(images: ImageData, factor: str, name: str, classes: Sequence[str]
         name: of the class.
         classes: a checkpoint's names of classes, for data with numbers, as :func:`labels_of` has them. The images may
             have classes of other names beyond them.
-
-    Raises:
-        DataError: there is no such factor, there is no test image of the class, or a number is no place of a name.
 
     """
     images = images if classes is None or factor not in images.factors else _by_number(images, factor, classes)

@@ -12,6 +12,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 PARTS = ("_webp", "_ends", "_place", "_shape")
 
@@ -27,8 +28,6 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _cut(content: np.ndarray, ends: np.ndarray, place: np.ndarray, shape: np.ndarray) -> np.ndarray:
     """Return the images of a shape from their sheets."""
-    from PIL import Image
-
     images = np.empty(tuple(shape.tolist()), np.uint8)
     height, width = images.shape[1:3]
     order = np.argsort(place[:, 0], kind="stable")

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
@@ -184,13 +185,7 @@ def cached(cache: Path, name: str, key: object, shape: tuple[int, ...], parts: C
         shape: of the array.
         parts: yields its bytes.
 
-    Raises:
-        OSError: it cannot be written.
-        DataError: the parts are not as many bytes as the shape says.
-
     """
-    from filelock import FileLock
-
     digest = sha256(repr((key, shape)).encode(errors="surrogatepass")).hexdigest()[:16]
     path = cache / f"{name[:40]}-{digest}.npy"
     cache.mkdir(parents=True, exist_ok=True)

@@ -66,12 +66,7 @@ class Header(NamedTuple):
 
 
 def read_header(file: IO[bytes]) -> Header:
-    """Return the header of an array in numpy's format, and leave the file where the values begin.
-
-    Raises:
-        ValueError: it is in another format.
-
-    """
+    """Return the header of an array in numpy's format, and leave the file where the values begin."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     return Header(*read(file))
@@ -91,10 +86,6 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
     ``train_labels`` and ``test_labels`` (``y_train`` and ``y_test``), become the factor ``label``: whole numbers or
     names. The note says where these do not fit. Other arrays are ignored. The archive's own parts may share images: the
     note says how many.
-
-    Raises:
-        DataError: the archive cannot be used.
-
     """
     name = name or (archive.name if isinstance(archive, Path) else "the archive")
     file = archive if isinstance(archive, Path) else io.BytesIO(archive)
@@ -168,13 +159,7 @@ def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
 
 
 def _other_images(headers: Mapping[str, Header], chosen: str, file_name: str) -> str:
-    """Return a remark on arrays in the shape of images beside the only uint8 array, as depth maps; empty without any.
-
-    Raises:
-        DataError: the images may be one of them, and the chosen array a mask or a part: the chosen array is not called
-            images, and one of them is, or has as many channels.
-
-    """
+    """Return a remark on arrays in the shape of images beside the only uint8 array; empty without any."""
     image = headers[chosen]
     others = {name: header for name, header in headers.items() if header.colours and header.dtype != np.uint8}
     rivals = {

@@ -30,22 +30,13 @@ class Album(Protocol):
     def __len__(self) -> int: ...
 
     def __call__(self, number: int) -> Source:
-        """Return a picture.
-
-        Raises:
-            DataError: the file that holds it cannot be read.
-
-        """
+        """Return a picture."""
 
 
 class NpyFile:
     """The images of a ``.npy`` file: uint8, (N, H, W, C), (N, C, H, W) or (N, H, W), with C = 1 or 3.
 
     It is read image by image and never mapped: a mapped file that is cut short ends the process that reads it.
-
-    Raises:
-        DataError: the file is of another kind, or is shorter than its header says.
-
     """
 
     def __init__(self, path: Path) -> None:
@@ -201,10 +192,6 @@ def divided(
         classes: of the pictures, as :class:`Pictures` takes them.
         strict: refuse a picture that cannot be read.
 
-    Raises:
-        DataError: memory has no room for the test part, or none of its pictures can be read, or none of those 256, or
-            with ``strict`` one of them.
-
     """
     numbers, others = np.flatnonzero(in_test), np.flatnonzero(~in_test)
     check_images(f"the test part of {what}", len(numbers), *size, 3)
@@ -221,12 +208,7 @@ def divided(
 def decoded(
     album: Album, numbers: Sequence[int], size: tuple[int, int], strict: bool
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return images (n, H, W, 3), the readable ones as (n,) bool, and a note on the others.
-
-    Raises:
-        DataError: none of them can be read, or with ``strict`` one of them.
-
-    """
+    """Return images (n, H, W, 3), the readable ones as (n,) bool, and a note on the others."""
     images = np.zeros((len(numbers), *size, 3), dtype=np.uint8)
     with ThreadPoolExecutor(max_workers=4) as threads:
         failures = list(threads.map(partial(_decode, album), numbers, images))

@@ -6,14 +6,12 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from .images import DataError, check_images, errors_as_data_errors
-
-if TYPE_CHECKING:
-    from PIL import Image, ImageFile
 
 # Only these decoders are tried: others run programs (EPS) or are little maintained.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
@@ -30,13 +28,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
         picture: a file's bytes, its path, or a file open for reading; PNG, JPEG, WebP, BMP or GIF.
         fewest: pixels a side that suffice: a large JPEG is then decoded at a half, a quarter or an eighth.
 
-    Raises:
-        DataError: it cannot be read, has more than 64 million pixels (24 million for other kinds than JPEG), or is a
-            PNG of 16 bits a colour with a transparent one, which Pillow cannot tell from colours beside it.
-
     """
-    from PIL import Image, ImageOps
-
     what = f"picture {name!r}" if (name := _name(picture)) else "the picture"
     with errors_as_data_errors(f"{what} cannot be read as {', '.join(FORMATS)}"), _opened(picture, what) as image:
         most = MAX_PIXELS if image.format == "JPEG" else min(MAX_PIXELS, MAX_WHOLE_PIXELS)
@@ -63,8 +55,6 @@ def upright(picture: Source, fewest: int) -> Image.Image:
 
 
 def _opened(picture: Source, what: str) -> ImageFile.ImageFile:
-    from PIL import Image, UnidentifiedImageError
-
     try:
         return Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture, formats=FORMATS)
     except UnidentifiedImageError:  # its message names an object in memory
@@ -82,19 +72,8 @@ def _raw_depth(image: ImageFile.ImageFile) -> int:
     return int(depth[1]) if (depth := re.search(r";(\d+)", kind)) else 8
 
 
-def pixels(picture: bytes) -> int:
-    """Return how many pixels a picture's header states; 0 where it is no picture that :func:`from_picture` reads."""
-    try:
-        with _opened(picture, "") as image:
-            return image.width * image.height
-    except Exception:  # a decoder fed with damaged bytes may raise anything
-        return 0
-
-
 def on_white(picture: Image.Image, channels: int) -> np.ndarray:
     """Return an RGBA picture as an image (H, W, C) uint8, transparent parts white; one channel makes it grey."""
-    from PIL import Image
-
     opaque = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     return np.array(opaque.convert("L" if channels == 1 else "RGB")).reshape(picture.height, picture.width, channels)
 
@@ -119,8 +98,6 @@ def from_picture(picture: Source, shape: tuple[int, int, int]) -> np.ndarray:
 
 def covering(whole: Image.Image, shape: tuple[int, int, int]) -> np.ndarray:
     """Return an RGBA picture resized and cut to the shape (C, H, W), laid out (H, W, C), uint8."""
-    from PIL import Image, ImageOps
-
     channels, height, width = shape
     return on_white(ImageOps.fit(whole, (width, height), Image.Resampling.LANCZOS), channels)
 
@@ -133,8 +110,6 @@ def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 def as_picture(image: np.ndarray) -> Image.Image:
     """Return an image (H, W) or (H, W, C) uint8, C = 1 or 3, as a grey or colour picture."""
-    from PIL import Image
-
     return Image.fromarray(image.squeeze(-1) if image.shape[2:] == (1,) else image)
 
 

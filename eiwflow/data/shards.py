@@ -77,10 +77,6 @@ def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> Imag
         size: (H, W) of the images in pixels.
         strict: refuse a picture that cannot be read.
 
-    Raises:
-        DataError: a shard cannot be read or was cut short, there are no pictures, the names are two, numbers apart, and
-            only one of them has a word for a part, or folders inside shards say parts that the shards' names do not.
-
     """
     name, paths = root.name, shards_in(root) if root.is_dir() else [root]
     check_images(name, 1, *size, 3)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from filelock import FileLock
 
 from .images import DataError, Factor, ImageData, reason
 from .npy import cached
@@ -72,28 +73,10 @@ def _load(
     except Exception as error:  # torchvision passes on errors of the network, the disk and archives
         attempt = "read or downloaded" if download else "read without a download"
         raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
-    _check(name, root, opened, (train, test))
     factors = {} if labels[0] is None or labels[1] is None else {"label": Factor(labels[0], labels[1])}
     return ImageData(
         name, train, test if isinstance(test, np.ndarray) else test[:], factors=factors, class_names=class_names
     )
-
-
-def _check(name: str, root: str, opened: Sequence[object], parts: Sequence[np.ndarray | OnDisk]) -> None:
-    """Refuse a part with another number of labels than of images, and test images of another size than the others."""
-    for part, dataset, images in zip(("train", "test"), opened, parts, strict=True):
-        labels = getattr(dataset, "targets", None)
-        if labels is not None and len(labels) != len(images):
-            raise DataError(
-                f"{name!r} in {root!r} has {len(images):,} images and {len(labels):,} labels in its {part} part; "
-                "remove its folder there, so that it is downloaded again."
-            )
-    train, test = ("×".join(map(str, part.shape[1:3])) for part in parts)
-    if train != test:
-        raise DataError(
-            f"{name!r} in {root!r} has train images of {train} and test images of {test} pixels; remove its folder "
-            "there, so that it is downloaded again."
-        )
 
 
 def cache_root() -> Path:
@@ -103,8 +86,6 @@ def cache_root() -> Path:
 
 def _one_at_a_time(root: str) -> AbstractContextManager[object]:
     """Let one process of a machine download at a time; a folder that cannot be written is not locked."""
-    from filelock import FileLock
-
     try:
         os.makedirs(root, exist_ok=True)
         return FileLock(os.path.join(root, "download.lock")) if os.access(root, os.W_OK) else nullcontext()

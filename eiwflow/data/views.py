@@ -18,10 +18,6 @@ class Source(Protocol):
         """Return the images of these numbers (n,) as (n, H, W, C) uint8.
 
         Images that cannot be read may be replaced by others of the numbers ``among`` (m,), or of all.
-
-        Raises:
-            DataError: they cannot be read.
-
         """
 
 

@@ -252,30 +252,15 @@ def _factors(low: float, high: float) -> dict[str, Any]:
 def training(curve: TrainingCurve) -> go.Figure:
     """Return bits/dim by step: of the batches faint, smoothed bold, of averaged parameters on test images as marks."""
     figure = go.Figure()
-    shared = {"x": curve.steps.tolist(), "mode": "lines"}
-    figure.add_scatter(
-        **shared,
-        y=curve.bits_per_dim.round(4).tolist(),
-        line={"color": palette.REFERENCE, "width": 1},
-        opacity=0.4,
-        name="training batches",
-        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>training batches</extra>",
-    )
-    figure.add_scatter(
-        **shared,
-        y=curve.smoothed.round(4).tolist(),
-        line={"color": palette.REFERENCE, "width": 3},
-        name="smoothed",
-        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>smoothed</extra>",
-    )
-    figure.add_scatter(
-        x=curve.probe_steps.tolist(),
-        y=curve.probe_bits_per_dim.round(4).tolist(),
-        mode="markers",
-        marker={"color": _SUBJECT, "symbol": "diamond", "size": 6},
-        name="averaged parameters, on test images",
-        hovertemplate="step %{x:,}: %{y:.3f} bits/dim<extra>averaged parameters, on test images</extra>",
-    )
+    steps, probes = curve.steps, curve.probe_steps
+    grey, blue = {"line": {"color": palette.REFERENCE}}, {"color": _SUBJECT, "symbol": "diamond", "size": 6}
+    for name, at, bits, look in (
+        ("training batches", steps, curve.bits_per_dim, {"mode": "lines", **grey, "line_width": 1, "opacity": 0.4}),
+        ("smoothed", steps, curve.smoothed, {"mode": "lines", **grey, "line_width": 3}),
+        ("averaged parameters, on test images", probes, curve.probe_bits_per_dim, {"mode": "markers", "marker": blue}),
+    ):
+        hover = f"step %{{x:,}}: %{{y:.3f}} bits/dim<extra>{name}</extra>"
+        figure.add_scatter(x=at.tolist(), y=bits.round(4).tolist(), name=name, hovertemplate=hover, **look)
     last = curve.steps[-1]
     return figure.update_layout(
         **layout(320, **_LEGEND),

@@ -55,10 +55,6 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
         log_prob: a ``.npy`` file of its log p of them, (N,) in nats.
         labels: a ``.npy`` file of their classes, (N,) whole numbers, for a flow that is conditional on a class.
 
-    Raises:
-        GlowError: a file is not such an array, or one is missing.
-        ContextError: there are other labels than classes, or more or fewer than images.
-
     """
     x = _array(images, "--check-images", 4) - (LOWEST.get(kind, -0.5) + 0.5)
     values = _array(log_prob, "--check-log-prob", 1)

@@ -31,9 +31,6 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
         out: the ``.safetensors`` file to write, atomically.
         options: facts that the file does not state.
 
-    Raises:
-        GlowError: the file cannot be converted; the message is one sentence.
-
     """
     options = options or Options()
     name = files.printable(source.name)
@@ -73,12 +70,7 @@ def import_flow(source: Path, out: Path, options: Options | None = None) -> Chec
 
 
 def _content(source: Path) -> object:
-    """Return the content of a file, by torch's reader of weights or by that of safetensors.
-
-    Raises:
-        GlowError: it cannot be read.
-
-    """
+    """Return the content of a file, by torch's reader of weights or by that of safetensors."""
     try:
         if (size := source.stat().st_size) > MAX_SOURCE_BYTES:
             raise GlowError(f"it has {size:,} bytes; at most {MAX_SOURCE_BYTES:,} are read.")

@@ -98,12 +98,7 @@ class Source:
         return self._tensors.pop(name).double()
 
     def finish(self) -> None:
-        """Refuse tensors that were not taken.
-
-        Raises:
-            GlowError: tensors are left; it names the first.
-
-        """
+        """Refuse tensors that were not taken."""
         if self._tensors:
             first = min(self._tensors)
             raise GlowError(
@@ -119,9 +114,6 @@ def recognise(content: object, kind: str | None = None, part: str | None = None)
         content: from ``torch.load``: a state dict, or dictionaries with state dicts among them.
         kind: the user's word; None to recognise it.
         part: the keys that lead to the state dict, with dots between them; None if there is only one.
-
-    Raises:
-        GlowError: there is no state dict of the three kinds, or several fit.
 
     """
     fitting = _state_dicts(content)
@@ -188,13 +180,7 @@ _SIGNS = {
 
 
 def convert(kind: str, tensors: Mapping[str, Tensor], options: Options) -> Converted:
-    """Convert a state dict of one of the three kinds.
-
-    Raises:
-        GlowError: the tensors contradict their names, or an option must be stated.
-        ConfigError: the flow is out of bounds.
-
-    """
+    """Convert a state dict of one of the three kinds."""
     if options.bits is not None and not 1 <= options.bits <= 8:
         raise GlowError(f"--bits is {options.bits}; it must be between 1 and 8.")
     for name in ("scale_map", "split_mode", "leaky"):

@@ -64,9 +64,6 @@ def training_batch(
         bits: of the grey levels.
         part: (number, parts) of the batch. Random numbers are drawn for the whole batch, images read for the part.
 
-    Raises:
-        DataError: images cannot be read, or are smaller than the crops.
-
     """
     generator = generator_for(seed, f"batch {step}")
     count = batch // part[1]

@@ -26,10 +26,6 @@ def bench(config: FlowConfig, batch: int, seed: int = 0) -> dict[str, Any]:
     """Return medians of process CPU seconds for one batch, timed in turns.
 
     The train step is zero_grad, forward, backward and the default optimiser on one fixed float batch.
-
-    Raises:
-        ConfigError: the flow is too large for a checkpoint.
-
     """
     outline(config)
     keep_freed_memory()

@@ -148,13 +148,7 @@ def memory_bytes(recipe: Recipe, processes: int = 1) -> int:
 
 
 def check_memory(recipe: Recipe, device: torch.device, processes: int = 1) -> int:
-    """Return the estimate of :func:`memory_bytes`; refuse a training that the device has no room for.
-
-    Raises:
-        ConfigError: the memory does not suffice (the message names a batch that fits), or the flow is too large for a
-            checkpoint.
-
-    """
+    """Return the estimate of :func:`memory_bytes`; refuse a training that the device has no room for."""
     needed, free = memory_bytes(recipe, processes), free_bytes(device)
     if needed > ROOM * free:
         alone = replace(recipe, accumulate=1)

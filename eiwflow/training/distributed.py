@@ -111,12 +111,7 @@ ALONE = Team()
 
 @contextmanager
 def gathered() -> Iterator[Team]:
-    """Return the group of processes that torchrun started; without torchrun, this process alone.
-
-    Raises:
-        ConfigError: the environment has one of torchrun's variables without the others.
-
-    """
+    """Return the group of processes that torchrun started; without torchrun, this process alone."""
     if not dist.is_available() or not dist.is_torchelastic_launched():
         yield ALONE
         return

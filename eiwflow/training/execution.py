@@ -36,12 +36,7 @@ class Execution:
 
 
 def check_precision(recipe: Recipe, device: torch.device) -> None:
-    """Refuse bfloat16 on a device that cannot train with it.
-
-    Raises:
-        ConfigError: the message names the device and the allowed choices.
-
-    """
+    """Refuse bfloat16 on a device that cannot train with it."""
     if recipe.precision == "bfloat16" and device.type != "cuda":
         raise ConfigError(
             f"precision is bfloat16; on {device} only float32 is trained. Choose --precision float32 or --device cuda."

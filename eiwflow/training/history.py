@@ -120,12 +120,7 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def strict_records(path: Path) -> list[dict[str, Any]]:
-    """Return the records as :func:`read_records`, but raise an error if they cannot be read.
-
-    Raises:
-        OSError: the file cannot be read.
-
-    """
+    """Return the records as :func:`read_records`, but raise an error if they cannot be read."""
     if not path.exists() and (packed := path.with_suffix(".jsonl.gz")).is_file():  # those of a bundled flow
         path = packed
     content = path.read_bytes()
@@ -151,10 +146,6 @@ def read_samples(folder: Path) -> dict[int, bytes]:
     """Return the montages of samples in a folder by their step, as a training writes them.
 
     Of more than :data:`MAX_MONTAGES` they are evenly spaced, the last one among them.
-
-    Raises:
-        OSError: one of them cannot be read.
-
     """
     paths = [*sample_files(folder).items()]
     return {paths[place][0]: paths[place][1].read_bytes() for place in chosen_places(len(paths), MAX_MONTAGES)}

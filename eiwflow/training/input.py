@@ -74,13 +74,7 @@ class Input:
         self._iterator: Iterator[Tensor | DataError] = iter(())
 
     def batch(self, step: int) -> Tensor:
-        """Return x of a step, on the device.
-
-        Raises:
-            DataError: it cannot be read.
-            ChildProcessError: a process that reads ended.
-
-        """
+        """Return x of a step, on the device."""
         if self.workers == 0:
             x = self._batches[step]
         else:

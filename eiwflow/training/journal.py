@@ -95,14 +95,7 @@ class Journal:
         return not self._latest().keys().isdisjoint(FINAL_SCORES)
 
     def save(self, milestone: bool = False) -> CheckpointInfo:
-        """Write the trainer's state and its checkpoint; a milestone is kept beside the last checkpoint.
-
-        Raises:
-            OSError: this save or the previous one cannot be written; the last whole save stays.
-            NotFinite: the averaged weights of one of them are not finite; the same stays.
-            CheckpointError: the config does not rebuild the flow, as :func:`.checkpoint.check_flow` says.
-
-        """
+        """Write the trainer's state and its checkpoint; a milestone is kept beside the last checkpoint."""
         trainer, recipe = self._trainer, self._trainer.recipe
         checkpoint.check_flow(trainer.average, self._run.last_checkpoint.name)
         latest = self._latest()
@@ -154,13 +147,7 @@ class Saver:
         self._writing: Future[None] | None = None
 
     def save(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
-        """Write a copy of a trainer's state once the save before is on disk.
-
-        Raises:
-            OSError: this save or the previous one cannot be written; the last whole save stays.
-            NotFinite: the averaged weights of one of them are not finite; the same stays.
-
-        """
+        """Write a copy of a trainer's state once the save before is on disk."""
         self.wait()
         self._writing = self._thread.submit(self._write, state, info, document, milestone)
         if sum(tensor.nbytes for tensor in state.values()) <= BESIDE_BYTES:
@@ -201,12 +188,7 @@ def resume_content(run: RunDirectory) -> bytes | None:
 
 
 def restore(trainer: Trainer, content: bytes, name: str) -> None:
-    """Put a trainer where the resume file of the run of this name left it.
-
-    Raises:
-        RunError: the file is not of this trainer's recipe, images or arithmetic.
-
-    """
+    """Put a trainer where the resume file of the run of this name left it."""
     try:
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])

@@ -113,9 +113,6 @@ def logger_for(name: str, folder: Path, recipe: Recipe, step: int = -1, written:
         step: the step from which the run resumes; 0 at its start.
         written: the last step that an earlier process logged, which may be a later one; -1 without one.
 
-    Raises:
-        RunError: the package that it needs is not installed.
-
     """
     if not name:
         yield lambda record: None
@@ -126,11 +123,6 @@ def logger_for(name: str, folder: Path, recipe: Recipe, step: int = -1, written:
 
 
 def check_logger(name: str) -> None:
-    """Refuse a logger whose package is missing, before the run begins.
-
-    Raises:
-        RunError: the message names the command that installs it.
-
-    """
+    """Refuse a logger whose package is missing, before the run begins."""
     if name and missing(name):
         raise RunError(f"--log {name} needs the package {name}: pip install {name}, or leave --log out.")

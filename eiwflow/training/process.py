@@ -108,27 +108,19 @@ def _start(pid: int) -> str | None:
 
 
 def kill(known: object) -> None:
-    """Kill a recorded process at once; nothing is saved.
-
-    Raises:
-        NotThatProcess: it is on another machine, has ended, cannot be identified, or belongs to another user.
-
-    """
-    if not isinstance(known, dict) or type(known.get("pid")) is not int or known["pid"] <= 1:
+    """Kill a recorded process at once; nothing is saved."""
+    if not isinstance(known, dict) or not isinstance(known.get("pid"), int) or known["pid"] <= 1:
         raise NotThatProcess("does not say which process it is")
     here = identity(known["pid"])
     if known.get("host") != here["host"]:
         raise NotThatProcess(f"is on another machine or in another container ({str(known.get('host'))[:60]})")
-    if known.get("start") is None:
-        raise NotThatProcess(f"may be process {here['pid']}, but this system cannot confirm that it is still the same")
-    if known["start"] != here["start"]:
-        raise NotThatProcess("has ended")
+    # Another process may have got the number meanwhile.
+    if known.get("start") is None or known["start"] != here["start"]:
+        raise NotThatProcess(f"has ended, or is not known to be process {here['pid']}")
     try:
         os.kill(here["pid"], signal.SIGKILL)
-    except PermissionError:
-        raise NotThatProcess("belongs to another user of this machine") from None
-    except ProcessLookupError:
-        raise NotThatProcess("has ended") from None
+    except (PermissionError, ProcessLookupError) as error:
+        raise NotThatProcess(f"cannot be ended ({error.strerror})") from None
 
 
 @contextmanager
@@ -173,9 +165,6 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         module: the module's dotted name, run as ``python -m``.
         arguments: of its command line.
         output: the file that receives its output.
-
-    Raises:
-        OSError: it cannot be started.
 
     """
     child = subprocess.Popen(

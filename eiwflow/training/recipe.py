@@ -47,9 +47,6 @@ class Recipe:
         labels: the factor of the data whose class the density is conditional on, such as ``letter``; empty for none.
         classes: names of its classes, as many as the flow's ``context``.
 
-    Raises:
-        ConfigError: a field is out of its bounds.
-
     """
 
     flow: FlowConfig = field(default_factory=FlowConfig)
@@ -161,9 +158,6 @@ class Recording:
         crops: also score the averaged parameters as a study does, with the noise of the run's seed: at the end on the
             four corner crops of every test image, or on the images themselves where they have the training size, and
             at :data:`CURVE_STEPS` steps on some of these crops.
-
-    Raises:
-        ValueError: a field is out of its bounds.
 
     """
 

@@ -62,12 +62,6 @@ def train(
         team: the processes that train together; this is the first process, the others run :func:`follow`.
         execution: arithmetic, steps between saves, and loggers.
 
-    Raises:
-        TrainingFailed: a value was not finite, or data, disk or memory failed; the last good checkpoint stays.
-        RunError: the run's config or resume file is not usable, a trained run lacks that file, or another process
-            trains it; nothing is changed.
-        ConfigError: the recipe is not for this team or this arithmetic; nothing is changed.
-
     """
     recipe, command = run.config()
     trainer: Trainer | None = None

@@ -63,13 +63,7 @@ class DeviceTaken(RunError):
 
 
 def check_disk(root: Path, recipe: Recipe) -> None:
-    """Refuse a run whose files do not fit the disk.
-
-    Raises:
-        ConfigError: the flow is too large for a checkpoint.
-        RunError: the message states the bytes needed and the bytes free.
-
-    """
+    """Refuse a run whose files do not fit the disk."""
     needed = 4 * _VALUES_PER_PARAMETER * parameter_count(recipe.flow) + _OTHER_FILES + SCARCE_BYTES
     free = free_disk(root)
     if free < needed:
@@ -80,12 +74,7 @@ def check_disk(root: Path, recipe: Recipe) -> None:
 
 
 def bytes_at_rest(recipe: Recipe) -> int:
-    """Return an estimate of the bytes of a run's files while none is replaced.
-
-    Raises:
-        ConfigError: the flow is too large for a checkpoint.
-
-    """
+    """Return an estimate of the bytes of a run's files while none is replaced."""
     return 4 * _VALUES_AT_REST * parameter_count(recipe.flow) + _OTHER_AT_REST
 
 
@@ -148,12 +137,7 @@ class WorkFolder:
         return self.path.parent
 
     def check_room(self) -> None:
-        """Refuse to continue if the disk has no room for the files still to be written.
-
-        Raises:
-            RunError: the message states the bytes needed and the bytes free.
-
-        """
+        """Refuse to continue if the disk has no room for the files still to be written."""
 
     @property
     def title(self) -> str:
@@ -183,12 +167,7 @@ class WorkFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the run's lock during the block: only one process at a time writes here.
-
-        Raises:
-            RunError: another process trains this run, or the folder cannot be written.
-
-        """
+        """Hold the run's lock during the block: only one process at a time writes here."""
         if not self.path.is_dir():
             raise RunError(f"{self.KIND} {files.printable(self.path.name)} is gone: its directory has been removed.")
         own = process.run_lock(self.path)
@@ -248,12 +227,7 @@ class WorkFolder:
         return self.path / "asked.txt"
 
     def ask(self, what: str) -> None:
-        """Write a request to the process that trains the run, on any machine: ``stop`` or ``pause``; stop wins.
-
-        Raises:
-            OSError: it cannot be written.
-
-        """
+        """Write a request to the process that trains the run, on any machine: ``stop`` or ``pause``; stop wins."""
         if self.asked() != "stop":
             write_atomically(self._request, what.encode())
 
@@ -310,13 +284,7 @@ class RunDirectory(WorkFolder):
     def create(
         cls, root: Path, recipe: Recipe, command: str, name: str | None = None, recording: Recording = USUAL
     ) -> RunDirectory:
-        """Make a new run under ``root``. A study names its runs; every other name is generated, never a user's.
-
-        Raises:
-            ConfigError: the flow is too large for a checkpoint.
-            RunError: ``root`` cannot be written, or its disk has no room.
-
-        """
+        """Make a new run under ``root``. A study names its runs; every other name is generated, never a user's."""
         check_disk(root, recipe)
         made = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
         run = cls(root / (name or made))
@@ -390,11 +358,6 @@ class RunDirectory(WorkFolder):
         Returns:
             The config as it was, for :meth:`write_config`.
 
-        Raises:
-            RunError: as many steps are done, the run is being trained, lacks its resume file, or cannot be written;
-                nothing is changed.
-            ConfigError: the number is out of bounds.
-
         """
         with self.held():
             recipe, before = self.config()
@@ -408,12 +371,7 @@ class RunDirectory(WorkFolder):
             return document
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Write ``config.json``.
-
-        Raises:
-            RunError: it cannot be written.
-
-        """
+        """Write ``config.json``."""
         try:
             write_atomically(self.path / "config.json", _json_bytes(config))
         except OSError as error:
@@ -423,10 +381,6 @@ class RunDirectory(WorkFolder):
         """Refuse a run that has a trained checkpoint and no resume file: it would begin again, over the checkpoint.
 
         A study's finished run has no resume file, nor has a copy from which the large file was left out.
-
-        Raises:
-            RunError: the message names the step that the run has reached.
-
         """
         if self.resume_file.exists():
             return
@@ -475,12 +429,7 @@ class RunDirectory(WorkFolder):
         return files.printable(self.path.name)
 
     def rename(self, title: str) -> None:
-        """Change the run's title, not its directory; an empty title restores the default.
-
-        Raises:
-            RunError: the title is too long, or cannot be written.
-
-        """
+        """Change the run's title, not its directory; an empty title restores the default."""
         title = _on_one_line(title)
         if len(title) > MAX_TITLE:
             raise RunError(f"The name has {len(title)} characters; at most {MAX_TITLE} are allowed.")
@@ -490,12 +439,7 @@ class RunDirectory(WorkFolder):
             raise RunError(f"The name cannot be written ({error.strerror}).") from None
 
     def delete(self) -> None:
-        """Remove the run with all its files.
-
-        Raises:
-            RunError: it is being trained, or cannot be removed; it then stays whole.
-
-        """
+        """Remove the run with all its files."""
         # Moved away first, so that no reader sees half a run.
         doomed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
         try:
@@ -510,11 +454,6 @@ class RunDirectory(WorkFolder):
 
         At most one part is in memory. Nothing is compressed: it would make a trained run a tenth smaller, for thirty
         times the time.
-
-        Raises:
-            RunError: the run was deleted meanwhile; the last part is not there then.
-            OSError: one of its files cannot be read to its end.
-
         """
         sink = _Sink()
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as whole:
@@ -549,22 +488,12 @@ class RunDirectory(WorkFolder):
         return history.read_records(self.path / "metrics.jsonl")
 
     def own_records(self) -> list[dict[str, Any]]:
-        """Return the records for a process that continues to write them.
-
-        Raises:
-            OSError: they cannot be read.
-
-        """
+        """Return the records for a process that continues to write them."""
         metrics = self.path / "metrics.jsonl"
         return history.strict_records(metrics) if os.path.lexists(metrics) else []
 
     def forget_after(self, step: int) -> list[dict[str, Any]]:
-        """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others.
-
-        Raises:
-            OSError: the records cannot be read or written; they stay as before.
-
-        """
+        """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others."""
         kept = [record for record in self.own_records() if record["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
         for number, sample in self.sample_files().items():

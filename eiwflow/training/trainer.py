@@ -87,10 +87,6 @@ class Trainer:
         execution: the settings of its arithmetic.
         resumed: :meth:`restore` follows, so the checkpoint to start from is not opened.
 
-    Raises:
-        ConfigError: the batch cannot be divided among the processes, or the device lacks the recipe's precision.
-        RunError: the checkpoint to start from cannot be used.
-
     """
 
     def __init__(
@@ -199,12 +195,7 @@ class Trainer:
         return Batches(self.train_images, self.recipe).of_step(step, n).to(self.device)
 
     def advance(self) -> tuple[float, float]:
-        """Take one step; return (bits/dim of the batch before it, gradient norm).
-
-        Raises:
-            TrainingFailed: loss or gradient is not finite; weights and averages are those before the step.
-
-        """
+        """Take one step; return (bits/dim of the batch before it, gradient norm)."""
         x = self.input.batch(self.step)
         numbers = self._checked([self._compute_gradients(x)], self.step + 1, x)
         self._apply_gradients()
@@ -216,12 +207,7 @@ class Trainer:
         self._apply_gradients()
 
     def gather(self) -> list[tuple[float, float]]:
-        """Return the result of :meth:`advance` for every step enqueued since the last call.
-
-        Raises:
-            TrainingFailed: loss or gradient was not finite at a step; weights and averages are then invalid.
-
-        """
+        """Return the result of :meth:`advance` for every step enqueued since the last call."""
         waiting, self._waiting = self._waiting, []
         return self._checked(waiting, self.step - len(waiting) + 1)
 
@@ -331,12 +317,7 @@ class Trainer:
 
 
 def starting_point(recipe: Recipe) -> Checkpoint:
-    """Return the checkpoint whose parameters a recipe's flow begins with.
-
-    Raises:
-        RunError: it cannot be read, or holds another flow.
-
-    """
+    """Return the checkpoint whose parameters a recipe's flow begins with."""
     try:
         loaded = checkpoint.load(recipe.init_from)
     except CheckpointError as error:
@@ -346,12 +327,7 @@ def starting_point(recipe: Recipe) -> Checkpoint:
 
 
 def check_start(info: CheckpointInfo, name: str, recipe: Recipe) -> None:
-    """Check that a recipe's flow can begin with the parameters of a checkpoint, by its document and the file's name.
-
-    Raises:
-        RunError: it holds another flow.
-
-    """
+    """Check that a recipe's flow can begin with the parameters of a checkpoint, by its document and the file's name."""
     config, own = info.config, info.classes
     if own and recipe.classes and own != recipe.classes:
         its, others = (", ".join(map(files.printable, names[:5])) for names in (own, recipe.classes))
@@ -374,12 +350,7 @@ def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | 
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:
-    """Return the recipe's data set; with ``validation``, images beside its test part replace that.
-
-    Raises:
-        DataError: it cannot be read, or its images are smaller than those of the flow.
-
-    """
+    """Return the recipe's data set; with ``validation``, images beside its test part replace that."""
     multiple, size = 2**recipe.flow.levels, recipe.flow.shape[1:]
     images = data.load(recipe.data, multiple=multiple, size=size, strict=strict, validation=recipe.validation)
     if any(side > most for side, most in zip(size, images.size, strict=True)):

@@ -43,10 +43,6 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
         threads: CPU threads.
         command: the equivalent command line.
 
-    Raises:
-        RunError: another run started from the page uses the device, or nothing can be written; nothing is changed.
-        ConfigError: the flow is too large.
-
     """
     from .run_directory import RunDirectory, RunError
 
@@ -61,24 +57,14 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
 
 
 def resume(run: WorkFolder, device: str, threads: int) -> None:
-    """Resume a run or a study that is at rest or has crashed.
-
-    Raises:
-        RunError: as :func:`start`, or the run is being trained; nothing is changed.
-
-    """
+    """Resume a run or a study that is at rest or has crashed."""
     run.check_room()
     with one_at_a_time(run.root, device):
         spawn(run, device, threads)
 
 
 def ask(run: WorkFolder, to_pause: bool = False) -> None:
-    """Ask a run to finish its step, save, and end as "stopped", or as "paused".
-
-    Raises:
-        RunError: nothing is at work.
-
-    """
+    """Ask a run to finish its step, save, and end as "stopped", or as "paused"."""
     from .run_directory import RunError
 
     state = run.state()
@@ -93,12 +79,7 @@ def ask(run: WorkFolder, to_pause: bool = False) -> None:
 
 
 def kill(run: WorkFolder) -> None:
-    """Kill the process of a run or a study that gives no sign of life; its last save stays.
-
-    Raises:
-        RunError: the run is at rest or gives signs of life, or its process cannot be ended from here.
-
-    """
+    """Kill the process of a run or a study that gives no sign of life; its last save stays."""
     from .run_directory import RunError
 
     state = run.state()
@@ -170,7 +151,7 @@ def spawn(run: WorkFolder, device: str, threads: int) -> None:
         run.forget_asked()
         step = run.state().step
         try:
-            with files.open_to_append(run.path / "log.txt") as log:
+            with open(run.path / "log.txt", "ab") as log:
                 started = process.start(run.WORKER, arguments, log)
             files.write_atomically(
                 run.path / "worker.json", json.dumps({"device": device, "threads": threads}).encode()

@@ -8,17 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import checkpoint as module
 from eiwflow.analysis.checkpoint import PARTS, anatomy, inversion, level_table, step_table
-from eiwflow.analysis.evaluate import Evaluation
 from eiwflow.analysis.levels import dequantised, level_facts
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words import levels as level_words
-from eiwflow.analysis.words.numbers import factor, power
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.config import PRIORS
 from tests import crossed
-from tests.training.tiny import planes, tiny_flow, tiny_info
+from tests.training.tiny import planes, tiny_flow
 from tests.words import SPLITS
 
 
@@ -48,15 +45,6 @@ def test_parameters_of_a_level_are_those_that_its_make_asks_for() -> None:
         "shuffle": 2 * solver,
         "prior": 6 * 9 * 12 + 12,
     }
-
-
-@pytest.mark.parametrize(
-    ("split", "prior", "without"), [("random", "conditional", "shuffle"), ("entropy+pooled", "standard", "prior")]
-)
-def test_a_part_that_is_not_there_has_no_parameters(split: str, prior: str, without: str) -> None:
-    made = anatomy(tiny_flow(split=split, prior=prior))
-    assert [part for part, count in made.parameters.items() if count == 0] == [without]
-    assert made.levels[-1].parameters["shuffle"] == made.levels[-1].parameters["prior"] == 0
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3])
@@ -119,16 +107,6 @@ def test_a_convolution_that_overflows_is_a_sentence() -> None:
         flow.levels[1].steps[0].mixing.log_diagonal.fill_(200.0)
     with pytest.raises(NonFiniteError, match="Level 2"):
         anatomy(flow)
-
-
-def test_a_convolution_that_flattens_a_direction_is_said() -> None:
-    flow = tiny_flow()
-    with torch.no_grad():
-        flow.levels[0].steps[0].actnorm.log_scale[3] = -2000.0
-    assert anatomy(flow).worst.condition[0] > 1e9
-    with torch.no_grad():
-        flow.levels[0].steps[0].actnorm.log_scale.fill_(-2000.0)
-    assert "Level 1, step 1 flattens a direction" in words.condition(anatomy(flow))
 
 
 # ---------------------------------------------------------------------- inversion
@@ -196,13 +174,6 @@ def test_errors_do_not_depend_on_the_batches() -> None:
         assert a.coupling == pytest.approx(b.coupling, rel=1e-6)
     assert one.levels[0].prior == pytest.approx(several.levels[0].prior, rel=1e-6)
     assert one.levels[0].weights == pytest.approx(several.levels[0].weights, rel=1e-6)
-
-
-def test_only_the_first_images_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IMAGES", 4)
-    flow = tiny_flow()
-    first, all_of_them = inversion(flow, images(9)[:4]), inversion(flow, images(9))
-    assert all_of_them.images == 4 and all_of_them.levels[0].coupling.tolist() == first.levels[0].coupling.tolist()
 
 
 # ---------------------------------------------------------------------- factors seen
@@ -302,101 +273,6 @@ def test_tables_hold_a_row_a_level_and_a_step() -> None:
         for name, ends in (("weight", whole.weights), ("prior_sigma", whole.prior)):
             assert (row[f"{name}_min"], row[f"{name}_max"]) == (ends or (None, None))
     assert rows[-1]["weight_min"] is None and rows[0]["weight_min"] < rows[0]["weight_max"]
-
-
-def test_a_page_has_a_row_a_level_and_one_for_the_whole_flow() -> None:
-    flow = tiny_flow(steps=3, weights="pooled")
-    made, seen = anatomy(flow), inversion(flow, images())
-    *rows, whole = words.cells(made, seen)
-    for row, level, inverted in zip(rows, made.levels, seen.levels, strict=True):
-        singular, scales = level.singular_values, inverted.coupling
-        conditions = [values.max() / values.min() for values in singular]
-        worst = int(np.argmax(conditions))
-        ranges = (singular.min(), singular.max()), (scales.min(), scales.max()), inverted.weights, inverted.prior
-        assert list(row.values()) == [
-            f"level {level.number}",
-            power(inverted.max_abs),
-            power(inverted.relative),
-            f"{factor(conditions[worst])} (step {worst + 1})",
-            *(f"{factor(ends[0])} … {factor(ends[1])}" if ends else "–" for ends in ranges),
-        ]
-    assert list(whole.values()) == ["whole flow", power(seen.max_abs), power(seen.relative), *[""] * 5]
-    assert rows[1]["prior σ seen"] == "–" != rows[0]["prior σ seen"] != rows[0]["weights ω seen"]
-
-
-def test_words_count_what_is_there() -> None:
-    made = anatomy(tiny_flow(levels=1, shape=(3, 16, 8)))
-    assert words.made(made).startswith("A flow of 1 level of 1 step for 3×16×8 images, order entropy + entropy weights")
-    assert f"{made.total:,} parameters" in words.made(made) and "% in its coupling networks" in words.made(made)
-    assert "Level by level" not in words.inversion(inversion(tiny_flow(levels=1), images()))
-    shares = [
-        f"{words.PARTS[part]} {100 * count / made.total:.0f} %" for part, count in made.parameters.items() if count
-    ]
-    assert words.shares(made) == f"Parameters: {', '.join(shares[:-1])} and {shares[-1]}."
-
-
-@pytest.mark.parametrize(
-    ("stderr", "clusters", "said", "expected"),
-    [
-        (0.2, 17, 3.5, "3.459 ± 0.200 (standard error over 17 photographs) bits/dim on 20 test images of faces"),
-        (0.2, None, None, "3.459 ± 0.200 (standard error) bits/dim on 20 test images of faces; 8 would be"),
-        (math.nan, None, None, "3.459 bits/dim on 20 test images"),
-    ],
-)
-def test_bits_are_said_with_their_error_and_its_kind(
-    stderr: float, clusters: int | None, said: float | None, expected: str
-) -> None:
-    info = tiny_info(tiny_flow(), data="faces", metrics={} if said is None else {"test_bits_per_dim": said})
-    sentence = words.score(Evaluation("faces", 3.459, stderr, clusters, 20, 1e-6, 1e-6), info)
-    assert sentence.startswith(expected) and ("The file says 3.500" in sentence) == (said is not None)
-
-
-@pytest.mark.parametrize(
-    ("data", "recipe", "beside"),
-    [("faces", {}, True), ("letters", {}, False), ("faces", {"validation": True}, False)],
-)
-def test_the_figure_of_the_file_stands_beside_that_of_the_same_images_alone(
-    data: str, recipe: dict[str, bool], beside: bool
-) -> None:
-    info = tiny_info(tiny_flow(), data=data, recipe=recipe, metrics={"test_bits_per_dim": 3.5})
-    assert ("The file says" in words.score(Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6), info)) is beside
-
-
-def test_the_level_that_is_off_most_is_so_relative_to_its_input() -> None:
-    """Level 1 has the larger error of large inputs."""
-    of_levels = tuple(
-        module.LevelInversion(number, largest, relative, np.ones((1, 2)), None, None)
-        for number, largest, relative in ((1, 5e-5, 1e-6), (2, 2e-5, 3e-6))
-    )
-    said = words.inversion(module.Inversion(64, of_levels, 7e-5, 2e-6))
-    assert "the round-trip error is at most 7.0·10⁻⁵" in said and "level 2" in said and "3.0·10⁻⁶ of its input" in said
-
-
-def test_a_grey_level_is_that_of_the_flow() -> None:
-    for bits, said in ((8, "3.9·10⁻³"), (5, "3.1·10⁻²")):
-        assert f"a grey level is {said}." in words.inversion(inversion(tiny_flow(bits=bits), images(2)))
-
-
-def test_bits_are_said_with_what_is_to_be_known_of_the_images() -> None:
-    found = Evaluation("faces", 3.459, 0.2, None, 20, 1e-6, 1e-6, "3 of the 20 test images are also in the train part")
-    assert words.score(found).endswith("raw bytes. 3 of the 20 test images are also in the train part.")
-
-
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [(32.52, "32.5"), (1.0, "1"), (1234.5, "1,234"), (2e7, "2.0·10⁷"), (1e-5, "1.0·10⁻⁵"), (math.inf, "not finite")],
-)
-def test_factors_are_written_as_people_write_them(number: float, text: str) -> None:
-    assert factor(number) == text
-
-
-def test_the_range_of_weights_inside_couplings_is_that_of_all_steps_and_images() -> None:
-    flow = tiny_flow(weights="entropy", steps=2)
-    found = inversion(flow, images(40))
-    x = torch.cat(list(dequantised(flow, images(40), batch=32)))
-    seen = torch.cat([each.flatten() for each in flow.trace(x).levels[0].coupling_weights.values()])
-    assert found.levels[0].weights == pytest.approx((seen.min().item(), seen.max().item()), abs=1e-5)
-    assert seen.min() < seen.max() and found.levels[1].weights is None
 
 
 def test_a_level_s_facts_say_how_much_the_weights_inside_its_couplings_vary() -> None:

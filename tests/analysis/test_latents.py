@@ -109,7 +109,7 @@ def test_a_flow_that_trains_is_encoded_and_decoded_without_gradients() -> None:
     assert not any(tensor.requires_grad for tensor in (x, *latents.levels, decode_all(flow, latents)))
 
 
-def test_noise_is_paired_between_flows_of_one_shape_and_does_not_depend_on_how_many_images_follow() -> None:
+def test_noise_is_paired_between_flows_of_one_shape_however_many_images_follow() -> None:
     one, other = ready_flow(split="entropy+pooled"), ready_flow(seed=1, split="variance-reversed", steps=3, width=8)
     for few, many in zip(noise_for(one, 2, seed=4), noise_for(other, 5, seed=4), strict=True):
         assert torch.equal(few, many[:, :2])

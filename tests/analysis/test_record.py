@@ -56,7 +56,7 @@ def test_a_continued_training_is_scored_at_its_last_end(tmp_path: Path) -> None:
     assert words.training(curve).endswith("scored on at the end cost 3.750.")
 
 
-def test_a_training_that_goes_on_beyond_its_end_has_no_test_figure_until_its_next_end(tmp_path: Path) -> None:
+def test_a_training_that_goes_on_has_no_test_figure_until_its_next_end(tmp_path: Path) -> None:
     assert load_curve(write(tmp_path, [*ROWS, {"step": 30, "bits_per_dim": 3.5, "lr": 0.0}])).test_bits_per_dim is None
 
 

@@ -105,7 +105,6 @@ def test_a_run_that_vanishes_while_the_folder_is_listed_is_left_out(
 #: Makes an entry in a folder of studies -> what is said.
 STUDIES: dict[str, tuple[Callable[[Path], object], str]] = {
     "sparse": (lambda folder: sparse(folder / "sparse.zip"), "sparse.zip"),
-    "pipe": (lambda folder: os.mkfifo(folder / "pipe.zip"), "pipe.zip"),
     "dangling": (lambda folder: nowhere(folder / "dangling.zip"), "dangling.zip"),
     "circle": (lambda folder: circle(folder / "circle.zip"), "circle.zip"),
     "folder": (lambda folder: (folder / "folder.zip").mkdir(), "folder.zip"),

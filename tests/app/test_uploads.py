@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import streamlit as st
 import streamlit.runtime
-from filelock import FileLock
 from PIL import Image
 from starlette.requests import ClientDisconnect
 from streamlit.runtime.caching import cache_resource_api
@@ -28,7 +27,6 @@ from eiwflow.flow import FlowConfig
 from eiwflow.training.cost import look
 from eiwflow.ui.common import shelves
 from eiwflow.ui.common.shelves import Shelf
-from eiwflow.ui.own import checkpoints as own_checkpoints
 from eiwflow.ui.own.photos import PHOTOS, photo_of_shape
 from eiwflow.ui.own.upload import Limits, Upload
 from eiwflow.ui.server import protection
@@ -130,22 +128,6 @@ def test_the_same_file_of_another_visitor_is_kept_once() -> None:
     key = upload.keep({"mine.txt": b"content"})
     assert upload.keep({"theirs.txt": b"content"}) == key
     assert upload.kept(key) == "mine.txt"
-
-
-def test_the_uploads_of_a_killed_server_are_deleted_by_the_next_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(own_checkpoints, "gettempdir", lambda: str(tmp_path))
-    for name in ("eiwflow-killed", "eiwflow-alive", "eiwflow-another", "other"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "upload.safetensors").touch()
-    for name in ("eiwflow-killed", "eiwflow-alive", "other"):
-        (tmp_path / name / own_checkpoints.LOCK).touch()
-    (tmp_path / "eiwflow-link").symlink_to(tmp_path / "other")
-    with FileLock(tmp_path / "eiwflow-alive" / own_checkpoints.LOCK):
-        own_checkpoints.remove_leftovers()
-    left = {path.parent.name for path in tmp_path.glob("*/upload.safetensors")}
-    assert left == {"eiwflow-alive", "eiwflow-another", "eiwflow-link", "other"}
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -158,7 +158,7 @@ def test_padded_images_have_no_numbers() -> None:
     assert padded.size == (32, 32) and padded.measured == {} and padded.floor_bits_per_dim() is None
 
 
-def test_presets_do_not_mirror_letters_and_digits_and_a_run_keeps_what_its_recipe_states() -> None:
+def test_presets_do_not_mirror_letters_and_a_run_keeps_its_recipe() -> None:
     mirrored = {name: preset_settings("minute", name)["flip"] for name in DATASETS}
     assert {name for name, flip in mirrored.items() if not flip} == {"letters32", "mnist"}
     assert preset_settings("minute", "mine.npz")["flip"] is True

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiwflow import checkpoint, cli
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.data import DataError, from_picture, labels_of, load
 from eiwflow.data import folder as folder_module
 from tests.training.tiny import tiny_flow
 
-from .samples import as_set, encoded, noise, write_npz, write_shard
+from .samples import as_set, encoded, noise, write_shard
 
 
 def fill(folder: Path, count: int, start: int = 0) -> None:
@@ -41,12 +38,6 @@ def test_a_picture_of_the_size_is_left_as_it_is(tmp_path: Path) -> None:
         (tmp_path / f"{number:02}.png").write_bytes(encoded(image))
     data = load(tmp_path, size=16)
     assert as_set(data.train) | as_set(data.test) == as_set(pixels)
-
-
-def test_loading_twice_gives_the_same_images_in_the_same_order(tmp_path: Path) -> None:
-    fill(tmp_path, 30)
-    first, second = load(tmp_path, size=8), load(str(tmp_path), size=8)
-    assert (first.train == second.train).all() and (first.test == second.test).all()
 
 
 def test_the_split_does_not_depend_on_the_size_nor_on_files_added(tmp_path: Path) -> None:
@@ -80,14 +71,6 @@ def test_folders_below_count_and_hidden_files_do_not(tmp_path: Path) -> None:
     assert len(data.train) + len(data.test) == 12
 
 
-def test_grey_pictures_make_images_of_one_channel(tmp_path: Path) -> None:
-    for number in range(12):
-        (tmp_path / f"{number}.png").write_bytes(encoded(noise(16, 16, seed=number)))
-    assert load(tmp_path, size=16).channels == 1
-    (tmp_path / "colour.png").write_bytes(encoded(noise(16, 16, 3)))
-    assert load(tmp_path, size=16).channels == 3
-
-
 KEPT = ["in memory", "on disk", "shards"]
 
 
@@ -110,7 +93,7 @@ def in_three_channels(grey: np.ndarray) -> np.ndarray:
     return grey[..., None].repeat(3, axis=-1)
 
 
-def test_grey_pictures_have_one_channel_and_the_same_bits_per_dim_however_they_are_kept(
+def test_grey_pictures_have_one_channel_and_the_same_score_however_they_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grey, flow = {"train": noise(20, 8, 8), "test": noise(9, 8, 8, seed=1)}, tiny_flow(shape=(1, 8, 8))
@@ -120,23 +103,6 @@ def test_grey_pictures_have_one_channel_and_the_same_bits_per_dim_however_they_a
         assert data.train.shape == (20, 8, 8, 1) and (data.train[:][..., 0] == grey["train"]).all()
         assert data.test.shape == (9, 8, 8, 1) and (data.test[..., 0] == grey["test"]).all()
         scores.add(evaluate(flow, data).bits_per_dim)
-    assert len(scores) == 1
-
-
-@pytest.mark.parametrize("kind", KEPT)
-def test_pictures_of_the_size_of_a_flow_that_is_not_square_are_scored_as_arrays_of_the_same_pixels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
-) -> None:
-    images = {"train": noise(20, 12, 20, 3), "test": noise(9, 12, 20, 3, seed=1)}
-    folder, arrays = kept(kind, tmp_path, images, monkeypatch), write_npz(tmp_path, **images)
-    data = load(folder, size=(12, 20))
-    assert (data.train[:] == images["train"]).all() and (data.test == images["test"]).all()
-    assert data.note.startswith("pictures are centre-cropped and resized to 12×20")
-    checkpoint.save(flow := tmp_path / "flow.safetensors", tiny_flow(shape=(3, 12, 20)))
-    scores = set()
-    for path in (folder, arrays):
-        assert cli.main(["evaluate", str(flow), "--data", str(path), "--json"]) == 0
-        scores.add(json.loads(capsys.readouterr().out)["bits_per_dim"])
     assert len(scores) == 1
 
 
@@ -185,36 +151,6 @@ def test_a_picture_in_colour_that_was_not_looked_at_is_named_and_never_made_grey
     assert said.count("\n") == 1 and "128.png' is in colour; images of this set are grey. The next picture" in said
     with pytest.raises(DataError, match=r"^picture '.*128\.png' is in colour; images of this set are grey\.$"):
         load(folder, size=8, strict=True).train[:]
-
-
-@pytest.mark.slow
-def test_a_class_in_colour_is_looked_at_however_few_pictures_it_has(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pictures = noise(601, 8, 8)
-    # Of 601 train pictures number 300 is none of the 256 that are spaced evenly.
-    for number, pixels in enumerate(pictures):
-        folder = tmp_path / "train" / ("b" if number == 300 else "ac"[number > 300])
-        folder.mkdir(parents=True, exist_ok=True)
-        colours = noise(1, 8, 8, 3)[0] if number == 300 else pixels
-        (folder / f"{number:03}.png").write_bytes(encoded(colours))
-    (tmp_path / "test" / "a").mkdir(parents=True)
-    (tmp_path / "test" / "a" / "0.png").write_bytes(encoded(noise(1, 8, 8, seed=1)[0]))
-    monkeypatch.setattr(folder_module, "MOST_IN_MEMORY", 0)
-    assert load(tmp_path, size=8).train.shape == (601, 8, 8, 3)
-
-
-@pytest.mark.parametrize("kind", KEPT)
-def test_a_picture_that_cannot_be_read_does_not_make_grey_ones_coloured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    grey = {"train": list(noise(20, 8, 8)), "test": list(noise(9, 8, 8, seed=1))}
-    grey["train"][6] = np.zeros((0, 0))
-    folder = kept(kind, tmp_path, grey, monkeypatch)
-    data = load(folder, size=8)
-    assert data.channels == data.test.shape[3] == 1 and len(data.test) == 9
-    with pytest.raises(DataError, match=r"006\.png' cannot be read"):
-        load(folder, size=8, strict=True)
 
 
 def test_the_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -274,18 +210,6 @@ def test_pictures_of_one_part_never_come_into_the_other(
     count = 9 * (1 + (labelled and beside != "."))
     assert ("left out" in data.note) == bool(beside)
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
-
-
-@pytest.mark.parametrize("copies", [0, 1, 2])
-def test_pictures_of_the_test_part_that_are_also_in_the_train_part_are_counted(tmp_path: Path, copies: int) -> None:
-    for number, part in enumerate(("train", "test")):
-        (tmp_path / part).mkdir()
-        fill(tmp_path / part, 9, start=100 * number)
-    for copy in range(copies):
-        (tmp_path / "test" / f"copy-{copy}.png").write_bytes((tmp_path / "train" / "004.png").read_bytes())
-    are = {0: "", 1: "; 1 of the 10 test images is also in the train part"}
-    words = are.get(copies, "; 2 of the 11 test images are also in the train part")
-    assert load(tmp_path, size=8).note == f"pictures are centre-cropped and resized to 8×8{words}"
 
 
 COMMON = [
@@ -404,19 +328,6 @@ def test_a_picture_that_breaks_is_replaced_by_one_of_its_class_and_part(
         cat.write_bytes(b"")
     with pytest.raises(DataError, match=r"003\.png' cannot be read"):
         data.train[np.array([3])]
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        *[(7, "is 7×7 pixels"), ((8, 7), "is 8×7 pixels"), ((257, 8), "is 257×8 pixels")],
-        *[(size, f"size is {size!r}; it must be") for size in (8.0, "8", (8, 8.0), (8,), (8, 8, 8))],
-    ],
-)
-def test_a_size_out_of_bounds_is_named(tmp_path: Path, size: object, words: str) -> None:
-    fill(tmp_path, 9)
-    with pytest.raises(DataError, match=re.escape(words)):
-        load(tmp_path, size=size)
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from eiwflow.data import DataError, ImageData, folder, hold_out, load
+from eiwflow.data import DataError, ImageData, hold_out, load
 
-from .samples import as_set, encoded, noise, write_npz, write_shard
+from .samples import as_set, noise
 
 
 def of_sources(counts: list[int]) -> ImageData:
@@ -62,57 +60,6 @@ def test_without_sources_about_a_tenth_is_held_out_and_copies_stay_together() ->
     assert as_set(tuning.train).isdisjoint(as_set(tuning.test))
     assert as_set(tuning.train) | as_set(tuning.test) == as_set(images)
     assert 20 <= len(tuning.test) <= 80 and tuning.test_source is None
-
-
-def test_a_set_that_was_split_by_hash_can_be_split_again(tmp_path: Path) -> None:
-    data = load(write_npz(tmp_path, images=noise(300, 8, 8)))
-    assert len(hold_out(data).test) >= 10
-
-
-def test_images_of_one_photograph_are_held_out_one_by_one() -> None:
-    tuning = hold_out(of_sources([40]))
-    assert len(tuning.test) and tuning.test_source.tolist() == [0] * len(tuning.test)
-
-
-@pytest.mark.parametrize("kind", ["shards", "folder"])
-@pytest.mark.parametrize("labelled", [False, True])
-def test_a_picture_that_stands_in_for_an_unreadable_one_is_of_the_same_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, labelled: bool
-) -> None:
-    images = noise(200, 8, 8, 3)
-    monkeypatch.setattr(folder, "MOST_IN_MEMORY", 0)
-
-    def written(broken: set[int]) -> Path:
-        """Return a set whose broken pictures are cut short; pictures with odd numbers are of another class."""
-        place = tmp_path / f"set-{len(broken)}"
-        for part, numbers in (("train", range(180)), ("test", range(180, 200))):
-            contents = {n: encoded(images[n])[: 60 if n in broken else None] for n in numbers}
-            if kind == "shards":
-                place.mkdir(exist_ok=True)
-                members = {f"{n:03}.png": content for n, content in contents.items()}
-                members |= {f"{n:03}.cls": b"%d" % (n % 2) for n in contents} if labelled else {}
-                write_shard(place / f"{part}.tar", dict(sorted(members.items())))
-                continue
-            for n, content in contents.items():
-                path = place / part / (str(n % 2) if labelled else "") / f"{n // 2:03}-{n % 2}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        return place
-
-    whole = hold_out(load(written(set()), size=8))
-    number_of = {image.tobytes(): number for number, image in enumerate(images)}
-    sides = [[number_of[image.tobytes()] for image in part] for part in (whole.train[:], whole.test)]
-    broken = {*sides[0][:12], *sides[1][::4]}  # twelve in a row, and every fourth held out
-    again = hold_out(load(written(broken), size=8))
-    for part, side in zip((again.train[:], again.test), sides, strict=True):
-        found = [number_of[image.tobytes()] for image in part]
-        assert len(found) == len(side) and {*found} == {*side} - broken
-        assert not labelled or [n % 2 for n in found] == [n % 2 for n in side]
-
-
-def test_the_remark_comes_after_what_was_noted_before(tmp_path: Path) -> None:
-    data = load(write_npz(tmp_path, images=noise(60, 28, 28)), multiple=8)
-    assert "28×28 images are zero-padded to 32×32; validation:" in hold_out(data).note
 
 
 @pytest.mark.parametrize("images", [noise(8, 8, 8, 1), np.zeros((20, 8, 8, 1), np.uint8)])

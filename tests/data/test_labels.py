@@ -38,7 +38,7 @@ def test_names_of_numbers_are_the_data_sets_own():
     assert labels_of(named, "label", ("a", "b", "c", "d")).test.tolist() == [2, 0, 1]
 
 
-def test_numbers_of_data_are_those_of_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
+def test_numbers_stand_for_a_checkpoint_s_classes_where_one_of_the_two_has_no_names():
     numbers = images_with(label=([0, 1, 2] * 3, [2, 1, 0]))
     assert labels_of(numbers, "label", ("ring", "cross", "dot")).test.tolist() == [2, 1, 0]
     rings = only_class(images_with(label=([0] * 8 + [1], [1, 1, 0])), "label", "ring", ("ring", "dot"))
@@ -63,9 +63,7 @@ SIGNS = ("ring", "cross", "dot")
     ],
     ids=["from 1", "test alone", "train alone", "negative", "huge"],
 )
-def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused_for_one_class_as_for_all(
-    train, test, least, most
-):
+def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused(train, test, least, most):
     images = images_with(label=(train, test))
     sentence = (
         f"label of ours is a number from {least} to {most}, and the 3 classes ring, cross, dot are the numbers 0 to 2; "
@@ -75,30 +73,6 @@ def test_numbers_that_are_no_places_of_a_checkpoint_s_classes_are_refused_for_on
         with pytest.raises(DataError) as refusal:
             take()
         assert str(refusal.value) == sentence
-
-
-def test_numbers_that_lack_some_classes_are_the_places_of_the_others():
-    crosses = only_class(images_with(label=([1, 2, 1] * 3, [2, 1, 1])), "label", "cross", SIGNS)
-    assert (len(crosses.train), len(crosses.test)) == (6, 2)
-    assert set(crosses.factors["label"].train) == set(crosses.factors["label"].test) == {1}
-
-
-def test_classes_of_other_names_beyond_those_of_a_checkpoint_do_not_matter_for_one_class():
-    images = images_with(label=(["ring", "moon", "dot"] * 3, ["ring", "moon", "ring"]))
-    assert len(only_class(images, "label", "ring", SIGNS).test) == 2
-
-
-def test_other_numbers_than_those_of_the_classes_are_other_classes_and_no_places():
-    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes 3, 4"):
-        labels_of(images_with(label=([0, 1, 1] * 3, [1, 0, 1])), "label", ("3", "4"))
-    with pytest.raises(DataError, match="label of a train image of .* is '0', which is none of the 2 classes -1, 1"):
-        labels_of(images_with(label=([0, 0, 0] * 3, [0, 0, 0])), "label", ("-1", "1"))
-
-
-def test_class_folders_called_by_other_numbers_are_other_classes_too():
-    folders = replace(images_with(label=([0, 1, 2] * 3, [2, 1, 0])), class_names={"label": ("5", "6", "7")})
-    with pytest.raises(DataError, match="label of a train image of .* is '5', which is none of the 3 classes 0, 1, 2"):
-        labels_of(folders, "label", ("0", "1", "2"))
 
 
 def test_images_of_one_class_keep_what_is_known_of_them():
@@ -114,7 +88,7 @@ def test_images_of_one_class_keep_what_is_known_of_them():
         only_class(images_with(hat=(["", "top"] * 4 + ["top"], ["top"] * 3)), "hat", "none")
 
 
-def test_a_flow_given_a_class_looks_at_all_of_images_that_state_no_class_of_their_own():
+def test_a_flow_given_a_class_looks_at_all_of_images_without_classes():
     hats = images_with(hat=(HATS, ["top", "", "cap"]), grain=([1.0] * 9, [1.0] * 3))
     assert given_class(hats, "hat", "top").note == "" and len(given_class(hats, "hat", "top").test) == 1
     for images in (hats, replace(images_with(), note="padded"), images_with(label=([1.0] * 9, [1.0] * 3))):

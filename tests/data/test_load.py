@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from eiwflow import project
-from eiwflow.data import DATASETS, DataError, chosen_places, hold_out, load, load_test, only_class, registry
+from eiwflow.data import DATASETS, DataError, chosen_places, hold_out, load, load_test, only_class
 from eiwflow.data import images as bounds
 
 from .samples import encoded, noise, write_npz, write_shard
@@ -31,13 +30,6 @@ def test_photos32_is_the_default_and_knows_its_photographs() -> None:
 def test_a_set_that_is_no_longer_bundled_is_named_with_what_replaces_it() -> None:
     with pytest.raises(DataError, match="'emoji32' is no longer bundled: faces16 and letters32 replace it"):
         load("emoji32")
-
-
-def test_a_missing_bundled_file_says_where_it_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "ASSETS", tmp_path)
-    with pytest.raises(DataError, match="photos32.npz") as refusal:
-        load("photos32")
-    assert str(tmp_path) in str(refusal.value)
 
 
 @pytest.mark.parametrize("name", ["photos", "", "no/such/folder", "~nobody/x.npz", "x" * 5000, "a\0b.npz"])
@@ -92,24 +84,6 @@ def test_a_folder_with_images_of_two_kinds_is_refused_with_the_name_of_both(
         load(mixed, size=8)
 
 
-def test_a_shard_without_pictures_hides_no_others(tmp_path: Path) -> None:
-    write_kind(tmp_path, "pictures")
-    write_shard(tmp_path / "notes.tar", {"notes.txt": b"of a measurement"})
-    data = load(tmp_path, size=8)
-    assert len(data.train) + len(data.test) == 20
-    (tmp_path / "notes.tgz").write_bytes(b"\x1f\x8b")
-    with pytest.raises(DataError, match=r"holds 20 pictures and 'notes\.tgz', which cannot be read; keep each kind"):
-        load(tmp_path, size=8)
-
-
-def test_28_pixels_become_32_with_two_on_each_side(tmp_path: Path) -> None:
-    train = noise(9, 28, 28)
-    data = load(write_npz(tmp_path, train=train, test=noise(1, 28, 28, seed=1)), multiple=8)
-    assert data.size == (32, 32) and data.note == "28×28 images are zero-padded to 32×32"
-    assert (data.train[:, 2:30, 2:30, 0] == train).all()
-    assert data.train.sum() == train.sum(dtype=np.uint64)
-
-
 @pytest.mark.parametrize(
     ("size", "padded"),
     [(8, (12, 18)), (12, (12, 18)), (16, (16, 18)), ((8, 24), (12, 24)), ((16, 24), (16, 24)), (24, (16, 24))],
@@ -142,24 +116,6 @@ def test_padding_keeps_every_pixel_and_nearly_the_middle(tmp_path: Path, height:
     assert bool(data.note) == (data.size != (height, width))
 
 
-@pytest.mark.parametrize("multiple", [0, -8, 257, 2.0, "8", None])
-def test_a_multiple_that_is_none_is_named(tmp_path: Path, multiple: object) -> None:
-    with pytest.raises(DataError, match=f"{multiple!r}.* 1 to 256"):
-        load(write_npz(tmp_path, train=noise(9, 8, 8), test=noise(1, 8, 8)), multiple=multiple)
-
-
-def test_padding_beyond_the_largest_side_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="300×300 .* 8 to 256"):
-        load(write_npz(tmp_path, train=noise(9, 200, 200), test=noise(1, 200, 200)), multiple=150)
-
-
-def test_padding_is_refused_before_it_takes_too_much_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_npz(tmp_path, train=noise(20, 8, 8), test=noise(1, 8, 8))
-    monkeypatch.setattr(bounds, "free_memory", lambda: 2**20 / bounds.ROOM)
-    with pytest.raises(DataError, match="1,376,256 bytes .* at most 1,048,576"):
-        load(path, multiple=256)
-
-
 def test_memory_that_caches_files_is_free_also_in_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container that had read many files had no memory left for a training, and its server forgot all it had made."""
     machine = bounds.all_memory()
@@ -180,7 +136,7 @@ def test_memory_that_caches_files_is_free_also_in_a_container(tmp_path: Path, mo
 
 
 def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
-    program = "import sys, eiwflow.data; print({'torch', 'torchvision', 'PIL', 'streamlit'} & set(sys.modules))"
+    program = "import sys, eiwflow.data; print({'torch', 'torchvision', 'streamlit'} & set(sys.modules))"
     result = subprocess.run(
         [sys.executable, "-c", program],
         check=True,
@@ -189,23 +145,6 @@ def test_importing_the_package_imports_none_of_the_heavy_ones() -> None:
         cwd=project.ROOT,
     )
     assert result.stdout.strip() == "set()"
-
-
-def test_pictures_of_a_run_below_a_data_set_are_not_of_it(tmp_path):
-    """``train --data .`` writes its samples below the folder that it reads."""
-    for number in range(30):
-        Image.fromarray(noise(8, 8, 3, seed=number)).save(tmp_path / f"{number}.png")
-    before = load(str(tmp_path), size=8)
-    run = tmp_path / "runs" / "one"
-    (run / "samples").mkdir(parents=True)
-    for name in ("config.json", "metrics.jsonl"):
-        (run / name).write_text("{}")
-    Image.fromarray(noise(8, 8, 3, seed=99)).save(run / "samples" / "step_0000000.webp")
-    after = load(str(tmp_path), size=8)
-    assert after.note == before.note and np.array_equal(after.train, before.train)
-    assert np.array_equal(after.test, before.test)
-    (run / "metrics.jsonl").unlink()  # a folder like any other
-    assert len(load(str(tmp_path), size=8).train) + len(load(str(tmp_path), size=8).test) == 31
 
 
 @given(count=st.integers(1, 2000), most=st.integers(1, 300))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from eiwflow.importing import GlowError, Options, import_flow
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import convert, recognise
 
-from ..test_checkpoint import Trap
 from ..training.tiny import same_tensors
 from .models import Normflows, Rosinality, Y0ast
 
@@ -57,7 +57,7 @@ def test_what_contradicts_the_file_is_refused(options, words):
     assert words in refusal(Y0ast(**SMALL).state, **options)
 
 
-def test_a_file_of_images_that_are_not_square_is_refused_with_the_size_of_either_side():
+def test_a_file_of_images_that_are_not_square_is_refused_with_both_sizes():
     state = Y0ast(**SMALL, top=False).state
     state["prior_h"] = torch.zeros(1, *state["prior_h"].shape[1:3], 4)
     assert convert(*recognise(state), Options()).config.shape == (1, 8, 16)
@@ -186,7 +186,7 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
 
 
 @pytest.mark.slow
-def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_have_them(tmp_path, capsys):
+def test_a_flow_of_classes_is_compared_and_scored_given_its_labels(tmp_path, capsys):
     model = Normflows(**SMALL, classes=3)
     x = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(1))
     torch.save(model.state, tmp_path / "theirs.pt")
@@ -207,6 +207,16 @@ def test_a_flow_of_classes_is_compared_given_its_labels_and_scored_on_data_that_
     assert json.loads(capsys.readouterr().out)["label_accuracy"] >= 0
     assert main(["evaluate", ours, "--data", digits, "--label", "2", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["n"] == 3
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
 
 
 def test_a_pickle_that_runs_code_is_refused_unrun_and_the_old_file_stays(tmp_path):

@@ -85,14 +85,6 @@ def work(run: str) -> None:
     sys.exit(worker.main([run, "--device", "cpu"]))
 
 
-def work_on_a_small_disk(run: str, most_bytes: int) -> None:
-    """Be the worker of a run where no file can grow larger than so many bytes."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    work(run)
-
-
 def place_in_a_team(rank: int, size: int, port: int) -> dict[str, str]:
     """Return what torchrun would tell a process that finds the others by the store on a port."""
     return {

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 import safetensors.torch
-import torch
 from torch.distributed import TCPStore
 
 from eiwflow import cli
 from eiwflow.checkpoint import load, save
-from eiwflow.flow import ConfigError
-from eiwflow.training.distributed import ALONE, Team
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
-from .processes import LOOPBACK, begun, ended, one_of_a_team, place_in_a_team
+from .processes import begun, ended, one_of_a_team, place_in_a_team
 from .tiny import tiny_flow, tiny_info, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,38 +71,15 @@ def assert_same_training(ours, theirs):
     assert [r["step"] for r in ours.records()] == [r["step"] for r in theirs.records()]
 
 
-def by_torchrun(command, out):
-    """Train with two processes of torchrun's; return what they print, and what they and torchrun write beside it."""
-    # It binds a free port itself, at an address that needs no look-up.
-    alone = ["--standalone", "--local-addr", "127.0.0.1"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", *alone, "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*torchrun, "-m", "eiwflow", *command, "--out", str(out)],
-        cwd=ROOT,
-        env={**os.environ, **LOOPBACK, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("start", ["what torchrun tells", *(["torchrun"] if LONG else [])])
-def test_two_processes_train_into_one_directory_to_the_numbers_of_one(tmp_path, command, a_team, start):
+def test_two_processes_train_into_one_directory_to_the_numbers_of_one(tmp_path, command, a_team):
     assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
-    if start == "torchrun":
-        stdout, stderr = by_torchrun(command, tmp_path / "two")
-    else:
-        processes, files = a_team(command, tmp_path / "two")
-        assert [ended(process) for process in processes] == [0, 0]
-        stdout, stderr = (file.read_text() for file in files)
-        assert stderr == ""  # the second process prints nothing
+    processes, files = a_team(command, tmp_path / "two")
+    assert [ended(process) for process in processes] == [0, 0]
+    stdout, stderr = (file.read_text() for file in files)
+    assert stderr == ""  # the second process prints nothing
     one, two = only_run(tmp_path / "one"), only_run(tmp_path / "two")
     assert [json.loads(line)["run"] for line in stdout.splitlines()] == [str(two.path)]
-    assert "Warning" not in stderr
     assert two.state().name == "finished"
     assert_same_training(two, one)
     # What was initialised, before anything was learnt, is the same to the bit, and was sorted once.
@@ -185,14 +159,6 @@ def test_two_processes_draw_the_samples_of_one(tmp_path, flow_file, said_by_two,
     assert one == two and len(one) == (7 if name == "samples" else 1)
 
 
-def test_a_team_of_one_asks_nobody():
-    assert ALONE.first
-    assert (ALONE.means([2.5]), ALONE.agree(1), ALONE.share("it")) == ([2.5], 1, "it")
-    module = torch.nn.Linear(1, 1)
-    assert ALONE.join(module) is module
-    ALONE.check(7)
-
-
 @pytest.mark.slow
 def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed(meeting_place):
     teamed = {**os.environ, **place_in_a_team(0, 1, meeting_place())}
@@ -202,8 +168,3 @@ def test_a_process_of_a_team_ends_at_once_with_its_exit_code_and_what_it_printed
     done = subprocess.run(words, cwd=ROOT, env=teamed, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (cli.WRONG_INPUT, "", 1)
     assert "levels is 99" in done.stderr
-
-
-def test_a_batch_is_divisible_by_the_processes():
-    with pytest.raises(ConfigError, match="batch is 7; it must be divisible by the 3 processes"):
-        Team(0, 3).check(7)

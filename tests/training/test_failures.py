@@ -128,30 +128,6 @@ def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, modul
     assert train(run, images=tiny_data()).step == 8
 
 
-def stopped_run(folder, data):
-    """Return a run that was stopped at step 2, of data on disk."""
-    run = tiny_run(folder, data=str(data), iterations=4)
-    with pytest.MonkeyPatch.context() as patched:
-        poisoned_batch(patched, at_step=2)
-        failure(run)
-    return run
-
-
-@pytest.mark.slow
-def test_a_data_set_that_is_gone_fails_the_run_where_it_stood(tmp_path):
-    data = write_npz(tmp_path / "planes.npz")
-    run = stopped_run(tmp_path / "runs", data)
-    data.unlink()
-    before = run.last_checkpoint.read_bytes()
-    sentence, last = failure(run)
-    assert sentence.startswith("After step 2 the run stopped: ")
-    assert "planes.npz" in sentence
-    assert run.status()["step"] == last.info.step == 2
-    assert run.last_checkpoint.read_bytes() == before
-    write_npz(data)
-    assert train(run).step == 4
-
-
 CHANGED = {"grey": {"channels": 1}, "smaller than the crops": {"size": 8}}
 
 

@@ -6,7 +6,6 @@ The long form kills server and worker in a hundred rounds: EIWFLOW_TESTS=long py
 import os
 import random
 import signal
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from eiwflow.checkpoint import load
 from eiwflow.training import process, worker
-from eiwflow.training.run_directory import RunError, all_runs
+from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
 from .processes import PATIENCE_S, begun, ended, work
@@ -144,36 +143,6 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
 
 
 # ---------------------------------------------------------------------- two servers
-
-
-def start_into(runs, data, pids, said):
-    process.start = lambda module, arguments, log: fork_worker(pids, arguments)
-    try:
-        run = worker.start(tiny_recipe(iterations=100_000, data=data), runs, "cpu", 1, "")
-        said.write_text(f"started {run.path.name}")
-    except RunError as error:
-        said.write_text(str(error))
-    sys.stdout.flush()
-
-
-@pytest.mark.slow
-def test_two_servers_on_one_folder_start_one_run_and_both_see_it(tmp_path):
-    data, runs, pids = str(write_npz(tmp_path / "planes.npz")), tmp_path / "runs", tmp_path / "pids"
-    pids.mkdir()
-    servers = [begun(start_into, runs, data, pids, tmp_path / f"said-{number}") for number in range(2)]
-    assert [ended(server) for server in servers] == [0, 0]
-    said = sorted((tmp_path / f"said-{number}").read_text() for number in range(2))
-    assert "on cpu already: pause or stop it first" in said[0] and said[1].startswith("started ")
-    (run,) = all_runs(runs)
-    assert run.state().alive and said[1].endswith(run.path.name)
-    with pytest.raises(RunError, match="is being trained by another process"):
-        run.delete()
-    worker.ask(run)
-    end = time.monotonic() + PATIENCE_S
-    while run.state().alive:
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    assert run.state().name == "stopped" and load(run.last_checkpoint).info.step == run.saved_step()
 
 
 # ---------------------------------------------------------------------- a folder that cannot be written

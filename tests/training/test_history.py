@@ -126,7 +126,7 @@ def test_samples_come_from_the_same_noise_at_every_step():
     assert sample_montage(other, 0) != sample_montage(flow, 0)
 
 
-def test_a_record_is_of_the_averaged_parameters_on_the_same_test_images_with_the_same_noise(run):
+def test_records_are_of_averaged_parameters_on_the_same_test_images_and_noise(run):
     probe = dequantise(to_tensor(tiny_data().test), generator_for(0, "probe"))
     flow = load(run.last_checkpoint).flow
     bits = (8 - flow.log_prob(probe) / (192 * torch.log(torch.tensor(2.0)))).mean().item()

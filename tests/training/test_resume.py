@@ -10,7 +10,6 @@ from functools import partial
 
 import pytest
 import safetensors.torch
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +27,6 @@ from .tiny import tiny_run as any_run
 tiny_run = partial(any_run, recorded=4)
 ITERATIONS = 9
 ARMS = {
-    "weighted": {"split": "entropy+pooled"},
     "shuffle": {"split": "entropy"},
     "keep auto": {"split": "entropy+pooled", "keep": "auto"},
     "regularised, mirrored crops": {"split": "entropy+pooled", "divergence": 0.5, "flip": True, "size": 12},
@@ -95,40 +93,27 @@ def test_a_trained_run_without_its_resume_file_is_refused_and_kept(tmp_path):
     assert load(run.last_checkpoint).info.step == 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("arm", ARMS.values(), ids=ARMS.keys())
-def test_a_run_that_was_stopped_continues_to_the_same_numbers(tmp_path, arm):
-    images = tiny_data(size=arm.get("size", 8))
-    fields = {name: value for name, value in arm.items() if name != "size"} | {"iterations": ITERATIONS}
-    whole, halved = tiny_run(tmp_path, **fields), tiny_run(tmp_path, **fields)
-    train(whole, images=images)
-    train(halved, images=images, progress=signalled_at(4))
-    assert (halved.status()["state"], halved.status()["step"]) == ("stopped", 4)
-    assert load(halved.last_checkpoint).info.step == 4
-    train(halved, images=images)
-    assert halved.status()["state"] == "finished"
-    assert_same_run(halved, whole)
-
-
 @given(stopped=st.integers(1, ITERATIONS - 1), by_kill=st.booleans(), every=st.integers(1, 4))
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_a_run_that_ended_at_any_step_continues_to_the_same_numbers(
     whole_run, tmp_path_factory, stopped, by_kill, every
 ):
-    run = tiny_run(tmp_path_factory.mktemp("stopped"), iterations=ITERATIONS)
+    whole, images, fields = whole_run
+    run = tiny_run(tmp_path_factory.mktemp("stopped"), iterations=ITERATIONS, **fields)
     ending = killed_at(stopped) if by_kill else signalled_at(stopped)
     with pytest.raises(Killed) if by_kill else nullcontext():
-        train(run, images=tiny_data(), progress=ending, execution=Execution(save_every=every))
-    train(run, images=tiny_data(), execution=Execution(save_every=every))
-    assert_same_run(run, whole_run)
+        train(run, images=images, progress=ending, execution=Execution(save_every=every))
+    train(run, images=images, execution=Execution(save_every=every))
+    assert_same_run(run, whole)
 
 
-@pytest.fixture(scope="module")
-def whole_run(tmp_path_factory):
-    """A run that nothing has stopped."""
-    run = tiny_run(tmp_path_factory.mktemp("whole"), iterations=ITERATIONS)
-    train(run, images=tiny_data())
-    return run
+@pytest.fixture(scope="module", params=ARMS.values(), ids=ARMS.keys())
+def whole_run(request, tmp_path_factory):
+    """A run that nothing has stopped, its images and the settings of its flow."""
+    fields = {name: value for name, value in request.param.items() if name != "size"}
+    run = tiny_run(tmp_path_factory.mktemp("whole"), iterations=ITERATIONS, **fields)
+    train(run, images=(images := tiny_data(size=request.param.get("size", 8))))
+    return run, images, fields
 
 
 def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
@@ -141,7 +126,7 @@ def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
+def test_a_run_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
     append = RunDirectory.append
@@ -241,28 +226,9 @@ WRONG = {
     "another flow's": lambda run: shutil.copy(
         resumable(run.path.parent / "b", width=12).resume_file, run.resume_file
     ),
-    "another policy's": lambda run: shutil.copy(
-        resumable(run.path.parent / "b", split="entropy").resume_file, run.resume_file
-    ),
     "a step beyond the last": lambda run: rewritten(run, step=5),
-    "a step in words": lambda run: rewritten(run, step="two"),
-    "an endless step": lambda run: rewritten(run, step=float("inf")),
-    "a step that is a truth value": lambda run: rewritten(run, step=True),
-    "a curve in words": lambda run: rewritten(run, since=["low"]),
-    "a curve that does not end": lambda run: rewritten(run, since=[float("inf")]),
-    "a curve beyond all numbers": lambda run: rewritten(run, since=[10**400]),
     "no average": lambda run: rewritten(run, without("average.")),
     "no moments": lambda run: rewritten(run, without("optimiser.")),
-    "an average that is no number": lambda run: rewritten(
-        run, lambda t: {k: v.log() if k == "average.module.levels.0.steps.0.actnorm.bias" else v for k, v in t.items()}
-    ),
-    "an order that is none": lambda run: rewritten(
-        run, lambda t: {k: v * 0 if k.endswith("shuffle.order") else v for k, v in t.items()}
-    ),
-    "moments of nothing": lambda run: rewritten(run, lambda t: {**t, "optimiser.999.exp_avg": torch.ones(2)}),
-    "moments of one value, for all": lambda run: rewritten(
-        run, lambda t: {**t, "optimiser.0.exp_avg": t["optimiser.0.exp_avg"][:1]}
-    ),
     "steps of a parameter": lambda run: rewritten(
         run, lambda t: {**t, "optimiser.0.step": t["optimiser.0.step"].repeat(2)}
     ),

@@ -1,12 +1,10 @@
 """A run from its start to its end: its files, its curve, its saves, its clock."""
 
-import errno
 import json
 import math
 import os
 import signal
 import sys
-import threading
 from importlib.machinery import ModuleSpec
 from unittest import mock
 
@@ -15,16 +13,14 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from eiwflow import checkpoint, data
+from eiwflow import data
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.data import to_tensor
 from eiwflow.flow import dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
-from eiwflow.training import journal
 from eiwflow.training import run as run_module
 from eiwflow.training.execution import Execution
-from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.loggers import check_logger
 from eiwflow.training.recipe import Recipe, Recording
 from eiwflow.training.run import train
@@ -72,7 +68,7 @@ def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
 
 
 @pytest.mark.slow
-def test_recomputing_trains_to_the_same_numbers_and_a_checkpoint_that_says_nothing_of_it(tmp_path):
+def test_recomputing_trains_to_the_same_numbers_and_checkpoint(tmp_path):
     stored = trained(8)
     other = trained(8, memory="recompute")
     assert other.flow.levels[0].recompute and not stored.flow.levels[0].recompute
@@ -162,33 +158,6 @@ def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
     assert kept == ["step_0000005.safetensors", "step_0000010.safetensors"]
     assert load(run.milestone(10)).info.step == 10
     assert load(run.last_checkpoint).info.step == 12
-
-
-@pytest.mark.slow
-def test_a_large_state_is_written_beside_the_training_and_its_failure_is_not_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(journal, "BESIDE_BYTES", 0)
-    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, iterations])
-    run, writing, steps = tiny_run(tmp_path, iterations=8), threading.Event(), []
-    save_state = checkpoint.save_state
-
-    def slow_then_full(path, state, info):
-        if info.step == 2:
-            assert writing.wait(60)  # the steps go on meanwhile
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save_state(path, state, info)
-
-    def progress(step, bits):
-        steps.append(step)
-        if step == 4:
-            writing.set()
-
-    monkeypatch.setattr(checkpoint, "save_state", slow_then_full)
-    with pytest.raises(TrainingFailed, match="no space left on device") as caught:
-        train(run, images=tiny_data(), progress=progress)
-    assert steps[:4] == [1, 2, 3, 4] and "Free some space" in caught.value.advice
-    assert load(run.last_checkpoint).info.step == run.saved_step() == 0
-    monkeypatch.setattr(checkpoint, "save_state", save_state)
-    assert train(run, images=tiny_data()).step == 8 and run.state().name == "finished"
 
 
 @pytest.mark.slow

@@ -1,23 +1,17 @@
 """A run directory: what is in it, and what a reader sees while it is written."""
 
-import io
-import os
-import threading
-import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiwflow import files
 from eiwflow.training import run_directory
 from eiwflow.training.history import read_records
 from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import ZIP_PART, RunDirectory, RunError
+from eiwflow.training.run_directory import RunDirectory
 
-from .test_resume import assert_same_run
 from .tiny import tiny_data, tiny_recipe, tiny_run
 
 LINES = b'{"step":0,"a":1}\n{"step":1}\n'
@@ -38,24 +32,6 @@ def test_the_config_comes_back(tmp_path):
         tiny_recipe(split="first+pooled", seed=3, divergence=0.5),
         "python -m eiwflow train",
     )
-
-
-def test_a_new_run_is_starting_under_a_name_of_its_own(tmp_path):
-    runs = [tiny_run(tmp_path, split="random+pooled") for _ in range(4)]
-    assert len({run.path for run in runs}) == 4
-    for run in runs:
-        assert run.path.parent == tmp_path
-        assert "random-pooled" in run.path.name
-        assert run.status()["state"] == "starting"
-        assert run.status()["pid"] == os.getpid()
-        assert not run.records()
-
-
-def test_a_run_is_not_made_over_another_of_its_name(tmp_path):
-    run = RunDirectory.create(tmp_path, tiny_recipe(), "", "seed-0")
-    with pytest.raises(RunError, match="cannot be written"):
-        RunDirectory.create(tmp_path, tiny_recipe(), "", "seed-0")
-    assert (run.path / "config.json").is_file()
 
 
 # ---------------------------------------------------------------------- records
@@ -89,41 +65,6 @@ def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
     assert sorted(path.name for path in run.samples.iterdir()) == ["step_0000000.webp", "step_0000001.webp"]
 
 
-@pytest.mark.slow
-def test_the_copy_of_a_living_run_goes_on_to_the_same_numbers(tmp_path, monkeypatch):
-    """It saves while it is copied: what the copy has of later steps is forgotten when it goes on."""
-    monkeypatch.setattr("eiwflow.training.recipe.recording_steps", lambda iterations, *_: [0, 2, 4, iterations])
-    whole, run = (tiny_run(tmp_path / name, iterations=6) for name in ("whole", "run"))
-    train(whole, images=tiny_data())
-    opened, saved = files.open_regular, threading.Event()
-    halfway, copies = threading.Event(), []
-
-    def slow(path, *bounds, **more):
-        if threading.current_thread() is copying and path.name != "resume.safetensors" and not halfway.is_set():
-            halfway.set()
-            assert saved.wait(60)
-        return opened(path, *bounds, **more)
-
-    monkeypatch.setattr(files, "open_regular", slow)
-    copying = threading.Thread(target=lambda: copies.append(b"".join(run.zip_parts())))
-
-    def progress(step, bits):
-        if step == 2:
-            copying.start()
-            assert halfway.wait(60)
-        elif step == 4:
-            saved.set()
-            copying.join()
-
-    train(run, images=tiny_data(), progress=progress)
-    with zipfile.ZipFile(io.BytesIO(copies[0])) as archive:
-        archive.extractall(tmp_path / "there")
-    copy = RunDirectory(tmp_path / "there" / run.path.name)
-    assert copy.saved_step() == 2
-    train(copy, images=tiny_data())
-    assert_same_run(copy, whole)
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
 def test_a_log_that_finds_no_room_does_not_make_a_finished_run_a_failed_one(tmp_path):
     run = tiny_run(tmp_path, iterations=2)
@@ -142,27 +83,6 @@ def test_a_status_that_is_not_there_or_not_whole_is_empty(tmp_path, content):
     if content is not None:
         (run.path / "status.json").write_bytes(content)
     assert run.status() == {}
-
-
-def test_an_export_of_a_run_that_is_deleted_meanwhile_is_no_whole_zip_file(tmp_path):
-    """It ended as a sound file in which all after the first part were missing."""
-    run = tiny_run(tmp_path)
-    (run.path / "another").write_bytes(os.urandom(2 * ZIP_PART))
-    sent = []
-    with pytest.raises(RunError, match="was deleted while it was exported"):
-        for part in run.zip_parts():
-            sent.append(part)
-            if len(sent) == 1:
-                run.delete()
-    with pytest.raises(zipfile.BadZipFile):
-        zipfile.ZipFile(io.BytesIO(b"".join(sent)))
-
-
-def test_a_disk_without_room_refuses_a_run_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 50 * 2**20, "total": 2**40}))
-    with pytest.raises(RunError, match=r"has 50 MiB free; this run needs \d+ MiB\. Delete runs"):
-        tiny_run(tmp_path / "runs")
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_log_stays_small_and_keeps_its_end(tmp_path):

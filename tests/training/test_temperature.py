@@ -43,7 +43,7 @@ def test_a_wave_has_its_power_in_its_own_octave() -> None:
         assert len(power) == 4 and power.argmax() == 2 and power[2] > 100 * np.delete(power, 2).max()
 
 
-def test_the_temperature_of_loud_samples_is_the_one_that_makes_them_as_loud_as_the_images() -> None:
+def test_the_temperature_makes_samples_as_loud_as_the_images() -> None:
     flow, _ = flow_and_images()
     generator = torch.Generator().manual_seed(1)
     quiet = torch.cat([quantise(flow.sample(256, 0.7, generator)) for _ in range(4)])

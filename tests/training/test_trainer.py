@@ -201,7 +201,7 @@ def rates(trainer):
 
 
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])
-def test_every_step_is_taken_at_the_recipes_learning_rate_and_muons_at_five_times_that(optimiser):
+def test_every_step_takes_the_recipes_learning_rate_and_muon_five_times_that(optimiser):
     trainer = trained(0, iterations=40, warmup=3, learning_rate=0.004, optimiser=optimiser)
     seen = []
     for step in range(40):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from eiwflow.training import process, run_directory, worker
+from eiwflow.training import process, worker
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs, list_runs
+from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
 from eiwflow.training.trainer import Trainer
 
-from .processes import PATIENCE_S, begun, ended, start_forked, work, work_on_a_small_disk
+from .processes import PATIENCE_S, begun, ended, start_forked
 from .test_resume import Killed, assert_same_run, killed_at, signalled_at
 from .tiny import tiny_data, tiny_recipe, write_npz
 from .tiny import tiny_run as any_run
@@ -88,7 +88,7 @@ def test_a_killed_worker_reads_as_crashed_with_the_step_that_it_goes_on_from(tmp
 
 
 @pytest.mark.slow
-def test_the_end_of_the_server_is_not_the_end_of_the_run_which_has_the_threads_that_it_was_given(tmp_path, data):
+def test_a_run_outlives_the_server_and_has_the_threads_that_it_was_given(tmp_path, data):
     recipe = tiny_recipe(iterations=100_000, data=data).to_dict()
     server = subprocess.Popen(
         [
@@ -158,16 +158,6 @@ def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
     assert_same_run(paused, whole)
 
 
-def test_word_left_for_a_process_that_has_died_does_not_stop_the_next_one(tmp_path):
-    run = tiny_run(tmp_path, iterations=4)
-    with pytest.raises(Killed):
-        train(run, images=tiny_data(), progress=killed_at(2))
-    run.restore_status(run.status() | {"process": {"pid": 2}})
-    run.ask("stop")
-    train(run, images=tiny_data())
-    assert run.state().name == "finished"
-
-
 @pytest.mark.slow
 def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
     run = started(tmp_path / "runs", iterations=100_000, data=data)
@@ -223,13 +213,6 @@ def test_a_working_process_gives_signs_of_life(tmp_path):
             time.sleep(0.02)
 
 
-def test_a_process_that_cannot_be_started_leaves_no_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(worker.sys, "executable", str(tmp_path / "nothing"))
-    with pytest.raises(RunError, match="cannot be started"):
-        worker.start(tiny_recipe(), tmp_path / "runs", "cpu", 1, "")
-    assert all_runs(tmp_path / "runs") == []
-
-
 # ---------------------------------------------------------------------- the lock first, then the status
 
 
@@ -259,26 +242,6 @@ def test_a_run_whose_process_is_about_to_take_its_lock_has_not_crashed(tmp_path,
     with worker.one_at_a_time(tmp_path, "cpu"):
         assert run.state().name == ("starting" if begins else "crashed")
     assert run.state().name == "crashed"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_cut_short_while_it_is_made_is_in_no_list(tmp_path, number):
-    assert ended(begun(_make_a_run_cut_short, str(tmp_path), number)) in (-number, 128 + number, 1)
-    assert list_runs(tmp_path) == ([], [])
-    assert bool([*tmp_path.iterdir()]) == (number == signal.SIGKILL)  # a hidden folder
-
-
-def _make_a_run_cut_short(root, number):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a fork server ignores it
-    write = run_directory.write_atomically
-
-    def write_and_end(path, content):
-        write(path, content)
-        os.kill(os.getpid(), number)
-
-    run_directory.write_atomically = write_and_end
-    tiny_run(Path(root))
 
 
 @pytest.mark.slow
@@ -317,19 +280,6 @@ def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, m
     assert run.state().name == "crashed"
 
 
-@pytest.mark.slow
-def test_a_disk_that_fills_up_stops_the_run_and_keeps_its_last_checkpoint(tmp_path, data):
-    run = tiny_run(tmp_path / "runs", iterations=30, data=data)
-    train(run, progress=signalled_at(10))
-    before = run.last_checkpoint.read_bytes()
-    assert ended(begun(work_on_a_small_disk, str(run.path), len(before) // 2)) == 1
-    state = run.state()
-    assert state.name == "failed" and "file too large" in state.message and "space" in state.advice
-    assert run.last_checkpoint.read_bytes() == before and not list(run.path.rglob(".*"))
-    assert ended(begun(work, str(run.path))) == 0
-    assert run.state().name == "finished"
-
-
 # ---------------------------------------------------------------------- what becomes of it
 
 
@@ -365,11 +315,3 @@ def test_a_deleted_run_is_gone_and_no_other(tmp_path):
     train(one, images=tiny_data())
     one.delete()
     assert all_runs(tmp_path) == [two] and [path.name for path in tmp_path.iterdir()] == [two.path.name]
-
-
-def test_a_worker_trains_with_the_threads_that_it_is_given(tmp_path, data, monkeypatch):
-    run = tiny_run(tmp_path / "runs", iterations=1, data=data)
-    seen = []
-    monkeypatch.setattr("torch.set_num_threads", seen.append)
-    assert worker.main([str(run.path), "--threads", "3"]) == 0
-    assert seen == [3]

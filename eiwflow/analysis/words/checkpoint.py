@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..exactness import LOG_DET, ROUND_TRIP
+from ..verify import CONDITION
 from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, percent, power, raw
 
 if TYPE_CHECKING:
@@ -159,9 +161,6 @@ def badge(report: Verification) -> str:
 
 def verification(report: Verification) -> str:
     """Return the worst figures where all checks hold, else the failed checks and their levels."""
-    from ..exactness import LOG_DET, ROUND_TRIP
-    from ..verify import CONDITION
-
     if not report.holds:
         faults = "; ".join(f"level {check.level} {check.finding}" for check in report.failed)
         left = sum(check.holds is None for check in report.checks)

@@ -6,6 +6,8 @@ import io
 import sys
 from functools import lru_cache
 
+import segno
+
 from ...server_settings import settings, teacher_token
 from ..access.address import address
 
@@ -22,8 +24,6 @@ def teacher_link() -> str:
 @lru_cache(maxsize=4)
 def qr_code(text: str) -> str:
     """Return a QR code as an SVG picture: black on white in every theme, or a camera would not see it."""
-    import segno
-
     file = io.BytesIO()
     segno.make(text, micro=False, error="m").save(
         file, kind="svg", scale=8, border=4, dark="#000", light="#fff", xmldecl=False, omitsize=True, title="QR code"

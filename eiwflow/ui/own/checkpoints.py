@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
+from tempfile import TemporaryDirectory
 
 import streamlit as st
-from filelock import FileLock, Timeout
 
+from ...checkpoint import load
+from ...files import write_atomically
 from ..common import state
 from ..sources.checkpoints import CheckpointFile, admit
 from .upload import Files, Limits, Upload
 
-#: Beginning of the name of a server's folder of uploads, and the file in it that the server holds locked.
-PREFIX, LOCK = "eiwflow-", "server.lock"
-_LOCKS: list[FileLock] = []
 #: Most MiB of a checkpoint: a flow of about 120 million parameters.
 MOST_MIB = 495
 LABEL = "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine."
@@ -34,9 +30,6 @@ def upload() -> Upload[CheckpointFile]:
 
 def _written(key: str, files: Files) -> CheckpointFile:
     """Check a checkpoint and write it into a folder of the server; its own name never becomes a path."""
-    from ...checkpoint import load
-    from ...files import write_atomically
-
     ((name, content),) = files.items()
     admit(load(content, name))
     path = Path(_folder().name) / f"{key}.safetensors"
@@ -46,19 +39,7 @@ def _written(key: str, files: Files) -> CheckpointFile:
 
 @st.cache_resource(show_spinner=False)
 def _folder() -> TemporaryDirectory[str]:
-    folder = TemporaryDirectory(prefix=PREFIX)
-    _LOCKS.append(FileLock(Path(folder.name) / LOCK))
-    _LOCKS[-1].acquire()
-    return folder
-
-
-def remove_leftovers() -> None:
-    """Delete the uploads of servers that were killed: the lock in a folder is held as long as its server lives."""
-    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, Timeout):
-            if not folder.is_symlink() and (folder / LOCK).is_file():
-                with FileLock(folder / LOCK, timeout=0):
-                    shutil.rmtree(folder, ignore_errors=True)
+    return TemporaryDirectory(prefix="eiwflow-")
 
 
 def end() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from ... import data
+from ...analysis.evaluate import images_to_score
 from ..common import state
 from ..sources import checkpoints, data_sets, missing, store
 from .upload import Files, Limits, Upload
@@ -84,13 +85,7 @@ def as_flow_takes_them(own: Archive, page: Page) -> data_sets.Images:
 
     For a flow that is given a class, these are the images of the class alone, if they have labels.
     They are unpacked once for all moves: 64 KiB may hold 64 MiB.
-
-    Raises:
-        DataError: they do not fit the flow.
-
     """
-    from ...analysis.evaluate import images_to_score
-
     flow, factor, label = page.checkpoint.flow, page.given_factor, page.given_label
     _, classes = checkpoints.classes_of(page.file)
 

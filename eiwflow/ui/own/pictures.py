@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ... import data
+from ...analysis import likelihood
 from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 
     from ...analysis.likelihood import Group
 
-#: Pictures of one upload, their bytes together, and their pixels: small files may hold very many, and the pictures of
-#: other visitors wait meanwhile. A telephone's photo has 12 million.
-MOST_PICTURES, MOST_BYTES, MOST_PIXELS = 256, 64 * 2**20, 160_000_000
+#: Pictures of one upload, and their bytes together.
+MOST_PICTURES, MOST_BYTES = 256, 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +57,6 @@ def _checked(_: str, files: Files) -> Pictures:
         raise data.DataError(
             f"These are {len(files):,} pictures of {size / 2**20:.1f} MiB; choose at most {MOST_PICTURES} of "
             f"{MOST_BYTES // 2**20} MiB together"
-        )
-    if (pixels := sum(map(data.pixels, files.values()))) > MOST_PIXELS:
-        raise data.DataError(
-            f"These pictures have {pixels / 1e6:,.0f} million pixels together; choose at most {MOST_PIXELS / 1e6:,.0f} "
-            "million"
         )
     for name, content in files.items():
         data.from_picture(named(name, content), (3, 8, 8))
@@ -101,12 +96,7 @@ def own_pictures(shape: tuple[int, int, int], multiple: int, above: DeltaGenerat
 
 
 def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> OwnPictures:
-    """Return the pictures that the URL names.
-
-    Raises:
-        DataError: they are gone, forbidden, or unreadable.
-
-    """
+    """Return the pictures that the URL names."""
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
             raise data.DataError(missing.upload(PICTURES.name, asked))
@@ -119,14 +109,10 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
 
 
 def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[Tensor, str]:
-    from ...analysis import likelihood
-
     return _read((key, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
 
 
 def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[Tensor, str]:
-    from ...analysis import likelihood
-
     folder = Path(os.path.realpath(os.path.expanduser(path)))
     key = str(folder), shape, multiple, folders.stamp(folder)
     return _read(key, lambda: likelihood.also(path, shape, multiple), long=True)

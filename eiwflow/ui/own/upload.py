@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.uploaded_file_manager import DeletedFile
 
+from ...checkpoint import CheckpointError
 from ...data import DataError
 from ..common.shelves import Shelf, visitor
 from ..common.untrusted import plain
@@ -71,12 +72,7 @@ class Upload(Generic[Kept]):
         return _shelf(self.name, self)
 
     def keep(self, files: Files) -> str:
-        """Keep files for this session; return their key, a hash of their content.
-
-        Raises:
-            DataError, CheckpointError: they are refused; the message is one sentence.
-
-        """
+        """Keep files for this session; return their key, a hash of their content."""
         files = dict(sorted(files.items()))  # as the command line reads a folder
         digest = hashlib.sha256()
         for name, content in files.items():
@@ -136,8 +132,6 @@ class Upload(Generic[Kept]):
             above.error(plain(error))
 
     def _take(self, place: str, show: Callable[[str], object] | None) -> None:
-        from ...checkpoint import CheckpointError
-
         if not (sent := st.session_state[self._key(place)]):
             return
         st.session_state[f"_uploads_at_{place}"] = self._count(place) + 1

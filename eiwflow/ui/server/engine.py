@@ -16,10 +16,8 @@ def start() -> None:
 
     from .. import shell
     from ..jobs import new_run, new_study
-    from ..own import checkpoints
 
     del scipy, shell, new_run, new_study
-    checkpoints.remove_leftovers()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     gc.collect()
