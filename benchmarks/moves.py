@@ -68,11 +68,6 @@ def unfolded(key: str) -> Move:
     return unfold
 
 
-def toggled(key: str) -> Move:
-    """Return a move that switches a toggle on."""
-    return lambda at: at.toggle(key=key).set_value(True)
-
-
 def slid(key: str, value: float) -> Move:
     """Return a move of a slider."""
     return lambda at: at.slider(key=key).set_value(value)
@@ -95,8 +90,8 @@ def folds(*names: str) -> dict[str, Move]:
 PAGES: dict[str, dict[str, Move]] = {
     "1_levels": {"image": image, "seed": seed, **EVIDENCE, "image, all open": image, "seed, all open": seed},
     "2_latents": {
-        "image": image, "seed": seed, "mix": pressed("z1", "zero"), "guess": pressed("guess", "Level 1 (z₁)"),
-        "reveal": toggled("reveal"), **folds("halvings", "zeroed"), **EVIDENCE, "image, all open": image,
+        "image": image, "seed": seed, "mix": pressed("z1", "zero"), "to B": pressed("z2", "go to B"),
+        "image B": other_end, "temperature": slid("temperature", 0.5), **folds("one-level"), **EVIDENCE, "image, all open": image,
         "seed, all open": seed,
     },
     "3_entropy": {
