@@ -91,8 +91,8 @@ PAGES: dict[str, dict[str, Move]] = {
     "1_levels": {"image": image, "seed": seed, **EVIDENCE, "image, all open": image, "seed, all open": seed},
     "2_latents": {
         "image": image, "seed": seed, "mix": pressed("z1", "zero"), "to B": pressed("z2", "go to B"),
-        "image B": other_end, "temperature": slid("temperature", 0.5), **folds("one-level"), **EVIDENCE, "image, all open": image,
-        "seed, all open": seed,
+        "image B": other_end, "temperature": slid("temperature", 0.5), **folds("one-level"), **EVIDENCE,
+        "image, all open": image, "seed, all open": seed,
     },
     "3_entropy": {
         "image": image, "seed": seed, **folds("all-levels", "training"), **EVIDENCE,
