@@ -5,6 +5,7 @@ Everything moves in the browser. When the handle rests, one message is sent and 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -57,25 +58,28 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
             "alt": alt,
             "noise": round(NOISE_BITS, 3),
             "start": start,
-            "flows": [
-                {
-                    "name": name,
-                    "stops": [
-                        {
-                            "title": stop.title,
-                            "level": stop.level,
-                            "name": stop.name,
-                            "entropy": round(stop.entropy, 3),
-                            "values": stop.in_flow,
-                            "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
-                            "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
-                            "maps": data_uri(tiles(channels)),
-                        }
-                        for stop, channels in zip(way.stops, maps, strict=True)
-                    ],
-                }
-                for name, (way, maps) in ways.items()
-            ],
+            # As text: of a list of dictionaries Streamlit would make a data frame, and import pandas.
+            "flows": json.dumps(
+                [
+                    {
+                        "name": name,
+                        "stops": [
+                            {
+                                "title": stop.title,
+                                "level": stop.level,
+                                "name": stop.name,
+                                "entropy": round(stop.entropy, 3),
+                                "values": stop.in_flow,
+                                "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
+                                "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
+                                "maps": data_uri(tiles(channels)),
+                            }
+                            for stop, channels in zip(way.stops, maps, strict=True)
+                        ],
+                    }
+                    for name, (way, maps) in ways.items()
+                ]
+            ),
         },
         on_moved_change=rest,
     )

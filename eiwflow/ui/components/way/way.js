@@ -117,9 +117,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".way"), box = root.querySelector("input"), play = root.querySelector("button");
   const chart = root.querySelector(".way-chart"), maps = root.querySelector(".way-maps");
   const me = known.get(box) ?? {};
-  const first = !known.has(box), last = data.flows[0].stops.length - 1;
+  const first = !known.has(box), flows = JSON.parse(data.flows), last = flows[0].stops.length - 1;
   known.set(box, me);
-  me.data = data;
+  me.data = { ...data, flows };
 
   const show = () => {
     const at = +box.value;
