@@ -68,11 +68,6 @@ def unfolded(key: str) -> Move:
     return unfold
 
 
-def toggled(key: str) -> Move:
-    """Return a move that switches a toggle on."""
-    return lambda at: at.toggle(key=key).set_value(True)
-
-
 def slid(key: str, value: float) -> Move:
     """Return a move of a slider."""
     return lambda at: at.slider(key=key).set_value(value)
@@ -95,26 +90,21 @@ def folds(*names: str) -> dict[str, Move]:
 PAGES: dict[str, dict[str, Move]] = {
     "1_levels": {"image": image, "seed": seed, **EVIDENCE, "image, all open": image, "seed, all open": seed},
     "2_latents": {
-        "image": image, "seed": seed, "mix": pressed("z1", "zero"), "guess": pressed("guess", "Level 1 (z₁)"),
-        "reveal": toggled("reveal"), **folds("halvings", "zeroed"), **EVIDENCE, "image, all open": image,
-        "seed, all open": seed,
+        "image": image, "seed": seed, "mix": pressed("z1", "zero"), "to B": pressed("z2", "go to B"),
+        "image B": other_end, "temperature": slid("temperature", 0.5), **folds("one-level"), **EVIDENCE,
+        "image, all open": image, "seed, all open": seed,
     },
     "3_entropy": {
-        "image": image, "seed": seed, "level": level, **folds("all-levels", "raw", "training"), **EVIDENCE,
+        "image": image, "seed": seed, **folds("all-levels", "training"), **EVIDENCE,
         "image, all open": image, "seed, all open": seed,
     },
     "4_shuffle": {
-        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order", "other-rules"),
+        "image": image, "seed": seed, "level": level, **folds("at-this-step", "order"),
         "rule": pressed("rule", "first"), **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "5_weights": {
         "image": image, "seed": seed, "level": level, **EVIDENCE,
         "image, all open": image, "seed, all open": seed, "level, all open": level,
-    },
-    "7_space": {
-        "image": image, "seed": seed, "image B": other_end, "levels": lambda at: at.pills(key="moving").set_value([1]),
-        "path": pressed("path", "line"), **folds("strips", "norms", "samples"), "temperature": slid("t1", 0.5),
-        **EVIDENCE, "image, all open": image, "seed, all open": seed,
     },
     "8_checkpoint": {
         "seed": seed, **folds("architecture", "inversion", "training", "account"), **EVIDENCE,

@@ -1,110 +1,145 @@
-"""Latents: the information in each level's latent, measured by resampling it."""
+"""Latents: every level is kept, redrawn, set to zero or taken from a second image, and the picture answers."""
+
+from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from eiwflow.analysis import latents, subjects
+from eiwflow.analysis import latents, space, subjects
 from eiwflow.analysis.words import latents as words
+from eiwflow.analysis.words import space as space_words
 from eiwflow.figures import latents as figures
+from eiwflow.figures import space as space_figures
 from eiwflow.ui import shell as ui
-from eiwflow.ui.shell.rows import readable
-from eiwflow.ui.shell.widgets import choose_one, places, predicted
+from eiwflow.ui.components.blend import blend
+from eiwflow.ui.shell.second_image import other_end
+from eiwflow.ui.shell.widgets import choose_one, places
+from eiwflow.ui.sources import checkpoints
 
+#: The treatments of a level, in the words of links.
+TREATMENTS: dict[str, latents.Treatment] = {"keep": "keep", "redraw": "resample", "zero": "zero", "go to B": "b"}
+PATHS = {"line": "linear", "arc": "spherical"}
+GIF_FRAMES = 25
+
+for key, treatment in st.query_params.to_dict().items():
+    if treatment == "resample":  # a link of an older version
+        st.query_params[key] = "redraw"
 page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
+large = any(checkpoints.is_large(view.checkpoint.info.config) for view in page.views)
+few = checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES
+FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
+levels = max(view.checkpoint.info.config.levels for view in page.views)
+
+own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
+with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    chosen = [
+        choose_one(words.named(level), list(TREATMENTS), "redraw" if level == 1 else "keep", f"z{level}")
+        for level in range(1, levels + 1)
+    ]
+    above = st.empty()
+ways: dict[ui.Page, latents.Way] = {
+    view: tuple(TREATMENTS[each] for each in chosen[: view.checkpoint.info.config.levels]) for view in page.views
+}
+other = other_end(page, drawn="go to B" in chosen)
+path = PATHS["line" if st.query_params.get("path") == "line" else "arc"]
 
 
-takeaway = st.container()
-sentences: dict[ui.Page, str] = {}
+temperatures: list[float] = []
 
 
-def names_of_levels(view: ui.Page) -> list[str]:
-    """Return the names of a flow's levels, with their latents."""
-    return [words.named(level) for level in range(1, view.checkpoint.info.config.levels + 1)]
+def _temperature(place: DeltaGenerator) -> float:
+    """Draw the temperature of samples: beside them, or above both flows."""
+    choices = 0.0, space.MAX_TEMPERATURE, own, 0.05
+    return place.slider("Samples at temperature", *choices, key="temperature", bind="query-params")
 
 
-def mix(view: ui.Page) -> None:
-    """Show a mix of levels kept, resampled or zeroed; it opens with level 1 resampled."""
-    picture, controls = places(view, [1.9, 1])
-    with controls:
-        st.markdown("**Mix your own**")
-        way: latents.Way = tuple(
-            choose_one(name, latents.TREATMENTS, "resample" if level == 1 else "keep", view.key(f"z{level}"))
-            for level, name in enumerate(names_of_levels(view), start=1)
-        )
-    result = subjects.mixed(ui.look(view), way=way)
+def main(view: ui.Page) -> space.Blend:
+    """Draw the picture with its treatment, and samples of the flow."""
+    blended = subjects.blend(ui.look(view), other=other.images[view], way=ways[view], path=path, frames=FRAMES)
+    picture, samples = places(view, [2.2, 1])
     with picture:
-        st.html(figures.large(result))
-    sentences[view] = words.mixed(result)
+        to_b = blended.b if "b" in blended.way else None
+        blend(blended.images, blended.a, to_b, f"The image with {words.way(blended.way)}.", key=view.key("blend"))
+    with samples:
+        if view is page:
+            temperatures.append(_temperature(above if page.other else st.container()))
+        scales = (temperatures[0],) * view.checkpoint.info.config.levels
+        st.html(space_figures.samples(subjects.samples(ui.look(view), n=SAMPLES, temperatures=scales), columns=4))
+    return blended
 
 
-def predict(view: ui.Page) -> None:
-    """Ask which level holds the picture; after the prediction, show each level resampled alone."""
-    if view not in mixed:
-        return  # the mix has explained why there is nothing
+blends = ui.each(page, main)
+if blends:
+    both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True))))
+    ui.takeaway(both or words.treated(next(iter(blends.values()))))
+
+
+def one_level(view: ui.Page, _: ui.Results) -> None:
+    """Show each level redrawn alone, each going to B alone, and one level more redrawn at a time."""
     resampled = subjects.one_level(ui.look(view), treatment="resample")
-    if (guessed := predicted(view, words.QUESTION, names_of_levels(view))) is None:
-        return
-    sentences[view] = words.answer(resampled, guessed)
+    st.markdown(words.answer(resampled))
     st.html(figures.treatments(resampled))
-    st.caption("One level resampled at a time, the others kept.")
+    way = subjects.interpolation(ui.look(view), other=other.images[view], path=path, frames=ALONE)
+    st.markdown(space_words.answer(way))
+    st.html(space_figures.strips(way))
+    st.html(figures.halving(subjects.halved(ui.look(view))))
 
 
-mixed = ui.each(page, mix)
-ui.each(page, predict)
-if sentences:
-    with takeaway:
-        names = {view: f"{view.file.label}: " if page.other else "" for view in sentences}
-        ui.takeaway(" ".join(f"{names[view]}{sentence}" for view, sentence in sentences.items()))
-
-with ui.fold("One level more at a time, until all are resampled", "halvings") as fold:
-    halved: dict[ui.Page, latents.Treated] = {}
-    if fold.open:
-        halved = ui.each(page, lambda view: subjects.halved(ui.look(view)))
-        for view, place in ui.side_by_side(page):
-            if view in halved:
-                with place:
-                    st.html(figures.halving(halved[view]))
-                    st.markdown(words.halved(halved[view]))
-
-with ui.fold("Zero instead of a sample", "zeroed") as fold:
-    if fold.open:
-        ui.each(page, lambda view: st.html(figures.treatments(subjects.one_level(ui.look(view), treatment="zero"))))
-        ui.caveat("0 is the likeliest single ε, but no typical one: a sample of d values has a norm near √d.")
-
-ui.how_to_read("latents")
+ui.folds(page, blends, {"One level at a time": one_level})
 
 
 def evidence(view: ui.Page, surveys: ui.Results) -> None:
-    """Show test images instead of one, the norms of the latents, and all files."""
-    st.subheader("Over test images")
-    dots = ui.drawn(figures.psnr_dots, surveys[view], list(surveys.values()))
-    ui.chart(dots, view, "psnr", alt=words.left(surveys[view]))
+    """Show test images instead of one, norms of latents and of paths, and all files."""
+    b = other.images[view]
+    dots = ui.drawn(figures.error_dots, surveys[view], list(surveys.values()))
+    ui.chart(dots, view, "errors", alt=words.left(surveys[view]))
     st.markdown(words.left(surveys[view]))
-    ui.table(readable(surveys[view].table()))
-    st.subheader("Is ε where N(0, I) is?")
     norms = {each: subjects.norms(ui.look(each)) for each in surveys}
     chart = ui.drawn(figures.norm_dots, norms[view], list(norms.values()))
     ui.chart(chart, view, "norms", alt=words.norms(norms[view]))
     st.caption(words.norms(norms[view]))
-    treated = subjects.halved(ui.look(view))
+    way = subjects.interpolation(ui.look(view), other=b, path=path, frames=ALONE)
+    st.subheader("Why an arc?")
+    ui.chart(ui.drawn(space_figures.norm_paths, way.norms), view, "paths", alt=space_words.norms(way.norms))
+    st.caption(space_words.norms(way.norms))
     levels = [row for how in ("resample", "zero") for row in subjects.one_level(ui.look(view), treatment=how).table()]
     ui.exports(
         view,
         tables={
-            "image": treated.table(),
+            "image": subjects.halved(ui.look(view)).table(),
             "levels": levels,
             "test images": surveys[view].table(),
             "norms": norms[view].table(),
+            "moved": way.table(),
         },
     )
-    ui.offer(view, {"latents.npz": lambda: latents.of_image(view.checkpoint, [view.image], view.seed)})
+    ui.offer(
+        view,
+        {
+            "way.gif": lambda: space_figures.gif(
+                space_figures.rows(subjects.interpolation(ui.look(view), other=b, path=path, frames=GIF_FRAMES))
+            ),
+            "latents.npz": lambda: latents.of_image(view.checkpoint, [view.image, b], view.seed),
+        },
+    )
+
+
+def calls(view: ui.Page) -> list[ui.Call]:
+    """Return the calls for the numbers of the page and the samples."""
+    choices = {"image": page.number, "seed": page.seed}
+    scales = (temperatures[0],) * view.checkpoint.info.config.levels
+    return [
+        ui.call(view, "analyse", what="latents", **choices),
+        ui.call(view, "analyse", what="space", other_image=other.number, path=path, **choices),
+        ui.call(view, "sample", n=SAMPLES, temperature=scales, seed=page.seed),
+    ]
 
 
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, lambda view: subjects.latents_survey(ui.look(view)), evidence)
-        ui.caveat("PSNR is not likelihood: a flow that keeps more of the image need not be the better one.")
-    calls = (ui.call(view, "analyse", what="latents", image=page.number, seed=page.seed) for view in page.views)
-    ui.reproduce(page, *calls)
+    photo = page.photo is not None or other.number is None
+    ui.reproduce(page, *(call for view in blends for call in calls(view)), photo=photo)
 
 ui.closing(
     page, "One level factors out part of the values and passes on the rest. Is it the right part? Entropy asks that."

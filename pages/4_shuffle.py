@@ -19,8 +19,7 @@ BESIDE = ("variance-reversed", "glow")
 page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)
 
 
-takeaway, slider = st.container(), scrubber.stays_in_view()
-rule: list[str] = []
+slider = scrubber.stays_in_view()
 
 
 def together(reports: ui.Results) -> np.ndarray:
@@ -70,23 +69,18 @@ def order(view: ui.Page, reports: ui.Results) -> None:
     st.markdown(f"{words.images(report.images)} {'' if report.image is None else words.own(report.image)}")
 
 
-def other_rules(view: ui.Page, reports: ui.Results) -> None:
-    """Draw the halves of this flow under another rule."""
-    if not rule:
-        rules, question = words.OTHERS, "Another rule would have factored out"
-        rule.append(choose_one(question, list(rules), "last", "rule", format_func=rules.__getitem__))
-    st.markdown(halves(view, reports, rule[0], "by-rule"))
-    ui.caveat(words.OTHER_RULES)
-
-
 reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)
 rivers = {view: report.river for view, report in reports.items() if report.river is not None}
-with takeaway:
-    if rivers:
-        ui.takeaway(words.moves({view.file.label: river for view, river in rivers.items()}))
-        scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
-    else:
-        ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
+if rivers:
+    ui.takeaway(
+        words.moves(
+            {view.file.label: river for view, river in rivers.items()},
+            {view.file.label: reports[view].rule for view in rivers},
+        )
+    )
+    scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
+else:
+    ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
 if rivers:
     with slider:
         alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
@@ -100,15 +94,19 @@ ui.folds(
     {
         "At this step: redundancy and samples": at_this_step,
         "Does every image ask for this order?": order,
-        "Why not simply the first channels, or the last?": other_rules,
     },
 )
-ui.how_to_read("shuffle")
+rule: list[str] = []
 
 
 def evidence(view: ui.Page, reports: ui.Results) -> None:
-    """Show rules and levels as tables, and offer the files."""
+    """Show the halves of other rules, rules and levels as tables, and offer the files."""
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
+    if not rule:
+        question = "Another rule would have factored out"
+        rule.append(choose_one(question, list(words.OTHERS), "last", "rule", format_func=words.OTHERS.__getitem__))
+    st.markdown(halves(view, reports, rule[0], "by-rule"))
+    ui.caveat(words.OTHER_RULES)
     of_levels = [subjects.shuffle(ui.look(view, level)).summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
         ui.table(readable(rows, words.HEADINGS))

@@ -5,77 +5,67 @@ from __future__ import annotations
 import streamlit as st
 
 from eiwflow.analysis import subjects
-from eiwflow.analysis.coupling_weights import PictureWeights, changed, has_coupling_weights
 from eiwflow.analysis.levels import to_pixels
-from eiwflow.analysis.weights import ChannelWeights
-from eiwflow.analysis.words import coupling_weights as words
-from eiwflow.analysis.words import weights as pooled_words
-from eiwflow.figures import coupling_weights as figures
+from eiwflow.analysis.weights import PictureWeights, changed, has_weights
+from eiwflow.analysis.words import weights as words
+from eiwflow.figures import weights as figures
 from eiwflow.ui import shell as ui
-from eiwflow.ui.shell import pooled_weights
 from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, without_weights
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
 page = ui.begin("What do the weights do for a picture?", "Weights", level=True, compare=True)
 
-
-takeaway, controls = st.container(), st.container()
+controls = st.container()
 asked: list[Chosen] = []
 
 
-def load(view: ui.Page) -> PictureWeights | ChannelWeights | None:
-    """Return the picture's weights, of the flow's kind; for a flow without weights say so and return None."""
-    if has_coupling_weights(view.checkpoint.flow):
-        return subjects.coupling_weights(ui.look(view))
-    if view.checkpoint.info.config.weights == "pooled" and (level := ui.shuffle_level(view)) is not None:
-        return subjects.weights(ui.look(view, level))
+def load(view: ui.Page) -> PictureWeights | None:
+    """Return the picture's weights; for a flow without weights say so and return None."""
+    if has_weights(view.checkpoint.flow):
+        return subjects.weights(ui.look(view))
     without_weights(view)
     return None
 
 
-def of_kind(results: ui.Results, kind: type) -> ui.Results:
-    """Return the loaded weights of one kind, by flow."""
-    return {view: weights for view, weights in results.items() if isinstance(weights, kind)}
-
-
 def main(view: ui.Page, results: ui.Results) -> None:
-    """Draw the map of couplings and the channels of one coupling; or how far weights before a split follow loudness."""
-    if isinstance(results[view], ChannelWeights):
-        pooled_weights.main(view, of_kind(results, ChannelWeights))
-        return
-    inside = of_kind(results, PictureWeights)
+    """Draw both pictures with their price, the map of all places, and the channels of one."""
     if not asked:
         with controls:
-            asked.append(choose(page, inside.values()))
+            asked.append(choose(page, results.values()))
     (chosen,) = asked
-    now = {each: subjects.coupling_weights(ui.look(each), **chosen.choices) for each in inside}
-    shown = {each: chosen.place_in(weights) for each, weights in now.items()}
-    left, right = places(view, [1, 2.6])
+    shown = {each: chosen.place_in(weights) for each, weights in results.items()}
+    grainy = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    left, right = places(view, [1, 2])
     with left:
-        square = ui.drawn(figures.couplings, now[view], shown[view], figures.most_distant(*now.values()))
-        ui.chart(square, view, "couplings", alt=words.couplings(now[view]), clicked=take_clicked)
-        pictures = {"the picture": view.image}
-        if chosen.choices:
-            pictures[chosen.in_words] = changed(view.image, **chosen.choices, seed=view.seed)
-        st.html(figures.pictures({name: to_pixels(each)[0] for name, each in pictures.items()}))
+        pictures = {}
+        for name, image, choices in (
+            ("this picture", view.image, {}),
+            (chosen.in_words, changed(view.image, chosen.change, chosen.amount, view.seed), chosen.choices),
+        ):
+            price = subjects.prices(ui.look(view), **choices)
+            pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
+        st.html(figures.pictures(pictures))
+        square = ui.drawn(figures.couplings, results[view], shown[view], figures.most_distant(*results.values()))
+        ui.chart(square, view, "couplings", alt=words.couplings(results[view]), clicked=take_clicked)
     with right:
-        maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step, **chosen.choices)
-        span = figures.channel_span(*((now[each], shown[each]) for each in inside))
-        bars = ui.drawn(figures.channels, now[view], results[view] if chosen.choices else None, maps, span)
-        ui.chart(bars, view, "channels", alt=f"{words.answer(now[view], shown[view])} {words.maps(maps)}")
-        st.caption(words.cost(subjects.frozen(ui.look(view))))
+        maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
+        span = figures.channel_span(*((each[key], shown[key]) for each in (results, grainy) for key in each))
+        bars = ui.drawn(
+            figures.channels, results[view], grainy[view], maps, span, chosen.in_words, frozen=chosen.frozen
+        )
+        ui.chart(bars, view, "channels", alt=f"{words.answer(results[view], shown[view])} {words.maps(maps)}")
 
 
-def answer(view: ui.Page, weights: PictureWeights | ChannelWeights) -> str:
-    """Return one or two sentences on a flow's weights for the picture."""
-    if isinstance(weights, ChannelWeights):
-        return pooled_words.follow_loudness(weights)
-    return words.takeaway(subjects.coupling_weights(ui.look(view), **asked[0].choices), subjects.frozen(ui.look(view)))
+def answer(view: ui.Page, weights: PictureWeights) -> str:
+    """Return the cost of freezing a flow's weights for both pictures."""
+    of = ui.look(view)
+    return words.takeaway(weights, subjects.prices(of), subjects.prices(of, **asked[0].choices), asked[0].in_words)
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:
     """Draw how well the weights of each level predict factors of test images."""
+    st.markdown(words.cost(subjects.frozen(ui.look(view))))
     if not view.images.factors:
         st.markdown(words.NO_FACTORS)
         return
@@ -88,35 +78,24 @@ def factors(view: ui.Page, _: ui.Results) -> None:
 
 
 def evidence(view: ui.Page, results: ui.Results) -> None:
-    """Show the weights of the chosen coupling, or the table of channels; offer all of them."""
-    weights = results[view]
-    if isinstance(weights, ChannelWeights):
-        ui.table(readable(weights.short_table()))
-        ui.exports(view, tables={"channels": weights.table()})
-    else:
-        ui.table(readable(weights.rows(asked[0].place_in(weights))))
-        ui.exports(view, tables={"weights": weights.table()})
+    """Show the weights of the chosen place; offer all of them."""
+    ui.table(readable(results[view].rows(asked[0].place_in(results[view]))))
+    ui.exports(view, tables={"weights": results[view].table()})
 
 
 results = ui.draw_columns(page, load, main)
 if not results:
     ui.closing(page, "Weights let a flow treat every picture in its own way; this flow treats all alike.")
     st.stop()
-with takeaway, ui.errors_as_sentences():
+with ui.errors_as_sentences():
     answers = {view: answer(view, weights) for view, weights in results.items()}
     ui.takeaway(" ".join(f"{view.file.label}: {text}" if page.other else text for view, text in answers.items()))
-if inside := of_kind(results, PictureWeights):
-    ui.folds(page, inside, {"Can the weights predict grain and light? (takes seconds)": factors})
-ui.how_to_read("weights")
-
+ui.folds(page, results, {"Over test images: the cost of freezing, and what weights predict (takes seconds)": factors})
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)
-        if asked and asked[0].choices:
-            st.caption("The table and the command are of the unchanged picture.")
-    levels = {view: weights.level for view, weights in of_kind(results, ChannelWeights).items()}
+        st.caption("The table and the command are of the unchanged picture.")
     choices = {"image": page.number, "seed": page.seed}
-    calls = (ui.call(view, "analyse", what="weights", level=levels.get(view), **choices) for view in results)
-    ui.reproduce(page, *calls)
+    ui.reproduce(page, *(ui.call(view, "analyse", what="weights", **choices) for view in results))
 
 ui.closing(page, "Weights let a flow treat every picture in its own way. Is the flow better for it?")

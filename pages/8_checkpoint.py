@@ -9,10 +9,8 @@ from eiwflow.analysis import subjects
 from eiwflow.analysis.flows import bundled_flows
 from eiwflow.analysis.inspect import file_table
 from eiwflow.analysis.words import checkpoint as words
-from eiwflow.analysis.words import entropy as entropy_words
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
-from eiwflow.figures import entropy as entropy_figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.jobs import retrain
@@ -61,10 +59,6 @@ with ui.errors_as_sentences():
             ui.chart(conditioning, page, "conditioning", alt=words.condition(made))
             st.caption(words.condition(made))
             ui.caveat(words.ONLY_NEAR)
-            account = subjects.account(ui.look(page))
-            ui.chart(ui.drawn(entropy_figures.account, account), page, "account", alt=entropy_words.account(account))
-            st.markdown(entropy_words.account(account))
-            ui.caveat(words.ONLY_THE_SUM)
 
     with ui.fold("How was it trained?", "training") as fold:
         curve = cache.curve(page)
@@ -94,7 +88,6 @@ if (more := ui.more_evidence()).open:
             "steps": analysis.step_table(made, seen),
             "checks": checked.table(),
             "file": facts,
-            "account": subjects.account(ui.look(page)).table(),
         }
         ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}))
         ui.reproduce(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eiwflow.analysis import checkpoint, compression, coupling_weights, entropy, likelihood, weights
+from eiwflow.analysis import checkpoint, compression, entropy, likelihood, way, weights
 
 
 def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> None:
@@ -12,8 +12,8 @@ def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> 
     replace(likelihood, "IMAGES", 24)
     replace(likelihood.spread, "__defaults__", (24,))
     replace(weights, "IMAGES", 12)
-    replace(coupling_weights, "IMAGES", 12)
-    replace(coupling_weights, "FACTOR_IMAGES", 48)
+    replace(weights, "FACTOR_IMAGES", 48)
+    replace(way, "IMAGES", 24)
     replace(checkpoint, "IMAGES", 16)
     replace(entropy, "IMAGES", 48)
     replace(entropy, "RESAMPLES", 10)

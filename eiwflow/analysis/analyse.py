@@ -11,11 +11,10 @@ from torch import Tensor
 from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, chosen_places, fixed_crops, to_tensor
 from ..flow import ConfigError
-from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, coupling_weights, levels, subjects
+from . import OTHER_IMAGE, REFERENCE_IMAGES, attributes, levels, subjects, weights
 from .evaluate import images_to_score
 from .record import TrainingRecord
 from .subjects import Look
-from .words import coupling_weights as coupling_words
 from .words import entropy as entropy_words
 from .words import latents as latent_words
 from .words import levels as level_words
@@ -132,32 +131,25 @@ def _levels(look: Look, level: int | None) -> dict[str, Any]:
 
 
 def _weights(look: Look, level: int | None) -> dict[str, Any]:
-    if coupling_weights.has_coupling_weights(look.flow):
-        return _coupling_weights(look, level)
-    if look.flow.config.weights == "none":
-        return {"weights": "none", "in_words": coupling_words.NONE}
-    measured = subjects.weights(look)
-    return measured.to_dict() | {"in_words": weight_words.answer(measured)}
-
-
-def _coupling_weights(look: Look, level: int | None) -> dict[str, Any]:
-    """Return the weights inside couplings, the cost of freezing them and the factors that they predict."""
-    measured, frozen = subjects.coupling_weights(look), subjects.frozen(look)
-    has_factors = look.factors and len(look.test) >= coupling_weights.LEAST_FACTOR_IMAGES
+    """Return all weights, the cost of freezing them and the factors that they predict."""
+    if not weights.has_weights(look.flow):
+        return {"weights": look.flow.config.weights, "in_words": weight_words.NONE}
+    measured, frozen = subjects.weights(look), subjects.frozen(look)
+    has_factors = look.factors and len(look.test) >= weights.LEAST_FACTOR_IMAGES
     readings = subjects.factor_readings(look) if has_factors else ()
     return {
         "weights": look.flow.config.weights,
         "images": measured.images.count,
-        "in_words": coupling_words.takeaway(measured, frozen),
-        "frozen": frozen.to_dict() | {"in_words": coupling_words.cost(frozen)},
-        "couplings": [
+        "in_words": weight_words.summary(measured, frozen),
+        "frozen": frozen.to_dict() | {"in_words": weight_words.cost(frozen)},
+        "places": [
             {"level": place.level, "step": place.step, "distance": distance}
             for place, distance in measured.distances.items()
             if level in (None, place.level)
         ],
         "channels": measured.table(level),
-        "factors": coupling_words.factor_table(readings),
-        "factors_in_words": coupling_words.factors(readings) if readings else None,
+        "factors": weight_words.factor_table(readings),
+        "factors_in_words": weight_words.factors(readings) if readings else None,
     }
 
 
@@ -167,12 +159,12 @@ def _shuffle(look: Look, level: int | None) -> dict[str, Any]:
 
 
 def _entropy(look: Look, level: int | None) -> dict[str, Any]:
-    entropies, account = subjects.entropies(look), subjects.account(look)
+    entropies, way = subjects.entropies(look), subjects.way(look)
     numbers = [each.number for each in entropies.levels if level in (None, each.number)]
     growth = subjects.growth(look)
     return entropies.to_dict(level) | {
         "in_words": [entropy_words.answer(entropies, number) for number in numbers],
-        "account": account.to_dict() | {"in_words": entropy_words.account(account)},
+        "way": {"in_words": entropy_words.grows(way), "images": way.images, "parts": way.table()},
         "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
     }
 

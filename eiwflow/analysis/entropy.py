@@ -1,9 +1,8 @@
-r"""Entropies of the halves of each level, and the account of log-determinants from x to ε.
+r"""Entropies of the halves of each level: negentropy and spectral redundancy, in bits a value.
 
 A permutation changes neither the joint entropy nor the sum of channel entropies; it only decides which half holds a
-channel. And since h(f(x)) = h(x) + E log|det|, raw entropy rises by mere scaling. So three measures belong together:
-the marginal entropy per dimension, beside that of N(0, 1); negentropy and redundancy, which are scale-free; and the
-log-det account.
+channel. Raw entropy rises by mere scaling, so both measures are gaps that scaling does not change. How raw entropy
+grows part by part is :mod:`.way`.
 
 The entropies are estimates from test images. Values of one image are not independent of each other, nor are crops of
 one photograph: intervals come from a bootstrap over whole images, or whole photographs where they are known
@@ -12,9 +11,9 @@ one photograph: intervals come from a bootstrap over whole images, or whole phot
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,32 +22,29 @@ from torch import Tensor
 
 from ..data import DataError
 from ..flow import ConfigError, MultiScaleFlow
-from ..flow.information import GAUSSIAN_ENTROPY, entropy_rate, redundancy
+from ..flow.information import GAUSSIAN_ENTROPY, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
-from ..flow.split import standard_normal_log_prob
-from . import intervals, passes
+from . import intervals
 from .intervals import Estimate
 from .levels import traces
 from .record import LevelRecord, TrainingRecord
 
-#: The measures of a channel, in nats a value: h, the Gaussian entropy of its variance minus h, spectral redundancy, and
-#: the entropy rate Ĥ.
-MEASURES = ("marginal", "negentropy", "redundancy", "rate")
+#: The measures of a channel, in bits a value: the entropy of a Gaussian of its variance minus its own; and how far
+#: its entropy rate lies below that of white noise of its power.
+MEASURES = ("negentropy", "redundancy")
+#: Nats in a bit.
+BIT = math.log(2)
 #: All channels.
 EVERY = slice(None)
 ESTIMATORS = {
-    "marginal": "scipy.stats.differential_entropy",
     "negentropy": "scipy.stats.differential_entropy",
     "redundancy": "periodogram of each image and channel",
-    "rate": "periodogram of each image and channel",
 }
 #: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
 #: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
-#: Images a batch of the float64 copy, which takes 1.5 MiB each; larger batches are no faster.
-BATCH = 16
-#: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.02 nats.
+#: With fewer images an interval over them means nothing; with fewer values h is biased by more than 0.03 bits.
 MIN_IMAGES, MIN_VALUES = 32, 128
 
 
@@ -60,8 +56,8 @@ class Channels:
     """Measures of C channels over N images; the channels keep their places.
 
     Attributes:
-        values: (4, C) in nats a value, one row for each of :data:`MEASURES`; the last two are NaN for a single pixel.
-        resampled: (B, 4, C), the same for B draws of the images with replacement.
+        values: (2, C) in bits a value, one row for each of :data:`MEASURES`; redundancy is NaN for a single pixel.
+        resampled: (B, 2, C), the same for B draws of the images with replacement.
 
     """
 
@@ -84,7 +80,7 @@ class Channels:
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
     """Measure every channel of x (N, C, H, W).
 
-    h and negentropy use the same values, :data:`VALUES_PER_IMAGE` of each image drawn by the seed. With ``sources``
+    Negentropy is of :data:`VALUES_PER_IMAGE` values of each image, drawn by the seed. With ``sources``
     (N,), the photograph of each image, the bootstrap draws photographs.
 
     Raises:
@@ -99,17 +95,14 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
             f"{images} images give {count} values a channel of {height}×{width} pixels; "
             f"at least {MIN_VALUES} are needed to estimate an entropy"
         )
-    spectral = [redundancy(x).numpy(), entropy_rate(x).numpy()] if height * width > 1 else []
+    predictable = redundancy(x).numpy() if height * width > 1 else np.full(x.shape[:2], np.nan)
 
     def of(numbers: np.ndarray) -> np.ndarray:
-        return np.stack([*_marginals(values[:, numbers]), *(rows[numbers].mean(axis=0) for rows in spectral)])
+        return np.stack([_negentropy(values[:, numbers]), predictable[numbers].mean(axis=0)]) / BIT
 
     every = np.arange(images)
     resampled = [of(np.repeat(every, drawn)) for drawn in intervals.draws(images, sources, RESAMPLES, seed)]
-    rows = np.stack([of(every), *resampled])
-    missing = np.full((len(rows), len(MEASURES) - rows.shape[1], x.shape[1]), np.nan)
-    estimates, *draws = np.concatenate([rows, missing], axis=1)
-    return Channels(estimates, np.stack(draws))
+    return Channels(of(every), np.stack(resampled))
 
 
 def _check_images(count: int) -> None:
@@ -125,13 +118,12 @@ def _some_values(x: Tensor, seed: int) -> np.ndarray:
     return np.take_along_axis(rows, order[None, :, :VALUES_PER_IMAGE], axis=2)
 
 
-def _marginals(values: np.ndarray) -> np.ndarray:
-    """Return h and negentropy (2, C) of values (C, N, P)."""
+def _negentropy(values: np.ndarray) -> np.ndarray:
+    """Return negentropy (C,) in nats of values (C, N, P)."""
     from scipy.stats import differential_entropy
 
     rows = values.reshape(len(values), -1)
-    marginal = differential_entropy(rows, axis=1)
-    return np.stack([marginal, GAUSSIAN_ENTROPY + np.log(rows.std(axis=1, ddof=1)) - marginal])
+    return GAUSSIAN_ENTROPY + np.log(rows.std(axis=1, ddof=1)) - differential_entropy(rows, axis=1)
 
 
 # ---------------------------------------------------------------------- the halves of a level
@@ -143,7 +135,7 @@ class Half:
 
     Attributes:
         numbers: their numbers before the Shuffle.
-        channels: each measure (C,) by its name, nats a value.
+        channels: each measure (C,) by its name, bits a value.
         means: each measure's mean over the channels.
 
     """
@@ -191,14 +183,12 @@ class LevelEntropies:
         number: the level, from 1.
         shape: (C, H, W), inside the level.
         stages: in order; the last level has one.
-        noise: ε, the part factored out, standardised by its prior.
 
     """
 
     number: int
     shape: tuple[int, int, int]
     stages: tuple[Stage, ...]
-    noise: Half
 
     def stage(self, name: str) -> Stage | None:
         """Return the stage of that name, or None."""
@@ -257,22 +247,25 @@ class Entropies:
         for head, half in self.halves():
             row = dict(head)
             for name, mean in half.means.items():
-                row |= {f"{name}_nats": mean.value, f"{name}_interval_nats": mean.error}
+                row |= {f"{name}_bits": mean.value, f"{name}_interval_bits": mean.error}
             rows.append(row)
         return rows
 
     def halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
         """Yield every half of every stage and level, with its names."""
         for level in self.levels:
-            halves = [(stage.name, part, half) for stage in level.stages for part, half in stage.parts]
-            for stage, part, half in [*halves, ("standardised", "emitted", level.noise)]:
-                yield {"level": level.number, "stage": stage, "part": part, "channels": len(half.numbers)}, half
+            for stage in level.stages:
+                for part, half in stage.parts:
+                    yield (
+                        {"level": level.number, "stage": stage.name, "part": part, "channels": len(half.numbers)},
+                        half,
+                    )
 
     def channel_table(self) -> list[dict[str, Any]]:
         """Return one row a channel, stage and level."""
         return [
             {"level": level.number, "stage": stage.name, "part": part, "channel": number}
-            | {f"{name}_nats": float(values[place]) for name, values in half.channels.items()}
+            | {f"{name}_bits": float(values[place]) for name, values in half.channels.items()}
             for level in self.levels
             for stage in level.stages
             for part, half in stage.parts
@@ -326,15 +319,14 @@ class _Seen:
     kept: int
     features: Tensor
     after: Tensor
-    noise: Tensor
 
 
 def _joined(batches: list[LevelTrace]) -> _Seen:
     first = batches[0]
     after = [torch.cat([b.emitted] if b.kept is None else [b.kept, b.emitted], dim=1) for b in batches]
-    features, noise = torch.cat([b.features for b in batches]), torch.cat([b.noise for b in batches])
+    features = torch.cat([b.features for b in batches])
     kept = 0 if first.kept is None else first.kept.shape[1]
-    return _Seen(first.number, first.order, first.log_weights is not None, kept, features, torch.cat(after), noise)
+    return _Seen(first.number, first.order, first.log_weights is not None, kept, features, torch.cat(after))
 
 
 def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
@@ -342,22 +334,16 @@ def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> 
     before, kept = measure(seen.features, seed, sources), seen.kept
     if seen.order is None:
         everything = _half(before, range(channels), range(channels))
-        stages = [Stage("order", None, everything, {})]
-        return LevelEntropies(seen.number, (channels, height, width), tuple(stages), everything)
+        return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything, {}),))
     order = seen.order.tolist()
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
         stages.insert(0, _stage("number", before, list(range(channels)), kept))
     if seen.weighted:
         stages.append(_stage("weights", measure(seen.after, seed, sources), order, kept, moved=True))
-    if rule != "entropy" and not np.isnan(before.values[2]).any():
+    if rule != "entropy" and not np.isnan(before.values[1]).any():
         stages.append(_stage("entropy", before, entropy_order(seen.features).tolist(), kept))
-    return LevelEntropies(
-        number=seen.number,
-        shape=(channels, height, width),
-        stages=tuple(stages),
-        noise=_half(measure(seen.noise, seed, sources), range(channels - kept), order[kept:]),
-    )
+    return LevelEntropies(seen.number, (channels, height, width), tuple(stages))
 
 
 def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bool = False) -> Stage:
@@ -377,112 +363,6 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
     return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
 
 
-# ---------------------------------------------------------------------- the log-det account
-
-
-@dataclass(frozen=True)
-class Posting:
-    """One line of the account: E log|det| of a part of a level, in nats a dimension of the image."""
-
-    level: int
-    part: str
-    nats: float
-
-
-@dataclass(frozen=True)
-class Account:
-    """From x to ε: −log p(x) + Σ log|det| = −Σ log N(ε_l; 0, I), in nats a dimension, means over images, float64.
-
-    Attributes:
-        images: their number.
-        coded: −log p(x), the flow's upper bound on h(x).
-        postings: log|det| by level and part, in forward order: squeeze, actnorm + mixing, coupling, shuffle, split.
-        noise: −log N(ε_l; 0, I) of each level's share; their sum is near ½ log 2πe if ε is standard normal.
-        gap: the largest error of the equation over images.
-        gap_float32: the same with the float32 flow's own log p(x).
-
-    """
-
-    images: int
-    coded: float
-    postings: tuple[Posting, ...]
-    noise: tuple[float, ...]
-    gap: float
-    gap_float32: float
-
-    @property
-    def stretched(self) -> float:
-        """The sum of all log|det|, nats a dimension."""
-        return sum(posting.nats for posting in self.postings)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a line of the account, from x to ε."""
-        levels = range(1, len(self.noise) + 1)
-        return [
-            {"level": 0, "part": "−log p(x)", "nats_per_dim": self.coded},
-            *({"level": p.level, "part": f"log|det| {p.part}", "nats_per_dim": p.nats} for p in self.postings),
-            *(
-                {"level": level, "part": "−log N(eps; 0, I)", "nats_per_dim": nats}
-                for level, nats in zip(levels, self.noise, strict=True)
-            ),
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the account as values for JSON."""
-        return asdict(self) | {"table": self.table()}
-
-
-@torch.no_grad()
-def account(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Account:
-    """Add up every log-determinant between x and ε, in float64, and compare with log p(x).
-
-    The parts are run one by one by a float64 copy of the flow; log p(x) is the copy's own, whose steps
-    apply ActNorm and 1×1 convolution as one map.
-
-    Arguments:
-        flow: the flow to measure.
-        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
-        seed: of the dequantisation.
-
-    """
-    exact, dimensions = copy.deepcopy(flow).double(), flow.config.dimensions
-    parts: dict[tuple[int, str], float] = {}
-    noise, coded = np.zeros(flow.config.levels), 0.0
-    gap = gap_float32 = 0.0
-    count = len(images[:IMAGES])
-    for rough in traces(flow, images[:IMAGES], seed, BATCH):
-        x = rough.x.double()
-        trace, log_prob = passes.trace(exact, x), passes.log_prob(exact, x)
-        total = x.new_zeros(len(x))
-        for level in trace.levels:
-            prior = standard_normal_log_prob(level.noise)
-            noise[level.number - 1] -= float(prior.sum())
-            total = total + prior
-            for name, log_det in level.log_dets.items():
-                key = level.number, _part(name)
-                parts[key] = parts.get(key, 0.0) + float(log_det.sum())
-                total = total + log_det
-        coded -= float(log_prob.sum())
-        gap = max(gap, float((total - log_prob).abs().max()))
-        gap_float32 = max(gap_float32, float((passes.log_prob(flow, rough.x).double() - total).abs().max()))
-    share = 1 / (count * dimensions)
-    return Account(
-        images=count,
-        coded=coded * share,
-        postings=tuple(Posting(level, part, nats * share) for (level, part), nats in parts.items()),
-        noise=tuple((noise * share).tolist()),
-        gap=gap / dimensions,
-        gap_float32=gap_float32 / dimensions,
-    )
-
-
-def _part(name: str) -> str:
-    """Return the part of the account that a log-determinant of a trace belongs to."""
-    if name.endswith(("actnorm", "mixing")):
-        return "actnorm + mixing"
-    return "coupling" if name.endswith("coupling") else name
-
-
 # ---------------------------------------------------------------------- over training
 
 
@@ -494,25 +374,25 @@ class LevelGrowth:
         number: the level, from 1.
         kept_channels: number passed on; 0 at the last level.
         order: channel numbers by position (S, C).
-        measures: ``marginal``, ``redundancy`` and ``rate`` (S, C) in nats a value; NaN where nothing was recorded.
+        redundancy: (S, C) in bits a value; NaN where nothing was recorded.
 
     """
 
     number: int
     kept_channels: int
     order: np.ndarray
-    measures: dict[str, np.ndarray]
+    redundancy: np.ndarray
 
-    def mean(self, measured: str, part: str) -> np.ndarray:
+    def mean(self, part: str) -> np.ndarray:
         """Return the mean (S,) over the ``kept`` or the ``emitted`` channels; NaN where there are none."""
-        kept, emitted = np.split(self.measures[measured], [self.kept_channels], axis=1)
+        kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
         rows = kept if part == "kept" else emitted
         return rows.mean(axis=1) if rows.shape[1] else np.full(len(rows), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """Entropies over a training: recording steps (S,) and one :class:`LevelGrowth` per level."""
+    """Redundancy over a training: recording steps (S,) and one :class:`LevelGrowth` per level."""
 
     steps: np.ndarray
     levels: tuple[LevelGrowth, ...]
@@ -524,8 +404,7 @@ class Growth:
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step, level and half."""
         return [
-            {"step": int(step), "level": level.number, "part": part}
-            | {f"{name}_nats": float(level.mean(name, part)[index]) for name in level.measures}
+            {"step": int(step), "level": level.number, "part": part, "redundancy_bits": float(level.mean(part)[index])}
             for level in self.levels
             for part in (("kept", "emitted") if level.kept_channels else ("emitted",))
             for index, step in enumerate(self.steps)
@@ -533,7 +412,7 @@ class Growth:
 
 
 def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
-    """Return the entropies of every level's halves from a training record.
+    """Return the redundancy of every level's halves from a training record.
 
     Arguments:
         record: of the training.
@@ -549,10 +428,5 @@ def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
 def _growth(level: LevelRecord, kept: int) -> LevelGrowth:
     steps, channels = level.entropy.shape
     order = np.tile(np.arange(channels), (steps, 1)) if level.order is None else level.order
-    recorded = {"marginal": level.entropy, "redundancy": level.redundancy, "rate": level.entropy_rate}
-    nothing = np.full((steps, channels), np.nan)
-    measures = {
-        name: nothing if rows is None else np.take_along_axis(rows.astype(float), order, axis=1)
-        for name, rows in recorded.items()
-    }
-    return LevelGrowth(level.number, kept, order, measures)
+    rows = np.full((steps, channels), np.nan) if level.redundancy is None else level.redundancy.astype(float) / BIT
+    return LevelGrowth(level.number, kept, order, np.take_along_axis(rows, order, axis=1))

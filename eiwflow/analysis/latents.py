@@ -20,9 +20,8 @@ from ..flow.multiscale import coarsened
 from . import intervals, passes, progress
 from .levels import dequantised, to_pixels
 
-#: The treatments of an ε_l: kept, resampled from N(0, I), or set to 0, the mean of its prior.
-Treatment = Literal["keep", "resample", "zero"]
-TREATMENTS: tuple[Treatment, ...] = ("keep", "resample", "zero")
+#: The treatments of an ε_l: kept, resampled from N(0, I), set to 0, the mean of its prior, or that of image B.
+Treatment = Literal["keep", "resample", "zero", "b"]
 #: The treatments of all levels.
 Way = tuple[Treatment, ...]
 _KEEP: Way = ("keep",)
@@ -102,7 +101,7 @@ def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
     elif how == "zero":
         result = torch.zeros_like(drawn)
     else:
-        raise ValueError(f"The treatment is {how[:40]!r}; it must be one of {', '.join(TREATMENTS)}.")
+        raise ValueError(f"The treatment is {how[:40]!r}; it must be keep, resample or zero.")
     return result.flatten(0, 1)
 
 

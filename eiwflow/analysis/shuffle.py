@@ -21,6 +21,8 @@ from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
 from .record import TrainingRecord
 
+#: Nats in a bit.
+BIT = math.log(2)
 #: The name of the flow's own rule among :class:`Alternative`.
 USED = "used"
 
@@ -81,7 +83,7 @@ class RankRiver(_Split):
         steps: training steps (S,), log-spaced, 0 first.
         order: the order used (C,).
         entropy_orders: the order by redundancy at each step, (S, C).
-        redundancy: (S, C) in nats a pixel, mean over the run's probe images.
+        redundancy: (S, C) in bits a value, mean over the run's probe images.
         passed_on: how many channels are passed on.
 
     """
@@ -116,7 +118,7 @@ class RankRiver(_Split):
                 "step": int(step),
                 "channel": channel,
                 "rank": int(self.ranks[s, channel]) + 1,
-                "redundancy_nats_per_pixel": float(self.redundancy[s, channel]),
+                "redundancy_bits": float(self.redundancy[s, channel]),
                 "in_force": _side(kept[channel]),
                 "would_cross": bool(self.crossing[s, channel]),
                 "churn": float(self.churn[s]),
@@ -133,7 +135,7 @@ def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None)
         raise ValueError(_no_shuffle(level, len(record.levels)))
     order = stored.order[-1]
     passed_on = stored.kept_channels if passed_on is None else passed_on
-    return RankRiver(level, record.steps, order, stored.entropy_order, stored.redundancy.astype(float), passed_on)
+    return RankRiver(level, record.steps, order, stored.entropy_order, stored.redundancy.astype(float) / BIT, passed_on)
 
 
 # ---------------------------------------------------------------------- over images
@@ -145,7 +147,7 @@ class ImageOrders:
 
     Attributes:
         order: the order used (C,), one for all images.
-        redundancy: (N, C) in nats a pixel.
+        redundancy: (N, C) in bits a value.
         passed_on: how many channels are passed on.
 
     """
@@ -195,7 +197,7 @@ class Alternative:
     Attributes:
         rule: :data:`USED`, or one of ``flow.config.ORDERS``; ``entropy`` sorts again.
         order: channel numbers, those passed on first.
-        kept_redundancy, emitted_redundancy: mean of the halves over channels and images, nats a pixel.
+        kept_redundancy, emitted_redundancy: mean of the halves over channels and images, bits a value.
         moved: number of channels on the other side than in the order used.
 
     """
@@ -211,7 +213,7 @@ def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -
     """Return the order of every rule for channels of this mean redundancy (C,), by their number.
 
     Arguments:
-        mean: redundancy, nats a pixel.
+        mean: redundancy, bits a value.
         used: the order used (C,).
         kept: how many channels are passed on.
         seed: draws the order ``random``, as the flow's ``permutation_seed`` does.
@@ -280,7 +282,7 @@ class ShuffleReport(_Split):
                 "position": position + 1,
                 "channel": int(channel),
                 "in_force": _side(self.kept[channel]),
-                "redundancy_nats_per_pixel": float(self.images.mean[channel]),
+                "redundancy_bits": float(self.images.mean[channel]),
                 "entropy_rank": int(now[channel]) + 1,
                 "would_cross": bool(self.would_cross[channel]),
                 "images_that_would_emit": float(share[channel]),
@@ -293,8 +295,8 @@ class ShuffleReport(_Split):
         return [
             {
                 "rule": alternative.rule,
-                "kept_nats_per_pixel": alternative.kept_redundancy,
-                "emitted_nats_per_pixel": alternative.emitted_redundancy,
+                "kept_bits": alternative.kept_redundancy,
+                "emitted_bits": alternative.emitted_redundancy,
                 "would_change_sides": alternative.moved,
             }
             for alternative in self.alternatives
@@ -308,8 +310,8 @@ class ShuffleReport(_Split):
         return {
             "level": self.level,
             "channels": self.channels,
-            "kept_nats_per_pixel": used.kept_redundancy,
-            "emitted_nats_per_pixel": used.emitted_redundancy,
+            "kept_bits": used.kept_redundancy,
+            "emitted_bits": used.emitted_redundancy,
             **{name: float(value) for name, value in zip(names, at_ends, strict=True)},
             "churn_of_single_images": float(self.images.churn.mean()),
         }
@@ -395,7 +397,9 @@ def image_orders(trace: Trace, level: int) -> ImageOrders:
     """Return the traced images' own orders at a level with a Shuffle."""
     level_trace = trace.levels[level - 1]
     assert level_trace.order is not None and level_trace.kept is not None  # only the last level has no Shuffle
-    return ImageOrders(level_trace.order.numpy(), redundancy(level_trace.features).numpy(), level_trace.kept.shape[1])
+    return ImageOrders(
+        level_trace.order.numpy(), redundancy(level_trace.features).numpy() / BIT, level_trace.kept.shape[1]
+    )
 
 
 def _side(kept: bool) -> str:

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import round_trip_error
 from ..flow.multiscale import coarsened
-from .latents import decode_all, encode, norms_of, typical_norms
+from .latents import Way, decode_all, encode, noise_for, norms_of, thrown_away, treat, typical_norms
 from .levels import to_pixels
 
 #: Pictures from A to B, both ends included; with an odd number the middle is half-way.
@@ -216,46 +216,73 @@ class Interpolation:
 
 @dataclass(frozen=True, eq=False)
 class Blend:
-    """Pictures from A towards B: some levels move, the others stay at A.
+    """Pictures from A, at t = 0, to where every level has its treatment, at t = 1.
 
     Attributes:
         a, b: bytes (H, W, C), the two images.
-        levels: the moving ones, from 1.
-        images: bytes (T, H, W, C), from t = 0 to t = 1.
+        way: the treatment of every level.
+        images: bytes (T, H, W, C).
+        errors: root mean square pixel change from A (T,), in grey levels of 255; pixels are clipped to the screen.
+        share: of the values that are not kept.
 
     """
 
     a: np.ndarray
     b: np.ndarray
-    levels: tuple[int, ...]
+    way: Way
     images: np.ndarray
+    errors: np.ndarray
+    share: float
 
 
 def blend(
     flow: MultiScaleFlow,
     a: Tensor,
     b: Tensor,
-    path: str,
-    levels: Sequence[int],
+    way: Way,
+    path: str = "spherical",
     seed: int = 0,
     frames: int = FINE_FRAMES,
     encoded: tuple[Tensor, Latents] | None = None,
 ) -> Blend:
-    """Return pictures from one uint8 image (1, C, H, W) towards another, with only these levels moving.
+    """Return pictures from one uint8 image (1, C, H, W) on: every level goes to its treatment, or stays.
 
-    ``encoded`` is the result of :func:`.latents.encode` for both, where that is known.
+    Arguments:
+        flow: that encodes and decodes.
+        a: the image at t = 0.
+        b: the image to whose latents levels with the treatment ``b`` go.
+        way: a treatment per level.
+        path: a name in :data:`PATHS`.
+        seed: of the dequantisation, and of redrawn levels.
+        frames: number of pictures, both ends included.
+        encoded: the result of :func:`.latents.encode` for both, where that is known.
 
     Raises:
         NonFiniteError: the flow gives no finite number for one of them.
-        ValueError: there is no such path or level.
+        ValueError: there is no such path or treatment, or not one per level.
 
     """
     ends = torch.cat([a, b])
-    _, latents = encoded or encode(flow, ends, seed)
+    x, latents = encoded or encode(flow, ends, seed)
     of_a, of_b = (Latents([noise[end : end + 1] for noise in latents.levels]) for end in (0, 1))
-    way = between(of_a, of_b, torch.linspace(0, 1, frames, dtype=torch.double), path, levels)
+    kept = tuple("keep" if treatment == "b" else treatment for treatment in way)
+    treated = treat(of_a, noise_for(flow, 1, seed, draws=1), kept)
+    end = Latents(
+        [other if how == "b" else own for how, own, other in zip(way, treated.levels, of_b.levels, strict=True)]
+    )
+    moving = [level for level, treatment in enumerate(way, start=1) if treatment != "keep"]
+    t = torch.linspace(0, 1, frames, dtype=torch.double)
+    decoded = decode_all(flow, between(of_a, end, t, path, moving))
     first, last = to_pixels(coarsened(ends, flow.config.bits))
-    return Blend(first, last, tuple(levels), to_pixels(quantise(decode_all(flow, way), flow.config.bits)))
+    change = (decoded.clamp(-0.5, 0.5) - x[:1]).double().square().mean(dim=(1, 2, 3)).sqrt()
+    return Blend(
+        a=first,
+        b=last,
+        way=tuple(way),
+        images=to_pixels(quantise(decoded, flow.config.bits)),
+        errors=255 * change.numpy(),
+        share=float(thrown_away(flow, [way])[0]),
+    )
 
 
 def interpolate(

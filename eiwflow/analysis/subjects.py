@@ -22,10 +22,10 @@ from ..flow import score as flow_score
 from ..flow.multiscale import Trace
 from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, space, verify
 from . import checkpoint as file
-from . import coupling_weights as couplings
 from . import likelihood as likelihoods
 from . import shuffle as shuffles
-from . import weights as pooled
+from . import way as ways
+from . import weights as channel_weights
 from .evaluate import Evaluation, evaluate
 from .record import TrainingRecord
 
@@ -205,12 +205,6 @@ def one_level(look: Look, treatment: latents.Treatment) -> latents.Treated:
     return _treated(look, latents.one_level(look.flow.config.levels, treatment))
 
 
-@measure("image", "seed", of_a_split=True)
-def mixed(look: Look, way: latents.Way) -> latents.Treated:
-    """Return the image with a treatment of each level."""
-    return _treated(look, (way,))
-
-
 def _treated(look: Look, ways: Sequence[latents.Way]) -> latents.Treated:
     return latents.treat_image(look.flow, look.image, ways, look.seed, encoded(look), _draws(look))
 
@@ -243,9 +237,15 @@ def entropies(look: Look) -> entropy.Entropies:
 
 
 @measure("test", "seed")
-def account(look: Look) -> entropy.Account:
-    """Return the log-determinants from x to ε."""
-    return entropy.account(look.flow, look.some(entropy.IMAGES).test, look.seed)
+def way(look: Look) -> ways.Way:
+    """Return the entropy after every part of the flow."""
+    return ways.way(look.flow, look.some(ways.IMAGES).test, look.seed)
+
+
+@measure("image", "seed")
+def maps(look: Look) -> tuple[np.ndarray, ...]:
+    """Return the image's channels after every part of the flow."""
+    return ways.maps(look.flow, look.image, look.seed)
 
 
 @measure("record", of_a_split=True)
@@ -260,64 +260,56 @@ def growth(look: Look) -> entropy.Growth | None:
 @measure("test", "image", "level", "seed", "record", of_a_split=True)
 def shuffle(look: Look) -> shuffles.ShuffleReport:
     """Return the effects of a level's permutation."""
-    pooled.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
+    channel_weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
     trace = test_trace(look)
     (image,) = levels.traces(look.flow, look.image, look.seed)
     return shuffles.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
 
 
-# ---------------------------------------------------------------------- weights before a split, and inside couplings
-
-
-@measure("test", "image", "level", "seed")
-def weights(look: Look) -> pooled.ChannelWeights:
-    """Return the weights of a level for one image, beside those of test images."""
-    averages = weights_of_test_images(look)
-    (image,) = levels.traces(look.flow, look.image, look.seed)
-    return pooled.channel_weights(look.flow, image, averages, look.level, look.some(pooled.IMAGES).sources)
-
-
-@measure("test", "level")
-def weights_of_test_images(look: Look) -> pooled.Channels:
-    """Return the weights of a level for test images."""
-    pooled.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
-    return pooled.of_trace(test_trace(look), look.level)
+# ---------------------------------------------------------------------- weights
 
 
 @measure("test")
-def omegas_of_test_images(look: Look) -> couplings.Omegas:
-    """Return the weights inside couplings for test images."""
-    couplings.refuse_without(look.flow)
-    return couplings.omegas(test_trace(look), couplings.IMAGES)
+def omegas_of_test_images(look: Look) -> channel_weights.Omegas:
+    """Return all weights for test images."""
+    channel_weights.refuse_without(look.flow)
+    return channel_weights.omegas(test_trace(look), channel_weights.IMAGES)
 
 
 @measure("test", "image", "seed")
-def coupling_weights(look: Look, change: str = "grain", amount: float = 0.0) -> couplings.PictureWeights:
-    """Return the weights inside couplings for the image, changed by an amount, beside those of test images."""
-    picture = couplings.changed(look.image, change, amount, look.seed)
-    own = couplings.measure(look.flow, picture, look.seed)
-    return couplings.PictureWeights(own, omegas_of_test_images(look))
+def weights(look: Look, change: str = "grain", amount: float = 0.0) -> channel_weights.PictureWeights:
+    """Return all weights for the image, changed by an amount, beside those of test images."""
+    picture = channel_weights.changed(look.image, change, amount, look.seed)
+    own = channel_weights.measure(look.flow, picture, look.seed)
+    return channel_weights.PictureWeights(own, omegas_of_test_images(look))
+
+
+@measure("test", "image", "seed")
+def prices(look: Look, change: str = "grain", amount: float = 0.0) -> channel_weights.Prices:
+    """Return the bits per value of the image, changed by an amount, with its own weights and with frozen ones."""
+    picture = channel_weights.changed(look.image, change, amount, look.seed)
+    return channel_weights.price(look.flow, picture, omegas_of_test_images(look), look.seed)
 
 
 @measure("image", "level", "seed")
-def channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> couplings.ChannelMaps:
-    """Return the input and output channels of a coupling's network for the image, changed by an amount."""
-    picture = couplings.changed(look.image, change, amount, look.seed)
-    return couplings.channel_maps(look.flow, picture, couplings.Place(look.level, step), look.seed)
+def channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> channel_weights.ChannelMaps:
+    """Return the weighted channels of a place for the image, changed by an amount."""
+    picture = channel_weights.changed(look.image, change, amount, look.seed)
+    return channel_weights.channel_maps(look.flow, picture, channel_weights.Place(look.level, step), look.seed)
 
 
 @measure("test")
-def frozen(look: Look) -> couplings.Frozen:
-    """Return the cost of freezing all weights inside couplings at their averages."""
-    some = look.some(couplings.IMAGES)
-    return couplings.freeze(look.flow, some.test, omegas_of_test_images(look), some.sources)
+def frozen(look: Look) -> channel_weights.Frozen:
+    """Return the cost of freezing all weights at their averages."""
+    some = look.some(channel_weights.IMAGES)
+    return channel_weights.freeze(look.flow, some.test, omegas_of_test_images(look), some.sources)
 
 
 @measure("test")
-def factor_readings(look: Look) -> tuple[couplings.FactorReading, ...]:
+def factor_readings(look: Look) -> tuple[channel_weights.FactorReading, ...]:
     """Return how well the weights of each level predict each factor."""
-    some = look.some(couplings.FACTOR_IMAGES)
-    return couplings.read_factors(look.flow, some.test, some.factors)
+    some = look.some(channel_weights.FACTOR_IMAGES)
+    return channel_weights.read_factors(look.flow, some.test, some.factors)
 
 
 # ---------------------------------------------------------------------- space
@@ -337,10 +329,10 @@ def interpolation(look: Look, other: Tensor, path: str, frames: int = space.FRAM
 
 @measure("image", "seed")
 def blend(
-    look: Look, other: Tensor, path: str, levels: tuple[int, ...], frames: int = space.FINE_FRAMES
+    look: Look, other: Tensor, way: latents.Way, path: str = "spherical", frames: int = space.FINE_FRAMES
 ) -> space.Blend:
-    """Return pictures from the image towards another, with only these levels moving."""
-    return space.blend(look.flow, look.image, other, path, levels, look.seed, frames, ends(look, other=other))
+    """Return pictures from the image to where every level has its treatment, which may be that of another image."""
+    return space.blend(look.flow, look.image, other, way, path, look.seed, frames, ends(look, other=other))
 
 
 @measure("seed")

@@ -11,17 +11,20 @@ in the flow after a part, and of those that a split factors out.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow import MultiScaleFlow, dequantise
-from ..flow.bijection import generator_for
+from ..flow import MultiScaleFlow
 from ..flow.context import keywords
 from ..flow.information import redundancy
+from ..flow.multiscale import finite
+from . import passes
+from .levels import dequantised
 
 #: The entropy of a value of N(0, 1), in bits.
 NOISE_BITS = 0.5 * math.log2(2 * math.pi * math.e)
@@ -29,9 +32,9 @@ NOISE_BITS = 0.5 * math.log2(2 * math.pi * math.e)
 IMAGES = 128
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Stop:
-    """The values of an image after one part of the flow.
+    """The values of images after one part of the flow.
 
     Attributes:
         level: from 1; 0 for the image itself.
@@ -40,7 +43,6 @@ class Stop:
         in_flow: how many values are still in the flow after the part.
         redundancy: bits a value, the mean over the channels still in the flow; NaN for fields of one pixel.
         factored_out: the same of the channels that leave here; None where none do.
-        maps: of one image, the channels (C, H, W) still in the flow after the part, float32.
 
     """
 
@@ -50,7 +52,6 @@ class Stop:
     in_flow: int
     redundancy: float
     factored_out: float | None
-    maps: np.ndarray
 
     @property
     def title(self) -> str:
@@ -58,7 +59,7 @@ class Stop:
         return f"level {self.level}, {self.name}" if self.level else self.name
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Way:
     """Entropy along the way through a flow.
 
@@ -76,77 +77,109 @@ class Way:
         """The growth from the image to the latents, bits a value."""
         return self.stops[-1].entropy - self.stops[0].entropy
 
-    def table(self) -> dict[str, list[Any]]:
-        """Return the stops as columns."""
-        return {
-            "level": [stop.level for stop in self.stops],
-            "part": [stop.name for stop in self.stops],
-            "entropy, bits a value": [stop.entropy for stop in self.stops],
-            "values in the flow": [stop.in_flow for stop in self.stops],
-            "redundancy in the flow, bits a value": [stop.redundancy for stop in self.stops],
-            "redundancy factored out, bits a value": [stop.factored_out for stop in self.stops],
-        }
+    @property
+    def split(self) -> Stop | None:
+        """The first split that factors something out, or None."""
+        return next((stop for stop in self.stops if stop.factored_out is not None), None)
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a stop."""
+        return [
+            {
+                "level": stop.level,
+                "part": stop.name,
+                "entropy_bits": stop.entropy,
+                "values_in_the_flow": stop.in_flow,
+                "redundancy_in_the_flow_bits": stop.redundancy,
+                "redundancy_factored_out_bits": stop.factored_out,
+            }
+            for stop in self.stops
+        ]
 
 
-@torch.no_grad()
-def way(flow: MultiScaleFlow, images: Tensor, image: Tensor, seed: int = 0, context: Tensor | None = None) -> Way:
-    """Follow images through a flow, part by part.
+class _Part(NamedTuple):
+    """One part of a flow: log|det| (N,) in nats, the values still in the flow, and those that leave."""
 
-    Args:
-        flow: initialised.
-        images: uint8 (N, C, H, W), over which means are taken.
-        image: uint8 (1, C, H, W), whose channels are kept at every stop.
-        seed: of the dequantisation.
-        context: (N + 1, K) of a flow that has one, the image's last.
+    level: int
+    name: str
+    log_det: Tensor
+    x: Tensor
+    leaves: Tensor | None = None
 
-    >>> from ..flow import FlowConfig
-    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
-    >>> bytes = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
-    >>> flow.initialise(dequantise(bytes))
-    >>> [stop.title for stop in way(flow, bytes[:-1], bytes[-1:]).stops]  # doctest: +NORMALIZE_WHITESPACE
-    ['image', 'level 1, squeeze', 'level 1, step 1', 'level 1, split', 'level 2, squeeze', 'level 2, step 1']
 
-    """
-    generator = generator_for(seed, "the way through a flow")
-    x = dequantise(torch.cat([images, image]), generator, next(flow.parameters()).dtype, flow.config.bits)
-    dimensions = flow.config.dimensions
-    entropy = -float(flow.log_prob(x, context)[:-1].mean()) / (dimensions * math.log(2))
-    stops = [_stop(0, "image", entropy, x)]
-
-    def add(level: int, name: str, log_det: Tensor, x: Tensor, leaves: Tensor | None = None) -> None:
-        nonlocal entropy
-        entropy += float(log_det[:-1].mean()) / (dimensions * math.log(2))
-        stops.append(_stop(level, name, entropy, x, leaves))
-
+def _parts(flow: MultiScaleFlow, x: Tensor, context: Tensor | None) -> Iterator[_Part]:
+    """Send images x (N, C, H, W) through a flow, part by part."""
     for level in flow.levels:
         x, log_det = level.squeeze(x)
-        add(level.number, "squeeze", log_det, x)
+        yield _Part(level.number, "squeeze", log_det, x)
         for number, step in enumerate(level.steps, start=1):
             x, log_det = step(x, **keywords(context))
-            add(level.number, f"step {number}", log_det, x)
+            yield _Part(level.number, f"step {number}", log_det, finite(x, level.number))
         if level.shuffle is not None and level.split is not None:
             shuffled, log_det = level.shuffle(x)
             x, noise, of_split = level.split.emit(shuffled, context)
-            add(level.number, "split", log_det + of_split, x, noise)
+            yield _Part(level.number, "split", log_det + of_split, x, noise if noise.shape[1] else None)
         elif level.top is not None:
             x, log_det = level.top(x, context)
-            add(level.number, "prior", log_det, x)
-    return Way(tuple(stops), len(images))
+            yield _Part(level.number, "prior", log_det, x)
 
 
-def _stop(level: int, name: str, entropy: float, x: Tensor, leaves: Tensor | None = None) -> Stop:
-    """Measure the values x (N + 1, C, H, W) still in the flow, and those that leave; the last image has the maps."""
-    return Stop(
-        level,
-        name,
-        entropy,
-        x[0].numel(),
-        _predictable(x[:-1]),
-        None if leaves is None or not leaves.shape[1] else _predictable(leaves[:-1]),
-        x[-1].float().cpu().numpy(),
+@torch.no_grad()
+def way(flow: MultiScaleFlow, images: Tensor, seed: int = 0, context: Tensor | None = None) -> Way:
+    """Return the entropy along the way, as means over uint8 images (N, C, H, W).
+
+    Args:
+        flow: initialised.
+        images: over which means are taken.
+        seed: of the dequantisation.
+        context: (N, K) of a flow that has one.
+
+    >>> from ..flow import FlowConfig, dequantise
+    >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
+    >>> bytes = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8)
+    >>> flow.initialise(dequantise(bytes))
+    >>> [stop.title for stop in way(flow, bytes).stops]  # doctest: +NORMALIZE_WHITESPACE
+    ['image', 'level 1, squeeze', 'level 1, step 1', 'level 1, split', 'level 2, squeeze', 'level 2, step 1']
+
+    """
+    device, nats, parts = passes.device_of(flow), flow.config.dimensions * math.log(2), list[_Part]()
+    sums: list[np.ndarray] = []  # of log-determinants in bits a value, and of redundancies passed on and factored out
+    done = 0
+    for batch in dequantised(flow, images, seed):
+        x = batch.to(device)
+        given = None if context is None else context[done : done + len(x)].to(device)
+        parts = [_Part(0, "image", -flow.log_prob(x, given), x), *_parts(flow, x, given)]
+        leaving = [0.0 if part.leaves is None else _redundancy(part.leaves) for part in parts]
+        log_dets = [float(part.log_det.sum()) / nats for part in parts]
+        sums.append(np.array([log_dets, [_redundancy(part.x) for part in parts], leaving]))
+        done += len(x)
+    stretched, in_flow, factored_out = np.sum(sums, axis=0) / len(images)
+    return Way(
+        tuple(
+            Stop(
+                part.level,
+                part.name,
+                float(entropy),
+                part.x[0].numel(),
+                float(remains),
+                None if part.leaves is None else float(gone),
+            )
+            for part, entropy, remains, gone in zip(parts, stretched.cumsum(), in_flow, factored_out, strict=True)
+        ),
+        len(images),
     )
 
 
-def _predictable(x: Tensor) -> float:
-    """Return the mean spectral redundancy of x (N, C, H, W) in bits a value; NaN for a single pixel."""
-    return float(redundancy(x).mean()) / math.log(2) if x.shape[2] * x.shape[3] > 1 else math.nan
+def _redundancy(x: Tensor) -> float:
+    """Return the mean spectral redundancy over channels in bits a value, summed over images; NaN for one pixel."""
+    if x.shape[2] * x.shape[3] == 1:
+        return math.nan
+    return float(redundancy(x.cpu()).mean(dim=1).sum()) / math.log(2)
+
+
+@torch.no_grad()
+def maps(flow: MultiScaleFlow, image: Tensor, seed: int = 0, context: Tensor | None = None) -> tuple[np.ndarray, ...]:
+    """Return the channels (C, H, W) of one uint8 image (1, C, H, W) after every part, the image itself first."""
+    (x,) = dequantised(flow, image, seed)
+    x = x.to(passes.device_of(flow))
+    return tuple(part[0].float().cpu().numpy() for part in (x, *(each.x for each in _parts(flow, x, context))))

@@ -1,261 +1,561 @@
-"""The weights of a level's channels before its split (``pooled``), image by image, beside the channels' loudness."""
+r"""The channel weights of a flow for a picture, the cost of freezing them, and the factors that they predict.
+
+Weights stand at two kinds of place. A coupling multiplies its network's input and output channels by ω(x), between −3
+and 5; before the split of a level (``pooled``) every channel is multiplied by its ω(x). A factor that is the same for
+every image could be absorbed by other parts, so only the difference from the average over images is measured.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
+from ..data import DataError
+from ..data.camera import photograph
 from ..flow import ConfigError, MultiScaleFlow
-from ..flow.information import GAUSSIAN_ENTROPY, gaussian_entropy
-from ..flow.multiscale import Trace
+from ..flow.entropy_weights import CouplingWeights
+from ..flow.multiscale import Trace, finite
+from ..flow.score import score
 from ..flow.shuffle import Shuffle
-from . import intervals
-from .levels import kept_channels
+from . import intervals, progress
+from .levels import dequantised, to_pixels, traces
 
-#: Test images for averages.
+#: Test images for averages and for the cost of freezing.
 IMAGES = 128
-#: A spread of log ω below this (nats, over images) is float32 noise: the weight is the same for every image.
+#: Test images for factors: a regression on ω is fitted on two thirds, R² is of the others.
+FACTOR_IMAGES = 600
+#: The fewest test images for factors.
+LEAST_FACTOR_IMAGES = 24
+#: Ridge penalties per image, of standardised weights; the least leave-one-out error decides.
+PENALTIES = 10.0 ** np.arange(-4, 2)
+#: Draws of the images for an interval of R².
+RESAMPLES = 400
+#: A spread of ω over images below this is float32 noise: the weights are the same for every image.
 NO_SPREAD = 1e-5
+
+
+#: The step of weights before the split of their level.
+SPLIT = 0
+
+
+class Place(NamedTuple):
+    """Where weights stand: their level, and the step of their coupling, both from 1, or :data:`SPLIT`."""
+
+    level: int
+    step: int
+
+
+def has_weights(flow: MultiScaleFlow) -> bool:
+    """Return whether a flow weights channels, in couplings or before a split."""
+    return any(coupling.weights is not None for coupling in flow.couplings()) or any(
+        level.shuffle is not None and level.shuffle.weights is not None for level in flow.levels
+    )
+
+
+def refuse_without(flow: MultiScaleFlow) -> None:
+    """Raise ConfigError where a flow has no weights."""
+    if not has_weights(flow):
+        raise ConfigError("This flow has no channel weights; train one with --weights entropy.")
 
 
 def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
     """Return the Shuffle of a level; raise ConfigError for the last level, which has none."""
     shuffles = [each.shuffle for each in flow.levels if each.shuffle is not None]
     if not shuffles:
-        raise ConfigError("This flow has one level, which has no Shuffle; weights need at least two levels.")
+        raise ConfigError("This flow has one level, which has no Shuffle.")
     if not 1 <= level <= len(shuffles):
         raise ConfigError(f"level is {level}; of this flow's levels, 1 to {len(shuffles)} have a Shuffle.")
     return shuffles[level - 1]
 
 
-# ---------------------------------------------------------------------- intervals
+# ---------------------------------------------------------------------- changes of a picture
 
 
-def _association(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Pearson's r and the least-squares slope of a on b, each (B, C), of the columns of a and b (N, C).
+@dataclass(frozen=True)
+class Change:
+    """A change of a picture, of an amount from ``least`` to ``most``; ``none`` changes nothing, ``usual`` is seen.
 
-    NaN for a draw whose images all agree in a column.
+    Attributes:
+        name: of the change.
+        unit: of the amount, in words.
+        least, most, step, none, usual: amounts.
+
     """
-    draws = draws[(draws > 0).sum(axis=1) > 2]  # fewer images have no meaningful correlation
-    draws = draws / draws.sum(axis=1, keepdims=True)
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    mean_a, mean_b = draws @ a, draws @ b
-    covariance = draws @ (a * b) - mean_a * mean_b
-    variances = draws @ a**2 - mean_a**2, draws @ b**2 - mean_b**2
-    var_a, var_b = (np.where(variance > NO_SPREAD**2, variance, np.nan) for variance in variances)
-    return covariance / np.sqrt(var_a * var_b), covariance / var_b
+
+    name: str
+    unit: str
+    least: float
+    most: float
+    step: float
+    none: float
+    usual: float
 
 
-# ---------------------------------------------------------------------- results
+#: The changes by their names.
+CHANGES = {
+    change.name: change
+    for change in (
+        Change("grain", "σ in grey levels", 0.0, 30.0, 1.0, 0.0, 15.0),
+        Change("contrast", "times the distance from the mean", 0.0, 2.0, 0.1, 1.0, 1.5),
+        Change("light", "falling off across the picture, share of full light", 0.0, 0.6, 0.05, 0.0, 0.3),
+    )
+}
+
+
+def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
+    """Return one uint8 image (1, C, H, W) with grain, contrast or light of an amount.
+
+    Grain and light are those of the camera of the drawn data sets, :func:`~eiwflow.data.camera.photograph`: the grain
+    is drawn from ``seed``, the light comes from the right. Contrast multiplies the distance from the image's mean.
+
+    Raises:
+        ConfigError: there is no such change, or its amount is out of bounds.
+
+    >>> changed(torch.tensor([[[[100, 140]]]], dtype=torch.uint8), "contrast", 0.5)
+    tensor([[[[110, 130]]]], dtype=torch.uint8)
+
+    """
+    if change not in CHANGES:
+        raise ConfigError(f"change is {change!r}; choose one of {', '.join(CHANGES)}.")
+    bounds = CHANGES[change]
+    if not bounds.least <= amount <= bounds.most:
+        raise ConfigError(f"{change} is {amount:g}; choose {bounds.least:g} to {bounds.most:g}.")
+    pixels = to_pixels(image).astype(np.float32)
+    if change == "contrast":
+        mean = pixels.mean()
+        changed_pixels = np.rint(mean + amount * (pixels - mean)).clip(0, 255).astype(np.uint8)
+    else:
+        factors = {name: np.zeros(1, np.float32) for name in ("grain", "light", "light_direction")}
+        factors[change][:] = amount
+        changed_pixels = photograph(pixels, factors, np.random.default_rng(seed))
+    return torch.from_numpy(changed_pixels).permute(0, 3, 1, 2).contiguous()
+
+
+# ---------------------------------------------------------------------- the weights
 
 
 @dataclass(frozen=True, eq=False)
-class Channels:
-    """Channels of N images before they are weighted, each (N, C) by position after the Shuffle.
+class Omegas:
+    """The weights ω of all places with weights, for N images.
 
     Attributes:
-        log_weights: log ω, nats.
-        log_std: log standard deviation over positions, nats.
+        read: of the input channels of each coupling's network, (N, C/2) float64; none before a split.
+        given: of the network's outputs, (N, C') float64: C/2 raw log-scales, then C/2 shifts, or shifts alone; before
+            a split of all channels (N, C), those passed on first.
 
     """
 
-    log_weights: np.ndarray
-    log_std: np.ndarray
+    read: Mapping[Place, np.ndarray]
+    given: Mapping[Place, np.ndarray]
 
-
-@dataclass(frozen=True, eq=False)
-class Correlations:
-    """Correlation over images of −log ω with the channel's log standard deviation; each (C,) by position.
-
-    NaN for a weight that is the same for every image, or for fewer than three images.
-
-    Attributes:
-        pearson, low, high: r and its 95 % bootstrap interval.
-        slope, slope_low, slope_high: of log ω on log standard deviation by least squares, and its 95 % bootstrap
-            interval: −1 would make every image equally loud.
-
-    """
-
-    pearson: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    slope: np.ndarray
-    slope_low: np.ndarray
-    slope_high: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class ChannelWeights:
-    """The weights of one level for one image, and over N other images.
-
-    Positions run from 0 to C−1 after the Shuffle, channels passed on first; ``order`` gives their numbers.
-
-    Attributes:
-        level: from 1.
-        shape: (C, H, W) inside the level.
-        kept: number of channels passed on: the positions before the split line.
-        order: channel numbers by position, the same for every image.
-        image: channels of the chosen image, N = 1.
-        images: channels of the test images.
-        sources: the photograph of each test image, where that is known.
-
-    """
-
-    level: int
-    shape: tuple[int, int, int]
-    kept: int
-    order: tuple[int, ...]
-    image: Channels
-    images: Channels
-    sources: tuple[int, ...] | None = None
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The couplings, level by level."""
+        return tuple(self.read)
 
     @property
     def count(self) -> int:
-        """Number of test images."""
-        return len(self.images.log_weights)
+        """N, the number of images."""
+        return len(next(iter(self.read.values())))
+
+    def of(self, place: Place) -> np.ndarray:
+        """Return ω (N, C/2 + C') of a coupling: channels read, then given."""
+        return np.concatenate([self.read[place], self.given[place]], axis=1)
+
+    def of_level(self, level: int) -> np.ndarray:
+        """Return ω (N, …) of all couplings of a level."""
+        return np.concatenate([self.of(place) for place in self.places if place.level == level], axis=1)
+
+
+def omegas(seen: Trace, count: int | None = None) -> Omegas:
+    """Return the weights of the first ``count`` traced images, or of all."""
+    sides: dict[str, dict[Place, np.ndarray]] = {"read": {}, "given": {}}
+    for level in seen.levels:
+        for name, weights in level.coupling_weights.items():
+            _, step, side = name.split()
+            sides[side][Place(level.number, int(step))] = weights[:count].double().numpy()
+        if level.log_weights is not None:
+            given = level.log_weights[:count].double().exp().numpy()
+            sides["read"][Place(level.number, SPLIT)], sides["given"][Place(level.number, SPLIT)] = given[:, :0], given
+    return Omegas(**sides)
+
+
+def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
+    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores.
+
+    Raises:
+        ConfigError: the flow has no weights.
+
+    """
+    refuse_without(flow)
+    # Traces are dropped one by one: they are far larger than the weights.
+    parts = [omegas(trace) for trace in traces(flow, images, seed)]
+    return Omegas(
+        read={place: np.concatenate([part.read[place] for part in parts]) for place in parts[0].places},
+        given={place: np.concatenate([part.given[place] for part in parts]) for place in parts[0].places},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PictureWeights:
+    """The weights of all couplings for one picture, and over N test images.
+
+    Attributes:
+        picture: of the picture, N = 1.
+        images: of the test images.
+
+    """
+
+    picture: Omegas
+    images: Omegas
+
+    def difference(self, place: Place) -> np.ndarray:
+        """Return ω of the picture minus its mean over test images, (C/2 + C'): channels read, then given."""
+        return self.picture.of(place)[0] - self.images.of(place).mean(axis=0)
+
+    def spread(self, place: Place) -> np.ndarray:
+        """Return the standard deviation of ω over test images, (C/2 + C')."""
+        return self.images.of(place).std(axis=0, ddof=min(1, self.images.count - 1))
+
+    @cached_property
+    def distances(self) -> dict[Place, float]:
+        """How far ω of each coupling is from its average: root mean square over channels."""
+        return {place: float(np.sqrt(np.square(self.difference(place)).mean())) for place in self.picture.places}
 
     @property
-    def parts(self) -> list[str]:
-        """``kept`` or ``emitted``, by position."""
-        return ["kept" if position < self.kept else "emitted" for position in range(self.shape[0])]
+    def farthest(self) -> Place:
+        """The coupling whose weights are farthest from their average."""
+        return max(self.distances, key=self.distances.__getitem__)
 
     @property
-    def photographs(self) -> int:
-        """Number of photographs of the test images; 0 where unknown or too few."""
-        return intervals.photographs(self.sources)
-
-    @property
-    def log_weights(self) -> np.ndarray:
-        """Log ω of the image (C,), nats."""
-        return self.image.log_weights[0]
-
-    @property
-    def mean(self) -> np.ndarray:
-        """The mean over images of log ω (C,), nats."""
-        return self.images.log_weights.mean(axis=0)
-
-    @property
-    def std(self) -> np.ndarray:
-        """The standard deviation over images of log ω (C,), nats."""
-        return self.images.log_weights.std(axis=0, ddof=min(1, self.count - 1))
-
-    @property
-    def relative(self) -> np.ndarray:
-        """Log ω of the image minus the mean over images (C,), nats.
-
-        Only this relative part is identified: later parts absorb a constant factor.
-        """
-        return self.log_weights - self.mean
+    def largest(self) -> float:
+        """The largest difference from the average, of all channels of all couplings."""
+        return float(max(np.abs(self.difference(place)).max() for place in self.picture.places))
 
     @property
     def alike(self) -> bool:
         """Whether every image has the same weights."""
-        return bool(self.std.max() < NO_SPREAD and np.abs(self.relative).max() < NO_SPREAD)
+        return self.largest < NO_SPREAD and all(self.spread(place).max() < NO_SPREAD for place in self.picture.places)
 
-    @cached_property
-    def correlations(self) -> Correlations:
-        """The correlation of −log ω with the channel's log standard deviation, over images."""
-        from scipy import stats
-
-        pearson, low, high, slope, slope_low, slope_high = np.full((6, self.shape[0]), np.nan)
-        varies = (self.std > NO_SPREAD) & (self.images.log_std.std(axis=0) > NO_SPREAD)
-        if self.count > 2 and varies.any():
-            a, b = self.images.log_weights[:, varies], self.images.log_std[:, varies]
-            pearson[varies] = -stats.pearsonr(a, b, axis=0).statistic
-            slope[varies] = -pearson[varies] * a.std(axis=0) / b.std(axis=0)
-            r, slopes = _association(intervals.draws(self.count, self.sources, intervals.RESAMPLES), a, b)
-            low[varies], high[varies] = intervals.percentiles(-r)
-            slope_low[varies], slope_high[varies] = intervals.percentiles(slopes)
-        return Correlations(pearson, low, high, slope, slope_low, slope_high)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a channel, by position."""
-        columns = {
-            "log_weight_nats": self.log_weights,
-            "log_weight_mean_nats": self.mean,
-            "log_weight_std_nats": self.std,
-            "log_weight_minus_mean_nats": self.relative,
-            "log_std_nats": self.image.log_std[0],
-            "log_std_mean_nats": self.images.log_std.mean(axis=0),
-            "pearson_minus_log_weight_log_std": self.correlations.pearson,
-            "pearson_low": self.correlations.low,
-            "pearson_high": self.correlations.high,
-            "slope_log_weight_by_log_std": self.correlations.slope,
-            "slope_low": self.correlations.slope_low,
-            "slope_high": self.correlations.slope_high,
-        }
+    def rows(self, place: Place) -> list[dict[str, Any]]:
+        """Return one row per channel of a coupling: channels read, then given."""
+        read = self.picture.read[place].shape[1]
+        own, difference, spread = self.picture.of(place)[0], self.difference(place), self.spread(place)
         return [
             {
-                "position": position + 1,
-                "channel": self.order[position],
-                "part": self.parts[position],
-                **{name: float(values[position]) for name, values in columns.items()},
+                "level": place.level,
+                "step": place.step,
+                "side": "split" if place.step == SPLIT else "read" if number < read else "given",
+                "channel": 1 + (number if number < read else number - read),
+                "weight": float(own[number]),
+                "weight_mean": float(own[number] - difference[number]),
+                "weight_std": float(spread[number]),
+                "weight_minus_mean": float(difference[number]),
             }
-            for position in range(self.shape[0])
+            for number in range(len(own))
         ]
 
-    def short_table(self) -> list[dict[str, Any]]:
-        """Return the table with the columns of the page."""
-        names = {
-            "channel": "channel",
-            "part": "part",
-            "log_weight_minus_mean_nats": "log ω minus its mean",
-            "log_weight_std_nats": "spread over images",
-            "slope_log_weight_by_log_std": "slope on log σ",
-            "log_std_nats": "log σ",
-        }
-        parts: dict[Any, str] = {"kept": "passed on", "emitted": "factored out"}
-        return [{head: parts.get(row[name], row[name]) for name, head in names.items()} for row in self.table()]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all values for JSON; numbers that are not finite stay as they are."""
-        return {
-            "level": self.level,
-            "shape": list(self.shape),
-            "images": self.count,
-            "photographs": self.photographs or None,
-            "channels": self.table(),
-        }
+    def table(self, level: int | None = None) -> list[dict[str, Any]]:
+        """Return the rows of every coupling, of one level or of all."""
+        return [row for place in self.picture.places if level in (None, place.level) for row in self.rows(place)]
 
 
-# ---------------------------------------------------------------------- measuring
+# ---------------------------------------------------------------------- the maps of one coupling
 
 
-def channel_weights(
-    flow: MultiScaleFlow, image: Trace, averages: Channels, level: int, sources: Sequence[int] | None = None
-) -> ChannelWeights:
-    """Return the weights of a level for one image, and over test images.
+@dataclass(frozen=True, eq=False)
+class ChannelMaps:
+    """The weighted channels of one place for one picture: of a coupling, its network's input and output.
 
-    Arguments:
-        flow: an initialised flow.
-        image: trace of one image.
-        averages: the result of :func:`of_trace` for test images.
-        level: from 1, with a Shuffle.
-        sources: the photograph (N,) of each test image, where that is known.
-
-    Raises:
-        ConfigError: the level has no Shuffle, or the flow does not weight its channels.
+    Attributes:
+        place: the coupling.
+        read: (C/2, H, W), before they are weighted.
+        given: (C', H, W), before they are weighted: raw log-scales, then shifts; or all channels before a split.
+        shifts_alone: whether ``given`` holds no log-scales.
 
     """
-    return ChannelWeights(
-        level=level,
-        shape=flow.config.level_shape(level),
-        kept=kept_channels(flow, level),
-        order=tuple(shuffle_at(flow, level).order.tolist()),
-        image=of_trace(image, level),
-        images=averages,
-        sources=None if sources is None else tuple(int(source) for source in sources[:IMAGES]),
-    )
+
+    place: Place
+    read: np.ndarray
+    given: np.ndarray
+    shifts_alone: bool
 
 
-def of_trace(trace: Trace, level: int) -> Channels:
-    """Return the channels of the first :data:`IMAGES` traced images at a level with a Shuffle."""
-    level_trace = trace.levels[level - 1]
-    if level_trace.log_weights is None:
-        raise ConfigError("This flow does not weight its channels before the split.")
-    log_std = gaussian_entropy(level_trace.features[:IMAGES, level_trace.order].double()) - GAUSSIAN_ENTROPY
-    return Channels(level_trace.log_weights[:IMAGES].double().numpy(), log_std.numpy())
+def _reached(flow: MultiScaleFlow, x: Tensor, place: Place) -> Tensor:
+    """Return what reaches a place (N, C, H, W) of images x: the input of its coupling, or of its Shuffle."""
+    for before in flow.levels[: place.level - 1]:
+        x = before(x)[0]
+    here = flow.levels[place.level - 1]
+    x = here.squeeze(x)[0]
+    for step in list(here.steps)[: place.step - 1 if place.step != SPLIT else None]:
+        x = step(x)[0]
+    if place.step != SPLIT:
+        last = here.steps[place.step - 1]
+        x = last.mixing(last.actnorm(x)[0])[0]
+    return finite(x, place.level)
+
+
+@torch.no_grad()
+def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
+    """Return the weighted channels of one place for one uint8 image (1, C, H, W).
+
+    Raises:
+        ConfigError: there is no such place, or it has no weights.
+
+    """
+    level, step = place
+    if not 1 <= level <= len(flow.levels) or not 0 <= step <= flow.config.steps:
+        raise ConfigError(
+            f"There is no level {level}, step {step}; this flow has levels 1 to {len(flow.levels)} and "
+            f"steps 1 to {flow.config.steps}."
+        )
+    (x,) = dequantised(flow, image, seed)
+    reached = _reached(flow, x, place)
+    if step == SPLIT:
+        shuffle = shuffle_at(flow, level)
+        if shuffle.weights is None:
+            raise ConfigError(f"Before the split of level {level} there are no weights.")
+        ordered = reached[:, shuffle.order]
+        return ChannelMaps(place, np.empty((0, *ordered.shape[2:])), ordered[0].double().numpy(), True)
+    coupling = flow.levels[level - 1].steps[step - 1].coupling
+    weights = coupling.channel_weights(reached)
+    if weights is None:
+        raise ConfigError(f"The coupling at level {level}, step {step} has no weights.")
+    read = reached.chunk(2, dim=1)[0]
+    given = coupling.network(read * weights.read[:, :, None, None])
+    return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
+
+
+# ---------------------------------------------------------------------- the cost of freezing weights
+
+
+class HeldWeights(nn.Module):
+    """Weights of a coupling that are the same for every image.
+
+    Shapes: ``read`` (C/2,), ``given`` (C',); x (N, C/2, H, W).
+
+    >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
+    torch.Size([3, 4, 1, 1])
+
+    """
+
+    read: Tensor
+    given: Tensor
+
+    def __init__(self, read: Tensor, given: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("read", read)
+        self.register_buffer("given", given)
+
+    def forward(self, x: Tensor) -> CouplingWeights:
+        """Return the same weights for each image of x."""
+        return CouplingWeights(*(side[:, None, None].expand(len(x), -1, 1, 1) for side in (self.read, self.given)))
+
+
+class HeldChannelWeights(nn.Module):
+    """Weights before a split that are the same for every image.
+
+    Shapes: ``weights`` (C,); x (N, C, H, W).
+
+    >>> HeldChannelWeights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
+    tensor([2.])
+
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (y, log_det)."""
+        log_det = x.shape[2] * x.shape[3] * self.weights.log().sum()
+        return x * self.weights[:, None, None], log_det.expand(len(x))
+
+
+def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
+    """Return the flow with all weights frozen at their means over images; this is a density too."""
+    frozen = copy.deepcopy(flow)
+    like = next(flow.parameters())
+    for place in images.places:
+        read, given = (
+            torch.tensor(side[place].mean(axis=0), dtype=like.dtype, device=like.device)
+            for side in (images.read, images.given)
+        )
+        level = frozen.levels[place.level - 1]
+        if place.step == SPLIT:
+            shuffle_at(frozen, place.level).add_module("weights", HeldChannelWeights(given))
+        else:
+            level.steps[place.step - 1].coupling.add_module("weights", HeldWeights(read, given))
+    return frozen
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Bits per value of a picture, with its own weights and with weights frozen at their averages."""
+
+    own: float
+    frozen: float
+
+    @property
+    def cost(self) -> float:
+        """The cost of freezing, bits per value."""
+        return self.frozen - self.own
+
+
+def price(flow: MultiScaleFlow, image: Tensor, averages: Omegas, seed: int = 0) -> Prices:
+    """Return what one uint8 image (1, C, H, W) costs with its own weights and with frozen ones.
+
+    ``averages`` are the weights of test images, whose mean is frozen.
+    """
+    flows = flow, with_frozen_weights(flow, averages)
+    return Prices(*(score(each, image, seed).item() for each in flows))
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """The cost of freezing all weights at their averages, without training again.
+
+    Attributes:
+        costs: (N,) additional bits/dim per image; negative where the image needs fewer.
+        sources: the photograph of each image, where that is known.
+
+    """
+
+    costs: np.ndarray
+    sources: tuple[int, ...] | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean cost, bits/dim."""
+        return float(self.costs.mean())
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the mean cost, paired over images."""
+        low, high = intervals.of_mean_over_images(self.costs, self.sources)
+        return float(low), float(high)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return values for JSON."""
+        low, high = self.interval
+        return {"images": len(self.costs), "cost_bits_per_dim": self.mean, "low": low, "high": high}
+
+
+def freeze(
+    flow: MultiScaleFlow, test: Tensor, averages: Omegas | None = None, sources: Sequence[int] | None = None
+) -> Frozen:
+    """Return the cost of freezing all weights at their averages over uint8 test images (N, C, H, W).
+
+    Arguments:
+        flow: an initialised flow with weights.
+        test: the first :data:`IMAGES` are used.
+        averages: the result of :func:`measure` for them, where that is known.
+        sources: the photograph of each image, where that is known.
+
+    Raises:
+        ConfigError: the flow has no weights.
+
+    """
+    test = test[:IMAGES]
+    progress.expect(2 * len(test))
+    frozen = with_frozen_weights(flow, measure(flow, test) if averages is None else averages)
+    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in (flow, frozen))
+    return Frozen(after - before, None if sources is None else tuple(int(source) for source in sources[:IMAGES]))
+
+
+# ---------------------------------------------------------------------- factors predicted by weights
+
+
+@dataclass(frozen=True)
+class FactorReading:
+    """How well the weights of one level alone predict a factor of pictures, by ridge regression.
+
+    Attributes:
+        factor: its name.
+        level: from 1.
+        fitted, checked: numbers of images for the regression, and for R².
+        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less means no prediction.
+
+    """
+
+    factor: str
+    level: int
+    fitted: int
+    checked: int
+    value: float
+    low: float
+    high: float
+
+
+def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the factors (N,) to predict: log σ of the grain, and all others but angles.
+
+    >>> regressands({"grain": np.array([1.0, np.e]), "light_direction": np.array([0.0, 1.0])})
+    {'grain': array([0., 1.])}
+
+    """
+    return {
+        name: np.log(values.astype(np.float64)) if name == "grain" else values.astype(np.float64)
+        for name, values in factors.items()
+        if name != "light_direction"
+    }
+
+
+def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.ndarray]) -> tuple[FactorReading, ...]:
+    """Return how well the weights of each level predict each factor of uint8 test images (N, C, H, W).
+
+    Arguments:
+        flow: an initialised flow with weights.
+        test: the first :data:`FACTOR_IMAGES` are used: two thirds to fit, the others to check.
+        factors: numbers (N,) by name, as ``ImageData.measured`` has them.
+
+    Raises:
+        ConfigError: the flow has no weights.
+        DataError: there are too few images.
+
+    """
+    test = test[:FACTOR_IMAGES]
+    if len(test) < LEAST_FACTOR_IMAGES:
+        raise DataError(f"{len(test)} test images are too few to fit and to check on; {LEAST_FACTOR_IMAGES} are needed")
+    count = 2 * len(test) // 3
+    seen = measure(flow, test)
+    drawn = intervals.draws(len(test) - count, None, RESAMPLES)
+    rows = []
+    for name, values in regressands(factors).items():
+        for level in sorted({place.level for place in seen.places}):
+            weights, truth = seen.of_level(level), values[: len(test)]
+            predicted = ridge(weights[:count], truth[:count], weights[count:])
+            value, spread = intervals.explained(predicted, truth[count:], drawn)
+            low, high = intervals.percentiles(spread)
+            rows.append(FactorReading(name, level, count, len(test) - count, float(value), float(low), float(high)))
+    return tuple(rows)
+
+
+def ridge(features: np.ndarray, truth: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return predictions (M,) for ``others`` (M, F) of a ridge regression of ``truth`` (N,) on ``features`` (N, F).
+
+    Features are standardised. The least leave-one-out error chooses among :data:`PENALTIES`.
+
+    Reference: Hastie et al., The Elements of Statistical Learning, 2009, sections 3.4.1 and 7.10.
+    """
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > NO_SPREAD, scale, np.inf)  # a constant weight predicts nothing
+    standard, centred = (features - mean) / scale, truth - truth.mean()
+    left, values, right = np.linalg.svd(standard, full_matrices=False)
+    shrunk = values**2 / (values**2 + len(truth) * PENALTIES[:, None])  # (penalties, rank)
+    fitted = (shrunk * (left.T @ centred)) @ left.T
+    # The fitted mean adds 1/N to every image's leverage.
+    leverage = 1 / len(truth) + shrunk @ np.square(left).T
+    errors = np.square((centred - fitted) / (1 - leverage).clip(1e-6)).sum(axis=1)
+    penalty = len(truth) * PENALTIES[errors.argmin()]
+    slopes = right.T @ (values / (values**2 + penalty) * (left.T @ centred))
+    return truth.mean() + ((others - mean) / scale) @ slopes

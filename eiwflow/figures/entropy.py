@@ -1,4 +1,4 @@
-"""Charts of entropies: by level, the log-det account, over training, and channel maps sorted by redundancy.
+"""Charts of entropies: by level, over training, and channel maps sorted by redundancy.
 
 Channels passed on are blue, a solid line, a circle; channels factored out vermillion, a dotted line, a diamond. Large
 marks are means with their intervals, small marks single channels. Two checkpoints side by side share their axes.
@@ -8,57 +8,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.entropy import GAUSSIAN, PARTS
-from ..analysis.words.numbers import fixed, signed
+from ..analysis.words.entropy import PARTS
+from ..analysis.words.numbers import fixed
 from . import palette, steps
 from .kit import HALVES, NOTHING, layout
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.entropy import Account, Entropies, Half, LevelEntropies, LevelGrowth
+    from ..analysis.entropy import Entropies, Half, LevelEntropies, LevelGrowth
     from ..analysis.intervals import Estimate
 
 #: Direction in which the marks of a half are shifted.
 _ASIDE = {"kept": -1, "emitted": 1}
 
 
-class Axis(NamedTuple):
-    """A measure's symbol and unit, and a reference line: its value for N(0, I), and its name."""
-
-    symbol: str
-    unit: str
-    line: float
-    name: str
-
-    @property
-    def title(self) -> str:
-        """The title of the axis."""
-        return f"{self.symbol} ({self.unit})"
-
-
-AXES = {
-    "marginal": Axis("h", "nats/dim", GAUSSIAN, f"N(0, 1): {GAUSSIAN:.4f}"),
-    "negentropy": Axis("negentropy", "nats/dim", 0.0, "Gaussian values: 0"),
-    "redundancy": Axis("spectral redundancy", "nats/pixel", 0.0, "white noise: 0"),
-    "rate": Axis("Ĥ", "nats/pixel", GAUSSIAN, f"white N(0, 1): {GAUSSIAN:.4f}"),
-}
+#: The name of each measure's value for noise: a line at 0.
+NOISE = {"negentropy": "Gaussian values: 0", "redundancy": "white noise: 0"}
 STAGES = {
     "number": "as<br>is",
     "order": "in<br>order",
     "weights": "× ω",
     "entropy": "by re-<br>dundancy",
-    "noise": "ε",
     "fixed": "as it<br>splits",
     "last": "all<br>out",
 }
 #: Room between two levels, in stages, and the part of the y axis for a written figure.
 BETWEEN, _LABEL = 1, 0.09
-_UP, _DOWN, _TOTAL = palette.ARMS[0], palette.ARMS[3], palette.REFERENCE
 
 
 # ---------------------------------------------------------------------- by level
@@ -66,7 +46,7 @@ _UP, _DOWN, _TOTAL = palette.ARMS[0], palette.ARMS[3], palette.REFERENCE
 
 def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
     """Return the range of a measure over several checkpoints, for an axis that their charts share."""
-    values = [AXES[measured].line]
+    values = [0.0]
     for result in results:
         for level in result.levels:
             for _, halves in _stages(result, level, measured):
@@ -82,7 +62,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
 
     Arguments:
         result: the entropies.
-        measured: one of ``analysis.entropy.MEASURES``. Redundancy does not depend on weights; only h is drawn up to ε.
+        measured: one of ``analysis.entropy.MEASURES``. Redundancy does not depend on weights.
         limits: of the y axis, where another chart shares it.
 
     """
@@ -124,7 +104,7 @@ def by_level(result: Entropies, measured: str, limits: tuple[float, float] | Non
             "ticktext": list(ticks.values()),
             "tickangle": 0,
         },
-        yaxis={"range": [low, high], "title": {"text": AXES[measured].title}},
+        yaxis={"range": [low, high], "title": {"text": f"{measured} (bits per value)"}},
     )
     return figure
 
@@ -139,8 +119,6 @@ def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tup
         name = "fixed" if name == "order" and result.rule != "entropy" else name
         halves = {"emitted": stage.emitted} if stage.kept is None else {"kept": stage.kept, "emitted": stage.emitted}
         stages.append((name, halves))
-    if measured == "marginal" and level.stages[0].kept is not None:
-        stages.append(("noise", {"emitted": level.noise}))
     return stages
 
 
@@ -196,7 +174,7 @@ def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | No
         name=name,
         connectgaps=False,
         cliponaxis=False,
-        hovertemplate=f"{AXES[measured].symbol} = %{{customdata}}<extra>{name}, mean</extra>",
+        hovertemplate="%{customdata} bits per value<extra>" + name + ", mean</extra>",
     )
 
 
@@ -209,7 +187,7 @@ def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], 
             value, other = half.means[measured].value, heights.get((place, "emitted" if part == "kept" else "kept"))
             up = 1 if other is None or (value, part) > (other, "emitted") else -1
             missing = 0.0 if other is None else max(0.0, room - abs(value - other)) / 2
-            written.append(_off_the_line(value + up * missing, AXES[measured].line, up * room / 2))
+            written.append(_off_the_line(value + up * missing, 0.0, up * room / 2))
         figure.add_scatter(
             x=[place + 0.3 for place, _ in of_part],
             y=_numbers(written),
@@ -231,13 +209,13 @@ def _off_the_line(height: float, line: float, least: float) -> float:
 
 
 def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> None:
-    """Draw the measure's value for N(0, I)."""
+    """Draw the measure's value for noise."""
     figure.add_scatter(
         x=list(ends),
-        y=[AXES[measured].line] * 2,
+        y=[0, 0],
         mode="lines",
         line={"color": palette.REFERENCE, "width": 1.5, "dash": "dash"},
-        name=AXES[measured].name,
+        name=NOISE[measured],
         hoverinfo="skip",
     )
 
@@ -246,68 +224,16 @@ def _is_nan(mean: Estimate) -> bool:
     return math.isnan(mean.value)
 
 
-# ---------------------------------------------------------------------- the account
-
-
-def account(result: Account) -> go.Figure:
-    """Return the log-det account as a waterfall, from −log p(x) down to −log N(ε)."""
-    lines = [
-        ("−log p(x)", "absolute", result.coded),
-        *((f"{posting.level} · {posting.part}", "relative", posting.nats) for posting in result.postings),
-        ("−log N(ε; 0, I)", "total", result.coded + result.stretched),
-    ]
-    labels, kinds, values = zip(*lines, strict=True)
-    figure = go.Figure(
-        go.Waterfall(
-            orientation="h",
-            y=list(labels),
-            measure=list(kinds),
-            x=[round(value, 6) for value in values],
-            text=[signed(value, 3) if kind == "relative" else fixed(value, 3) for _, kind, value in lines],
-            textposition="outside",
-            textfont={"size": 12},
-            cliponaxis=False,
-            connector={"line": {"color": palette.AXIS, "width": 1}},
-            increasing={"marker": {"color": _UP}},
-            decreasing={"marker": {"color": _DOWN}},
-            totals={"marker": {"color": _TOTAL}},
-            showlegend=False,
-            hovertemplate="%{y}: %{text} nats/dim<extra></extra>",
-        )
-    )
-    figure.update_layout(
-        **_around(25 * len(lines), NOTHING, 97, left=160),
-        xaxis={
-            "range": _account_range(result),
-            "title": {
-                "text": f"nats/dim, mean over {result.images} test images<br>{AXES['marginal'].name}<br>"
-                f"closes to {result.gap:.0e} in float64, {result.gap_float32:.0e} in float32",
-            },
-            "zeroline": True,
-        },
-        yaxis={"autorange": "reversed", "showgrid": False, "title": {"text": "level · part"}},
-    )
-    return figure
-
-
-def _account_range(result: Account) -> list[float]:
-    """Return the range of the bars and the figures beside them."""
-    values = np.array([0.0, *np.cumsum([result.coded, *(posting.nats for posting in result.postings)])])
-    room = 0.24 * float(np.ptp(values))
-    return [float(values.min()) - room, float(values.max()) + room]
-
-
 # ---------------------------------------------------------------------- growth over training
 
 
 def growth(
     level: LevelGrowth,
     own: np.ndarray,
-    measured: str = "redundancy",
     limits: tuple[float, float] | None = None,
     shared: np.ndarray | None = None,
 ) -> go.Figure:
-    """Return a measure of a level's channels over training, with one frame a recording step for the scrubber.
+    """Return the redundancy of a level's channels over training, with one frame a recording step for the scrubber.
 
     Thin lines are channels, thick lines the means of channels passed on and factored out. A frame moves the cursor and
     the means' marks.
@@ -315,15 +241,14 @@ def growth(
     Arguments:
         level: its record.
         own: the recording steps (S,).
-        measured: one of ``analysis.entropy.MEASURES`` that are recorded.
         limits: of the y axis, :func:`growth_span` of all levels that share it.
         shared: the steps of the x axis, by default ``own``.
 
     """
     shared = own if shared is None else shared
-    places, ends = steps.places(own, shared), limits or growth_span([level], measured)
+    places, ends = steps.places(own, shared), limits or growth_span([level])
     figure = go.Figure()
-    for part, rows in _parts(level, measured).items():
+    for part, rows in _parts(level).items():
         name, colour, dash, _, _ = HALVES[part]
         x, y = _joined(places, rows)
         figure.add_scatter(
@@ -338,41 +263,39 @@ def growth(
             name=name,
             hovertemplate="%{text}: %{y:.3f}<extra>" + name + ", mean</extra>",
         )
-    moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level, measured))))
-    frames = [_now(level, measured, index, int(place), len(shared), ends) for index, place in enumerate(places)]
+    moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level))))
+    frames = [_now(level, index, int(place), len(shared), ends) for index, place in enumerate(places)]
     figure.add_traces(frames[-1])
     figure.frames = [steps.frame(step, frame, moving) for step, frame in zip(own, frames, strict=True)]
     margin = 0.04 * (len(shared) + 1)
-    _add_line(figure, (-margin, len(shared) - 1 + margin), measured)
+    _add_line(figure, (-margin, len(shared) - 1 + margin), "redundancy")
     figure.update_layout(
         **_around(202, NOTHING, 98),
         xaxis=steps.axis(shared, margin, margin, ticks=6),
-        yaxis={"range": list(ends), "title": {"text": AXES[measured].title}},
+        yaxis={"range": list(ends), "title": {"text": "redundancy (bits per value)"}},
     )
     return figure
 
 
-def growth_span(levels: Iterable[LevelGrowth], measured: str) -> tuple[float, float]:
-    """Return the range of a measure of these levels over training."""
-    values = np.concatenate([[AXES[measured].line], *(level.measures[measured].ravel() for level in levels)])
+def growth_span(levels: Iterable[LevelGrowth]) -> tuple[float, float]:
+    """Return the range of redundancy of these levels over training."""
+    values = np.concatenate([[0.0], *(level.redundancy.ravel() for level in levels)])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = 0.08 * (high - low) or 0.1
     return low - margin, high + margin
 
 
-def _parts(level: LevelGrowth, measured: str) -> dict[str, np.ndarray]:
+def _parts(level: LevelGrowth) -> dict[str, np.ndarray]:
     """Return the rows (S, C) of the parts passed on and factored out, by part."""
-    kept, emitted = np.split(level.measures[measured], [level.kept_channels], axis=1)
+    kept, emitted = np.split(level.redundancy, [level.kept_channels], axis=1)
     return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
 
 
-def _now(
-    level: LevelGrowth, measured: str, index: int, place: int, length: int, ends: tuple[float, float]
-) -> list[dict[str, Any]]:
+def _now(level: LevelGrowth, index: int, place: int, length: int, ends: tuple[float, float]) -> list[dict[str, Any]]:
     """Return the moving parts of a frame: a line at the step, and each mean's mark and value there."""
     left = place > length / 2
     marks = []
-    for part, rows in _parts(level, measured).items():
+    for part, rows in _parts(level).items():
         _, colour, _, symbol, _ = HALVES[part]
         value = float(rows[index].mean())
         marks.append(
@@ -416,7 +339,7 @@ def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int]
 
     Arguments:
         maps: grey bytes (C, H, W) by position in the order used.
-        redundancy: nats per pixel (C,), by the same positions.
+        redundancy: bits per value (C,), by the same positions.
         numbers: the channels' numbers, by the same positions.
         kept: number of positions passed on.
 
@@ -426,7 +349,7 @@ def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int]
     for place in np.argsort(-redundancy, kind="stable"):
         part = "kept" if place < kept else "emitted"
         value = float(redundancy[place])
-        alt = f"Channel {numbers[place]}, {PARTS[part]}: spectral redundancy {fixed(value, 2)} nats per pixel"
+        alt = f"Channel {numbers[place]}, {PARTS[part]}: redundancy {fixed(value, 2)} bits per value"
         cells[part].append(
             f'<figure class="eiw-map eiw-{part}" style="--share: {max(0.0, value / largest):.3f}">'
             f'<img alt="{alt}" title="{alt}" src="{data_uri(maps[place])}"><i></i>'
@@ -437,7 +360,4 @@ def sorted_maps(maps: np.ndarray, redundancy: np.ndarray, numbers: Sequence[int]
         for part, maps in cells.items()
         if maps
     )
-    return (
-        f'<div class="eiw-frame">{rows}'
-        '<p class="eiw-legend">bar and number: spectral redundancy, nats per pixel</p></div>'
-    )
+    return f'<div class="eiw-frame">{rows}<p class="eiw-legend">bar and number: redundancy, bits per value</p></div>'

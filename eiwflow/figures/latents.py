@@ -29,22 +29,17 @@ def halving(treated: Treated) -> str:
     return _row(treated, [words.stage(share) for share in treated.shares])
 
 
-def large(treated: Treated) -> str:
-    """Return the image and its version under one treatment, as large as the first screen allows, as HTML."""
-    return f'<div class="eiw-large">{treatments(treated)}</div>'
-
-
 def treatments(treated: Treated) -> str:
     """Return the image and its version under each treatment, in a row as HTML."""
     return _row(treated, [words.way(way) for way in treated.ways])
 
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
-    decibels = [words.decibels(psnr) for psnr in treated.mean_psnr]
-    texts = [f"{escape(caption)}<br><b>{left}</b>" for caption, left in zip(captions, decibels, strict=True)]
+    errors = [words.error(psnr) for psnr in treated.mean_psnr]
+    texts = [f"{escape(caption)}<br><b>{left}</b>" for caption, left in zip(captions, errors, strict=True)]
     alts = [
         f"{words.way(way)}: {left}; {appearance(pixels)}"
-        for way, left, pixels in zip(treated.ways, decibels, treated.pictures, strict=True)
+        for way, left, pixels in zip(treated.ways, errors, treated.pictures, strict=True)
     ]
     image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
     cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
@@ -58,30 +53,30 @@ def _row(treated: Treated, captions: Sequence[str]) -> str:
 # ---------------------------------------------------------------------- charts
 
 
-def psnr_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
-    """Return PSNR with its interval over test images, stage by stage.
+def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
+    """Return the error of pixels with its interval over test images, stage by stage, in grey levels of 255.
 
     The axis also holds the intervals of charts ``beside`` this one.
     """
     figure = go.Figure()
     names = [words.stage(share) for share in survey.shares]
-    low, high = survey.interval.T
+    mean, (high, low) = 255 * 10 ** (-survey.mean / 20), 255 * 10 ** (-survey.interval.T / 20)
     figure.add_scatter(
-        x=survey.mean.round(4).tolist(),
+        x=mean.round(3).tolist(),
         y=names,
         mode="markers",
         marker={"symbol": "diamond", "size": 12, "color": palette.SUBJECT},
         error_x={
-            "array": np.nan_to_num(high - survey.mean).round(4).tolist(),
-            "arrayminus": np.nan_to_num(survey.mean - low).round(4).tolist(),
+            "array": np.nan_to_num(high - mean).round(3).tolist(),
+            "arrayminus": np.nan_to_num(mean - low).round(3).tolist(),
             "color": palette.SUBJECT, "thickness": 2, "width": 5,
         },
-        hovertemplate="%{y}: %{x:.1f} dB<extra></extra>",
+        hovertemplate="%{y}: %{x:.1f} of 255<extra></extra>",
     )  # fmt: skip
-    ends = [end for each in (survey, *beside) for end in (each.mean, each.interval)]
+    ends = [255 * 10 ** (-end / 20) for each in (survey, *beside) for end in (each.mean, each.interval)]
     figure.update_layout(
         layout(110 + 46 * len(names)),
-        xaxis={"title": {"text": "PSNR, dB: more of the image is left →"}, "range": limits(ends)},
+        xaxis={"title": {"text": "error of pixels, of 255"}, "range": limits(ends)},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
     return figure

@@ -182,7 +182,7 @@ def redundancy_by_rank(river: RankRiver, beside: Iterable[RankRiver] = ()) -> go
 
 def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
     low, high = limits([0.0, *shown], 0.0, 0.12)
-    return {"range": [1.15 * low, high], "title": {"text": "redundancy (nats/pixel)"}, "zeroline": True}
+    return {"range": [1.15 * low, high], "title": {"text": "redundancy (bits per value)"}, "zeroline": True}
 
 
 # ---------------------------------------------------------------------- over images, and other rules
@@ -234,7 +234,7 @@ def halves_under(report: ShuffleReport, rule: str, beside: Iterable[ShuffleRepor
             textposition="none",
             marker={"color": look.colour, "pattern": look.pattern},
             name=f"{look.name}: {fixed(average, 2)} on average",
-            hovertemplate="%{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
+            hovertemplate="%{text}: redundancy %{y:.3f} bits per value<extra></extra>",
         )
         figure.add_hline(y=average, line={"color": look.colour, "width": 2, "dash": look.dash})
     figure.update_layout(
@@ -303,7 +303,7 @@ def _bars(river: RankRiver, i: int) -> list[dict[str, Any]]:
             "textposition": "none",
             "marker": {"color": look.colour, "pattern": look.pattern},
             "name": look.name,
-            "hovertemplate": "channel %{text}: redundancy %{y:.3f} nats/pixel<extra></extra>",
+            "hovertemplate": "channel %{text}: redundancy %{y:.3f} bits per value<extra></extra>",
         }
         for kept, look in SIDES
     ]

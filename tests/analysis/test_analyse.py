@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from eiwflow import checkpoint, cli
-from eiwflow.analysis import coupling_weights
+from eiwflow.analysis import weights as channel_weights
 from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.analysis.levels import traces
@@ -145,8 +145,8 @@ def test_weights_before_the_split_are_printed_channel_by_channel(opened, another
     found = json.loads(json.dumps(analyse(opened, tiny_data(test=32), "weights", image=2, level=1)))
     test = images_to_score(tiny_data(test=32), opened.flow)
     (trace,) = traces(opened.flow, test[2:3], 0)
-    assert [row["log_weight_nats"] for row in found["channels"]] == trace.levels[0].log_weights[0].tolist()
-    assert found["images"] == 32 and "level 1" in found["in_words"]
+    assert [row["weight"] for row in found["channels"]] == pytest.approx(trace.levels[0].log_weights[0].exp().tolist())
+    assert found["images"] == 32 and {row["side"] for row in found["channels"]} == {"split"}
     assert analyse(another, tiny_data(test=32), "weights")["weights"] == "none"
 
 
@@ -161,12 +161,12 @@ def test_weights_inside_couplings_print_what_they_are_worth_and_what_they_tell(t
     images = tiny_data(test=32, factors={"grain": Factor(np.ones(64, np.float32), grain)})
     found = json.loads(json.dumps(analyse(inside, images, "weights", image=2)))
     test = images_to_score(images, inside.flow)
-    frozen = coupling_weights.freeze(inside.flow, test)
+    frozen = channel_weights.freeze(inside.flow, test)
     assert found["weights"] == "entropy"
     assert found["frozen"]["cost_bits_per_dim"] == pytest.approx(frozen.mean, abs=1e-6)
-    assert [(row["level"], row["step"]) for row in found["couplings"]] == [(1, 1), (1, 2)]
+    assert [(row["level"], row["step"]) for row in found["places"]] == [(1, 1), (1, 2)]
     assert len(found["channels"]) == 2 * (6 + 12)
-    readings = coupling_weights.read_factors(inside.flow, test, {"grain": grain})
+    readings = channel_weights.read_factors(inside.flow, test, {"grain": grain})
     assert [row["r_squared"] for row in found["factors"]] == pytest.approx([row.value for row in readings])
     nothing_known = analyse(inside, tiny_data(test=32), "weights", level=2)
     assert nothing_known["factors"] == [] and nothing_known["channels"] == []

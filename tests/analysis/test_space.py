@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 
 import numpy as np
@@ -11,11 +9,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from torch import Tensor
 
 from eiwflow.analysis import space
-from eiwflow.analysis.latents import encode
+from eiwflow.analysis.latents import encode, noise_for
 from eiwflow.analysis.space import (
     FRAMES,
     MAX_TEMPERATURE,
@@ -28,7 +25,6 @@ from eiwflow.analysis.space import (
     norm_paths,
     spherical,
 )
-from eiwflow.analysis.words import space as words
 from eiwflow.flow import Latents, quantise
 
 from .. import crossed
@@ -161,13 +157,12 @@ def test_an_unknown_path_and_a_level_out_of_range_are_refused() -> None:
 
 def test_the_way_of_a_flow_of_few_grey_levels_has_no_others() -> None:
     flow = ready_flow(bits=5, levels=2, dtype=torch.float32)
-    blend = space.blend(flow, *images(2).split(1), "linear", (1, 2), frames=3)
+    blend = space.blend(flow, *images(2).split(1), ("b", "b"), "linear", frames=3)
     assert 8 < len(np.unique(blend.images)) <= 32
     way = interpolate(flow, *images(2).split(1))
     for end, picture, among in ((way.a, way.together[0], blend.a), (way.b, way.together[-1], blend.b)):
         np.testing.assert_array_equal(picture, end)
         np.testing.assert_array_equal(among, end)
-    assert "where a grey level is 3.1·10⁻²" in words.ends(way)
 
 
 @crossed(split=SOME_POLICIES, path=PATHS)
@@ -176,10 +171,6 @@ def test_ends_reproduce_the_images(split: str, path: str) -> None:
     one, other = images(2).split(1)
     way = interpolate(flow, one, other, path, seed=3)
     assert max(way.end_errors) < 1e-4
-    for errors in ((1e-6, 3e-5), (3e-5, 1e-6)):
-        assert "largest error is 3.0·10⁻⁵, where a grey level is 3.9·10⁻³" in words.ends(
-            dataclasses.replace(way, end_errors=errors)
-        )
     np.testing.assert_array_equal(way.together[0], way.a)
     np.testing.assert_array_equal(way.together[-1], way.b)
     for row in way.alone:
@@ -224,50 +215,35 @@ def test_what_cannot_be_shown_is_no_change(far: float) -> None:
     assert way.moved[1] == pytest.approx(float((shown - x[:1]).square().mean().sqrt()), rel=1e-6)
 
 
-def test_words_name_the_level_that_moves_most() -> None:
-    one, other = images(2).split(1)
-    way = interpolate(ready_flow(levels=3), one, other)
-    assert f"Level {way.moved[:-1].argmax() + 1} moves the picture most" in words.answer(way)
-    assert [row["moves"] for row in way.table()] == ["1", "2", "3", "all"]
-    assert [row["share_of_numbers"] for row in way.table()] == [0.5, 0.25, 0.25, 1.0]
-    assert [row["rms_pixel_change"] for row in way.table()] == way.moved.tolist()
-    assert "a grey level is 3.9·10⁻³" in words.ends(way)
-    json.dumps(words.report(way), allow_nan=False)
-
-
-def test_words_give_the_change_and_the_values_of_the_level_that_moves_most() -> None:
-    one, other = images(2).split(1)
-    way = interpolate(ready_flow(levels=3), one, other)
-    way = dataclasses.replace(way, moved=np.array([0.1, 0.3, 0.2, 0.4]))
-    assert words.answer(way) == (
-        "Level 2 moves the picture most: alone it makes 75 % of the change from A to B, with 25 % of the values."
-    )
-
-
-def test_words_of_an_image_and_itself_and_of_one_level() -> None:
+def test_an_image_and_itself_and_one_level_have_norms() -> None:
     image = images(1)
     flow = ready_flow()
     same = Latents([level[:1] for level in encode(flow, image)[1].levels])
     np.testing.assert_allclose(norm_paths(same, same).norms["linear"], norm_paths(same, same).norms["spherical"])
-    assert "the same image" in words.answer(interpolate(flow, image, image))
     one, other = images(2).split(1)
     for flow in (ready_flow(levels=1), ready_flow(keep="all")):
-        said = "All values of this flow lie in one level: they go from A to B together."
         way = interpolate(flow, one, other)
-        assert words.answer(way) == said
         for path in ("linear", "spherical"):
             ends = [way.norms.total(path)[end] / np.sqrt(way.norms.dimensions.sum()) for end in (0, -1)]
             np.testing.assert_allclose(way.norms.relative(path)[[0, -1], -1], ends)
             assert not way.norms.relative(path)[:, :-1].any()
 
 
-def test_two_flows_in_words_name_the_level_of_each_that_moves_most() -> None:
-    one, other = images(2).split(1)
-    ways = [interpolate(ready_flow(levels=levels), one, other) for levels in (3, 2)]
-    said = words.pair(["a", "b"], ways)
-    for name, way in zip("ab", ways, strict=True):
-        assert f"level {way.relative.argmax() + 1} in {name} ({100 * way.relative.max():.0f} % of the change" in said
-    assert "no verdict" in said and "same image" in words.pair(["a", "b"], [interpolate(ready_flow(), one, one)] * 2)
+@every_path
+def test_every_level_of_a_blend_ends_at_its_treatment(path: str) -> None:
+    flow, (one, other) = ready_flow(levels=3, prior="conditional"), images(2).split(1)
+    way = "resample", "zero", "b"
+    found = space.blend(flow, one, other, way, path, seed=4, frames=5)
+    x, latents = encode(flow, torch.cat([one, other]), 4)
+    end = [noise_for(flow, 1, 4, draws=1)[0][0], 0 * latents.levels[1][:1], latents.levels[2][1:]]
+    decoded = flow.decode(Latents(end))
+    np.testing.assert_array_equal(found.images[0], found.a)
+    np.testing.assert_array_equal(found.images[-1], quantise(decoded)[0].permute(1, 2, 0).numpy())
+    error = (decoded.clamp(-0.5, 0.5) - x[:1]).square().mean().sqrt().item()
+    assert found.errors[-1] == pytest.approx(255 * error) and found.errors[0] < 1e-3
+    assert found.share == 1 and len(found.errors) == 5
+    kept = space.blend(flow, one, other, ("keep",) * 3, path, frames=2)
+    assert kept.share == 0 and kept.errors.max() < 1e-3
 
 
 # ---------------------------------------------------------------------- norms
@@ -297,12 +273,6 @@ def test_total_norm_is_that_of_all_levels_together() -> None:
         "spherical": np.array([[3.0, 4.0]] * 3),
     })  # fmt: skip
     assert paths.total("linear").tolist() == [5.0, 2.5, 5.0]
-    longer = dataclasses.replace(paths, norms=paths.norms | {"linear": paths.norms["linear"] * [[1], [1], [2]]})
-    low, high = stats.chi(25).ppf([0.025, 0.975]) / 5
-    assert words.norms(longer) == (
-        "Half-way the straight line has a norm of 0.50 √d and the arc 1.00 √d, between ends of 1.00 and 2.00; "
-        f"95 % of the flow's own draws lie between {low:.2f} and {high:.2f}."
-    )
     assert len(paths.table()) == 12
 
 
@@ -316,7 +286,6 @@ def test_temperature_scales_one_level_of_the_same_draw() -> None:
     latents.levels[1], latents.levels[2] = 0.5 * latents.levels[1], 0 * latents.levels[2]
     expected = quantise(flow.decode(latents)).permute(0, 2, 3, 1).numpy()
     np.testing.assert_array_equal(drawn.images, expected)
-    assert "1 (level 1), 0.5 (level 2), 0 (level 3)" in words.samples(drawn)
 
 
 @pytest.mark.parametrize("temperature", [-0.1, MAX_TEMPERATURE + 0.01, math.nan])

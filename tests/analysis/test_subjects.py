@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import compression, coupling_weights, entropy, levels, likelihood, subjects
+from eiwflow.analysis import compression, entropy, levels, likelihood, subjects, weights
 from eiwflow.analysis.subjects import MEASURES, Look
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow.information import redundancy
@@ -22,10 +22,9 @@ OTHER = PIXELS[1:2]
 #: What measures are asked for beside a look.
 CHOICES: dict[str, dict[str, Any]] = {
     "one_level": {"treatment": "zero"},
-    "mixed": {"way": ("zero", "keep")},
     "ends": {"other": OTHER},
     "interpolation": {"other": OTHER, "path": "linear"},
-    "blend": {"other": OTHER, "path": "linear", "levels": (1,)},
+    "blend": {"other": OTHER, "path": "linear", "way": ("b", "keep")},
     "samples": {"n": 2, "temperatures": (1.0, 1.0)},
     "channel_maps": {"step": 1},
     "likelihood_beside": {"pictures": PIXELS[:4], "label": "mine", "made": "by hand"},
@@ -64,7 +63,7 @@ def test_a_result_is_kept_by_all_that_it_depends_on_and_by_nothing_else(
     monkeypatch.setattr(likelihood, "others", lambda *_: [])
     monkeypatch.setattr(entropy, "RESAMPLES", 4)
     monkeypatch.setattr(compression, "MOST_VALUES", 400)
-    inside = name in ("omegas_of_test_images", "coupling_weights", "channel_maps", "frozen", "factor_readings")
+    inside = name in ("omegas_of_test_images", "weights", "prices", "channel_maps", "frozen", "factor_readings")
     look = watched("entropy" if inside else "pooled")
     MEASURES[name](look, **CHOICES.get(name, {}))
     assert look.read == set(MEASURES[name].depends_on)
@@ -81,17 +80,21 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
     bits = 8 - trace.log_prob.item() / (192 * math.log(2))
     assert subjects.bits_per_dim(look) == pytest.approx(bits, abs=1e-4)
     assert subjects.passage(look).stairs.mean[-1] == pytest.approx(bits, abs=1e-4)
-    np.testing.assert_array_equal(subjects.weights(look).log_weights, trace.levels[0].log_weights[0].double())
+    np.testing.assert_allclose(
+        np.log(subjects.weights(look).picture.given[weights.Place(1, weights.SPLIT)][0]),
+        trace.levels[0].log_weights[0].double(),
+        atol=1e-6,
+    )
     of_image = redundancy(trace.levels[0].features)
     np.testing.assert_allclose(subjects.shuffle(look).image.redundancy, of_image, rtol=1e-6)
     zeroed = subjects.one_level(look, treatment="zero")
     assert zeroed.ways == (("zero", "keep"), ("keep", "zero"))
     np.testing.assert_array_equal(zeroed.image, levels.to_pixels(image)[0])
-    way = subjects.blend(look, other=OTHER, path="linear", levels=(1, 2))
+    way = subjects.blend(look, other=OTHER, path="linear", way=("b", "b"))
     for picture, end in ((way.images[0], image), (way.images[-1], OTHER)):
         np.testing.assert_array_equal(picture, levels.to_pixels(end)[0])
-    found = [each(look) for each in (subjects.weights, subjects.latents_survey, subjects.likelihood)]
-    assert [result.photographs for result in found] == [8] * 3 and subjects.entropies(look).sources == 8
+    found = [each(look) for each in (subjects.latents_survey, subjects.likelihood)]
+    assert [result.photographs for result in found] == [8] * 2 and subjects.entropies(look).sources == 8
     mine = subjects.likelihood_beside(look, pictures=PIXELS[9:13], label="mine", made="by hand").groups[-1].group
     assert (mine.name, mine.kind, mine.made) == ("mine", "folder", "by hand")
     np.testing.assert_array_equal(mine.images, levels.to_pixels(PIXELS[9:13]))
@@ -104,12 +107,12 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
 def test_weights_inside_couplings_are_of_the_changed_picture_beside_the_images_before_it() -> None:
     image = PIXELS[5:6]
     look = Look(opened("entropy"), "planes", PIXELS[:8], PIXELS, tuple(range(48)), image, 1, 3)
-    picture = coupling_weights.changed(image, "grain", 20.0, 3)
-    own = coupling_weights.measure(look.flow, picture, 3)
-    found = subjects.coupling_weights(look, change="grain", amount=20.0)
+    picture = weights.changed(image, "grain", 20.0, 3)
+    own = weights.measure(look.flow, picture, 3)
+    found = subjects.weights(look, change="grain", amount=20.0)
     place = found.farthest
     np.testing.assert_array_equal(found.picture.of(place), own.of(place))
-    np.testing.assert_allclose(found.images.of(place), coupling_weights.measure(look.flow, PIXELS).of(place), atol=1e-6)
+    np.testing.assert_allclose(found.images.of(place), weights.measure(look.flow, PIXELS).of(place), atol=1e-6)
     maps = subjects.channel_maps(look, step=1, change="grain", amount=20.0)
-    expected = coupling_weights.channel_maps(look.flow, picture, coupling_weights.Place(1, 1), 3)
+    expected = weights.channel_maps(look.flow, picture, weights.Place(1, 1), 3)
     np.testing.assert_array_equal(maps.given, expected.given)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis.way import NOISE_BITS, way
-from eiwflow.flow import dequantise
+from eiwflow.analysis import passes
+from eiwflow.analysis.levels import dequantised
+from eiwflow.analysis.way import NOISE_BITS, maps, way
+from eiwflow.flow.information import redundancy
 
 from ..flow.flows import ready_flow
 
@@ -20,29 +22,40 @@ def noise_images(flow, n):
 def test_entropy_starts_at_the_code_length_and_ends_at_the_latents(fields):
     flow = ready_flow(shape=(1, 16, 16), **fields)
     images = noise_images(flow, 33)
-    result = way(flow, images[:-1], images[-1:])
-    # The same by the trace, part by part, on any other noise: log-determinants are constants but for the couplings'.
-    x = dequantise(images[:-1], torch.Generator().manual_seed(5)).double()
-    trace = flow.trace(x)
-    bits = len(x[0].flatten()) * math.log(2)
-    ends = [np.mean([-0.5 * float((noise**2).sum() / len(x)) for noise in [level.noise]]) for level in trace.levels]
-    constant = 0.5 * math.log(2 * math.pi) / math.log(2)
-    latents = constant - sum(ends) / bits
-    assert result.stops[-1].entropy == pytest.approx(latents, abs=0.02)
-    assert result.stops[0].entropy == pytest.approx(-float(flow.log_prob(x).mean()) / bits, abs=0.02)
-    grown = sum(float(level.log_det.mean()) for level in trace.levels) / bits
-    assert result.gained == pytest.approx(grown, abs=0.02)
-    assert len(result.stops) == 1 + sum(
-        1 + len(level.steps) + (level.split is not None or level.top is not None) for level in flow.levels
-    )
+    result = way(flow, images)
+    x = torch.cat(list(dequantised(flow, images)))
+    trace, bits = flow.trace(x), 256 * math.log(2)
+    latents = sum(0.5 * float((level.noise**2).sum()) for level in trace.levels) / len(x) / bits
+    assert result.stops[0].entropy == pytest.approx(-float(flow.log_prob(x).mean()) / bits, abs=1e-4)
+    assert result.stops[-1].entropy == pytest.approx(0.5 * math.log2(2 * math.pi) + latents, abs=1e-4)
+    assert result.gained == pytest.approx(sum(float(level.log_det.mean()) for level in trace.levels) / bits, abs=1e-4)
+    assert len(result.stops) == len(result.table()) == len(maps(flow, images[:1]))
 
 
-def test_what_leaves_and_what_stays_are_all_values():
+def test_what_leaves_and_what_stays_are_those_of_the_trace_in_batches():
     flow = ready_flow(shape=(1, 16, 16), levels=3)
     images = noise_images(flow, 33)
-    result = way(flow, images[:-1], images[-1:])
-    splits = [stop for stop in result.stops if stop.name == "split"]
-    assert [stop.in_flow for stop in splits] == [128, 64]
-    assert all(stop.factored_out is not None for stop in splits)
-    assert result.stops[-1].in_flow == 64
+    whole = way(flow, images)
+    passes.set_batch(8)
+    try:
+        assert [stop.entropy for stop in way(flow, images).stops] == pytest.approx(
+            [stop.entropy for stop in whole.stops], abs=0.02
+        )
+    finally:
+        passes.set_batch(None)
+    trace = flow.trace(torch.cat(list(dequantised(flow, images))))
+    splits = [stop for stop in whole.stops if stop.name == "split"]
+    assert [stop.in_flow for stop in splits] == [128, 64] and whole.split is splits[0]
+    for stop, level in zip(splits, trace.levels, strict=False):
+        for measured, values in ((stop.redundancy, level.kept), (stop.factored_out, level.noise)):
+            assert measured == pytest.approx(float(redundancy(values).mean()) / math.log(2), abs=1e-5)
     assert abs(NOISE_BITS - 2.0471) < 1e-4
+
+
+def test_maps_are_the_channels_of_one_image():
+    flow = ready_flow(shape=(1, 16, 16), levels=2)
+    image = noise_images(flow, 1)
+    (trace,) = [flow.trace(x) for x in dequantised(flow, image)]
+    shown = dict(zip([stop.title for stop in way(flow, noise_images(flow, 8)).stops], maps(flow, image), strict=True))
+    np.testing.assert_allclose(shown["level 1, split"], trace.levels[0].kept[0].numpy(), atol=1e-5)
+    assert shown["image"].shape == (1, 16, 16)

@@ -1,311 +1,296 @@
-"""What eiwflow.analysis.weights says of a level's channels."""
+"""Channel weights: their averages, what freezing costs, what they tell; worked out anew by hand."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import math
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
-from eiwflow.analysis import intervals
+from eiwflow.analysis import weights as module
 from eiwflow.analysis.intervals import of_mean_over_images
-from eiwflow.analysis.levels import dequantised as batches
-from eiwflow.analysis.levels import trace_of
+from eiwflow.analysis.levels import dequantised, trace_of
 from eiwflow.analysis.weights import (
-    Channels,
-    ChannelWeights,
-    Correlations,
-    channel_weights,
-    of_trace,
-    shuffle_at,
+    CHANGES,
+    SPLIT,
+    Omegas,
+    PictureWeights,
+    Place,
+    changed,
+    channel_maps,
+    freeze,
+    measure,
+    omegas,
+    price,
+    read_factors,
+    regressands,
+    ridge,
+    with_frozen_weights,
 )
-from eiwflow.analysis.words import weights as words
+from eiwflow.data import DataError, Factor
 from eiwflow.flow import ConfigError, MultiScaleFlow
+from eiwflow.flow.entropy_weights import CouplingWeights
 from eiwflow.flow.score import score
 
-from .. import crossed
-from ..flow.flows import POLICIES
+from ..training.tiny import tiny_data
 from .test_levels import images, ready_flow
 
-WEIGHTED = [split for split in POLICIES if split.endswith("pooled")]
+
+def weighted_flow(**fields: object) -> MultiScaleFlow:
+    """Return a flow of 1×8×16 images with entropy weights in its levels 1 and 2."""
+    return ready_flow(dtype=torch.float32, weights="entropy", levels=3, **fields).requires_grad_(False)
 
 
-def dequantised(flow: MultiScaleFlow, pixels: torch.Tensor, seed: int) -> torch.Tensor:
-    """Return x of uint8 images in one batch."""
-    return torch.cat(list(batches(flow, pixels, seed)))
+# ---------------------------------------------------------------------- ω
 
 
-def made_up(n: int = 40, channels: int = 4, seed: int = 0, **changes: object) -> ChannelWeights:
-    """Return weights of n images that are −log σ and noise."""
-    rng = np.random.default_rng(seed)
-    log_std = rng.normal(size=(n, channels))
-    found = Channels(
-        log_weights=-0.5 * log_std + 0.3 * rng.normal(size=(n, channels)),
-        log_std=log_std,
-    )
-    fields = {
-        "level": 1,
-        "shape": (channels, 4, 4),
-        "kept": channels // 4,
-        "order": (channels - 1, *range(channels - 1)),
-        "image": Channels(*(getattr(found, field.name)[-1:] for field in dataclasses.fields(found))),
-        "images": found,
-    }
-    return ChannelWeights(**{**fields, **changes})
+def test_weights_are_those_that_the_couplings_compute() -> None:
+    flow, pixels = weighted_flow(), images(70)
+    found = measure(flow, pixels, seed=3)
+    assert found.places == (Place(1, 1), Place(1, 2), Place(2, 1), Place(2, 2)) and found.count == 70
+    x = torch.cat(list(dequantised(flow, pixels, 3)))
+    kept = flow.levels[0](x)[0]
+    reached = flow.levels[1].squeeze(kept)[0]
+    reached = flow.levels[1].steps[0](reached)[0]
+    step = flow.levels[1].steps[1]
+    mixed = step.mixing(step.actnorm(reached)[0])[0]
+    expected = step.coupling.weights(mixed[:, : mixed.shape[1] // 2])
+    np.testing.assert_allclose(found.read[Place(2, 2)], expected.read[:, :, 0, 0], atol=1e-5)
+    np.testing.assert_allclose(found.given[Place(2, 2)], expected.given[:, :, 0, 0], atol=1e-5)
+    assert found.of_level(2).shape == (70, 2 * (expected.read.shape[1] + expected.given.shape[1]))
 
 
-def measured(
-    flow: MultiScaleFlow, image: torch.Tensor, others: torch.Tensor, level: int, seed: int = 0
-) -> ChannelWeights:
-    """Return the weights of a level for uint8 images, as the page measures them."""
-    averages = of_trace(trace_of(flow, others), level)
-    return channel_weights(flow, trace_of(flow, image, seed), averages, level)
+def test_a_picture_is_beside_the_mean_over_the_images_that_are_counted() -> None:
+    flow, pixels = weighted_flow(), images(30, seed=1)
+    averages = omegas(trace_of(flow, pixels), 12)
+    found = PictureWeights(measure(flow, images(1), 5), averages)
+    own, first = measure(flow, images(1), 5), measure(flow, pixels[:12])
+    for place in found.picture.places:
+        expected = own.of(place)[0] - first.of(place).mean(axis=0)
+        np.testing.assert_allclose(found.difference(place), expected, atol=1e-5)
+        assert np.abs(expected).max() > 1e-3
+        assert found.distances[place] == pytest.approx(math.sqrt(np.mean(expected**2)), abs=1e-5)
+    assert found.distances[found.farthest] == max(found.distances.values())
+    row = next(row for row in found.table(2) if (row["step"], row["side"], row["channel"]) == (1, "given", 2))
+    assert row["weight"] == pytest.approx(own.given[Place(2, 1)][0, 1], abs=1e-6)
+    assert row["weight_mean"] == pytest.approx(first.given[Place(2, 1)][:, 1].mean(), abs=1e-5)
+    assert row["weight_minus_mean"] == pytest.approx(row["weight"] - row["weight_mean"], abs=1e-6)
+    assert row["weight_std"] == pytest.approx(first.given[Place(2, 1)][:, 1].std(ddof=1), abs=1e-5)
+    assert {row["level"] for row in found.table(2)} == {2} and len(found.table()) == 2 * (2 + 4 + 4 + 8)
 
 
-# ---------------------------------------------------------------------- what is measured
-
-
-@crossed(split=WEIGHTED, level=(1, 2))
-def test_figures_are_those_of_the_trace_by_position(split: str, level: int) -> None:
-    flow = ready_flow(split=split, levels=3)
-    found = measured(flow, images(1), images(5, seed=1), level, seed=3)
-    for part, pixels, seed in ((found.image, images(1), 3), (found.images, images(5, seed=1), 0)):
-        trace = flow.trace(dequantised(flow, pixels, seed)).levels[level - 1]
-        np.testing.assert_allclose(part.log_weights, trace.log_weights, atol=1e-12)
-        expected = trace.features[:, trace.order].std(dim=(2, 3), correction=0).log()
-        np.testing.assert_allclose(part.log_std, expected, atol=1e-6)
-    assert found.order == tuple(trace.order.tolist()) and found.shape == flow.config.level_shape(level)
-
-
-def test_a_flow_without_weights_before_its_split_is_refused() -> None:
+def test_a_flow_without_weights_is_refused_with_what_to_do() -> None:
     flow = ready_flow(weights="none")
-    with pytest.raises(ConfigError, match="does not weight its channels"):
-        of_trace(trace_of(flow, images(2)), 1)
+    for ask in (lambda: measure(flow, images(2)), lambda: freeze(flow, images(2))):
+        with pytest.raises(ConfigError, match="weights"):
+            ask()
+    with pytest.raises(ConfigError, match="level 1, step 1"):
+        channel_maps(flow, images(1), Place(1, 1))
 
 
-def test_images_have_the_noise_that_scores_give_them() -> None:
-    flow = ready_flow(weights="pooled", dtype=torch.float32).requires_grad_(False)
-    log_prob = flow.log_prob(dequantised(flow, images(70), seed=2))
-    np.testing.assert_allclose(score(flow, images(70), seed=2), 8 - log_prob / (128 * np.log(2)), atol=1e-5)
+def test_maps_are_what_the_network_reads_and_gives() -> None:
+    flow = weighted_flow()
+    found = channel_maps(flow, images(1), Place(1, 2), seed=4)
+    (x,) = dequantised(flow, images(1), 4)
+    seen = []
+    coupling = flow.levels[0].steps[1].coupling
+    coupling.network.register_forward_hook(lambda network, given, result: seen.append((given[0], result)))
+    trace = flow.trace(x).levels[0]
+    weights = trace.coupling_weights["step 2 read"]
+    np.testing.assert_allclose(found.read * weights[0, :, None, None].numpy(), seen[0][0][0], atol=1e-5)
+    np.testing.assert_allclose(found.given, seen[0][1][0], atol=1e-5)
+    with pytest.raises(ConfigError, match="level 4"):
+        channel_maps(flow, images(1), Place(4, 1))
 
 
-def test_only_the_image_looked_at_depends_on_the_seed() -> None:
-    flow = ready_flow(weights="pooled")
-    a, b = (measured(flow, images(1), images(5, seed=1), 1, seed) for seed in (0, 1))
-    assert np.abs(a.log_weights - b.log_weights).max() > 0
-    np.testing.assert_array_equal(a.mean, b.mean)
+# ---------------------------------------------------------------------- what freezing costs
 
 
-def test_an_image_among_itself_is_not_turned_at_all() -> None:
-    flow = ready_flow(weights="pooled")
-    alone = measured(flow, images(1), images(1), 1)
-    np.testing.assert_array_equal(alone.relative, 0)
-    np.testing.assert_array_equal(alone.std, 0)
-    assert "alike for every image" in words.answer(alone)
+class Constant(torch.nn.Module):
+    """The same weights for every image, written apart from the analysis."""
+
+    def __init__(self, read: list[float], given: list[float]) -> None:
+        super().__init__()
+        self.read, self.given = (torch.tensor(side)[:, None, None] for side in (read, given))
+
+    def forward(self, x: torch.Tensor) -> CouplingWeights:
+        return CouplingWeights(self.read.repeat(len(x), 1, 1, 1), self.given.repeat(len(x), 1, 1, 1))
 
 
-@pytest.mark.parametrize(("of_image", "of_images", "alike"), [(0, 0, True), (0.1, 0, False), (0, 0.1, False)])
-def test_weights_are_alike_where_neither_the_images_nor_the_image_differ(
-    of_image: float, of_images: float, alike: bool
-) -> None:
-    """The images' weights are symmetric, so that their mean stays where it was."""
-    found = made_up(n=3)
-    images = 0.7 + of_images * np.array([[-1.0], [0.0], [1.0]]) * np.array([[0, 0, 0, 1]])
-    image = 0.7 + of_image * np.array([[0, 0, 1.0, 0]])
-    parts = {"image": (found.image, image), "images": (found.images, images)}
-    found = dataclasses.replace(found, **{k: dataclasses.replace(v, log_weights=w) for k, (v, w) in parts.items()})
-    assert found.alike is alike
-    assert found.relative == pytest.approx([0, 0, of_image, 0]) and found.std == pytest.approx([0, 0, 0, of_images])
-    assert (words.answer(found) == "Level 1 weights its channels alike for every image.") is alike
+def test_the_cost_of_freezing_is_that_of_weights_replaced_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IMAGES", 20)
+    flow, pixels = weighted_flow(), images(40)
+    sources = [number // 4 for number in range(40)]
+    found = freeze(flow, pixels, sources=sources)
+    x = torch.cat(list(dequantised(flow, pixels[:20], 0)))
+    before = flow.log_prob(x)
+    trace = flow.trace(x)
+    for level, seen in zip(flow.levels[:2], trace.levels[:2], strict=True):
+        for number, step in enumerate(level.steps, start=1):
+            means = (seen.coupling_weights[f"step {number} {side}"].mean(dim=0).tolist() for side in ("read", "given"))
+            step.coupling.weights = Constant(*means)
+    costs = (before - flow.log_prob(x)) / (128 * math.log(2))
+    assert costs.abs().max() > 1e-4
+    np.testing.assert_allclose(found.costs, costs, atol=2e-6)
+    assert found.mean == pytest.approx(costs.mean().item(), abs=1e-6)
+    assert found.interval == pytest.approx(of_mean_over_images(found.costs, sources[:20]))
+    assert found.interval != pytest.approx(of_mean_over_images(found.costs, None))
 
 
-def test_a_constant_factor_on_every_weight_leaves_what_is_identified() -> None:
-    before = made_up()
-    shifted = [dataclasses.replace(part, log_weights=part.log_weights + 0.7) for part in (before.image, before.images)]
-    after = dataclasses.replace(before, image=shifted[0], images=shifted[1])
-    np.testing.assert_allclose(after.relative, before.relative, atol=1e-12)
-    np.testing.assert_allclose(after.correlations.pearson, before.correlations.pearson, atol=1e-12)
-    assert words.answer(after) == words.answer(before)
+def test_weights_that_are_alike_cost_nothing_to_freeze_and_move_for_no_picture() -> None:
+    flow = weighted_flow()
+    for coupling in flow.couplings():
+        if coupling.weights is not None:
+            torch.nn.init.zeros_(coupling.weights.out.weight)
+    found = freeze(flow, images(10))
+    np.testing.assert_allclose(found.costs, 0, atol=1e-6)
+    picture = PictureWeights(measure(flow, images(1)), measure(flow, images(10)))
+    assert picture.alike
 
 
-@pytest.mark.parametrize("level", [0, 3, -1])
-def test_a_level_without_a_shuffle_is_refused_in_one_sentence(level: int) -> None:
-    with pytest.raises(ConfigError, match=rf"level is {level}; of this flow's levels, 1 to 2 have a Shuffle\."):
-        shuffle_at(ready_flow(weights="pooled", levels=3), level)
+def test_given_averages_are_taken_and_the_flow_stays_as_it_was() -> None:
+    flow, pixels = weighted_flow(), images(10)
+    ones = measure(flow, pixels)
+    ones = Omegas(*({place: np.ones_like(own) for place, own in side.items()} for side in (ones.read, ones.given)))
+    before = flow.state_dict()
+    plain = weighted_flow()
+    for coupling in plain.couplings():
+        coupling.weights = None
+    x = torch.cat(list(dequantised(flow, pixels, 0)))
+    expected = (flow.log_prob(x) - plain.log_prob(x)) / (128 * math.log(2))
+    np.testing.assert_allclose(freeze(flow, pixels, ones).costs, expected, atol=2e-6)
+    assert all(torch.equal(before[name], value) for name, value in flow.state_dict().items())
 
 
-def test_a_flow_of_one_level_has_no_shuffle_at_all() -> None:
-    with pytest.raises(ConfigError, match="at least two levels"):
-        shuffle_at(ready_flow(weights="pooled", levels=1), 1)
+# ---------------------------------------------------------------------- what they tell
 
 
-# ---------------------------------------------------------------------- the correlation
+@pytest.mark.parametrize(("count", "seed"), [(30, 0), (8, 2), (8, 3)])
+def test_ridge_is_that_of_the_penalty_with_the_least_leave_one_out_error(count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, others = rng.normal(size=(count, 4)), rng.normal(size=(7, 4))
+    truth = features @ np.array([1.0, -2.0, 0.0, 0.5]) + rng.normal(size=count)
+
+    def predict(fit: np.ndarray, target: np.ndarray, at: np.ndarray, penalty: float) -> np.ndarray:
+        centre = target.mean()
+        gram = fit.T @ fit + penalty * np.eye(4)
+        return centre + at @ np.linalg.solve(gram, fit.T @ (target - centre))
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    standard = (features - mean) / scale
+    errors = []
+    for penalty in count * module.PENALTIES:
+        # One image left out, with its intercept: a column of ones that is not penalised.
+        full, target = np.column_stack([np.ones(count), standard]), truth
+        error = 0.0
+        for out in range(count):
+            rest = np.arange(count) != out
+            gram = full[rest].T @ full[rest] + np.diag([0.0, *[penalty] * 4])
+            error += (target[out] - full[out] @ np.linalg.solve(gram, full[rest].T @ target[rest])) ** 2
+        errors.append(error)
+    best = count * module.PENALTIES[int(np.argmin(errors))]
+    np.testing.assert_allclose(ridge(features, truth, others), predict(standard, truth, (others - mean) / scale, best))
 
 
-def test_correlation_is_scipys_and_its_interval_near_fishers() -> None:
-    found = made_up(n=200)
-    for position in range(4):
-        a, b = -found.images.log_weights[:, position], found.images.log_std[:, position]
-        expected = stats.pearsonr(a, b)
-        assert found.correlations.pearson[position] == pytest.approx(expected.statistic)
-        assert found.correlations.slope[position] == pytest.approx(stats.linregress(b, -a).slope)
-        fisher = expected.confidence_interval(0.95)
-        assert found.correlations.low[position] == pytest.approx(fisher.low, abs=0.03)
-        assert found.correlations.high[position] == pytest.approx(fisher.high, abs=0.03)
+def test_a_feature_that_does_not_vary_tells_nothing() -> None:
+    features = np.column_stack([np.random.default_rng(0).normal(size=20), np.full(20, 0.7)])
+    truth = 3 * features[:, 0]
+    np.testing.assert_allclose(ridge(features, truth, np.array([[1.0, 5.0]])), [3.0], rtol=1e-3)
 
 
-def test_copies_of_a_photograph_do_not_make_an_interval_narrower() -> None:
-    once = made_up(n=20)
-    copied = Channels(*(np.repeat(getattr(once.images, f.name), 4, axis=0) for f in dataclasses.fields(Channels)))
-    by_photograph = dataclasses.replace(once, images=copied, sources=tuple(np.repeat(range(20), 4)))
-    blind = dataclasses.replace(once, images=copied)
-    np.testing.assert_allclose(by_photograph.correlations.low, once.correlations.low, atol=1e-9)
-    np.testing.assert_allclose(by_photograph.correlations.high, once.correlations.high, atol=1e-9)
-    assert (blind.correlations.low > once.correlations.low).all()
+def test_r_squared_is_of_images_that_were_not_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FACTOR_IMAGES", 90)
+    flow, pixels, rng = weighted_flow(), images(100), np.random.default_rng(0)
+    seen = measure(flow, pixels[:90])
+    level_1 = seen.of_level(1)
+    clear = (level_1 - level_1.mean(axis=0)) @ rng.normal(size=level_1.shape[1])
+    factors = {"clear": np.append(clear, np.zeros(10)), "chance": rng.normal(size=100)}
+    rows = {(row.factor, row.level): row for row in read_factors(flow, pixels, factors)}
+    assert set(rows) == {(factor, level) for factor in factors for level in (1, 2)}
+    assert {(row.fitted, row.checked) for row in rows.values()} == {(60, 30)}
+    assert rows["clear", 1].value > 0.95 and rows["chance", 1].high < 0.5
+    for (factor, level), row in rows.items():
+        truth, weights = factors[factor][:90], seen.of_level(level)
+        predicted = ridge(weights[:60], truth[:60], weights[60:])
+        residual = np.square(truth[60:] - predicted).sum() / np.square(truth[60:] - truth[60:].mean()).sum()
+        assert row.value == pytest.approx(1 - residual, abs=1e-9) and row.low <= row.value <= row.high
+    # Nothing that was checked has an influence on the fit.
+    other = {name: np.where(np.arange(100) < 60, values, values + 5) for name, values in factors.items()}
+    shifted = {(row.factor, row.level): row for row in read_factors(flow, pixels, other)}
+    assert shifted["clear", 1].value < 0 < rows["clear", 1].value
 
 
-def test_weights_that_do_not_vary_have_no_correlation() -> None:
-    found = made_up()
-    parts = {"image": (found.image, 1), "images": (found.images, 40)}
-    still = {name: dataclasses.replace(part, log_weights=np.full((n, 4), 0.3)) for name, (part, n) in parts.items()}
-    flat = dataclasses.replace(found, **still)
-    assert np.isnan(flat.correlations.pearson).all() and np.isnan(flat.correlations.low).all()
-    assert words.answer(flat) == "Level 1 weights its channels alike for every image."
-    assert "nothing to correlate" in words.correlations(flat.correlations)
-    assert words.follow_loudness(
-        flat
-    ) == "No: these channel weights are the same for every picture." and "the same for every image" in words.slopes(
-        flat
-    )
+def test_too_few_images_tell_nothing_and_the_bound_is_named() -> None:
+    with pytest.raises(DataError, match="23"):
+        read_factors(weighted_flow(), images(23), {"grain": np.ones(23)})
 
 
-@pytest.mark.slow
-def test_a_draw_of_images_that_are_alike_has_no_part_in_an_interval() -> None:
-    flow = made_up(n=12)
-    weights, loudness = (np.repeat(values[:1], 12, axis=0) for values in (flow.images.log_weights, flow.images.log_std))
-    weights[9:] += np.array([[0.1], [0.3], [0.2]])
-    loudness[9:] += np.array([[0.2], [0.1], [0.4]])
-    few = dataclasses.replace(flow.images, log_weights=weights, log_std=loudness)
-    result = dataclasses.replace(flow, images=few).correlations
-    r, slopes = [], []
-    for draw in intervals.draws(12, None, intervals.RESAMPLES):
-        chosen = np.repeat(np.arange(12), draw)
-        if draw[9:].any() and np.unique(chosen).size > 2:
-            line = stats.linregress(loudness[chosen, 0], weights[chosen, 0])
-            r.append(-line.rvalue)
-            slopes.append(line.slope)
-    assert len(r) < intervals.RESAMPLES  # some draws hold only images that are alike
-    assert (result.low[0], result.high[0]) == pytest.approx(np.quantile(r, [0.025, 0.975]), abs=1e-6)
-    assert (result.slope_low[0], result.slope_high[0]) == pytest.approx(np.quantile(slopes, [0.025, 0.975]), abs=1e-6)
+def test_factors_are_numbers_of_the_test_images_and_grain_is_a_logarithm() -> None:
+    factors = {
+        "grain": Factor(np.ones(64), np.array([1.0, math.e], np.float32)),
+        "light_direction": Factor(np.ones(64), np.zeros(2, np.float32)),
+        "ink": Factor(np.ones((64, 3)), np.zeros((2, 3), np.float32)),
+        "letter": Factor(np.full(64, "A"), np.array(["A", "B"])),
+    }
+    data = dataclasses.replace(tiny_data(test=2), factors=factors)
+    assert set(data.measured) == {"grain", "light_direction"}
+    found = regressands(data.measured)
+    assert set(found) == {"grain"} and found["grain"] == pytest.approx([0, 1])
 
 
-def test_words_count_the_intervals_away_from_zero() -> None:
-    found = Correlations(
-        pearson=np.array([0.9, 0.1, -0.8, np.nan]),
-        low=np.array([0.7, -0.2, -0.9, np.nan]),
-        high=np.array([1.0, 0.4, -0.6, np.nan]),
-        slope=np.array([-2.0, -1.0, 0.5, np.nan]),
-        slope_low=np.zeros(4),
-        slope_high=np.zeros(4),
-    )
-    sentence = words.correlations(found)
-    assert "falls" in sentence and "in 1 of 3 channels and rises in 1" in sentence and "log σ +0.10)" in sentence
-    assert "twice as loud, its weight is ×0.50 (median over channels)" in sentence
+# ---------------------------------------------------------------------- a picture with a change
 
 
-def test_every_column_of_the_table_is_the_measure_of_its_name() -> None:
-    found = made_up(n=200)
-    ours, others, told = found.image, found.images, found.correlations
-    rows = found.table()
-    for position, row in enumerate(rows):
-        weights = others.log_weights[:, position]
-        expected = {
-            "log_weight_nats": ours.log_weights[0, position],
-            "log_weight_mean_nats": weights.mean(),
-            "log_weight_std_nats": weights.std(ddof=1),
-            "log_weight_minus_mean_nats": ours.log_weights[0, position] - weights.mean(),
-            "log_std_nats": ours.log_std[0, position],
-            "log_std_mean_nats": others.log_std[:, position].mean(),
-            "pearson_minus_log_weight_log_std": told.pearson[position],
-            "pearson_low": told.low[position],
-            "pearson_high": told.high[position],
-            "slope_log_weight_by_log_std": told.slope[position],
-            "slope_low": told.slope_low[position],
-            "slope_high": told.slope_high[position],
-        }
-        assert {name: row[name] for name in expected} == pytest.approx(expected)
-        assert set(row) == {*expected, "position", "channel", "part"}
-    for row, short in zip(rows, found.short_table(), strict=True):
-        assert (short["spread over images"], short["log σ"]) == (row["log_weight_std_nats"], row["log_std_nats"])
+def test_grain_contrast_and_light_are_what_they_say() -> None:
+    grey = torch.full((1, 3, 32, 32), 100, dtype=torch.uint8)
+    grain = changed(grey, "grain", 12.0, seed=1).double()
+    assert grain.std().item() == pytest.approx(12, rel=0.05) and grain.mean().item() == pytest.approx(100, abs=1)
+    assert not torch.equal(grain, changed(grey, "grain", 12.0, seed=2).double())
+    light = changed(grey, "light", 0.5)[0, 0, 0].tolist()
+    assert (light[0], light[-1]) == (50, 150) and light == sorted(light)
+    extremes = torch.tensor([[[[0, 100, 250]]]], dtype=torch.uint8)
+    assert changed(extremes, "contrast", 2.0).tolist() == [[[[0, 83, 255]]]]
+    # Around the mean of all values, so that less contrast leaves less of a tint.
+    tinted = torch.tensor([40, 120, 200], dtype=torch.uint8)[None, :, None, None].expand(1, 3, 2, 2)
+    assert changed(tinted, "contrast", 0.5)[0, :, 0, 0].tolist() == [80, 120, 160]
+    half = changed(images(1, 3), "contrast", 0.5).double()
+    assert half.std().item() == pytest.approx(images(1, 3).double().std().item() / 2, rel=0.02)
 
 
-def test_the_interval_of_the_slope_is_near_that_of_theory() -> None:
-    found = made_up(n=200)
-    for position in range(4):
-        line = stats.linregress(found.images.log_std[:, position], found.images.log_weights[:, position])
-        half = 1.97 * line.stderr
-        assert found.correlations.slope_low[position] == pytest.approx(line.slope - half, abs=0.03)
-        assert found.correlations.slope_high[position] == pytest.approx(line.slope + half, abs=0.03)
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_nothing_leaves_the_picture_and_other_amounts_are_bounded(change: str) -> None:
+    none, most = CHANGES[change].none, CHANGES[change].most
+    assert torch.equal(changed(images(1), change, none), images(1))
+    assert not torch.equal(changed(images(1), change, most), images(1))
+    for amount in (CHANGES[change].least - 0.1, most + 0.1):
+        with pytest.raises(ConfigError, match=rf"{change} is {amount:g}; choose 0 to {most:g}\."):
+            changed(images(1), change, amount)
+    with pytest.raises(ConfigError, match="'blur'; choose one of grain, contrast, light"):
+        changed(images(1), "blur", 1.0)
 
 
-@pytest.mark.parametrize(
-    ("slope", "said"),
-    [
-        (0.1, "No, the reverse: a channel twice as loud is turned up by 7 %."),
-        (0.02, "No: a channel twice as loud is turned up by only 1 %."),
-        (0.003, "No: a channel twice as loud keeps its weight."),
-        (-0.03, "No: a channel twice as loud is turned down by only 2 %."),
-        (-0.08, "Only a little: a channel twice as loud is turned down by 5 %."),
-        (-0.3, "Partly: a channel twice as loud is turned down by 19 %."),
-        (-0.9, "Yes: a channel twice as loud is turned down by 46 %."),
-    ],
-)
-def test_the_headline_says_how_far_loud_channels_are_turned_down(slope: float, said: str) -> None:
-    found = made_up(n=400)
-    weighted = dataclasses.replace(found.images, log_weights=slope * found.images.log_std)
-    followed = dataclasses.replace(found, images=weighted)
-    assert words.follow_loudness(followed) == said
+# ---------------------------------------------------------------------- before a split
 
 
-def test_the_headline_and_the_slopes_are_of_the_median_channel() -> None:
-    found = made_up(n=400, channels=5)
-    slopes = np.array([-2.0, -0.08, -0.1, -0.08, 0.0])  # their mean is −0.45
-    weighted = dataclasses.replace(found.images, log_weights=slopes * found.images.log_std)
-    followed = dataclasses.replace(found, images=weighted)
-    assert words.follow_loudness(followed) == "Only a little: a channel twice as loud is turned down by 6 %."
-    said = "Slope of log ω on log σ by channel over 400 test images: −2.00 to −0.08, median −0.09."
-    assert words.slopes(followed).startswith(said)
-    of_photographs = dataclasses.replace(followed, sources=tuple(np.arange(400) // 8))
-    assert " over 400 test images of 50 photographs: −2.00 to" in words.slopes(of_photographs)
-    assert "its weight is ×0.94 (median over channels)" in words.correlations(followed.correlations)
-
-
-def test_interval_of_a_mean_covers_its_standard_error() -> None:
-    values = np.random.default_rng(1).normal(size=(400, 1))
-    low, high = of_mean_over_images(values, None)
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.05)
-
-
-def test_words_name_the_ends_of_what_is_identified() -> None:
-    found = made_up()
-    image = dataclasses.replace(found.image, log_weights=found.mean + np.log([[1, 2, 0.5, 1]]))
-    sentence = words.answer(dataclasses.replace(found, image=image))
-    assert "channel 0 up the most, to ×2.00 of its average weight, and channel 1 down the most, to ×0.50" in sentence
-
-
-def test_table_has_a_row_a_position_and_json_holds_it() -> None:
-    found = made_up()
-    rows = found.table()
-    assert [(row["position"], row["channel"], row["part"]) for row in rows] == [
-        (1, 3, "kept"),
-        (2, 0, "emitted"),
-        (3, 1, "emitted"),
-        (4, 2, "emitted"),
-    ]
-    assert rows[1]["log_weight_minus_mean_nats"] == pytest.approx(found.relative[1])
-    assert json.loads(json.dumps(found.to_dict()))["channels"] == rows
-    assert list(found.short_table()[0])[:3] == ["channel", "part", "log ω minus its mean"]
-    assert [row["part"] for row in found.short_table()] == ["passed on"] + ["factored out"] * 3
+def test_weights_before_a_split_are_those_of_the_shuffle_and_freezing_holds_their_means() -> None:
+    flow, pixels = ready_flow(dtype=torch.float32, weights="pooled", levels=3).requires_grad_(False), images(20)
+    found = measure(flow, pixels, seed=3)
+    assert found.places == (Place(1, SPLIT), Place(2, SPLIT))
+    x = torch.cat(list(dequantised(flow, pixels, 3)))
+    level = flow.trace(x).levels[1]
+    np.testing.assert_allclose(found.of(Place(2, SPLIT)), level.log_weights.exp(), rtol=1e-4)
+    maps = channel_maps(flow, pixels[:1], Place(2, SPLIT), seed=3)
+    assert not len(maps.read)
+    weighted = maps.given * found.of(Place(2, SPLIT))[0][:, None, None]
+    np.testing.assert_allclose(weighted, torch.cat([level.kept, level.emitted], dim=1)[0], atol=1e-4)
+    found = measure(flow, pixels)
+    prices = price(flow, pixels[:1], found)
+    assert prices.own == pytest.approx(score(flow, pixels[:1]).item())
+    assert prices.cost == pytest.approx(freeze(flow, pixels, found).costs[0], abs=1e-5) and abs(prices.cost) > 1e-5
+    held = with_frozen_weights(flow, found)
+    trace = held.levels[0].shuffle(flow.trace(x).levels[0].features)
+    expected = flow.trace(x).levels[0].features[:, flow.levels[0].shuffle.order]
+    expected = expected * torch.tensor(found.of(Place(1, SPLIT)).mean(axis=0), dtype=x.dtype)[:, None, None]
+    torch.testing.assert_close(trace[0], expected)

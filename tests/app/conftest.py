@@ -23,8 +23,10 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest, local_script_runner
 
 from eiwflow.checkpoint import CheckpointInfo, save
+from eiwflow.compression.archive import flow_digest
 from eiwflow.data import drawn, registry
 from eiwflow.flow import FlowConfig, MultiScaleFlow
+from eiwflow.training.history import level_records, write_samples
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.common import shelves
@@ -34,6 +36,7 @@ from eiwflow.ui.sources import checkpoints, store
 from tests.words import spelled_out
 
 from ..few import use_few_images
+from ..flow.numerics import perturb
 from ..made.server import start_server
 from ..training.test_resume import signalled_at
 from ..training.tiny import tiny_data, tiny_run
@@ -63,9 +66,9 @@ DRAWN = {name: cache(getattr(drawn, name)) for name in ("faces16", "letters32")}
 PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
-    "halvings", "zeroed", "all-levels", "raw", "training", "at-this-step", "order", "other-rules",
-    "factors", "norms", "samples", "architecture", "inversion", "account", "arms",
-    "verdict", "lock-step", "questions", "retrain", "archive", "strips", "there-and-back", "drawn",
+    "one-level", "all-levels", "training", "at-this-step", "order",
+    "factors", "samples", "architecture", "inversion", "arms",
+    "verdict", "lock-step", "questions", "retrain", "archive", "there-and-back", "drawn",
 )  # fmt: skip
 
 
@@ -265,3 +268,46 @@ def wait_until(holds: Callable[[], bool], most_s: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.005)
+
+
+def lively_flow(**changes: object) -> MultiScaleFlow:
+    """Return a small flow whose weights differ from image to image."""
+    flow = small_flow(**changes)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in flow.named_parameters():
+            if "shuffle" in name or "coupling" in name:
+                parameter += 0.2 * torch.randn(parameter.shape, generator=generator)
+    return flow
+
+
+STEPS = (0, 1, 10, 100)
+
+
+#: What was written once for a flow and its steps: name -> content.
+RECORDS: dict[tuple[str, tuple[int, ...]], dict[str, bytes]] = {}
+
+
+def write_record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...] = STEPS) -> None:
+    """Write a training record of a flow whose parameters wander away from its own, back in time."""
+    if (key := (flow_digest(flow), steps)) not in RECORDS:
+        with TemporaryDirectory() as made:
+            _record(Path(made), deepcopy(flow), steps)
+            paths = [path for path in Path(made).rglob("*") if path.is_file()]
+            RECORDS[key] = {str(path.relative_to(made)): path.read_bytes() for path in paths}
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    for name, content in RECORDS[key].items():
+        (folder / name).write_bytes(content)
+
+
+def _record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...]) -> None:
+    probe = torch.rand(16, *flow.config.shape, generator=torch.Generator().manual_seed(1)) - 0.5
+    (folder / "samples").mkdir()
+    lines = []
+    with torch.no_grad():
+        for step in reversed(steps):
+            levels = level_records(flow, probe)
+            lines.append({"step": step, "bits_per_dim": 5.0, "probe_bits_per_dim": 5.0, "levels": levels})
+            write_samples(folder / "samples", flow, 0, step)
+            perturb(flow, 0.03)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in reversed(lines)))

@@ -28,20 +28,17 @@ from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.reproduce import Call
 
-from .conftest import picture_bytes, small_flow, visit_page, write_checkpoint
-from .test_shuffle import write_record
-from .test_weights import lively_flow
+from .conftest import lively_flow, picture_bytes, small_flow, visit_page, write_checkpoint, write_record
 
 Table = list[dict[str, Any]]
 URL = {"data": "photos32", "image": "5", "seed": "3"}
 TOLERANCE = 1e-5
 PAGES = {
     "pages/1_levels.py": {},
-    "pages/2_latents.py": {},
+    "pages/2_latents.py": {"b": "7"},
     "pages/3_entropy.py": {"level": "2"},
     "pages/4_shuffle.py": {"level": "2"},
     "pages/5_weights.py": {"level": "2"},
-    "pages/7_space.py": {"b": "7"},
     "pages/8_checkpoint.py": {},
     "pages/10_likelihood.py": {"guess": "blurred"},
 }

@@ -28,7 +28,7 @@ PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson"
 #: Pages that look at a flow.
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
 #: Pages that have a column for a second flow.
-BESIDE = [path for path in LOOKING if path.split("_")[1][:-3] in ("latents", "entropy", "shuffle", "weights", "space")]
+BESIDE = [path for path in LOOKING if path.split("_")[1][:-3] in ("latents", "entropy", "shuffle", "weights")]
 #: Flows of faces16 by what they pass on, in what order, with what weights.
 FLOWS: dict[str, dict[str, Any]] = {
     "quarter": {"keep": 0.25},
@@ -162,16 +162,14 @@ def test_every_choice_moves_a_page_and_its_address_shows_the_same(bundle: Path, 
 STILL = {
     ("pages/8_checkpoint.py", "image"),
     ("pages/4_shuffle.py", "image"),
-    ("pages/2_latents.py", "guess"),
     ("pages/10_likelihood.py", "guess"),
-    ("pages/7_space.py", "moving"),
 }
 
 
 def test_a_level_that_a_flow_lacks_stays_wanted_and_the_address_keeps_it(bundle: Path) -> None:
     write_checkpoint(bundle / "two.safetensors", small_flow(levels=3))
     write_checkpoint(bundle / "three.safetensors", small_flow(levels=4))
-    at = visit_page("pages/3_entropy.py", ck="three", level="4")
+    at = visit_page("pages/4_shuffle.py", ck="three", level="4")
     for flow in ("two", "two", "three"):  # 3 of 4 levels can be shown, twice: the wanted level is not lost
         at.selectbox(key="ck").set_value(flow).run()
         assert url(at)["level"] == "4" and at.segmented_control(key="level").value == (3 if flow == "two" else 4)

@@ -61,7 +61,7 @@ def test_two_flows_of_which_one_has_labels_are_shown_on_images_of_its_class(
     monkeypatch.setattr(project, "CHECKPOINTS", bundle)
     exported: list[dict] = []
     monkeypatch.setattr(ui, "exports", lambda page, tables: exported.append(tables))
-    at = visit_page("pages/7_space.py", ck=first, vs=second, label="variant01", image="3", b="4")
+    at = visit_page("pages/2_latents.py", ck=first, vs=second, label="variant01", image="3", b="4")
     assert not at.exception and not at.error and url(at)["label"] == "variant01"
     assert "<b>labelled</b> given hat variant01, " in sentences(at) and "<b>plain</b> given" not in sentences(at)
     (command,) = (line for line in at.code[0].value.splitlines() if " analyse " in line)
@@ -74,7 +74,7 @@ def test_two_flows_of_which_one_has_labels_are_shown_on_images_of_its_class(
         "images whose hat is variant01."
     ) in sentences(at)
     # Images without the factor are the same for both.
-    at = visit_page("pages/7_space.py", ck=first, vs=second, data="letters32")
+    at = visit_page("pages/2_latents.py", ck=first, vs=second, data="letters32")
     assert not at.exception and not at.error and "No command prints" not in sentences(at)
 
 

@@ -19,7 +19,9 @@ from .. import crossed
 from ..studies import arms, write_study
 from .conftest import picture_bytes, sentences, small_flow, trained_run, url, visit_page, write_checkpoint
 
-LEVELS, SHUFFLE, COMPARE, SPACE = "pages/1_levels.py", "pages/4_shuffle.py", "pages/6_compare.py", "pages/7_space.py"
+LEVELS, LATENTS, SHUFFLE, COMPARE = (
+    "pages/1_levels.py", "pages/2_latents.py", "pages/4_shuffle.py", "pages/6_compare.py",
+)  # fmt: skip
 CHECKPOINT, TRAIN = "pages/8_checkpoint.py", "pages/9_train.py"
 HASH = "0123456789ab"
 
@@ -65,7 +67,7 @@ def key_of(run: RunDirectory) -> str:
     [
         (LEVELS, "ck", "../../etc/passwd", "The flow “../../etc/passwd” is not here"),
         (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
-        (SPACE, "photo_b", HASH, f"The photo “{HASH}” is not here"),
+        (LATENTS, "photo_b", HASH, f"The photo “{HASH}” is not here"),
         (CHECKPOINT, "own", HASH, f"The images “{HASH}” are not here"),
     ],
 )
@@ -80,7 +82,7 @@ def test_a_link_to_what_is_not_here_stops_the_page(one: Path, page: str, key: st
 
 
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
-COMPARING = [SHUFFLE, SPACE, "pages/2_latents.py", "pages/3_entropy.py", "pages/5_weights.py"]
+COMPARING = [SHUFFLE, LATENTS, "pages/3_entropy.py", "pages/5_weights.py"]
 
 
 #: Parameter of a link, what it asks for in vain -> what is said.
@@ -190,7 +192,12 @@ def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize(
     ("path", "keys"),
-    [("pages/2_latents.py", ["z1", "z2"]), (SHUFFLE, ["rule"]), ("pages/5_weights.py", ["change"]), (SPACE, ["path"])],
+    [
+        ("pages/2_latents.py", ["z1", "z2"]),
+        (SHUFFLE, ["rule"]),
+        ("pages/5_weights.py", ["change"]),
+        (LATENTS, ["path"]),
+    ],
 )
 def test_an_empty_choice_in_a_link_is_none(one: Path, path: str, keys: list[str]) -> None:
     """``?path=`` showed an error page."""

@@ -20,8 +20,7 @@ from eiwflow.ui import components
 from eiwflow.ui.components import scrubber, thumbnails
 from eiwflow.ui.shell import parts
 
-from .conftest import small_flow, visit_page, write_checkpoint
-from .test_shuffle import write_record
+from .conftest import small_flow, visit_page, write_checkpoint, write_record
 
 
 @dataclass(frozen=True, eq=False)

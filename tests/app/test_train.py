@@ -261,7 +261,7 @@ def test_a_run_that_ended_opens_in_every_page_and_gets_another_name() -> None:
 def test_a_run_in_training_opens_on_other_pages_as_it_was_saved_last(held: RunDirectory) -> None:
     at = open_train()
     assert "Open it as it is now in" in sentences(at)
-    assert {"Levels", "Latents", "Shuffle", "Space"} <= labels(at)
+    assert {"Levels", "Latents", "Shuffle", "Weights"} <= labels(at)
     saved = held.last_checkpoint.read_bytes()
     at.button(key="open-Latents").click().run()
     assert not at.exception

@@ -13,8 +13,7 @@ import pytest
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 
-from ..app.conftest import small_flow, write_checkpoint
-from ..app.test_shuffle import write_record
+from ..app.conftest import small_flow, write_checkpoint, write_record
 from ..made.server import start_server
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ PAGES = [entry for entry in pages() if entry.label not in ("Home", "Lesson", "Pl
 #: Pages that look at a checkpoint, and so have its choices in their URL.
 LOOKING = [entry for entry in PAGES if entry.label not in ("Compare", "Train")]
 #: Pages whose files a browser saves; that each page makes its files is seen without one.
-SAVED = LOOKING if LONG else [entry for entry in LOOKING if entry.label == "Space"]
+SAVED = LOOKING if LONG else [entry for entry in LOOKING if entry.label == "Latents"]
 #: Pages whose link is opened by someone else; that every page reads its URL is seen without a browser.
-COPIED = [entry for entry in PAGES if entry.label in (("Levels", "Space") if LONG else ("Space",))]
+COPIED = [entry for entry in PAGES if entry.label in (("Levels", "Latents") if LONG else ("Latents",))]
 
 
 def path_of(entry: Entry) -> str:
@@ -117,7 +117,7 @@ def look(open_tab: Callable[..., Page], tabs: dict[object, Settled], server: str
         parts, key = urlsplit(server), (size, theme)
         if not url and not LONG and key in tabs:
             if urlsplit(tabs[key].page.url).path == f"/{path}":  # the test before was on this page
-                tabs[key].follow("Checkpoint" if path != "checkpoint" else "Space")
+                tabs[key].follow("Checkpoint" if path != "checkpoint" else "Latents")
             tabs[key].follow(next(entry.label for entry in PAGES if path_of(entry) == path))
             return tabs[key]
         found = Settled(open_tab(size, theme), parts.netloc)

@@ -67,21 +67,6 @@ class State:
     prepare: Callable[[Place], object] = lambda place: flows.write(place.folder, *flows.FLOWS)
 
 
-def reveal(level: int) -> Callable[[AppTest], AppTest]:
-    """Return the prediction of a level on Latents, and the look at the answer."""
-
-    def act(at: AppTest) -> AppTest:
-        for each in (key for key in ("guess", "guess-second") if any(group.key == key for group in at.button_group)):
-            at.segmented_control(key=each).set_value(f"Level {level} (z{'₁₂₃'[level - 1]})")
-        at.run()
-        for each in at.toggle:
-            if each.key.startswith("reveal"):
-                each.set_value(True)
-        return at.run()
-
-    return act
-
-
 def runs(*titles: str, alive: str = "") -> Callable[[Place], None]:
     """Return what writes runs, one of which is being trained, on a machine whose presets take known times."""
 
@@ -136,12 +121,12 @@ def nothing(place: Place) -> None:
 
 
 LEVELS, LATENTS, ENTROPY = "pages/1_levels.py", "pages/2_latents.py", "pages/3_entropy.py"
-SHUFFLE, WEIGHTS, SPACE = "pages/4_shuffle.py", "pages/5_weights.py", "pages/7_space.py"
+SHUFFLE, WEIGHTS = "pages/4_shuffle.py", "pages/5_weights.py"
 CHECKPOINT, LIKELIHOOD = "pages/8_checkpoint.py", "pages/10_likelihood.py"
 COMPARE, TRAIN = "pages/6_compare.py", "pages/9_train.py"
 FACES = {"ck": "faces", "image": "5", "seed": "3", "level": "2"}
 PAIR = {**FACES, "vs": "other"}
-MIX: dict[str, Any] = {**FACES, "b": "23", "t": "0.3", "moving": ["2", "3"]}
+MIX: dict[str, Any] = {**FACES, "b": "23", "t": "0.3", "z1": "redraw", "z2": "go to B", "z3": "keep"}
 PRIORS = {"study": "photos32-16x16-500", "set": "photos32", "prior": "standard"}
 RUNS = {title: {"run": known[0]} for title, known in flows.RUNS.items()}
 #: The first state of a page is on file in full. Of the others, most differ from a state by one choice.
@@ -157,10 +142,11 @@ STATES: dict[str, State] = {
     "levels, a photo": State(
         LEVELS, {"ck": "photos", "photo": lambda: PHOTOS.keep({"a.png": flows.picture(1)})}, of="levels"
     ),
-    "latents": State(LATENTS, FACES, reveal(3)),
-    "latents, another prediction": State(LATENTS, FACES, reveal(1), of="latents"),
-    "latents, level 2 at zero": State(LATENTS, {**FACES, "z2": "zero"}, reveal(3), of="latents"),
-    "latents, two flows": State(LATENTS, PAIR, reveal(2), of="latents"),
+    "latents": State(LATENTS, MIX),
+    "latents, level 2 at zero": State(LATENTS, {**MIX, "z2": "zero"}, of="latents"),
+    "latents, a line": State(LATENTS, {**MIX, "path": "line"}, of="latents"),
+    "latents, a temperature": State(LATENTS, {**MIX, "temperature": "0.4"}, of="latents"),
+    "latents, two flows": State(LATENTS, {**MIX, "vs": "other"}, of="latents"),
     "latents, photographs": State(LATENTS, {"ck": "photos", "image": "7"}, of="latents"),
     "entropy": State(ENTROPY, FACES),
     "entropy, level 1": State(ENTROPY, {**FACES, "level": "1"}, of="entropy"),
@@ -183,11 +169,6 @@ STATES: dict[str, State] = {
     "weights, photographs before a split": State(
         WEIGHTS, {"ck": "pooled-photos", "image": "7", "level": "2"}, of="weights, before a split"
     ),
-    "space": State(SPACE, MIX),
-    "space, a line": State(SPACE, {**MIX, "path": "line"}, of="space"),
-    "space, another level": State(SPACE, {**MIX, "moving": "1"}, of="space"),
-    "space, a temperature": State(SPACE, {**MIX, "t2": "0.4"}, of="space"),
-    "space, two flows": State(SPACE, {**MIX, "vs": "other"}, of="space"),
     "likelihood": State(LIKELIHOOD, {**FACES, "guess": "flat grey"}),
     "likelihood, unanswered": State(LIKELIHOOD, FACES, of="likelihood"),
     "likelihood, own pictures": State(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,23 +12,10 @@ from .numbers import counted, listed, percent
 
 if TYPE_CHECKING:
     from ..latents import Norms, Survey, Treated, Way
+    from ..space import Blend
 
-#: Least PSNR in dB -> how visible the change is; below all of them, :data:`CHANGES`.
-SEEN = ((30.0, "hardly shows"), (25.0, "barely shows"), (21.0, "shows a little"), (17.0, "shows"))
-CHANGES = "changes the picture"
-#: The question before the answer.
-QUESTION = "Resampled alone, which level changes this picture most?"
 #: The PSNR of float32's own rounding, dB.
 EXACT = 120.0
-
-
-def shows(psnr: float) -> str:
-    """Return how visible a change with this PSNR is.
-
-    >>> shows(27.8), shows(9.2)
-    ('barely shows', 'changes the picture')
-    """
-    return next((words for least, words in SEEN if psnr >= least), CHANGES)
 
 
 def latent(level: int) -> str:
@@ -51,9 +40,11 @@ def way(treatments: Way) -> str:
     """Return the treatment of the levels.
 
     >>> way(("resample", "resample", "zero"))
-    'levels 1 and 2 resampled, level 3 zeroed'
+    'levels 1 and 2 redrawn, level 3 at zero'
+    >>> way(("keep", "b", "b"))
+    'levels 2 and 3 of B'
     """
-    past = {"resample": "resampled", "zero": "zeroed"}
+    past = {"resample": "redrawn", "zero": "at zero", "b": "of B"}
     parts = []
     for treatment, word in past.items():
         levels = [str(number) for number, how in enumerate(treatments, start=1) if how == treatment]
@@ -62,13 +53,20 @@ def way(treatments: Way) -> str:
     return ", ".join(parts) or "every level kept"
 
 
-def decibels(psnr: float) -> str:
-    """Return a PSNR with its unit; "the same picture" where only rounding differs.
+def grey(psnr: float) -> float:
+    """Return the root mean square error of pixels, in grey levels of 255, by its PSNR in dB."""
+    return float(255 * 10 ** (-psnr / 20))
 
-    >>> decibels(24.04), decibels(120)
-    ('24.0 dB', 'the same picture')
+
+def error(psnr: float) -> str:
+    """Return a PSNR as an error of pixels; "the same picture" where only rounding differs.
+
+    >>> error(24.04), error(120)
+    ('16 of 255 (24.0 dB)', 'the same picture')
     """
-    return "the same picture" if psnr >= EXACT - 0.05 else f"{psnr:.1f} dB"
+    if psnr >= EXACT - 0.05:
+        return "the same picture"
+    return f"{grey(psnr):.2g} of 255 ({psnr:.1f} dB)"
 
 
 def part(share: float) -> str:
@@ -93,31 +91,37 @@ def stage(share: float) -> str:
 # ---------------------------------------------------------------------- one image
 
 
-def answer(resampled: Treated, guessed: str | None) -> str:
-    """Return the level that alone changes the picture most, and whether the guess was right."""
+def treated(of: Blend) -> str:
+    """Return how far a treatment of the levels changes the picture."""
+    if of.share == 0:
+        return "Every level kept: decoding undoes encoding, and the picture is the same."
+    return f"{_done(of.way)}, {part(of.share)} of the values: pixels change by {error(_psnr(of))}."
+
+
+def pair(blends: Mapping[str, Blend]) -> str:
+    """Return how far a treatment of the levels changes the picture in two flows."""
+    (first, one), (second, other) = blends.items()
+    if not one.share + other.share:
+        return treated(one)
+    sizes = [f"{grey(_psnr(each)):.2g}" for each in (one, other)]
+    done = _done(max(one.way, other.way, key=len))
+    return f"{done}: pixels change by {sizes[0]} of 255 in {first} and by {sizes[1]} in {second}."
+
+
+def _done(treatments: Way) -> str:
+    done = way(treatments)
+    return f"{done[:1].upper()}{done[1:]}"
+
+
+def _psnr(of: Blend) -> float:
+    return min(EXACT, 20 * math.log10(255 / max(of.errors[-1], 1e-6)))
+
+
+def answer(resampled: Treated) -> str:
+    """Return the level that alone changes the picture most."""
     most = int(resampled.mean_psnr.argmin())
-    name, left = named(most + 1), resampled.mean_psnr[most]
-    opening = "" if guessed is None else ("Right: " if guessed == name else "No: ")
-    return f"{opening}{name} changes this picture most: {left:.1f} dB are left without it."
-
-
-def halved(treated: Treated) -> str:
-    """Return the sentence on resampling level 1."""
-    first = treated.mean_psnr[0]
-    return (
-        f"Level 1 factors out {part(treated.shares[0])} of the values. Resampling them {shows(first)} "
-        f"({decibels(first)})."
-    )
-
-
-def mixed(treated: Treated) -> str:
-    """Return the sentence on a chosen mix of treatments, and how visible it is."""
-    treatments, psnr = treated.ways[0], treated.mean_psnr[0]
-    done = way(treatments).capitalize()
-    if (left := decibels(psnr)) == decibels(EXACT):
-        return f"{done}: {left}."
-    rest = ", the rest kept" if "keep" in treatments and set(treatments) != {"keep"} else ""
-    return f"{done}{rest}: this {shows(psnr)} (PSNR {left})."
+    left = error(resampled.mean_psnr[most])
+    return f"{named(most + 1)} changes this picture most: redrawn alone, it changes pixels by {left}."
 
 
 def norms(lengths: Norms) -> str:
@@ -141,10 +145,11 @@ def norms(lengths: Norms) -> str:
 def left(survey: Survey) -> str:
     """Return the sentence on test images."""
     each = [
-        f"{mean:.1f} dB{'' if np.isnan(low) else f' ({low:.1f} to {high:.1f})'} with {part(share)}"
+        f"{error(mean) if np.isnan(low) else f'{grey(mean):.2g} ({grey(high):.2g} to {grey(low):.2g}) of 255'} with "
+        f"{part(share)}"
         for mean, (low, high), share in zip(survey.mean, survey.interval, survey.shares, strict=True)
     ]
     images = len(survey.psnr)
     of = f" of {counted(survey.photographs, 'photograph')}" if survey.photographs else ""
     over = f"mean and 95 % interval over {images} test images{of}" if images > 1 else "one test image"
-    return f"An image keeps a PSNR of {listed(each)} of its values resampled ({over})."
+    return f"Pixels change by {listed(each)} of the values redrawn ({over})."

@@ -26,15 +26,15 @@ RULES = {
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 #: Headings of a page for columns of a file.
 HEADINGS = {
-    "kept_nats_per_pixel": "redundancy passed on, nats/pixel",
-    "emitted_nats_per_pixel": "redundancy factored out, nats/pixel",
+    "kept_bits": "redundancy passed on, bits per value",
+    "emitted_bits": "redundancy factored out, bits per value",
     "churn_at_first_step": "share that changes sides, first step",
     "churn_at_last_step": "share that changes sides, last step",
     "churn_of_single_images": "share that changes sides, single images",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "Thick: would change sides, if sorted again."
+THICK = "Thick: on the wrong side, where entropy would not put it now."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -49,24 +49,24 @@ def rule(name: str) -> str:
     return RULES.get(name, f"The order “{name}” decides.")
 
 
-def moves(rivers: Mapping[str, RankRiver]) -> str:
-    """Return the numbers of channels on the wrong side by entropy at the start and at the end.
+def moves(rivers: Mapping[str, RankRiver], rules: Mapping[str, str]) -> str:
+    """Return how many channels are on the wrong side by entropy before and after training, in at most 20 words.
 
-    For several flows, the flow with the largest change is named.
+    Of several flows, the one that loses most of them is named. For a half that is fixed by ``rules`` (by flow), the
+    sentence draws the conclusion.
     """
-    name = max(rivers, key=lambda each: rivers[each].churn.max())
+    name = max(rivers, key=lambda each: rivers[each].churn[0] - rivers[each].churn[-1])
     river = rivers[name]
     start, end = (round(river.channels * float(share)) for share in (river.churn[0], river.churn[-1]))
+    of = f"{name}: " if len(rivers) > 1 else ""
     if start == end == 0:
-        return f"{name}: every channel starts and ends on the side of the split where entropy would put it."
+        return f"{of}Every channel starts and ends on the side of the split where entropy would put it."
     if start == 0:
-        side = "on the side of the split where entropy would put it"
-        return f"{name}: every channel starts {side}; after training {end} no longer do."
+        return f"{of}Every channel starts where entropy would put it; after training {end} no longer do."
     # Channels cross in pairs, so there is never a single one.
-    side = "on the other side of the split than entropy would put them"
-    if start == end:
-        return f"{name}: {start} channels are {side}, before and after training."
-    return f"{name}: {start} channels start {side}; after training {end or 'none'} do."
+    sentence = f"{of}{start} of {river.channels} channels start on the wrong side, after training {end or 'none'}"
+    learnt = rules[name] != "entropy" and end < start / 2
+    return f"{sentence}{': training moves structure to where it is passed on' if learnt else ''}."
 
 
 def sorted_anew(report: ShuffleReport) -> str:
@@ -120,7 +120,7 @@ def by_rank(river: RankRiver) -> str:
     """Return how redundancy lies on both sides of the split line, sorted again after the last step."""
     kept, emitted = np.split(river.redundancy[-1, river.entropy_orders[-1]], [river.passed_on])
     return (
-        f"Spectral redundancy by rank in level {river.level} at step {river.steps[-1]:,}, in nats/pixel: "
+        f"Spectral redundancy by rank in level {river.level} at step {river.steps[-1]:,}, in bits per value: "
         f"{fixed(kept[0], 2)} to {fixed(kept[-1], 2)} left of the split line, {fixed(emitted[0], 2)} to "
         f"{fixed(emitted[-1], 2)} right of it."
     )
@@ -149,11 +149,11 @@ def alternative(outcome: Alternative) -> str:
     """Return the channels that a rule passes on and factors out."""
     if outcome.rule == "used":
         return (
-            f"The order used passes on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on average and "
+            f"The order used passes on channels of {fixed(outcome.kept_redundancy, 2)} bits per value on average and "
             f"factors out {fixed(outcome.emitted_redundancy, 2)}."
         )
     return (
-        f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} nats/pixel on "
+        f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} bits per value on "
         f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} "
         "would change sides."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,20 +22,6 @@ def answer(way: Interpolation) -> str:
     return (
         f"Level {most + 1} moves the picture most: alone it makes {percent(way.relative[most])} of the change from "
         f"A to B, with {100 * way.shares[most]:.3g} % of the values."
-    )
-
-
-def pair(names: Sequence[str], ways: Sequence[Interpolation]) -> str:
-    """Return which level moves the picture most in two flows, between the same images."""
-    if np.array_equal(ways[0].a, ways[0].b):
-        return answer(ways[0])
-    each = [
-        f"level {way.relative.argmax() + 1} in {name} ({percent(way.relative.max())} of the change from A to B)"
-        for name, way in zip(names, ways, strict=True)
-    ]
-    return (
-        f"The level that alone moves the picture most is {' and '.join(each)}. One training each: no verdict on their "
-        "splits."
     )
 
 

@@ -1,81 +1,142 @@
-"""Sentences about channel weights before a split."""
+"""Sentences about channel weights, inside couplings or before a split."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .numbers import counted, fixed, percent, signed
+from .numbers import counted, fixed, listed, signed
 
 if TYPE_CHECKING:
-    from ..weights import ChannelWeights, Correlations
+    from collections.abc import Sequence
+
+    from ..weights import ChannelMaps, FactorReading, Frozen, PictureWeights, Place, Prices
+
+#: The sentence on a flow without weights.
+NONE = "This flow has no channel weights: every picture goes through the same maps."
+NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
+#: Weights predict a factor if the lower end of R² is above the first number; they do not if its upper end is below the
+#: second.
+TELLS, SILENT = 0.1, 0.1
+CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
-def images(weights: ChannelWeights) -> str:
-    """Return the number of images behind an average."""
-    of = f" of {counted(weights.photographs, 'photograph')}" if weights.photographs else ""
-    return f"{counted(weights.count, 'test image')}{of}"
-
-
-def follow_loudness(weights: ChannelWeights) -> str:
-    """Return whether a picture turns its loud channels down, and by how much.
-
-    The slope of log ω against the channel's log standard deviation is the median over channels. Its words are those of
-    the lesson's scene on weights; a full compensation halves the weight of a channel twice as loud.
-    """
-    slopes = weights.correlations.slope
-    finite_slopes = slopes[np.isfinite(slopes)]
-    if not len(finite_slopes):
-        return "No: these channel weights are the same for every picture."
-    change = 2 ** float(np.median(finite_slopes)) - 1
-    if abs(change) < 0.005:
-        return "No: a channel twice as loud keeps its weight."
-    share = change / -0.5
-    if abs(share) < 0.05:
-        much = "No"
-    elif share < 0:
-        much = "No, the reverse"
-    else:
-        much = "Only a little" if share < 0.3 else "Partly" if share < 0.8 else "Yes"
-    turned = f"turned {'down' if change < 0 else 'up'} by{' only' if much == 'No' else ''} {percent(abs(change))}"
-    return f"{much}: a channel twice as loud is {turned}."
-
-
-def answer(weights: ChannelWeights) -> str:
-    """Return the channels turned up or down for this image, in one or two sentences."""
+def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: str) -> str:
+    """Return the cost of freezing the weights for a picture and for the changed one, in at most 20 words."""
     if weights.alike:
-        return f"Level {weights.level} weights its channels alike for every image."
-    ends = [
-        f"channel {weights.order[position]} {way} the most, to ×{math.exp(weights.relative[position]):.2f}"
-        for way, position in (("up", weights.relative.argmax()), ("down", weights.relative.argmin()))
+        return "Nothing: these weights are the same for every picture."
+    first, second = prices.cost, changed.cost
+    verb = "saves" if first < 0 else "costs"
+    other = fixed(abs(second), 3)
+    if (second < 0) != (first < 0):
+        other = f"{'saves' if second < 0 else 'costs'} {other}"
+    return f"Freezing the weights {verb} this picture {fixed(abs(first), 3)} bits per value, and {other} {change}."
+
+
+def priced(name: str, prices: Prices, frozen: bool) -> str:
+    """Return the caption of a picture: its name and its bits per value, with own or with frozen weights."""
+    bits = fixed(prices.frozen if frozen else prices.own, 2)
+    return f"{name}: {bits} bits per value{' with frozen weights' * frozen}"
+
+
+def summary(weights: PictureWeights, frozen: Frozen) -> str:
+    """Return how far a picture moves the weights, and the cost of freezing them over test images."""
+    if weights.alike:
+        return "These weights are the same for every picture."
+    return f"Weights move by up to {fixed(weights.largest, 2)} from their averages. {cost(frozen)}"
+
+
+def cost(frozen: Frozen) -> str:
+    """Return the cost of freezing, with its interval."""
+    low, high = frozen.interval
+    return (
+        f"Cost of freezing: {signed(frozen.mean, 3)} bits per value (95 % {signed(low, 3)} to {signed(high, 3)}, "
+        f"{counted(len(frozen.costs), 'test image')})."
+    )
+
+
+def named(place: Place) -> str:
+    """Return the name of a place."""
+    return f"level {place.level}, {f'step {place.step}' if place.step else 'before the split'}"
+
+
+def answer(weights: PictureWeights, place: Place) -> str:
+    """Return which channels of a coupling a picture turns up or down the most."""
+    difference, read = weights.difference(place), weights.picture.read[place].shape[1]
+    up, down = int(difference.argmax()), int(difference.argmin())
+    return (
+        f"Weights of {named(place)} minus their average over {counted(weights.images.count, 'test image')}: "
+        f"{channel(up, read, len(difference))} is turned up the most ({signed(difference[up], 2)}), "
+        f"{channel(down, read, len(difference))} down the most ({signed(difference[down], 2)})."
+    )
+
+
+def channel(number: int, read: int, count: int) -> str:
+    """Return the name of a weighted channel, by its number from 0: first the network's inputs, then its outputs."""
+    if not read:  # before a split
+        return f"channel {number + 1}"
+    if number < read:
+        return f"channel {number + 1} read"
+    if count == 2 * read:  # shifts alone
+        return f"shift {number - read + 1}"
+    kind, first = ("log-scale", read) if number < 2 * read else ("shift", 2 * read)
+    return f"{kind} {number - first + 1}"
+
+
+def couplings(weights: PictureWeights) -> str:
+    """Return how far the weights of each place are from their averages."""
+    values = weights.distances
+    return (
+        f"Root-mean-square difference of ω from its average, by place: from {fixed(min(values.values()), 2)} to "
+        f"{fixed(max(values.values()), 2)}, largest at {named(weights.farthest)}."
+    )
+
+
+def maps(channel_maps: ChannelMaps) -> str:
+    """Return the caption of a coupling's maps."""
+    (read, height, width), given = channel_maps.read.shape, len(channel_maps.given)
+    if not read:
+        return f"{given} channels before the split, {height}×{width} each."
+    return f"{read} input maps and {given} output maps of the network, {height}×{width} each."
+
+
+def factors(readings: Sequence[FactorReading]) -> str:
+    """Return the factors that the weights predict, and at which level best."""
+    clauses = []
+    for factor in dict.fromkeys(row.factor for row in readings):
+        best = max((row for row in readings if row.factor == factor), key=lambda row: row.value)
+        value = f"R² {fixed(best.value, 2)} at level {best.level}"
+        if best.low > TELLS:
+            clauses.append(f"{factor} ({value})")
+    silent = [
+        factor
+        for factor in dict.fromkeys(row.factor for row in readings)
+        if all(row.high < SILENT for row in readings if row.factor == factor)
     ]
-    return (
-        f"For this image, level {weights.level} turns {ends[0]} of its average weight, and {ends[1]}. "
-        f"{correlations(weights.correlations)}"
+    says = (
+        f"The weights alone predict {listed(clauses)}"
+        if clauses
+        else "The weights alone predict no known factor clearly"
     )
+    return f"{says}{f', and {listed(silent)} not at all' if silent else ''}."
 
 
-def correlations(result: Correlations) -> str:
-    """Return in how many channels the weight falls with loudness, and by how much."""
-    is_known = np.isfinite(result.pearson)
-    if not is_known.any():
-        return "The weights are the same for every image: there is nothing to correlate."
-    return (
-        f"Over images, ω falls with the loudness of its channel in {int((result.low > 0).sum())} of {is_known.sum()} "
-        f"channels and rises in {int((result.high < 0).sum())} (95 % intervals; median r of −log ω with log σ "
-        f"{signed(float(np.median(result.pearson[is_known])), 2)}). Where a channel is twice as loud, its weight is "
-        f"×{2 ** np.median(result.slope[is_known]):.2f} (median over channels); ×0.50 would compensate for it."
-    )
+def regression(readings: Sequence[FactorReading]) -> str:
+    """Return how R² was measured."""
+    fitted, checked = readings[0].fitted, readings[0].checked
+    return f"Ridge regression on ω of one level: fitted on {fitted} test images, R² of {checked} others."
 
 
-def slopes(weights: ChannelWeights) -> str:
-    """Return the range of the channels' slopes."""
-    finite = weights.correlations.slope[np.isfinite(weights.correlations.slope)]
-    if not len(finite):
-        return f"Over {images(weights)}, the weights are the same for every image."
-    return (
-        f"Slope of log ω on log σ by channel over {images(weights)}: {fixed(finite.min(), 2)} to "
-        f"{fixed(finite.max(), 2)}, median {fixed(float(np.median(finite)), 2)}. −1 would compensate for loudness."
-    )
+def factor_table(readings: Sequence[FactorReading]) -> list[dict[str, Any]]:
+    """Return one row a factor and level."""
+    return [
+        {
+            "factor": row.factor,
+            "level": row.level,
+            "r_squared": row.value,
+            "low": row.low,
+            "high": row.high,
+            "images_fitted": row.fitted,
+            "images_checked": row.checked,
+        }
+        for row in readings
+    ]

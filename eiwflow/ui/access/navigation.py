@@ -29,7 +29,6 @@ _STORY = (
     Entry("Learn", "pages/4_shuffle.py", "Shuffle"),
     Entry("Learn", "pages/5_weights.py", "Weights"),
     Entry("Learn", "pages/6_compare.py", "Compare"),
-    Entry("Look inside", "pages/7_space.py", "Space"),
     Entry("Look inside", "pages/10_likelihood.py", "Likelihood"),
     Entry("Look inside", "pages/8_checkpoint.py", "Checkpoint"),
     Entry("Work", "pages/9_train.py", "Train"),

@@ -1,4 +1,4 @@
-"""The choice of a coupling, on a map or from a list, and of a change of the picture, for the page Weights."""
+"""The choices of the page Weights: own or frozen weights, a change of the picture, and a place with weights."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.elements.plotly_chart import PlotlyState
 
-from ...analysis.coupling_weights import CHANGES, PictureWeights, Place
-from ...analysis.words.coupling_weights import NONE, named
+from ...analysis.weights import CHANGES, PictureWeights, Place
+from ...analysis.words.weights import NONE, named
 from ..common import state
 from ..common.untrusted import plain
 from ..sources import checkpoints
@@ -26,15 +26,17 @@ class Chosen:
     """The choices of the page Weights.
 
     Attributes:
-        place: the coupling.
-        change: of the picture, one of ``coupling_weights.CHANGES``.
+        place: a coupling, or before a split.
+        change: of the picture, one of ``weights.CHANGES``.
         amount: of the change.
+        frozen: whether the weights stay at their averages.
 
     """
 
     place: Place
     change: str
     amount: float
+    frozen: bool
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -48,10 +50,11 @@ class Chosen:
         return f"with {self.change} {self.amount:g}"
 
     def place_in(self, weights: PictureWeights) -> Place:
-        """Return the coupling; in a smaller flow the last coupling before it."""
+        """Return the place; in another flow the nearest before it."""
         places = weights.picture.places
         level = min(self.place.level, places[-1].level)
-        return Place(level, min(self.place.step, max(place.step for place in places if place.level == level)))
+        steps = [place.step for place in places if place.level == level]
+        return Place(level, max((step for step in steps if step <= self.place.step), default=steps[0]))
 
 
 def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
@@ -71,17 +74,17 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     step = state.hidden_choice("flow-step", steps, farthest)
     place = Place(level, step)
     state.write_url({"flow-step": str(step)})
-    left, middle, right = st.columns([1, 1.1, 1.5], gap="medium", vertical_alignment="bottom")
     st.session_state["coupling"] = place
-    left.selectbox("Coupling", places, format_func=named, key="coupling", on_change=_take_listed)
-    with middle:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        frozen = choose_one("Weights", ["own", "frozen"], "own", "weights") == "frozen"
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
-    of = CHANGES[change]
-    label = f"{change.capitalize()}: {of.unit}"
-    amount = right.slider(
-        label, of.least, of.most, of.none, of.step, format="%g", key=f"amount-{change}", bind="query-params"
-    )
-    return Chosen(place, change, amount)
+        of = CHANGES[change]
+        amount = st.slider(
+            f"{change.capitalize()}, {of.unit}", of.least, of.most, of.usual, of.step,
+            format="%g", key=f"amount-{change}", bind="query-params", width=200,
+        )  # fmt: skip
+        st.selectbox("Place", places, format_func=named, key="coupling", on_change=_take_listed, width=180)
+    return Chosen(place, change, amount, frozen)
 
 
 def without_weights(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""The second image of the Space page: a test image or a visitor's photo, in the URL as ``b`` and ``photo_b``."""
+"""The second image of the page Latents: a test image or a visitor's photo, in the URL as ``b`` and ``photo_b``."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class OtherEnd:
     images: dict[Page, Tensor]
 
 
-def other_end(page: Page) -> OtherEnd:
-    """Draw the choice of image B; return it."""
+def other_end(page: Page, drawn: bool) -> OtherEnd:
+    """Return image B; draw its choice if it is to be ``drawn``."""
     photo = st.query_params.get("photo_b")
     content = PHOTOS.kept(photo)
     PHOTOS.say_refusal("photo_b", st.container())
@@ -41,14 +41,14 @@ def other_end(page: Page) -> OtherEnd:
         st.stop()
     numbers = range(len(page.images.test))
     number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
-    st.caption("These choose B; those at the top choose A.")
-    strip, upload = st.columns([6, 1.4], vertical_alignment="center")
-    with strip:
-        thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", own=content)
-    with upload.popover("Your own photo as B", width="stretch"):
-        PHOTOS.draw("photo_b")
-        if photo is not None:
-            st.button("B back to the test images", on_click=state.drop, args=("photo_b",), width="stretch")
+    if drawn:
+        strip, upload = st.columns([6, 1.4], vertical_alignment="center")
+        with strip:
+            thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", own=content)
+        with upload.popover("Your own photo as B", width="stretch"):
+            PHOTOS.draw("photo_b")
+            if photo is not None:
+                st.button("B back to the test images", on_click=state.drop, args=("photo_b",), width="stretch")
     state.write_url({"b": str(number)})
     columns = [page] if page.other is None else [page, page.other]
     if content is not None:

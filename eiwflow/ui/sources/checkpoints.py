@@ -36,7 +36,7 @@ MOST_LOOK_BYTES, MOST_LOOK_S = 2 * 2**30, 30.0
 LARGE_BYTES = 32 * 2**20
 #: Estimated seconds of one pass of the first test images beyond which a flow is large.
 LARGE_S = 5.0
-#: For a large flow: images of an average; on Space, frames, frames with one level moving alone, and samples.
+#: For a large flow: images of an average; on Latents, frames, frames with one level moving alone, and samples.
 FEW_IMAGES, FEW_FRAMES, FEW_ALONE, FEW_SAMPLES = 32, 7, 3, 4
 
 

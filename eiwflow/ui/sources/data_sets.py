@@ -158,7 +158,7 @@ def few(images: Images, config: FlowConfig) -> Images:
     count = checkpoints.FEW_IMAGES
     remark = (
         f"This flow is large. Averages are over the first {count} test images with seed 0, computed once. "
-        f"Likelihood scores {FEW_A_GROUP} images a group, Latents draws once. Space shows {checkpoints.FEW_FRAMES} "
+        f"Likelihood scores {FEW_A_GROUP} images a group, Latents draws once, and shows {checkpoints.FEW_FRAMES} "
         f"pictures on the way, {checkpoints.FEW_ALONE} where one level moves alone, and {checkpoints.FEW_SAMPLES} "
         "samples."
     )

@@ -1,4 +1,4 @@
-"""One big picture between A and B: a slider, or a drag over the picture, moves t at once, in the browser.
+"""One big picture on the way from A: a slider, or a drag over the picture, moves t at once, in the browser.
 
 The server decodes all frames in advance. Pictures side by side move together. When the slider rests, one message is
 sent and t is written to the URL.
@@ -21,7 +21,7 @@ _HTML = """
   </div>
   <div class="blend-bar">
     <button type="button"></button>
-    <input type="range" min="0" step="1" aria-label="t, from A to B">
+    <input type="range" min="0" step="1" aria-label="t, from A on">
     <output></output>
   </div>
 </div>
@@ -29,16 +29,16 @@ _HTML = """
 
 _component = declare("blend", _HTML)
 #: The parameter of the URL, and t without it.
-PARAMETER, HALF_WAY = "t", 0.5
+PARAMETER, END = "t", 1.0
 
 
-def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str) -> None:
+def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray | None, words: str, key: str) -> None:
     """Draw the picture with its slider.
 
     Args:
         frames: bytes (T, H, W, C), from t = 0 to t = 1 at equal distances.
         a: bytes (H, W, C), the picture on the left.
-        b: the picture on the right.
+        b: the picture on the right, or None.
         words: a description of the picture for screen readers; the slider's t is added.
         key: of the element.
 
@@ -54,7 +54,7 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str
         data={
             "sheet": data_uri(np.concatenate(list(frames), axis=1)),
             "a": data_uri(a),
-            "b": data_uri(b),
+            "b": None if b is None else data_uri(b),
             "height": frames.shape[1],
             "width": frames.shape[2],
             "last": last,
@@ -66,9 +66,9 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray, words: str, key: str
 
 
 def _start() -> float:
-    """Return t from the URL, or half-way where the URL has no valid t."""
+    """Return t from the URL, or the end where the URL has no valid t."""
     try:
-        t = float(st.query_params.get(PARAMETER, HALF_WAY))
+        t = float(st.query_params.get(PARAMETER, END))
     except ValueError:
-        return HALF_WAY
-    return t if 0 <= t <= 1 else HALF_WAY
+        return END
+    return t if 0 <= t <= 1 else END

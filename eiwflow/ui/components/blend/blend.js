@@ -28,7 +28,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   const rest = () => { clearTimeout(me.late); me.late = setTimeout(tell, REST); };
   const label = () => {
     play.textContent = me.playing ? "❚❚" : "▶";
-    play.ariaLabel = me.playing ? "Pause" : "Play from A to B";
+    play.ariaLabel = me.playing ? "Pause" : "Play from A on";
   };
   const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
   const move = (i) => {
@@ -39,7 +39,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
 
   root.style.setProperty("--ratio", data.width / data.height);
   root.querySelector(".blend-a").src = data.a;
-  root.querySelector(".blend-b").src = data.b;
+  root.querySelector(".blend-b").parentElement.hidden = !data.b;
+  if (data.b) root.querySelector(".blend-b").src = data.b;
   box.max = data.last;
   if (first) me.told = +(box.value = data.start);
   if (canvas.width !== data.width || canvas.height !== data.height) {

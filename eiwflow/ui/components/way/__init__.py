@@ -5,8 +5,9 @@ Everything moves in the browser. When the handle rests, one message is sent and 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -31,16 +32,18 @@ _component = declare("way", _HTML)
 PARAMETER = "stop"
 
 
-def way_through(ways: Mapping[str, Way], alt: str, key: str) -> int:
+def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, level: int, key: str) -> int:
     """Draw the way through one flow or two, and return the stop at which the handle rests.
 
     Args:
-        ways: by the name of the flow; the first one's parts are the axis.
+        ways: by the name of the flow, each with an image's channels (C, H, W) at every stop; the parts of the first
+            flow are the axis.
         alt: a description for screen readers.
+        level: at whose split the handle rests at first.
         key: of the element.
 
     """
-    first = next(iter(ways.values()))
+    first, _ = next(iter(ways.values()))
     last = len(first.stops) - 1
 
     def rest() -> None:
@@ -48,41 +51,45 @@ def way_through(ways: Mapping[str, Way], alt: str, key: str) -> int:
             st.query_params[PARAMETER] = str(int(moved))
 
     text = st.query_params.get(PARAMETER, "")
-    start = min(int(text), last) if text.isdecimal() else _first_split(first)
+    start = min(int(text), last) if text.isdecimal() else _split(first, level)
     _component(
         key=key,
         data={
             "alt": alt,
             "noise": round(NOISE_BITS, 3),
             "start": start,
-            "flows": [
-                {
-                    "name": name,
-                    "stops": [
-                        {
-                            "title": stop.title,
-                            "level": stop.level,
-                            "name": stop.name,
-                            "entropy": round(stop.entropy, 3),
-                            "values": stop.in_flow,
-                            "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
-                            "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
-                            "maps": data_uri(tiles(stop.maps)),
-                        }
-                        for stop in way.stops
-                    ],
-                }
-                for name, way in ways.items()
-            ],
+            # As text: of a list of dictionaries Streamlit would make a data frame, and import pandas.
+            "flows": json.dumps(
+                [
+                    {
+                        "name": name,
+                        "stops": [
+                            {
+                                "title": stop.title,
+                                "level": stop.level,
+                                "name": stop.name,
+                                "entropy": round(stop.entropy, 3),
+                                "values": stop.in_flow,
+                                "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
+                                "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
+                                "maps": data_uri(tiles(channels)),
+                            }
+                            for stop, channels in zip(way.stops, maps, strict=True)
+                        ],
+                    }
+                    for name, (way, maps) in ways.items()
+                ]
+            ),
         },
         on_moved_change=rest,
     )
     return start
 
 
-def _first_split(way: Way) -> int:
-    """Return the place of the first split, or the end of a flow without one."""
-    return next((place for place, stop in enumerate(way.stops) if stop.name == "split"), len(way.stops) - 1)
+def _split(way: Way, level: int) -> int:
+    """Return the place of the split of a level, or the last one before; the end of a flow without splits."""
+    splits = [place for place, stop in enumerate(way.stops) if stop.name == "split"]
+    return next((place for place in reversed(splits) if way.stops[place].level <= level), len(way.stops) - 1)
 
 
 def tiles(maps: np.ndarray) -> np.ndarray:

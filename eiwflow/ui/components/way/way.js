@@ -1,7 +1,7 @@
 // Entropy along the way through a flow: two charts over one axis of stops, and a handle that shows the channels there.
 // Milliseconds until a move is told; between two stops of a play.
 const REST = 400, BEAT = 350;
-const BLUE = "#0072B2", ORANGE = "#D55E00", SECOND = "#8C8C8C";
+const BLUE = "#0072B2", ORANGE = "#D55E00", SECOND = "#8C8C8C", DASH = "7 5";
 const UPPER = 210, LOWER = 92, GAP = 48, TOP = 30, LEFT = 52, RIGHT = 16;
 const known = new WeakMap();                 // what a slider remembers between two runs of the script
 const NS = "http://www.w3.org/2000/svg";
@@ -59,14 +59,14 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 18 }, `white noise: ${data.noise.toFixed(2)}`);
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, "Neighbours tell, bits (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "predictable, bits (estimated)" : "predictable from neighbours, bits per value (estimated)");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
       const points = flow.stops.map((stop, place) => [x(place * last / (flow.stops.length - 1)), values(stop)])
         .filter(([, value]) => value !== null);
       add(svg, "polyline", { points: points.map(([px, value]) => `${px},${axis.y(value)}`).join(" "), fill: "none",
-        stroke: colour, "stroke-width": 3, "stroke-dasharray": number ? "7 5" : "none" });
+        stroke: colour, "stroke-width": 3, "stroke-dasharray": number ? DASH : "none" });
       return points;
     };
     for (const [px, value] of line((stop) => stop.entropy, up, number ? SECOND : "currentColor")) {
@@ -75,12 +75,21 @@ function draw(chart, data, at) {
     line((stop) => stop.tell, low, number ? SECOND : BLUE);
     flow.stops.forEach((stop, place) => {
       if (stop.left === null) return;
-      const px = x(place * last / (flow.stops.length - 1)), py = low.y(stop.left);
+      const aside = data.flows.length > 1 ? (number ? 6 : -6) : 0;
+      const px = x(place * last / (flow.stops.length - 1)) + aside, py = low.y(stop.left);
       add(svg, "path", { d: `M${px} ${py - 7}l7 7l-7 7l-7 -7z`, fill: number ? SECOND : ORANGE });
     });
   });
+  if (data.flows.length > 1) {
+    data.flows.forEach((flow, number) => {
+      const y = TOP + UPPER - 32 + 20 * number, colour = number ? SECOND : "currentColor";
+      add(svg, "line", { x1: width - RIGHT - 40, x2: width - RIGHT - 4, y1: y - 5, y2: y - 5, stroke: colour,
+        "stroke-width": 3, "stroke-dasharray": number ? DASH : "none" });
+      add(svg, "text", { x: width - RIGHT - 48, y, "text-anchor": "end" }, flow.name);
+    });
+  }
   if (told.length) {
-    const key = [["still in the flow", BLUE, "line"], ["factored out", ORANGE, "mark"]];
+    const key = [["passed on", BLUE, "line"], ["factored out", ORANGE, "mark"]];
     let left = LEFT + 4;
     for (const [word, colour, kind] of key) {
       if (kind === "line") add(svg, "line", { x1: left, x2: left + 18, y1: height - 8, y2: height - 8, stroke: colour, "stroke-width": 3 });
@@ -99,18 +108,18 @@ function draw(chart, data, at) {
 
 function sentence(stop) {
   const parts = [`${stop.values.toLocaleString("en")} values in the flow`];
-  if (stop.tell !== null) parts.push(`neighbours tell ${stop.tell.toFixed(2)} bits`);
-  if (stop.left !== null) parts.push(`of those factored out ${stop.left.toFixed(2)}`);
-  return `After ${stop.title}: ${parts.join(", ")}.`;
+  if (stop.tell !== null) parts.push(`${stop.tell.toFixed(2)} bits predictable`);
+  if (stop.left !== null) parts.push(`factored out: ${stop.left.toFixed(2)}`);
+  return `${stop.level ? "After " : "The "}${stop.title}: ${parts.join("; ")}.`;
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
   const root = parentElement.querySelector(".way"), box = root.querySelector("input"), play = root.querySelector("button");
   const chart = root.querySelector(".way-chart"), maps = root.querySelector(".way-maps");
   const me = known.get(box) ?? {};
-  const first = !known.has(box), last = data.flows[0].stops.length - 1;
+  const first = !known.has(box), flows = JSON.parse(data.flows), last = flows[0].stops.length - 1;
   known.set(box, me);
-  me.data = data;
+  me.data = { ...data, flows };
 
   const show = () => {
     const at = +box.value;
