@@ -31,8 +31,7 @@ const notesOf = ({ notes, asked }) => [
 ];
 
 /**
- * Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone),
- * onLeave(page, query), onPhoto(photo), onTrain().
+ * Put the lesson into an element. Options: more (what is added to the pack's head), offline, onLeave(page, query), onPhoto(photo), onTrain().
  */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
@@ -72,7 +71,7 @@ class Stage {
       name: image.name ?? `Image ${image.number}`,
     }));
     if (head.photo) this.images.push(ownImage(head.photo));
-    const query = new URLSearchParams(options.home ? "" : location.search);
+    const query = new URLSearchParams(location.search);
     const before = root.eiwKept?.flow === head.flow.parameters ? root.eiwKept : {};
     if (before.photo && !head.photo) this.images.push(before.photo);
     this.possible = scenes.filter((scene) => !options.offline || !scene.needsServer);
@@ -98,15 +97,14 @@ class Stage {
     this.notesOpen = false;
     this.build();
     this.listen();
-    this.klass = head.class && !options.home ? joinClass(this) : null;
+    this.klass = head.class ? joinClass(this) : null;
     this.show();
     if (inVain.length)
       this.notice(`This link asks for ${inVain.join(" and ")}, which ${inVain.length > 1 ? "are" : "is"} not here.`);
   }
 
   build() {
-    const { head } = this.pack,
-      { home } = this.options;
+    const { head } = this.pack;
     this.count = el("b", {});
     this.lesson = el("span", { className: head.note ? "" : "wide" });
     this.dots = el("div", { className: "dots", role: "img" });
@@ -119,7 +117,7 @@ class Stage {
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
-    this.hint = el("p", { className: "hint", hidden: Boolean(head.class) || Boolean(home) });
+    this.hint = el("p", { className: "hint", hidden: Boolean(head.class) });
     this.notes = el("aside", { className: "notes", "aria-label": "Notes", hidden: true, tabIndex: 0 });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.step(-1) }, "← Back");
@@ -136,7 +134,7 @@ class Stage {
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
     this.stage = el(
       "section",
-      { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
+      { className: "stage", "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
       el("header", {}, el("span", {}, this.count, this.lesson), this.status, this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence),
       this.host,
@@ -449,7 +447,6 @@ class Stage {
       kept: this.kept,
     };
     this.channel?.postMessage({ at: this.at });
-    if (this.options.home) return;
     this.klass?.moved();
     const url = new URL(location.href);
     url.searchParams.set("scene", String(scene.number));
@@ -502,7 +499,6 @@ class Stage {
 
   listen() {
     if (typeof BroadcastChannel === "function") this.channel = new BroadcastChannel(CHANNEL);
-    if (this.options.home) return;
     const hear = (event) => this.hear(event.detail);
     window.addEventListener("eiwflow-live", hear);
     this.cleanup.push(() => window.removeEventListener("eiwflow-live", hear));
