@@ -43,7 +43,7 @@ export function mountTouch(root, bytes) {
   const sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" }),
     bits = el("b", { "data-lesson": "bits" }),
     face = el("canvas", { role: "img", "aria-label": `The ${noun} of this noise` }),
-    room = el("div", { className: "room", style: `--aspect: ${columns / (rows + 2)}` }),
+    room = el("div", { className: "room", style: `--aspect: ${columns / (rows + 1.6)}` }),
     thumbs = el("div", { className: "thumbs", role: "group", "aria-label": `The ${noun}` }),
     file = el("input", {
       type: "file",

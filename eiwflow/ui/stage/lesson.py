@@ -18,7 +18,7 @@ from ...lesson import bundle, default, pack
 from .. import access
 from ..access import navigation
 from ..access.address import address
-from ..common import state, window
+from ..common import state, way_back, window
 from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
@@ -192,6 +192,9 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
         return
     asked = leave.get("query")
     query = {key: str(text)[:40] for key, text in asked.items()} if isinstance(asked, dict) else {}
+    if isinstance(at := leave.get("at"), dict) and "scene" in at:
+        way_back.remember(at)
+        query["scene"] = str(at["scene"])[:4]
     st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
 
 
