@@ -88,7 +88,9 @@ class Stage {
       };
     this.image = placeOf(this.images, "image", before.image ?? (head.photo ? OWN : query.get("image")));
     this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
-    const chosen = query.get("choice") ?? "",
+    // The browser's Back leads here without the choice, which the server remembers.
+    const left = head.place?.scene === query.get("scene") ? head.place?.choice : "",
+      chosen = query.get("choice") ?? left ?? "",
       votes = head.class && !head.class.teacher && voteOf(this.scenes[this.at], chosen);
     // A link casts no vote: a student's own comes from the server.
     if (chosen && !votes) this.kept[this.scenes[this.at].number] = chosen;
