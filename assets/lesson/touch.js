@@ -165,6 +165,7 @@ export function mountTouch(root, bytes) {
   }
   /** Show noise as it is, from which redrawn values count. */
   function begin(from, sentenceOf) {
+    cancelAnimationFrame(frame);
     noises = from;
     passed = [];
     brush = null;
