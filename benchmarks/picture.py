@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from eiwflow import project
 
 FRAMES, FRAME_MS, REST_MS = 50, 132, 1500
-SIZE, WIDTH = (1040, 760), 600
+SIZE, WIDTH = (1400, 700), 580
 
 
 def main(address: str) -> None:
@@ -36,7 +36,7 @@ def main(address: str) -> None:
         append_images=frames[1:],
         duration=[FRAME_MS] * (FRAMES - 1) + [REST_MS],
         loop=0,
-        quality=50,
+        quality=45,
         method=6,
     )
 
