@@ -1,4 +1,4 @@
-"""Home: the first scene of the lesson running, and links to lesson, pages and training."""
+"""Home: a flow to touch, and the ways to lesson, playground and pages."""
 
 import streamlit as st
 

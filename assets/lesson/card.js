@@ -31,7 +31,7 @@ export function measured(flow, bytes, known) {
 }
 
 /** The card as a canvas. */
-export function cardOf({ flow, bytes, shape, known, nouns }) {
+function cardOf({ flow, bytes, shape, known, nouns }) {
   const { bits, back, differ, likelier, redraws } = measured(flow, bytes, known),
     canvas = el("canvas", { width: WIDE, height: HIGH, role: "img" }),
     context = canvas.getContext("2d"),
@@ -62,4 +62,23 @@ export function cardOf({ flow, bytes, shape, known, nouns }) {
   write("EIW-Flow, the lesson", 880, 650, 26, QUIET);
   canvas.setAttribute("aria-label", lines.join(", "));
   return canvas;
+}
+
+/** The card over a host, to look at and to save. */
+export function cardPanel(host, of) {
+  const canvas = cardOf(of),
+    close = el("button", { type: "button", onclick: () => card.remove() }, "Close"),
+    save = el(
+      "a",
+      { className: "strong", download: "eiwflow-card.png", href: canvas.toDataURL("image/png") },
+      "Save as PNG",
+    ),
+    card = el(
+      "div",
+      { className: "card-panel", role: "dialog", "aria-label": "Result card" },
+      canvas,
+      el("div", { className: "buttons" }, save, close),
+    );
+  host.append(card);
+  save.focus({ preventScroll: true });
 }

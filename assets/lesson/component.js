@@ -11,7 +11,10 @@ export default function ({ parentElement, data, setTriggerValue }) {
     here &&
     mount(root, bytes, {
       more,
-      onLeave: (page, query) => setTriggerValue("leave", { page, query, n: Date.now() }),
+      onLeave: (page, query) => {
+        const at = Object.fromEntries(new URLSearchParams(location.search));
+        setTriggerValue("leave", { page, query, at, n: Date.now() });
+      },
       onPhoto: (photo) => setTriggerValue("photo", photo),
       faces,
     });

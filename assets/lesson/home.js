@@ -1,8 +1,8 @@
-// The first scene on the front page. The HTML of that page loads this itself, so that the scene moves before the app
-// has loaded; the app's component (front.js) then takes the moving stage to its place.
+// The flow to touch on the front page. The HTML of that page loads this itself, so that it moves before the app has
+// loaded; the app's component (front.js) then takes it, as it is, to its place.
 import { el } from "./draw.js";
 import { askForPack } from "./flow.js";
-import { mount } from "./stage.js";
+import { mountTouch } from "./touch.js";
 
 /** The app may show something else than its front page, after all. */
 const LONGEST_MS = 15000;
@@ -15,7 +15,7 @@ let there = false;
 async function show() {
   there = true;
   const bytes = await pack;
-  if (there && !root.eiwLesson) mount(root, bytes, { home: true });
+  if (there && !root.eiwLesson) mountTouch(root, bytes);
 }
 
 if (first?.shadowRoot) {

@@ -6,8 +6,9 @@ import { faces } from "./trainer/faces.js";
 
 const root = document.getElementById("lesson");
 root.attachShadow({ mode: "open" });
-const inside = document.createElement("div"),
-  style = document.createElement("style");
+/** @type {any} */
+const inside = document.createElement("div");
+const style = document.createElement("style");
 style.textContent = document.getElementById("style").textContent;
 root.shadowRoot.append(style, inside);
 

@@ -30,8 +30,8 @@ const notesOf = ({ notes, asked }) => [
 ];
 
 /**
- * Put the lesson into an element. Options: more (what is added to the pack's head), offline, home (scene 1 alone),
- * onLeave(page, query), onPhoto(photo), faces() (what scenes 10 and 11 train on).
+ * Put the lesson into an element. Options: more (what is added to the pack's head), offline, onLeave(page, query),
+ * onPhoto(photo), faces() (what scenes 10 and 11 train on).
  */
 export function mount(root, bytes, options = {}) {
   root.eiwLesson?.stop();
@@ -64,10 +64,10 @@ class Stage {
     this.fixedFlow = null;
     const { head } = this.pack;
     Object.assign(head, options.more);
-    if (!head.note && !options.home) adoptOwn(this.pack);
+    if (!head.note) adoptOwn(this.pack);
     this.takePack();
     if (head.photo) this.images.push(ownImage(head.photo));
-    const query = new URLSearchParams(options.home ? "" : location.search);
+    const query = new URLSearchParams(location.search);
     const before = root.eiwKept?.flow === head.flow.parameters ? root.eiwKept : {};
     if (before.photo && !head.photo) this.images.push(before.photo);
     this.possible = scenes;
@@ -84,7 +84,9 @@ class Stage {
       };
     this.image = placeOf(this.images, "image", before.image ?? (head.photo ? OWN : query.get("image")));
     this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
-    const chosen = query.get("choice") ?? "",
+    // The browser's Back leads here without the choice, which the server remembers.
+    const left = head.place?.scene === query.get("scene") ? head.place?.choice : "",
+      chosen = query.get("choice") ?? left ?? "",
       votes = head.class && !head.class.teacher && voteOf(this.scenes[this.at], chosen);
     // A link casts no vote: a student's own comes from the server.
     if (chosen && !votes) this.kept[this.scenes[this.at].number] = chosen;
@@ -93,15 +95,14 @@ class Stage {
     this.notesOpen = false;
     this.build();
     this.listen();
-    this.klass = head.class && !options.home ? joinClass(this) : null;
+    this.klass = head.class ? joinClass(this) : null;
     this.show();
     if (inVain.length)
       this.notice(`This link asks for ${inVain.join(" and ")}, which ${inVain.length > 1 ? "are" : "is"} not here.`);
   }
 
   build() {
-    const { head } = this.pack,
-      { home } = this.options;
+    const { head } = this.pack;
     this.count = el("b", {});
     this.lesson = el("span", { className: head.note ? "" : "wide" });
     this.dots = el("div", { className: "dots", role: "img" });
@@ -114,7 +115,7 @@ class Stage {
     this.title = el("h1", {});
     this.sentence = el("p", { className: "sentence", "data-lesson": "sentence", "aria-live": "polite" });
     this.host = el("div", { className: "picture" });
-    this.hint = el("p", { className: "hint", hidden: Boolean(head.class) || Boolean(home) });
+    this.hint = el("p", { className: "hint", hidden: Boolean(head.class) });
     this.notes = el("aside", { className: "notes", "aria-label": "Notes", hidden: true, tabIndex: 0 });
     this.menu = el("details", { className: "menu" }, el("summary", {}, "Menu"), el("div", { className: "menu-list" }));
     this.back = el("button", { type: "button", onclick: () => this.step(-1) }, "← Back");
@@ -131,7 +132,7 @@ class Stage {
     this.thumbs = el("div", { className: "thumbs", role: "group", "aria-label": "The picture" });
     this.stage = el(
       "section",
-      { className: `stage${home ? " home" : ""}`, "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
+      { className: "stage", "data-lesson": "stage", tabIndex: -1, "aria-label": "The lesson" },
       el("header", {}, el("span", {}, this.count, this.lesson), this.status, this.dots, this.menu),
       el("div", { className: "words" }, this.title, this.sentence),
       this.host,
@@ -457,7 +458,6 @@ class Stage {
       kept: this.kept,
     };
     this.channel?.postMessage({ at: this.at });
-    if (this.options.home) return;
     this.klass?.moved();
     const url = new URL(location.href);
     url.searchParams.set("scene", String(scene.number));
@@ -510,7 +510,6 @@ class Stage {
 
   listen() {
     if (typeof BroadcastChannel === "function") this.channel = new BroadcastChannel(CHANNEL);
-    if (this.options.home) return;
     const hear = (event) => this.hear(event.detail.photo);
     window.addEventListener("eiwflow-live", hear);
     this.cleanup.push(

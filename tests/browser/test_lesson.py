@@ -526,32 +526,53 @@ def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, ad
 
 
 @pytest.mark.slow
-def test_home_runs_the_first_scene_before_the_app_has_loaded_and_leads_into_the_lesson(
-    browser: Browser, address: str
+def test_home_moves_before_the_app_has_loaded_answers_a_brush_and_leads_into_the_lesson(
+    browser: Browser, address: str, tmp_path: Path
 ) -> None:
     from playwright.sync_api import expect
 
-    page = browser.new_page(viewport={"width": 1400, "height": 900}, color_scheme="dark")
+    page = browser.new_page(viewport={"width": 1280, "height": 720}, color_scheme="dark")
     page.set_default_timeout(PATIENCE_MS)
     held: list[Route] = []  # the app's scripts
     page.route("**/static/js/index.*", lambda route: held.append(route))
     page.goto(address, wait_until="commit")
-    said = page.locator("[data-lesson=sentence]")
-    expect(said).to_have_text("16×16 pixels, 3 colours each: 768 values enter the flow.")
-    expect(said).to_contain_text("Level 1 is a round")
+    said, bits = page.locator("[data-lesson=sentence]"), page.locator("[data-lesson=bits]")
+    expect(said).to_contain_text(re.compile(r"\d+ of 384 values of level 1 redrawn"))
     assert page.locator("#root > *").count() == 0
     stage = said.element_handle()
     for route in held:
         route.continue_()
-    page.get_by_role("button", name="Start the lesson").wait_for()
+    door = page.get_by_role("button", name="Start the lesson")
+    door.wait_for()
     expect(page.locator("#eiw-first")).to_have_count(0)
     placed = page.locator("[data-testid=stMain] [data-lesson=sentence]").element_handle()
-    assert page.evaluate("([first, now]) => first === now", [stage, placed]), "the scene began anew"
+    assert page.evaluate("([first, now]) => first === now", [stage, placed]), "the flow began anew"
+    box = door.bounding_box()
+    assert box and box["y"] + box["height"] < 720  # its ways on need no scrolling
     page.get_by_role("link", name="Compare").click()
     expect(said).to_have_count(0)
     page.get_by_role("link", name="Home").click()
-    expect(said).to_contain_text("Level 1 is a round")
+    page.locator(".thumb").nth(1).click()
+    expect(said).to_contain_text("Brush over the noise")
+    before, noise = bits.inner_text(), page.locator(".touch .fill").bounding_box()
+    assert noise
+    page.mouse.move(noise["x"] + 0.9 * noise["width"], noise["y"] + 0.3 * noise["height"])
+    page.mouse.down()
+    page.mouse.move(noise["x"] + 0.9 * noise["width"], noise["y"] + 0.6 * noise["height"], steps=9)
+    page.mouse.up()
+    expect(said).to_contain_text(re.compile(r"of 192 values of level 3 redrawn: the face moved by [1-9]"))
+    expect(bits).not_to_have_text(before)
+    page.get_by_role("button", name="Put the noise back").click()
+    expect(bits).to_have_text(before)
+    move(page, "Temperature", 0.5)
+    expect(said).to_contain_text(re.compile(r"^Temperature 0\.50: the face moved by [1-9]"))
     assert accessibility.violations(page) == []
+    pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(pixels.repeat(4, 0).repeat(4, 1)).save(tmp_path / "own.png")
+    page.get_by_label("Your own photo").set_input_files(tmp_path / "own.png")
+    card = page.get_by_role("dialog", name="Result card")
+    assert f"{bits.inner_text()} bits per value" in (card.get_by_role("img").get_attribute("aria-label") or "")
+    card.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Start the lesson").click()
     page.wait_for_url("**/lesson**")
     page.locator("[data-lesson=stage] h1").wait_for()

@@ -59,6 +59,29 @@ def test_a_photo_is_in_the_link_and_leads_on_with_its_key_and_what_is_none_is_re
     page.wait_for_url(f"**/entropy?*photo={link.split('photo=')[1][:12]}*")
 
 
+@pytest.mark.slow
+def test_every_way_leads_back_to_the_scene_that_was_left(lesson: Page, address: str) -> None:
+    page, place = lesson, "scene=8&choice=2"
+    page.goto(f"{address}/lesson?{place}")
+    page.locator("[data-lesson=stage]").wait_for()
+    page.get_by_role("button", name="See more").click()
+    page.wait_for_url("**/latents?*")
+    page.go_back()
+    page.locator("[data-lesson=stage]").wait_for()
+    assert set(place.split("&")) <= set(page.url.partition("?")[2].split("&"))
+    page.get_by_role("button", name="See more").click()
+    back = page.get_by_role("link", name="← Back to scene 8")
+    back.click()
+    page.locator("[data-lesson=stage]").wait_for()
+    page.wait_for_url(f"**/lesson?*{place.split('&')[1]}*")
+    page.get_by_role("button", name="See more").click()
+    back.wait_for()
+    page.reload()  # a new visit knows the scene by the address
+    back.click()
+    page.locator("[data-lesson=stage]").wait_for()
+    page.wait_for_url("**/lesson?*scene=8*")
+
+
 # That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])

@@ -58,7 +58,11 @@ function drawTerms(context, ink, { x, width, top, foot, most, names }, { noise, 
     context.fillStyle = ink.ink;
     context.textAlign = "center";
     context.fillText(written[k], at + bar / 2, bits < 0 ? zero - 6 : zero - high - 6);
-    if (names) context.fillText(name, at + bar / 2, foot + 1.1 * ink.size);
+    if (names) {
+      const long = context.measureText(name).width > bar;
+      context.textAlign = long ? "right" : "center";
+      context.fillText(name, long ? at + bar : at + bar / 2, foot + 1.1 * ink.size);
+    }
   }
   context.textAlign = "left";
   return sum;
@@ -110,7 +114,7 @@ const oneValue = {
     );
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
-      const column = Math.min(230, 0.3 * width),
+      const column = Math.min(230, Math.max(145, 0.3 * width)),
         line = 1.3 * size,
         top = line + 0.26 * (height - 3 * line);
       return { column, right: width - column - 1.2 * size, line, top, band: top + 10, foot: height - line - 4 };

@@ -1,6 +1,6 @@
 // Scene 5: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
 // A photo of one's own gets a card to keep.
-import { cardOf } from "../card.js";
+import { cardPanel } from "../card.js";
 import { el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
@@ -132,30 +132,14 @@ export const likely = {
           : el("button", { type: "button", onclick: () => stage.askForPhoto() }, "Try your own photo"),
       ),
     );
-    /** The card, over the scene: to look at and to save. */
-    const showCard = () => {
-      const canvas = cardOf({
-          flow,
-          bytes: images[image].bytes,
-          shape,
-          known: stage.pack.head.flow.bits,
-          nouns: stage.pack.head.faces ? "faces" : "pictures",
-        }),
-        close = el("button", { type: "button", onclick: () => card.remove() }, "Close"),
-        save = el(
-          "a",
-          { className: "strong", download: "eiwflow-card.png", href: canvas.toDataURL("image/png") },
-          "Save as PNG",
-        ),
-        card = el(
-          "div",
-          { className: "card-panel", role: "dialog", "aria-label": "Result card" },
-          canvas,
-          el("div", { className: "buttons" }, save, close),
-        );
-      stage.host.append(card);
-      save.focus({ preventScroll: true });
-    };
+    const showCard = () =>
+      cardPanel(stage.host, {
+        flow,
+        bytes: images[image].bytes,
+        shape,
+        known: stage.pack.head.flow.bits,
+        nouns: stage.pack.head.faces ? "faces" : "pictures",
+      });
     const draw = () => {
       columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
       if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");

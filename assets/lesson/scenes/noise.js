@@ -239,7 +239,6 @@ export const noise = {
     add(unknown ? 2.4 : 0.8, (g) => drawNoise(g, levels.length), arrival);
     const forward = until(),
       length = forward + BACK_S + 0.6;
-    const home = stage.options.home;
 
     let time = 0,
       playing = false,
@@ -266,7 +265,7 @@ export const noise = {
         if (small) Object.assign(g, { u: Math.min(u, (height - 2 * foot - 8) / (size + high)), rx: 0 });
         if (small) g.ry = size * g.u + foot;
         else {
-          g.lx = home ? 0 : Math.max(0, Math.min(width * 0.04, g.rx - wide * u - 2 * u));
+          g.lx = Math.max(0, Math.min(width * 0.04, g.rx - wide * u - 2 * u));
           g.ry = g.ty;
         }
         context.imageSmoothingEnabled = false;
@@ -347,11 +346,6 @@ export const noise = {
       stopPlaying = animate((seconds) => {
         show(Math.min(length, from + seconds));
         if (time < length) return true;
-        if (home && stage.host.isConnected) {
-          playing = false;
-          setTimeout(() => stage.host.isConnected && !playing && play(), 2600);
-          return false;
-        }
         playing = false;
         icon();
         return false;
@@ -375,7 +369,7 @@ export const noise = {
       { className: "marks", "aria-hidden": "true" },
       ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${(100 * at) / length}%` }, text)),
     );
-    if (!home) stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
+    stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
     icon();
     if (stage.reduced) show(leftAt[0] + 1);
     else play();

@@ -43,7 +43,7 @@ export const predicting = {
     const block = (name, canvases, caption = el("figcaption", {}, name)) =>
       el(
         "figure",
-        { className: "half" },
+        { className: "portion" },
         el(
           "div",
           {

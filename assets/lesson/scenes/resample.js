@@ -144,7 +144,11 @@ export const resampling = {
         "flow",
       );
     room.append(
-      el("p", { className: "caption" }, "Redrawn values are what the later levels predict. Error: of 255 grey levels."),
+      el(
+        "p",
+        { className: "caption" },
+        "Redrawn values are what the later levels predict, without this picture’s own.",
+      ),
       el(
         "div",
         { className: "buttons centre" },

@@ -93,7 +93,9 @@ export const sampling = {
               context.fillRect(x0, y0, Math.round(x + (column + 1) * unit) - x0, Math.round((row + 1) * unit) - y0);
             }
           context.fillStyle = ink.quiet;
-          context.fillText(width < 420 ? String(l + 1) : `level ${l + 1}`, x, rows * unit + 1.2 * ink.size);
+          const label = `level ${l + 1}`,
+            fits = context.measureText(label).width <= block.columns * unit;
+          context.fillText(fits ? label : String(l + 1), x, rows * unit + 1.2 * ink.size);
         });
         if (!patch) return;
         const { box, columns: wide } = blocks[patch.level],

@@ -19,7 +19,7 @@ export const throwing = {
       ? undefined
       : `${cap(word(gone))} of ${word(channels)} channels leave early. Which are missed least?`;
   },
-  notes: "Throw cards until six are gone, and look at what is missed. Then compare with the flow’s choice.",
+  notes: "Throw six cards away, and look at what is missed. Then compare with the flow’s choice.",
   asked:
     "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
     "be, a thrown channel is replaced by its average over pictures, and the picture is decoded at once. All choices are " +
@@ -108,7 +108,12 @@ export const throwing = {
           el(
             "div",
             { className: "bin-head" },
-            el("span", {}, el("b", {}, "Thrown away"), " in our test; noise in the flow"),
+            el(
+              "span",
+              {},
+              el("b", {}, "Thrown away"),
+              el("span", { className: "wide" }, " in our test; noise in the flow"),
+            ),
             left,
           ),
           bin,

@@ -16,7 +16,8 @@ const signed = (value) => minus(value.toFixed(2));
 export function shownBy(leads, noun) {
   const all = intervalOf(leads);
   if (!all) return "";
-  if (all.seeds === 1) return `On ${noun === "seed" ? "your" : "one"} seed: ${bits(all.mean)}. One seed decides nothing.`;
+  if (all.seeds === 1)
+    return `On ${noun === "seed" ? "your" : "one"} seed: ${bits(all.mean)}. One seed decides nothing.`;
   const what = `${number(all.seeds)} ${noun}s: `;
   return verdictOf(all)
     ? `${what}${bits(all.mean)}, 95 % interval ${signed(all.low)} to ${signed(all.high)}.`
@@ -25,7 +26,9 @@ export function shownBy(leads, noun) {
 
 /**
  * Draw it into a room. `voted()` is the choice of this visitor, `studied(choice)` the lead of the bundled study.
- * @param {{voted: () => string, named: (choice: string) => string, studied: (choice: string) => any}} about
+ * @param {any} stage
+ * @param {HTMLElement} room
+ * @param {{voted: () => string, named: (choice: string) => string, studied: (choice: string) => any}} options
  */
 export function trial(stage, room, { voted, named, studied }) {
   const { klass, pack } = stage,
@@ -37,7 +40,11 @@ export function trial(stage, room, { voted, named, studied }) {
     caption = el("p", { className: "caption" }),
     films = ["without", "with"].map((name) => {
       const canvas = el("canvas", { role: "img", "aria-label": `Faces of the flow ${name} it`, hidden: true });
-      return { canvas, drawn: null, figure: el("figure", {}, el("div", {}, canvas), el("figcaption", {}, `${name} it`)) };
+      return {
+        canvas,
+        drawn: null,
+        figure: el("figure", {}, el("div", {}, canvas), el("figcaption", {}, `${name} it`)),
+      };
     }),
     curves = el("div", { className: "trial-curves" }),
     dots = el("div", { className: "trial-dots" });
@@ -64,7 +71,10 @@ export function trial(stage, room, { voted, named, studied }) {
     const of = tryOf(choice());
     if (leads) {
       const all = known().leads ?? [];
-      return { counted: all.filter((one) => !one.light).map(({ lead }) => lead), light: all.filter((one) => one.light) };
+      return {
+        counted: all.filter((one) => !one.light).map(({ lead }) => lead),
+        light: all.filter((one) => one.light),
+      };
     }
     const own = known().lead;
     if (klass && Number.isFinite(own) && !of?.leads.length) return { counted: [own], light: [] };
@@ -186,9 +196,19 @@ export function trial(stage, room, { voted, named, studied }) {
     };
     const between = (foot - rows * foot) / 3;
     if (all)
-      bar({ ...all, lead: all.mean }, rows * foot + between, ink, `${leads ? "the class" : "here"}: ${signed(all.mean)}`);
+      bar(
+        { ...all, lead: all.mean },
+        rows * foot + between,
+        ink,
+        `${leads ? "the class" : "here"}: ${signed(all.mean)}`,
+      );
     if (study)
-      bar(study, rows * foot + 2.2 * between, quiet, `${width < 640 ? "study" : `bundled study, ${study.seeds} seeds`}: ${signed(study.lead)}`);
+      bar(
+        study,
+        rows * foot + 2.2 * between,
+        quiet,
+        `${width < 640 ? "study" : `bundled study, ${study.seeds} seeds`}: ${signed(study.lead)}`,
+      );
     context.textAlign = "left";
   }
 
@@ -216,11 +236,15 @@ export function trial(stage, room, { voted, named, studied }) {
       { counted } = collected();
     if (trouble) return trouble;
     if (leads) {
-      if (!known().choice) return voted() ? "Start the study: every tab gets a seed of its own." : "Choose what the class tries.";
+      if (!known().choice)
+        return voted() ? "Start the study: every tab gets a seed of its own." : "Choose what the class tries.";
       return shownBy(counted, "lead") || `The class tries: ${named(what)}. No lead has arrived yet.`;
     }
     if (!klass && !what) return "Vote: which choice saves most bits per value?";
-    if (klass && !what) return voted() ? "Your vote counts. The lecturer starts the study." : "Vote: which choice saves most bits per value?";
+    if (klass && !what)
+      return voted()
+        ? "Your vote counts. The lecturer starts the study."
+        : "Vote: which choice saves most bits per value?";
     if (pair?.working && !counted.length && !pair.step) return "Both flows get their start from the faces …";
     if (pair?.working && !counted.length)
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
@@ -238,9 +262,13 @@ export function trial(stage, room, { voted, named, studied }) {
         small = light.length ? ` ${light.length} of smaller flows, hollow, not in the mean.` : "";
       return `${done} of ${known().begun} tabs are done.${small}`;
     }
-    if (pair?.light) return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ""}.`;
-    if (pair?.working && counted.length) return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. Every seed counts.`;
-    return leads ? "Each tab trains both flows; its lead becomes a dot." : "Thick: pictures that neither flow trained on. Thin: those that it trains on.";
+    if (pair?.light)
+      return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ""}.`;
+    if (pair?.working && counted.length)
+      return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. Every seed counts.`;
+    return leads
+      ? "Each tab trains both flows; its lead becomes a dot."
+      : "Thick: pictures that neither flow trained on. Thin: those that it trains on.";
   }
 
   function show() {
@@ -260,7 +288,9 @@ export function trial(stage, room, { voted, named, studied }) {
               : klass
                 ? "Train my seed"
                 : "Train both";
-    button.disabled = leads ? !voted() || voted() === known().choice : !what || finished || (pair?.working && !pair.going);
+    button.disabled = leads
+      ? !voted() || voted() === known().choice
+      : !what || finished || (pair?.working && !pair.going);
     const text = words();
     if (caption.textContent !== text) caption.textContent = text;
     films.forEach((film, i) => {

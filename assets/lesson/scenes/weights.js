@@ -95,8 +95,8 @@ export const weighting = {
           context.drawImage(canvas, x0, y0, side, side);
           context.fillText(name, x0, foot + line - 4);
           // What the network reads, louder or softer than for the average picture; frozen, there is no difference.
-          const zero = y0 + line + (side - line) / 2,
-            unit = (0.5 * side - (small ? 0.5 : 1.2) * line) / furthest,
+          const zero = y0 + side / 2 + 0.6 * line,
+            unit = (0.5 * side - 1.9 * line) / furthest,
             step = (right - left) / own.read.length,
             far = own.read.map((_, c) => Math.abs(apart(shown[i], c))),
             loudest = far.indexOf(Math.max(...far));
@@ -108,7 +108,8 @@ export const weighting = {
             if (c !== loudest) return;
             const text = `${v > 0.005 ? "+" : ""}${minus(Math.round(100 * v) || 0)} %`;
             context.fillStyle = ink.ink;
-            context.fillText(text, left + c * step + 2, v < 0 ? zero - v * unit + ink.size : zero - v * unit - 6);
+            const at = Math.min(left + c * step + 2, right - context.measureText(text).width);
+            context.fillText(text, at, v < 0 ? zero - v * unit + ink.size : zero - v * unit - 6);
           });
           context.textAlign = "left";
           context.strokeStyle = ink.ink;

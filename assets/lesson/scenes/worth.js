@@ -206,17 +206,16 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       ),
     );
   };
-  const sets =
-    choices(
-      "Data",
-      studies.map((one) => [one.data, `${dataOf(one)}, ${number(one.iterations)} steps`]),
-      (data) => {
-        here = studies.find((one) => one.data === data);
-        pick(data);
-        draw();
-      },
-      here.data,
-    );
+  const sets = choices(
+    "Data",
+    studies.map((one) => [one.data, `${dataOf(one)}, ${number(one.iterations)} steps`]),
+    (data) => {
+      here = studies.find((one) => one.data === data);
+      pick(data);
+      draw();
+    },
+    here.data,
+  );
   draw();
   return { button: sets.row, show: draw, stop: () => view.stop() };
 }

@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ... import project
 from ...figures.pixels import file_uri
 from ..access import navigation
+from . import way_back
 
 STYLE = project.ROOT / "assets" / "style"
 
@@ -44,4 +45,5 @@ def links(box: DeltaGenerator, carried: dict[str, str]) -> None:
     for group, entries in groupby(navigation.pages(), key=lambda entry: entry.group):
         box.caption(group)
         for entry in entries:
-            box.page_link(entry.path, label=entry.label, query_params=carried)
+            query = way_back.place(carried) if entry.path == way_back.LESSON else carried
+            box.page_link(entry.path, label=entry.label, query_params=query)

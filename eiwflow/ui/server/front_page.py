@@ -1,6 +1,6 @@
-"""The front page before the app has loaded: its words and its first scene, in the first HTML that a browser gets.
+"""The front page before the app has loaded: its words and its flow to touch, in the first HTML that a browser gets.
 
-Streamlit's own scripts need most of a second before they draw; the scene does not need them, nor torch.
+Streamlit's own scripts need most of a second before they draw; the flow does not need them, nor torch.
 """
 
 from __future__ import annotations

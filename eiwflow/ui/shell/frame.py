@@ -13,7 +13,7 @@ from torch import Tensor
 from ... import data
 from ...checkpoint import Checkpoint, CheckpointError
 from ...lesson import default
-from ..common import state, untrusted, window
+from ..common import state, untrusted, way_back, window
 from ..common.untrusted import distinct, plain
 from ..components.thumbnails import thumbnails
 from ..own import checkpoints as own_checkpoints
@@ -70,6 +70,7 @@ def begin(
         carried = st.query_params.to_dict()
         st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
     window.open_window(title)
+    way_back.link()
     st.title(title)
     places = _Places(st.sidebar.container(), *parts.begin(label))
     if not needs_checkpoint:

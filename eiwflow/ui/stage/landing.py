@@ -1,4 +1,4 @@
-"""The front page: an introduction, the first scene running, and links to the lesson, the pages and a training."""
+"""The front page: a flow to touch, and the ways to the lesson, the playground and the pages."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def page() -> None:
     ways = st.container(horizontal=True)
     if ways.button("Start the lesson", type="primary"):
         st.switch_page("pages/0_lesson.py", query_params=of_flow)
+    if ways.button("Playground", help="Build a flow and watch it learn, in this tab."):
+        st.switch_page("pages/12_playground.py")
     if ways.button("Explore a flow"):
         st.switch_page("pages/1_levels.py", query_params=carried)
-    if ways.button("Train one"):
-        st.switch_page("pages/9_train.py", query_params=carried)
     if ways.button("Ten minutes", type="tertiary", help="The lesson in seven scenes."):
         st.switch_page("pages/0_lesson.py", query_params={**of_flow, "minutes": "10"})
     if ways.button("Homework", type="tertiary", help="Eight questions that open the lesson where they are asked."):

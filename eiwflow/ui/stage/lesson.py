@@ -15,7 +15,7 @@ from ...lesson import bundle, default, pack
 from .. import access
 from ..access import navigation
 from ..access.address import address
-from ..common import state, window
+from ..common import state, way_back, window
 from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
@@ -49,6 +49,8 @@ def page() -> None:
         more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": address()}
     if (photo := st.query_params.get("photo", NOTHING)) != NOTHING:
         more["photo"] = _photo(photo, shape) or _stop(missing.upload(PHOTOS.name, photo), "photo", {})
+    if "scene" in (place := way_back.place({})):
+        more["place"] = place
     window.begin_stage(TITLE)
     answer = _stage(
         key="lesson",
@@ -110,6 +112,14 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
         return
     asked = leave.get("query")
     query = {key: str(text)[:40] for key, text in asked.items()} if isinstance(asked, dict) else {}
+    if isinstance(at := leave.get("at"), dict) and "scene" in at:
+        way_back.remember(at)
+        query["scene"] = str(at["scene"])[:4]
+    # The whole address at once: what a page adds to it would be a step of its own for the browser's Back.
+    if not chosen or chosen == default.flow_name():
+        query["data"] = default.DATA
+    for key, usual in (("vs", NOTHING), ("photo", NOTHING), ("level", 1), ("seed", 0)):
+        query.setdefault(key, str(state.wanted(key) or usual))
     st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ...lesson import bundle
-from ..common import window
+from ..common import way_back, window
 
 TITLE = "Playground: a flow that learns in this tab"
 _playground = st.components.v2.component(
@@ -20,4 +20,4 @@ def page() -> None:
     """Draw the playground."""
     window.begin_stage(TITLE)
     if _playground(key="playground", on_leave_change=lambda: None).leave:
-        st.switch_page("pages/0_lesson.py")
+        st.switch_page(way_back.LESSON, query_params=way_back.place({}))
