@@ -134,29 +134,28 @@ class Claim:
         """Return a question's effects; of start by half only without others, since both share runs."""
         return [*self.counts[question].effects.values()] if question in self.counts else self._of(key)
 
+    def _counted(self, question: str) -> list[Effect]:
+        """Return a question's effects over the studies that count."""
+        return [*self.counts[question].effects.values()] if question in self.counts else []
+
     @property
     def _without(self) -> list[Effect]:
         return [effect for key in FAMILY if key.endswith("without a start") for effect in self._of(key)]
 
     def headline(self) -> str:
         """Return what the numbers bear out, in one sentence; empty without studies."""
-        start = self._of("start") or self._asked("start", "start")
-        half, measure = self._asked("half", "half"), self._asked("order", "measure")
-        own = [*self.counts["weights"].effects.values()] if "weights" in self.counts else []
-        alone = bool(self._without) and not _count(self._without, "better")  # no half gains without a start
+        start, half, measure = self._of("start"), self._of("half"), self._asked("order", "measure")
+        both, own = self._counted("data"), self._counted("constant")
         clauses = []
-        if start:
-            carries = alone and _count(start, "better") == len(start)
-            clauses.append("the start carries the gain" if carries else f"a start from the data leads {_where(start)}")
-        if half:
-            helps = alone and _count(half, "better") > 0
-            verb = "the half by entropy gains only after it," if helps else "the half by entropy leads a random one"
-            clauses.append(f"{verb} {_where(half)}")
+        if both:
+            clauses.append(f"a start from the data with the half by entropy leads Glow's flow {_where(both)}")
+        if start and half:
+            clauses.append(f"tested apart, the start leads {_where(start)}, the half after it {_where(half)}")
         if measure:
             behind = _count(measure, "worse")
             clauses.append(f"entropy leads variance {_where(measure)}" + (f" and trails in {behind}" if behind else ""))
         if own:
-            clauses.append(f"a picture's own channel weights gain {_where(own)}")
+            clauses.append(f"weights per picture lead fixed ones {_where(own)}")
         text = "; ".join(clauses)
         return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -170,7 +169,7 @@ class Claim:
             "The half by entropy over the half by variance": self._asked("order", "measure"),
         }
         sentences = [f"{name}: {_tally(effects)}." for name, effects in asked.items() if effects]
-        return sentences + ([self.counts["weights"].in_words()] if "weights" in self.counts else [])
+        return sentences + [self.counts[key].in_words() for key in ("weights", "constant") if key in self.counts]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the claim as values for JSON."""

@@ -36,7 +36,6 @@ FLOWS: dict[str, dict[str, Any]] = {
         "weights": "constant",
         "partition": "alternating",
     },
-    "linear start": {"init": "linear", "weights": "none"},
     "a quarter": {"keep": 0.25},
     "three quarters": {"keep": 0.75, "prior": "unbounded"},
     "auto": {"keep": "auto"},
