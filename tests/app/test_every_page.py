@@ -159,11 +159,12 @@ def test_every_choice_moves_a_page_and_its_address_shows_the_same(bundle: Path, 
             assert content(visit_page(page, **url(at))) == moved, key
 
 
-#: Choices that show nothing else here: Checkpoint is about no image and says another split in commands alone, this
+#: Choices that show nothing else here: Checkpoint draws nothing and names another split in commands, this
 #: flow's order fits all images, a prediction
 #: shows the same answer as another, or none before it is revealed, and the levels that go to B move a component.
 STILL = {
     *(("pages/8_checkpoint.py", f"retrain-{choice}") for choice in ("split", "data", "seeds", "steps")),
+    ("pages/8_checkpoint.py", "seed"),
     ("pages/8_checkpoint.py", "image"),
     ("pages/4_shuffle.py", "image"),
     ("pages/10_likelihood.py", "guess"),
