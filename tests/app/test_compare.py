@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from functools import partial
+from html import unescape
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -137,7 +138,7 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     pages = {
         "studies.md": (ROOT / "docs" / "studies.md").read_text(encoding="utf-8"),
         "report": summary_in_words(summary(bundled())),
-        "Compare": sentences(at),
+        "Compare": unescape(sentences(at)),
     }
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
@@ -145,9 +146,10 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "partitions"))
     whole = claim(bundled())
     assert all(whole.headline() in text for text in (*pages.values(), (ROOT / "README.md").read_text(encoding="utf-8")))
-    for table in whole.tables.values():
+    for place, table in enumerate(whole.tables.values()):
         for cell in (cell for row in table.table() for cell in row.values()):
-            assert cell in pages["Compare"] and cell in pages["studies.md"]
+            assert cell in pages["studies.md"]
+            assert place or cell in pages["Compare"]  # one data set is shown at a time
     facts = opened(default.pack())[0]["studies"]
     with_rungs = [made for made in ladders(bundled()).values() if made.rungs]
     assert [(fact["data"], fact["iterations"]) for fact in facts] == [
