@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.pack import own_rank
 from eiwflow import checkpoint, data, project
-from eiwflow.analysis.coupling_weights import HeldWeights
+from eiwflow.analysis.weights import HeldWeights
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.multiscale import to_bits_per_dim
