@@ -79,7 +79,7 @@ def test_keys_move_to_the_next_image_and_back_returns(levels: Watched) -> None:
         "old => ![undefined, old].includes(document.querySelector('.eiw-strip img')?.src)", arg=first
     )
     watched.settle()
-    assert "image=21" in page.url and picture.get_attribute("src") != first
+    assert picture.get_attribute("src") != first
     page.go_back()
     page.wait_for_function("old => document.querySelector('.eiw-strip img')?.src === old", arg=first)
     assert watched.complaints == []
