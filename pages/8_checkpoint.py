@@ -60,20 +60,18 @@ with ui.errors_as_sentences():
             st.caption(words.condition(made))
             ui.caveat(words.ONLY_NEAR)
 
-    with ui.fold("How was it trained?", "training") as fold:
-        curve = cache.curve(page)
-        if curve is None:
-            st.info(words.NO_RECORD)
-        elif fold.open:
-            st.markdown(words.training(curve))
-            ui.chart(ui.drawn(figures.training, curve), page, "training", alt=words.training(curve))
-
 with ui.fold("Train this flow with another split", "retrain") as fold:
     if fold.open:
         retrain.retrain(page)
 
 if (more := ui.more_evidence()).open:
     with ui.errors_as_sentences(), more:
+        st.subheader("How was it trained?")
+        if (curve := cache.curve(page)) is None:
+            st.info(words.NO_RECORD)
+        else:
+            st.markdown(words.training(curve))
+            ui.chart(ui.drawn(figures.training, curve), page, "training", alt=words.training(curve))
         st.subheader("All flows that come with the app")
         ui.table(bundled_flows())
         st.subheader("The file's metadata")

@@ -43,7 +43,7 @@ _PICTURES = """[...document.querySelectorAll(
   .filter(picture => picture.checkVisibility() && !picture.parentElement.closest('[role=img]'))
   .map(picture => picture.getAttribute('alt') ?? picture.getAttribute('aria-label') ?? '')"""
 _CUT = """[...document.querySelectorAll(
-    '[data-testid=stMain] :is(h1, h3, p, .katex-display, [role=radiogroup], figure)')]
+    '[data-testid=stMain] :is(h1, h3, p, .katex-display, [role=radiogroup]:not(.thumbnails-strip), figure)')]
   .filter(block => block.scrollWidth > block.clientWidth + 1 && block.clientWidth
     && getComputedStyle(block).overflowX !== 'visible')
   .map(block => block.innerText.slice(0, 60))"""

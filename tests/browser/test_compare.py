@@ -42,7 +42,8 @@ def watched(open_tab: Callable[..., Page], address: str, own: Path) -> Iterator[
     """Open the page on the study that was run, until its samples stand."""
     watched = Watched(open_tab((1400, 1000)), urlsplit(address).netloc)
     watched.page.goto(f"{address}/compare?study=recorded")
-    watched.page.locator("[data-testid=stMain] summary", has_text="Side by side in training").click()
+    for fold in ("All studies", "Side by side in training"):
+        watched.page.locator("[data-testid=stMain] summary", has_text=fold).first.click()
     watched.page.wait_for_selector(".scrub-view img[src]")
     watched.page.wait_for_function(
         f"{IDLE} && {PLACES}.length === 1 && {PLACES}.every((at) => at.some((place) => place > 0))"

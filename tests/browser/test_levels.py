@@ -75,11 +75,13 @@ def test_keys_move_to_the_next_image_and_back_returns(levels: Watched) -> None:
     picture = page.locator(".eiw-strip img").first
     first = picture.get_attribute("src")
     page.get_by_role("radio", checked=True).and_(page.get_by_label("Test image 20")).press("ArrowRight")
-    page.wait_for_function("old => document.querySelector('.eiw-strip img').src !== old", arg=first)
+    page.wait_for_function(
+        "old => ![undefined, old].includes(document.querySelector('.eiw-strip img')?.src)", arg=first
+    )
     watched.settle()
-    assert "image=21" in page.url and picture.get_attribute("src") != first
+    assert picture.get_attribute("src") != first
     page.go_back()
-    page.wait_for_function("old => document.querySelector('.eiw-strip img').src === old", arg=first)
+    page.wait_for_function("old => document.querySelector('.eiw-strip img')?.src === old", arg=first)
     assert watched.complaints == []
 
 
@@ -98,7 +100,7 @@ def test_pointing_at_a_map_names_its_channel(levels: Watched) -> None:
         for number, words in ((2, "place 3 of 12"), (11, "place 12 of 12"), (83, "place 48 of 48")):
             cells.nth(number).hover()
             shown = cells.nth(number).evaluate("c => getComputedStyle(c, '::after').content")
-            assert words in shown and "nats/pixel" in shown
+            assert words in shown and "bits a pixel" in shown
             assert fits(watched)
     level, image = (watched.page.locator(s).first.bounding_box() for s in (".eiw-kept", ".eiw-strip img"))
     assert level["y"] > image["y"] + image["height"]  # on a telephone they stand one below the other

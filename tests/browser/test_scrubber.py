@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .. import LONG
 from ..app.conftest import small_flow
 from .conftest import SCRUBBED, STEPS, Watched, write_run
 
@@ -33,8 +31,8 @@ WebSocket.prototype.addEventListener = function (kind, heard, ...more) {
 
 
 IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
-#: Begins the name of the fold in which more charts, and the samples, follow the slider, on Shuffle and on Entropy.
-FOLLOWS = re.compile("At this step: |Over training")
+#: Begins the name of the fold in which more charts, and the samples, follow the slider.
+FOLLOWS = "At this step: "
 
 
 class Scrubbed(Watched):
@@ -75,23 +73,23 @@ OTHERS = (0, 2, 4, 21, 55)
 def scrub(
     open_tab: Callable[..., Page], address: str, key: str, server_runs: Path
 ) -> Iterator[Callable[..., Scrubbed]]:
-    """Return a function that opens the page Shuffle, or another, alone or beside the second flow, once for all tests.
+    """Return a function that opens the page Shuffle, alone or beside the second flow, once for all tests.
 
     A test begins at the step that the last one left.
     """
-    tabs = dict[tuple[object, ...], Scrubbed]()
+    tabs = dict[bool, Scrubbed]()
     other = write_run(server_runs, small_flow(split="variance-reversed"), OTHERS)
 
-    def open_page(page: str = "shuffle", compared: bool = False) -> Scrubbed:
-        if (page, compared) not in tabs:
-            watched = tabs[page, compared] = Scrubbed(open_tab(), urlsplit(address).netloc)
+    def open_page(compared: bool = False) -> Scrubbed:
+        if compared not in tabs:
+            watched = tabs[compared] = Scrubbed(open_tab(), urlsplit(address).netloc)
             watched.page.add_init_script(LATE)
             # Shuffle stands beside another flow of its own accord, until that is put away.
             versus = f"&vs={other}" if compared else "&beside=false"
-            watched.page.goto(f"{address}/{page}?ck={key}{versus}")
+            watched.page.goto(f"{address}/shuffle?ck={key}{versus}")
             watched.settle()
             assert watched.received < MAX_PAYLOAD
-        return tabs[page, compared]
+        return tabs[compared]
 
     yield open_page
     for tab in tabs.values():
@@ -213,18 +211,12 @@ def assert_films_stand_under_their_charts(watched: Scrubbed) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("page", "charts", "start"), [("shuffle", 2, "0"), *([("entropy", 3, "1,234")] if LONG else [])]
-)
-def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
-    scrub: Callable[..., Scrubbed], page: str, charts: int, start: str
-) -> None:
-    watched = scrub(page, compared=True)
+def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(scrub: Callable[..., Scrubbed]) -> None:
+    watched = scrub(compared=True)
     slider, views = watched.slider, watched.page.locator(".scrub-view img")
-    if page == "shuffle":
-        assert_films_stand_under_their_charts(watched)
+    assert_films_stand_under_their_charts(watched)
     together = sorted({*STEPS, *OTHERS})
-    assert slider.get_attribute("aria-valuetext") == f"step {start}" and slider.get_attribute("max") == "11"
+    assert slider.get_attribute("aria-valuetext") == "step 0" and slider.get_attribute("max") == "11"
     before = len(watched.sent)
     seen: set[tuple[str | None, ...]] = set()
     for place, step in enumerate(together):
@@ -232,7 +224,7 @@ def test_charts_of_both_columns_move_together_and_the_server_hears_nothing(
         watched.rest_at(step)
         assert slider.get_attribute("aria-valuetext") == f"step {step:,}"
         assert sorted(own for own, _ in watched.page.evaluate(SCRUBBED)) == sorted(
-            [*STEPS] if first else [*OTHERS] for first in (True, False) for _ in range(charts)
+            [*STEPS] if first else [*OTHERS] for first in (True, False) for _ in range(2)
         )
         seen.add(tuple(view.get_attribute("src") for view in views.all()))
         for own, view in zip((STEPS, OTHERS), watched.page.locator(".scrub-view").all(), strict=True):
