@@ -23,7 +23,7 @@ from eiwflow.study import worker
 from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.claim import claim
 from eiwflow.study.file import bundled, read_study, studies_in
-from eiwflow.study.ladder import by_set, counts, ladders
+from eiwflow.study.ladder import by_set, counts
 from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
@@ -151,7 +151,7 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
             assert cell in pages["studies.md"]
             assert place or cell in pages["Compare"]  # one data set is shown at a time
     facts = opened(default.pack())[0]["studies"]
-    with_rungs = [made for made in ladders(bundled()).values() if made.rungs]
+    with_rungs = by_set(bundled()).values()
     assert [(fact["data"], fact["iterations"]) for fact in facts] == [
         (made.study.recipe.data_name, made.study.recipe.iterations) for made in with_rungs
     ]
