@@ -81,7 +81,7 @@ def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -
     more = page.get_by_test_id("stPopoverBody")
     more.locator("summary", has_text="Glossary").focus()
     page.keyboard.press("Enter")
-    more.get_by_text("spectral redundancy", exact=True).wait_for()
+    more.locator("strong", has_text="spectral redundancy").wait_for()
     more.get_by_role("switch", name="Figures for print").focus()
     page.keyboard.press("Space")
     page.wait_for_url("**print=true**")
