@@ -250,7 +250,8 @@ class Playground {
   }
 
   keepCurve() {
-    this.kept = { test: this.seen.test, name: named(this.settings) };
+    const { settings, seen } = this;
+    this.kept = { test: [...seen.test], settings, name: named(settings) };
     this.view.show(this);
   }
 

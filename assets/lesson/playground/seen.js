@@ -1,6 +1,6 @@
 // One sentence about a training, computed from what was seen of it.
 import { number } from "../draw.js";
-import { inWords } from "./knobs.js";
+import { changed, inWords } from "./knobs.js";
 import { BLIND_GUESS } from "./plots.js";
 
 /** Differences below this, in bits per value, are no difference. */
@@ -11,8 +11,15 @@ const SAME = 0.01,
 
 const bitsOf = (value) => value.toFixed(2);
 
-/** The last bits of a curve at or before a step; undefined before its first. */
-export const bitsAt = (curve, step) => curve.findLast(([at]) => at <= step)?.[1];
+/** The bits of a curve at a step, on the line between its points as the chart draws it; undefined outside of it. */
+export function bitsAt(curve, step) {
+  const after = curve.findIndex(([at]) => at >= step);
+  if (after < 0) return undefined;
+  const [end, bits] = curve[after],
+    [start, before] = curve[after - 1] ?? [end, bits];
+  if (end === step) return bits;
+  return after ? before + ((bits - before) * (step - start)) / (end - start) : undefined;
+}
 
 /** What a curve of [step, bits] did in the last third of it: bits saved; undefined while it is short. */
 function savedLately(curve) {
@@ -21,8 +28,9 @@ function savedLately(curve) {
   return last >= 60 && before !== undefined ? before - bits : undefined;
 }
 
-/** A sentence about the lead over the kept curve, at the last step that both have. */
-function beside(test, kept) {
+/** A sentence about the lead over a kept curve of other settings, at the last step that both have. */
+function beside(settings, test, kept) {
+  if (!changed(settings, kept.settings).length) return "";
   const step = Math.min(test.at(-1)[0], kept.test.at(-1)[0]),
     lead = bitsAt(kept.test, step) - bitsAt(test, step);
   if (!step || !Number.isFinite(lead)) return "";
@@ -33,8 +41,8 @@ function beside(test, kept) {
 
 /**
  * The sentence.
- * @param {{settings: any, seen: {train: number[][], test: number[][]}, kept: {test: number[][]} | null,
- *   bundled?: number}} what
+ * @param {{settings: any, seen: {train: number[][], test: number[][]}, bundled?: number,
+ *   kept: {test: number[][], settings: any} | null}} what
  */
 export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) {
   const off = ["mixing", "coupling"].filter((name) => settings[name] === "off");
@@ -47,7 +55,7 @@ export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) 
       ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step. Press play.`
       : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess. Press play.`;
   }
-  const comparison = kept ? beside(test, kept) : "";
+  const comparison = kept ? beside(settings, test, kept) : "";
   if (comparison) return comparison;
   const lately = savedLately(test);
   if (off.length && lately !== undefined) {
