@@ -41,19 +41,20 @@ function beside(settings, test, kept) {
 
 /**
  * The sentence.
- * @param {{settings: any, seen: {train: number[][], test: number[][]}, bundled?: number,
- *   kept: {test: number[][], settings: any} | null}} what
+ * @param {{settings: any, seen: {train: number[][], test: number[][]}, playing: boolean,
+ *   bundled?: number, kept: {test: number[][], settings: any} | null}} what
  */
-export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) {
+export function whatWasSeen({ settings, seen: { train, test }, kept, playing, bundled }) {
   const off = ["mixing", "coupling"].filter((name) => settings[name] === "off");
   if (!test.length) return "The flow takes its start …";
   const [step, bits] = test.at(-1),
     saved = BLIND_GUESS - bits;
   if (!step) {
-    const start = settings.start === "data" ? "The start from the data" : "A random start";
+    const press = playing ? "" : " Press play.",
+      start = settings.start === "data" ? "The start from the data" : "A random start";
     return saved > SAME
-      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step. Press play.`
-      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess. Press play.`;
+      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step.${press}`
+      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
   }
   const comparison = kept ? beside(settings, test, kept) : "";
   if (comparison) return comparison;

@@ -279,7 +279,7 @@ export class View {
     this.save.disabled = !seen.step;
     this.openIt.disabled = !seen.step || settings.levels < 2;
     this.keep.disabled = seen.test.length < 2;
-    this.sentence.textContent = whatWasSeen({ settings, seen, kept, bundled: BUNDLED[settings.data] });
+    this.sentence.textContent = whatWasSeen({ settings, seen, kept, playing, bundled: BUNDLED[settings.data] });
     const entry = (className, text) => el("span", {}, el("i", { className }), text);
     this.legend.replaceChildren(
       entry("test", `Test, ${named(settings)}`),
