@@ -3,7 +3,7 @@ import { el, number } from "../draw.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
 import { filesOf, readHeap } from "./heap.js";
-import { changed, DEFAULTS, fromAddress, inWords, KNOBS, named, withKnobs } from "./knobs.js";
+import { changed, DEFAULTS, fromAddress, KNOBS, movedTo, named, withKnobs } from "./knobs.js";
 import { fileOf, ITERATIONS, npz, recipeOf } from "./python.js";
 import { SHAPE, VALUES, View } from "./view.js";
 
@@ -128,7 +128,7 @@ class Playground {
     this.settings = settings;
     if (names.includes("data")) this.kept = null;
     this.begin(this.playing);
-    if (step) this.view.notice(`Starts anew with ${names.map((name) => inWords(name, settings)).join(", ")}.`);
+    if (step) this.view.notice(`Starts anew: ${names.map((name) => movedTo(name, settings)).join(", ")}.`);
   }
 
   // Training

@@ -207,7 +207,7 @@ export class View {
         "div",
         { className: "counters" },
         counter("levels", "Levels"),
-        counter("steps", "Steps"),
+        counter("steps", "Steps a level"),
         counter("width", "Width"),
       ),
       host,
