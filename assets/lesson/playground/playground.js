@@ -126,7 +126,6 @@ class Playground {
       { step } = this.seen;
     if (!names.length || !this.sets.faces) return;
     this.settings = settings;
-    if (names.includes("data")) this.kept = null;
     this.begin(this.playing);
     if (step) this.view.notice(`Starts anew: ${names.map((name) => movedTo(name, settings)).join(", ")}.`);
   }
@@ -250,8 +249,8 @@ class Playground {
   }
 
   keepCurve() {
-    const { settings, seen } = this;
-    this.kept = { test: [...seen.test], settings, name: named(settings) };
+    const { settings, seen, sets } = this;
+    this.kept = { test: [...seen.test], settings, name: named(settings), pictures: sets[settings.data] };
     this.view.show(this);
   }
 

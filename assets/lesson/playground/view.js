@@ -279,15 +279,17 @@ export class View {
     this.save.disabled = !seen.step;
     this.openIt.disabled = !seen.step || settings.levels < 2;
     this.keep.disabled = seen.test.length < 2;
-    this.sentence.textContent = whatWasSeen({ settings, seen, kept, playing, bundled: BUNDLED[settings.data] });
+    this.keep.textContent = kept ? "Replace the kept curve" : "Keep this curve";
+    const beside = kept?.pictures === sets[settings.data] ? kept : null;
+    this.sentence.textContent = whatWasSeen({ settings, seen, kept: beside, playing, bundled: BUNDLED[settings.data] });
     const entry = (className, text) => el("span", {}, el("i", { className }), text);
     this.legend.replaceChildren(
       entry("test", `Test, ${named(settings)}`),
       entry("train", "Train"),
-      ...(kept ? [entry("kept", kept.name)] : []),
+      ...(kept ? [entry("kept", beside ? kept.name : `Kept, of other pictures: ${kept.name}`)] : []),
     );
     this.showPython(settings);
-    this.curves = { ...seen, kept, bundled: BUNDLED[settings.data] };
+    this.curves = { ...seen, kept: beside, bundled: BUNDLED[settings.data] };
     this.showPace(seen.step, seen.pace);
     if (!playing) this.drawing.light(0);
     this.curve.redraw();
