@@ -66,6 +66,7 @@ class Playground {
     const dark = matchMedia("(prefers-color-scheme: dark)"),
       redraw = () => this.view.redraw();
     const key = (event) => {
+      if (event.key === "Escape") this.view.closePython();
       const typing = ["BUTTON", "INPUT", "SELECT", "SUMMARY"].includes(event.composedPath()[0].tagName);
       if (event.key !== " " || event.ctrlKey || event.altKey || typing) return;
       event.preventDefault();

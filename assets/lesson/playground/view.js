@@ -354,11 +354,18 @@ export class View {
       { command, remark } = pythonCommand(settings),
       file = command && fileOf(settings);
     if (box.firstChild?.textContent === (command ?? remark)) return;
+    const options = command?.split(/ (?=--)/).flatMap((option, i) => [i ? " " : "", el("span", {}, option)]);
     box.replaceChildren(
-      ...(command ? [el("code", { tabIndex: 0 }, command)] : []),
+      ...(options ? [el("code", { tabIndex: 0 }, ...options)] : []),
       el("p", {}, remark),
       ...(file ? [el("button", { type: "button", onclick: () => this.act.savePictures() }, `Save ${file}`)] : []),
     );
+  }
+
+  closePython() {
+    const { python } = this;
+    if (python.open) python.querySelector("summary").focus();
+    python.open = false;
   }
 
   drawCurve(context, width, height) {
