@@ -203,6 +203,7 @@ class Playground {
   }
 
   run() {
+    this.seen.diverged = false;
     if (this.ended) this.trainer.set({ iterations: (this.last += ITERATIONS) });
     this.ended = false;
     this.trainer.run(this.last);
@@ -227,7 +228,10 @@ class Playground {
     if (event.type === "samples") return view.showSamples(event);
     if (event.type === "histogram") return view.drawing.noise(event.levels);
     if (event.type === "test") seen.test.push([event.step, event.bits]);
-    if (event.type === "diverged") view.trouble(event.message);
+    if (event.type === "diverged") {
+      seen.diverged = true;
+      view.trouble(event.message);
+    }
     if (event.type === "diverged" || (event.type === "stopped" && event.reason !== "paused")) this.playing = false;
     this.ended = event.step >= this.last;
     view.show(this);

@@ -40,12 +40,13 @@ function beside(settings, test, kept) {
 }
 
 /**
- * The sentence.
- * @param {{settings: any, seen: {train: number[][], test: number[][]}, playing: boolean,
+ * The sentence; none where the training diverged, which has a sentence of its own.
+ * @param {{settings: any, seen: {train: number[][], test: number[][], diverged?: boolean}, playing: boolean,
  *   bundled?: number, kept: {test: number[][], settings: any} | null}} what
  */
-export function whatWasSeen({ settings, seen: { train, test }, kept, playing, bundled }) {
+export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, playing, bundled }) {
   const off = ["mixing", "coupling"].filter((name) => settings[name] === "off");
+  if (diverged) return "";
   if (!test.length) return "The flow takes its start …";
   const [step, bits] = test.at(-1),
     saved = BLIND_GUESS - bits;
