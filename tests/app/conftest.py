@@ -257,8 +257,8 @@ def url(at: AppTest) -> dict[str, str]:
 
 
 def recipe(at: AppTest) -> str:
-    """Return the commands that print what a page shows: the last of its commands."""
-    return [block.value for block in at.code if block.language == "bash"][-1]
+    """Return the commands that print what a page shows."""
+    return next(block.value for block in at.code if block.language == "bash" and "--json" in block.value)
 
 
 def choose_image(at: AppTest, number: int) -> AppTest:
