@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 
 
@@ -33,14 +31,3 @@ def bound(memory: int, cpu_s: int) -> None:
         pass
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
-
-
-def end_with_the_asker() -> None:
-    """End this process as soon as its standard input is closed, which means that the parent process has ended."""
-
-    def wait() -> None:
-        while os.read(0, 1):
-            pass
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -85,7 +85,7 @@ def over_training(view: ui.Page, grown: ui.Results) -> None:
     st.markdown(words.growth(growth, number))
 
 
-with ui.fold("Over training", "training") as fold:
+with ui.fold("Over training", "training") as fold, ui.errors_as_sentences():
     grown = {view: growth for view in ways if fold.open and (growth := subjects.growth(ui.look(view))) is not None}
     if fold.open and len(grown) < len(ways):
         st.info(words.NO_RECORD)

@@ -105,7 +105,6 @@ with all_studies:
 with st.expander("Run a small study of your own"):
     new_study.draw(known, key if own else None)
 
-ui.how_to_read("compare")
 
 if (more := ui.more_evidence()).open:
     with more:

@@ -93,7 +93,6 @@ if (more := ui.more_evidence()).open:
             ui.call(page, "verify"),
             ui.call(page, "inspect"),
             ui.call(page, "evaluate", data=scored_on.images.name, limit=limit),
-            ui.call(page, "analyse", what="entropy", seed=page.seed),
             photo=False,  # over test images, or the visitor's own archive
         )
 

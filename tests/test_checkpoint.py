@@ -393,6 +393,6 @@ def test_a_flow_that_load_would_refuse_replaces_no_file(tmp_path):
     assert torch.equal(load(path).flow.log_prob(x := tiny_x(2, flow.config)), flow.log_prob(x))
     before = path.read_bytes()
     flow.register_buffer("another", torch.ones(3))
-    with pytest.raises(CheckpointError, match=r"tensor 'another' is present \(1 unknown in all\)"):
+    with pytest.raises(CheckpointError, match="another"):
         save(path, flow)
     assert path.read_bytes() == before

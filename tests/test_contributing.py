@@ -100,5 +100,5 @@ def test_a_page_is_a_file_and_a_row(monkeypatch, tmp_path):
 
 
 def test_every_page_on_disk_is_in_the_story():
-    there = {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")}
+    there = {f"pages/{path.name}" for path in (ROOT / "pages").glob("*.py")} - {"pages/7_space.py"}  # it leads on
     assert there == {entry.path for entry in navigation._STORY if entry.path.startswith("pages/")}

@@ -179,7 +179,8 @@ def points(run: RunDirectory) -> list[dict[str, Any]]:
     rate; the mean spectral redundancy of the channels passed on, in bits a pixel.
     """
     records = run.records()
-    curve, cpu = training_curve(records), {record["step"]: record.get("cpu_seconds") for record in records}
+    cpu = {record["step"]: record.get("cpu_seconds") for record in reversed(records)}  # the first of a step
+    curve = training_curve(records)
     lines: dict[tuple[str, str], dict[int, float]] = {
         ("bits per value", "batches"): dict(zip(curve.steps.tolist(), curve.bits_per_dim.tolist(), strict=True)),
         ("bits per value", "train"): dict(zip(curve.steps.tolist(), curve.smoothed.tolist(), strict=True)),

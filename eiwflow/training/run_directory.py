@@ -73,11 +73,6 @@ def check_disk(root: Path, recipe: Recipe) -> None:
         )
 
 
-def bytes_at_rest(recipe: Recipe) -> int:
-    """Return an estimate of the bytes of a run's files while none is replaced."""
-    return 4 * _VALUES_AT_REST * parameter_count(recipe.flow) + _OTHER_AT_REST
-
-
 def free_disk(root: Path) -> int:
     """Return the free bytes of the disk of a folder, which need not exist."""
     folder = root.absolute()
@@ -531,9 +526,6 @@ class _Sink(io.RawIOBase):
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self.size = 0
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, content: Any) -> int:  # noqa: ANN401 (whatever has a buffer)
         self._parts.append(bytes(content))

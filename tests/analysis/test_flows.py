@@ -32,7 +32,8 @@ def test_every_bundled_flow_has_a_row_that_its_own_command_states():
 def test_every_set_has_a_flow_by_entropy_and_those_of_one_set_share_their_steps():
     by_data: dict[str, set[int]] = {}
     for row in bundled_flows():
-        by_data.setdefault(row["data"], set()).add(row["steps"])
+        if row["weights"] != "pooled":  # shorter: it shows a place of weights, and is compared with nothing
+            by_data.setdefault(row["data"], set()).add(row["steps"])
     assert all(len(steps) == 1 for steps in by_data.values())
     assert {row["data"] for row in bundled_flows() if row["weights"] == "entropy"} == {*by_data}
 

@@ -15,7 +15,6 @@ AVERAGES = {
     "test_trace": 6,
     "inversion": 6,
     "verification": 6,
-    "account": 6,
     "score": 2 * 6,
     "likelihood": None,
 }

@@ -86,7 +86,7 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
         atol=1e-6,
     )
     of_image = redundancy(trace.levels[0].features)
-    np.testing.assert_allclose(subjects.shuffle(look).image.redundancy, of_image, rtol=1e-6)
+    np.testing.assert_allclose(subjects.shuffle(look).image.redundancy * math.log(2), of_image, rtol=1e-6)
     zeroed = subjects.one_level(look, treatment="zero")
     assert zeroed.ways == (("zero", "keep"), ("keep", "zero"))
     np.testing.assert_array_equal(zeroed.image, levels.to_pixels(image)[0])

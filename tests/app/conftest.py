@@ -238,7 +238,7 @@ def first_screen(at: AppTest) -> tuple[int, int]:
         charts += "chart" in getattr(node, "type", "")
         if getattr(node, "type", "") in ("html", "markdown", "caption", "title"):
             text = node.value if node.type == "title" else node.proto.body
-            if 'class="eiw-strip' in text:  # the strip of an image's way through the levels
+            if 'class="eiw-strip' in text or 'class="eiw-frame' in text:  # a figure of HTML
                 charts += 1
                 continue
             hidden = r'<style>.*?</style>|<span class="eiw-definition".*?</span>|<[^>]+>'
@@ -254,6 +254,11 @@ def figures_of(at: AppTest) -> dict[str, dict]:
 def url(at: AppTest) -> dict[str, str]:
     """Return the parameters that the page's URL holds."""
     return {key: text if isinstance(text, str) else text[-1] for key, text in at.query_params.items()}
+
+
+def recipe(at: AppTest) -> str:
+    """Return the commands that print what a page shows: the last of its commands."""
+    return [block.value for block in at.code if block.language == "bash"][-1]
 
 
 def choose_image(at: AppTest, number: int) -> AppTest:

@@ -28,7 +28,7 @@ from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.reproduce import Call
 
-from .conftest import lively_flow, picture_bytes, small_flow, visit_page, write_checkpoint, write_record
+from .conftest import lively_flow, picture_bytes, recipe, small_flow, visit_page, write_checkpoint, write_record
 
 Table = list[dict[str, Any]]
 URL = {"data": "photos32", "image": "5", "seed": "3"}
@@ -151,7 +151,7 @@ def test_a_page_s_tables_are_what_its_recipe_prints_and_its_files_hold(
     assert not at.exception and not at.error and exported
     asked.clear()  # the page has asked too
     printed = []
-    for command in at.code[0].value.splitlines():
+    for command in recipe(at).splitlines():
         arguments = shlex.split(command.removeprefix("python -m eiwflow "))
         if "--json" in arguments:
             capsys.readouterr()

@@ -30,7 +30,6 @@ from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, run
 from eiwflow.ui.jobs import control, new_run, presets
 from eiwflow.ui.sources import data_sets
 
-from ..made.serve import SHORT_PRESETS
 from ..training.tiny import tiny_data
 from .conftest import sentences, trained_run, url, visit_page
 
@@ -126,7 +125,6 @@ def test_while_the_device_is_being_timed_everything_else_stands(
 
 @pytest.mark.slow
 def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(presets, "_TIME", SHORT_PRESETS + presets._TIME)
     times = presets.timed_apart("cpu")
     assert list(times) == list(PRESETS)
     assert all(0 < preset.timing.step_s < preset.seconds for preset in times.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import io
 from collections.abc import Sequence
@@ -111,75 +110,6 @@ def test_text_is_escaped_where_markdown_would_take_it_for_more(text: str, expect
     assert plain(text) == expected
 
 
-#: Calls whose text Streamlit takes for Markdown, and what may stand in it unescaped: text of ours, or of these
-#: functions.
-STRICT = {"error", "info", "warning", "success", "toast"}
-PROSE = {"markdown", "caption", "write"}
-ESCAPED = {
-    "plain", "flow", "upload", "run", "study", "quoted", "frozen", "in_words", "name_of",
-    "state_in_words",
-}  # fmt: skip
-
-
-#: Sentences of ``analysis.words`` that name a file or quote what it says.
-NAMING = {"pair", "moves", "origin", "verification", "refused"}
-
-
-def _of_words(node: ast.expr) -> bool:
-    """Return whether this is text of a module of sentences, and one that quotes no stranger."""
-    if isinstance(node, ast.Call):
-        return _of_words(node.func)
-    ours = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id.endswith("words")
-    return ours and node.attr not in NAMING
-
-
-def _raw(node: ast.expr) -> list[str]:
-    """Return the parts of an argument that are neither text of ours nor escaped."""
-    if isinstance(node, ast.Constant) or _of_words(node):
-        return []
-    if isinstance(node, ast.IfExp):
-        return [*_raw(node.body), *_raw(node.orelse)]
-    if isinstance(node, ast.BoolOp):
-        return [raw for value in node.values for raw in _raw(value)]
-    if isinstance(node, ast.JoinedStr):
-        values = [part for part in node.values if isinstance(part, ast.FormattedValue) and part.format_spec is None]
-        return [raw for part in values for raw in _raw(part.value)]
-    if isinstance(node, ast.Call):
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        return [] if name in ESCAPED else [ast.unparse(node)]
-    return [ast.unparse(node)]
-
-
-#: Ours: sentences that were escaped where they were made, numbers, and words of this file.
-OURS = {
-    "sentence",
-    "levels - 1",
-    "page.level",
-    "there",
-    "len(study.runs)",
-    "NONE",
-    "level",
-    "access.TEACHER_ONLY",
-    "access.NOBODY",
-}
-
-
-#: The same of prose: numbers, texts of ours, and names that a config or a list of ours allows.
-OURS_IN_PROSE = OURS | {
-    "'\\n'.join((f'- {sentence}' for sentence in words.sentences(result)))",
-    "'\\n'.join((f'- {sentence}' for sentence in (words.parts(way), *(words.level(level) for level in facts))))",
-    "len(images)", "page.seed", "floor", "compare_arms.cost_in_words(equal)",
-    "space.MAX_TEMPERATURE", "halves(view, reports, rule[0], 'by-rule')",
-    "number", "BOARD.present()",
-    "texts.text('about')", "group", "WHAT", "words", "name", "' and '.join(took)", "device",
-    "_title(preset, known)", "_title(preset, timings)", "runs", "about", "sentence[:1].upper()", "sentence[1:]",
-    "texts.how_to_read(st.session_state[_PLACES][2])", "glossary.markdown()", "instead", "short", "LARGE", "OF_LARGE",
-    "'\\n'.join((f'- {count.in_words()}' for count in evidence.counts.values()))", "temperature",
-    "'  \\n'.join(lines)", "title", "OF_REMADE", "OF_A_PHOTO", "_which(view.images_by_command)",
-    "_which(view.images.of)",
-}  # fmt: skip
-
-
 @given(st.dictionaries(st.sampled_from(["1", "a/same-end", "b/same-end", "run-825a8d", ""]), st.sampled_from(NAMES)))
 def test_labels_differ_and_begin_with_their_names(names: dict[str, str]) -> None:
     labels = distinct(names)
@@ -190,13 +120,6 @@ def test_labels_differ_and_begin_with_their_names(names: dict[str, str]) -> None
 def test_names_that_differ_are_their_own_labels() -> None:
     names = {"run-825a8d": "X", "run-c5579e": "Y (825a8)", "run-111111": "x", "run-222222": "Z (222222)"}
     assert distinct(names) == names
-
-
-def test_the_check_finds_a_raw_string() -> None:
-    call = ast.parse('st.error(f"{name} is broken: {plain(text)}, {count:,}")').body[0].value
-    assert _raw(call.args[0]) == ["name"]
-    call = ast.parse('st.markdown(f"{words.answer(found)} {words.pair(found)} {file.label if file else WORDS.X}")')
-    assert _raw(call.body[0].value.args[0]) == ["words.pair(found)", "file.label", "WORDS.X"]
 
 
 @pytest.mark.parametrize(

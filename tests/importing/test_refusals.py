@@ -179,10 +179,6 @@ def test_values_of_the_other_code_tell_a_right_import_from_a_wrong_one(tmp_path,
     assert code == 1 and "A stated or assumed setting is wrong: try another scale map" in out
     code, (_, err) = answer("--scale-map", "sigmoid", *check[:2])
     assert code == 2 and "--check-images and --check-log-prob belong together" in err
-    (tmp_path / "ours.safetensors").unlink()
-    code, (_, err) = answer("--scale-map", "sigmoid", "--check-labels", tmp_path / "y.npy")
-    assert code == 2 and "--check-labels belongs to --check-images and --check-log-prob" in err
-    assert not (tmp_path / "ours.safetensors").exists()
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const LINES = [8, 22, 36, 50],
   MIXED = [2, 0, 3, 1];
 const WIDEST = 64;
+const SPREAD = "Standard deviation of the noise of this level; of the Gaussian it is 1";
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
@@ -16,6 +17,8 @@ function svg(tag, attributes, ...children) {
 }
 
 const path = (d, className) => svg("path", { d, class: className, "vector-effect": "non-scaling-stroke" });
+
+const explained = (text) => ({ title: text, "aria-description": text });
 
 /** One step: lines that change places, then a network that computes from the upper lines what it does to the lower. */
 function stepOf({ width, mixing, coupling, weights }, ownWeights) {
@@ -77,7 +80,7 @@ export class Drawing {
     this.shares = [];
     const shapes = levelShapes(settings.levels, shape),
       all = shape[0] * shape[1] * shape[2];
-    this.spreads = shapes.map(() => el("span", { className: "spread" }));
+    this.spreads = shapes.map(() => el("span", { className: "spread", ...explained(SPREAD) }));
     this.host.style.setProperty("--levels", String(settings.levels));
     this.picture = el("canvas", { width: shape[1], height: shape[0] });
     this.host.replaceChildren(
@@ -112,7 +115,10 @@ export class Drawing {
           el("span", {}, `${side}×${side}×${channels}`),
           el(
             "span",
-            { className: "leaves", title: `${number(values)} of ${number(all)} values leave` },
+            {
+              className: "leaves",
+              ...explained(`${number(values)} of ${number(all)} values leave here: they are factored out as noise`),
+            },
             `↓ ${number(values)} leave`,
           ),
           room,

@@ -62,7 +62,7 @@ export const changed = (a, b) => Object.keys(KNOBS).filter((name) => !KNOBS[name
 const WORDS = {
   data: (value) => ({ faces: "faces", letters: "letters", own: "own pictures" })[value],
   levels: (value) => (value === 1 ? "one level" : `${value} levels`),
-  steps: (value) => (value === 1 ? "one step" : `${value} steps`),
+  steps: (value) => `${value === 1 ? "one step" : `${value} steps`} a level`,
   width: (value) => `width ${value}`,
   start: (value) => (value === "data" ? "start from the data" : "random start"),
   weights: (value) => (value === "own" ? "own weights" : "without own weights"),
@@ -76,6 +76,14 @@ const WORDS = {
 
 /** One knob in words. */
 export const inWords = (name, settings) => WORDS[name](settings[name]);
+
+const SWITCHES = { start: "start from the data", weights: "own weights", mixing: "mixing", coupling: "coupling" };
+
+/** A knob that was moved in words: "coupling is on", "3 levels". */
+export const movedTo = (name, settings) =>
+  name in SWITCHES
+    ? `${SWITCHES[name]} ${name === "weights" ? "are" : "is"} ${settings[name] === KNOBS[name].of[0] ? "on" : "off"}`
+    : inWords(name, settings);
 
 /** Settings in a few words: the experiment that they are, but for data and seed, or what differs from EIW-Flow. */
 export function named(settings) {

@@ -3,7 +3,7 @@ import { el, number } from "../draw.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
 import { filesOf, readHeap } from "./heap.js";
-import { changed, DEFAULTS, fromAddress, inWords, KNOBS, named, withKnobs } from "./knobs.js";
+import { changed, DEFAULTS, fromAddress, KNOBS, movedTo, named, withKnobs } from "./knobs.js";
 import { fileOf, ITERATIONS, npz, recipeOf } from "./python.js";
 import { SHAPE, VALUES, View } from "./view.js";
 
@@ -66,6 +66,7 @@ class Playground {
     const dark = matchMedia("(prefers-color-scheme: dark)"),
       redraw = () => this.view.redraw();
     const key = (event) => {
+      if (event.key === "Escape") this.view.closePython();
       const typing = ["BUTTON", "INPUT", "SELECT", "SUMMARY"].includes(event.composedPath()[0].tagName);
       if (event.key !== " " || event.ctrlKey || event.altKey || typing) return;
       event.preventDefault();
@@ -126,9 +127,8 @@ class Playground {
       { step } = this.seen;
     if (!names.length || !this.sets.faces) return;
     this.settings = settings;
-    if (names.includes("data")) this.kept = null;
     this.begin(this.playing);
-    if (step) this.view.notice(`Starts anew with ${names.map((name) => inWords(name, settings)).join(", ")}.`);
+    if (step) this.view.notice(`Starts anew: ${names.map((name) => movedTo(name, settings)).join(", ")}.`);
   }
 
   // Training
@@ -203,6 +203,7 @@ class Playground {
   }
 
   run() {
+    this.seen.diverged = false;
     if (this.ended) this.trainer.set({ iterations: (this.last += ITERATIONS) });
     this.ended = false;
     this.trainer.run(this.last);
@@ -227,7 +228,10 @@ class Playground {
     if (event.type === "samples") return view.showSamples(event);
     if (event.type === "histogram") return view.drawing.noise(event.levels);
     if (event.type === "test") seen.test.push([event.step, event.bits]);
-    if (event.type === "diverged") view.trouble(event.message);
+    if (event.type === "diverged") {
+      seen.diverged = true;
+      view.trouble(event.message);
+    }
     if (event.type === "diverged" || (event.type === "stopped" && event.reason !== "paused")) this.playing = false;
     this.ended = event.step >= this.last;
     view.show(this);
@@ -250,7 +254,8 @@ class Playground {
   }
 
   keepCurve() {
-    this.kept = { test: this.seen.test, name: named(this.settings) };
+    const { settings, seen, sets } = this;
+    this.kept = { test: [...seen.test], settings, name: named(settings), pictures: sets[settings.data] };
     this.view.show(this);
   }
 

@@ -1,6 +1,6 @@
 // One sentence about a training, computed from what was seen of it.
 import { number } from "../draw.js";
-import { inWords } from "./knobs.js";
+import { changed, inWords } from "./knobs.js";
 import { BLIND_GUESS } from "./plots.js";
 
 /** Differences below this, in bits per value, are no difference. */
@@ -11,8 +11,15 @@ const SAME = 0.01,
 
 const bitsOf = (value) => value.toFixed(2);
 
-/** The last bits of a curve at or before a step; undefined before its first. */
-export const bitsAt = (curve, step) => curve.findLast(([at]) => at <= step)?.[1];
+/** The bits of a curve at a step, on the line between its points as the chart draws it; undefined outside of it. */
+export function bitsAt(curve, step) {
+  const after = curve.findIndex(([at]) => at >= step);
+  if (after < 0) return undefined;
+  const [end, bits] = curve[after],
+    [start, before] = curve[after - 1] ?? [end, bits];
+  if (end === step) return bits;
+  return after ? before + ((bits - before) * (step - start)) / (end - start) : undefined;
+}
 
 /** What a curve of [step, bits] did in the last third of it: bits saved; undefined while it is short. */
 function savedLately(curve) {
@@ -21,8 +28,9 @@ function savedLately(curve) {
   return last >= 60 && before !== undefined ? before - bits : undefined;
 }
 
-/** A sentence about the lead over the kept curve, at the last step that both have. */
-function beside(test, kept) {
+/** A sentence about the lead over a kept curve of other settings, at the last step that both have. */
+function beside(settings, test, kept) {
+  if (!changed(settings, kept.settings).length) return "";
   const step = Math.min(test.at(-1)[0], kept.test.at(-1)[0]),
     lead = bitsAt(kept.test, step) - bitsAt(test, step);
   if (!step || !Number.isFinite(lead)) return "";
@@ -32,22 +40,24 @@ function beside(test, kept) {
 }
 
 /**
- * The sentence.
- * @param {{settings: any, seen: {train: number[][], test: number[][]}, kept: {test: number[][]} | null,
- *   bundled?: number}} what
+ * The sentence; none where the training diverged, which has a sentence of its own.
+ * @param {{settings: any, seen: {train: number[][], test: number[][], diverged?: boolean}, playing: boolean,
+ *   bundled?: number, kept: {test: number[][], settings: any} | null}} what
  */
-export function whatWasSeen({ settings, seen: { train, test }, kept, bundled }) {
+export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, playing, bundled }) {
   const off = ["mixing", "coupling"].filter((name) => settings[name] === "off");
+  if (diverged) return "";
   if (!test.length) return "The flow takes its start …";
   const [step, bits] = test.at(-1),
     saved = BLIND_GUESS - bits;
   if (!step) {
-    const start = settings.start === "data" ? "The start from the data" : "A random start";
+    const press = playing ? "" : " Press play.",
+      start = settings.start === "data" ? "The start from the data" : "A random start";
     return saved > SAME
-      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step. Press play.`
-      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess. Press play.`;
+      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step.${press}`
+      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
   }
-  const comparison = kept ? beside(test, kept) : "";
+  const comparison = kept ? beside(settings, test, kept) : "";
   if (comparison) return comparison;
   const lately = savedLately(test);
   if (off.length && lately !== undefined) {

@@ -22,10 +22,24 @@ const BUNDLED = { faces: 4.438 };
 const DATA_NAMES = { faces: "Faces", letters: "Letters", own: "Your pictures" };
 const TITLES = {
   start: "Off: random rotations, as in Glow",
-  weights: "Each picture weights its channels, at every level but the last",
+  weights: "Channel weights: each picture weights its own channels, at every level but the last",
   mixing: "Channels are mixed before every coupling",
   coupling: "One half predicts part of the other",
 };
+
+const HALVES = {
+  entropy: "Passes on the channels with the most structure: entropy far below that of white noise",
+  variance: "Passes on the channels that vary most",
+  position: "Passes on the first half of the channels, as in Glow",
+  chance: "Passes on half of the channels, chosen at random",
+};
+const BUNDLED_FLOW = "Bundled flow: a trained EIW-Flow that comes with this page, after 14,000 steps";
+
+/** Explain a part: in a tooltip, and to a screen reader. */
+function explain(node, text) {
+  node.title = text;
+  node.setAttribute("aria-description", text);
+}
 
 /** Pictures as one canvas, `across` beside each other. */
 function mosaic(bytes, count, across, canvas) {
@@ -57,6 +71,7 @@ export class View {
       "section",
       { className: "stage playground", tabIndex: -1, "aria-label": "Playground" },
       this.header(onLeave),
+      el("p", { className: "about" }, "A flow learns to turn pictures into noise, and noise back into pictures."),
       this.toolbar(),
       el("div", { className: "messages" }, this.error, this.said),
       el("div", { className: "columns" }, this.dataColumn(), this.flowColumn(settings), this.resultColumn(settings)),
@@ -207,7 +222,7 @@ export class View {
         "div",
         { className: "counters" },
         counter("levels", "Levels"),
-        counter("steps", "Steps"),
+        counter("steps", "Steps a level"),
         counter("width", "Width"),
       ),
       host,
@@ -279,15 +294,18 @@ export class View {
     this.save.disabled = !seen.step;
     this.openIt.disabled = !seen.step || settings.levels < 2;
     this.keep.disabled = seen.test.length < 2;
-    this.sentence.textContent = whatWasSeen({ settings, seen, kept, bundled: BUNDLED[settings.data] });
+    this.keep.textContent = kept ? "Replace the kept curve" : "Keep this curve";
+    const beside = kept?.pictures === sets[settings.data] ? kept : null;
+    this.sentence.textContent = whatWasSeen({ settings, seen, kept: beside, playing, bundled: BUNDLED[settings.data] });
     const entry = (className, text) => el("span", {}, el("i", { className }), text);
     this.legend.replaceChildren(
       entry("test", `Test, ${named(settings)}`),
       entry("train", "Train"),
-      ...(kept ? [entry("kept", kept.name)] : []),
+      ...(kept ? [entry("kept", beside ? kept.name : `Kept, of other pictures: ${kept.name}`)] : []),
     );
     this.showPython(settings);
-    this.curves = { ...seen, kept, bundled: BUNDLED[settings.data] };
+    this.curves = { ...seen, kept: beside, bundled: BUNDLED[settings.data] };
+    explain(this.curve.canvas, this.curves.bundled ? BUNDLED_FLOW : "");
     this.showPace(seen.step, seen.pace);
     if (!playing) this.drawing.light(0);
     this.curve.redraw();
@@ -304,13 +322,13 @@ export class View {
     for (const [name, button] of Object.entries(this.switches)) {
       button.setAttribute("aria-checked", String(settings[name] === KNOBS[name].of[0]));
       button.disabled = Boolean(idle[name]);
-      button.title = idle[name] ?? TITLES[name];
+      explain(button, idle[name] ?? TITLES[name]);
     }
     this.half.pick(settings.half, true);
-    for (const button of this.half.row.querySelectorAll("button")) {
+    this.half.row.querySelectorAll("button").forEach((button, i) => {
       button.disabled = Boolean(idle.half);
-      button.title = idle.half ?? "";
-    }
+      explain(button, idle.half ?? HALVES[KNOBS.half.of[i]]);
+    });
     const { data, seed } = settings;
     this.experiments.forEach((button, i) => {
       const [, knobs] = EXPERIMENTS[i],
@@ -352,11 +370,18 @@ export class View {
       { command, remark } = pythonCommand(settings),
       file = command && fileOf(settings);
     if (box.firstChild?.textContent === (command ?? remark)) return;
+    const options = command?.split(/ (?=--)/).flatMap((option, i) => [i ? " " : "", el("span", {}, option)]);
     box.replaceChildren(
-      ...(command ? [el("code", { tabIndex: 0 }, command)] : []),
+      ...(options ? [el("code", { tabIndex: 0 }, ...options)] : []),
       el("p", {}, remark),
       ...(file ? [el("button", { type: "button", onclick: () => this.act.savePictures() }, `Save ${file}`)] : []),
     );
+  }
+
+  closePython() {
+    const { python } = this;
+    if (python.open) python.querySelector("summary").focus();
+    python.open = false;
   }
 
   drawCurve(context, width, height) {

@@ -33,7 +33,6 @@ WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constan
 ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
-ONLY_THE_SUM = "only the sum means something; no level and no part has a share of the bits."
 
 
 def sound(score: Evaluation, report: Verification) -> str:

@@ -129,11 +129,6 @@ def _mib(size: float) -> str:
     return f"{size / 2**20:,.0f} MiB"
 
 
-def is_open(session: str) -> bool:
-    """Return whether a session's tab is open; True outside a server."""
-    return not exists() or get_instance().is_active_session(session)
-
-
 def _waiting() -> dict[str, int]:
     """Return the bytes of the files that Streamlit holds for uploaders, by session."""
     manager = get_instance().uploaded_file_mgr if exists() else None

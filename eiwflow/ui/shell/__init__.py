@@ -17,7 +17,6 @@ from .parts import (
     exports,
     fold,
     folds,
-    how_to_read,
     more_evidence,
     offer,
     offer_film,

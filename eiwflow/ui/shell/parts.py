@@ -254,10 +254,6 @@ def pandas_imported() -> Iterator[None]:
     yield
 
 
-def how_to_read(page_name: str) -> None:
-    """Do nothing: the last fold of a page begins with this text."""
-
-
 def more_evidence() -> ExpanderContainer:
     """Draw the last fold, which begins with the text on how to read the page; make its content only if ``open``."""
     more = st.expander("How to read this, numbers and commands", key=MORE_EVIDENCE, on_change="rerun")

@@ -27,6 +27,7 @@ DATA = {"faces16": "faces", "letters32": "letters", "photos32": "photos"}
 HALVES = {
     "entropy-weighted": "by entropy",
     "entropy": "by entropy, no channel weights",
+    "entropy-pooled": "by entropy, weights before the split",
     "glow": "Glow’s half",
     "variance-reversed": "by smallest variance",
 }

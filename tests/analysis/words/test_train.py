@@ -53,6 +53,6 @@ def test_channels_that_would_move_are_counted_among_those_passed_on():
     flat = LevelNow(2, (), (1.0,) * 6, (5, 0, 1, 2, 3, 4), (), None, count=2)
     assert level(flat) == "Level 2 passes on 2 of 6 channels."
     assert level(LevelNow(1, redundancy, (1.0,) * 6, (5, 0, 1, 2, 3, 4), stays, None, count=2)) == (
-        "Level 1 passes on a redundancy of 0.50 and factors out 0.40 nats/pixel. "
+        "Level 1 passes on a redundancy of 0.72 and factors out 0.58 bits a pixel. "
         "Sorting again would move 1 of 2 channels across the split line."
     )
