@@ -38,7 +38,8 @@ document.title = JSON.stringify({ simd, parameters, step, sums, inWorker, bytes,
 def file(tmp_path: Path) -> str:
     page = bundle.page(b"").partition('<script type="module">')[0]
     path = tmp_path / "tab.html"
-    path.write_text(f'{page}<script type="module">{bundle.script("scenes/tab.js")}{SCRIPT}</script></body></html>')
+    modules = "".join(map(bundle.script, ("scenes/tab.js", "trainer/faces.js")))
+    path.write_text(f'{page}<script type="module">{modules}{SCRIPT}</script></body></html>')
     return path.as_uri()
 
 
