@@ -1,7 +1,5 @@
 """Files that version 0.2 wrote open as before: checkpoints, archives of pictures, a run under way and a study."""
 
-import hashlib
-import json
 import zipfile
 from pathlib import Path
 
@@ -13,8 +11,6 @@ from safetensors.torch import load_file, save_file
 
 from eiwflow import checkpoint
 from eiwflow.cli import main
-from eiwflow.compression import CompressionError
-from eiwflow.compression.archive import Picture, compress, decompress, flow_digest
 from eiwflow.hub import model_card
 from eiwflow.study.file import read_record, read_study
 from eiwflow.training.run import train
@@ -52,24 +48,6 @@ def test_a_checkpoint_has_its_config_and_its_density(files, name):
     again = checkpoint.load(files / "again.safetensors").flow
     assert again.config == config
     assert all(torch.equal(tensor, again.state_dict()[key]) for key, tensor in loaded.flow.state_dict().items())
-
-
-@pytest.mark.parametrize("name", CHECKPOINTS)
-def test_an_archive_is_decoded_with_its_flow_alone(files, name):
-    """Version 0.2 named the flow by a hash of the config as its checkpoint states it, then of the tensors."""
-    path = files / f"{name}.safetensors"
-    with safe_open(path, "pt") as file:
-        config = json.loads(file.metadata()["eiwflow"])["config"]
-        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
-        for key in sorted(file.keys()):
-            digest.update(key.encode() + file.get_tensor(key).numpy().tobytes())
-    flow, (pixels,) = checkpoint.load(path).flow, planes(1)
-    content, _ = compress(flow, digest.hexdigest(), [Picture("a.png", pixels)])
-    (back,) = decompress(flow, flow_digest(flow), content)
-    assert np.array_equal(back.pixels, pixels)
-    other = checkpoint.load(files / f"{'glow' if name == 'auto' else 'auto'}.safetensors").flow
-    with pytest.raises(CompressionError, match="was made with another flow"):
-        decompress(other, flow_digest(other), content)
 
 
 def test_a_run_of_0_2_goes_on_but_for_one_on_own_images(files):

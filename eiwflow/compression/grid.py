@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import constriction
@@ -53,6 +54,8 @@ FRACTION = 12
 LARGEST_LOG_SCALE = 15
 #: Fixed-point digits of triangular matrices.
 MATRIX = 16
+#: No value inside the flow is larger.
+LARGEST = 1 << 20
 #: ε is coded in bins of this many cells under N(0, 1), uniform inside a bin, up to ±LIMIT bins.
 BIN = UNIT >> 7
 LIMIT = 1 << 13
@@ -74,14 +77,8 @@ class Archive:
     """
 
     def __init__(self, words: NDArray[np.uint32] | None = None, start: int = 0) -> None:
-        if words is None:
-            digits = np.random.default_rng(_SEED).integers(1, 2**32, start, dtype=np.uint32)
-            self._coder = constriction.stream.stack.AnsCoder(digits, seal=True)
-        else:
-            try:
-                self._coder = constriction.stream.stack.AnsCoder(words)
-            except (ValueError, AssertionError):
-                raise CompressionError("This archive is damaged: its bits have no end.") from None
+        begun = np.random.default_rng(_SEED).integers(1, 2**32, start, dtype=np.uint32)
+        self._coder = constriction.stream.stack.AnsCoder(begun if words is None else words, seal=words is None)
         self._uniform = constriction.stream.model.Uniform()
         self._normal = constriction.stream.model.QuantizedGaussian(-LIMIT, LIMIT - 1, -0.5, UNIT / BIN)
 
@@ -142,31 +139,19 @@ def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
     return np.where(grows, large, small), np.where(grows, small, large)
 
 
-def _pieces(count: int, whole: bool) -> Iterator[slice]:
-    step = count if whole else PIECE
-    return (slice(begin, begin + step) for begin in range(0, count, step))
-
-
-def scaled(archive: Archive, x: Cells, log_scale: NDArray[np.float64], whole: bool) -> Cells:
-    """Return x times exp(log_scale), both of one shape, on the grid."""
+def scaled(archive: Archive, x: Cells, log_scale: NDArray[np.float64], back: bool = False) -> Cells:
+    """Return x (N, …) times exp(log_scale) on the grid; ``back`` undoes it, and what it did to the archive."""
     numerator, denominator = (each.ravel() for each in fraction(log_scale))
+    step = PIECE if len(x) == 1 else x.size
+    pieces = [slice(begin, begin + step) for begin in range(0, x.size, step)]
+    if back:
+        numerator, denominator, pieces = denominator, numerator, pieces[::-1]
     flat, result = x.ravel(), np.empty(x.size, np.int64)
-    for piece in _pieces(x.size, whole):
+    for piece in pieces:
         total = flat[piece] * numerator[piece] + archive.pop(numerator[piece])
         result[piece], rest = np.divmod(total, denominator[piece])
         archive.push(rest, denominator[piece])
     return result.reshape(x.shape)
-
-
-def unscaled(archive: Archive, y: Cells, log_scale: NDArray[np.float64], whole: bool) -> Cells:
-    """Return x of :func:`scaled`, and leave the archive as it was before."""
-    numerator, denominator = (each.ravel() for each in fraction(log_scale))
-    flat, result = y.ravel(), np.empty(y.size, np.int64)
-    for piece in reversed(list(_pieces(y.size, whole))):
-        total = flat[piece] * denominator[piece] + archive.pop(denominator[piece])
-        result[piece], rest = np.divmod(total, numerator[piece])
-        archive.push(rest, numerator[piece])
-    return result.reshape(y.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,42 +168,30 @@ class _Affine:
     @classmethod
     def of(cls, actnorm: ActNorm, mixing: InvertibleConvolution) -> _Affine:
         """Return W (exp(a) x + b) = P L (U + D) (exp(a) x + b) in whole numbers."""
-        lower, upper, log_diagonal, sign, log_scale, bias = (
-            value.detach().double().cpu().numpy()
-            for value in (
-                mixing.lower.tril(-1), mixing.upper.triu(1), mixing.log_diagonal, mixing.sign,
-                actnorm.log_scale, actnorm.bias,
-            )
-        )  # fmt: skip
+        tensors = mixing.lower.tril(-1), mixing.upper.triu(1), mixing.log_diagonal, mixing.sign, actnorm.bias
+        lower, upper, log_diagonal, sign, bias = (value.detach().double().cpu().numpy() for value in tensors)
         rows = mixing.permutation.cpu().numpy()
         diagonal = sign * np.exp(log_diagonal)
         shift = ((lower + np.eye(len(lower))) @ ((upper + np.diag(diagonal)) @ bias))[rows]
-        # The scale comes first, so U's entries act on scaled values.
-        entries = [upper / diagonal, lower]
-        if max(np.abs(each).max() for each in entries) > 1 << 14:
-            raise CompressionError("A 1×1 convolution of this flow is nearly singular; it cannot compress.")
-        if not np.abs(shift).max() * UNIT < 1 << 62:
-            raise CompressionError("An ActNorm of this flow shifts values beyond all bounds; it cannot compress.")
-        whole = [np.rint(each * (1 << MATRIX)).astype(np.int64) for each in entries]
-        upper_cells, lower_cells = whole
         return cls(
-            log_scale=log_scale + log_diagonal,
+            log_scale=actnorm.log_scale.detach().double().cpu().numpy() + log_diagonal,
             sign=sign.astype(np.int64),
-            upper=upper_cells,
-            lower=lower_cells,
-            bias=np.rint(shift * UNIT).astype(np.int64),
+            # The scale comes first, so U's entries act on scaled values.
+            upper=_whole(upper / diagonal, 1 << MATRIX),
+            lower=_whole(lower, 1 << MATRIX),
+            bias=_whole(shift, UNIT),
             rows=rows,
         )
 
-    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+    def forward(self, archive: Archive, x: Cells) -> Cells:
         """Return y of cells x, both (N, C, H, W)."""
-        x = scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), whole)
+        x = scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape))
         x = x * _channels(self.sign)
         x = x + _product(self.upper, x)
         x = x + _product(self.lower, x)
         return x[:, self.rows] + _channels(self.bias)
 
-    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+    def inverse(self, archive: Archive, y: Cells) -> Cells:
         """Return x of :meth:`forward`."""
         x = (y - _channels(self.bias))[:, self.rows.argsort()]
         for row in range(x.shape[1]):
@@ -226,7 +199,7 @@ class _Affine:
         for row in reversed(range(x.shape[1])):
             x[:, row] -= _product(self.upper[row : row + 1, row + 1 :], x[:, row + 1 :])[:, 0]
         x = x * _channels(self.sign)
-        return unscaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), whole)
+        return scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), back=True)
 
 
 def _channels(values: NDArray[Value]) -> NDArray[Value]:
@@ -247,14 +220,11 @@ def _floats(x: Cells) -> Tensor:
     return torch.from_numpy((x / UNIT).astype(np.float32, order="C")).contiguous(memory_format=torch.channels_last)
 
 
-def _cells(x: Tensor) -> Cells:
-    """Return floats as cells of the grid."""
-    if not torch.isfinite(x).all() or (x.abs() > 2**20).any():
-        raise CompressionError("A value inside the flow is too large or not finite; these images cannot be compressed.")
-    return np.rint(x.double().numpy() * UNIT).astype(np.int64)
-
-
-Given = Callable[[Tensor], tuple[Tensor, Tensor]]
+def _whole(values: NDArray[np.float64], unit: int) -> Cells:
+    """Return values as whole numbers of 1 / unit."""
+    if not (np.abs(values) < LARGEST).all():
+        raise CompressionError("A value inside the flow is too large or not finite; it cannot compress these pictures.")
+    return np.rint(values * unit).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,27 +234,27 @@ class _Conditional:
     The map of a top prior depends on no channel. It names all channels as fixed, and uses their shape alone.
     """
 
-    affine: Given
+    affine: Callable[[Tensor], tuple[Tensor, Tensor]]
     fixed: slice
     changed: slice
 
     def _of(self, x: Cells) -> tuple[NDArray[np.float64], Cells]:
         log_scale, shift = self.affine(_floats(x[:, self.fixed]))
         shape = x[:, self.changed].shape
-        return log_scale.double().expand(shape).contiguous().numpy(), _cells(shift.expand(shape))
+        return log_scale.double().expand(shape).contiguous().numpy(), _whole(shift.expand(shape).double().numpy(), UNIT)
 
-    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+    def forward(self, archive: Archive, x: Cells) -> Cells:
         """Return y of cells x, both (N, C, H, W)."""
         log_scale, shift = self._of(x)
         y = x.copy()
-        y[:, self.changed] = scaled(archive, x[:, self.changed], log_scale, whole) + shift
+        y[:, self.changed] = scaled(archive, x[:, self.changed], log_scale) + shift
         return y
 
-    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+    def inverse(self, archive: Archive, y: Cells) -> Cells:
         """Return x of :meth:`forward`."""
         log_scale, shift = self._of(y)
         x = y.copy()
-        x[:, self.changed] = unscaled(archive, y[:, self.changed] - shift, log_scale, whole)
+        x[:, self.changed] = scaled(archive, y[:, self.changed] - shift, log_scale, back=True)
         return x
 
 
@@ -294,11 +264,11 @@ class _Order:
 
     order: Cells
 
-    def forward(self, archive: Archive, x: Cells, whole: bool) -> Cells:
+    def forward(self, archive: Archive, x: Cells) -> Cells:
         """Return the channels of x (N, C, H, W) in order."""
         return x[:, self.order]
 
-    def inverse(self, archive: Archive, y: Cells, whole: bool) -> Cells:
+    def inverse(self, archive: Archive, y: Cells) -> Cells:
         """Return the channels in their order before :meth:`forward`."""
         return y[:, self.order.argsort()]
 
@@ -306,62 +276,42 @@ class _Order:
 Move = _Affine | _Conditional | _Order
 
 
-def _moves(level: Level) -> list[Move]:
-    """Return the maps of a level after its squeeze, as moves on the grid."""
-    moves: list[Move] = []
+def _moves(level: Level) -> Iterator[_Affine | _Conditional | _Order]:
+    """Yield the maps of a level after its squeeze."""
     for step in level.steps:
-        coupling = step.coupling
-        moves += [
-            _Affine.of(step.actnorm, step.mixing),
-            _Conditional(coupling.affine, *_halves(coupling.channels // 2)),
-        ]
+        half = step.coupling.channels // 2
+        yield _Affine.of(step.actnorm, step.mixing)
+        yield _Conditional(step.coupling.affine, slice(0, half), slice(half, None))
     if level.shuffle is not None and level.split is not None:
-        kept, emitted = _halves(level.split.parts[0])
-        moves.append(_Order(level.shuffle.order.cpu().numpy()))
+        kept, emitted = slice(0, level.split.parts[0]), slice(level.split.parts[0], None)
+        yield _Order(level.shuffle.order.cpu().numpy())
         if (weights := level.shuffle.weights) is not None:
-            moves += [
-                _Conditional(_weighted_by(weights.emitted), kept, emitted),
-                _Conditional(_weighted_by(weights.kept), emitted, kept),
-            ]
+            yield _Conditional(partial(_weighted_by, weights.emitted), kept, emitted)
+            yield _Conditional(partial(_weighted_by, weights.kept), emitted, kept)
         if level.split.parts[1]:
-            moves.append(_Conditional(_standardised_by(level.split), kept, emitted))
+            yield _Conditional(partial(_standardised_by, level.split), kept, emitted)
     elif level.top is not None:
-        moves.append(_Conditional(_standardised_by(level.top), slice(0, None), slice(0, None)))
-    return moves
+        yield _Conditional(partial(_standardised_by, level.top), slice(0, None), slice(0, None))
 
 
-def _halves(first: int) -> tuple[slice, slice]:
-    return slice(0, first), slice(first, None)
+def _weighted_by(solver: Solver, x: Tensor) -> tuple[Tensor, Tensor]:
+    log_weights = solver(x)[:, :, None, None]
+    return log_weights, torch.zeros_like(log_weights)
 
 
-def _weighted_by(solver: Solver) -> Given:
-    def affine(x: Tensor) -> tuple[Tensor, Tensor]:
-        log_weights = solver(x)[:, :, None, None]
-        return log_weights, torch.zeros_like(log_weights)
-
-    return affine
-
-
-def _standardised_by(prior: Split | TopPrior) -> Given:
-    def affine(kept: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = prior.parameters_of(kept)
-        return -log_std, -mean * (-log_std).exp()
-
-    return affine
+def _standardised_by(prior: Split | TopPrior, kept: Tensor) -> tuple[Tensor, Tensor]:
+    mean, log_std = prior.parameters_of(kept)
+    return -log_std, -mean * (-log_std).exp()
 
 
 class GridFlow:
     """A flow as a code: images of bytes to an archive, and back."""
 
     def __init__(self, flow: MultiScaleFlow) -> None:
-        if flow.config.context:
-            raise CompressionError("This flow needs a context; compress with flow.given(label), as --label does.")
-        if flow.config.bits != 8:
-            raise CompressionError(
-                f"This flow sees {2**flow.config.bits} grey levels; a flow of all 256 levels can give pictures back."
-            )
+        if flow.config.context or flow.config.bits != 8:
+            raise CompressionError("A flow of 8 bits is needed, and one with labels needs its label.")
         self.flow = flow.eval()
-        self.levels = [_moves(level) for level in flow.levels]
+        self.levels = [[*_moves(level)] for level in flow.levels]
         self.dimensions = flow.config.dimensions
 
     def needed(self, count: int) -> int:
@@ -383,14 +333,13 @@ class GridFlow:
     @torch.no_grad()
     def push(self, archive: Archive, images: NDArray[np.uint8]) -> None:
         """Take images (N, C, H, W)."""
-        whole = len(images) > 1
         shape = images.shape
         x = images.astype(np.int64) * CELL + archive.pop(np.full(shape, CELL)) - UNIT // 2
         noises = []
         for level, moves in zip(self.flow.levels, self.levels, strict=True):
             x = level.squeeze(torch.from_numpy(x))[0].numpy()
             for move in moves:
-                x = move.forward(archive, x, whole)
+                x = move.forward(archive, x)
             if level.split is not None:
                 x, noise = np.split(x, [level.split.parts[0]], axis=1)
                 noises.append(noise)
@@ -402,14 +351,13 @@ class GridFlow:
     @torch.no_grad()
     def pop(self, archive: Archive, count: int) -> NDArray[np.uint8]:
         """Return the images of one :meth:`push`."""
-        whole = count > 1
         noises = [archive.pop_noise((count, *shape)) for shape in reversed(self.flow.latent_shapes())]
         x = noises[0]
         for number, (level, moves) in enumerate(reversed(list(zip(self.flow.levels, self.levels, strict=True)))):
             if level.split is not None:
                 x = np.concatenate([x, noises[number]], axis=1)
             for move in reversed(moves):
-                x = move.inverse(archive, x, whole)
+                x = move.inverse(archive, x)
             x = level.squeeze.inverse(torch.from_numpy(x)).numpy()
         x = x + UNIT // 2
         images = x // CELL

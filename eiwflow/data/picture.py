@@ -37,7 +37,7 @@ def upright(picture: Source, fewest: int) -> Image.Image:
                 f"{what} is {image.width}×{image.height} = {image.width * image.height:,} pixels; "
                 f"at most {most:,} are decoded of a {image.format}"
             )
-        depth = _raw_depth(image)
+        depth = raw_depth(image)
         image.draft(None, (fewest, fewest))
         ImageOps.exif_transpose(image, in_place=True)
         key = image.info.get("transparency")
@@ -66,7 +66,7 @@ def _name(picture: Source) -> str:
     return Path(picture).name if isinstance(picture, (str, os.PathLike)) else getattr(picture, "name", "")
 
 
-def _raw_depth(image: ImageFile.ImageFile) -> int:
+def raw_depth(image: ImageFile.ImageFile) -> int:
     """Return the bits of a value in a PNG that is not decoded yet; 8 for other pictures."""
     kind = str(image.tile[0][3]) if image.format == "PNG" and image.tile else ""
     return int(depth[1]) if (depth := re.search(r";(\d+)", kind)) else 8
