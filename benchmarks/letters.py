@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eiwflow import checkpoint, data
-from eiwflow.cli.commands import find_checkpoint
+from eiwflow.cli.arguments import find_checkpoint
 from eiwflow.flow import quantise
 
 STEPS, BATCH = 3000, 64

@@ -27,7 +27,7 @@ import numpy as np
 
 from eiwflow import checkpoint, data
 from eiwflow.analysis.intervals import draws
-from eiwflow.cli.commands import find_checkpoint
+from eiwflow.cli.arguments import find_checkpoint
 from eiwflow.flow.score import score
 
 #: Contexts of the coder: its errors are told apart by how uneven the neighbours of a pixel are.

@@ -28,13 +28,14 @@ from eiwflow import cli, data
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
+from eiwflow.cli import train as train_module
+from eiwflow.cli.arguments import find_checkpoint
 from eiwflow.cli.parser import build_parser
 from eiwflow.data import labels_of
 from eiwflow.flow import quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
 from eiwflow.study.recipe import StudyRecipe
-from eiwflow.training import run as run_module
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.recipe import Recipe
@@ -52,7 +53,7 @@ from tests.training.tiny import (
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*.safetensors"))
-COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list", "bench")
+COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
@@ -410,11 +411,11 @@ def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
 
 def test_a_checkpoint_is_a_file_a_run_or_a_bundled_name(trained, place, monkeypatch):
     monkeypatch.chdir(place)
-    assert cli.find_checkpoint("good.safetensors") == Path("good.safetensors")
-    assert cli.find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
+    assert find_checkpoint("good.safetensors") == Path("good.safetensors")
+    assert find_checkpoint(str(trained[0])) == trained[0] / "checkpoints" / "last.safetensors"
     for bundled in BUNDLED:
-        assert cli.find_checkpoint(bundled.stem) == bundled
-    assert cli.find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
+        assert find_checkpoint(bundled.stem) == bundled
+    assert find_checkpoint("../../assets/data/photos32") == Path("../../assets/data/photos32")
 
 
 @pytest.mark.parametrize("path", BUNDLED, ids=[path.stem for path in BUNDLED])
@@ -428,8 +429,8 @@ def test_the_command_of_a_bundled_flow_trains_its_recipe(path, tmp_path, monkeyp
     def images(recipe, *_):
         return tiny_data(size=recipe.flow.shape[1], channels=info.config.shape[0])
 
-    monkeypatch.setattr(trainer_module, "load_data", images)
-    monkeypatch.setattr(run_module, "train", train)
+    monkeypatch.setattr(train_module, "load_data", images)
+    monkeypatch.setattr(train_module, "train", train)
     code, _, _ = run_main(*shlex.split(info.command)[3:], "--out", tmp_path)
     recipe = asked[0].to_dict()
     assert code == 1
@@ -458,7 +459,7 @@ WRONG = {
     "train --levels 1 --order random": "--order",
     "train --divergence 0.1": "--divergence",
     "train --coupling exp --scale-bound 2": "--scale-bound",
-    "bench --init random --partition information": "--partition",
+    "train --init random --partition information": "--partition",
     "evaluate {}/none.safetensors": "none.safetensors",
     "evaluate photos33-weighted": "photos33-weighted",
     "evaluate {}/garbage.safetensors": "garbage.safetensors",
@@ -467,7 +468,7 @@ WRONG = {
     "analyse {}/good.safetensors --what space --level 1": "--level",
     "sample {}/good.safetensors --n 4097": "4097",
     "sample {}/good.safetensors --temperature 0.7,0.7,0.7": "0.7,0.7,0.7",
-    "sample {}/good.safetensors --out {}": "--out",
+    "sample {}/good.safetensors --out {}": "exists",
     "sample {}/good.safetensors --out {}/none/a.png": "none",
     "sample {}/good.safetensors --out {}/a.tiff": "a.tiff",
     "list \x1b[31m": "�[31m",

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from eiwflow import cli
+from eiwflow.cli import outputs
 from eiwflow.export import EXPORTS, _onnx, differences, export, export_onnx
 from eiwflow.flow import ConfigError
 
@@ -170,7 +171,7 @@ def test_another_method_is_refused_with_those_that_there_are():
 
 
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(cli.commands, "missing", lambda *names: [name for name in names if name == "onnxruntime"])
+    monkeypatch.setattr(outputs, "missing", lambda *names: [name for name in names if name == "onnxruntime"])
     said = refused("export", "photos32-entropy-weighted", "--out", tmp_path / "onnx")
     assert said.endswith("The export needs onnxruntime, not installed here: pip install onnxruntime.\n")
     assert not (tmp_path / "onnx").exists()

@@ -1,11 +1,14 @@
-"""What is printed beside a result, on standard error: sentences, and progress as a bar or as lines in a log."""
+"""What is printed: a result as JSON; and beside it, on standard error, sentences, and progress as a bar or as lines."""
 
 from __future__ import annotations
 
+import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..files import without_controls
 
@@ -23,16 +26,32 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def as_json(result: Any, **layout: Any) -> str:  # noqa: ANN401 (whatever JSON can hold)
+    """Return a result as JSON, with null for a number that JSON has not, such as the standard error of one image."""
+    return json.dumps(_finite(result), allow_nan=False, **layout)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 (whatever JSON can hold)
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @contextmanager
-def bar(unit: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function of (how many more are done, total) that moves a bar, on a terminal alone."""
+def bar(unit: str, shown: bool = True, whole: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (how many more are done, total) that moves a bar, on a terminal alone.
+
+    With ``whole`` it takes how many are done, not how many more.
+    """
     from tqdm import tqdm
 
     with tqdm(unit=unit, disable=not (shown and sys.stderr.isatty())) as drawn:
 
-        def move(more: int, total: int) -> None:
+        def move(count: int, total: int) -> None:
             drawn.total = total
-            drawn.update(more)
+            drawn.update(count - drawn.n if whole else count)
 
         yield move
 

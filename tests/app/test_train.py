@@ -18,7 +18,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
-from eiwflow.cli import commands
+from eiwflow.cli import train as train_command
 from eiwflow.data import DataError, hold_out, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training import worker
@@ -161,7 +161,8 @@ def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, .
     ((_, recipe, device, command),) = calls
     options = cli.build_parser().parse_args(shlex.split(command)[3:])
     options.arguments = []
-    made, _ = commands._new_recipe(options, ALONE)
+    options.team = ALONE
+    made, _ = train_command._new_recipe(options)
     assert made == recipe and options.device == device == "cpu"
     assert (recipe.flow.split, recipe.flow.init) == ("last", "random")
     assert recipe.iterations == PRESETS[preset]["iterations"]

@@ -18,7 +18,7 @@ import pytest
 
 from eiwflow import project
 from eiwflow.cli import build_parser
-from eiwflow.cli.commands import _study_arms
+from eiwflow.cli.study import study_arms
 from eiwflow.study import run as run_module
 from eiwflow.study import words
 from eiwflow.study.answer import answer, at_equal_time
@@ -218,7 +218,7 @@ def test_recipes_and_plans(capsys: pytest.CaptureFixture[str]) -> None:
     lines = []
     for command in COMMANDS:
         options = build_parser().parse_args(command.split()[0:])
-        recipe = StudyRecipe(**_study_arms(options), seeds=2, batch=16, iterations=1000, data="faces16")
+        recipe = StudyRecipe(**study_arms(options), seeds=2, batch=16, iterations=1000, data="faces16")
         lines += [f"$ {command}", *capsys.readouterr().err.splitlines()]
         lines += [
             f"  {arm.text}  folder {arm.name}  kind {cost_class(recipe.training(arm, 0).flow)}" for arm in recipe.arms

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from eiwflow.checkpoint import load
 from eiwflow.cli import build_parser
-from eiwflow.cli.commands import _study_arms
+from eiwflow.cli.study import study_arms
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.score import score
 from eiwflow.options import FLOW, TRAINING
@@ -624,7 +624,7 @@ def test_the_command_of_a_recipe_runs_that_recipe(monkeypatch):
 
 def test_an_arm_that_no_flow_can_be_is_left_out_with_a_sentence(capsys):
     options = build_parser().parse_args(["study", "--out", "x", "--order", "first,released", "--init", "random"])
-    assert [arm.order for arm in _study_arms(options)["arms"]] == ["first"]
+    assert [arm.order for arm in study_arms(options)["arms"]] == ["first"]
     assert "Left out released@0.5/random/conditional: " in capsys.readouterr().err
 
 

@@ -1,0 +1,141 @@
+"""The command train: options, a recipe, a run directory, and its training."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from .. import checkpoint
+from ..data import DataError, ImageData, labels_of, same_data
+from ..flow import ConfigError, FlowConfig
+from ..options import FLOW, TRAINING, option, without_effect
+from ..training.cost import check_memory, free_bytes
+from ..training.execution import Execution, check_precision, default_threads
+from ..training.loggers import check_logger
+from ..training.presets import preset_settings
+from ..training.recipe import Recipe
+from ..training.run import follow, train
+from ..training.run_directory import RunDirectory, RunError, runs_root
+from ..training.trainer import check_start, choose_device, load_data
+from .arguments import find_checkpoint, given, own_data, say_note
+from .parser import EXECUTION
+from .progress import say, training_progress
+
+_FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
+
+
+def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    """Train, with a progress bar on a terminal and lines elsewhere."""
+    torch.set_num_threads(options.threads or default_threads())
+    team, execution = options.team, Execution(**{name: getattr(options, name) for name in EXECUTION})
+    device = choose_device(options.device, team.local_rank)
+    if not team.first:
+        if (shared := team.share(None)) is not None:
+            follow(shared, team, device, execution=execution)
+        return {}, ""
+    check_logger(execution.log)
+    command, images = _stored_command(options.arguments), None
+    if options.resume is None:
+        recipe, images = _new_recipe(options)
+    else:
+        run = _resumed(options, command)
+        recipe, _ = run.config()
+    check_precision(recipe, device)
+    needed = check_memory(recipe, device, team.size)
+    if options.resume is None:
+        run = RunDirectory.create(options.out or runs_root(), recipe, command)
+    team.share(recipe)
+    begun = run.saved_step() or 0
+    if not (options.json or sys.stderr.isatty()):
+        say(
+            f"{recipe.data}, images of {'×'.join(map(str, recipe.flow.shape))}, batch {recipe.batch}, "
+            f"{recipe.iterations - begun:,} steps on {device}; about {needed / 2**30:.1f} GiB of the "
+            f"{free_bytes(device) / 2**30:.1f} GiB that are free"
+        )
+    say_note(images)
+    if begun == recipe.iterations and run.state().name == "finished":
+        say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
+    try:
+        with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
+            info = train(run, images=images, device=device, progress=progress, team=team, execution=execution)
+    except KeyboardInterrupt:
+        say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")
+        raise
+    return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
+
+
+def _stored_command(arguments: Sequence[str]) -> str:
+    """Return the command that a checkpoint states: without --out, which names a folder and does not shape the flow."""
+    places = {at + along for at, word in enumerate(arguments) if word == "--out" for along in (0, 1)}
+    kept = [word for at, word in enumerate(arguments) if at not in places and not word.startswith("--out=")]
+    return shlex.join(["python", "-m", "eiwflow", *kept])
+
+
+def _resumed(options: argparse.Namespace, command: str) -> RunDirectory:
+    """Return the run that ``--resume`` names, with its end at ``--iterations``, if stated."""
+    own = {"preset", "size", "out", "init_from", "labels", "data", *_FLOW_OPTIONS, *TRAINING} - {"iterations"}
+    if stated := given(options, *sorted(own)):
+        raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
+    run = RunDirectory.open(options.resume)
+    if options.iterations is not None:
+        run.extend(options.iterations, command)
+    return run
+
+
+def _new_recipe(options: argparse.Namespace) -> tuple[Recipe, ImageData]:
+    """Return the recipe of a new run, and its data set. A wrong setting is refused before data are read."""
+    settings = preset_settings(options.preset, options.data)
+    settings |= given(options, "data", "labels", "size", *_FLOW_OPTIONS, *TRAINING)
+    size = settings.pop("size", 32)
+    if options.init_from is None:
+        start, flow = None, {name: settings.pop(name) for name in _FLOW_OPTIONS if name in settings}
+        config = FlowConfig(shape=(3, size, size), **flow)
+    else:
+        start = _start(options, settings)
+        settings.pop("memory", None)
+        config = dataclasses.replace(start.info.config, memory=options.memory or "store", context=0)
+    for name, why in without_effect({**vars(config), **settings}).items():
+        if getattr(options, name, None) is not None:
+            raise ConfigError(f"{option(name)} has no effect: {why}. Leave it out.")
+    labels = settings.pop("labels", "")
+    recipe = Recipe(flow=config, **settings)
+    options.team.check(recipe.batch, recipe.accumulate)
+    images = load_data(recipe, options.strict)
+    # The numbers of channels and of classes come from the data.
+    if start is not None and images.channels != config.shape[0]:
+        raise DataError(f"{images.name} has {images.channels} channels; {start.name} takes {config.shape[0]}.")
+    config = dataclasses.replace(config, shape=(images.channels, *config.shape[1:]))
+    classes = labels_of(images, labels).classes if labels else ()
+    config = dataclasses.replace(config, context=len(classes))
+    recipe = dataclasses.replace(recipe, flow=config, labels=labels, classes=classes)
+    if start is not None:
+        check_start(start.info, start.name, recipe)  # before there is a run
+        knows_all = same_data(start.info.data, recipe.data) and not start.info.recipe.get("validation")
+        if recipe.validation and knows_all:
+            remark = "the flow to start from was trained on the images held out here: their score is not of new images"
+            images = dataclasses.replace(images, note=images.note_with(remark))
+    return recipe, images
+
+
+def _start(options: argparse.Namespace, settings: dict[str, Any]) -> checkpoint.Checkpoint:
+    """Return the checkpoint to start from; put its path, data and labels into the settings."""
+    if stated := given(options, "preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory")):
+        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(stated)}.")
+    path = find_checkpoint(options.init_from)
+    start = checkpoint.load(path)
+    settings["init_from"] = os.path.abspath(path)
+    if options.data is None and start.info.data:
+        settings["data"] = own_data(start)
+    if start.info.config.context:
+        own = start.info.labels
+        if not own or settings.setdefault("labels", own) != own:
+            what = own or "another context"
+            raise ConfigError(f"--init-from: {start.name} is conditional on {what}; start from a flow without labels.")
+    return start
