@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,6 @@ from .options import SETTINGS
 #: Samples in a model card's picture, and how many stand in a row.
 SAMPLES, COLUMNS = 16, 8
 PICTURE = "samples.png"
-CARD = "README.md"
 #: Definitions of the numbers in a card: of the flow, and of the metrics that a training writes.
 MEANINGS = {
     "Images": "channels × height × width; values are dequantised",
@@ -44,8 +44,7 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
     ``push_to_hub(name)`` and ``from_pretrained(name)`` go to the hub. ``model.safetensors`` is an ordinary checkpoint,
     so every command and the app open such a folder, and :func:`eiwflow.checkpoint.load` checks downloaded files.
 
-    A folder may hold another flow already. Its README.md is replaced if it is exactly the card of that flow; a README
-    that a person wrote or edited stays.
+    A README.md that is in the folder stays, as a person may have written in it: delete it for a new one.
 
     Args:
         flow: initialised.
@@ -106,16 +105,11 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         return super().save_pretrained(save_directory, **options)
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        has_old_card = _holds_its_own_card(save_directory)
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
-        if has_old_card:  # the mixin writes a card only where there is no README.md
-            (save_directory / CARD).unlink()
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)
         files.write_atomically(save_directory / "config.json", text.encode())
-        if (picture := _samples(self.flow, self.info.temperature)) is not None:
-            files.write_atomically(save_directory / PICTURE, png_file(picture))
-        else:  # no picture, rather than that of the flow before
-            (save_directory / PICTURE).unlink(missing_ok=True)
+        with suppress(NonFiniteError):
+            files.write_atomically(save_directory / PICTURE, png_file(_samples(self.flow, self.info.temperature)))
 
     @classmethod
     def _from_pretrained(
@@ -137,16 +131,6 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
     def generate_model_card(self, *_: Any, **__: Any) -> ModelCard:  # noqa: ANN401 (as the mixin's)
         """Return the model card: config, bits/dim, training, samples, and code that loads the flow."""
         return ModelCard(model_card(self.flow, self.info))
-
-
-def _holds_its_own_card(folder: Path) -> bool:
-    """Return whether the README.md of a folder is the card of the folder's flow, without a change."""
-    try:
-        info = checkpoint.read_info(folder / PRETRAINED)
-        card = ModelCard(model_card(checkpoint.outline(info.config), info))
-        return files.read_bytes(folder / CARD, files.MAX_DOCUMENT).decode() == str(card)
-    except (OSError, ValueError):  # there is no such file, or it is not ours
-        return False
 
 
 def model_card(flow: MultiScaleFlow, info: CheckpointInfo) -> str:
@@ -201,11 +185,8 @@ def _plain(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in " .,:_-+()/" else "?" for letter in text)[:120]
 
 
-def _samples(flow: MultiScaleFlow, temperature: float) -> np.ndarray | None:
-    """Return samples as one image (H, W, C) uint8, or None if they are not finite."""
-    try:
-        labels = torch.arange(SAMPLES) % flow.config.context if flow.config.context else None
-        x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0), labels)
-    except NonFiniteError:
-        return None
+def _samples(flow: MultiScaleFlow, temperature: float) -> np.ndarray:
+    """Return samples as one image (H, W, C) uint8."""
+    labels = torch.arange(SAMPLES) % flow.config.context if flow.config.context else None
+    x = flow.sample(SAMPLES, temperature, torch.Generator().manual_seed(0), labels)
     return montage(quantise(x, flow.config.bits).permute(0, 2, 3, 1).cpu().numpy(), COLUMNS)

@@ -12,7 +12,6 @@ import torch
 from eiwflow import cli
 from eiwflow.cli import outputs
 from eiwflow.export import EXPORTS, _onnx, differences, export, export_onnx
-from eiwflow.flow import ConfigError
 
 from .flow.flows import images_for, ready_flow
 from .test_cli import json_of, refused
@@ -163,11 +162,6 @@ def test_an_order_that_is_learned_is_exported_for_onnx(tmp_path):
     path = tmp_path / "decode.onnx"
     path.write_bytes(_onnx(flow, "decode"))
     assert differences(flow, {"decode": path})["decode"] < 1e-4
-
-
-def test_another_method_is_refused_with_those_that_there_are():
-    with pytest.raises(ConfigError, match=r"name is 'sample'; choose one of log_prob, encode, decode\."):
-        export(tiny_flow(), "sample")
 
 
 def test_a_missing_library_is_named_with_what_installs_it(monkeypatch, tmp_path):

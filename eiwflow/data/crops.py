@@ -93,8 +93,6 @@ def fitted(images: np.ndarray, shape: tuple[int, int, int], numbers: np.ndarray 
 def _room(images: torch.Tensor, size: int | tuple[int, int]) -> tuple[int, int]:
     """Return how many pixels a crop can be moved down and to the right."""
     height, width = (size, size) if isinstance(size, int) else size
-    if images.ndim != 4:
-        raise DataError(f"images are of shape {tuple(images.shape)}; N×C×H×W is needed")
     down, across = images.shape[2] - height, images.shape[3] - width
     if min(height, width) < 1 or min(down, across) < 0:
         allowed = f"1×1 to {images.shape[2]}×{images.shape[3]}"

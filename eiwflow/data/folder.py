@@ -7,10 +7,10 @@ import os
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -22,12 +22,6 @@ from .split import shared, tenth_by_hash, without_parts
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 #: Kinds of pictures that are not decoded; the note counts them.
 OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".raw", ".svg", ".jfif", ".jpe"}
-#: Files of CIFAR's archives, and what to do: a pickle can run code, so none is read.
-PICKLES = ("data_batch_1", "batches.meta", "meta")
-INSTEAD = (
-    "they can run code, so they are not read; use --data cifar10, which downloads it, or save the images as x_train "
-    "and x_test with numpy.savez"
-)
 #: A folder whose images take more bytes stays on disk.
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.
@@ -178,40 +172,24 @@ def _unclear(kind: str, names: Iterable[str]) -> DataError:
     )
 
 
-def check_two_say_parts(kind: str, words: Mapping[str, str]) -> None:
-    """Refuse two names if only one of them says a part: the other may be the other part.
+def check_no_parts(kind: str, paths: Iterable[str]) -> None:
+    """Refuse names that may say parts where they are not read as such: pooled, test pictures would be trained on.
+
+    Beside each other, some of them may say train and others test, or one of only two may say a part.
 
     Arguments:
         kind: what has the names, for the message: folders or shards.
-        words: for parts, by names.
+        paths: of these, with forward slashes.
 
     """
-    if len(words) == 2 and sum(map(bool, words.values())) == 1:
-        raise _unclear(kind, sorted(words))
-
-
-def check_no_parts_inside(where: str, folders: Iterable[str]) -> None:
-    """Refuse folders that say parts where they are not read as such: pooled, test pictures would be trained on.
-
-    Arguments:
-        where: what holds the folders, for the message.
-        folders: their paths, with forward slashes.
-
-    """
-    inside: dict[str, dict[str, str]] = {}
-    for folder in sorted({*folders}):
-        above = ""
-        for name in filter(None, posixpath.normpath(folder).strip("./").split("/")):
-            inside.setdefault(above, {})[name] = part_of(name)
-            above = posixpath.join(above, name)
-    for above, words in inside.items():
-        if own_parts(words.values()) is not None:
-            parts = listed([repr(posixpath.join(above, name)) for name, word in words.items() if word])
-            raise DataError(f"{parts} in {where} are parts of a set of their own: give that set alone, or rename them")
-    first = ""
-    while len(inside.get(first, {})) == 1:
-        first = posixpath.join(first, *inside[first])
-    check_two_say_parts("folders", {posixpath.join(first, name): word for name, word in inside.get(first, {}).items()})
+    inside: dict[PurePosixPath, dict[str, str]] = {}
+    for path in sorted({*map(PurePosixPath, paths)}):
+        for above in (path, *path.parents):
+            inside.setdefault(above.parent, {})[str(above)] = part_of(above.name)
+    for words in inside.values():
+        saying = [path for path, word in words.items() if word]
+        if own_parts(words.values()) is not None or (len(words) == 2 and len(saying) == 1):
+            raise _unclear(kind, (*saying, *(path for path in words if path not in saying)))
 
 
 def beside_parts(count: int, parts: tuple[str, str]) -> str:
@@ -227,7 +205,7 @@ def _own_parts(folder: Path, names: list[str]) -> tuple[list[str], np.ndarray | 
     """
     tops = [_top(name) for name in names]
     if (parts := _part_folders({*tops} - {""})) is None:
-        check_no_parts_inside(f"folder {folder.name!r}", map(posixpath.dirname, names))
+        check_no_parts("folders", map(posixpath.dirname, names))
         return names, None, ""
     inside = [(name, top) for name, top in zip(names, tops, strict=True) if top in parts]
     own = np.array([top == parts[1] for _, top in inside])
@@ -276,8 +254,6 @@ def _left_out(folder: Path) -> str:
 def picture_names(folder: Path) -> list[str]:
     """Return the paths of the pictures within a folder and below it, with forward slashes, sorted."""
     names = sorted(path.relative_to(folder).as_posix() for path in pictures_in(folder))
-    if not names and any((folder / name).is_file() for name in PICKLES):
-        raise DataError(f"folder {folder.name!r} holds pickles, as CIFAR's archives do: {INSTEAD}")
     if not names:
         raise DataError(
             f"folder {folder.name!r} holds 0 pictures; their names must end in {', '.join(sorted(SUFFIXES))}"

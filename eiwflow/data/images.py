@@ -59,11 +59,8 @@ def is_file(path: Path) -> bool:
 
 def files_below(folder: Path, but: frozenset[str] = frozenset()) -> Iterator[Path]:
     """Yield the paths of :func:`eiwflow.files.visible`."""
-    try:
+    with errors_as_data_errors(f"folder {folder.name!r} cannot be read"):
         yield from visible(folder, but)
-    except PermissionError as error:
-        closed = os.path.relpath(error.filename, folder)
-        raise DataError(f"{closed!r} in folder {folder.name!r} cannot be opened: {reason(error).lower()}") from None
 
 
 class Factor(NamedTuple):
@@ -234,8 +231,6 @@ def pad_to_multiple(data: ImageData, multiple: int, size: tuple[int, int] | None
     Numbers among the factors are left out of padded data: a border has neither grain nor light.
     Raises DataError where the padded images would be out of bounds.
     """
-    if not isinstance(multiple, int) or not 1 <= multiple <= MAX_SIDE:
-        raise DataError(f"multiple is {multiple!r}; it must be a whole number from 1 to {MAX_SIDE}")
     (height, width), count = data.size, len(data.train) + len(data.test)
     least = size or (MAX_SIDE + 1, MAX_SIDE + 1)
     down, across = (-side % multiple if side < own else 0 for side, own in zip(data.size, least, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -73,14 +72,6 @@ def labels_of(images: ImageData, factor: str, classes: Sequence[str] | None = No
 def is_label(dtype: np.dtype) -> bool:
     """Return whether an array of a file may hold labels: whole numbers, or names."""
     return dtype.kind in "iu" or (dtype.kind == "U" and dtype.itemsize <= 4 * MAX_NAME)
-
-
-def has_letters(labels: np.ndarray) -> bool:
-    """Return whether every letter of a file's labels (N,) exists: numpy's names hold any number of 32 bits."""
-    if labels.dtype.kind != "U" or not labels.dtype.itemsize:
-        return True
-    numbers = np.ascontiguousarray(labels).view(np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder))
-    return bool((numbers <= sys.maxunicode).all())
 
 
 def none_of(classes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from .. import files
 from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
-from .labels import LABEL, has_letters, is_label
+from .labels import LABEL, is_label
 from .npz import Header, read_header
 from .on_disk import NpyFile
 from .split import shared, tenth_by_number, without_parts
@@ -87,10 +87,7 @@ def _labels_beside(path: Path, count: int) -> np.ndarray | None:
         if labels.shape != (count,) or not is_label(labels.dtype):
             kind = f"{labels.dtype.name[:40]} {labels.shape}"
             raise DataError(f"{beside.name!r} is {kind}; {count:,} labels are needed, each a {LABEL}")
-        labels = np.array(labels)
-    if not has_letters(labels):
-        raise DataError(f"{beside.name!r} has a name with a letter that does not exist")
-    return labels
+        return np.array(labels.tolist())  # refuses letters that do not exist
 
 
 def _checked(source: NpyFile, name: str) -> NpyFile:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..files import listed
 from .images import MIN_SIDE, DataError, Factor, ImageData, check_images, errors_as_data_errors
-from .labels import LABEL, has_letters, is_label
+from .labels import LABEL, is_label
 from .split import shared, tenth_by_hash, without_parts
 
 #: Names of the arrays of both parts and of their labels: our own, and those of Keras.
@@ -53,13 +53,9 @@ class Header(NamedTuple):
         return height, width, channels[0] if channels else 1
 
     @property
-    def colours(self) -> int:
-        """Channels, 1 or 3, of an array of numbers in the shape N×H×W, N×H×W×C or N×C×H×W; 0 of other arrays."""
-        sides = list(self.shape[1:])
-        if self.dtype.kind not in "iuf" or len(sides) not in (2, 3):
-            return 0
-        channels = 1 if len(sides) == 2 else sides.pop(2 if sides[2] in (1, 3) else 0)
-        return channels if channels in (1, 3) and min(sides) >= MIN_SIDE else 0
+    def may_be_images(self) -> bool:
+        """Whether shape and numbers are those of images, of any type."""
+        return self.dtype.kind in "iuf" and len(self.shape) in (3, 4) and min(self.shape[1:3]) >= MIN_SIDE
 
     def __str__(self) -> str:
         return f"{self.dtype.name[:40]} {self.shape}"
@@ -115,7 +111,10 @@ class _Arrays:
         """Return one value (N,) of a kind of types for each image; None where there are none, or others."""
         header = self.headers.get(name)
         fits = header is not None and header.shape in ((count,), (count, 1)) and header.dtype.kind in kinds
-        return self.read(name).reshape(-1) if fits and header is not None and header.bytes <= MAX_BESIDE else None
+        if not fits or header is None or header.bytes > MAX_BESIDE:
+            return None
+        values = self.read(name).reshape(-1)
+        return np.array(values.tolist()) if header.dtype.kind == "U" else values  # refuses letters that do not exist
 
 
 def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
@@ -160,14 +159,11 @@ def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
 
 def _other_images(headers: Mapping[str, Header], chosen: str, file_name: str) -> str:
     """Return a remark on arrays in the shape of images beside the only uint8 array; empty without any."""
-    image = headers[chosen]
-    others = {name: header for name, header in headers.items() if header.colours and header.dtype != np.uint8}
-    rivals = {
-        name: header for name, header in others.items() if header.colours >= image.colours or name.lower() in OF_IMAGES
-    }
-    if rivals and chosen.lower() not in OF_IMAGES:
+    others = {name: header for name, header in headers.items() if header.may_be_images and header.dtype != np.uint8}
+    if others and chosen.lower() not in OF_IMAGES:
+        several = _listing({chosen: headers[chosen], **others})
         raise DataError(
-            f"{file_name!r} holds several arrays in the shape of images, {_listing({chosen: image, **rivals})}; "
+            f"{file_name!r} holds several arrays in the shape of images, {several}; "
             "only uint8 is read, so give 'train' and 'test', or 'images', as uint8"
         )
     count = f"{len(others)} array{'s' * (len(others) > 1)}"
@@ -183,7 +179,7 @@ def _labels(
     labels = [
         values
         for name, count in counts.items()
-        if (values := arrays.beside(name, count, "iuU")) is not None and is_label(values.dtype) and has_letters(values)
+        if (values := arrays.beside(name, count, "iuU")) is not None and is_label(values.dtype)
     ]
     if len(labels) < len(counts):
         needed = f"{there} left out: one {LABEL} an image is needed in {' and '.join(counts)}"
@@ -213,7 +209,7 @@ def _source_names(arrays: _Arrays) -> tuple[str, ...]:
     """Return ``source_names``, which may be texts or bytes; empty where there are none, or two are the same."""
     header = arrays.headers.get("source_names")
     values = None if header is None else arrays.beside("source_names", sum(header.shape[:1]), "US")
-    if values is None or not has_letters(values):
+    if values is None:
         return ()
     texts: list[str | bytes] = values.tolist()
     names = tuple(text if isinstance(text, str) else text.decode(errors="backslashreplace") for text in texts)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import project
 from . import drawn, torchvision_sets
-from .folder import INSTEAD, PICKLES, has_validation, pictures_in, read_folder
+from .folder import has_validation, pictures_in, read_folder
 from .holdout import hold_out
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
 from .npy import BATCHES, is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
 from .npz import read_npz
-from .shards import is_shard, pictures_in_shards, read_shards, shards_in
+from .shards import is_shard, read_shards, shards_in
 
 ASSETS = project.ASSETS / "data"
 #: (H, W) of the images of pictures, unless a size is given.
@@ -68,11 +69,6 @@ DATASETS: dict[str, DataSet] = {
     "mnist": DataSet(torchvision_sets.mnist, flips=False),
     "fashion-mnist": DataSet(torchvision_sets.fashion_mnist),
     "celeba": DataSet(torchvision_sets.celeba),
-}
-
-#: name of a data set that earlier versions bundled -> its replacement, as a clause.
-NO_LONGER_BUNDLED = {
-    "emoji32": "faces16 and letters32 replace it; choose one of these to look at a flow that was trained on it",
 }
 
 
@@ -132,8 +128,6 @@ def load(
     """
     path = os.path.expanduser(name_or_path)
     sides = (size, size) if isinstance(size, int) else size
-    if sides is not None and not (isinstance(sides, tuple) and [*map(type, sides)] == [int, int]):
-        raise DataError(f"size is {size!r}; it must be (H, W) or one side, in whole pixels")
     own = validation and name_or_path not in DATASETS and os.path.isdir(path) and has_validation(Path(path))
     if name_or_path in DATASETS:
         data = replace(DATASETS[name_or_path].load(download), takes_first=True)
@@ -145,10 +139,6 @@ def load(
         data = read_shards(Path(path), sides or FOLDER_SIZE, strict)
     elif os.path.isfile(path) and path.lower().endswith(".npz"):
         data = read_npz(Path(path))
-    elif name_or_path in NO_LONGER_BUNDLED:
-        raise DataError(f"{name_or_path!r} is no longer bundled: {NO_LONGER_BUNDLED[str(name_or_path)]}")
-    elif os.path.isfile(path) and (os.path.basename(path) in PICKLES or path.endswith((".pkl", ".pickle"))):
-        raise DataError(f"{path!r} holds pickles: {INSTEAD}")
     else:
         raise DataError(
             f"{str(name_or_path)!r} is neither one of {', '.join(DATASETS)} nor a folder, "
@@ -161,15 +151,12 @@ def load(
 def _load_folder(folder: Path, size: tuple[int, int], strict: bool, validation: bool) -> ImageData:
     """Return the images of a folder, which must be of one kind: one kind would hide the others."""
     kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
-    shards = shards_in(folder)
-    if (kinds or shards) and (count := sum(1 for _ in pictures_in(folder))):
-        kinds.append(f"{count:,} picture{'s' * (count > 1)}")
-    if kinds and shards and (in_shards := pictures_in_shards(shards)):
-        kinds.append(in_shards)
+    kinds += [path.name for path in shards_in(folder)[:1]]
+    kinds += [path.name for path in islice(pictures_in(folder), 1)] if kinds else []
     if len(kinds) > 1:
         raise DataError(f"folder {folder.name!r} holds {' and '.join(kinds)}; keep each kind in a folder of its own")
     if BATCHES in kinds:
         return read_batches(folder, torchvision_sets.cache_root() / "unpacked")
     if "train.npy" in kinds:
         return read_npy_folder(folder)
-    return read_folder(folder, size, strict, validation) if kinds or not shards else read_shards(folder, size, strict)
+    return read_shards(folder, size, strict) if kinds else read_folder(folder, size, strict, validation)

@@ -16,13 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..files import listed
 from .folder import (
     MOST_TEST,
     SUFFIXES,
     beside_parts,
-    check_no_parts_inside,
-    check_two_say_parts,
+    check_no_parts,
     own_parts,
     part_of,
 )
@@ -49,19 +47,6 @@ def shards_in(folder: Path) -> list[Path]:
     return sorted(path for path in files_below(folder) if is_shard(path.name) and is_file(path))
 
 
-def pictures_in_shards(paths: Sequence[Path]) -> str:
-    """Return how many pictures shards hold, in words; empty for none. A shard that cannot be read may hold some."""
-    words = []
-    for path in paths:
-        try:
-            count = len(_index(path).labels)
-        except DataError:
-            words.append(f"{path.name!r}, which cannot be read")
-        else:
-            words += [f"{count:,} picture{'s' * (count > 1)} in {path.name!r}"] * bool(count)
-    return listed(words)
-
-
 def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> ImageData:
     """Return the pictures of a shard, or of all shards in a folder and below it; the train part stays on disk.
 
@@ -69,7 +54,7 @@ def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> Imag
     :func:`~eiwflow.data.on_disk.divided` says. Shards whose names or folders say ``train`` and ``test``, or other words
     of :func:`~eiwflow.data.folder.part_of`, are the parts. Otherwise a hash of a picture's name in its shard sends
     about a tenth, at most about 10,000, to test, whatever shards are added; the note counts them. If every picture has
-    a ``.cls`` of its name, those whole numbers are the factor ``label``. Links are not followed; the note counts them.
+    a ``.cls`` of its name, those whole numbers are the factor ``label``. Links are not followed.
     An unreadable picture is left out of the test part; in the train part the next picture of its class replaces it.
 
     Arguments:
@@ -91,17 +76,13 @@ def read_shards(root: Path, size: tuple[int, int], strict: bool = False) -> Imag
         paths, indices = [paths[number] for number in kept], [indices[number] for number in kept]
         words = [words[number] for number in kept]
     else:
-        check_no_parts_inside(repr(name), set().union(*(index.folders for index in indices)))
-        stems = (re.sub(r"\d+", "*", str(path.relative_to(root))) for path in paths)
-        check_two_say_parts("shards", dict(zip(stems, words, strict=True)))
+        check_no_parts("folders", set().union(*(index.folders for index in indices)))
+        check_no_parts("shards", (re.sub(r"\d+", "*", path.relative_to(root).as_posix()) for path in paths))
     counts = [len(index.labels) for index in indices]
-    links = sum(index.links for index in indices)
-    left_out = f"; left out: {links:,} picture{'s' * (links > 1)} stored as links or sparse files" if links else ""
     if not sum(counts):
         raise DataError(
-            f"{name!r} holds 0 pictures; their names in the shards must end in {', '.join(sorted(SUFFIXES))}{left_out}"
+            f"{name!r} holds 0 pictures; their names in the shards must end in {', '.join(sorted(SUFFIXES))}"
         )
-    note += left_out
     numbers = np.repeat(np.arange(len(paths)), counts)
     places = np.column_stack([numbers, np.concatenate([index.places for index in indices])])
     labels = np.concatenate([index.labels for index in indices])
@@ -135,7 +116,6 @@ class _Index(NamedTuple):
         folders: the different paths of their folders.
         places: first byte and bytes (n, 2).
         labels: (n,).
-        links: count of pictures that are not read.
 
     """
 
@@ -143,7 +123,6 @@ class _Index(NamedTuple):
     folders: set[str]
     places: np.ndarray
     labels: np.ndarray
-    links: int
 
 
 def _index(path: Path) -> _Index:
@@ -152,12 +131,10 @@ def _index(path: Path) -> _Index:
     folders: set[str] = set()
     places: list[tuple[int, int]] = []
     labels: list[int] = []
-    key, label, pictures, links = "", MISSING, 0, 0
+    key, label, pictures = "", MISSING, 0
     # Only without compression can a picture be read without all pictures before it.
-    with (
-        errors_as_data_errors(f"{path.name!r} cannot be read as a .tar file{_advice(path)}"),
-        tarfile.open(path, "r:") as shard,
-    ):
+    what = f"{path.name!r} cannot be read as a .tar file, which must not be compressed"
+    with errors_as_data_errors(what), tarfile.open(path, "r:") as shard:
         end = 0
         while (member := shard.next()) is not None:
             shard.members = []  # type: ignore[attr-defined]  # a million take a gigabyte; typeshed lacks it
@@ -165,12 +142,9 @@ def _index(path: Path) -> _Index:
                 raise ValueError(f"a file of {member.size:,} bytes")
             end = shard.offset
             sample = re.fullmatch(r"((?:.*/)?[^./][^./]*)\.([^/]*)", member.name, re.DOTALL)
-            if sample is None or member.isdir():
+            if sample is None or not member.isreg() or member.issparse():
                 continue
             is_picture = f".{sample[2].rpartition('.')[2].lower()}" in SUFFIXES
-            if not member.isreg() or member.issparse():
-                links += is_picture
-                continue
             if sample[1] != key:
                 key, label, pictures = sample[1], MISSING, 0
             if is_picture:
@@ -187,7 +161,7 @@ def _index(path: Path) -> _Index:
                 label = _label(shard, member, path)
                 labels[len(labels) - pictures :] = [label] * pictures
         _check_end(shard, path)
-    return _Index(names, folders, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64), links)
+    return _Index(names, folders, np.array(places, np.int64).reshape(-1, 2), np.array(labels, np.int64))
 
 
 def _label(shard: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> int:
@@ -210,14 +184,6 @@ def _check_end(shard: tarfile.TarFile, path: Path) -> None:
         raise DataError(f"{path.name!r} is damaged at byte {shard.offset:,}, where no header of a file stands")
     if any(shard.fileobj.read(2**20)):
         raise DataError(f"{path.name!r} goes on after its end, as .tar files that were joined do; give them one by one")
-
-
-def _advice(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return "; it is compressed, so unpack it with gunzip" if file.read(2) == b"\x1f\x8b" else ""
-    except OSError:
-        return ""
 
 
 class Members:

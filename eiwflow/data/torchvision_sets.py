@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock
@@ -93,19 +93,13 @@ def _one_at_a_time(root: str) -> AbstractContextManager[object]:
         return nullcontext()
 
 
-class Held(Protocol):
-    """A data set that torchvision holds as one array or tensor."""
-
-    data: Any
-
-
 def _labels(dataset: object) -> np.ndarray | None:
     """Return the number (N,) of every image's class, None where torchvision holds none."""
     targets = np.asarray(getattr(dataset, "targets", ()))
     return targets.astype(np.int32) if targets.ndim == 1 and len(targets) and targets.dtype.kind in "iu" else None
 
 
-def _whole_array(dataset: Held) -> np.ndarray:
+def _whole_array(dataset: Any) -> np.ndarray:  # noqa: ANN401 (of torchvision)
     """Return the images that torchvision holds as one array or tensor, channels last."""
     images = np.asarray(dataset.data)
     return images[..., np.newaxis] if images.ndim == 3 else images

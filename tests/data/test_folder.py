@@ -374,11 +374,3 @@ def test_pictures_in_no_class_and_of_other_kinds_are_in_the_note(tmp_path: Path)
     data = load(tmp_path, size=8)
     assert not data.factors and "'cover.png'" in data.no_labels
     assert "1 linked folder" in data.note and "1 .tif" in data.note
-
-
-@pytest.mark.parametrize("name", ["data_batch_1", "meta"])
-def test_pickles_of_cifar_are_refused_with_what_to_do_instead(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\x80")
-    for path in (tmp_path, tmp_path / name):
-        with pytest.raises(DataError, match="cifar10"):
-            load(path)

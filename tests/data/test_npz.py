@@ -96,12 +96,12 @@ def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
     assert len(held.test) % 6 == 0 and set(held.test_source.tolist()).isdisjoint(held.train_source.tolist())
 
 
-def test_a_map_of_fewer_channels_is_left_out_beside_colours_and_noted(tmp_path: Path) -> None:
-    data = load(write_npz(tmp_path, arr_0=COLOURS, depth=GREY / 255, near=np.zeros((60, 8, 9, 1), np.float16)))
+def test_maps_of_other_types_are_left_out_beside_images_by_their_name_and_noted(tmp_path: Path) -> None:
+    data = load(write_npz(tmp_path, images=COLOURS, depth=GREY / 255, near=np.zeros((60, 8, 9, 1), np.float16)))
     assert as_set(data.train) | as_set(data.test) == as_set(COLOURS)
     assert data.note.endswith("; 2 arrays in the shape of images left out: only uint8 is read")
     with pytest.raises(DataError, match="'arr_0' .* 'normals'"):
-        load(write_npz(tmp_path, arr_0=COLOURS, depth=GREY / 255, normals=COLOURS / 255))
+        load(write_npz(tmp_path, arr_0=COLOURS, normals=COLOURS / 255))
 
 
 def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
@@ -139,12 +139,8 @@ def test_photographs_and_names_that_do_not_fit_are_left_out(
     assert "left out" in data.note
 
 
-@pytest.mark.parametrize(
-    "labels", [np.arange(39), np.zeros(40), np.full(40, "é" * 61), np.full(40, "\0"), None], ids=str
-)
+@pytest.mark.parametrize("labels", [np.arange(39), np.zeros(40), np.full(40, "é" * 61), None], ids=str)
 def test_labels_that_do_not_fit_are_left_out(tmp_path: Path, labels: np.ndarray | None) -> None:
-    if labels is not None and labels.dtype.kind == "U" and labels.dtype.itemsize == 4:
-        labels.view(np.uint32)[3] = 0x110000  # no letter
     arrays = {"labels": labels} if labels is not None else {"train_labels": np.arange(40)}
     data = load(write_npz(tmp_path, images=noise(40, 8, 8), **arrays))
     assert not data.factors and f"{next(iter(arrays))} left out" in data.no_labels
