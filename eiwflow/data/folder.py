@@ -8,7 +8,6 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -74,53 +73,39 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False, valid
     note = f"pictures are centre-cropped and resized to {size[0]}×{size[1]}{beside}{_left_out(folder)}"
     note += _in_words(classes)
     note += f"; {no_labels}" if no_labels else ""
+    files, numbers = Files(folder, names), np.arange(len(names))
     if len(names) * math.prod(size) * 3 > MOST_IN_MEMORY:
-        on_disk = _on_disk(folder, names, size, strict, own, labels, note)
-        return replace(on_disk, class_names=named, no_labels=no_labels)
-    check_images(what, len(names), *size, 3)
-    images, readable, complaints = decoded(Files(folder, names), range(len(names)), size, strict)
-    images = images[readable]
-    if are_grey(images):
-        images = np.ascontiguousarray(images[..., :1])
-    if own is None:
-        first_names: dict[bytes, str] = {}
-        left = [name for name, can in zip(names, readable, strict=True) if can]
-        keys = [first_names.setdefault(sha256(i.tobytes()).digest(), n) for i, n in zip(images, left, strict=True)]
-        in_test = tenth_by_hash(map(os.fsencode, keys))
-        note += f"; {without_parts(in_test.sum(), len(images), 'pictures')}"
+        in_test = tenth_by_hash(map(os.fsencode, names), MOST_TEST) if own is None else own
+        kinds = np.zeros(len(names)) if labels is None else labels
+        train, test, readable, complaints = divided(what, files, in_test, size, kinds, strict)
+        of_train, of_test = numbers[~in_test], numbers[in_test][readable]
+        note += "; they stay on disk and are decoded when they are needed"
     else:
-        in_test = own[readable]
-        note += f"; {both}" if (both := shared(images[~in_test], images[in_test])) else ""
-    factors = {} if labels is None else {"label": Factor(labels[readable][~in_test], labels[readable][in_test])}
+        check_images(what, len(names), *size, 3)
+        images, readable, complaints = decoded(files, range(len(names)), size, strict)
+        images, numbers = images[readable], numbers[readable]
+        if are_grey(images):
+            images = np.ascontiguousarray(images[..., :1])
+        if own is None:  # equal images go by the first one's name
+            first: dict[bytes, str] = {}
+            hashes = (sha256(image.tobytes()).digest() for image in images)
+            in_test = tenth_by_hash(
+                os.fsencode(first.setdefault(key, names[n])) for key, n in zip(hashes, numbers, strict=True)
+            )
+        else:
+            in_test = own[readable]
+        train, test, of_train, of_test = images[~in_test], images[in_test], numbers[~in_test], numbers[in_test]
+        note += f"; {both}" if own is not None and (both := shared(train, test)) else ""
+    note += f"; {without_parts(len(test), len(train) + len(test), 'pictures')}" if own is None else ""
     return ImageData(
         folder.name,
-        images[~in_test],
-        images[in_test],
+        train,
+        test,
         note=note + complaints,
-        factors=factors,
+        factors={} if labels is None else {"label": Factor(labels[of_train], labels[of_test])},
         class_names=named,
         no_labels=no_labels,
     )
-
-
-def _on_disk(
-    folder: Path,
-    names: Sequence[str],
-    size: tuple[int, int],
-    strict: bool,
-    own: np.ndarray | None,
-    labels: np.ndarray | None,
-    note: str,
-) -> ImageData:
-    """Return a folder whose train part stays on disk."""
-    in_test = tenth_by_hash(map(os.fsencode, names), MOST_TEST) if own is None else own
-    classes = np.zeros(len(names)) if labels is None else labels
-    what, files = f"folder {folder.name!r}", Files(folder, names)
-    train, test, readable, complaints = divided(what, files, in_test, size, classes, strict)
-    factors = {} if labels is None else {"label": Factor(labels[~in_test], labels[in_test][readable])}
-    note += "; they stay on disk and are decoded when they are needed"
-    note += f"; {without_parts(len(test), len(names), 'pictures')}" if own is None else ""
-    return ImageData(folder.name, train, test, note=note + complaints, factors=factors)
 
 
 def has_validation(folder: Path) -> bool:

@@ -6,6 +6,8 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -55,39 +57,22 @@ def _tensorboard(folder: Path, recipe: Recipe, step: int, written: int) -> Itera
 
 
 @contextmanager
-def _wandb(folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
-    import wandb
-
+def _tracker(package: str, folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
+    """Log to Weights & Biases, or to Trackio, which has the same functions."""
     del step
-    named = {"name": folder.name, "id": folder.name, "resume": "allow"}
-    run = wandb.init(project=PROJECT, config=recipe.to_dict(), dir=folder, **named)
-    try:
-        yield _newer(run.log, wandb.Image, written)
-    finally:
-        run.finish()
-
-
-@contextmanager
-def _trackio(folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
-    import trackio
-
-    del step
-    run = trackio.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), resume="allow")
-    try:
-        yield _newer(run.log, trackio.Image, written)
-    finally:
-        trackio.finish()
-
-
-def _newer(send: Callable[..., object], image: Callable[[Image.Image], object], written: int) -> Log:
-    """Return a log that drops records up to a step: a resumed run takes these steps again, to the same numbers."""
+    tracker = import_module(package)
+    own = {"dir": folder, "id": folder.name} if package == "wandb" else {}
+    run = tracker.init(project=PROJECT, name=folder.name, config=recipe.to_dict(), resume="allow", **own)
 
     def log(record: Mapping[str, Any]) -> None:
-        if record["step"] > written:
-            samples = {SAMPLES: image(_picture(record))} if SAMPLES in record else {}
-            send({**numbers(record), **samples}, step=record["step"])
+        if record["step"] > written:  # a resumed run takes some steps again, to the same numbers
+            samples = {SAMPLES: tracker.Image(_picture(record))} if SAMPLES in record else {}
+            run.log({**numbers(record), **samples}, step=record["step"])
 
-    return log
+    try:
+        yield log
+    finally:
+        tracker.finish()
 
 
 def _picture(record: Mapping[str, Any]) -> Image.Image:
@@ -97,8 +82,8 @@ def _picture(record: Mapping[str, Any]) -> Image.Image:
 #: Loggers by the words of ``--log``, and the package that each needs.
 LOGGERS: dict[str, Callable[[Path, Recipe, int, int], Any]] = {
     "tensorboard": _tensorboard,
-    "wandb": _wandb,
-    "trackio": _trackio,
+    "wandb": partial(_tracker, "wandb"),
+    "trackio": partial(_tracker, "trackio"),
 }
 
 
