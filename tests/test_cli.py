@@ -23,7 +23,6 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-import eiwflow
 from eiwflow import cli, data
 from eiwflow.analysis.analyse import analyse
 from eiwflow.analysis.evaluate import images_to_score
@@ -53,7 +52,6 @@ from tests.training.tiny import (
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*.safetensors"))
-COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
@@ -142,19 +140,6 @@ def trained(place):
     return Path(out.strip()), out
 
 
-# ---------------------------------------------------------------------- help
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_and_option_is_explained(command):
-    assert f"    {command} " in printed("--help")
-    out = printed(command, "--help")
-    assert out.startswith(f"usage: eiwflow {command} ")
-    assert "  --json " in out
-    parser = cli.build_parser()._subparsers._group_actions[0].choices[command]
-    assert all(action.help for action in parser._actions)
-
-
 # ---------------------------------------------------------------------- train
 
 
@@ -222,10 +207,6 @@ def test_a_mistyped_word_is_refused_with_the_nearest_that_there_is(words, neares
     assert refused(*words.split()).endswith(nearest)
 
 
-def test_the_version_is_printed():
-    assert printed("--version") == f"eiwflow {eiwflow.__version__}\n"
-
-
 # ---------------------------------------------------------------------- evaluate
 
 
@@ -275,29 +256,13 @@ def test_a_path_in_a_checkpoint_is_not_followed(place, tmp_path, monkeypatch, co
     assert line.endswith("is not followed: name the images with --data.\n")
 
 
-# ---------------------------------------------------------------------- inspect
-
-
-def test_inspect_describes_every_level(place):
-    result = json_of("inspect", place / "good.safetensors")
-    names = {"config", "parameters", "step", "data", "sha256", "levels"}
-    assert result.keys() >= names
-    assert [level["channels"] for level in result["levels"]] == [12, 24]
-    assert result["levels"][0]["weights_mean"]
-    assert "order (kept first): " in printed("inspect", place / "good.safetensors")
-
-
 # ---------------------------------------------------------------------- verify
 
 
-@pytest.mark.parametrize("name", ["good", "gone"])
-def test_verify_says_that_a_sound_checkpoint_holds_also_where_its_data_set_is_gone(place, name):
-    result = json_of("verify", place / f"{name}.safetensors")
-    assert result["holds"] is True
-    assert result["levels_at_fault"] == []
+def test_verify_says_that_a_sound_checkpoint_holds_also_where_its_data_set_is_gone(place):
+    result = json_of("verify", place / "gone.safetensors")
+    assert result["holds"] is True and "noise" in result["images"]
     assert {check["level"] for check in result["checks"]} == {1, 2}
-    assert ("noise" if name == "gone" else "planes.npz") in result["images"]
-    assert "good.safetensors: All checks hold." in printed("verify", place / "good.safetensors")
 
 
 def test_verify_names_the_level_at_fault_with_exit_code_1(place, tmp_path):
@@ -383,27 +348,6 @@ def test_samples_of_an_array_and_of_a_folder_are_the_same_whatever_the_batch(pla
     flow = load(place / "good.safetensors").flow
     last = quantise(flow.sample(1, 1.0, generator_for(3, "sample 39")))[0].permute(1, 2, 0).numpy()
     assert np.abs(array[39].astype(int) - last).max() <= 1
-
-
-# ---------------------------------------------------------------------- list
-
-
-def test_list_names_flows_runs_data_sets_and_studies(trained, monkeypatch):
-    run, _ = trained
-    monkeypatch.setenv("EIWFLOW_RUNS", str(run.parent))
-    (run.parent / "own.safetensors").write_bytes((run / "checkpoints" / "last.safetensors").read_bytes())
-    listed = json_of("list")
-    assert [row["name"] for row in listed["flows"]] == [
-        *(path.stem for path in BUNDLED),
-        str(run.parent / "own.safetensors"),
-    ]
-    assert {"name": str(run), "about": "finished at step 3"} in listed["runs"]
-    data = {row["name"]: row["about"] for row in listed["data"]}
-    assert (data["photos32"], data["cifar10"]) == ("bundled", "downloaded when used")
-    assert any(row["name"].endswith("faces16-16x16-500.zip") for row in listed["studies"])
-    lines = printed("list").splitlines()
-    assert len(lines) == sum(len(listed[kind]) for kind in ("flows", "runs", "data", "studies"))
-    assert any(re.fullmatch(rf"runs +{re.escape(str(run))} +finished at step 3", line) for line in lines)
 
 
 # ---------------------------------------------------------------------- where a checkpoint is found

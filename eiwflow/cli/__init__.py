@@ -67,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"eiwflow {options.name}: {without_controls(' '.join(text.split()))}", file=sys.stderr)
         return code if code == WRONG_INPUT else _left(code)
-    if is_first:
-        _print(as_json(result) if options.json else without_controls(text))
+    if not is_first:
+        return 0
+    _print(as_json(result) if options.json else without_controls(text))
     return int(result.get("holds") is False)
 
 

@@ -223,35 +223,24 @@ COMMON = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("labelled", [False, True], ids=["flat", "in classes"])
 @pytest.mark.parametrize(("train", "test"), COMMON)
-def test_folders_whose_names_hold_the_words_of_parts_are_the_parts(
-    tmp_path: Path, train: str, test: str, labelled: bool
+def test_folders_and_shards_whose_names_hold_the_words_of_parts_are_the_parts(
+    tmp_path: Path, train: str, test: str
 ) -> None:
-    pixels = {}
-    for number, part in enumerate((train, test)):
-        for kind in ("cat", "dog") if labelled else (".",):
-            (tmp_path / part / kind).mkdir(parents=True)
-            for place in range(9):
-                image = noise(8, 8, 3, seed=len(pixels))
-                pixels[image.tobytes()] = number
-                (tmp_path / part / kind / f"{place}.png").write_bytes(encoded(image))
-    (tmp_path / "readme").mkdir()
-    fill(tmp_path, 1)
-    data = load(tmp_path, size=8)
-    for number, images in enumerate((data.train, data.test)):
-        assert as_set(images) == {image for image, of in pixels.items() if of == number}
-    assert data.class_names == ({"label": ("cat", "dog")} if labelled else {})
+    (tmp_path / "shards").mkdir()
+    images = {train: noise(9, 8, 8, 3), test: noise(4, 8, 8, 3, seed=1)}
+    for part, pixels in images.items():
+        members = {f"{place}.png": encoded(image) for place, image in enumerate(pixels)}
+        write_shard(tmp_path / "shards" / f"{part}.tar", members)
+        (tmp_path / "folder" / part).mkdir(parents=True)
+        for name, content in members.items():
+            (tmp_path / "folder" / part / name).write_bytes(content)
+    fill(tmp_path / "folder", 1)
+    for kind in ("shards", "folder"):
+        data = load(tmp_path / kind, size=8)
+        assert as_set(data.train[:]) == as_set(images[train]) and as_set(data.test) == as_set(images[test])
     assert f"; left out: 1 picture beside {train} and {test}" in data.note
     assert ("the parts are 'DIV2K_train_HR' and 'DIV2K_valid_HR'" in data.note) == (test == "DIV2K_valid_HR")
-
-
-@pytest.mark.parametrize(("train", "test"), COMMON)
-def test_shards_and_folders_have_the_parts_of_the_same_words(tmp_path: Path, train: str, test: str) -> None:
-    for part, images in ((train, noise(9, 8, 8, 3)), (test, noise(4, 8, 8, 3, seed=1))):
-        write_shard(tmp_path / f"{part}.tar", {f"{place}.png": encoded(image) for place, image in enumerate(images)})
-    data = load(tmp_path, size=8)
-    assert (len(data.train), len(data.test)) == (9, 4)
 
 
 @pytest.mark.parametrize("shards", [False, True], ids=["pictures", "shards"])
