@@ -3,20 +3,18 @@
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from eiwflow import checkpoint
-from eiwflow.cli import main
 from eiwflow.hub import model_card
 from eiwflow.study.file import read_record, read_study
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 from tests.test_cli import json_of
-from tests.training.tiny import planes, tiny_data, tiny_run, tiny_x
+from tests.training.tiny import tiny_data, tiny_run, tiny_x
 
 #: A checkpoint -> its order, weights, init, partition and keep, and the log-density of two images by version 0.2.
 CHECKPOINTS = {
@@ -64,18 +62,6 @@ def test_a_run_of_0_2_goes_on_but_for_one_on_own_images(files):
     config = run.path / "config.json"
     config.write_text(config.read_text().replace('"planes.npz"', '"faces16"'))
     assert train(run, images=images).step == 6
-
-
-def test_a_score_on_own_images_says_that_they_may_be_those_that_it_was_trained_on(files, tmp_path, capsys):
-    np.savez(tmp_path / "own.npz", planes(40))
-    flow = str(files / "weighted.safetensors")
-    for data, said in ((str(tmp_path / "own.npz"), True), ("faces16", False)):
-        assert main(["evaluate", flow, "--data", data, "--limit", "4"]) == 0
-        assert ("eiwflow 0.2, which divided some folders and archives otherwise" in capsys.readouterr().out) is said
-    loaded = checkpoint.load(flow)
-    checkpoint.save(tmp_path / "new.safetensors", loaded.flow, loaded.info)
-    assert main(["evaluate", str(tmp_path / "new.safetensors"), "--data", str(tmp_path / "own.npz")]) == 0
-    assert "0.2" not in capsys.readouterr().out
 
 
 def test_a_study_has_its_runs_and_records(files):

@@ -27,11 +27,6 @@ def test_photos32_is_the_default_and_knows_its_photographs() -> None:
     assert len(data.source_names) == 17 and data.note == ""
 
 
-def test_a_set_that_is_no_longer_bundled_is_named_with_what_replaces_it() -> None:
-    with pytest.raises(DataError, match="'emoji32' is no longer bundled: faces16 and letters32 replace it"):
-        load("emoji32")
-
-
 @pytest.mark.parametrize("name", ["photos", "", "no/such/folder", "~nobody/x.npz", "x" * 5000, "a\0b.npz"])
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str) -> None:
     with pytest.raises(DataError, match="photos32, faces16, letters32, cifar10, mnist, fashion-mnist, celeba"):
