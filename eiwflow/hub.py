@@ -144,7 +144,7 @@ def _holds_its_own_card(folder: Path) -> bool:
     try:
         info = checkpoint.read_info(folder / PRETRAINED)
         card = ModelCard(model_card(checkpoint.outline(info.config), info))
-        return files.read_bytes(folder / CARD, files.MAX_DOCUMENT).decode() == str(card)
+        return (folder / CARD).read_text("utf-8") == str(card)
     except (OSError, ValueError):  # there is no such file, or it is not ours
         return False
 

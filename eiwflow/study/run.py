@@ -43,7 +43,6 @@ from . import foreign
 from .cost import seconds_per_step, step_of
 from .file import (
     FORMAT,
-    MAX_BYTES,
     RESULT,
     SETTINGS,
     VERSION,
@@ -153,7 +152,7 @@ class StudyFolder(WorkFolder):
 
         """
         try:
-            document = files.read_json(self.settings_file, MAX_BYTES)
+            document = json.loads(self.settings_file.read_bytes())
             if document["format"] != FORMAT or document["version"] != VERSION:
                 raise ValueError("another format")
             return dict(document)

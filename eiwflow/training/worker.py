@@ -94,7 +94,7 @@ def kill(run: WorkFolder) -> None:
 def device_of(run: WorkFolder) -> str | None:
     """Return the device on which a page last started this run; None if no page did."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        return str(files.read_json(run.path / "worker.json")["device"])
+        return str(json.loads((run.path / "worker.json").read_bytes())["device"])
     return None
 
 

@@ -186,10 +186,10 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
 
 def _open_now(run: RunDirectory, path: str, page: Visit) -> None:
     """Open a page on a copy of the run's last save, since the next save replaces the file."""
-    from ...checkpoint import MAX_FILE_BYTES, CheckpointError
+    from ...checkpoint import CheckpointError
 
     try:
-        content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
+        content = run.last_checkpoint.read_bytes()
         key = own_checkpoints.upload().keep({f"of {run.title} in training": content})
     except (OSError, CheckpointError):
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
