@@ -52,7 +52,7 @@ from tests.training.tiny import (
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLED = sorted((ROOT / "assets" / "checkpoints").glob("*.safetensors"))
-COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list", "bench")
+COMMANDS = ("train", "study", "evaluate", "inspect", "verify", "analyse", "sample", "list")
 TINY = shlex.split("--levels 2 --steps-per-level 1 --width 8 --size 8 --batch 8 --threads 1")
 
 
@@ -458,7 +458,7 @@ WRONG = {
     "train --levels 1 --order random": "--order",
     "train --divergence 0.1": "--divergence",
     "train --coupling exp --scale-bound 2": "--scale-bound",
-    "bench --init random --partition information": "--partition",
+    "train --init random --partition information": "--partition",
     "evaluate {}/none.safetensors": "none.safetensors",
     "evaluate photos33-weighted": "photos33-weighted",
     "evaluate {}/garbage.safetensors": "garbage.safetensors",

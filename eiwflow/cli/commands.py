@@ -83,7 +83,6 @@ def _train(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str
 
 
 def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
-    from ..flow import ConfigError
     from ..training.cost import check_memory, free_bytes
     from ..training.execution import check_precision
     from ..training.loggers import check_logger
@@ -93,7 +92,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
 
     device = choose_device(options.device, team.local_rank)
     check_logger(options.log or "")
-    command, before = _stored_command(options.arguments), None
+    command = _stored_command(options.arguments)
     if options.resume is not None:
         others = (name for name in (*_FLOW_OPTIONS, *_RECIPE_OPTIONS) if name != "iterations")
         if stated := _given(options, "preset", "size", "out", "init_from", "labels", *others):
@@ -107,7 +106,7 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
     if images is not None:
         run = RunDirectory.create(options.out or runs_root(), recipe, command)
     elif options.iterations is not None:
-        before = run.extend(options.iterations, command)
+        run.extend(options.iterations, command)
         recipe, _ = run.config()
     team.share(recipe)
     begun = run.saved_step() or 0
@@ -127,10 +126,6 @@ def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any
             info = train(run, images=images, device=device, progress=progress, team=team, execution=_execution(options))
     except KeyboardInterrupt:
         say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")
-        raise
-    except (RunError, ConfigError):
-        if before is not None:
-            run.write_config(before)  # the run ends where it did
         raise
     return {"run": str(run.path), "step": info.step, "metrics": info.metrics}, str(run.path)
 
@@ -799,26 +794,6 @@ def decompress_command(options: argparse.Namespace) -> tuple[dict[str, Any], str
     return {"out": str(options.out), "pictures": len(paths)}, f"{counted(len(paths), 'picture')} in {options.out}"
 
 
-def bench_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Time a flow."""
-    from ..training.bench import bench
-
-    flow = _flow_config(options, {}, 32 if options.size is None else options.size)
-    _check_effect(options, flow, {})
-    result = bench(flow, options.batch)
-    text = "\n".join(
-        [
-            f"{result['parameters']:,} parameters, batch {options.batch}, {result['threads']} thread(s), CPU seconds",
-            *(
-                f"{name:<10} {result[name.replace(' ', '_') + '_cpu_s']:.4f}"
-                for name in ("train step", "log_prob", "sample")
-            ),
-            f"round trip {result['round_trip_max_abs']:.1e}, peak memory {result['peak_rss_mib']:.0f} MiB",
-        ]
-    )
-    return result, text
-
-
 def import_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Convert a Glow checkpoint of other code."""
     from ..importing import GlowError, Options, import_flow
@@ -925,5 +900,4 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] 
     "decompress": decompress_command,
     "export": export_command,
     "lesson": lesson_command,
-    "bench": bench_command,
 }

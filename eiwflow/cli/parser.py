@@ -308,11 +308,6 @@ def build_parser() -> Parser:
         "where the homework's links lead: the app's lesson, or a lesson file (default: http://localhost:8501/lesson)",
         default="http://localhost:8501/lesson",
     )
-
-    bench = _command(commands, "bench", "Measure process CPU seconds of a training step, of scoring and of sampling.")
-    _settings(bench, *FLOW, "size")
-    bench.add("--batch", "images (default: 16)", type=_count(4096), default=16)
-    bench.add("--threads", "CPU threads (default: 1)", type=_count(1024), default=1)
     return parser
 
 

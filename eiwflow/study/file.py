@@ -312,10 +312,10 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
 
 def _webp(text: str) -> bytes:
     content = base64.b64decode(text, validate=True)
-    with Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:  # its pixels are not decoded
-        if math.prod(picture.size) > MAX_PIXELS:
-            raise ValueError("too large a picture")
-    return content
+    with suppress(Image.DecompressionBombError), Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
+        if math.prod(picture.size) <= MAX_PIXELS:  # nothing was decoded
+            return content
+    raise ValueError("too large a picture")
 
 
 # ---------------------------------------------------------------------- packing

@@ -13,9 +13,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from itertools import accumulate, count
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,7 +32,6 @@ from eiwflow.importing import Options
 from eiwflow.importing.check import compare
 from eiwflow.importing.formats import KINDS, convert, recognise
 from eiwflow.study.recipe import Arm
-from eiwflow.training import bench as bench_module
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 
@@ -335,15 +332,6 @@ def test_app(monkeypatch: pytest.MonkeyPatch) -> None:
         command, environment = serve.server(build_parser().parse_args(words.split()))
         lines += [f"$ {words}", f"  {' '.join(command[1:4])} {' '.join(command[5:])}", f"  {environment}"]
     approved("command-app", "\n".join(lines))
-
-
-def test_bench(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = accumulate(0.001 * (1 + number % 7 + number % 3) for number in count())
-    monkeypatch.setattr(bench_module, "time", SimpleNamespace(process_time=lambda: next(ticks)))
-    monkeypatch.setattr(bench_module, "peak_memory_mib", lambda: 321.0)
-    words = ("bench", "--size", 8, "--levels", 2, "--steps-per-level", 1, "--width", 8, "--batch", 4, "--threads", 1)
-    texts = [printed(Path("/nowhere"), *words), figures(Path("/nowhere"), *words)]
-    approved("command-bench", kit.without_rounding("".join(texts)))
 
 
 def test_lesson(place: Path) -> None:

@@ -112,7 +112,7 @@ def test_a_study_that_cannot_be_run_says_why(recipe, out, forked):
 
 
 def test_a_run_from_the_page_keeps_the_cpu(recipe, out, monkeypatch):
-    monkeypatch.setattr(worker, "START_S", 0.5)
+    monkeypatch.setattr(process, "START_S", 0.5)
     out.parent.mkdir(parents=True)
     with process.device_lock(out.parent.parent, "cpu"), pytest.raises(RunError, match="is training on cpu already"):
         study_worker.start(recipe, out)

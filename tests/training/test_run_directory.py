@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiwflow.training import run_directory
 from eiwflow.training.history import read_records
 from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import train
@@ -83,20 +82,3 @@ def test_a_status_that_is_not_there_or_not_whole_is_empty(tmp_path, content):
     if content is not None:
         (run.path / "status.json").write_bytes(content)
     assert run.status() == {}
-
-
-def test_a_log_stays_small_and_keeps_its_end(tmp_path):
-    run = tiny_run(tmp_path)
-    log = run.path / "log.txt"
-    with open(log, "ab") as writer:  # as a worker's standard output
-        for number in range(100):
-            writer.write(b"x" * 60_000 + b" line %d\n" % number)
-        writer.flush()
-        run.bound_log()
-        size = log.stat().st_size
-        assert size <= run_directory.MAX_LOG // 2 and run.log_end(1).endswith("line 99")
-        writer.write(b"the next line\n")
-        writer.flush()
-        assert log.stat().st_size == size + len(b"the next line\n") and run.log_end(1) == "the next line"
-    run.bound_log()
-    assert log.stat().st_size == size + len(b"the next line\n")
