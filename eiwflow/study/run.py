@@ -501,7 +501,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
     loaded = checkpoint.load(run.last_checkpoint)
     curve: list[list[float]] = []
     total, since, last = 0.0, 0, 0
-    records = run.own_records()
+    records = run.records()
     for record in records:
         if "bits_per_dim" in record:
             total += record["bits_per_dim"] * (record["step"] - last)
@@ -520,7 +520,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
         "bits_per_dim": ends[-1],
         "iterations": recipe.iterations,
         "parameters": loaded.flow.parameter_count(),
-        "cpu_s": round(most_seconds(run.own_records(), "step_cpu_seconds"), 2),
+        "cpu_s": round(most_seconds(run.records(), "step_cpu_seconds"), 2),
         "permutation_seed": recipe.flow.permutation_seed
         if "random" in (recipe.flow.order, recipe.flow.partition)
         else None,

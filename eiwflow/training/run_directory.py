@@ -410,17 +410,12 @@ class RunDirectory(WorkFolder):
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the records of ``metrics.jsonl``; none if they cannot be read."""
+        """Return the records of ``metrics.jsonl``."""
         return history.read_records(self.path / "metrics.jsonl")
-
-    def own_records(self) -> list[dict[str, Any]]:
-        """Return the records for a process that continues to write them; an error if they cannot be read."""
-        metrics = self.path / "metrics.jsonl"
-        return history.strict_records(metrics) if metrics.exists() else []
 
     def forget_after(self, step: int) -> list[dict[str, Any]]:
         """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others."""
-        kept = [record for record in self.own_records() if record["step"] <= step]
+        kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
         for number, sample in self.sample_files().items():
             if number > step:

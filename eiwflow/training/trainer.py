@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from typing import cast
@@ -211,6 +211,15 @@ class Trainer:
         waiting, self._waiting = self._waiting, []
         return self._checked(waiting, self.step - len(waiting) + 1)
 
+    def advance_to(self, stops: Collection[int]) -> list[tuple[float, float]]:
+        """Take a step on the CPU, on a GPU several, but none beyond one of ``stops``; return the result of each."""
+        if self.gather_every == 1:
+            return [self.advance()]
+        while True:
+            self.enqueue()
+            if self.step % self.gather_every == 0 or self.step in stops or self.step == self.recipe.iterations:
+                return self.gather()
+
     def _compute_gradients(self, x: Tensor) -> Tensor:
         """Compute the gradients of a step and clip them; return bits/dim, gradient norm and loss (3,)."""
         recipe, count = self.recipe, self.recipe.accumulate
@@ -295,24 +304,19 @@ class Trainer:
         """Continue from the result of :meth:`state` at ``step``, with the values ``since`` the curve's last point."""
         self.flow.load_state_dict(under("flow.", tensors))
         self.averaged.load_state_dict(under("average.", tensors))
-        optimised = list(self._optimised())
-        moments_of: dict[int, dict[str, Tensor]] = {}
+        moments_of: dict[str, dict[str, Tensor]] = {}
         for key, tensor in under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
-            parameter = optimised[int(number)][1]
-            if tensor.shape != (() if name == "step" else parameter.shape) or not tensor.is_floating_point():
-                raise ValueError(f"{key} has the shape {tuple(tensor.shape)}; the flow's has {tuple(parameter.shape)}.")
-            if name != "step":
-                # torch's fused AdamW needs a parameter and its moments in one memory layout.
-                tensor = torch.empty_like(parameter).copy_(tensor)
-            moments_of.setdefault(int(number), {})[name] = tensor
-        if step > 0 and len(moments_of) != len(optimised):
-            raise ValueError(f"There are moments of {len(moments_of)} parameters; the flow has {len(optimised)}.")
-        for place, entry in moments_of.items():
-            optimiser, parameter = optimised[place]
+            moments_of.setdefault(number, {})[name] = tensor
+        for place, (optimiser, parameter) in enumerate(self._optimised() if step > 0 else ()):
+            entry = moments_of[str(place)]
             if set(entry) != moments(optimiser):
                 raise ValueError(f"The moments {sorted(entry)} are not those of {type(optimiser).__name__}.")
-            optimiser.state[parameter] = entry
+            # torch's fused AdamW needs a parameter and its moments in one memory layout.
+            optimiser.state[parameter] = {
+                name: tensor if name == "step" else torch.empty_like(parameter).copy_(tensor)
+                for name, tensor in entry.items()
+            }
         self.step, self.since = step, since
 
 

@@ -60,7 +60,7 @@ def test_the_figures_are_those_of_the_trace():
     flow = tiny_flow(weights="pooled")
     probe = tiny_x(24, flow.config)
     level = flow.trace(probe).levels[0]
-    record = level_records(flow, probe)[0]
+    record = level_records(flow.trace(probe))[0]
     assert record["redundancy"] == pytest.approx(redundancy(level.features).mean(0).tolist(), abs=1e-4)
     assert record["entropy_rate"] == pytest.approx(entropy_rate(level.features).mean(0).tolist(), abs=1e-4)
     assert record["log_std"] == pytest.approx(level.features.std(dim=(0, 2, 3)).log().tolist(), abs=1e-4)
@@ -77,7 +77,7 @@ def test_the_figures_are_those_of_the_trace():
     ("split", "weighs"), [("entropy+pooled", True), ("entropy", False), ("random", False), ("last", False)]
 )
 def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
-    record = level_records(flow := tiny_flow(split=split), tiny_x(4, flow.config))[0]
+    record = level_records((flow := tiny_flow(split=split)).trace(tiny_x(4, flow.config)))[0]
     assert [record[name] is not None for name in WEIGHTS] == [weighs, weighs]
 
 
@@ -131,7 +131,7 @@ def test_records_are_of_averaged_parameters_on_the_same_test_images_and_noise(ru
     flow = load(run.last_checkpoint).flow
     bits = (8 - flow.log_prob(probe) / (192 * torch.log(torch.tensor(2.0)))).mean().item()
     assert recorded(run)[-1]["probe_bits_per_dim"] == pytest.approx(bits, abs=1e-4)
-    first = level_records(flow, probe)[0]
+    first = level_records(flow.trace(probe))[0]
     assert recorded(run)[-1]["levels"][0]["log_std"] == pytest.approx(first["log_std"], abs=1e-4)
     assert recorded(run)[-1]["levels"][0]["weights_std"] == pytest.approx(first["weights_std"], abs=1e-4)
     last = max(run.samples.glob("step_*.webp"))

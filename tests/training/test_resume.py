@@ -229,9 +229,6 @@ WRONG = {
     "a step beyond the last": lambda run: rewritten(run, step=5),
     "no average": lambda run: rewritten(run, without("average.")),
     "no moments": lambda run: rewritten(run, without("optimiser.")),
-    "steps of a parameter": lambda run: rewritten(
-        run, lambda t: {**t, "optimiser.0.step": t["optimiser.0.step"].repeat(2)}
-    ),
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import torch
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
 from eiwflow.flow import MultiScaleFlow, dequantise, quantise
-from eiwflow.training import run as run_module
+from eiwflow.training import scores
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
 from tests.training.tiny import labelled_data, tiny_config, tiny_data, tiny_run
@@ -100,7 +100,7 @@ def test_samples_for_the_temperature_have_labels_from_all_training_images(
     sides = sides._replace(train=sides.train[order])
     images = dataclasses.replace(images, train=images.train[order], factors={"side": sides})
     given: list[torch.Tensor] = []
-    monkeypatch.setattr(run_module, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
+    monkeypatch.setattr(scores, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
     train(tiny_run(tmp_path, iterations=1, labels="side", classes=("left", "none", "right"), context=3), images=images)
     shares = [np.mean(sides.train == side) for side in ("left", "", "right")]
     assert (given[0].bincount() / 128).tolist() == pytest.approx(shares, abs=0.01)
