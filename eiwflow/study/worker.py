@@ -37,11 +37,6 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
     return study
 
 
-def folder(path: Path) -> StudyFolder:
-    """Return the folder of a study, for :mod:`eiwflow.training.worker`."""
-    return StudyFolder(path)
-
-
 # ---------------------------------------------------------------------- the worker's side
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ...analysis.words import train as words
 from ...figures import train as figures
+from ...training.run_directory import MAX_NOTE, MAX_TITLE, RunDirectory
 from .. import access
 from ..common import state
 from ..common.untrusted import distinct, plain
@@ -15,11 +16,8 @@ from ..shell import parts
 from ..shell.widgets import choose_one
 from ..sources import missing
 from ..sources.data_sets import floor
+from ..sources.visit import Visit
 from . import control, runs
-
-if TYPE_CHECKING:
-    from ...training.run_directory import RunDirectory
-    from ..sources.visit import Visit
 
 #: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
 CURVES = "A measure of training over its steps; the page's first sentence says how it stands."
@@ -91,8 +89,6 @@ def _say(run: RunDirectory) -> None:
 
 
 def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple[str, str, bool]) -> None:
-    from ...analysis.words import train as words
-
     run, look = listed.run, runs.look_at(listed.run)
     if look is None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
@@ -130,8 +126,6 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
 
 def draw_channels(listed: runs.Listed) -> None:
     """Draw the redundancy of every level's channels at the newest recording step."""
-    from ...analysis.words import train as words
-
     levels = [
         level for level in listed.progress.levels if level.order is not None and level.emitted and level.redundancy
     ]
@@ -177,8 +171,6 @@ def _take_together(names: list[str]) -> None:
 
 def _change(listed: runs.Listed, name: str) -> None:
     """Draw the controls that change the chosen run."""
-    from ...training.run_directory import MAX_NOTE, MAX_TITLE
-
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(

@@ -18,7 +18,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ... import data
 from ...analysis.words.numbers import duration
 from ...figures import train as figures
-from ...flow import FlowConfig
+from ...flow import ConfigError, FlowConfig
 from ...flow.config import ORDERS, WEIGHTS
 from ...flow.policies import PARTITIONS
 from ...options import SETTINGS
@@ -228,8 +228,6 @@ def _start(preset: str | None = None) -> None:
 
 def _say_estimate(device: str) -> None:
     """Show the estimated time and memory of the settings, or their error."""
-    from ...flow import ConfigError
-
     try:
         chosen = _own_recipe()
         needed = presets.memory(chosen, device)

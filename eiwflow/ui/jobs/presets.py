@@ -11,20 +11,21 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
+import torch
 
 from ... import data, project
+from ...data.images import Facts
+from ...flow import ConfigError, FlowConfig
+from ...training.cost import Timing, check_memory, free_bytes
+from ...training.cost import preset_recipe as recipe_of
 from ...training.presets import PRESETS, preset_settings
+from ...training.process import environment
+from ...training.recipe import Recipe
 from ..access import folders
 from ..sources import store
-
-if TYPE_CHECKING:
-    from ...data.images import Facts
-    from ...flow import FlowConfig
-    from ...training.cost import Timing
-    from ...training.recipe import Recipe
 
 PICTURES = project.ROOT / "assets" / "presets"
 #: The preset whose timing is used for other settings: the larger preset is closer to long trainings.
@@ -40,29 +41,12 @@ _FLOW_FIELDS = ("levels", "steps", "width")
 @st.cache_resource(show_spinner=False)
 def devices() -> dict[str, str]:
     """Return the devices of this machine by name, the fastest first, with a description."""
-    import torch
-
     gpus = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     return gpus | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have, since a browser may send any word.
-
-    Raises:
-        RunError: the device is missing; the message lists the others.
-
-    """
-    from ...training.run_directory import RunError
-
-    if name not in devices():
-        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices())}. Choose one of them.")
-
-
 def threads() -> int:
     """Return the CPU threads of a training: as many as the app has, half of the cores."""
-    import torch
-
     return torch.get_num_threads()
 
 
@@ -109,12 +93,6 @@ def timed_apart(device: str) -> dict[str, PresetTime]:
         CalledProcessError: the child failed, as without the photographs.
 
     """
-    import torch
-
-    from ...training.cost import Timing, free_bytes
-    from ...training.cost import preset_recipe as recipe_of
-    from ...training.process import environment
-
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
     done = subprocess.run(
@@ -171,10 +149,6 @@ def memory(chosen: Recipe, device: str) -> int:
         ConfigError: the device has too little memory.
 
     """
-    import torch
-
-    from ...training.cost import check_memory
-
     return check_memory(chosen, torch.device(device))
 
 
@@ -229,9 +203,6 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
         DataError: the data cannot be read, or are smaller than ``size``.
 
     """
-    from ...flow import ConfigError, FlowConfig
-    from ...training.recipe import Recipe
-
     config = FlowConfig(shape=(3, size, size), **flow)
     folders.check_data_path(data_name)
     if settings.get("iterations", 1) > MOST_ITERATIONS:
