@@ -18,7 +18,7 @@ import torch
 
 from ... import data, project
 from ...data.images import Facts
-from ...flow import ConfigError, FlowConfig
+from ...flow import FlowConfig
 from ...training.cost import Timing, check_memory, free_bytes
 from ...training.cost import preset_recipe as recipe_of
 from ...training.presets import PRESETS, preset_settings
@@ -87,11 +87,7 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 def timed_apart(device: str) -> dict[str, PresetTime]:
     """Return the time of every preset, measured in a child, since the server would keep the memory of a training.
 
-    Empty if there is no memory for a child.
-
-    Raises:
-        CalledProcessError: the child failed, as without the photographs.
-
+    Empty if there is no memory for a child; a CalledProcessError if it failed, as without the photographs.
     """
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
@@ -128,7 +124,7 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     A set by name is read once for all sizes; a path may lead to very many pictures, which takes long.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or its images are smaller than the flow's.
 
     """
     multiple, size, by_name = 2**flow.levels, flow.shape[1:], name in data.DATASETS
@@ -139,43 +135,33 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     def read() -> Facts:
         return data.load(name, multiple=multiple, size=None if by_name else size, download=False).facts
 
-    return store.get("facts", key, read, "Reading the images …", long=not by_name)
+    images = store.get("facts", key, read, "Reading the images …", long=not by_name)
+    if size[0] > min(images.size):
+        raise data.DataError(
+            f"The image side is {size[0]}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
+        )
+    return images
 
 
 def memory(chosen: Recipe, device: str) -> int:
-    """Estimate the bytes of memory of a recipe.
-
-    Raises:
-        ConfigError: the device has too little memory.
-
-    """
+    """Estimate the bytes of memory of a recipe; a ConfigError if the device has too little."""
     return check_memory(chosen, torch.device(device))
 
 
 # ---------------------------------------------------------------------- recipes
 
 
-@st.cache_resource(show_spinner=False)
-def result(preset: str) -> tuple[bytes, str] | None:
-    """Return the bundled result of a preset: samples, and words; None without one."""
-    try:
-        facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
-        picture = (PICTURES / f"{preset}.webp").read_bytes()
-    except OSError:
-        return None
-    return picture, (
+def result(preset: str) -> tuple[bytes, str]:
+    """Return the bundled result of a preset: samples, and words."""
+    facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
+    return (PICTURES / f"{preset}.webp").read_bytes(), (
         f"Samples after {facts['cpu_seconds'] / 60:.1f} CPU minutes: {facts['test_bits_per_dim']:.2f} bits/dim on "
         f"{PRESETS[preset]['data']}."
     )
 
 
 def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
-    """Return the recipe of a preset on a data set (None for its own), with ``choices`` of the flow.
-
-    Raises:
-        ConfigError, DataError: it does not fit these images.
-
-    """
+    """Return the recipe of a preset on a data set (None for its own), with ``choices`` of the flow."""
     settings = preset_settings(preset, data_name)
     size, data_name = settings.pop("size"), settings.pop("data")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
@@ -205,17 +191,8 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
     """
     config = FlowConfig(shape=(3, size, size), **flow)
     folders.check_data_path(data_name)
-    if settings.get("iterations", 1) > MOST_ITERATIONS:
-        raise ConfigError(
-            f"iterations is {settings['iterations']:,}; a run from this page has at most {MOST_ITERATIONS:,}. "
-            "Longer ones start on the command line."
-        )
-    images = facts(data_name, config)
-    if size > min(images.size):
-        raise data.DataError(
-            f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
-        )
-    return Recipe(flow=replace(config, shape=(images.channels, size, size)), data=data_name, **settings)
+    config = replace(config, shape=(facts(data_name, config).channels, size, size))
+    return Recipe(flow=config, data=data_name, **settings)
 
 
 def command(chosen: Recipe, device: str) -> str:
