@@ -136,11 +136,6 @@ class Journal:
             raise NotFinite(f"After step {info.step} the run stopped: {error}") from None
         files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
 
-    def check(self) -> None:
-        """Raise the error of a save that failed."""
-        if self._writing.done():
-            self._writing.result()
-
     def wait(self) -> None:
         """Wait until the last save is written; raise its error if it failed."""
         self._writing.result()

@@ -127,7 +127,6 @@ def _to_the_end(
         trainer.since += [value for value, _ in numbers]
         value, norm = numbers[-1]
         step = trainer.step
-        journal.check()
         recorded = step in recorded_steps
         if recorded or step % every == 0 or step in scored_steps:
             record: dict[str, Any] = {"bits_per_dim": round(sum(trainer.since) / len(trainer.since), 5)}

@@ -417,14 +417,10 @@ class RunDirectory(WorkFolder):
         """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others."""
         kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
-        for number, sample in self.sample_files().items():
+        for number, sample in history.sample_files(self.samples).items():
             if number > step:
                 sample.unlink()
         return kept
-
-    def sample_files(self) -> dict[int, Path]:
-        """Return the montages of samples by their step, in the order of steps."""
-        return history.sample_files(self.samples)
 
 
 class _Sink(io.RawIOBase):

@@ -20,7 +20,7 @@ from ..checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
-from .batches import own_indices, take
+from .batches import batch_indices, take
 from .distributed import ALONE, Team
 from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
@@ -118,7 +118,11 @@ class Trainer:
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         #: The class of every image, (N,) and (M,); None for a flow without labels.
-        self.train_labels, self.test_labels = _labels(images, recipe)
+        self.train_labels: Tensor | None = None
+        self.test_labels: Tensor | None = None
+        if recipe.labels:
+            labels = labels_of(images, recipe.labels, recipe.classes)
+            self.train_labels, self.test_labels = torch.from_numpy(labels.train), torch.from_numpy(labels.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first and recipe.init_from and not resumed:
             self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
@@ -173,7 +177,7 @@ class Trainer:
 
         Which images these are depends on the number of all.
         """
-        numbers = own_indices(len(self.train_images), self.recipe.batch, self.recipe.seed, 0)[:DIGEST_IMAGES]
+        numbers = batch_indices(len(self.train_images), self.recipe.batch, self.recipe.seed, 0)[:DIGEST_IMAGES]
         labels = () if self.train_labels is None else (self.train_labels[numbers],)
         digest = hashlib.sha256()
         for part in (take(self.train_images, numbers), self._whole_test_images[:DIGEST_IMAGES], *labels):
@@ -186,7 +190,7 @@ class Trainer:
         if self.train_labels is None:
             return None
         recipe = self.recipe
-        numbers = own_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
+        numbers = batch_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
         # As rows: checking labels would wait for the device at every step.
         return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
 
@@ -343,14 +347,6 @@ def check_start(info: CheckpointInfo, name: str, recipe: Recipe) -> None:
     context = config.context or recipe.flow.context
     if dataclasses.replace(config, memory=recipe.flow.memory, context=context) != recipe.flow:
         raise RunError(f"{name} holds another flow than the run's config.json: start a new run from it.")
-
-
-def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:
-    """Return the class of every image of both parts; None for a recipe without labels."""
-    if not recipe.labels:
-        return None, None
-    labels = labels_of(images, recipe.labels, recipe.classes)
-    return torch.from_numpy(labels.train), torch.from_numpy(labels.test)
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:

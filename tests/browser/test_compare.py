@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eiwflow.study.recipe import Arm, StudyRecipe
-from eiwflow.study.run import run_study
-from eiwflow.study.run import StudyFolder
+from eiwflow.study.run import StudyFolder, run_study
 
 from ..training.tiny import write_npz
 from .conftest import PATIENCE_MS, SCRUBBED, Watched

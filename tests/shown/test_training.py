@@ -20,7 +20,7 @@ from eiwflow.data import to_tensor
 from eiwflow.flow import FlowConfig, dequantise
 from eiwflow.training import cost as cost_module
 from eiwflow.training import failures
-from eiwflow.training.batches import batch_indices, own_indices, training_batch
+from eiwflow.training.batches import batch_indices, training_batch
 from eiwflow.training.cost import Timing, check_memory, look, memory_bytes
 from eiwflow.training.execution import Execution
 from eiwflow.training.history import level_records, sample_montage
@@ -103,7 +103,7 @@ def test_batches() -> None:
             for seed, step in ((0, 0), (0, 4), (3, 4), (0, 9))
         },
         "first": batch_indices(50, 12, 3, 4).tolist(),
-        "second half": own_indices(50, 12, 3, 4, (1, 2)).tolist(),
+        "second half": batch_indices(50, 12, 3, 4, (1, 2)).tolist(),
     }
     for seed, step, flip, bits in ((0, 0, False, 8), (5, 0, False, 8), (5, 3, True, 8), (5, 3, True, 5)):
         facts[f"seed {seed} step {step} flip {flip} bits {bits}"] = training_batch(

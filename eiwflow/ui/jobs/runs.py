@@ -17,6 +17,7 @@ from ...analysis import train
 from ...analysis.words import train as words
 from ...checkpoint import CheckpointError
 from ...training import worker
+from ...training.history import sample_files
 from ...training.recipe import Recipe
 from ...training.run_directory import RunDirectory, RunError, RunState, list_runs, runs_root
 from ..access import navigation
@@ -131,7 +132,7 @@ def export_link(run: Path) -> str:
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None without samples."""
     with suppress(OSError):
-        for step, path in reversed(run.sample_files().items()):
+        for step, path in reversed(sample_files(run.samples).items()):
             return step, path.read_bytes()
     return None
 
