@@ -140,18 +140,3 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
             assert ended(begun(work, str(run.path))) == 0
         assert_same_run(run, whole)
         assert not [path.name for path in run.path.rglob(".*")]
-
-
-# ---------------------------------------------------------------------- two servers
-
-
-# ---------------------------------------------------------------------- a folder that cannot be written
-
-
-# ---------------------------------------------------------------------- a full disk
-
-
-# ---------------------------------------------------------------------- the clock
-
-
-# ---------------------------------------------------------------------- a run that is gone

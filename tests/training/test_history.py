@@ -23,10 +23,6 @@ from eiwflow.training.run import train
 
 from .tiny import planes, tiny_data, tiny_flow, tiny_run, tiny_x
 
-FIGURES = ("redundancy", "entropy_rate", "entropy", "log_std")
-SPLIT_FIGURES = ("order", "entropy_order")
-WEIGHTS = ("weights_mean", "weights_std")
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -38,17 +34,6 @@ def run(tmp_path_factory):
 
 def recorded(run):
     return [record for record in run.records() if "levels" in record]
-
-
-def test_a_record_has_every_figure_of_every_channel_of_every_level(run):
-    for record in recorded(run):
-        assert record["probe_bits_per_dim"] < 9
-        first, last = record["levels"]
-        assert all(len(first[name]) == 12 for name in (*FIGURES, *SPLIT_FIGURES, *WEIGHTS))
-        assert all(len(last[name]) == 24 for name in FIGURES)
-        assert all(last[name] is None for name in (*SPLIT_FIGURES, *WEIGHTS))
-        for name in SPLIT_FIGURES:
-            assert sorted(first[name]) == list(range(12))
 
 
 def test_the_order_in_force_stands_while_the_entropy_order_may_change(run):
@@ -71,14 +56,6 @@ def test_the_figures_are_those_of_the_trace():
     assert record["weights_std"] == pytest.approx(level.log_weights.std(0).tolist(), abs=1e-4)
     assert record["order"] == level.order.tolist()
     assert record["entropy_order"] == entropy_order(level.features).tolist()
-
-
-@pytest.mark.parametrize(
-    ("split", "weighs"), [("entropy+pooled", True), ("entropy", False), ("random", False), ("last", False)]
-)
-def test_weights_are_recorded_where_a_policy_has_them(split, weighs):
-    record = level_records((flow := tiny_flow(split=split)).trace(tiny_x(4, flow.config)))[0]
-    assert [record[name] is not None for name in WEIGHTS] == [weighs, weighs]
 
 
 def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_path):

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from eiwflow.training import process, worker
-from eiwflow.training import trainer as trainer_module
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
 from eiwflow.training.trainer import Trainer
@@ -146,16 +145,6 @@ def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tm
     assert run.saved_step() == state.step == 0
     assert_no_lock_is_held(run, PATIENCE_S)
     assert worker.device_of(run) == "cpu"
-
-
-@pytest.mark.slow
-def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
-    whole, paused = (tiny_run(tmp_path, iterations=9) for _ in range(2))
-    train(whole, images=tiny_data())
-    train(paused, images=tiny_data(), progress=signalled_at(4, trainer_module.PAUSE))
-    assert (paused.state().name, paused.state().step) == ("paused", 4)
-    train(paused, images=tiny_data())
-    assert_same_run(paused, whole)
 
 
 @pytest.mark.slow
