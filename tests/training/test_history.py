@@ -36,11 +36,6 @@ def recorded(run):
     return [record for record in run.records() if "levels" in record]
 
 
-def test_the_order_in_force_stands_while_the_entropy_order_may_change(run):
-    orders = [record["levels"][0]["order"] for record in recorded(run)]
-    assert all(order == orders[0] for order in orders)
-
-
 def test_the_figures_are_those_of_the_trace():
     flow = tiny_flow(weights="pooled")
     probe = tiny_x(24, flow.config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -57,21 +56,6 @@ def test_training_images_are_compared_in_the_grey_levels_of_the_flow() -> None:
     drawn = torch.cat([quantise(flow.sample(256, 0.7, generator), 2) for _ in range(4)])
     quiet = drawn // 85 * 64  # the darkest bytes of the four grey levels: for the flow the same images
     assert best_temperature(flow, quiet) == best_temperature(flow, drawn) == pytest.approx(0.7, abs=0.051)
-
-
-def test_many_octaves_a_little_off_are_nearer_than_one_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waves(*logs: float) -> torch.Tensor:
-        """Return pictures of a wave an octave, whose powers are e^log times those of waves of 10 grey levels."""
-        at = np.arange(16)
-        rows = [10 * math.exp(log / 2) * np.cos(2 * np.pi * 2**k * at / 16) for k, log in enumerate(logs)]
-        return torch.from_numpy(np.tile(sum(rows), (4, 3, 16, 1)))
-
-    # Logarithms of the ratios of power; their mean squares are 1, 0.81 and 4, the mean sizes 0.5, 0.9 and 2.
-    drawn = {0.5: (2, 0, 0, 0), 0.6: (0.9, 0.9, 0.9, 0.9), 0.7: (2, 2, 2, 2)}
-    flow, _ = flow_and_images()
-    monkeypatch.setattr(flow, "sample", lambda n, t, generator: (waves(*drawn[t]) + 0.5) / 256)
-    train = (128 + waves(0, 0, 0, 0)).round().to(torch.uint8)
-    assert best_temperature(flow, train, tuple(drawn)) == 0.6
 
 
 @pytest.mark.slow
