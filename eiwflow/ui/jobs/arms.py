@@ -64,24 +64,15 @@ def draw_samples(study: Study) -> None:
 
 def _usual(study: Study) -> list[str]:
     """Return the default choice: for each order the best arm that passes on the same fraction as the first."""
+    arms = {arm.choice: arm for arm in study.arms}
     first, *rest = subjects(study)
     bits: dict[str, float] = {}
     for row in arm_table(study):
         bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
-    own, keep = _policy(first), _keep(first)
-    best: dict[str, str] = {}
+    own, best = arms[first], dict[tuple[str, str], str]()
     for choice in sorted(rest, key=bits.__getitem__):
-        if _policy(choice) != own and _keep(choice) == keep:
-            best.setdefault(_policy(choice), choice)
-    usual: Sequence[str] = [choice for policy, choice in best.items() if policy != AGAIN] or rest
+        policy = arms[choice].order, arms[choice].weights
+        if policy != (own.order, own.weights) and arms[choice].keep == own.keep:
+            best.setdefault(policy, choice)
+    usual: Sequence[str] = [choice for (order, _), choice in best.items() if order != AGAIN] or rest
     return list(usual[:MOST_OTHERS])
-
-
-def _policy(choice: str) -> str:
-    """Return order and weights of an arm."""
-    return choice.partition("/")[0].partition("@")[0]
-
-
-def _keep(choice: str) -> str:
-    """Return the fraction that an arm passes on."""
-    return choice.partition("/")[0].partition("@")[2]
