@@ -173,24 +173,11 @@ def _change(listed: runs.Listed, name: str) -> None:
     """Draw the controls that change the chosen run."""
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Call it",
-            listed.run.title,
-            max_chars=MAX_TITLE,
-            key=f"title-{name}",
-            on_change=runs.rename,
-            args=(listed.run, f"title-{name}"),
-            width=280,
-        )
-        st.text_input(
-            "Note",
-            listed.run.note,
-            max_chars=MAX_NOTE,
-            key=f"note-{name}",
-            on_change=runs.note,
-            args=(listed.run, f"note-{name}"),
-            width=280,
-        )
+        for key, label, value, most, change in (
+            (f"title-{name}", "Call it", listed.run.title, MAX_TITLE, runs.rename),
+            (f"note-{name}", "Note", listed.run.note, MAX_NOTE, runs.note),
+        ):
+            st.text_input(label, value, max_chars=most, key=key, on_change=change, args=(listed.run, key), width=280)
         st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
         # Keys of this run: a second click is for this run too, whichever the page shows by then.
         with st.popover("Delete …", disabled=listed.state.alive, key=f"delete-of-{name}"):

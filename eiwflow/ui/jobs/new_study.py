@@ -144,10 +144,10 @@ def watch(key: str, path: Path) -> None:
     except StudyError as error:
         st.error(plain(error))
         return
-    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path)
+    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path, alive)
 
 
-def _progress(key: str, path: Path) -> None:
+def _progress(key: str, path: Path, was_alive: bool) -> None:
     try:
         study, state = cache.study(path), StudyFolder(path).state()
     except StudyError:  # it has just been removed or damaged, which the page says
@@ -165,13 +165,10 @@ def _progress(key: str, path: Path) -> None:
             st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
     if not alive and state.message:
         st.error(plain(state.message))
-    if st.session_state.get(f"_alive-{key}") and not alive:
-        # It has just ended: draw the page once more and stop watching.
-        st.session_state[f"_alive-{key}"] = False
+    if was_alive and not alive:  # it has just ended: draw the page once more and stop watching
         if study.is_done:
             st.session_state["_study_ended"] = key
         st.rerun()
-    st.session_state[f"_alive-{key}"] = alive
 
 
 def _show(key: str) -> None:
