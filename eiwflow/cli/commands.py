@@ -71,26 +71,18 @@ def _by_team(
 
 
 def _train(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str] | None:
-    if team.first:
-        return _train_first(options, team)
-    from ..training.run import follow
-    from ..training.trainer import choose_device
-
-    device = choose_device(options.device, team.local_rank)
-    if (recipe := team.share(None)) is not None:
-        follow(recipe, team, device, execution=_execution(options))
-    return None
-
-
-def _train_first(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], str]:
     from ..training.cost import check_memory, free_bytes
     from ..training.execution import check_precision
     from ..training.loggers import check_logger
-    from ..training.run import train
+    from ..training.run import follow, train
     from ..training.run_directory import RunDirectory, RunError, runs_root
     from ..training.trainer import choose_device
 
     device = choose_device(options.device, team.local_rank)
+    if not team.first:
+        if (shared := team.share(None)) is not None:
+            follow(shared, team, device, execution=_execution(options))
+        return None
     check_logger(options.log or "")
     command = _stored_command(options.arguments)
     if options.resume is not None:

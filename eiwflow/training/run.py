@@ -70,10 +70,9 @@ def train(
                 trainer = Trainer(recipe, images, device, team, execution, resumed)
                 if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
                     restore(trainer, content, run.path.name)
-                written = max((record["step"] for record in run.records()), default=-1)
                 with (
                     _stop_signals() as stopped,
-                    logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
+                    logger_for(execution.log, run, recipe, trainer.step) as log,
                     closing(Journal(run, trainer, command, log)) as journal,
                 ):
                     return _to_the_end(trainer, run, journal, progress, stopped, execution)
