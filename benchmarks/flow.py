@@ -1,4 +1,4 @@
-"""Time a flow beside its floor, the coupling networks' convolutions alone, and beside a static split.
+"""Time a flow's step, score and samples beside its floor, the coupling networks' convolutions, and a static split.
 
     python benchmarks/flow.py                   # the bundled policies' flow of 3 × 8 steps, width 64
     python benchmarks/flow.py --order random    # another order
@@ -12,14 +12,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import statistics
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.training.bench import initialised, noise, timed, train_step
-from eiwflow.training.memory import keep_freed_memory
+from eiwflow.training.memory import channels_last, keep_freed_memory
+from eiwflow.training.optimiser import optimisers
+from eiwflow.training.recipe import Recipe
+
+#: Number of timings whose median is a figure.
+REPEATS = 7
 
 
 def main() -> None:
@@ -36,8 +41,19 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     x = noise(config, options.batch, generator)
     flow = initialised(config, x, 0)
+
+    @torch.no_grad()
+    def log_prob() -> None:
+        flow.log_prob(x)
+
+    @torch.no_grad()
+    def sample() -> None:
+        flow.sample(options.batch, 0.7, generator)
+
     works = {
         "train step": train_step(flow, x),
+        "log_prob": log_prob,
+        "sample": sample,
         "convolutions": convolutions(flow, options.batch, generator),
         "static": train_step(initialised(static, x, 0), x),
         "static again": train_step(initialised(static, x, 0), x),
@@ -68,6 +84,45 @@ def convolutions(flow: MultiScaleFlow, batch: int, generator: torch.Generator) -
             network(entry).sum().backward()
 
     return work
+
+
+def noise(config: FlowConfig, batch: int, generator: torch.Generator) -> Tensor:
+    """Return x (batch, C, H, W) of uniform noise for a flow."""
+    x = torch.rand(batch, *config.shape, generator=generator) - 0.5
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def initialised(config: FlowConfig, x: Tensor, seed: int) -> MultiScaleFlow:
+    """Return a flow that is initialised on x (N, C, H, W)."""
+    flow = MultiScaleFlow(config, seed)
+    flow.initialise(x)
+    return channels_last(flow)  # afterwards, since keep="auto" rebuilds parts
+
+
+def train_step(flow: MultiScaleFlow, x: Tensor) -> Callable[[], None]:
+    """Return a training step of a flow on one batch."""
+    steppers = optimisers(flow, Recipe.optimiser, lr=1e-4)
+
+    def step() -> None:
+        flow.zero_grad(set_to_none=True)
+        (-flow.log_prob(x).mean() / flow.config.dimensions).backward()
+        for stepper in steppers:
+            stepper.step()
+
+    return step
+
+
+def timed(works: Mapping[str, Callable[[], None]]) -> dict[str, list[float]]:
+    """Return the process CPU seconds of each work, timed in turns after a first turn to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for turn in range(REPEATS + 1):
+        for name, work in works.items():
+            started = time.process_time()
+            work()
+            # The first turn warms caches and the allocator.
+            if turn:
+                times[name].append(time.process_time() - started)
+    return times
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from flow import initialised, noise, train_step
+
 from eiwflow.flow import FlowConfig
-from eiwflow.training.bench import seconds_per_step
+from eiwflow.study.cost import seconds_per_step
 
 BATCH = 16
 STEPS, SIDES = (4, 8, 16, 32), (16, 32, 64)
@@ -25,7 +27,11 @@ STEPS, SIDES = (4, 8, 16, 32), (16, 32, 64)
 
 def report(what: str, amounts: list[int], configs: list[FlowConfig]) -> None:
     """Time a train step of every config and print the exponent over the amounts."""
-    seconds = seconds_per_step({str(amount): config for amount, config in zip(amounts, configs, strict=True)}, BATCH)
+    steps, generator = {}, torch.Generator().manual_seed(0)
+    for amount, config in zip(amounts, configs, strict=True):
+        x = noise(config, BATCH, generator)
+        steps[str(amount)] = train_step(initialised(config, x, seed=0), x)
+    seconds = seconds_per_step(steps, torch.device("cpu"))
     exponent = np.polyfit(np.log(amounts), np.log(list(seconds.values())), 1)[0]
     times = ", ".join(f"{1000 * value:.0f} ms at {amount}" for amount, value in seconds.items())
     print(f"exponent {exponent:.2f} over {what}: {times}", flush=True)

@@ -9,7 +9,6 @@ The step waits for the copy of its state; a thread writes it. Seconds of CPU are
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ import torch
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.training.journal import ARITHMETIC, Saver
+from eiwflow.training.journal import Journal
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.training.trainer import Trainer
@@ -48,27 +47,27 @@ def main() -> None:
         for parameter in trainer.parameters:
             parameter.grad = torch.zeros_like(parameter)
         trainer._apply_gradients()  # which makes the moments
-        saver = Saver(run)
+        journal = Journal(run, trainer, "", lambda record: None)
         for _ in range(REPEATS):
-            report(trainer, saver, info)
-        saver.close()
+            report(trainer, journal)
+        journal.close()
     finally:
         start.unlink()
         shutil.rmtree(run.path)
 
 
-def report(trainer: Trainer, saver: Saver, info: CheckpointInfo) -> None:
+def report(trainer: Trainer, journal: Journal) -> None:
     """Save once, and print its times."""
     started, cpu = time.perf_counter(), time.thread_time()
-    state = trainer.state()
-    document = json.dumps({"step": trainer.step, "since": [], "arithmetic": ARITHMETIC})
-    saver.save(state, info, document, milestone=False)
+    journal.save()
     waited, worked = time.perf_counter() - started, time.thread_time() - cpu
-    saver.wait()
+    journal.wait()
+    written = time.perf_counter() - started
+    state = trainer.state()
     size, count = sum(tensor.nbytes for tensor in state.values()), sum(p.numel() for p in trainer.parameters)
     print(
         f"{count:,} parameters, a state of {size / 2**20:,.0f} MiB: the step waits {waited:.2f} s ({worked:.2f} s of "
-        f"CPU); on disk after {time.perf_counter() - started:.1f} s",
+        f"CPU); on disk after {written:.1f} s",
         flush=True,
     )
 

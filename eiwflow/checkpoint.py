@@ -1,7 +1,6 @@
 """Read and write a checkpoint: one safetensors file whose metadata holds a JSON document.
 
-A file is untrusted. Nothing in it is ever unpickled, and each check bounds the cost of the next: size, header, config,
-names with shapes and types, then values.
+Nothing in a file is ever unpickled. What is refused gets one sentence with the file's name.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import itertools
 import json
 import os
 import platform
@@ -39,16 +37,19 @@ KEY = "eiwflow"
 FORMAT = "eiwflow-checkpoint"
 #: Versions that are read: 3 has fields or words of a config that 2 does not know; only eiwflow 0.1 wrote 1.
 READABLE = (2, 3)
-#: Most bytes of a file: memory is the bound before.
-MAX_FILE_BYTES = 64 * 2**30
 MAX_HEADER_BYTES = 4 * 2**20
 #: Most letters of the name of a factor or a class.
 MAX_NAME = 60
 #: The largest sampling temperature that a file may state.
 MAX_TEMPERATURE = 3.0
 
-_DTYPES = {"F32": torch.float32, "I64": torch.int64, "BOOL": torch.bool}
-_WORDS = {dtype: word for word, dtype in _DTYPES.items()}
+_WORDS = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
+#: Fields of a document -> their types; and the values of those that older files lack.
+_TYPES: dict[str, tuple[type[Any], ...]] = {
+    "data": (str,), "step": (int,), "seed": (int,), "metrics": (dict,), "recipe": (dict,), "command": (str,),
+    "versions": (dict,), "imported": (dict,), "labels": (str,), "classes": (list, tuple), "temperature": (int, float),
+}  # fmt: skip
+_USUAL: dict[str, Any] = {"imported": {}, "labels": "", "classes": (), "temperature": 1.0}
 
 
 class CheckpointError(ValueError):
@@ -188,11 +189,7 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     tensors = _as_stored(state)
     for wrong in wrong_values(tensors):
         raise wrong.refusal(name)
-    parts = file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)})
-    header = next(parts)
-    if (length := len(header) - 8) > MAX_HEADER_BYTES:
-        raise CheckpointError(name, "header length", f"at most {MAX_HEADER_BYTES} bytes", f"{length} bytes")
-    files.write_atomically(Path(path), itertools.chain([header], parts))
+    files.write_atomically(Path(path), file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)}))
 
 
 def _stored_type(tensor: Tensor) -> torch.dtype:
@@ -268,19 +265,25 @@ def load(
 
     """
     name = _short(name or ("the uploaded file" if isinstance(source, bytes) else Path(source).name or Path(source)))
-    content = source if isinstance(source, bytes) else _read(Path(source), name)
-    header = _header(content, name)
-    info = _info(header, name)
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(name, "file", "a readable file", f"unreadable ({files.reason(error)})") from None
+    info = _info(content, name)
     flow = outline(info.config)
-    _check_layout(header, flow, name)
+    dtypes = {key: tensor.dtype for key, tensor in flow.state_dict().items()}
     try:
         tensors = safetensors.torch.load(content)
+        flow.load_state_dict(tensors, assign=True)
     except (safetensors.SafetensorError, ValueError, RuntimeError) as error:
-        raise CheckpointError(name, "layout", "a whole safetensors file", f"broken ({_short(error)})") from None
+        words = str(error).removeprefix("Error(s) in loading state_dict for MultiScaleFlow:")
+        raise CheckpointError(name, "layout", "the tensors of its config", f"broken ({_short(words)})") from None
+    for key, tensor in tensors.items():
+        if tensor.dtype != dtypes[key]:
+            raise CheckpointError(name, f"type of {key!r}", str(dtypes[key]), str(tensor.dtype))
     for wrong in wrong_values(tensors):
         if trust or wrong.level is None:
             raise wrong.refusal(name)
-    flow.load_state_dict(tensors, assign=True)
     flow.requires_grad_(trainable).train(trainable)
     return Checkpoint(name, flow, info, hashlib.sha256(content).hexdigest())
 
@@ -294,11 +297,11 @@ def read_info(path: Path) -> CheckpointInfo:
     """
     name = _short(path.name)
     try:
-        start = files.read_start(path, 8)
-        start = files.read_start(path, 8 + min(MAX_HEADER_BYTES, int.from_bytes(start, "little")))
+        with open(path, "rb") as file:
+            start = file.read(8)
+            return _info(start + file.read(min(MAX_HEADER_BYTES, int.from_bytes(start, "little"))), name)
     except OSError as error:
         raise CheckpointError(name, "file", "a readable file", f"unreadable ({files.reason(error)})") from None
-    return _info(_header(start, name), name)
 
 
 def given_label(loaded: Checkpoint, label: str | None) -> Checkpoint:
@@ -378,40 +381,26 @@ def parameter_count(config: FlowConfig) -> int:
     return outline(config).parameter_count()
 
 
-def _read(path: Path, name: str) -> bytes:
-    try:
-        return files.read_bytes(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise CheckpointError(name, "file", "a readable file", f"unreadable ({files.reason(error)})") from None
-
-
-def _header(content: bytes, name: str) -> dict[str, Any]:
-    if len(content) < 8:
-        raise CheckpointError(name, "size", "at least 8 bytes", f"{len(content)} bytes")
-    length = int.from_bytes(content[:8], "little")
-    bound = min(MAX_HEADER_BYTES, len(content) - 8)
+def _info(content: bytes, name: str) -> CheckpointInfo:
+    """Return what a file says, by its first bytes: its header's length, and its header."""
+    length, bound = int.from_bytes(content[:8], "little"), min(MAX_HEADER_BYTES, max(0, len(content) - 8))
     if length > bound:
         raise CheckpointError(name, "header length", f"at most {bound} bytes (a safetensors file)", f"{length} bytes")
-    header = _json(content[8 : 8 + length], "header", name)
-    for key, entry in header.items():
-        if not isinstance(entry, dict):
-            raise CheckpointError(name, f"header entry {key[:40]!r}", "an object", type(entry).__name__)
-    return header
-
-
-def _info(header: dict[str, Any], name: str) -> CheckpointInfo:
-    text = header.get("__metadata__", {}).get(KEY)
-    if not isinstance(text, str):
+    metadata = _json(content[8 : 8 + length], "header", name).get("__metadata__")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
         raise CheckpointError(name, f"metadata {KEY!r}", "a JSON document (an eiwflow checkpoint)", "absent")
-    return _document_info(_json(text.encode(errors="replace"), f"metadata {KEY!r}", name), name)
+    return _document_info(_json(metadata[KEY].encode(errors="replace"), f"metadata {KEY!r}", name), name)
 
 
 def _document_info(document: Mapping[str, Any], name: str) -> CheckpointInfo:
     """Return what a document says; refuse every value that no checkpoint may hold."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise CheckpointError(name, "its document", "of texts", "one with half of a surrogate pair") from None
     if document.get("format") != FORMAT:
         raise CheckpointError(name, "format", repr(FORMAT), _short(repr(document.get("format"))))
-    version = document.get("version")
-    if isinstance(version, bool) or version not in READABLE:
+    if (version := document.get("version")) not in READABLE:
         written = f"{' or '.join(map(str, READABLE))}, as eiwflow 0.2 and later write it"
         raise CheckpointError(name, "version", written, _short(repr(version)))
     try:
@@ -423,86 +412,34 @@ def _document_info(document: Mapping[str, Any], name: str) -> CheckpointInfo:
             name, "config", "a flow within its bounds", f"refused ({str(error).rstrip('.')})"
         ) from None
     fields: dict[str, Any] = {}
-    for entry in dataclasses.fields(CheckpointInfo):
-        if entry.name in ("config", "temperature", "labels", "classes"):
-            continue
-        value = document.get(entry.name, {} if entry.name == "imported" else None)
-        kind: type[Any] = {"data": str, "command": str, "step": int, "seed": int}.get(entry.name, dict)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise CheckpointError(name, entry.name, f"of type {kind.__name__}", type(value).__name__)
-        if kind is int and not 0 <= value < 2**63:
-            raise CheckpointError(name, entry.name, f"between 0 and {2**63 - 1}", _short(value))
-        if kind is dict:
-            _check_plain(value, entry.name, name)
-        if not files.is_text(json.dumps(value, ensure_ascii=False)):
-            raise CheckpointError(name, entry.name, "a text", "half of a surrogate pair")
-        fields[entry.name] = value
-    fields |= _classes(document, config, name)
-    return CheckpointInfo(config=config, temperature=_temperature(document.get("temperature", 1.0), name), **fields)
-
-
-def _classes(document: Mapping[str, Any], config: FlowConfig, name: str) -> dict[str, Any]:
-    """Return factor and classes of a document; refuse classes that are not names, or not as many as the context."""
-    labels, classes = document.get("labels", ""), document.get("classes", ())
-    names = classes if isinstance(classes, (tuple, list)) else [None]
-    for what, texts in (("labels", [labels]), ("classes", names)):
-        if not all(isinstance(text, str) and len(text) <= MAX_NAME and files.is_text(text) for text in texts):
-            raise CheckpointError(name, what, f"of texts of at most {MAX_NAME} letters", "of something else")
-    if len(set(names)) != len(names) or bool(labels) != bool(names) or (names and len(names) != config.context):
-        context = f"as many different ones as the context has values, {config.context}, and a factor"
-        raise CheckpointError(name, "classes", context, f"{len(names)} of the factor {_short(repr(labels))}")
-    return {"labels": labels, "classes": tuple(names)}
-
-
-def _temperature(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= MAX_TEMPERATURE:
-        raise CheckpointError(name, "temperature", f"a number from 0 to {MAX_TEMPERATURE:g}", _short(repr(value)))
-    return float(value)
-
-
-def _check_plain(values: dict[str, Any], what: str, name: str) -> None:
-    """Refuse nested values, numbers that are not finite, and metrics of other types, since pages print these values."""
-    for key, value in values.items():
-        if not isinstance(key, str):
-            raise CheckpointError(name, f"a name in {what}", "a text", f"of type {type(key).__name__}")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and not abs(value) <= sys.float_info.max:
-            raise CheckpointError(name, f"{what} {key[:40]!r}", "finite", "not finite")
-        if not number and (what == "metrics" or not (value is None or isinstance(value, (str, bool)))):
-            expected = "a number" if what == "metrics" else "a text, a number or a truth value"
-            raise CheckpointError(name, f"{what} {key[:40]!r}", expected, f"of type {type(value).__name__}")
+    for key, kind in _TYPES.items():
+        fields[key] = document.get(key, _USUAL.get(key))
+        if not isinstance(fields[key], kind):
+            expected = " or ".join(each.__name__ for each in kind)
+            raise CheckpointError(name, key, f"of type {expected}", type(fields[key]).__name__)
+    for key, value in fields["metrics"].items():
+        if not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+            raise CheckpointError(name, f"metrics {key[:40]!r}", "a finite number", _short(repr(value)))
+    for key, most in (("step", 2**63), ("seed", 2**63), ("temperature", MAX_TEMPERATURE)):
+        if not 0 <= fields[key] <= most:
+            raise CheckpointError(name, key, f"a number from 0 to {most:g}", _short(repr(fields[key])))
+    labels, classes = fields["labels"], tuple(fields["classes"])
+    names = all(isinstance(text, str) and 0 < len(text) <= MAX_NAME for text in classes)
+    if not names or len({*classes}) != len(classes) or len(classes) not in (0, config.context):
+        raise CheckpointError(name, "classes", f"{config.context} different names", _short(repr(classes)))
+    if bool(labels) != bool(classes):
+        raise CheckpointError(name, "labels", "a factor where there are classes", _short(repr(labels)))
+    return CheckpointInfo(config=config, **{**fields, "classes": classes})
 
 
 def _json(text: bytes, what: str, name: str) -> dict[str, Any]:
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in items}) != len(items):
-            raise ValueError("a name stands twice")
-        return dict(items)
-
     try:
-        document = json.loads(text, object_pairs_hook=pairs)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(name, what, "JSON", f"not readable as such ({_short(error)})") from None
     if not isinstance(document, dict):
         raise CheckpointError(name, what, "a JSON object", type(document).__name__)
     return document
-
-
-def _check_layout(header: Mapping[str, Any], flow: MultiScaleFlow, name: str) -> None:
-    expected = flow.state_dict()
-    tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
-    if missing := sorted(set(expected) - set(tensors)):
-        raise CheckpointError(name, f"tensor {missing[0]!r}", "present", f"missing ({len(missing)} in all)")
-    if unknown := sorted(set(tensors) - set(expected)):
-        raise CheckpointError(name, f"tensor {unknown[0][:60]!r}", "absent", f"present ({len(unknown)} unknown in all)")
-    for key, tensor in expected.items():
-        shape, dtype = tensors[key].get("shape"), tensors[key].get("dtype")
-        if shape != list(tensor.shape):
-            raise CheckpointError(name, f"shape of {key!r}", str(list(tensor.shape)), _short(str(shape)))
-        if _DTYPES.get(str(dtype)) != tensor.dtype:
-            raise CheckpointError(
-                name, f"type of {key!r}", str(tensor.dtype).removeprefix("torch."), _short(str(dtype))
-            )
 
 
 def wrong_values(tensors: Mapping[str, Tensor]) -> Iterator[WrongValue]:

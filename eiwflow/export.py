@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from .files import write_together
+from .files import write_atomically
 from .flow import ContextError, MultiScaleFlow, Shuffle
 from .flow.policies import ORDERS
 from .flow.step import inverse_affine_maps
@@ -119,12 +119,10 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
     """Write ``log_prob.onnx``, ``encode.onnx`` and ``decode.onnx`` into a folder; return their paths by name.
 
     Inputs and outputs are called ``x``, ``log_prob`` and ``noise_1`` … ``noise_L``; the first size of each is free.
-
-    Files of another flow in the folder are replaced together, when all three are written.
     """
     paths = {name: folder / f"{name}.onnx" for name in EXPORTS}
-    # Not program.save, which writes through links, and leaves half a file on a full disk.
-    write_together((path, _onnx(flow, name)) for name, path in paths.items())
+    for name, path in paths.items():
+        write_atomically(path, _onnx(flow, name))
     return paths
 
 

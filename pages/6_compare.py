@@ -15,7 +15,6 @@ visit = ui.begin("What does a split that looks at the data buy?", "Compare", nee
 
 
 top, known = st.container(), studies.files()
-untrusted.complaints(st.container(), studies.complaints())
 if not known:
     top.info("There is no study yet: assets/studies holds none. Run a small one here, or `python -m eiwflow study`.")
     new_study.draw(known)

@@ -16,8 +16,8 @@ if refused := control.refusal(control.SHOWN):
 if started := runs.started():
     to_top(started)
 
-listed = runs.listed()
-untrusted.complaints(st.container(), runs.complaints())
+listed, complaints = runs.listed()
+untrusted.complaints(st.container(), complaints)
 if listed:
     name = live_run.choice(listed, next(iter(presets.devices())))
     live_run.takeaway(listed[name])

@@ -16,16 +16,15 @@ VERSION = "eiwflow"
 #: part of the package -> the parts of ours that it may import.
 MAY_IMPORT = {
     "files": set(),
-    "sandbox": set(),
     "options": set(),
     "flow": {"options"},
     "project": set(),
     "server_settings": set(),
-    "data": {"files", "sandbox", "flow", "project"},
+    "data": {"files", "flow", "project"},
     "checkpoint": {"files", "flow", "project"},
     "training": {"files", "options", "flow", "data", "checkpoint"},
     "compression": {"files", "flow", "data"},
-    "analysis": {"files", "sandbox", "flow", "data", "checkpoint", "training", "compression", "project"},
+    "analysis": {"files", "flow", "data", "checkpoint", "training", "compression", "project"},
     "export": {"files", "flow"},
     "hub": {"files", "options", "flow", "data", "checkpoint"},
     "importing": {"files", "flow", "checkpoint"},

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import png_file
-from ..files import failing_on_sigterm, new_folder, write_atomically
+from ..files import new_folder, write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from ..flow.score import batch_size
@@ -67,8 +67,7 @@ def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]
         for part in images:
             yield part.data
 
-    with failing_on_sigterm():
-        write_atomically(path, parts())
+    write_atomically(path, parts())
 
 
 def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
@@ -311,9 +312,10 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
 
 def _webp(text: str) -> bytes:
     content = base64.b64decode(text, validate=True)
-    if not 0 < files.webp_pixels(content) <= MAX_PIXELS:
-        raise ValueError("no picture, or too large a one")
-    return content
+    with suppress(Image.DecompressionBombError), Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
+        if math.prod(picture.size) <= MAX_PIXELS:  # nothing was decoded
+            return content
+    raise ValueError("too large a picture")
 
 
 # ---------------------------------------------------------------------- packing

@@ -31,7 +31,8 @@ from ..flow.score import score
 from ..training.input import Batches
 from ..training.optimiser import AdamW, set_learning_rate
 from ..training.recipe import Recipe, Recording
-from ..training.run import CURVE_CROPS, SAVE_SECONDS
+from ..training.run import SAVE_SECONDS
+from ..training.scores import CURVE_CROPS
 from ..training.stopwatch import Stopwatch
 from ..training.trainer import GATHER_EVERY, INIT_IMAGES, averaging
 

@@ -43,7 +43,6 @@ from . import foreign
 from .cost import seconds_per_step, step_of
 from .file import (
     FORMAT,
-    MAX_BYTES,
     RESULT,
     SETTINGS,
     VERSION,
@@ -153,7 +152,7 @@ class StudyFolder(WorkFolder):
 
         """
         try:
-            document = files.read_json(self.settings_file, MAX_BYTES)
+            document = json.loads(self.settings_file.read_bytes())
             if document["format"] != FORMAT or document["version"] != VERSION:
                 raise ValueError("another format")
             return dict(document)
@@ -502,7 +501,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
     loaded = checkpoint.load(run.last_checkpoint)
     curve: list[list[float]] = []
     total, since, last = 0.0, 0, 0
-    records = run.own_records()
+    records = run.records()
     for record in records:
         if "bits_per_dim" in record:
             total += record["bits_per_dim"] * (record["step"] - last)
@@ -521,7 +520,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
         "bits_per_dim": ends[-1],
         "iterations": recipe.iterations,
         "parameters": loaded.flow.parameter_count(),
-        "cpu_s": round(most_seconds(run.own_records(), "step_cpu_seconds"), 2),
+        "cpu_s": round(most_seconds(run.records(), "step_cpu_seconds"), 2),
         "permutation_seed": recipe.flow.permutation_seed
         if "random" in (recipe.flow.order, recipe.flow.partition)
         else None,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..data import DataError
+from ..flow import ConfigError
 from ..training import worker
-
-if TYPE_CHECKING:
-    from .recipe import StudyRecipe
-    from .run import StudyFolder
+from ..training.failures import TrainingFailed
+from ..training.process import WRONG_INPUT
+from ..training.run_directory import RunError
+from .file import StudyError, read_study
+from .recipe import StudyRecipe
+from .run import Stopped, StudyFolder, run_study
 
 DEVICE = "cpu"
 
@@ -28,8 +29,6 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
         RunError: a run or study started from the app uses the CPU, or nothing can be written.
 
     """
-    from .run import StudyFolder
-
     command = shlex.join(["python", "-m", "eiwflow", *recipe.arguments(out.name)])
     with worker.one_at_a_time(out.parent.parent, DEVICE):
         study, recipe = StudyFolder.begin(out, recipe, command)
@@ -38,33 +37,16 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
     return study
 
 
-def folder(path: Path) -> StudyFolder:
-    """Return the folder of a study, for :mod:`eiwflow.training.worker`."""
-    from .run import StudyFolder
-
-    return StudyFolder(path)
-
-
 # ---------------------------------------------------------------------- the worker's side
 
 
-def main() -> int:
+def work(folder: Path, device: str, threads: int) -> int:
     """Run the study in a folder; return 0, 1 (a run failed) or 2 (it cannot be run)."""
-    return worker.main(work=_work)
-
-
-def _work(options: argparse.Namespace) -> int:
-    from ..data import DataError
-    from ..flow import ConfigError
-    from ..training.failures import TrainingFailed
-    from ..training.run_directory import RunError
-    from .file import StudyError, read_study
-    from .run import Stopped, StudyFolder, run_study
-
-    study = StudyFolder(options.run)
+    del device, threads  # one thread on the CPU
+    study = StudyFolder(folder)
     try:
-        begun = read_study(options.run)
-        run_study(begun.recipe, options.run, begun.command)
+        begun = read_study(folder)
+        run_study(begun.recipe, folder, begun.command)
     except Stopped:
         return 0
     except TrainingFailed as error:
@@ -73,9 +55,5 @@ def _work(options: argparse.Namespace) -> int:
     except (ConfigError, DataError, RunError, StudyError, OSError) as error:
         study.log(str(error))
         study.set_status("failed", study.count(), str(error))
-        return worker.WRONG_INPUT
+        return WRONG_INPUT
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,19 +14,17 @@ from ..flow import dequantise
 from ..flow.bijection import generator_for
 
 
-def batch_indices(n: int, batch: int, seed: int, step: int) -> Tensor:
-    """Return the image numbers (batch,) of a step; every epoch takes batches in turn from a new permutation."""
+def batch_indices(n: int, batch: int, seed: int, step: int, part: tuple[int, int] = (0, 1)) -> Tensor:
+    """Return the image numbers of a step; every epoch takes batches in turn from a new permutation.
+
+    Of all (batch,) numbers they are the (batch / parts,) of one ``part``: its number, and how many there are.
+    """
     first = step * batch
     epochs = range(first // n, (first + batch - 1) // n + 1)
     order = torch.cat([_permutation(n, seed, epoch) for epoch in epochs]) if len(epochs) > 1 else None
-    start = first - epochs[0] * n
-    return (_permutation(n, seed, epochs[0]) if order is None else order)[start : start + batch].long()
-
-
-def own_indices(n: int, batch: int, seed: int, step: int, part: tuple[int, int] = (0, 1)) -> Tensor:
-    """Return the image numbers (batch / parts,) of a step for one part (number, parts) of its batch."""
     count = batch // part[1]
-    return batch_indices(n, batch, seed, step)[count * part[0] : count * (part[0] + 1)]
+    start = first - epochs[0] * n + count * part[0]
+    return (_permutation(n, seed, epochs[0]) if order is None else order)[start : start + count].long()
 
 
 @lru_cache(maxsize=2)
@@ -69,7 +67,7 @@ def training_batch(
     count = batch // part[1]
     first = count * part[0]
     own = slice(first, first + count)
-    chosen = take(images, own_indices(len(images), batch, seed, step, part))
+    chosen = take(images, batch_indices(len(images), batch, seed, step, part))
     chosen = crops.random_crops(chosen, size, generator, of=batch, first=first)
     values = chosen[0].numel()
     _skip(first * values, generator)

@@ -71,7 +71,7 @@ def time_steps(recipe: Recipe, images: ImageData, device: torch.device) -> Timin
     probe = trainer.batch(0, min(PROBE_IMAGES, len(trainer.train_images)))
 
     def record() -> None:
-        level_records(trainer.average, probe)
+        level_records(trainer.average.trace(probe))
         sample_montage(trainer.average, recipe.seed)
         score(trainer.average, trainer.test_images[:PROBE_IMAGES])
 

@@ -50,8 +50,8 @@ def of_another_process(error: BaseException) -> str:
     return ""
 
 
-def sentence(error: Exception, step: int) -> str:
-    """Return the reason that stopped a run after ``step`` steps."""
+def failed(error: Exception, step: int) -> TrainingFailed:
+    """Return the failure of a run that an error stopped after ``step`` steps."""
     what = of_another_process(error) or " ".join(str(error).split())
     if of_memory(error):
         tried = re.search(r"ried to allocate ([\d.]+ \w+)", what)
@@ -59,7 +59,11 @@ def sentence(error: Exception, step: int) -> str:
     elif isinstance(error, OSError):
         named = f"{error.filename}: " if error.filename else ""
         what = f"{named}{files.reason(error)}."
-    return f"After step {step} the run stopped: {what}"
+    if not isinstance(error, TrainingFailed):
+        what = f"After step {step} the run stopped: {what}"
+    failure = TrainingFailed(what)
+    failure.advice = advice(error)
+    return failure
 
 
 def advice(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
@@ -22,7 +21,7 @@ from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
 from ..flow.information import entropy_rate, marginal_entropy, redundancy
-from ..flow.multiscale import LevelTrace
+from ..flow.multiscale import LevelTrace, Trace
 from ..flow.policies import entropy_order
 
 #: Images that a recording step analyses.
@@ -35,9 +34,8 @@ SAMPLES = 16
 SAMPLE_TEMPERATURE = 1.0
 
 
-@torch.no_grad()
-def level_records(flow: MultiScaleFlow, probe: Tensor, context: Tensor | None = None) -> list[dict[str, Any]]:
-    """Return one record a level, of dequantised images ``probe`` (N, C, H, W) and their context, if the flow has one.
+def level_records(trace: Trace) -> list[dict[str, Any]]:
+    """Return one record a level of the trace of dequantised images.
 
     Per channel number before the Shuffle: ``redundancy`` J and ``entropy_rate`` Ĥ (nats a pixel, mean over images) and
     ``log_std``; a level of 1×1 pixels has no spectrum, its J and Ĥ are None. Where the level splits: ``order`` (the
@@ -45,7 +43,7 @@ def level_records(flow: MultiScaleFlow, probe: Tensor, context: Tensor | None = 
     ``weights_mean`` and ``weights_std`` over images of log ω, by position after the order. ``noise_square`` is the
     mean of ε², which is 1 for a flow that fits, and 0 where a level factors nothing out.
     """
-    return [_level_record(level) for level in flow.trace(probe, context).levels]
+    return [_level_record(level) for level in trace.levels]
 
 
 def _level_record(level: LevelTrace) -> dict[str, Any]:
@@ -110,22 +108,16 @@ def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> b
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a ``metrics.jsonl``; none if it cannot be read.
+    """Return the records of a ``metrics.jsonl``; none without such a file.
 
     A half-written last line is left out, and so are damaged lines.
     """
-    with contextlib.suppress(OSError):
-        return strict_records(path)
-    return []
-
-
-def strict_records(path: Path) -> list[dict[str, Any]]:
-    """Return the records as :func:`read_records`, but raise an error if they cannot be read."""
-    if not path.exists() and (packed := path.with_suffix(".jsonl.gz")).is_file():  # those of a bundled flow
-        path = packed
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
+    if path.exists():
+        content = path.read_bytes()
+    elif (packed := path.with_suffix(".jsonl.gz")).is_file():  # those of a bundled flow
+        content = gzip.decompress(packed.read_bytes())
+    else:
+        return []
     records = []
     for line in content.split(b"\n")[:-1]:
         try:  # a context manager would take a fifth of the time

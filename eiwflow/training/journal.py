@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import safetensors
@@ -49,17 +47,13 @@ class Journal:
 
     def __init__(self, run: RunDirectory, trainer: Trainer, command: str, log: Log) -> None:
         self._run, self._trainer, self._command, self._log = run, trainer, command, log
-        self._saver = Saver(run)
         self._records = records = run.forget_after(trainer.step if run.resume_file.exists() else -1)
         self._before = {name: most_seconds(records, name) for name in ("seconds", "cpu_seconds", "step_cpu_seconds")}
-        self._started, self._cpu_started, self._stepping = time.monotonic(), time.process_time(), 0.0
-
-    @contextmanager
-    def stepping(self) -> Iterator[None]:
-        """Count the seconds of what happens inside as those of training steps: CPU seconds, or a GPU's own."""
-        with Stopwatch(self._trainer.device) as watch:
-            yield
-        self._stepping += watch.seconds
+        self._started, self._cpu_started = time.monotonic(), time.process_time()
+        #: Counts the seconds of training steps: CPU seconds, or a GPU's own.
+        self.stepping = Stopwatch(trainer.device)
+        self._thread, self._writing = ThreadPoolExecutor(1, "eiwflow-save"), Future[None]()
+        self._writing.set_result(None)
 
     def _seconds(self) -> dict[str, float]:
         """Return seconds, CPU seconds and CPU seconds of steps so far, over all processes that trained the run."""
@@ -67,7 +61,7 @@ class Journal:
         return {
             "seconds": round(before["seconds"] + time.monotonic() - self._started, 2),
             "cpu_seconds": round(before["cpu_seconds"] + time.process_time() - self._cpu_started, 2),
-            "step_cpu_seconds": round(before["step_cpu_seconds"] + self._stepping, 3),
+            "step_cpu_seconds": round(before["step_cpu_seconds"] + self.stepping.seconds, 3),
         }
 
     def note(self, record: Mapping[str, Any]) -> None:
@@ -95,9 +89,11 @@ class Journal:
         return not self._latest().keys().isdisjoint(FINAL_SCORES)
 
     def save(self, milestone: bool = False) -> CheckpointInfo:
-        """Write the trainer's state and its checkpoint; a milestone is kept beside the last checkpoint."""
+        """Write the trainer's state and its checkpoint, once the save before is on disk; large files in a thread.
+
+        A milestone is kept beside the last checkpoint.
+        """
         trainer, recipe = self._trainer, self._trainer.recipe
-        checkpoint.check_flow(trainer.average, self._run.last_checkpoint.name)
         latest = self._latest()
         temperature = latest.pop("temperature", CheckpointInfo.temperature)
         scores = {f"{name}{GIVEN_LABEL}" if recipe.labels else name: value for name, value in latest.items()}
@@ -122,36 +118,12 @@ class Journal:
             "arithmetic": ARITHMETIC,
             "images": trainer.images_digest,
         }
-        self._saver.save(trainer.state(), info, json.dumps(facts), milestone)
-        return info
-
-    def check(self) -> None:
-        """Raise the error of a save that failed."""
-        self._saver.check()
-
-    def wait(self) -> None:
-        """Wait until the last save is written; raise its error if it failed."""
-        self._saver.wait()
-
-    def close(self) -> None:
-        """End the thread of the saves, and ignore its error."""
-        self._saver.close()
-
-
-class Saver:
-    """Write checkpoint and resume file of a run; large files in a thread beside the training."""
-
-    def __init__(self, run: RunDirectory) -> None:
-        self._run = run
-        self._thread = ThreadPoolExecutor(1, "eiwflow-save")
-        self._writing: Future[None] | None = None
-
-    def save(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
-        """Write a copy of a trainer's state once the save before is on disk."""
         self.wait()
-        self._writing = self._thread.submit(self._write, state, info, document, milestone)
+        state = trainer.state()
+        self._writing = self._thread.submit(self._write, state, info, json.dumps(facts), milestone)
         if sum(tensor.nbytes for tensor in state.values()) <= BESIDE_BYTES:
             self.wait()
+        return info
 
     def _write(self, state: dict[str, Tensor], info: CheckpointInfo, document: str, milestone: bool) -> None:
         run, average = self._run, under("average.module.", state)
@@ -164,27 +136,13 @@ class Saver:
             raise NotFinite(f"After step {info.step} the run stopped: {error}") from None
         files.write_atomically(run.resume_file, checkpoint.file_parts(state, {"resume": document}))
 
-    def check(self) -> None:
-        """Raise the error of a save that failed."""
-        if self._writing is not None and self._writing.done():
-            self.wait()
-
     def wait(self) -> None:
-        """Wait until the current save is written; raise its error if it failed."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+        """Wait until the last save is written; raise its error if it failed."""
+        self._writing.result()
 
     def close(self) -> None:
-        """Wait for the thread, and ignore its error."""
+        """Wait for the last save, and ignore its error."""
         self._thread.shutdown()
-
-
-def resume_content(run: RunDirectory) -> bytes | None:
-    """Return the resume file's bytes; None without a file."""
-    with suppress(FileNotFoundError):
-        return run.resume_file.read_bytes()
-    return None
 
 
 def restore(trainer: Trainer, content: bytes, name: str) -> None:
@@ -192,28 +150,19 @@ def restore(trainer: Trainer, content: bytes, name: str) -> None:
     try:
         length = int.from_bytes(content[:8], "little")
         document = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["resume"])
-        step, since, arithmetic = document["step"], document.get("since", []), document.get("arithmetic", 1)
-        if type(step) is not int or not 0 <= step <= trainer.recipe.iterations or not isinstance(since, list):
+        if not 0 <= document["step"] <= trainer.recipe.iterations:
             raise ValueError("another run's step")
-        tensors = safetensors.torch.load(content)
-        values = [float(value) for value in since]
-        if any(checkpoint.wrong_values(tensors)) or not all(map(math.isfinite, values)):
-            raise ValueError("no training's values")
-        trainer.restore(tensors, step, values)
-    except (ValueError, OverflowError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
+        trainer.restore(safetensors.torch.load(content), document["step"], document.get("since", []))
+    except (ValueError, LookupError, TypeError, RuntimeError, safetensors.SafetensorError):
         raise RunError(f"The resume.safetensors of {name} does not belong to its config.json.") from None
-    if arithmetic != ARITHMETIC:
+    if document.get("arithmetic", 1) != ARITHMETIC:
         raise RunError(
             f"{name} was begun by another version of eiwflow, whose steps round differently: resumed here it would end "
             "with other numbers. Its checkpoint stays usable; to train with these settings, start a new run."
         )
-    if "images" not in document and trainer.recipe.data not in DATASETS:
-        raise RunError(
-            f"{name} was begun by eiwflow 0.2, which did not note its images and divided some folders and archives "
-            f"otherwise: here it could be scored on images of {files.printable(trainer.recipe.data)} that it was "
-            "trained on. Its checkpoint stays usable; to train on them, start a new run."
-        )
-    if document.get("images", trainer.images_digest) != trainer.images_digest:
+    # Version 0.2 did not note its images, and divided some folders and archives otherwise.
+    unknown = trainer.images_digest if trainer.recipe.data in DATASETS else None
+    if document.get("images", unknown) != trainer.images_digest:
         raise RunError(
             f"{name} was begun on other images than {files.printable(trainer.recipe.data)} now holds: resumed here it "
             "would end with other numbers. Bring those back, or start a new run."

@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..files import missing
 from .recipe import Recipe
-from .run_directory import RunError
+from .run_directory import RunDirectory, RunError
 
 PROJECT = "eiwflow"
 #: The name of a record's samples, the bytes of a WEBP.
@@ -88,22 +88,22 @@ LOGGERS: dict[str, Callable[[Path, Recipe, int, int], Any]] = {
 
 
 @contextmanager
-def logger_for(name: str, folder: Path, recipe: Recipe, step: int = -1, written: int = -1) -> Iterator[Log]:
+def logger_for(name: str, run: RunDirectory, recipe: Recipe, step: int) -> Iterator[Log]:
     """Open the logger of a run, and close it with the block; an empty name drops all records.
 
     Args:
         name: a word of :data:`LOGGERS`, or empty.
-        folder: the run directory.
+        run: the run directory, with the records that an earlier process logged.
         recipe: of the run, which the logger shows.
         step: the step from which the run resumes; 0 at its start.
-        written: the last step that an earlier process logged, which may be a later one; -1 without one.
 
     """
     if not name:
         yield lambda record: None
         return
     check_logger(name)
-    with LOGGERS[name](folder, recipe, step, written) as log:
+    written = max((record["step"] for record in run.records()), default=-1)
+    with LOGGERS[name](run.path, recipe, step, written) as log:
         yield log
 
 

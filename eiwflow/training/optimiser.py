@@ -103,10 +103,9 @@ class Muon(WithoutCompiler):
         super().__init__(list(weights), {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # a closure is refused
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # no closure is called
         """Take one step of all weights."""
-        if closure is not None:
-            raise TypeError("This optimiser takes no closure.")
+        del closure
         for group in self.param_groups:
             for _, alike in groupby(sorted(group["params"], key=lambda w: w.shape), key=lambda w: w.shape):
                 self._step_of(list(alike), group)

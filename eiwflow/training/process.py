@@ -1,12 +1,14 @@
-"""Processes that train: the locks that they hold, their signs of life, starting one, and ending one.
+"""Processes that train: the locks that they hold, their signs of life, and one that outlives the page.
 
 The kernel frees a lock however its process ends, so a lock tells whether that process is alive. A process also touches
 a file every second while it runs. A page asks it to stop by leaving another file; only a process that shows no sign of
-life is ended by a signal, and only if the system confirms that its number still means the same process.
+life is ended by a signal.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import os
 import signal
 import socket
@@ -26,6 +28,10 @@ BEAT_S, SILENT_S = 1.0, 30.0
 #: Seconds for which a process tries to take a lock: checking a lock holds it for an instant.
 PATIENCE_S = 0.5
 _GLANCE_S, _POLL_S = 0.03, 0.01
+#: Seconds in which a new process must take its locks, also on a busy machine: it does so before it imports torch.
+START_S = 30.0
+#: Exit code of a process that cannot do its work.
+WRONG_INPUT = 2
 #: Folder of the package: the server's working folder may be another.
 HOUSE = str(Path(__file__).resolve().parents[2])
 
@@ -65,31 +71,11 @@ def held(lock: FileLock) -> bool:
     try:
         with FileLock(path, timeout=_GLANCE_S, poll_interval=_POLL_S):
             return False
-    except Timeout:
+    except (Timeout, OSError):  # the lock is held, or another user's
         return True
-    except OSError:
-        return _held_by_another(path)
 
 
-def _held_by_another(path: Path) -> bool:
-    """Return whether a lock is held that this process may read but not write, such as another user's."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return False
-    with suppress(OSError), open(path, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-# ---------------------------------------------------------------------- signs of life, and the end
-
-
-class NotThatProcess(Exception):
-    """A process cannot be ended from here; the message is the end of a sentence that begins with its name."""
+# ---------------------------------------------------------------------- signs of life
 
 
 def identity(pid: int | None = None) -> dict[str, Any]:
@@ -105,22 +91,6 @@ def _start(pid: int) -> str | None:
         # The command's name is in brackets, and may itself hold blanks and brackets.
         return f"{boot} {Path(f'/proc/{pid}/stat').read_text(errors='replace').rpartition(')')[2].split()[19]}"
     return None
-
-
-def kill(known: object) -> None:
-    """Kill a recorded process at once; nothing is saved."""
-    if not isinstance(known, dict) or not isinstance(known.get("pid"), int) or known["pid"] <= 1:
-        raise NotThatProcess("does not say which process it is")
-    here = identity(known["pid"])
-    if known.get("host") != here["host"]:
-        raise NotThatProcess(f"is on another machine or in another container ({str(known.get('host'))[:60]})")
-    # Another process may have got the number meanwhile.
-    if known.get("start") is None or known["start"] != here["start"]:
-        raise NotThatProcess(f"has ended, or is not known to be process {here['pid']}")
-    try:
-        os.kill(here["pid"], signal.SIGKILL)
-    except (PermissionError, ProcessLookupError) as error:
-        raise NotThatProcess(f"cannot be ended ({error.strerror})") from None
 
 
 @contextmanager
@@ -159,16 +129,17 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess.Popen[bytes]:
-    """Start a module of this package in a session of its own and return the process.
+    """Start a process that runs :func:`main`, in a session of its own, and return it.
 
     Arguments:
-        module: the module's dotted name, run as ``python -m``.
-        arguments: of its command line.
+        module: the dotted name of the module whose ``work`` it does.
+        arguments: the others of its command line.
         output: the file that receives its output.
 
     """
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *arguments],  # -P: Python imports no modules from the working folder
+        # -P: Python imports no modules from the working folder
+        [sys.executable, "-P", "-m", "eiwflow.training.process", module, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -180,12 +151,43 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
     return child
 
 
-def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Wait until a new process is ready or has ended; kill it and return False if it is too slow."""
-    end = time.monotonic() + seconds
+def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes]) -> None:
+    """Wait until a new process is ready or has ended; kill it if it is too slow."""
+    end = time.monotonic() + START_S
     while not ready() and child.returncode is None:
         if time.monotonic() > end:
             child.kill()
-            return False
+            return
         time.sleep(0.02)
-    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do a module's ``work`` in a folder while this process holds the folder and a device; return its exit code.
+
+    It is 2 if another process holds one of them. The module is imported once both are held.
+    """
+    parser = argparse.ArgumentParser(prog="python -m eiwflow.training.process", description=main.__doc__)
+    parser.add_argument("module")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--root", type=Path, help="the folder of the runs that share devices (default: the run's)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    # Signals wait until the loop can handle them: before that, there is nothing to save.
+    with suppress(AttributeError):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+    of_device = device_lock(options.root or options.folder.parent, options.device)
+    of_folder = run_lock(options.folder)
+    if not (take(of_device) and take(of_folder, START_S)):
+        print(f"Another process trains on {options.device}, or this run.", flush=True)
+        return WRONG_INPUT
+    try:
+        work: Callable[[Path, str, int], int] = importlib.import_module(options.module).work
+        return work(options.folder, options.device, options.threads)
+    finally:
+        of_folder.release()
+        of_device.release()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..data.labels import MAX_NAME
 from ..flow import ConfigError, FlowConfig
 from ..options import SETTINGS, TRAINING, option, without_effect
 
@@ -71,27 +70,19 @@ class Recipe:
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check every field against its bounds."""
+        """Check every field against its bounds, and that factor, classes and the flow's context agree."""
         for name, setting in TRAINING.items():
             if (refusal := setting.refusal(name, getattr(self, name))) is not None:
                 raise ConfigError(refusal)
-        if not isinstance(self.data, str) or not self.data or "\0" in self.data or len(self.data) > 4096:
-            raise ConfigError(f"data is {str(self.data)[:40]!r}; it must be a data set's name or a path.")
+        for name in ("data", "init_from", "labels"):
+            if not isinstance(value := getattr(self, name), str) or (name == "data" and not value):
+                raise ConfigError(f"{name} is {str(value)[:40]!r}; it must be a name or a path.")
         if self.batch % self.accumulate:
             raise ConfigError(f"accumulate is {self.accumulate}; it must be a divisor of the batch, {self.batch}.")
-        if not isinstance(self.init_from, str) or "\0" in self.init_from or len(self.init_from) > 4096:
-            raise ConfigError(f"init_from is {str(self.init_from)[:40]!r}; it must be a checkpoint's name or path.")
-        self._check_labels()
-
-    def _check_labels(self) -> None:
-        """Check that factor, classes and the flow's context agree."""
-        if not isinstance(self.labels, str) or "\0" in self.labels or len(self.labels) > MAX_NAME:
-            raise ConfigError(f"labels is {str(self.labels)[:40]!r}; it must be the name of a factor.")
-        classes = self.classes
-        names = isinstance(classes, (tuple, list)) and all(isinstance(each, str) and each for each in classes)
-        if not names or len(set(classes)) != len(classes) or any(len(each) > MAX_NAME for each in classes):
+        classes = tuple(self.classes)
+        object.__setattr__(self, "classes", classes)
+        if len(set(classes)) != len(classes) or not all(isinstance(each, str) and each for each in classes):
             raise ConfigError(f"classes is {str(classes)[:40]}; it must be a list of different names.")
-        object.__setattr__(self, "classes", tuple(classes))
         if len(classes) != self.flow.context or bool(classes) != bool(self.labels):
             raise ConfigError(
                 f"classes has {len(classes)} names and the flow a context of {self.flow.context}; it must be as many "

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import math
 import os
 import secrets
 import shutil
@@ -15,12 +14,13 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import torch
+from safetensors import SafetensorError, safe_open
 
 from .. import files
-from ..checkpoint import MAX_HEADER_BYTES, PRETRAINED, CheckpointError, parameter_count, read_info
+from ..checkpoint import PRETRAINED, CheckpointError, read_info
 from ..files import write_atomically
 from ..flow import ConfigError
 from . import history, process
@@ -32,21 +32,11 @@ RUNS_VARIABLE = "EIWFLOW_RUNS"
 STUDIES = "studies"
 #: States of a run without a process. In any other state a run without a process has crashed.
 AT_REST = ("finished", "stopped", "paused", "failed")
-MAX_TITLE, MAX_MESSAGE, MAX_NOTE = 60, 2000, 200
-#: Bytes that an export reads at once, and the largest file of the older zip format.
-ZIP_PART, MAX_PLAIN_ZIP = 2**18, 2**30
-#: The earliest and the latest date of a zip file, 1980-01-02 and 2107-12-30.
-EARLIEST_ZIP, LATEST_ZIP = 315_619_200, 4_354_646_400
-#: Most bytes of a log; of a longer log the last half of this is kept.
-MAX_LOG = 4 * 2**20
-#: With less free space than this, a full disk is given as the reason for a run that ended without a message.
-SCARCE_BYTES = 64 * 2**20
-#: Values in a run's files for each parameter of its flow: weights, averages and two moments in the resume file, and the
-#: checkpoint, all twice while a file is replaced; and the bytes of all other files.
-_VALUES_PER_PARAMETER, _OTHER_FILES = 14, 16 * 2**20
-#: The same while no file is replaced: weights and moments, and their averages in the checkpoint alone; and the bytes
-#: of the other files of a short run.
-_VALUES_AT_REST, _OTHER_AT_REST = 4, 2**20
+MAX_TITLE, MAX_NOTE = 60, 200
+#: The beginning of the last words of a crashed run.
+ENDED = "The process ended without saying why (killed, or the machine was switched off)"
+#: Bytes that an export reads at once.
+ZIP_PART = 2**18
 
 
 def runs_root() -> Path:
@@ -56,27 +46,6 @@ def runs_root() -> Path:
 
 class RunError(ValueError):
     """A run directory cannot be made or read; the message is one sentence."""
-
-
-class DeviceTaken(RunError):
-    """A run cannot be started now, because another run uses the device."""
-
-
-def check_disk(root: Path, recipe: Recipe) -> None:
-    """Refuse a run whose files do not fit the disk."""
-    needed = 4 * _VALUES_PER_PARAMETER * parameter_count(recipe.flow) + _OTHER_FILES + SCARCE_BYTES
-    free = free_disk(root)
-    if free < needed:
-        raise RunError(
-            f"The disk of {str(root)[:200]} has {free / 2**20:,.0f} MiB free; this run needs "
-            f"{needed / 2**20:,.0f} MiB. Delete runs, or choose a smaller flow."
-        )
-
-
-def free_disk(root: Path) -> int:
-    """Return the free bytes of the disk of a folder, which need not exist."""
-    folder = root.absolute()
-    return shutil.disk_usage(next(above for above in (folder, *folder.parents) if os.path.exists(above))).free
 
 
 @dataclass(frozen=True)
@@ -131,9 +100,6 @@ class WorkFolder:
         """The folder of runs that this folder belongs to; runs in it share devices."""
         return self.path.parent
 
-    def check_room(self) -> None:
-        """Refuse to continue if the disk has no room for the files still to be written."""
-
     @property
     def title(self) -> str:
         """The name on a page."""
@@ -152,8 +118,7 @@ class WorkFolder:
     def status(self) -> dict[str, Any]:
         """Return the content of ``status.json``; an empty dict without that file."""
         with contextlib.suppress(OSError, ValueError):
-            status = json.loads((self.path / "status.json").read_bytes())
-            return status if isinstance(status, dict) else {}
+            return dict(json.loads((self.path / "status.json").read_bytes()))
         return {}
 
     def restore_status(self, status: Mapping[str, Any]) -> None:
@@ -163,17 +128,12 @@ class WorkFolder:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Hold the run's lock during the block: only one process at a time writes here."""
+        name = f"{self.KIND} {files.printable(self.path.name)}"
         if not self.path.is_dir():
-            raise RunError(f"{self.KIND} {files.printable(self.path.name)} is gone: its directory has been removed.")
+            raise RunError(f"{name} is gone: its directory has been removed.")
         own = process.run_lock(self.path)
-        try:
-            taken = process.take(own)
-        except OSError as error:
-            raise RunError(
-                f"{self.KIND} {files.printable(self.path.name)} cannot be changed ({error.strerror})."
-            ) from None
-        if not taken:
-            raise RunError(f"{self.KIND} {files.printable(self.path.name)} is being trained by another process.")
+        if not process.take(own):
+            raise RunError(f"{name} is being trained by another process.")
         try:
             yield
         finally:
@@ -190,17 +150,18 @@ class WorkFolder:
             locked = self.is_held()
             status = self.status()  # read again: it may have ended before the lock was checked
             if not locked and status.get("state") not in AT_REST and not self._is_about_to_begin(status):
-                status |= {"state": "crashed", "message": self._last_words(), "advice": "Resume goes on from there."}
+                message = f"{ENDED}; {self._saved()}."
+                status |= {"state": "crashed", "message": message, "advice": "Resume goes on from there."}
             elif status.get("state") not in ("starting", "running", *AT_REST):
                 status |= {"state": "running"}
         return RunState(
-            str(status["state"]),
-            _number(status.get("step")),
-            str(status.get("message", ""))[:MAX_MESSAGE],
-            str(status.get("advice", ""))[:MAX_MESSAGE],
-            _number(status.get("pid")),
-            self._silence() if str(status["state"]) in ("starting", "running") else 0.0,
-            float(_number(status.get("memory_mib"))),
+            name=status["state"],
+            step=status.get("step", 0),
+            message=status.get("message", ""),
+            advice=status.get("advice", ""),
+            pid=status.get("pid", 0),
+            silent_s=self._silence() if status["state"] in ("starting", "running") else 0.0,
+            memory_mib=status.get("memory_mib", 0.0),
         )
 
     def _is_about_to_begin(self, status: Mapping[str, Any]) -> bool:
@@ -238,12 +199,6 @@ class WorkFolder:
         with contextlib.suppress(OSError):
             self._request.unlink()
 
-    def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            if (free := shutil.disk_usage(self.path).free) < SCARCE_BYTES:
-                return f"The process ended when the disk was full ({free / 2**20:.0f} MiB are free); {self._saved()}."
-        return f"The process ended without saying why (killed, or the machine was switched off); {self._saved()}."
-
     def _saved(self) -> str:
         """Return the end of a sentence about the newest save."""
         return "its files stay"
@@ -253,21 +208,11 @@ class WorkFolder:
         with contextlib.suppress(OSError), open(self.path / "log.txt", "ab") as file:
             file.write(f"{time.strftime('%H:%M:%S')} {message}\n".encode())
 
-    def bound_log(self) -> None:
-        """Keep the end of a ``log.txt`` that has grown too long; its writer may be any process."""
-        log = self.path / "log.txt"
-        with contextlib.suppress(OSError):
-            if log.stat().st_size > MAX_LOG:
-                with open(log, "r+b") as file:
-                    end = _end(file, MAX_LOG // 2).partition(b"\n")[2]
-                    file.seek(0)
-                    file.write(end)
-                    file.truncate()
-
     def log_end(self, lines: int = 15) -> str:
         """Return the last lines of ``log.txt``."""
         with contextlib.suppress(OSError), open(self.path / "log.txt", "rb") as file:
-            return "\n".join(_end(file, 200 * lines).decode(errors="replace").splitlines()[-lines:])
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 200 * lines))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
         return ""
 
 
@@ -280,22 +225,18 @@ class RunDirectory(WorkFolder):
         cls, root: Path, recipe: Recipe, command: str, name: str | None = None, recording: Recording = USUAL
     ) -> RunDirectory:
         """Make a new run under ``root``. A study names its runs; every other name is generated, never a user's."""
-        check_disk(root, recipe)
         made = f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe.flow.split.replace('+', '-')}-{secrets.token_hex(3)}"
         run = cls(root / (name or made))
         config: dict[str, Any] = {"recipe": recipe.to_dict(), "command": command}
         if recording != USUAL:
             config["recording"] = dataclasses.asdict(recording)
-        try:
-            # Under another name first: a reader sees a whole run or none, and so does the command after a killed one.
-            with files.new_folder(run.path) as folder:
-                begun = cls(folder)
-                for below in (begun.samples, begun.checkpoints):
-                    below.mkdir()
-                begun.set_status("starting", 0)
-                write_atomically(folder / "config.json", _json_bytes(config))
-        except OSError as error:
-            raise RunError(f"The run directory {str(root)[:200]} cannot be written ({error.strerror}).") from None
+        # Under another name first: a reader sees a whole run or none, and so does the command after a killed one.
+        with files.new_folder(run.path) as folder:
+            begun = cls(folder)
+            for below in (begun.samples, begun.checkpoints):
+                below.mkdir()
+            begun.set_status("starting", 0)
+            write_atomically(folder / "config.json", _json_bytes(config))
         return run
 
     @classmethod
@@ -343,15 +284,12 @@ class RunDirectory(WorkFolder):
     def _document(self) -> dict[str, Any]:
         return dict(json.loads((self.path / "config.json").read_bytes()))
 
-    def extend(self, iterations: int, command: str) -> dict[str, Any]:
+    def extend(self, iterations: int, command: str) -> None:
         """Change the number of steps after which the run ends; the schedule follows from the next step on.
 
         Args:
             iterations: steps in all, more than are done.
             command: the command line of this change, appended to the run's own.
-
-        Returns:
-            The config as it was, for :meth:`write_config`.
 
         """
         with self.held():
@@ -361,16 +299,8 @@ class RunDirectory(WorkFolder):
             recipe = dataclasses.replace(recipe, iterations=iterations)
             if iterations <= saved:
                 raise RunError(f"iterations is {iterations:,}; the run has taken {saved:,} steps: choose more.")
-            document = self._document()
-            self.write_config({**document, "recipe": recipe.to_dict(), "command": f"{before} && {command}"})
-            return document
-
-    def write_config(self, config: dict[str, Any]) -> None:
-        """Write ``config.json``."""
-        try:
-            write_atomically(self.path / "config.json", _json_bytes(config))
-        except OSError as error:
-            raise RunError(f"The config.json of {self.path.name} cannot be written ({error.strerror}).") from None
+            document = {**self._document(), "recipe": recipe.to_dict(), "command": f"{before} && {command}"}
+            write_atomically(self.path / "config.json", _json_bytes(document))
 
     def check_can_go_on(self) -> None:
         """Refuse a run that has a trained checkpoint and no resume file: it would begin again, over the checkpoint.
@@ -389,10 +319,6 @@ class RunDirectory(WorkFolder):
                 "python -m eiwflow train --init-from."
             )
 
-    def check_room(self) -> None:
-        """Refuse to continue if the disk has no room for the run's files."""
-        check_disk(self.root, self.config()[0])
-
     def recording(self) -> Recording:
         """Return the run's recording settings."""
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
@@ -404,9 +330,9 @@ class RunDirectory(WorkFolder):
 
     def saved_step(self) -> int | None:
         """Return the step from which the run resumes; None without a save."""
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(self.resume_file, "rb") as file:
-            header = json.loads(file.read(min(MAX_HEADER_BYTES, int.from_bytes(file.read(8), "little"))))
-            return _number(json.loads(header["__metadata__"]["resume"])["step"])
+        damaged = (OSError, ValueError, LookupError, TypeError, SafetensorError)
+        with contextlib.suppress(*damaged), safe_open(self.resume_file, "pt") as file:
+            return int(json.loads(file.metadata()["resume"])["step"])
         return None
 
     # ------------------------------------------------------------------ its name, its end, its copy
@@ -416,7 +342,7 @@ class RunDirectory(WorkFolder):
         """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
             text = (self.path / "title.txt").read_text("utf-8", errors="replace")
-            if text := _on_one_line(text)[:MAX_TITLE].strip():
+            if text := _on_one_line(text)[:MAX_TITLE]:
                 return text
         with contextlib.suppress(ValueError):
             made = time.strptime(self.path.name[:15], "%Y%m%d-%H%M%S")
@@ -428,39 +354,25 @@ class RunDirectory(WorkFolder):
         title = _on_one_line(title)
         if len(title) > MAX_TITLE:
             raise RunError(f"The name has {len(title)} characters; at most {MAX_TITLE} are allowed.")
-        try:
-            write_atomically(self.path / "title.txt", title.encode())
-        except OSError as error:
-            raise RunError(f"The name cannot be written ({error.strerror}).") from None
+        write_atomically(self.path / "title.txt", title.encode())
 
     @property
     def note(self) -> str:
         """What its user noted about it; may be empty."""
         with contextlib.suppress(OSError):
-            return _on_one_line((self.path / "note.txt").read_text("utf-8", errors="replace"))[:MAX_NOTE].strip()
+            return _on_one_line((self.path / "note.txt").read_text("utf-8", errors="replace"))[:MAX_NOTE]
         return ""
 
     def write_note(self, note: str) -> None:
-        """Keep a note of at most :data:`MAX_NOTE` letters beside the name.
-
-        Raises:
-            RunError: it cannot be written.
-
-        """
-        try:
-            write_atomically(self.path / "note.txt", _on_one_line(note)[:MAX_NOTE].encode())
-        except OSError as error:
-            raise RunError(f"The note cannot be written ({error.strerror}).") from None
+        """Keep a note of at most :data:`MAX_NOTE` letters beside the name."""
+        write_atomically(self.path / "note.txt", _on_one_line(note)[:MAX_NOTE].encode())
 
     def delete(self) -> None:
         """Remove the run with all its files."""
         # Moved away first, so that no reader sees half a run.
         doomed = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        try:
-            with self.held():
-                os.replace(self.path, doomed)
-        except OSError as error:
-            raise RunError(f"Run {self.path.name} cannot be removed ({error.strerror}).") from None
+        with self.held():
+            os.replace(self.path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
 
     def zip_parts(self) -> Iterator[bytes]:
@@ -498,26 +410,17 @@ class RunDirectory(WorkFolder):
             os.fsync(file.fileno())
 
     def records(self) -> list[dict[str, Any]]:
-        """Return the records of ``metrics.jsonl``; none if they cannot be read."""
+        """Return the records of ``metrics.jsonl``."""
         return history.read_records(self.path / "metrics.jsonl")
-
-    def own_records(self) -> list[dict[str, Any]]:
-        """Return the records for a process that continues to write them."""
-        metrics = self.path / "metrics.jsonl"
-        return history.strict_records(metrics) if os.path.lexists(metrics) else []
 
     def forget_after(self, step: int) -> list[dict[str, Any]]:
         """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others."""
-        kept = [record for record in self.own_records() if record["step"] <= step]
+        kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
-        for number, sample in self.sample_files().items():
+        for number, sample in history.sample_files(self.samples).items():
             if number > step:
                 sample.unlink()
         return kept
-
-    def sample_files(self) -> dict[int, Path]:
-        """Return the montages of samples by their step, in the order of steps."""
-        return history.sample_files(self.samples)
 
 
 class _Sink(io.RawIOBase):
@@ -539,18 +442,14 @@ class _Sink(io.RawIOBase):
 
 def _zipped(whole: zipfile.ZipFile, sink: _Sink, path: Path, inside: Path) -> Iterator[bytes]:
     """Add a file, up to its present length, to a zip file; yield parts of the bytes that this writes."""
-    with open(path, "rb") as source:
-        status = os.fstat(source.fileno())
-        date = time.localtime(min(max(status.st_mtime, EARLIEST_ZIP), LATEST_ZIP))
-        entry = zipfile.ZipInfo(inside.as_posix(), date[:6])
-        entry.external_attr = 0o644 << 16
-        left = status.st_size
-        with whole.open(entry, "w", force_zip64=left > MAX_PLAIN_ZIP) as target:
-            while left > 0 and (content := source.read(min(left, ZIP_PART))):
-                target.write(content)
-                left -= len(content)
-                if sink.size >= ZIP_PART:  # small files are sent together
-                    yield sink.taken()
+    entry = zipfile.ZipInfo.from_file(path, inside, strict_timestamps=False)
+    left = entry.file_size
+    with open(path, "rb") as source, whole.open(entry, "w") as target:
+        while left > 0 and (content := source.read(min(left, ZIP_PART))):
+            target.write(content)
+            left -= len(content)
+            if sink.size >= ZIP_PART:  # small files are sent together
+                yield sink.taken()
 
 
 def all_runs(root: Path) -> list[RunDirectory]:
@@ -565,34 +464,25 @@ def find_run(root: Path, name: str) -> RunDirectory | None:
 
 def _is_run(path: Path) -> bool:
     # The folder of a pretrained flow has such a file, too.
-    return path.is_dir() and os.path.lexists(path / "config.json") and not os.path.isfile(path / PRETRAINED)
+    return (path / "config.json").is_file() and not (path / PRETRAINED).is_file()
 
 
 def list_runs(root: Path) -> tuple[list[RunDirectory], list[str]]:
     """Return the runs in a folder, the newest first, and a sentence for every damaged one."""
     runs, complaints = [], []
-    for path in reversed(files.entries(root)):
-        if not files.is_text(path.name):
-            complaints.append(f"{files.printable(path.name)} in {root.name} is left out: its name is not valid UTF-8.")
-        elif _is_run(path):
-            runs.append(RunDirectory(path))
-            try:
-                runs[-1].config()
-            except RunError as error:
-                complaints.append(str(error))
-        elif path.is_dir() and path.name != STUDIES and not os.path.isfile(path / PRETRAINED):
-            name = files.printable(path.name)
-            complaints.append(f"{name} in {root.name} is left out: it has no config.json, so it is no whole run.")
+    for run in (RunDirectory(path) for path in reversed(files.entries(root)) if _is_run(path)):
+        runs.append(run)
+        try:
+            run.config()
+        except RunError as error:
+            complaints.append(str(error))
     return runs, complaints
 
 
 def saved_flows(root: Path) -> list[Path]:
     """Return the flows in a folder outside of runs, the newest first: checkpoints and folders of pretrained flows."""
-    return [
-        path
-        for path in reversed(files.entries(root))
-        if files.is_text(path.name) and os.path.isfile(path if path.suffix == ".safetensors" else path / PRETRAINED)
-    ]
+    flows = (path for path in reversed(files.entries(root)) if path.suffix == ".safetensors" or path.is_dir())
+    return [path for path in flows if (path if path.is_file() else path / PRETRAINED).is_file()]
 
 
 def peak_memory_mib() -> float:
@@ -613,17 +503,6 @@ def peak_memory_mib() -> float:
 def _on_one_line(title: str) -> str:
     """Return a name for a list: without line breaks, invisible characters, and changes of the text's direction."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in title).split())
-
-
-def _number(value: object) -> int:
-    """Return a whole number as it is; 0 for any other value."""
-    return int(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else 0
-
-
-def _end(file: BinaryIO, most: int) -> bytes:
-    """Return the last bytes of an open file, at most this many."""
-    file.seek(max(0, os.fstat(file.fileno()).st_size - most))
-    return file.read()
 
 
 def _json_bytes(document: Mapping[str, Any]) -> bytes:

@@ -8,7 +8,7 @@ import torch
 
 
 class Stopwatch:
-    """Measure what happens inside a ``with``, in :attr:`seconds`.
+    """Add up the time of what happens inside a ``with``, in :attr:`seconds`.
 
     >>> with Stopwatch(torch.device("cpu")) as watch:
     ...     total = sum(range(1000))
@@ -35,6 +35,6 @@ class Stopwatch:
         if self._on_gpu:
             self._end.record()
             self._end.synchronize()
-            self.seconds = self._begin.elapsed_time(self._end) / 1000
+            self.seconds += self._begin.elapsed_time(self._end) / 1000
         else:
-            self.seconds = time.process_time() - self._started
+            self.seconds += time.process_time() - self._started

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from typing import cast
@@ -20,7 +20,7 @@ from ..checkpoint import Checkpoint, CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData, corner_crops, fixed_crops, labels_of, to_tensor
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
-from .batches import own_indices, take
+from .batches import batch_indices, take
 from .distributed import ALONE, Team
 from .execution import Execution, check_precision, set_arithmetic
 from .failures import NotFinite
@@ -118,7 +118,11 @@ class Trainer:
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         #: The class of every image, (N,) and (M,); None for a flow without labels.
-        self.train_labels, self.test_labels = _labels(images, recipe)
+        self.train_labels: Tensor | None = None
+        self.test_labels: Tensor | None = None
+        if recipe.labels:
+            labels = labels_of(images, recipe.labels, recipe.classes)
+            self.train_labels, self.test_labels = torch.from_numpy(labels.train), torch.from_numpy(labels.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
         if team.first and recipe.init_from and not resumed:
             self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
@@ -173,7 +177,7 @@ class Trainer:
 
         Which images these are depends on the number of all.
         """
-        numbers = own_indices(len(self.train_images), self.recipe.batch, self.recipe.seed, 0)[:DIGEST_IMAGES]
+        numbers = batch_indices(len(self.train_images), self.recipe.batch, self.recipe.seed, 0)[:DIGEST_IMAGES]
         labels = () if self.train_labels is None else (self.train_labels[numbers],)
         digest = hashlib.sha256()
         for part in (take(self.train_images, numbers), self._whole_test_images[:DIGEST_IMAGES], *labels):
@@ -186,7 +190,7 @@ class Trainer:
         if self.train_labels is None:
             return None
         recipe = self.recipe
-        numbers = own_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
+        numbers = batch_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
         # As rows: checking labels would wait for the device at every step.
         return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
 
@@ -210,6 +214,15 @@ class Trainer:
         """Return the result of :meth:`advance` for every step enqueued since the last call."""
         waiting, self._waiting = self._waiting, []
         return self._checked(waiting, self.step - len(waiting) + 1)
+
+    def advance_to(self, stops: Collection[int]) -> list[tuple[float, float]]:
+        """Take a step on the CPU, on a GPU several, but none beyond one of ``stops``; return the result of each."""
+        if self.gather_every == 1:
+            return [self.advance()]
+        while True:
+            self.enqueue()
+            if self.step % self.gather_every == 0 or self.step in stops or self.step == self.recipe.iterations:
+                return self.gather()
 
     def _compute_gradients(self, x: Tensor) -> Tensor:
         """Compute the gradients of a step and clip them; return bits/dim, gradient norm and loss (3,)."""
@@ -295,24 +308,19 @@ class Trainer:
         """Continue from the result of :meth:`state` at ``step``, with the values ``since`` the curve's last point."""
         self.flow.load_state_dict(under("flow.", tensors))
         self.averaged.load_state_dict(under("average.", tensors))
-        optimised = list(self._optimised())
-        moments_of: dict[int, dict[str, Tensor]] = {}
+        moments_of: dict[str, dict[str, Tensor]] = {}
         for key, tensor in under("optimiser.", tensors).items():
             number, _, name = key.partition(".")
-            parameter = optimised[int(number)][1]
-            if tensor.shape != (() if name == "step" else parameter.shape) or not tensor.is_floating_point():
-                raise ValueError(f"{key} has the shape {tuple(tensor.shape)}; the flow's has {tuple(parameter.shape)}.")
-            if name != "step":
-                # torch's fused AdamW needs a parameter and its moments in one memory layout.
-                tensor = torch.empty_like(parameter).copy_(tensor)
-            moments_of.setdefault(int(number), {})[name] = tensor
-        if step > 0 and len(moments_of) != len(optimised):
-            raise ValueError(f"There are moments of {len(moments_of)} parameters; the flow has {len(optimised)}.")
-        for place, entry in moments_of.items():
-            optimiser, parameter = optimised[place]
+            moments_of.setdefault(number, {})[name] = tensor
+        for place, (optimiser, parameter) in enumerate(self._optimised() if step > 0 else ()):
+            entry = moments_of[str(place)]
             if set(entry) != moments(optimiser):
                 raise ValueError(f"The moments {sorted(entry)} are not those of {type(optimiser).__name__}.")
-            optimiser.state[parameter] = entry
+            # torch's fused AdamW needs a parameter and its moments in one memory layout.
+            optimiser.state[parameter] = {
+                name: tensor if name == "step" else torch.empty_like(parameter).copy_(tensor)
+                for name, tensor in entry.items()
+            }
         self.step, self.since = step, since
 
 
@@ -339,14 +347,6 @@ def check_start(info: CheckpointInfo, name: str, recipe: Recipe) -> None:
     context = config.context or recipe.flow.context
     if dataclasses.replace(config, memory=recipe.flow.memory, context=context) != recipe.flow:
         raise RunError(f"{name} holds another flow than the run's config.json: start a new run from it.")
-
-
-def _labels(images: ImageData, recipe: Recipe) -> tuple[Tensor | None, Tensor | None]:
-    """Return the class of every image of both parts; None for a recipe without labels."""
-    if not recipe.labels:
-        return None, None
-    labels = labels_of(images, recipe.labels, recipe.classes)
-    return torch.from_numpy(labels.train), torch.from_numpy(labels.test)
 
 
 def load_data(recipe: Recipe, strict: bool = False) -> ImageData:

@@ -311,7 +311,7 @@ def _record(folder: Path, flow: MultiScaleFlow, steps: tuple[int, ...]) -> None:
     lines = []
     with torch.no_grad():
         for step in reversed(steps):
-            levels = level_records(flow, probe)
+            levels = level_records(flow.trace(probe))
             lines.append({"step": step, "bits_per_dim": 5.0, "probe_bits_per_dim": 5.0, "levels": levels})
             write_samples(folder / "samples", flow, 0, step)
             perturb(flow, 0.03)

@@ -519,9 +519,9 @@ def test_a_study_that_is_removed_while_it_is_watched_is_gone_in_a_sentence(
 ) -> None:
     path, draw = own_study(done=1), new_study._progress
 
-    def removed(key: str, path: Path) -> None:
+    def removed(key: str, path: Path, was_alive: bool) -> None:
         shutil.rmtree(path, ignore_errors=True)
-        draw(key, path)
+        draw(key, path, was_alive)
 
     monkeypatch.setattr(new_study, "_progress", removed)
     at = visit(study="mine")

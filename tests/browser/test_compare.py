@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eiwflow.study.recipe import Arm, StudyRecipe
-from eiwflow.study.run import run_study
-from eiwflow.study.worker import folder
+from eiwflow.study.run import StudyFolder, run_study
 
 from ..training.tiny import write_npz
 from .conftest import PATIENCE_MS, SCRUBBED, Watched
@@ -34,7 +33,7 @@ def own(server_runs: Path) -> Iterator[Path]:
     run_study(StudyRecipe(data=str(data), arms=ARMS, **tiny), server_runs / "studies" / "recorded")
     yield server_runs / "studies"
     for path in (server_runs / "studies").iterdir():
-        folder(path).ask("stop")
+        StudyFolder(path).ask("stop")
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +86,8 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
     page.get_by_text("is running: ").first.wait_for()
     (path,) = own.glob("study-*")
     end = time.monotonic() + 4 * PATIENCE_MS / 1000
-    while folder(path).state().alive:
-        assert time.monotonic() < end, folder(path).state().message or "the study does not end"
+    while StudyFolder(path).state().alive:
+        assert time.monotonic() < end, StudyFolder(path).state().message or "the study does not end"
         page.wait_for_timeout(200)
     page.goto(f"{page.url.split('?')[0]}?study={path.stem}")
     page.get_by_text("Too short to judge: one seed").first.wait_for()

@@ -86,7 +86,7 @@ def _write_record(folder: Path, name: str, steps: tuple[int, ...]) -> None:
     for place, step in enumerate(reversed(steps)):
         bits = {"bits_per_dim": round(5.125 + 0.75 * place, 3), "probe_bits_per_dim": round(5.25 + 0.5 * place**2, 3)}
         clocks = {"lr": 0.001 * (place + 1), "cpu_seconds": 2.5 * step, "seconds": 2.0 * step}
-        lines.append({"step": step, **bits, **clocks, "levels": level_records(made, probe)})
+        lines.append({"step": step, **bits, **clocks, "levels": level_records(made.trace(probe))})
         write_samples(folder / "samples", made, 0, step)
         _moved(made, 0.015, 2 + place)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in reversed(lines)))
@@ -141,7 +141,10 @@ def write_run(root: Path, title: str) -> RunDirectory:
         clocks = {"seconds": 1.5 + 0.25 * step, "cpu_seconds": 0.5 + 0.2 * step, "step_cpu_seconds": 0.175 * step}
         line = {"step": step, "bits_per_dim": round(bits, 5), "lr": 0.002, "gradient_norm": 1.25, **clocks}
         if step in (1, 5, taken):
-            line |= {"probe_bits_per_dim": round(bits + 0.2 - 0.01 * step, 5), "levels": level_records(made, probe)}
+            line |= {
+                "probe_bits_per_dim": round(bits + 0.2 - 0.01 * step, 5),
+                "levels": level_records(made.trace(probe)),
+            }
             write_samples(run.samples, made, 0, step)
             _moved(made, 0.015, step)
         lines.append(line)

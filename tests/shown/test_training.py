@@ -20,7 +20,7 @@ from eiwflow.data import to_tensor
 from eiwflow.flow import FlowConfig, dequantise
 from eiwflow.training import cost as cost_module
 from eiwflow.training import failures
-from eiwflow.training.batches import batch_indices, own_indices, training_batch
+from eiwflow.training.batches import batch_indices, training_batch
 from eiwflow.training.cost import Timing, check_memory, look, memory_bytes
 from eiwflow.training.execution import Execution
 from eiwflow.training.history import level_records, sample_montage
@@ -89,7 +89,8 @@ def test_memory_and_failures_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
         failures.NotFinite("At step 7 the gradient was not finite."),
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ):
-        lines.append(f"{failures.sentence(error, 7)} {failures.advice(error)} foreseen {failures.foreseen(error)}")
+        failed = failures.failed(error, 7)
+        lines.append(f"{failed} {failed.advice} foreseen {failures.foreseen(error)}")
     approved("training-refusals", "\n".join(lines))
 
 
@@ -102,7 +103,7 @@ def test_batches() -> None:
             for seed, step in ((0, 0), (0, 4), (3, 4), (0, 9))
         },
         "first": batch_indices(50, 12, 3, 4).tolist(),
-        "second half": own_indices(50, 12, 3, 4, (1, 2)).tolist(),
+        "second half": batch_indices(50, 12, 3, 4, (1, 2)).tolist(),
     }
     for seed, step, flip, bits in ((0, 0, False, 8), (5, 0, False, 8), (5, 3, True, 8), (5, 3, True, 5)):
         facts[f"seed {seed} step {step} flip {flip} bits {bits}"] = training_batch(
@@ -126,7 +127,7 @@ def test_temperatures_and_records() -> None:
     facts["best of few"] = best_temperature(flow, train, (0.4, 0.8, 1.2), seed=1)
     facts["best of labels"] = best_temperature(labelled, train, (0.3, 0.6, 0.9, 1.2), labels=torch.arange(160) % 3)
     probe = dequantise(train[:24], torch.Generator().manual_seed(4))
-    facts["records"] = {f"level {number}": record for number, record in enumerate(level_records(flow, probe), 1)}
+    facts["records"] = {f"level {number}": record for number, record in enumerate(level_records(flow.trace(probe)), 1)}
     for name, made in (("pooled", flow), ("labels", labelled)):
         content = sample_montage(made, seed=3, count=6)
         assert content is not None

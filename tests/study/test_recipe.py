@@ -4,9 +4,11 @@ import json
 import re
 
 import pytest
+import torch
 
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.config import OLDER
+from eiwflow.study.cost import seconds_per_step, step_of
 from eiwflow.study.recipe import (
     AGAIN,
     DEFAULT_ARMS,
@@ -18,9 +20,8 @@ from eiwflow.study.recipe import (
     crossed,
     relative_costs,
 )
-from eiwflow.training.bench import seconds_per_step
 
-from ..training.tiny import tiny_config
+from ..training.tiny import tiny_data, tiny_recipe
 
 TEXTS = {
     "entropy/principal-random/conditional": Arm("entropy"),
@@ -200,6 +201,7 @@ def test_every_split_that_chooses_how_much_it_passes_on_has_a_cost_of_its_own():
 
 @pytest.mark.slow
 def test_a_wider_flow_costs_more_a_step():
-    shape = (3, 16, 16)
-    seconds = seconds_per_step({"wide": tiny_config(width=128, shape=shape), "narrow": tiny_config(shape=shape)}, 16)
-    assert seconds["wide"] > seconds["narrow"] > 0
+    cpu = torch.device("cpu")
+    steps = {width: step_of(tiny_recipe(width=width), "", tiny_data(), cpu) for width in (8, 128)}
+    narrow, wide = seconds_per_step(steps, cpu).values()
+    assert wide > narrow > 0

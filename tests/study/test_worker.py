@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from eiwflow.study import worker as study_worker
 from eiwflow.study.recipe import Arm, StudyRecipe
-from eiwflow.study.worker import folder
+from eiwflow.study.run import StudyFolder
 from eiwflow.training import process, worker
 from eiwflow.training.run_directory import RunError
 
@@ -39,8 +39,8 @@ def out(tmp_path):
     """Return the folder of a study; whatever works on it is ended with the test."""
     path = tmp_path / "runs" / "studies" / "mine"
     yield path
-    if folder(path).is_held():
-        folder(path).ask("stop")
+    if StudyFolder(path).is_held():
+        StudyFolder(path).ask("stop")
 
 
 def done(out):
@@ -48,7 +48,7 @@ def done(out):
 
 
 def at_rest(out):
-    return not folder(out).is_held()
+    return not StudyFolder(out).is_held()
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_of_two_who_start_a_study_at_once_one_does(recipe, out, forked):
     for one in both:
         one.join()
     assert said.count("started") == 1 and any("on cpu already" in word or "being started" in word for word in said)
-    worker.ask(folder(out))
+    worker.ask(StudyFolder(out))
     until(lambda: at_rest(out))
 
 
@@ -112,7 +112,7 @@ def test_a_study_that_cannot_be_run_says_why(recipe, out, forked):
 
 
 def test_a_run_from_the_page_keeps_the_cpu(recipe, out, monkeypatch):
-    monkeypatch.setattr(worker, "START_S", 0.5)
+    monkeypatch.setattr(process, "START_S", 0.5)
     out.parent.mkdir(parents=True)
     with process.device_lock(out.parent.parent, "cpu"), pytest.raises(RunError, match="is training on cpu already"):
         study_worker.start(recipe, out)
@@ -121,7 +121,7 @@ def test_a_run_from_the_page_keeps_the_cpu(recipe, out, monkeypatch):
 
 def test_to_stop_what_is_not_at_work_is_refused(recipe, out):
     with pytest.raises(RunError, match="Study mine is stopped: nothing is at work"):
-        worker.ask(folder(out))
+        worker.ask(StudyFolder(out))
 
 
 def test_a_number_in_a_status_is_never_signalled(recipe, out):
@@ -134,7 +134,7 @@ def test_a_number_in_a_status_is_never_signalled(recipe, out):
             long_ago = time.time() - 1000
             os.utime(out / "status.json", (long_ago, long_ago))
             with pytest.raises(RunError, match="is not touched from here"):
-                worker.kill(folder(out))
+                worker.kill(StudyFolder(out))
 
 
 @pytest.mark.slow

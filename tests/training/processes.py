@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import signal
@@ -12,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eiwflow.training import worker
+from eiwflow.training import process as process_module
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = ("eiwflow.study.run", "eiwflow.training.run", "eiwflow.training.worker", "scipy.stats")
@@ -68,21 +67,20 @@ class Detached:
 
 def start_forked(module: str, arguments: Sequence[str], said: BinaryIO) -> Detached:
     """Start a worker as :func:`eiwflow.training.process.start` does: in a session of its own, its output in a file."""
-    return Detached(begun(_be_worker, module, list(arguments), said.name))
+    return Detached(begun(_be_worker, [module, *arguments], said.name))
 
 
-def _be_worker(module: str, arguments: list[str], said: str) -> None:
+def _be_worker(arguments: list[str], said: str) -> None:
     os.setsid()
     with open(said, "ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.argv = [module, *arguments]
-    sys.exit(importlib.import_module(module).main())
+    sys.exit(process_module.main(arguments))
 
 
 def work(run: str) -> None:
     """Be the worker of a run."""
-    sys.exit(worker.main([run, "--device", "cpu"]))
+    sys.exit(process_module.main(["eiwflow.training.worker", run, "--device", "cpu"]))
 
 
 def place_in_a_team(rank: int, size: int, port: int) -> dict[str, str]:

@@ -10,6 +10,7 @@ from eiwflow import checkpoint, files
 from eiwflow.checkpoint import load
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
+from eiwflow.training import scores
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
 from eiwflow.training.trainer import Trainer
@@ -98,7 +99,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step_is_taken():
 
 
 def test_final_scores_that_are_not_finite_fail_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "score", lambda *_: torch.full((16,), float("nan")))
+    monkeypatch.setattr(scores, "score", lambda *_: torch.full((16,), float("nan")))
     run = tiny_run(tmp_path, iterations=3)
     sentence, last = failure(run, images=tiny_data())
     assert sentence == "After step 3 the averaged flow's bits/dim was not finite."

@@ -46,14 +46,14 @@ def fork_worker(folder, arguments):
     unborn.rename(folder / str(os.getpid()))
     code = 1
     try:
-        code = worker.main(arguments)
+        code = process.main(arguments)
     finally:
         os._exit(code)
 
 
 def serve(runs, data, pids, iterations):
     """Be a server whose visitor starts a run, or goes on with the one that is there, and looks on."""
-    process.start = lambda module, arguments, said: fork_worker(pids, arguments)
+    process.start = lambda module, arguments, said: fork_worker(pids, [module, *arguments])
     # A forked child of a process that has worked with threads may hang: this one has not.
     found = [run for run in all_runs(runs) if run.state().name != "finished"]
     if found:
@@ -140,18 +140,3 @@ def test_server_and_worker_killed_at_random_moments_lose_nothing_that_was_saved(
             assert ended(begun(work, str(run.path))) == 0
         assert_same_run(run, whole)
         assert not [path.name for path in run.path.rglob(".*")]
-
-
-# ---------------------------------------------------------------------- two servers
-
-
-# ---------------------------------------------------------------------- a folder that cannot be written
-
-
-# ---------------------------------------------------------------------- a full disk
-
-
-# ---------------------------------------------------------------------- the clock
-
-
-# ---------------------------------------------------------------------- a run that is gone

@@ -7,11 +7,6 @@ from eiwflow.training.optimiser import Muon, network_weights, optimisers
 from tests.flow.flows import images_for, ready_flow
 
 
-def test_a_closure_is_refused():
-    with pytest.raises(TypeError, match="no closure"):
-        Muon([torch.nn.Parameter(torch.ones(1, 1))], lr=0.1).step(lambda: 0.0)
-
-
 def test_a_parametrized_weight_is_left_to_adamw():
     flow = ready_flow(dtype=torch.float32)
     torch.nn.utils.parametrizations.weight_norm(flow.couplings()[0].network[0])

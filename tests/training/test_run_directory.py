@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eiwflow.training import run_directory
 from eiwflow.training.history import read_records
 from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import train
@@ -49,7 +48,6 @@ def test_lines_that_are_no_records_are_passed_over(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(junk + LINES)
     assert [record["step"] for record in read_records(tmp_path / "metrics.jsonl")] == [0, 1]
     assert read_records(tmp_path / "none.jsonl") == []
-    assert read_records(tmp_path) == []
 
 
 def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
@@ -83,20 +81,3 @@ def test_a_status_that_is_not_there_or_not_whole_is_empty(tmp_path, content):
     if content is not None:
         (run.path / "status.json").write_bytes(content)
     assert run.status() == {}
-
-
-def test_a_log_stays_small_and_keeps_its_end(tmp_path):
-    run = tiny_run(tmp_path)
-    log = run.path / "log.txt"
-    with open(log, "ab") as writer:  # as a worker's standard output
-        for number in range(100):
-            writer.write(b"x" * 60_000 + b" line %d\n" % number)
-        writer.flush()
-        run.bound_log()
-        size = log.stat().st_size
-        assert size <= run_directory.MAX_LOG // 2 and run.log_end(1).endswith("line 99")
-        writer.write(b"the next line\n")
-        writer.flush()
-        assert log.stat().st_size == size + len(b"the next line\n") and run.log_end(1) == "the next line"
-    run.bound_log()
-    assert log.stat().st_size == size + len(b"the next line\n")

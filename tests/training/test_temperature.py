@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import torch
 from eiwflow import checkpoint
 from eiwflow.data import fixed_crops, load, to_tensor
 from eiwflow.flow import MultiScaleFlow, dequantise, quantise
-from eiwflow.training import run as run_module
+from eiwflow.training import scores
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
 from tests.training.tiny import labelled_data, tiny_config, tiny_data, tiny_run
@@ -59,21 +58,6 @@ def test_training_images_are_compared_in_the_grey_levels_of_the_flow() -> None:
     assert best_temperature(flow, quiet) == best_temperature(flow, drawn) == pytest.approx(0.7, abs=0.051)
 
 
-def test_many_octaves_a_little_off_are_nearer_than_one_far_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    def waves(*logs: float) -> torch.Tensor:
-        """Return pictures of a wave an octave, whose powers are e^log times those of waves of 10 grey levels."""
-        at = np.arange(16)
-        rows = [10 * math.exp(log / 2) * np.cos(2 * np.pi * 2**k * at / 16) for k, log in enumerate(logs)]
-        return torch.from_numpy(np.tile(sum(rows), (4, 3, 16, 1)))
-
-    # Logarithms of the ratios of power; their mean squares are 1, 0.81 and 4, the mean sizes 0.5, 0.9 and 2.
-    drawn = {0.5: (2, 0, 0, 0), 0.6: (0.9, 0.9, 0.9, 0.9), 0.7: (2, 2, 2, 2)}
-    flow, _ = flow_and_images()
-    monkeypatch.setattr(flow, "sample", lambda n, t, generator: (waves(*drawn[t]) + 0.5) / 256)
-    train = (128 + waves(0, 0, 0, 0)).round().to(torch.uint8)
-    assert best_temperature(flow, train, tuple(drawn)) == 0.6
-
-
 @pytest.mark.slow
 def test_a_finished_run_states_the_temperature_of_its_averaged_weights(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, iterations=4)
@@ -100,7 +84,7 @@ def test_samples_for_the_temperature_have_labels_from_all_training_images(
     sides = sides._replace(train=sides.train[order])
     images = dataclasses.replace(images, train=images.train[order], factors={"side": sides})
     given: list[torch.Tensor] = []
-    monkeypatch.setattr(run_module, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
+    monkeypatch.setattr(scores, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
     train(tiny_run(tmp_path, iterations=1, labels="side", classes=("left", "none", "right"), context=3), images=images)
     shares = [np.mean(sides.train == side) for side in ("left", "", "right")]
     assert (given[0].bincount() / 128).tolist() == pytest.approx(shares, abs=0.01)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from eiwflow.training import process, worker
-from eiwflow.training import trainer as trainer_module
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import MAX_TITLE, RunDirectory, RunError, all_runs
 from eiwflow.training.trainer import Trainer
@@ -149,16 +148,6 @@ def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tm
 
 
 @pytest.mark.slow
-def test_a_pause_is_resumed_to_the_same_numbers(tmp_path):
-    whole, paused = (tiny_run(tmp_path, iterations=9) for _ in range(2))
-    train(whole, images=tiny_data())
-    train(paused, images=tiny_data(), progress=signalled_at(4, trainer_module.PAUSE))
-    assert (paused.state().name, paused.state().step) == ("paused", 4)
-    train(paused, images=tiny_data())
-    assert_same_run(paused, whole)
-
-
-@pytest.mark.slow
 def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
     run = started(tmp_path / "runs", iterations=100_000, data=data)
     until(run, {"running"})
@@ -175,28 +164,18 @@ def test_a_frozen_worker_is_reported_and_can_be_killed(tmp_path, data, started):
     assert_no_lock_is_held(run, PATIENCE_S)
 
 
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"pid": 0}, "is not touched"),
-        ({"host": "elsewhere"}, "elsewhere"),
-        ({"start": "1"}, "is not touched"),
-        ({"start": None}, "is not touched"),
-    ],
-)
-def test_only_the_recorded_process_is_killed(tmp_path, change, named):
+@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"start": "1"}], ids=str)
+def test_only_the_recorded_process_is_killed(tmp_path, change):
+    run = tiny_run(tmp_path)
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        run = tiny_run(tmp_path)
-        run.set_status("running", 1)
+        run.set_status("running", 1, pid=sleeper.pid)
         run.restore_status(run.status() | {"process": process.identity(sleeper.pid) | change})
         long_ago = time.time() - 40
         os.utime(run.path / "status.json", (long_ago, long_ago))
-        with run.held(), pytest.raises(RunError, match=named):
+        with run.held(), pytest.raises(RunError, match="is not touched"):
             worker.kill(run)
         assert sleeper.poll() is None
-        process.kill(process.identity(sleeper.pid))
-        assert sleeper.wait() == -signal.SIGKILL
     finally:
         sleeper.kill()
         sleeper.wait()

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
+from ...analysis.record import TrainingRecord
 from ...figures import compare as figures
 from ...figures import steps
+from ...study.arms import ArmCurve, arm_curve
+from ...study.recipe import Arm
+from ...training.history import SAMPLE_TEMPERATURE
 from ..common.untrusted import plain
 from ..components import scrubber
 from ..shell.parts import chart, drawn
 from ..shell.widgets import choose_one
 from ..sources import cache
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from ...analysis.record import TrainingRecord
-    from ...study.arms import ArmCurve
-    from ...study.recipe import Arm
-    from .studies import StudyVisit
+from .studies import StudyVisit
 
 #: The chart above the slider.
 CURVES = "scrub-curves"
@@ -29,9 +26,6 @@ CURVES = "scrub-curves"
 
 def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
     """Draw arms, by their names, under one slider."""
-    from ...study.arms import arm_curve
-    from ...training.history import SAMPLE_TEMPERATURE
-
     records = {arm: record for arm in arms if (record := _record(page, arm)) is not None}
     shared = steps.together(record.steps for record in records.values()) if records else None
     left, right = st.columns([2.2, 1], gap="medium")

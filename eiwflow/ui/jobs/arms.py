@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ...study.answer import usual_prior
+from ...study.arms import arm_table
+from ...study.file import Study, run_folder
+from ...study.foreign import SAMPLES
+from ...study.recipe import AGAIN, Arm
+from ...study.statistics import label, subjects
 from ..shell.widgets import choose_one
-
-if TYPE_CHECKING:
-    from ...study.file import Study
 
 #: Most arms beside the first, limited by the colours.
 MOST_OTHERS = 4
@@ -22,8 +24,6 @@ def choose(study: Study) -> list[str]:
 
     Arms are without their prior (:attr:`.Arm.choice`), which is a separate choice.
     """
-    from ...study.statistics import subjects
-
     subject_column, others = st.columns([1, 2.5])
     options = subjects(study)
     usual = _usual(study)
@@ -44,8 +44,6 @@ def choose(study: Study) -> list[str]:
 
 def choose_prior(study: Study) -> str:
     """Draw the choice of a prior if there are several."""
-    from ...study.answer import usual_prior
-
     if len(study.priors) == 1:
         return study.priors[0]
     return choose_one("Prior", study.priors, usual_prior(study), "prior")
@@ -53,16 +51,11 @@ def choose_prior(study: Study) -> str:
 
 def name(study: Study, choice: str) -> str:
     """Return the name of an arm without its prior in a study."""
-    from ...study.statistics import label
-
     return label(study, next(arm for arm in study.arms if arm.choice == choice))
 
 
 def draw_samples(study: Study) -> None:
     """Draw the samples that flows of one's own left beside their run of seed 0, each under its arm's name."""
-    from ...study.file import run_folder
-    from ...study.foreign import SAMPLES
-
     kept = {arm: run_folder(study.path, arm, 0) / SAMPLES for arm in study.arms if arm.source}
     pictures = {arm.order: path.read_bytes() for arm, path in kept.items() if path.is_file()}
     for column, (title, picture) in zip(st.columns(max(1, len(pictures))), pictures.items(), strict=False):
@@ -71,28 +64,15 @@ def draw_samples(study: Study) -> None:
 
 def _usual(study: Study) -> list[str]:
     """Return the default choice: for each order the best arm that passes on the same fraction as the first."""
-    from ...study.arms import arm_table
-    from ...study.recipe import AGAIN, Arm
-    from ...study.statistics import subjects
-
+    arms = {arm.choice: arm for arm in study.arms}
     first, *rest = subjects(study)
     bits: dict[str, float] = {}
     for row in arm_table(study):
         bits.setdefault(Arm.parse(row["arm"]).choice, row["bits_per_dim"])
-    own, keep = _policy(first), _keep(first)
-    best: dict[str, str] = {}
+    own, best = arms[first], dict[tuple[str, str], str]()
     for choice in sorted(rest, key=bits.__getitem__):
-        if _policy(choice) != own and _keep(choice) == keep:
-            best.setdefault(_policy(choice), choice)
-    usual: Sequence[str] = [choice for policy, choice in best.items() if policy != AGAIN] or rest
+        policy = arms[choice].order, arms[choice].weights
+        if policy != (own.order, own.weights) and arms[choice].keep == own.keep:
+            best.setdefault(policy, choice)
+    usual: Sequence[str] = [choice for (order, _), choice in best.items() if order != AGAIN] or rest
     return list(usual[:MOST_OTHERS])
-
-
-def _policy(choice: str) -> str:
-    """Return order and weights of an arm."""
-    return choice.partition("/")[0].partition("@")[0]
-
-
-def _keep(choice: str) -> str:
-    """Return the fraction that an arm passes on."""
-    return choice.partition("/")[0].partition("@")[2]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import streamlit as st
 
 from ...data import DataError
+from ...files import reason
+from ...flow import ConfigError
+from ...training import worker
+from ...training.run_directory import RunError, WorkFolder
 from .. import access
-
-if TYPE_CHECKING:
-    from ...training.run_directory import WorkFolder
 
 #: Seconds that a refusal is shown, over all reruns of the page.
 FRESH_S = 20.0
@@ -29,15 +30,13 @@ def click(act: Callable[[], object], place: str = SHOWN) -> None:
         place: of the refusal.
 
     """
-    from ...flow import ConfigError
-    from ...training.run_directory import RunError
-
     st.session_state.pop("_refused", None)
     try:
         access.check_change()
         act()
-    except (ConfigError, RunError, DataError) as error:
-        st.session_state["_refused"] = place, str(error), time.monotonic()
+    except (ConfigError, RunError, DataError, OSError) as error:
+        sentence = f"{error.filename}: {reason(error)}." if isinstance(error, OSError) else str(error)
+        st.session_state["_refused"] = place, sentence, time.monotonic()
 
 
 def refusal(place: str) -> str | None:
@@ -55,8 +54,6 @@ def buttons(work: WorkFolder, resume: Callable[[], object], study: str = "") -> 
         study: the key of a study; empty for a run. A study cannot pause.
 
     """
-    from ...training import worker
-
     now, place = work.state(), STUDIES if study else SHOWN
     if not access.may_change():
         return

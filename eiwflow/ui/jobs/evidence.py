@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from ...figures import ladder as figures
+from ...study.claim import OF_THE_LAST, Added, Claim, added, claim
+from ...study.file import Study
+from ...study.ladder import Count, Ladder, by_set, counts, ladders
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
-
-if TYPE_CHECKING:
-    from ...study.claim import Added, Claim
-    from ...study.file import Study
-    from ...study.ladder import Count, Ladder
-    from ..sources.visit import Visit
+from ..sources.visit import Visit
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,17 +60,12 @@ def of(studies: Iterable[Study]) -> Evidence:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _evidence(key: tuple[object, ...], _studies: list[Study]) -> Evidence:
-    from ...study.claim import added, claim
-    from ...study.ladder import by_set, counts, ladders
-
     del key
     return Evidence(ladders(_studies), counts(_studies), by_set(_studies), claim(_studies), added(_studies))
 
 
 def draw(page: Visit, evidence: Evidence) -> None:
     """Draw the three parts: start × half, what weights and partitions add, and the lead against training."""
-    from ...study.claim import OF_THE_LAST
-
     left, right = st.columns(2, gap="large")
     with left:
         if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from ...analysis.words import train as words
 from ...figures import train as figures
+from ...training.run_directory import MAX_NOTE, MAX_TITLE, RunDirectory
 from .. import access
 from ..common import state
 from ..common.untrusted import distinct, plain
@@ -15,11 +16,8 @@ from ..shell import parts
 from ..shell.widgets import choose_one
 from ..sources import missing
 from ..sources.data_sets import floor
+from ..sources.visit import Visit
 from . import control, runs
-
-if TYPE_CHECKING:
-    from ...training.run_directory import RunDirectory
-    from ..sources.visit import Visit
 
 #: A chart whose description changes is redrawn and forgets its zoom, so the numbers are in sentences beside it.
 CURVES = "A measure of training over its steps; the page's first sentence says how it stands."
@@ -91,8 +89,6 @@ def _say(run: RunDirectory) -> None:
 
 
 def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple[str, str, bool]) -> None:
-    from ...analysis.words import train as words
-
     run, look = listed.run, runs.look_at(listed.run)
     if look is None:
         st.info("This run has been removed meanwhile, here or by someone else; nothing else has changed.")
@@ -130,8 +126,6 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
 
 def draw_channels(listed: runs.Listed) -> None:
     """Draw the redundancy of every level's channels at the newest recording step."""
-    from ...analysis.words import train as words
-
     levels = [
         level for level in listed.progress.levels if level.order is not None and level.emitted and level.redundancy
     ]
@@ -177,28 +171,13 @@ def _take_together(names: list[str]) -> None:
 
 def _change(listed: runs.Listed, name: str) -> None:
     """Draw the controls that change the chosen run."""
-    from ...training.run_directory import MAX_NOTE, MAX_TITLE
-
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input(
-            "Call it",
-            listed.run.title,
-            max_chars=MAX_TITLE,
-            key=f"title-{name}",
-            on_change=runs.rename,
-            args=(listed.run, f"title-{name}"),
-            width=280,
-        )
-        st.text_input(
-            "Note",
-            listed.run.note,
-            max_chars=MAX_NOTE,
-            key=f"note-{name}",
-            on_change=runs.note,
-            args=(listed.run, f"note-{name}"),
-            width=280,
-        )
+        for key, label, value, most, change in (
+            (f"title-{name}", "Call it", listed.run.title, MAX_TITLE, runs.rename),
+            (f"note-{name}", "Note", listed.run.note, MAX_NOTE, runs.note),
+        ):
+            st.text_input(label, value, max_chars=most, key=key, on_change=change, args=(listed.run, key), width=280)
         st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
         # Keys of this run: a second click is for this run too, whichever the page shows by then.
         with st.popover("Delete …", disabled=listed.state.alive, key=f"delete-of-{name}"):

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,7 +17,7 @@ from streamlit.delta_generator import DeltaGenerator
 from ... import data
 from ...analysis.words.numbers import duration
 from ...figures import train as figures
-from ...flow import FlowConfig
+from ...flow import ConfigError, FlowConfig
 from ...flow.config import ORDERS, WEIGHTS
 from ...flow.policies import PARTITIONS
 from ...options import SETTINGS
@@ -31,59 +30,23 @@ from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
 PRESETS_OWN, OWN_DATA = "The preset's own", "photos32"
-#: Settings whose allowed words are the rows of a table.
-_ROWS: dict[str, Mapping[str, Any]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS}
+#: Settings whose words are the rows of a table, or some of them.
+_ROWS: dict[str, Iterable[Any]] = {
+    "order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS, "prior": ("conditional", "standard")
+}  # fmt: skip
 #: A setting outlives a visit to another page.
 KEPT: dict[str, Any] = {"persist_state": "session"}
 #: Seconds between two checks whether the device has been timed.
 WAIT_S = 0.25
 
 
-@dataclass(frozen=True)
-class Number:
+class Number(NamedTuple):
     """A number between the bounds of its setting, unless the page has others."""
 
     value: float
     step: float
     format: str | None = None
     bounds: tuple[float, float] | None = None
-
-    def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a setting."""
-        setting, kind = SETTINGS[name], type(self.value)
-        low, high = self.bounds or setting.bounds or (0, 1)
-        text = f"{_bound(low)} to {_bound(high)}. {_help(name)}"
-        box.number_input(
-            setting.label,
-            kind(low),
-            kind(high),
-            self.value,
-            self.step,
-            self.format,
-            key=f"own-{name}",
-            help=text,
-        )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A choice among the words of a setting, or some of them, its default first."""
-
-    words: tuple[Any, ...] = ()
-
-    def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a setting."""
-        words = self.words or default_first(name)
-        box.selectbox(SETTINGS[name].label, words, key=f"own-{name}", help=_help(name), **KEPT)
-
-
-@dataclass(frozen=True)
-class Toggle:
-    """On or off."""
-
-    def draw(self, box: DeltaGenerator, name: str) -> None:
-        """Draw the control of a setting."""
-        box.toggle(SETTINGS[name].label, key=f"own-{name}", help=_help(name), **KEPT)
 
 
 def default_first(name: str) -> tuple[Any, ...]:
@@ -104,18 +67,34 @@ def _help(name: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-#: Columns of controls: setting -> its control. Order and channel weights are above, since presets use them too.
-CONTROLS: tuple[Mapping[str, Number | Choice | Toggle], ...] = (
+#: Columns of controls: setting -> its number, or None for a choice of its words, or a toggle. Order and channel weights
+#: are above, since presets use them too.
+CONTROLS: tuple[Mapping[str, Number | None], ...] = (
     {"size": Number(16, 8, bounds=(8, 256)), "levels": Number(2, 1), "steps": Number(4, 1), "width": Number(32, 8)},
-    {"init": Choice(), "partition": Choice(), "keep": Choice(), "prior": Choice(("conditional", "standard"))},
+    {"init": None, "partition": None, "keep": None, "prior": None},
     {
-        "optimiser": Choice(),
+        "optimiser": None,
         "learning_rate": Number(Recipe.learning_rate, 1e-3, format="%.4f"),
         "weight_decay": Number(Recipe.weight_decay, 0.1, format="%.2f"),
         "seed": Number(0, 1),
     },
-    {"iterations": Number(1000, 100, bounds=(1, presets.MOST_ITERATIONS)), "batch": Number(64, 8), "flip": Toggle()},
+    {"iterations": Number(1000, 100, bounds=(1, presets.MOST_ITERATIONS)), "batch": Number(64, 8), "flip": None},
 )
+
+
+def _draw_control(box: DeltaGenerator, name: str, number: Number | None) -> None:
+    """Draw the control of a setting."""
+    setting, key = SETTINGS[name], f"own-{name}"
+    if number is not None:
+        low, high = number.bounds or setting.bounds or (0, 1)
+        kind, text = type(number.value), f"{_bound(low)} to {_bound(high)}. {_help(name)}"
+        box.number_input(
+            setting.label, kind(low), kind(high), number.value, number.step, number.format, key=key, help=text
+        )
+    elif isinstance(setting.default, bool):
+        box.toggle(setting.label, key=key, help=_help(name), **KEPT)
+    else:
+        box.selectbox(setting.label, default_first(name), key=key, help=_help(name), **KEPT)
 
 
 def draw(first: bool) -> Callable[[], None]:
@@ -148,8 +127,7 @@ def draw(first: bool) -> Callable[[], None]:
         with column, st.container(border=True, height="stretch"):
             titles[preset] = st.empty()
             titles[preset].markdown(_title(preset, known))  # at once: the elements below do not move
-            if (result := presets.result(preset)) is not None:
-                st.html(figures.result(*result))
+            st.html(figures.result(*presets.result(preset)))
             st.button(
                 "Start",
                 key=f"start-{preset}",
@@ -161,7 +139,7 @@ def draw(first: bool) -> Callable[[], None]:
     with st.expander("Settings of your own"):
         for column, controls in zip(st.columns(len(CONTROLS), gap="medium"), CONTROLS, strict=True):
             for name, control in controls.items():
-                control.draw(column, name)
+                _draw_control(column, name, control)
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
 
@@ -228,8 +206,6 @@ def _start(preset: str | None = None) -> None:
 
 def _say_estimate(device: str) -> None:
     """Show the estimated time and memory of the settings, or their error."""
-    from ...flow import ConfigError
-
     try:
         chosen = _own_recipe()
         needed = presets.memory(chosen, device)

@@ -6,19 +6,22 @@ import secrets
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
 
+from ...flow import ConfigError
 from ...flow.config import ORDERS, WEIGHTS
+from ...study import worker
+from ...study.file import StudyError
+from ...study.recipe import DEFAULT_ARMS, Arm, StudyRecipe, crossed
+from ...study.recipe import control as control_arms
+from ...study.run import StudyFolder
 from .. import access
 from ..common.untrusted import plain
 from ..shell import parts
 from ..sources import cache, data_sets
 from . import control, studies
-
-if TYPE_CHECKING:
-    from ...study.recipe import Arm, StudyRecipe
 
 #: Words for partitions -> initialisation and partition of an arm.
 INIT_WORDS = {
@@ -89,8 +92,6 @@ def _draw_choices() -> None:
 
 def _recipe() -> tuple[StudyRecipe | None, list[str]]:
     """Return the recipe of the controls, None without any arm, and a sentence for every arm left out."""
-    from ...flow import ConfigError
-    from ...study.recipe import DEFAULT_ARMS, StudyRecipe, control, crossed
 
     def chosen(name: str) -> Any:  # noqa: ANN401 (of the control)
         return st.session_state[f"study-{name}"]
@@ -109,7 +110,7 @@ def _recipe() -> tuple[StudyRecipe | None, list[str]]:
             arms, left_out = [*arms, *crossings], [*left_out, *sentences]
         except ConfigError as error:
             left_out.append(str(error))
-    arms += control(priors) if chosen("null") else []
+    arms += control_arms(priors) if chosen("null") else []
     if not arms:
         return None, []
     seeds, iterations = int(chosen("seeds")), int(chosen("iterations"))
@@ -136,26 +137,19 @@ def _minutes(recipe: StudyRecipe, known: dict[str, Path]) -> float | None:
 
 def watch(key: str, path: Path) -> None:
     """Draw the progress of a visitor's study, unless it is done."""
-    from ...study.file import StudyError
-    from ...study.worker import folder
-
     try:
-        alive = folder(path).state().alive
+        alive = StudyFolder(path).state().alive
         if cache.study(path).is_done and not alive:
             return
     except StudyError as error:
         st.error(plain(error))
         return
-    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path)
+    st.fragment(_progress, run_every=LOOK_S if alive else None)(key, path, alive)
 
 
-def _progress(key: str, path: Path) -> None:
-    from ...study import worker
-    from ...study.file import StudyError
-    from ...study.worker import folder
-
+def _progress(key: str, path: Path, was_alive: bool) -> None:
     try:
-        study, state = cache.study(path), folder(path).state()
+        study, state = cache.study(path), StudyFolder(path).state()
     except StudyError:  # it has just been removed or damaged, which the page says
         st.rerun()
     total, alive = len(study.recipe.arms) * study.recipe.seeds, state.alive
@@ -166,18 +160,15 @@ def _progress(key: str, path: Path) -> None:
     with st.container(horizontal=True):
         if not access.may_change():
             st.caption("Only the teacher may change it.")
-        control.buttons(folder(path), partial(worker.start, study.recipe, path), study=key)
+        control.buttons(StudyFolder(path), partial(worker.start, study.recipe, path), study=key)
         if study.runs:
             st.button("Show it", key=f"show-{key}", on_click=_show, args=(key,))
     if not alive and state.message:
         st.error(plain(state.message))
-    if st.session_state.get(f"_alive-{key}") and not alive:
-        # It has just ended: draw the page once more and stop watching.
-        st.session_state[f"_alive-{key}"] = False
+    if was_alive and not alive:  # it has just ended: draw the page once more and stop watching
         if study.is_done:
             st.session_state["_study_ended"] = key
         st.rerun()
-    st.session_state[f"_alive-{key}"] = alive
 
 
 def _show(key: str) -> None:
@@ -187,8 +178,6 @@ def _show(key: str) -> None:
 
 def _start(path: Path) -> None:
     """Start the study that the controls show at this click."""
-    from ...study import worker
-
     recipe, _ = _recipe()
     if recipe is not None:
         control.click(partial(worker.start, recipe, path), control.STUDIES)

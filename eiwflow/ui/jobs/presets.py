@@ -11,20 +11,21 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import streamlit as st
+import torch
 
 from ... import data, project
+from ...data.images import Facts
+from ...flow import FlowConfig
+from ...training.cost import Timing, check_memory, free_bytes
+from ...training.cost import preset_recipe as recipe_of
 from ...training.presets import PRESETS, preset_settings
+from ...training.process import environment
+from ...training.recipe import Recipe
 from ..access import folders
 from ..sources import store
-
-if TYPE_CHECKING:
-    from ...data.images import Facts
-    from ...flow import FlowConfig
-    from ...training.cost import Timing
-    from ...training.recipe import Recipe
 
 PICTURES = project.ROOT / "assets" / "presets"
 #: The preset whose timing is used for other settings: the larger preset is closer to long trainings.
@@ -40,29 +41,12 @@ _FLOW_FIELDS = ("levels", "steps", "width")
 @st.cache_resource(show_spinner=False)
 def devices() -> dict[str, str]:
     """Return the devices of this machine by name, the fastest first, with a description."""
-    import torch
-
     gpus = {f"cuda:{i}": torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())}
     return gpus | {"cpu": f"{threads()} of {os.cpu_count()} cores"}
 
 
-def check_device(name: str) -> None:
-    """Refuse a device that this machine does not have, since a browser may send any word.
-
-    Raises:
-        RunError: the device is missing; the message lists the others.
-
-    """
-    from ...training.run_directory import RunError
-
-    if name not in devices():
-        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices())}. Choose one of them.")
-
-
 def threads() -> int:
     """Return the CPU threads of a training: as many as the app has, half of the cores."""
-    import torch
-
     return torch.get_num_threads()
 
 
@@ -103,18 +87,8 @@ def _timer(device: str) -> Future[dict[str, PresetTime]]:
 def timed_apart(device: str) -> dict[str, PresetTime]:
     """Return the time of every preset, measured in a child, since the server would keep the memory of a training.
 
-    Empty if there is no memory for a child.
-
-    Raises:
-        CalledProcessError: the child failed, as without the photographs.
-
+    Empty if there is no memory for a child; a CalledProcessError if it failed, as without the photographs.
     """
-    import torch
-
-    from ...training.cost import Timing, free_bytes
-    from ...training.cost import preset_recipe as recipe_of
-    from ...training.process import environment
-
     if free_bytes(torch.device("cpu")) < TIMING_BYTES:
         return {}
     done = subprocess.run(
@@ -150,7 +124,7 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     A set by name is read once for all sizes; a path may lead to very many pictures, which takes long.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or its images are smaller than the flow's.
 
     """
     multiple, size, by_name = 2**flow.levels, flow.shape[1:], name in data.DATASETS
@@ -161,47 +135,33 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     def read() -> Facts:
         return data.load(name, multiple=multiple, size=None if by_name else size, download=False).facts
 
-    return store.get("facts", key, read, "Reading the images …", long=not by_name)
+    images = store.get("facts", key, read, "Reading the images …", long=not by_name)
+    if size[0] > min(images.size):
+        raise data.DataError(
+            f"The image side is {size[0]}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
+        )
+    return images
 
 
 def memory(chosen: Recipe, device: str) -> int:
-    """Estimate the bytes of memory of a recipe.
-
-    Raises:
-        ConfigError: the device has too little memory.
-
-    """
-    import torch
-
-    from ...training.cost import check_memory
-
+    """Estimate the bytes of memory of a recipe; a ConfigError if the device has too little."""
     return check_memory(chosen, torch.device(device))
 
 
 # ---------------------------------------------------------------------- recipes
 
 
-@st.cache_resource(show_spinner=False)
-def result(preset: str) -> tuple[bytes, str] | None:
-    """Return the bundled result of a preset: samples, and words; None without one."""
-    try:
-        facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
-        picture = (PICTURES / f"{preset}.webp").read_bytes()
-    except OSError:
-        return None
-    return picture, (
+def result(preset: str) -> tuple[bytes, str]:
+    """Return the bundled result of a preset: samples, and words."""
+    facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
+    return (PICTURES / f"{preset}.webp").read_bytes(), (
         f"Samples after {facts['cpu_seconds'] / 60:.1f} CPU minutes: {facts['test_bits_per_dim']:.2f} bits/dim on "
         f"{PRESETS[preset]['data']}."
     )
 
 
 def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
-    """Return the recipe of a preset on a data set (None for its own), with ``choices`` of the flow.
-
-    Raises:
-        ConfigError, DataError: it does not fit these images.
-
-    """
+    """Return the recipe of a preset on a data set (None for its own), with ``choices`` of the flow."""
     settings = preset_settings(preset, data_name)
     size, data_name = settings.pop("size"), settings.pop("data")
     flow = {name: settings.pop(name) for name in _FLOW_FIELDS}
@@ -229,22 +189,10 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
         DataError: the data cannot be read, or are smaller than ``size``.
 
     """
-    from ...flow import ConfigError, FlowConfig
-    from ...training.recipe import Recipe
-
     config = FlowConfig(shape=(3, size, size), **flow)
     folders.check_data_path(data_name)
-    if settings.get("iterations", 1) > MOST_ITERATIONS:
-        raise ConfigError(
-            f"iterations is {settings['iterations']:,}; a run from this page has at most {MOST_ITERATIONS:,}. "
-            "Longer ones start on the command line."
-        )
-    images = facts(data_name, config)
-    if size > min(images.size):
-        raise data.DataError(
-            f"The image side is {size}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
-        )
-    return Recipe(flow=replace(config, shape=(images.channels, size, size)), data=data_name, **settings)
+    config = replace(config, shape=(facts(data_name, config).channels, size, size))
+    return Recipe(flow=config, data=data_name, **settings)
 
 
 def command(chosen: Recipe, device: str) -> str:

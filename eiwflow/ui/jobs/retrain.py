@@ -62,7 +62,7 @@ def retrain(page: Page) -> None:
     device = next(iter(presets.devices()))
     try:
         study = recipe(config, split, data, int(seeds), int(steps))
-        channels = _channels(study)
+        channels = presets.facts(study.data, study.training(study.arms[0], 0).flow).channels
     except (ConfigError, DataError) as error:
         st.info(plain(error))
         return
@@ -83,16 +83,3 @@ def retrain(page: Page) -> None:
         st.button("Start one run", key="retrain-run", on_click=runs.start, args=(lambda: run, device))
         st.page_link("pages/6_compare.py", label="Studies are on Compare")
         st.page_link("pages/9_train.py", label="Runs are on Train")
-
-
-def _channels(study: StudyRecipe) -> int:
-    """Return the channels of a study's images.
-
-    Raises:
-        DataError: they are smaller than its flow, or cannot be read.
-
-    """
-    images = presets.facts(study.data, study.training(study.arms[0], 0).flow)
-    if study.size > min(images.size):
-        raise DataError(f"This flow takes {study.size}×{study.size} pixels; images of {images.name} are smaller.")
-    return images.channels

@@ -5,60 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import streamlit as st
 
 from ... import files
-from ..access.navigation import EXPORT
+from ...analysis import train
+from ...analysis.words import train as words
+from ...checkpoint import CheckpointError
+from ...training import worker
+from ...training.history import sample_files
+from ...training.recipe import Recipe
+from ...training.run_directory import RunDirectory, RunError, RunState, list_runs, runs_root
+from ..access import navigation
 from ..common import state
 from ..own import checkpoints as own_checkpoints
 from ..sources import checkpoints
+from ..sources.visit import Visit
 from . import control, presets
-
-if TYPE_CHECKING:
-    from ...analysis.train import Progress
-    from ...training.recipe import Recipe
-    from ...training.run_directory import RunDirectory, RunState
-    from ..sources.visit import Visit
-
 
 # ---------------------------------------------------------------------- runs
 
 
-def progress(run: RunDirectory) -> Progress:
-    """Return the progress in a run's records, read once for every state of its file.
-
-    Raises:
-        RunError: its config cannot be read.
-
-    """
-    return _progress(run.path, *files.stamp_or_zeros(run.path / "metrics.jsonl"))
+def progress(run: RunDirectory) -> train.Progress:
+    """Return the progress in a run's records, read once for every state of its file; RunError for a broken config."""
+    return _progress(run, files.stamp_or_zeros(run.path / "metrics.jsonl"))
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
-def _progress(path: Path, time: int, size: int) -> Progress:
-    from ...analysis import train as progress
-    from ...training.run_directory import RunDirectory
-
-    del time, size  # the records' stamp
-    return progress.progress(RunDirectory(path))
+@lru_cache(512)
+def _progress(run: RunDirectory, stamp: tuple[int, int]) -> train.Progress:
+    return train.progress(run)
 
 
 def points(run: RunDirectory) -> list[dict[str, Any]]:
     """Return the rows of a run's curves, read once for every state of its file."""
-    return _points(run.path, *files.stamp_or_zeros(run.path / "metrics.jsonl"))
+    return _points(run, files.stamp_or_zeros(run.path / "metrics.jsonl"))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _points(path: Path, time: int, size: int) -> list[dict[str, Any]]:
-    from ...analysis import train as progress
-    from ...training.run_directory import RunDirectory
-
-    del time, size  # the records' stamp
-    return progress.points(RunDirectory(path))
+@lru_cache(64)
+def _points(run: RunDirectory, stamp: tuple[int, int]) -> list[dict[str, Any]]:
+    return train.points(run)
 
 
 @dataclass(frozen=True)
@@ -78,20 +67,16 @@ class Listed:
     state: RunState
     recipe: Recipe
     command: str
-    progress: Progress
+    progress: train.Progress
 
     def in_words(self) -> str:
         """Describe the run and its result so far."""
-        from ...analysis.words import train as words
-
         flow = self.recipe.flow
         doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
         return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {words.answer(self.progress)}"
 
     def longest_words(self) -> str:
         """Return a text at least as long as any of :meth:`in_words` before the end of the run."""
-        from ...analysis.words import train as words
-
         longest = replace(self, state=replace(self.state, name="starting"), progress=words.longest(self.progress))
         return longest.in_words()
 
@@ -123,25 +108,15 @@ def table(known: Iterable[Listed]) -> list[dict[str, Any]]:
     return [{**row, **{name: str(settings.get(name, "–")) for name in differ}} for row, settings in every]
 
 
-def listed() -> dict[str, Listed]:
-    """Return the runs by their directory's name, the newest first, without those whose config cannot be read."""
-    from ...training.run_directory import all_runs, runs_root
-
-    known = {run.path.name: look_at(run) for run in all_runs(runs_root())}
-    return {name: entry for name, entry in known.items() if entry is not None}
-
-
-def complaints() -> list[str]:
-    """Return a sentence for every damaged entry of the folder of runs."""
-    from ...training.run_directory import list_runs, runs_root
-
-    return list_runs(runs_root())[1]
+def listed() -> tuple[dict[str, Listed], list[str]]:
+    """Return the runs by their directory's name, the newest first, and a sentence for every damaged one."""
+    runs, complaints = list_runs(runs_root())
+    known = {run.path.name: look_at(run) for run in runs}
+    return {name: entry for name, entry in known.items() if entry is not None}, complaints
 
 
 def look_at(run: RunDirectory) -> Listed | None:
     """Return a run's present state, None if its config cannot be read."""
-    from ...training.run_directory import RunError
-
     try:
         chosen, command = run.config()
         return Listed(run, run.state(), chosen, command, progress(run))
@@ -151,21 +126,19 @@ def look_at(run: RunDirectory) -> Listed | None:
 
 def export_link(run: Path) -> str:
     """Return the relative link that saves a run as one ZIP file."""
-    return f"{EXPORT}/{quote(run.name, safe='')}.zip"
+    return f"{navigation.EXPORT}/{quote(run.name, safe='')}.zip"
 
 
 def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
     """Return the step and the WEBP of the newest samples, None without samples."""
     with suppress(OSError):
-        for step, path in reversed(run.sample_files().items()):
+        for step, path in reversed(sample_files(run.samples).items()):
             return step, path.read_bytes()
     return None
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
     """Draw links to every page that can show the run's flow, during training its last save."""
-    from ..access import navigation
-
     entries = [entry for entry in navigation.pages() if entry.group in ("Learn", "Look inside")]
     entries = [entry for entry in entries if entry.label != "Compare"]
     if alive:
@@ -186,10 +159,8 @@ def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
 
 def _open_now(run: RunDirectory, path: str, page: Visit) -> None:
     """Open a page on a copy of the run's last save, since the next save replaces the file."""
-    from ...checkpoint import MAX_FILE_BYTES, CheckpointError
-
     try:
-        content = files.read_bytes(run.last_checkpoint, MAX_FILE_BYTES)
+        content = run.last_checkpoint.read_bytes()
         key = own_checkpoints.upload().keep({f"of {run.title} in training": content})
     except (OSError, CheckpointError):
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
@@ -205,10 +176,6 @@ def start(make: Callable[[], Recipe], device: str) -> None:
     """Start a run from a click."""
 
     def act() -> None:
-        from ...training import worker
-        from ...training.run_directory import runs_root
-
-        presets.check_device(device)
         chosen = make()
         presets.memory(chosen, device)
         run = worker.start(chosen, runs_root(), device, presets.threads(), presets.command(chosen, device))
@@ -219,18 +186,9 @@ def start(make: Callable[[], Recipe], device: str) -> None:
 
 
 def resume(run: RunDirectory, device: str) -> None:
-    """Resume a run on its device or, if this machine has no such device, on the chosen one.
-
-    Raises:
-        RunError, ConfigError: it is refused; nothing is changed.
-
-    """
-    from ...training import worker
-
+    """Resume a run on its device or, if this machine has no such device, on the chosen one."""
     before = worker.device_of(run)
-    chosen = before if before in presets.devices() else device
-    presets.check_device(chosen)
-    worker.resume(run, chosen, presets.threads())
+    worker.resume(run, before if before in presets.devices() else device, presets.threads())
 
 
 def rename(run: RunDirectory, key: str) -> None:

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ... import project
-from ...files import complaint, entries, is_text, printable, stamp_or_zeros
+from ...files import stamp_or_zeros
+from ...study.file import Study, StudyError, settings_file, studies_in
+from ...study.ladder import ladder
+from ...training.run_directory import runs_root
 from ..common import state
 from ..common.untrusted import distinct, plain
 from ..shell.reproduce import Call
 from ..sources import cache, missing
 from ..sources.visit import Visit
-
-if TYPE_CHECKING:
-    from ...study.file import Study
 
 BUNDLED = project.ROOT / "assets" / "studies"
 #: Choices that depend on the study: another study may lack them.
@@ -41,32 +39,18 @@ class StudyVisit(Visit):
 
 def own_folder() -> Path:
     """Return the folder of studies run here."""
-    from ...training.run_directory import runs_root
-
     return runs_root() / "studies"
 
 
 def files() -> dict[str, Path]:
     """Return the available studies by key: the bundled ones, then the ones run here, newest first."""
-    bundled = {path.stem: path for path in sorted(_studies_in(BUNDLED), key=lambda path: path.stem)}
-    own = sorted(_studies_in(own_folder()), key=_when, reverse=True)
+    bundled = {path.stem: path for path in sorted(studies_in(BUNDLED), key=lambda path: path.stem)}
+    own = sorted(studies_in(own_folder()), key=lambda path: stamp_or_zeros(settings_file(path)), reverse=True)
     return bundled | {(path.stem if path.stem not in bundled else f"own-{path.stem}"): path for path in own}
-
-
-def complaints() -> list[str]:
-    """Return a sentence for every unreadable entry among the studies."""
-    return [
-        f"The study {printable(path.name)} is left out: {why}."
-        for folder in (BUNDLED, own_folder())
-        for path in (*_named_as_studies(folder), *_without_study(folder))
-        if (why := _complaint(path))
-    ]
 
 
 def readable(known: Mapping[str, Path]) -> dict[str, Study]:
     """Return the studies with a readable file, by key."""
-    from ...study.file import StudyError
-
     studies = {}
     for key, path in known.items():
         try:
@@ -78,8 +62,6 @@ def readable(known: Mapping[str, Path]) -> dict[str, Study]:
 
 def first(known: Mapping[str, Path], bundled: Mapping[str, Study]) -> str:
     """Return the key of a first visit's study: the ladder with the most rungs and the most seeds."""
-    from ...study.ladder import ladder
-
     ladders = {key: ladder(study) for key, study in bundled.items() if study.runs and not study.recipe.is_control}
     return max(
         ladders, key=lambda key: (len(ladders[key].rungs), bundled[key].recipe.budget), default=next(iter(known))
@@ -148,43 +130,3 @@ def name_of(key: str, titles: Mapping[str, str], known: Mapping[str, Path]) -> s
 def _forget_choices() -> None:
     for choice in OF_A_STUDY:
         st.session_state.pop(choice, None)
-
-
-def _studies_in(folder: Path) -> list[Path]:
-    """Return the studies' files in a folder that can be opened."""
-    return [path for path in _named_as_studies(folder) if not _complaint(path)]
-
-
-def _named_as_studies(folder: Path) -> list[Path]:
-    from ...study.file import studies_in
-
-    return studies_in(folder)
-
-
-def _without_study(folder: Path) -> list[Path]:
-    """Return folders without a study, such as half-deleted ones, and dangling links."""
-    named = _named_as_studies(folder)
-    return [
-        path
-        for path in entries(folder)
-        if path not in named and (path.is_dir() or (path.is_symlink() and not path.exists()))
-    ]
-
-
-def _complaint(path: Path) -> str:
-    from ...study.file import MAX_BYTES, settings_file
-
-    if not is_text(path.name):
-        return "its name is not valid UTF-8"
-    if not os.path.lexists(path):
-        return "it has been removed"
-    settings = settings_file(path)
-    if path.is_dir() and not os.path.lexists(settings):
-        return f"it is a folder without {settings.name}"
-    return complaint(settings, MAX_BYTES)
-
-
-def _when(path: Path) -> tuple[int, int]:
-    from ...study.file import settings_file
-
-    return stamp_or_zeros(settings_file(path))

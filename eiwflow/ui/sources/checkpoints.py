@@ -12,8 +12,8 @@ from pathlib import Path
 from ... import checkpoint, project
 from ...analysis import SURVEY_IMAGES
 from ...analysis.words.numbers import counted
-from ...checkpoint import MAX_FILE_BYTES, Checkpoint, CheckpointError, given_label
-from ...files import printable, read_bytes, stamp, stamp_or_zeros
+from ...checkpoint import Checkpoint, CheckpointError, given_label
+from ...files import printable, stamp, stamp_or_zeros
 from ...flow import FlowConfig
 from ...server_settings import settings
 from ...training.cost import look
@@ -125,7 +125,7 @@ def _key(path: Path, time: int, size: int) -> str:
     """Return the key of a checkpoint that is not bundled, by its content; a new file has a new time or size."""
 
     def digest() -> str:
-        return hashlib.sha256(read_bytes(path, MAX_FILE_BYTES)).hexdigest()[:12]
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
     return store.get("key", (path, time, size), digest, "Reading checkpoints …")
 
