@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,7 +19,7 @@ from ..analysis.words import levels as words
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from ..data import montage
 from . import palette
-from .kit import BELOW, layout, legend_room
+from .kit import BELOW, Trace, across, layout, legend_room, limits, lines, marks, note
 from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
@@ -235,66 +235,49 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     last = image.bits_per_dim.shape[1] - 1
     higher, bits = image.mean >= average.mean, image.bits
     others = f"average of {len(average.bits_per_dim)} test images"
-    figure = go.Figure(
+    ends = [image.mean, average.mean, bits]
+    names = [note(last + 0.5, bits, f"{raw(bits)}: {counted(bits, 'bit')}", xanchor="right", yanchor="bottom")]
+    if floor is not None:
+        ends.append(floor)
+        names.append(note(-0.5, floor, f"{GRAIN}: {floor:.2f}", xanchor="left", yanchor="top"))
+    levels = [f"level {level}" for level in range(1, last)]
+    return go.Figure(
         [
             *_stairs(others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond"),
             *_stairs("this image", image.mean, higher, palette.SUBJECT, "solid", "circle"),
-        ]
-    )
-    low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), bits)
-    low = low if floor is None else min(low, floor)
-    margin = 0.16 * (high - low)
-    coded = f"{raw(bits)}: {counted(bits, 'bit')}"
-    names = [{"x": last + 0.5, "y": bits, "text": coded, "xanchor": "right", "yanchor": "bottom"}]
-    if floor is not None:
-        names.append({"x": -0.5, "y": floor, "text": f"{GRAIN}: {floor:.2f}", "xanchor": "left", "yanchor": "top"})
-    figure.update_layout(
-        layout(370, legend_room(), below=BELOW + 4),
-        legend_traceorder="reversed",
-        annotations=[{**name, "showarrow": False} for name in names],
-        shapes=[_across(name["y"]) for name in names],
-        xaxis={
-            "tickvals": list(range(last + 1)),
-            "ticktext": ["no level", *(f"level {level}" for level in range(1, last)), f"level {last}:<br>the flow"],
-            "range": [-0.6, last + 0.6],
-            "title": {"text": "stopped after", "standoff": 8},
+        ],
+        {
+            **layout(370, legend_room(), below=BELOW + 4),
+            "legend_traceorder": "reversed",
+            "annotations": names,
+            "shapes": [across(name["y"], palette.AXIS, 1, "dot") for name in names],
+            "xaxis": {
+                "tickvals": list(range(last + 1)),
+                "ticktext": ["no level", *levels, f"level {last}:<br>the flow"],
+                "range": [-0.6, last + 0.6],
+                "title": {"text": "stopped after", "standoff": 8},
+            },
+            "yaxis": {"range": limits(ends, 0.16, 0.16), "title": "bits/dim"},
         },
-        yaxis={"range": [low - margin, high + margin], "title": {"text": "bits/dim"}},
     )
-    return figure
 
 
-def _across(y: float) -> dict[str, Any]:
-    """Return a line from the left to the right of a plot."""
-    line = {"color": palette.AXIS, "width": 1, "dash": "dot"}
-    return {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
-
-
-def _stairs(
-    name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str
-) -> list[dict[str, Any]]:
+def _stairs(name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str) -> list[Trace]:
     """Return a line from tread to tread, and on each tread its height, ``above`` the line or below it."""
     treads = np.arange(len(stairs))
-    line = {
-        "x": np.stack([treads - 0.5, treads + 0.5], axis=1).ravel().tolist(),
-        "y": np.repeat(stairs, 2).round(4).tolist(),
-        "mode": "lines",
-        "line": {"color": colour, "dash": dash, "width": 3},
-        "legendgroup": name,
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
-    heights = {
-        "x": treads.tolist(),
-        "y": stairs.round(4).tolist(),
-        "mode": "markers+text",
-        "marker": {"color": colour, "symbol": symbol, "size": 9},
-        "text": [f"{bits:.2f}" for bits in stairs],
-        "textposition": ["top center" if high else "bottom center" for high in above],
-        "textfont": {"size": 15},
-        "cliponaxis": False,
-        "name": name,
-        "legendgroup": name,
-        "hovertemplate": "%{y:.3f} bits/dim<extra>" + name + "</extra>",
-    }
-    return [line, heights]
+    steps = np.stack([treads - 0.5, treads + 0.5], axis=1)
+    heights = marks(
+        treads,
+        stairs,
+        colour,
+        9,
+        symbol,
+        text=[f"{bits:.2f}" for bits in stairs],
+        textposition=["top center" if high else "bottom center" for high in above],
+        textfont={"size": 15},
+        cliponaxis=False,
+        name=name,
+        legendgroup=name,
+        label=f"%{{y:.3f}} bits/dim<extra>{name}</extra>",
+    )
+    return [lines(steps, np.repeat(stairs, 2), colour, 3, dash, legendgroup=name), heights]

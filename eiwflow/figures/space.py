@@ -14,7 +14,7 @@ from PIL import Image
 from ..analysis.words import space as words
 from ..data import as_picture, montage
 from . import palette
-from .kit import layout, legend_room, limits
+from .kit import layout, legend_room, limits, lines
 from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
@@ -68,37 +68,27 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
 
     The axis also holds the norms of charts ``beside`` this one.
     """
-    figure = go.Figure()
-    total = paths.dimensions.sum()
+    total, t = paths.dimensions.sum(), paths.t
     low, high = paths.typical_total / np.sqrt(total)
-    figure.add_scatter(
-        x=[0, 1, 1, 0], y=np.repeat([low, high], 2).round(4).tolist(), mode="lines", line={"width": 0},
-        fill="toself", fillcolor=_BAND, name="95 % of the flow's draws", hoverinfo="skip",
-    )  # fmt: skip
-    t = paths.t.round(4).tolist()
+    band = {"fill": "toself", "fillcolor": _BAND, "name": "95 % of the flow's draws"}
+    traces = [lines([0, 1, 1, 0], np.repeat([low, high], 2), _BAND, 0, **band)]
     for path, (name, colour, dash) in _PATHS.items():
         for level, norms in enumerate(paths.relative(path).T, start=1):
-            figure.add_scatter(
-                x=t, y=norms.round(4).tolist(), mode="lines", line={"color": colour, "dash": dash, "width": 1},
-                opacity=0.7, showlegend=False, hovertemplate=f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>",
-            )  # fmt: skip
-        figure.add_scatter(
-            x=t, y=(paths.total(path) / np.sqrt(total)).round(4).tolist(), mode="lines",
-            line={"color": colour, "dash": dash, "width": 4}, name=name,
-            hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
-        )  # fmt: skip
+            label = f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>"
+            traces.append(lines(t, norms, colour, 1, dash, opacity=0.7, label=label))
+        norms, label = paths.total(path) / np.sqrt(total), f"%{{y:.3f}} √d<extra>{name}, all levels</extra>"
+        traces.append(lines(t, norms, colour, 4, dash, name=name, label=label))
     bands = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
     bands += [each.relative(path) for each in (paths, *beside) for path in each.norms]
-    figure.update_layout(
-        layout(320, legend_room(2), right=16),
-        xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1]},
-        yaxis={
-            "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
-            "range": limits(bands),
-            "rangemode": "normal",
+    title = "‖ε‖ / √d (bold: all levels; thin: each)"
+    return go.Figure(
+        traces,
+        {
+            **layout(320, legend_room(2), right=16),
+            "xaxis": {"title": "t, from A to B", "range": [0, 1]},
+            "yaxis": {"title": title, "range": limits(bands), "rangemode": "normal"},
         },
     )
-    return figure
 
 
 def samples(drawn: Samples, columns: int = 8) -> str:

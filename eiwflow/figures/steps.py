@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
 from . import palette
+from .kit import Trace, lines
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
 SCALE, FOOT, FRAME_MS = 3, 36, 150
@@ -48,24 +49,16 @@ def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[s
         "tickvals": chosen.tolist(),
         "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else f"{step:.0f}" for step in steps[chosen]],
         "tickangle": 0,
-        "title": {"text": "training step (log-spaced)"},
+        "title": "training step (log-spaced)",
     }
 
 
-def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
+def cursor(place: int, ends: Sequence[float]) -> Trace:
     """Return the upright line at a place on the axis."""
-    return {
-        "type": "scatter",
-        "x": [place, place],
-        "y": [round(float(end), 4) for end in ends],
-        "mode": "lines",
-        "line": {"color": palette.SUBJECT, "width": 2.5},
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
+    return lines([place, place], np.array(ends), palette.SUBJECT, 2.5)
 
 
-def frame(step: int, traces: Sequence[dict[str, Any]], at: list[int]) -> go.Frame:
+def frame(step: int, traces: Sequence[Trace], at: list[int]) -> go.Frame:
     """Return the frame of a step: the moving fields of the traces at these places of a figure, without their style."""
     moved = [{name: trace[name] for name in MOVING if name in trace} for trace in traces]
     return go.Frame(name=str(step), data=moved, traces=at)
