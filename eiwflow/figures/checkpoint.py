@@ -222,9 +222,10 @@ def _factors(low: float, high: float) -> dict[str, Any]:
 def training(curve: TrainingCurve) -> go.Figure:
     """Return bits/dim by step: of the batches faint, smoothed bold, of averaged parameters on test images as marks."""
     names = "training batches", "smoothed", "averaged parameters, on test images"
-    batches, smoothed, tests = (
+    looks: list[Trace] = [
         {"name": name, "label": f"step %{{x:,}}: %{{y:.3f}} bits/dim<extra>{name}</extra>"} for name in names
-    )
+    ]
+    batches, smoothed, tests = looks
     grey, last = palette.REFERENCE, curve.steps[-1]
     return go.Figure(
         [

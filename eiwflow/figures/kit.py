@@ -19,8 +19,9 @@ from . import palette
 if TYPE_CHECKING:
     from ..study.statistics import Effect
 
-#: A trace as plotly takes it, and the symbols of its marks: one, or one for each.
+#: A trace as plotly takes it; its numbers, or names, in which arrays are rounded; symbols: one, or one for each mark.
 Trace = dict[str, Any]
+Values = Sequence[Any] | np.ndarray
 Symbol = str | list[str]
 #: The smallest letters of a chart, in pixels.
 LETTERS = 14
@@ -105,36 +106,34 @@ def numbers(values: ArrayLike) -> list[float | None]:
     return [round(value, 5) if math.isfinite(value) else None for value in flat]
 
 
-def lines(x: ArrayLike, y: ArrayLike, colour: str, width: float = 3, dash: str = "solid", **more: Any) -> Trace:
+def lines(x: Values, y: Values, colour: str, width: float = 3, dash: str = "solid", **more: Any) -> Trace:
     """Return a line of a width in pixels, with marks if ``more`` has a marker; see :func:`trace`."""
     mode = "lines+markers" if "marker" in more else "lines"
     return trace(x, y, mode=mode, line={"color": colour, "width": width, "dash": dash}, **more)
 
 
-def marks(
-    x: ArrayLike, y: ArrayLike, colour: str | list[str], size: float, symbol: Symbol = "circle", **more: Any
-) -> Trace:
+def marks(x: Values, y: Values, colour: str | list[str], size: float, symbol: Symbol = "circle", **more: Any) -> Trace:
     """Return marks of a size in pixels, with texts if ``more`` has positions for them; see :func:`trace`."""
     mode = "markers+text" if "textposition" in more else "markers"
     marker = {"color": colour, "size": size, "symbol": symbol, **more.pop("marker", {})}
     return trace(x, y, **{"mode": mode, "marker": marker, **more})
 
 
-def bars(x: ArrayLike, y: ArrayLike, marker: dict[str, Any], **more: Any) -> Trace:
+def bars(x: Values, y: Values, marker: dict[str, Any], **more: Any) -> Trace:
     """Return bars, whose texts are on hover alone; see :func:`trace`."""
     return trace(x, y, marker=marker, **{"type": "bar", "textposition": "none", **more})
 
 
-def letters(x: ArrayLike, y: ArrayLike, text: list[str], position: str | list[str]) -> Trace:
+def letters(x: Values, y: Values, text: list[str], position: str | list[str]) -> Trace:
     """Return texts at points, without marks."""
     return trace(x, y, mode="text", text=text, textposition=position, cliponaxis=False)
 
 
-def trace(x: ArrayLike, y: ArrayLike, name: str = "", label: str = "", **look: Any) -> Trace:
+def trace(x: Values, y: Values, name: str = "", label: str = "", **look: Any) -> Trace:
     """Return a trace.
 
     Args:
-        x: numbers, which are rounded if they are an array; or names.
+        x: numbers or names; an array is rounded.
         y: as x.
         name: in the legend; without one it is not there.
         label: on hover, with plotly's names of numbers, such as ``%{y:.2f}``; without one there is none.

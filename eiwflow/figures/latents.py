@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from ..analysis.words import latents as words
 from . import palette
 from .kit import error_bars, layout, legend_room, limits, marks
-from .pixels import appearance, data_uri
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.latents import Norms, Survey, Treated
@@ -35,19 +35,12 @@ def treatments(treated: Treated) -> str:
 
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
-    errors = [words.error(psnr) for psnr in treated.mean_psnr]
-    texts = [f"{escape(caption)}<br><b>{left}</b>" for caption, left in zip(captions, errors, strict=True)]
-    alts = [
-        f"{words.way(way)}: {left}; {appearance(pixels)}"
-        for way, left, pixels in zip(treated.ways, errors, treated.pictures, strict=True)
-    ]
-    image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
-    cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
-    figures = "".join(
-        f'<figure><img alt="{escape(alt)}" src="{data_uri(pixels)}"><figcaption>{text}</figcaption></figure>'
-        for text, alt, pixels in cells
-    )
-    return f'<div class="eiw-row">{figures}</div>'
+    cells = [picture(data_uri(treated.image), f"The image: {appearance(treated.image)}", "the image")]
+    for caption, way, psnr, pixels in zip(captions, treated.ways, treated.mean_psnr, treated.pictures, strict=True):
+        error = words.error(psnr)
+        alt = f"{words.way(way)}: {error}; {appearance(pixels)}"
+        cells.append(picture(data_uri(pixels), alt, f"{escape(caption)}<br><b>{error}</b>"))
+    return row(cells)
 
 
 # ---------------------------------------------------------------------- charts

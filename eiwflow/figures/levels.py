@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
 
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from ..data import montage
 from . import palette
 from .kit import BELOW, Trace, across, layout, legend_room, limits, lines, marks, note
-from .pixels import appearance, data_uri
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
@@ -185,22 +186,18 @@ def _legend() -> str:
 def reconstruction(result: Reconstruction) -> str:
     """Return the image, its reconstruction and the error (brightest where largest) side by side as HTML."""
     height, width, _ = result.image.shape
+    largest = power(result.max_abs_error)
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
-    panels = (
-        ("the image", f"The image: {appearance(result.image)}", result.image),
-        ("the reconstruction", f"The reconstruction: {words.came_back(result)}", result.restored),
-        (
-            f"the error, up to {power(result.max_abs_error)}",
-            f"The error of every pixel, yellow where it is the largest, {power(result.max_abs_error)}",
+    panels = {
+        "the image": (result.image, f"The image: {appearance(result.image)}"),
+        "the reconstruction": (result.restored, f"The reconstruction: {words.came_back(result)}"),
+        f"the error, up to {largest}": (
             palette.cividis(scale),
+            f"The error of every pixel, yellow where it is the largest, {largest}",
         ),
-    )
-    figures = "".join(
-        f'<figure><img alt="{alt}" src="{data_uri(pixels)}" style="aspect-ratio: {width}/{height}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-        for caption, alt, pixels in panels
-    )
-    return f'<div class="eiw-row">{figures}</div>'
+    }
+    style = f"aspect-ratio: {width}/{height}"
+    return row(picture(data_uri(pixels), alt, caption, style) for caption, (pixels, alt) in panels.items())
 
 
 def samples(images: np.ndarray, temperature: float) -> str:
@@ -235,7 +232,7 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     last = image.bits_per_dim.shape[1] - 1
     higher, bits = image.mean >= average.mean, image.bits
     others = f"average of {len(average.bits_per_dim)} test images"
-    ends = [image.mean, average.mean, bits]
+    ends: list[ArrayLike] = [image.mean, average.mean, bits]
     names = [note(last + 0.5, bits, f"{raw(bits)}: {counted(bits, 'bit')}", xanchor="right", yanchor="bottom")]
     if floor is not None:
         ends.append(floor)

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from ..data import montage
 from . import palette
-from .kit import error_bars, layout, legend_room, lines, marks, note, upright
-from .pixels import appearance, data_uri
+from .kit import Trace, error_bars, layout, legend_room, lines, marks, note, upright
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.likelihood import Group, Likelihood
@@ -33,18 +33,15 @@ _SCORES = {
 
 def thumbnails(groups: Sequence[Group]) -> str:
     """Return four images of each group as HTML, the own images first, under their names."""
-    figures = "".join(map(_thumbnail, groups))
     style = "display: grid; gap: 6px 12px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr))"
-    return f'<div class="eiw-row" style="{style}">{figures}</div>'
+    return row(map(_thumbnail, groups), style)
 
 
 def _thumbnail(group: Group) -> str:
     places = np.linspace(0, len(group.images) - 1, SHOWN).astype(int)
-    name, pixels = escape(group.name), montage(group.images[places], 2)
-    return (
-        f'<figure><img style="max-width: 64px" alt="{name}: {escape(group.made)}; {appearance(pixels)}" '
-        f'src="{data_uri(pixels)}"><figcaption>{name}</figcaption></figure>'
-    )
+    pixels = montage(group.images[places], 2)
+    alt = f"{group.name}: {group.made}; {appearance(pixels)}"
+    return picture(data_uri(pixels), alt, escape(group.name), "max-width: 64px")
 
 
 def histograms(result: Likelihood, image: float) -> go.Figure:
@@ -61,7 +58,7 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
         shares = result.histogram(scored)
         heights = base + np.concatenate([[0], shares.repeat(2), [0]]) * 0.86 / shares.max()
         label = f"{mean:.2f} bits per value on average<extra>{name}</extra>"
-        filled = {"fill": "toself", "name": name, "showlegend": False, "label": label}
+        filled: Trace = {"fill": "toself", "name": name, "showlegend": False, "label": label}
         traces.append(lines(edges, heights, colour, 2, **filled))
         names.append(f"<b>◀ {name}</b>" if stands_out else name)
         if scored in result.beyond:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from PIL import Image
 
 from ..analysis.words import space as words
 from ..data import as_picture, montage
-from . import palette
+from . import palette, pixels
 from .kit import layout, legend_room, limits, lines
 from .pixels import appearance, data_uri
 
@@ -105,20 +104,13 @@ def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
         scale: screen pixels an image pixel.
         milliseconds: per frame.
 
-    A GIF holds 256 colours a frame: it is for slides, not for measuring.
-
     """
     frames = [_enlarged(montage(now, len(now)), scale) for now in images.swapaxes(0, 1)]
-    there_and_back = [*frames, *frames[-2:0:-1]]
-    durations = [milliseconds] * len(there_and_back)
-    durations[0] = durations[len(frames) - 1] = 8 * milliseconds
-    file = io.BytesIO()
-    there_and_back[0].save(
-        file, "GIF", save_all=True, append_images=there_and_back[1:], duration=durations, loop=0, disposal=1
-    )
-    return file.getvalue()
+    rest = 8 * milliseconds  # at both ends
+    durations = [rest, *[milliseconds] * (len(frames) - 2), rest, *[milliseconds] * (len(frames) - 2)]
+    return pixels.gif([*frames, *frames[-2:0:-1]], durations)
 
 
-def _enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
-    image = as_picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+def _enlarged(content: np.ndarray, scale: int) -> Image.Image:
+    image = as_picture(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

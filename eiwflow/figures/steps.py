@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
-from . import palette
+from . import palette, pixels
 from .kit import Trace, lines
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
@@ -65,10 +65,7 @@ def frame(step: int, traces: Sequence[Trace], at: list[int]) -> go.Frame:
 
 
 def film_gif(samples: Mapping[int, bytes]) -> bytes:
-    """Return the bytes of a GIF that runs through samples (step -> an encoded picture), with their step below.
-
-    A GIF holds 256 colours a frame: it is for slides, not for measuring.
-    """
+    """Return the bytes of a GIF that runs through samples (step -> an encoded picture), with their step below."""
     font, frames = ImageFont.load_default(20), []
     for step, encoded in sorted(samples.items()):
         picture = Image.open(io.BytesIO(encoded)).convert("RGB")
@@ -78,6 +75,4 @@ def film_gif(samples: Mapping[int, bytes]) -> bytes:
         frame.paste(picture.resize((width, height), Image.Resampling.NEAREST))
         ImageDraw.Draw(frame).text((8, height + FOOT // 2), f"step {step:,}", "black", font, anchor="lm")
         frames.append(frame.quantize(256, dither=Image.Dither.NONE))
-    file, durations = io.BytesIO(), [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return file.getvalue()
+    return pixels.gif(frames, [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS])

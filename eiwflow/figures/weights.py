@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..analysis.words import weights as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
 from .kit import across, bars, error_bars, layout, legend_room, marks, note, upright
-from .pixels import appearance, data_uri, row
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +31,8 @@ GROUPS = {
     "log-scale": "gives: log-scales",
     "shift": "gives: shifts",
 }
-#: Between groups, in channels.
-_GAP = 0.6
+#: Between groups, in channels; and the least width of a picture, in pixels.
+_GAP, _LEAST = 0.6, 56
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
@@ -102,7 +103,11 @@ def most_distant(*shown: PictureWeights) -> float:
 
 def pictures(shown: Mapping[str, np.ndarray]) -> str:
     """Return pictures, bytes (H, W, C) by their names, as HTML."""
-    return row([(name, f"{name}: {appearance(pixels)}", pixels) for name, pixels in shown.items()], least=56)
+    figures = (
+        picture(data_uri(pixels), f"{name}: {appearance(pixels)}", escape(name)) for name, pixels in shown.items()
+    )
+    columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
+    return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {2 * _LEAST * len(shown)}px")
 
 
 def channels(
