@@ -66,29 +66,29 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
-def by_level(result: Entropies, measured: str, limits: tuple[float, float] | None = None) -> go.Figure:
+def by_level(result: Entropies, measured: str, ends: tuple[float, float]) -> go.Figure:
     """Return a measure of both halves of every level, stage by stage.
 
     Arguments:
         result: the entropies.
         measured: one of ``analysis.entropy.MEASURES``. Redundancy does not depend on weights.
-        limits: of the y axis, where another chart shares it.
+        ends: of the y axis, the :func:`span` of all charts that share it.
 
     """
-    low, high = limits or span([result], measured)
+    low, high = ends
     levels = _levels(result, measured)
     stages = [stage for _, of_level in levels for stage in of_level]
-    ends = -0.6, stages[-1].place + 0.9
+    left, right = -0.6, stages[-1].place + 0.9
     traces = [draw(part, levels, measured) for part in PARTS for draw in (_channels, _means)]
     traces += [_values(part, stages, measured, _LABEL * (high - low)) for part in PARTS]
     heads = [_head(level, (of_level[0].place + of_level[-1].place) / 2) for level, of_level in levels]
     ticks = {"tickvals": [stage.place for stage in stages], "ticktext": [stage.name for stage in stages]}
     return go.Figure(
-        [*traces, _noise(ends, measured)],
+        [*traces, _noise((left, right), measured)],
         {
             **_around(226, 48, 118),
             "annotations": heads,
-            "xaxis": {"range": list(ends), "tickangle": 0, **ticks},
+            "xaxis": {"range": [left, right], "tickangle": 0, **ticks},
             "yaxis": {"range": [low, high], "title": f"{measured} (bits per value)"},
         },
     )
@@ -173,12 +173,7 @@ def _noise(ends: tuple[float, float], measured: str) -> Trace:
 # ---------------------------------------------------------------------- growth over training
 
 
-def growth(
-    level: LevelGrowth,
-    own: np.ndarray,
-    limits: tuple[float, float] | None = None,
-    shared: np.ndarray | None = None,
-) -> go.Figure:
+def growth(level: LevelGrowth, own: np.ndarray, ends: tuple[float, float], shared: np.ndarray) -> go.Figure:
     """Return the redundancy of a level's channels over training, with one frame a recording step for the scrubber.
 
     Thin lines are channels, thick lines the means of channels passed on and factored out. A frame moves the cursor and
@@ -187,13 +182,11 @@ def growth(
     Arguments:
         level: its record.
         own: the recording steps (S,).
-        limits: of the y axis, :func:`growth_span` of all levels that share it.
-        shared: the steps of the x axis, by default ``own``.
+        ends: of the y axis, :func:`growth_span` of all levels that share it.
+        shared: the steps of the x axis.
 
     """
-    shared = own if shared is None else shared
-    places, ends = steps.places(own, shared), limits or growth_span([level])
-    margin, traces = 0.04 * (len(shared) + 1), []
+    places, margin, traces = steps.places(own, shared), 0.04 * (len(shared) + 1), []
     for part, rows in _parts(level).items():
         look = HALVES[part]
         label = f"%{{text}}: %{{y:.3f}}<extra>{look.name}, mean</extra>"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
+from plotly.colors import PLOTLY_SCALES, unlabel_rgb
 
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
@@ -192,12 +193,19 @@ def reconstruction(result: Reconstruction) -> str:
         "the image": (result.image, f"The image: {appearance(result.image)}"),
         "the reconstruction": (result.restored, f"The reconstruction: {words.came_back(result)}"),
         f"the error, up to {largest}": (
-            palette.cividis(scale),
+            _cividis(scale),
             f"The error of every pixel, yellow where it is the largest, {largest}",
         ),
     }
     style = f"aspect-ratio: {width}/{height}"
     return row(picture(data_uri(pixels), alt, caption, style) for caption, (pixels, alt) in panels.items())
+
+
+def _cividis(magnitude: np.ndarray) -> np.ndarray:
+    """Return colours (H, W, 3) uint8 of magnitudes (H, W) in [0, 1]."""
+    places, colours = zip(*PLOTLY_SCALES["Cividis"], strict=True)
+    channels = zip(*map(unlabel_rgb, colours), strict=True)
+    return np.stack([np.interp(magnitude, places, channel) for channel in channels], axis=-1).round().astype(np.uint8)
 
 
 def samples(images: np.ndarray, temperature: float) -> str:
