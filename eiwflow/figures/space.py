@@ -13,7 +13,7 @@ from PIL import Image
 from ..analysis.words import space as words
 from ..data import as_picture, montage
 from . import palette, pixels
-from .kit import layout, legend_room, limits, lines
+from .kit import Trace, layout, legend_room, limits, lines, trace
 from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
     """
     total, t = paths.dimensions.sum(), paths.t
     low, high = paths.typical_total / np.sqrt(total)
-    band = {"fill": "toself", "fillcolor": _BAND, "name": "95 % of the flow's draws"}
-    traces = [lines([0, 1, 1, 0], np.repeat([low, high], 2), _BAND, 0, **band)]
+    band: Trace = {"line": {"width": 0}, "fill": "toself", "fillcolor": _BAND, "name": "95 % of the flow's draws"}
+    traces = [trace([0, 1, 1, 0], np.repeat([low, high], 2), mode="lines", **band)]
     for path, (name, colour, dash) in _PATHS.items():
         for level, norms in enumerate(paths.relative(path).T, start=1):
             label = f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>"
