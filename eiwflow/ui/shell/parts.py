@@ -140,7 +140,7 @@ def begin(label: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, D
         line, more = st.container(key="line", horizontal=True, vertical_alignment="center"), st.popover("More")
     st.session_state[_PLACES] = answer.empty(), line, label.lower()
     with more:
-        st.expander("Glossary").markdown(glossary.markdown())
+        st.expander("Glossary").markdown(texts.text("glossary"))
         st.expander("About EIW-Flow").markdown(texts.text("about"))
     return above, line, more, st.container(key="image-strip")
 
@@ -155,7 +155,7 @@ def takeaway(sentence: str, longest: str = "") -> None:
 
     There is room for the ``longest`` sentence, so elements below do not move while it grows.
     """
-    explained = glossary.annotate(escape(sentence))
+    explained = glossary.annotate(sentence)
     st.session_state[_PLACES][0].html(
         f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>'
     )
