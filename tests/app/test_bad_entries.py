@@ -130,15 +130,3 @@ def test_every_bad_entry_among_the_studies_costs_a_sentence(
     assert at.selectbox(key="study").value == "photos32" and "over 6 seeds on photos32" in sentences(at)
     for page in (HOME, LESSON):
         assert_said(visit_page(page), Counter())
-
-
-def test_a_study_that_vanishes_while_the_folder_is_listed_is_left_out(
-    bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = bundle.parent / "studies"
-    monkeypatch.setattr(studies, "BUNDLED", folder)
-    write_study(folder / "photos32.zip", arms({"first/random": 3.9, "last/random": 4.1}))
-    listed = studies._named_as_studies
-    monkeypatch.setattr(studies, "_named_as_studies", lambda place: [*listed(place), place / "vanished.zip"])
-    at = visit_page(COMPARE)
-    assert not at.exception and not at.error and len(at.selectbox(key="study").options) == 1

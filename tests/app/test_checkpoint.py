@@ -70,31 +70,6 @@ def assert_healthy(at: AppTest, charts: int = 2) -> None:
     assert len(at.get("plotly_chart")) == charts
 
 
-# ---------------------------------------------------------------------- what it says
-
-
-# ---------------------------------------------------------------------- a checkpoint of one's own
-
-
-@pytest.mark.slow
-def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open, tmp_path: Path) -> None:
-    flow = small_flow(levels=3, split="random")
-    content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
-    at = upload(open_page(), "upload-more", "mine.safetensors", content)
-    assert_healthy(at)
-    key = hashlib.sha256(content).hexdigest()[:32]
-    assert url(at)["ck"] == key and "order random" in sentences(at)
-    again = page_at(ck=key)  # another tab of the same server
-    assert_healthy(again)
-    assert "order random" in sentences(again)
-    at.selectbox(key="ck").set_value("one").run()
-    assert_healthy(at)
-    assert "order entropy + entropy weights" in sentences(at)
-
-
-# ---------------------------------------------------------------------- images of one's own
-
-
 @pytest.mark.slow
 def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_path: Path) -> None:
     at = open_page()

@@ -137,11 +137,6 @@ def test_averages_of_a_large_flow_are_over_the_first_images(monkeypatch: pytest.
     assert few.note.startswith("A note.") and ("over the first 5 test images" in few.note) is is_large
 
 
-def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
-    at = open_app(lesson="1")
-    assert not at.exception and at.get("bidi_component") and not at.title
-
-
 def test_images_that_were_made_to_fit_keep_their_photographs() -> None:
     loaded = load("photos32")
     made = data_sets.images("photos32", (1, 16, 16), 4)
