@@ -267,7 +267,7 @@ def test_settings_of_ones_own_and_what_is_typed_just_before_the_click_reach_the_
     assert (flow.shape, flow.prior, flow.order, flow.weights, flow.init, flow.partition, flow.keep) == (
         (3, 16, 16), "standard", "variance", "none", "principal", "random", 0.25
     )  # fmt: skip
-    assert "--order variance --weights none" in command and "--keep 0.25" in command
+    assert all(words in command for words in ("--order variance", "--weights none", "--keep 0.25"))
 
 
 def test_every_control_is_of_a_field_of_the_recipe() -> None:
