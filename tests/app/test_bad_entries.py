@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.training import run_directory
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import studies
@@ -81,25 +80,6 @@ def test_every_bad_entry_among_the_runs_costs_a_sentence(runs: list[RunDirectory
         assert any(name in option for option in options for name in (runs[1].title, "2 steps"))
     for page in (HOME, LESSON):  # they list no runs
         assert_said(visit_page(page), Counter())
-
-
-def test_a_run_that_vanishes_while_the_folder_is_listed_is_left_out(
-    runs: list[RunDirectory], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listed = run_directory.list_runs
-    vanished = RunDirectory(runs[0].path.with_name("20261231-vanished"))
-
-    def with_vanished(root: Path) -> tuple[list[RunDirectory], list[str]]:
-        found, complaints = listed(root)
-        return [vanished, *found], complaints
-
-    monkeypatch.setattr(run_directory, "list_runs", with_vanished)
-    for page in (LEVELS, TRAIN):
-        at = visit_page(page)
-        assert not at.exception and not at.error, (page, [error.value for error in at.error])
-        options = at.selectbox(key="run" if page == TRAIN else "ck").options
-        assert not any("vanished" in option for option in options), options
-        assert any(name in option for option in options for name in (runs[1].title, "2 steps"))
 
 
 #: Makes an entry in a folder of studies -> what is said.

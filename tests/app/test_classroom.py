@@ -454,19 +454,6 @@ def test_thirty_tabs_send_votes_and_leads_and_the_board_is_right_to_the_digit(se
     assert np.median(took) < 1  # 0.1 s on a quiet machine
 
 
-def test_students_are_counted_and_the_teacher_is_not(server: str) -> None:
-    teacher = Browser(server)
-    teacher.ask(f"/_class/teacher/{TOKEN}")
-    before = teacher.state()["present"]
-    second = Browser(server)
-    second.ask(f"/_class/teacher/{TOKEN}")
-    assert second.state()["present"] == teacher.state()["present"] == before
-    for number, student in enumerate([Browser(server).open() for _ in range(3)], start=1):
-        student.state()
-        student.state()
-        assert teacher.state()["present"] == before + number
-
-
 def test_a_page_that_is_open_across_a_restart_votes_again(server: str) -> None:
     student, before = Browser(server).open(), {}
     for name, value in student.cookies.items():

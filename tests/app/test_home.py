@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,21 +96,6 @@ def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> No
     assert_healthy(at)
     assert url(at)["ck"] == digest
     assert f"evaluate {runs['stopped'].path}" in at.code[0].value
-
-
-def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
-    run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
-    write_checkpoint(run.last_checkpoint)
-    run.set_status("finished", 1)
-    copy = RunDirectory(shutil.copytree(run.path, run.path.with_name("a copy")))
-    files = checkpoints.checkpoint_files()
-    keys = {file.path: key for key, file in files.items()}
-    assert set(keys) == {run.last_checkpoint, copy.last_checkpoint}
-    assert all(file.key == key for key, file in files.items())
-    for one in (run, copy):
-        at = run_app(ck=keys[one.last_checkpoint])
-        assert_healthy(at)
-        assert f"evaluate {shlex.quote(str(one.path))}" in at.code[0].value
 
 
 def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
