@@ -6,7 +6,7 @@ vermillion and dashed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +51,7 @@ def strip(made: Anatomy) -> str:
     """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
     columns = "".join(_level(made, level) for level in made.levels)
     return (
-        '<div class="eiw-frame"><div style="display: grid; gap: 22px 24px; '
-        'grid-template-columns: repeat(auto-fit, minmax(min(11.5rem, 100%), 1fr))">'
-        f"{_image(made)}{columns}</div>"
+        f'<div class="eiw-frame"><div class="eiw-anatomy">{_image(made)}{columns}</div>'
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
         '<span><i class="eiw-key eiw-emitted"></i>factored out as ε</span>'
         "<span>area: number of values</span><span>figures at the right: parameters</span></p></div>"
@@ -61,11 +59,10 @@ def strip(made: Anatomy) -> str:
 
 
 def _image(made: Anatomy) -> str:
-    size = "×".join(map(str, made.config.shape))
     rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
-        f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} values</p>{_boxes([('', 1.0)])}"
-        f"<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
+        f"<section><h4>The image</h4><p>{_size(made.config.shape)},<br>{made.config.dimensions:,} values</p>"
+        f"{_boxes({'whole': 1.0})}<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
     )
 
 
@@ -79,7 +76,7 @@ def _policy_in_words(made: Anatomy) -> str:
 def _level(made: Anatomy, level: LevelAnatomy) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None and shape[0]]
+    boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
     out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
@@ -96,32 +93,17 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
     )
 
 
-def _boxes(parts: Sequence[tuple[str, float]]) -> str:
+def _boxes(shares: Mapping[str, float]) -> str:
     """Return boxes of one height side by side; each is as wide as its share of the image's values."""
-    drawn = "".join(
-        f'<div class="{f"eiw-{part}" if part else ""}" style="box-sizing: border-box; height: 52px; '
-        f'width: {100 * share:.4g}%; border-width: 3px; border-style: {"dashed" if part == "emitted" else "solid"}">'
-        "</div>"
-        for part, share in parts
-    )
-    return f'<div style="display: flex; margin: 6px 0">{drawn}</div>'
+    boxes = (f'<div class="eiw-{part}" style="width: {100 * share:.4g}%"></div>' for part, share in shares.items())
+    return f'<div class="eiw-shares">{"".join(boxes)}</div>'
 
 
 def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:
-    cell = 'style="padding: 2px 0; border: 0; text-align: {}; vertical-align: top; {}"'
-    lines = [
-        f"<tr><td {cell.format('left', '')}>{escape(text)}</td>"
-        f"<td {cell.format('right', 'padding-left: 10px')}>{f'{count:,}' if count else '–'}</td></tr>"
-        for text, count in rows
-    ]
-    rule = "border-top: 1px solid currentColor; font-weight: 600"
-    lines.append(
-        f"<tr><td {cell.format('left', rule)}>{escape(name)}</td><td {cell.format('right', rule)}>{total:,}</td></tr>"
-    )
-    return (
-        '<table style="width: 100%; margin-top: 8px; border-collapse: collapse; font-size: 0.875rem; '
-        f'line-height: 1.35; font-variant-numeric: tabular-nums">{"".join(lines)}</table>'
-    )
+    """Return a table of names and counts, with their sum in the last row."""
+    cells = [(escape(text), f"{count:,}" if count else "–") for text, count in rows] + [(escape(name), f"{total:,}")]
+    body = "".join(f"<tr><td>{text}</td><td>{count}</td></tr>" for text, count in cells)
+    return f'<table class="eiw-counts">{body}</table>'
 
 
 def _size(shape: tuple[int, int, int]) -> str:

@@ -8,7 +8,6 @@ So areas halve from level to level, and add up to the image's C colour planes. B
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -41,56 +40,14 @@ ORDER_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Box:
-    """The channel maps that a level passes on, or that it factors out.
-
-    Attributes:
-        part: ``kept`` or ``emitted``.
-        first, count: their positions.
-        columns: maps a row.
-        pixels: (H, W) bytes, their montage.
-
-    """
-
-    part: str
-    first: int
-    count: int
-    columns: int
-    pixels: np.ndarray
-
-
-def boxes(passage: Passage) -> list[list[Box]]:
-    """Return the boxes of each level: the part passed on, if any, and the part factored out."""
-    height = passage.reconstruction.image.shape[0]
-    of_levels = []
-    for level, maps in zip(passage.levels, passage.maps, strict=True):
-        rows, parts = height // level.shape[1], []
-        for part, first, count in (
-            ("kept", 0, level.kept_channels),
-            ("emitted", level.kept_channels, level.emitted_channels),
-        ):
-            if count:
-                columns = _columns(count, rows)
-                parts.append(Box(part, first, count, columns, montage(maps[first : first + count], columns)))
-        of_levels.append(parts)
-    return of_levels
-
-
-def _columns(count: int, rows: int) -> int:
-    """Return in how many columns maps fill whole rows, as nearly as possible as many rows as wanted."""
-    divisors = (columns for columns in range(1, count + 1) if count % columns == 0)
-    return min(divisors, key=lambda columns: abs(math.log(count / columns / rows)))
-
-
 def strip(passage: Passage) -> str:
     """Return the strip as HTML; ``assets/style/page.css`` lays it out, stacked where it is narrow."""
     height, width, channels = passage.reconstruction.image.shape
     stations = [_entrance(passage)]
-    for level, parts in zip(passage.levels, boxes(passage), strict=True):
+    for level, maps in zip(passage.levels, passage.maps, strict=True):
         column = 2 * level.number
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
-        stations.append(_station(passage, level, parts, column + 1))
+        stations.append(_station(passage, level, maps, column + 1))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
     across, down = width * (1 + channels), width * channels
     sizes = {"across": across, "down": down, "rows": 2 * height, "gaps": len(passage.levels)}
@@ -113,21 +70,21 @@ def _entrance(passage: Passage) -> str:
     )
 
 
-def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int) -> str:
+def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int) -> str:
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
     then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
     share = level.emitted / passage.dimensions
-    *kept, emitted = (_box(level, box) for box in parts)
+    kept, rows = level.kept_channels, passage.reconstruction.image.shape[0] // height
+    leaves = _box(level, maps, rows, "emitted")
+    stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
     if kept:
-        halves = f"{level.kept_channels} passed on · {level.emitted_channels} factored out"
-        stays = f'{kept[0]}<p class="eiw-split"><span>{halves}</span></p>'
-    else:
-        stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
+        halves = f"{kept} passed on · {level.emitted_channels} factored out"
+        stays = f'{_box(level, maps, rows, "kept")}<p class="eiw-split"><span>{halves}</span></p>'
     return (
         f'<section class="eiw-station" style="--column: {column}"><header><h4>Level {level.number}</h4>'
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
-        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{emitted}'
+        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{leaves}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
         f"{level.emitted:,} values<br>{100 * share:.3g} % of all</p></div></div></section>"
     )
@@ -144,21 +101,28 @@ def _return(passage: Passage) -> str:
     )
 
 
-def _box(level: LevelFacts, box: Box) -> str:
-    cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
-    fate = "are passed on" if box.part == "kept" else "are factored out"
-    structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    words = (
-        f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
-        if np.isfinite(structure)
-        else ""
-    )
-    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{words}"
+def _box(level: LevelFacts, maps: np.ndarray, rows: int, part: str) -> str:
+    """Return the channel maps that a level passes on, or that it factors out, in about so many rows."""
+    passed_on = part == "kept"
+    places = range(level.kept_channels) if passed_on else range(level.kept_channels, len(maps))
+    columns, of_part = _columns(len(places), rows), slice(places.start, places.stop)
+    pixels, structure = montage(maps[of_part], columns), level.redundancy[0, of_part].mean()
+    cells = "".join(f'<i data-tip="{escape(_tip(level, place, part))}"></i>' for place in places)
+    fate = "are passed on" if passed_on else "are factored out"
+    alt = f"Level {level.number}: {len(places)} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}"
+    if np.isfinite(structure):
+        alt += f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
     return (
-        f'<div class="eiw-box eiw-{box.part}">'
-        f'<img alt="{alt}" src="{data_uri(box.pixels)}" style="{_size(box.pixels)}">'
-        f'<div class="eiw-cells" style="--columns: {box.columns}">{cells}</div></div>'
+        f'<div class="eiw-box eiw-{part}">'
+        f'<img alt="{alt}" src="{data_uri(pixels)}" style="{_size(pixels)}">'
+        f'<div class="eiw-cells" style="--columns: {columns}">{cells}</div></div>'
     )
+
+
+def _columns(count: int, rows: int) -> int:
+    """Return in how many columns maps fill whole rows, as nearly as possible as many rows as wanted."""
+    divisors = (columns for columns in range(1, count + 1) if count % columns == 0)
+    return min(divisors, key=lambda columns: abs(math.log(count / columns / rows)))
 
 
 def _tip(level: LevelFacts, position: int, part: str) -> str:
