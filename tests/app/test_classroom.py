@@ -150,22 +150,15 @@ def test_what_is_no_word_is_no_vote(bad: object) -> None:
 
 
 @needs_node
-def test_votes_are_taken_for_the_scenes_of_the_lesson_that_ask_for_one() -> None:
-    script = f'import {{ scenes }} from "{(ASSETS / "scenes.js").as_uri()}"; console.log(JSON.stringify('
-    script += "scenes.filter(({ votes, ballot }) => votes || ballot).map(({ number }) => String(number))))"
-    command = [NODE or "node", "--input-type=module", "--eval", script]
-    asking = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
-    assert tuple(asking) == SCENES
+def test_the_scenes_with_votes_and_the_choices_of_the_study_are_those_of_the_lesson() -> None:
+    scenes, arms = ((ASSETS / name).as_uri() for name in ("scenes.js", "pair.js"))
+    script = f'import {{ scenes }} from "{scenes}"; import {{ ARMS }} from "{arms}"; console.log(JSON.stringify(['
+    script += "scenes.filter(({ votes, ballot }) => votes || ballot).map(({ number }) => String(number)),"
+    command = [NODE or "node", "--input-type=module", "--eval", script + "Object.keys(ARMS)]))"]
+    asking, choices = json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)
+    assert (tuple(asking), tuple(choices)) == (SCENES, CHOICES)
     board = Board()
-    assert [board.vote("a", scene, "x") for scene in SCENES] == [True] * len(SCENES)
-    assert not board.vote("a", "1", "x") and not board.vote("a", "zz", "x")
-
-
-@needs_node
-def test_the_choices_of_the_study_are_those_of_the_scene() -> None:
-    script = f'import {{ ARMS }} from "{(ASSETS / "pair.js").as_uri()}"; console.log(JSON.stringify(Object.keys(ARMS)))'
-    command = [NODE or "node", "--input-type=module", "--eval", script]
-    assert tuple(json.loads(subprocess.run(command, capture_output=True, timeout=60, check=True).stdout)) == CHOICES
+    assert [board.vote("a", scene, "x") for scene in (*SCENES, "1", "zz")] == [True] * len(SCENES) + [False] * 2
 
 
 def test_a_visitor_has_one_seed_and_one_lead_in_each_choice() -> None:

@@ -104,18 +104,6 @@ def test_forward_shows_what_it_left_also_if_back_was_not_drawn_to_its_end(
         assert str(getattr(at, kind)(key=key).value) == left[key]
 
 
-def test_a_flow_left_before_it_was_drawn_leaves_no_data_set_behind(
-    three: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at = run_app(ck="one")
-    before = url(at)
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(state, "write_url", lambda _: st.stop())
-        assert at.selectbox(key="ck").set_value("three").run().selectbox(key="data").value == "faces16"
-    at.selectbox(key="ck").set_value("one").run()
-    assert url(at) == before and at.selectbox(key="data").value == before["data"] == "photos32"
-
-
 def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
     return write_checkpoint(tmp_path / "mine.safetensors", small_flow(**changes)).read_bytes()
 

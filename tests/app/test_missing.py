@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.jobs import studies
 from eiwflow.ui.sources import checkpoints
@@ -42,16 +42,10 @@ def assert_named(at: AppTest, text: str, **asked: str) -> None:
 
 
 def a_run(seed: int = 0) -> RunDirectory:
-    run = RunDirectory.create(Path(runs_folder()), Recipe(), "")
+    run = RunDirectory.create(runs_root(), Recipe(), "")
     write_checkpoint(run.last_checkpoint, small_flow(permutation_seed=seed, split="random"))
     run.set_status("finished", 1)
     return run
-
-
-def runs_folder() -> Path:
-    from eiwflow.training.run_directory import runs_root
-
-    return runs_root()
 
 
 def key_of(run: RunDirectory) -> str:
