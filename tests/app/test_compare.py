@@ -38,8 +38,6 @@ from ..studies import arms, packed_document, write_begun, write_packed, write_st
 from ..training.tiny import write_npz
 from .conftest import sentences, url, visit_page
 
-#: Numbers in a sentence.
-NUMBER = re.compile(r"[−+]?\d[\d.]*")
 MEANS = {
     f"{start}/principal-alternating": mean
     for start, mean in {

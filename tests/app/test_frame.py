@@ -104,10 +104,6 @@ def test_forward_shows_what_it_left_also_if_back_was_not_drawn_to_its_end(
         assert str(getattr(at, kind)(key=key).value) == left[key]
 
 
-def own_checkpoint(tmp_path: Path, **changes: object) -> bytes:
-    return write_checkpoint(tmp_path / "mine.safetensors", small_flow(**changes)).read_bytes()
-
-
 @pytest.mark.slow
 def test_an_uploaded_checkpoint_is_opened_and_stands_in_the_url_by_its_content(three: Path, tmp_path: Path) -> None:
     content = write_checkpoint(tmp_path / "mine.safetensors", small_flow(split="entropy", steps=2)).read_bytes()

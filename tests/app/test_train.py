@@ -34,8 +34,6 @@ from ..training.tiny import tiny_data
 from .conftest import sentences, trained_run, url, visit_page
 
 STEP_S = 0.05
-#: The page's own, in whose place every test has another.
-BEGIN_TO_TIME = presets._timer
 
 
 @pytest.fixture(autouse=True)
