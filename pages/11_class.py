@@ -6,7 +6,7 @@ from eiwflow.ui import access
 from eiwflow.ui import shell as ui
 from eiwflow.ui.classroom import view
 
-ui.begin("Join the class", "Class", needs_checkpoint=False)
+ui.open_page("Join the class", "Class")
 if access.settings().classroom:
     label = "Start the lesson" if access.may_change() else "Go to the lesson"
     if ui.controls().button(label, type="primary"):

@@ -8,7 +8,7 @@ from eiwflow.ui.common import untrusted
 from eiwflow.ui.components.top import to_top
 from eiwflow.ui.jobs import control, live_run, new_run, presets, runs
 
-page = ui.begin("Can I train one now?", "Train", needs_checkpoint=False)
+page = ui.open_page("Can I train one now?", "Train")
 
 
 if refused := control.refusal(control.SHOWN):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = """
 from eiwflow.ui import shell as ui
 
-page = ui.begin("What is new?", "Novel", needs_checkpoint=False)
+page = ui.open_page("What is new?", "Novel")
 ui.closing(page, "That was all.")
 """
 
@@ -95,8 +95,7 @@ def test_a_page_is_a_file_and_a_row(monkeypatch, tmp_path):
     page.write_text(PAGE)
     monkeypatch.setattr(navigation, "_STORY", (*navigation._STORY, Entry("Work", str(page), "Novel")))
     assert navigation.pages()[-1].label == "Novel"
-    assert navigation.neighbours("Novel")[0].label == navigation._STORY[-2].label
-    assert navigation.neighbours(navigation._STORY[-2].label)[1].label == "Novel"
+    assert navigation.following(navigation._STORY[-2].label).label == "Novel"
 
 
 def test_every_page_on_disk_is_in_the_story():

@@ -6,7 +6,7 @@ vermillion and dashed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.checkpoint import PARTS, WEIGHTS
 from . import palette
-from .kit import layout
+from .kit import Trace, across, bars, layout, letters, lines, marks, note
 
 if TYPE_CHECKING:
     from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
@@ -51,9 +51,7 @@ def strip(made: Anatomy) -> str:
     """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
     columns = "".join(_level(made, level) for level in made.levels)
     return (
-        '<div class="eiw-frame"><div style="display: grid; gap: 22px 24px; '
-        'grid-template-columns: repeat(auto-fit, minmax(min(11.5rem, 100%), 1fr))">'
-        f"{_image(made)}{columns}</div>"
+        f'<div class="eiw-frame"><div class="eiw-anatomy">{_image(made)}{columns}</div>'
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
         '<span><i class="eiw-key eiw-emitted"></i>factored out as ε</span>'
         "<span>area: number of values</span><span>figures at the right: parameters</span></p></div>"
@@ -61,11 +59,10 @@ def strip(made: Anatomy) -> str:
 
 
 def _image(made: Anatomy) -> str:
-    size = "×".join(map(str, made.config.shape))
     rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
-        f"<section><h4>The image</h4><p>{size},<br>{made.config.dimensions:,} values</p>{_boxes([('', 1.0)])}"
-        f"<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
+        f"<section><h4>The image</h4><p>{_size(made.config.shape)},<br>{made.config.dimensions:,} values</p>"
+        f"{_boxes({'whole': 1.0})}<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
     )
 
 
@@ -79,7 +76,7 @@ def _policy_in_words(made: Anatomy) -> str:
 def _level(made: Anatomy, level: LevelAnatomy) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None and shape[0]]
+    boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
     out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
@@ -96,79 +93,47 @@ def _level(made: Anatomy, level: LevelAnatomy) -> str:
     )
 
 
-def _boxes(parts: Sequence[tuple[str, float]]) -> str:
+def _boxes(shares: Mapping[str, float]) -> str:
     """Return boxes of one height side by side; each is as wide as its share of the image's values."""
-    drawn = "".join(
-        f'<div class="{f"eiw-{part}" if part else ""}" style="box-sizing: border-box; height: 52px; '
-        f'width: {100 * share:.4g}%; border-width: 3px; border-style: {"dashed" if part == "emitted" else "solid"}">'
-        "</div>"
-        for part, share in parts
-    )
-    return f'<div style="display: flex; margin: 6px 0">{drawn}</div>'
+    boxes = (f'<div class="eiw-{part}" style="width: {100 * share:.4g}%"></div>' for part, share in shares.items())
+    return f'<div class="eiw-shares">{"".join(boxes)}</div>'
 
 
 def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:
-    cell = 'style="padding: 2px 0; border: 0; text-align: {}; vertical-align: top; {}"'
-    lines = [
-        f"<tr><td {cell.format('left', '')}>{escape(text)}</td>"
-        f"<td {cell.format('right', 'padding-left: 10px')}>{f'{count:,}' if count else '–'}</td></tr>"
-        for text, count in rows
-    ]
-    rule = "border-top: 1px solid currentColor; font-weight: 600"
-    lines.append(
-        f"<tr><td {cell.format('left', rule)}>{escape(name)}</td><td {cell.format('right', rule)}>{total:,}</td></tr>"
-    )
-    return (
-        '<table style="width: 100%; margin-top: 8px; border-collapse: collapse; font-size: 0.875rem; '
-        f'line-height: 1.35; font-variant-numeric: tabular-nums">{"".join(lines)}</table>'
-    )
+    """Return a table of names and counts, with their sum in the last row."""
+    cells = [(escape(text), f"{count:,}" if count else "–") for text, count in rows] + [(escape(name), f"{total:,}")]
+    body = "".join(f"<tr><td>{text}</td><td>{count}</td></tr>" for text, count in cells)
+    return f'<table class="eiw-counts">{body}</table>'
 
 
 def _size(shape: tuple[int, int, int]) -> str:
     return "×".join(map(str, shape))
 
 
-# ---------------------------------------------------------------------- where the parameters are
+# ---------------------------------------------------------------------- charts
 
 
 def parameters(made: Anatomy) -> go.Figure:
     """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
-    figure, names = go.Figure(), [SHORT.get(part, name) for part, name in PARTS.items()]
-    for level, pattern in zip(made.levels, PATTERNS, strict=False):
-        figure.add_bar(
-            orientation="h",
-            y=names,
-            x=[level.parameters[part] for part in PARTS],
-            name=f"level {level.number}",
-            marker={
-                "color": _SUBJECT,
-                "line": {"color": _SUBJECT, "width": 1},
-                "pattern": {"shape": pattern, "fillmode": "replace", "fgcolor": _SUBJECT, "solidity": 0.4},
-            },
-            hovertemplate=f"level {level.number}: %{{x:,}} parameters<extra></extra>",
-        )
-    totals = [made.parameters[part] for part in PARTS]
-    figure.add_scatter(
-        x=totals,
-        y=names,
-        mode="text",
-        text=[f"  {count:,} ({100 * count / made.total:.2g} %)" if count else "  none" for count in totals],
-        textposition="middle right",
-        cliponaxis=False,
-        showlegend=False,
-        hoverinfo="skip",
+    names, totals = [SHORT.get(part, name) for part, name in PARTS.items()], [made.parameters[part] for part in PARTS]
+    pieces = []
+    for level, shape in zip(made.levels, PATTERNS, strict=False):
+        pattern = {"shape": shape, "fillmode": "replace", "fgcolor": _SUBJECT, "solidity": 0.4}
+        marker = {"color": _SUBJECT, "line": {"color": _SUBJECT, "width": 1}, "pattern": pattern}
+        counts, name = [level.parameters[part] for part in PARTS], f"level {level.number}"
+        label = f"{name}: %{{x:,}} parameters"
+        pieces.append(bars(counts, names, marker, orientation="h", name=name, label=label))
+    sums = [f"  {count:,} ({100 * count / made.total:.2g} %)" if count else "  none" for count in totals]
+    return go.Figure(
+        [*pieces, letters(totals, names, sums, "middle right")],
+        {
+            **layout(300, **_LEGEND),
+            "barmode": "stack",
+            "bargap": 0.35,
+            "xaxis": {"range": [0, 1.55 * max(totals)], "title": _title("parameters"), "nticks": 5},
+            "yaxis": {"autorange": "reversed", "showgrid": False},
+        },
     )
-    figure.update_layout(
-        **layout(300, **_LEGEND),
-        barmode="stack",
-        bargap=0.35,
-        xaxis={"range": [0, 1.55 * max(totals)], "title": {"text": "parameters", "standoff": 6}, "nticks": 5},
-        yaxis={"autorange": "reversed", "showgrid": False},
-    )
-    return figure
-
-
-# ---------------------------------------------------------------------- conditioning
 
 
 def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
@@ -176,66 +141,56 @@ def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
 
     On an axis of powers the length of a line is a condition number.
     """
-    figure = go.Figure()
-    places, labels, first = [], [], 0
-    for level in made.levels:
-        places.append(first + np.arange(level.steps))
-        labels += [str(step) for step in range(1, level.steps + 1)]
-        first += level.steps + 1
-    convolutions = [level.singular_values[:, [-1, 0]] for level in made.levels]
-    couplings = [level.coupling for level in seen.levels]
-    for name, ranges, shift, colour, symbol, dash in (
-        ("1×1 convolution with ActNorm", convolutions, -0.17, _SUBJECT, "circle", "solid"),
-        ("coupling, as seen", couplings, 0.17, _SCALES, "diamond", "dot"),
-    ):
-        _add_ranges(figure, name, places, ranges, shift, colour, symbol, dash)
-    ends = np.concatenate([*convolutions, *couplings]).clip(SMALLEST)
-    low, high = np.log10(ends.min()) - 0.12, np.log10(ends.max()) + 0.3
-    for level, place in zip(made.levels, places, strict=True):
-        figure.add_annotation(x=place.mean(), y=high, text=f"level {level.number}", showarrow=False, yanchor="top")
-    figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
-    at, every = np.concatenate(places), -(-len(labels) // LABELS)
-    figure.update_layout(
-        **layout(330, **_LEGEND),
-        xaxis={
-            "range": [-0.7, at[-1] + 0.7],
-            "tickvals": at[::every].tolist(),
-            "ticktext": labels[::every],
-            "tickangle": 0,
-            "title": {"text": "step", "standoff": 6},
+    steps = [(level.number, step) for level in made.levels for step in range(1, level.steps + 1)]
+    places = np.array([number + level - 1 for number, (level, _) in enumerate(steps)])  # room between levels
+    convolutions = np.concatenate([level.singular_values[:, [-1, 0]] for level in made.levels])
+    couplings = np.concatenate([level.coupling for level in seen.levels])
+    ends = np.log10(np.concatenate([convolutions, couplings]).clip(SMALLEST))
+    low, high = ends.min() - 0.12, ends.max() + 0.3
+    every, last = -(-len(steps) // LABELS), places[-1]
+    heads = [
+        note(np.mean([place for place, (of, _) in zip(places, steps, strict=True) if of == level.number]), high,
+             f"level {level.number}", yanchor="top")
+        for level in made.levels
+    ]  # fmt: skip
+    return go.Figure(
+        [
+            _ranges("1×1 convolution with ActNorm", steps, places - 0.17, convolutions, _SUBJECT, "circle", "solid"),
+            _ranges("coupling, as seen", steps, places + 0.17, couplings, _SCALES, "diamond", "dot"),
+        ],
+        {
+            **layout(330, **_LEGEND),
+            "annotations": heads,
+            "shapes": [across(1, width=1, dash="dot")],
+            "xaxis": {
+                "range": [-0.7, last + 0.7],
+                "tickvals": places[::every].tolist(),
+                "ticktext": [str(step) for _, step in steps[::every]],
+                "tickangle": 0,
+                "title": _title("step"),
+            },
+            "yaxis": {"type": "log", "range": [low, high], **_factors(low, high), "title": "stretched by"},
         },
-        yaxis={"type": "log", "range": [low, high], **_factors(low, high), "title": {"text": "stretched by"}},
     )
-    return figure
 
 
-def _add_ranges(
-    figure: go.Figure,
+def _ranges(
     name: str,
-    places: Sequence[np.ndarray],
-    ranges: Sequence[np.ndarray],
-    shift: float,
+    steps: Sequence[tuple[int, int]],
+    places: np.ndarray,
+    ranges: np.ndarray,
     colour: str,
     symbol: str,
     dash: str,
-) -> None:
-    """Add a line from the smallest to the largest factor of every step, with marks at both ends."""
-    x, y, labels = [], [], []
-    for number, (at, ends) in enumerate(zip(places, ranges, strict=True), start=1):
-        for step, (place, (low, high)) in enumerate(zip(at, ends.clip(SMALLEST).tolist(), strict=True), start=1):
-            x += [float(place) + shift] * 2 + [None]
-            y += [low, high, None]
-            labels += [f"level {number}, step {step}: ×{low:.3g} to ×{high:.3g}, {high / low:.3g} apart"] * 3
-    figure.add_scatter(
-        x=x,
-        y=y,
-        text=labels,
-        mode="lines+markers",
-        line={"color": colour, "width": 2, "dash": dash},
-        marker={"color": colour, "symbol": symbol, "size": 6},
-        name=name,
-        hovertemplate="%{text}<extra>" + name + "</extra>",
-    )
+) -> Trace:
+    """Return a line from the smallest to the largest factor of every step, with marks at both ends."""
+    factors, text = ranges.clip(SMALLEST).tolist(), []
+    for (level, step), (low, high) in zip(steps, factors, strict=True):
+        text += [f"level {level}, step {step}: ×{low:.3g} to ×{high:.3g}, {high / low:.3g} apart"] * 3
+    x, y = places.repeat(3), [end for low, high in factors for end in (low, high, None)]
+    marker = {"color": colour, "symbol": symbol, "size": 6}
+    label = f"%{{text}}<extra>{name}</extra>"
+    return lines(x, y, colour, 2, dash, marker=marker, text=text, name=name, label=label)
 
 
 def _factors(low: float, high: float) -> dict[str, Any]:
@@ -246,24 +201,28 @@ def _factors(low: float, high: float) -> dict[str, Any]:
     return {"tickvals": ticks, "ticktext": [f"×{value:g}" for value in ticks]}
 
 
-# ---------------------------------------------------------------------- the training
-
-
 def training(curve: TrainingCurve) -> go.Figure:
     """Return bits/dim by step: of the batches faint, smoothed bold, of averaged parameters on test images as marks."""
-    figure = go.Figure()
-    steps, probes = curve.steps, curve.probe_steps
-    grey, blue = {"line": {"color": palette.REFERENCE}}, {"color": _SUBJECT, "symbol": "diamond", "size": 6}
-    for name, at, bits, look in (
-        ("training batches", steps, curve.bits_per_dim, {"mode": "lines", **grey, "line_width": 1, "opacity": 0.4}),
-        ("smoothed", steps, curve.smoothed, {"mode": "lines", **grey, "line_width": 3}),
-        ("averaged parameters, on test images", probes, curve.probe_bits_per_dim, {"mode": "markers", "marker": blue}),
-    ):
-        hover = f"step %{{x:,}}: %{{y:.3f}} bits/dim<extra>{name}</extra>"
-        figure.add_scatter(x=at.tolist(), y=bits.round(4).tolist(), name=name, hovertemplate=hover, **look)
-    last = curve.steps[-1]
-    return figure.update_layout(
-        **layout(320, **_LEGEND),
-        xaxis={"range": [-0.01 * last, 1.01 * last], "title": {"text": "training step", "standoff": 6}, "nticks": 6},
-        yaxis={"title": {"text": "bits/dim"}},
+    names = "training batches", "smoothed", "averaged parameters, on test images"
+    looks: list[Trace] = [
+        {"name": name, "label": f"step %{{x:,}}: %{{y:.3f}} bits/dim<extra>{name}</extra>"} for name in names
+    ]
+    batches, smoothed, tests = looks
+    grey, last = palette.REFERENCE, curve.steps[-1]
+    return go.Figure(
+        [
+            lines(curve.steps, curve.bits_per_dim, grey, 1, opacity=0.4, **batches),
+            lines(curve.steps, curve.smoothed, grey, **smoothed),
+            marks(curve.probe_steps, curve.probe_bits_per_dim, _SUBJECT, 6, "diamond", **tests),
+        ],
+        {
+            **layout(320, **_LEGEND),
+            "xaxis": {"range": [-0.01 * last, 1.01 * last], "title": _title("training step"), "nticks": 6},
+            "yaxis": {"title": "bits/dim"},
+        },
     )
+
+
+def _title(text: str) -> dict[str, Any]:
+    """Return the title of an axis, near it, since the legend is below."""
+    return {"text": text, "standoff": 6}

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ..analysis.words.entropy import PARTS
 from ..analysis.words.numbers import fixed
-from . import palette, steps
-from .kit import HALVES, NOTHING, layout
+from . import kit, palette, steps
+from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, letters, lines, marks, note
 from .pixels import data_uri
 
 if TYPE_CHECKING:
     from ..analysis.entropy import Entropies, Half, LevelEntropies, LevelGrowth
-    from ..analysis.intervals import Estimate
 
 #: Direction in which the marks of a half are shifted.
 _ASIDE = {"kept": -1, "emitted": 1}
-
-
 #: The name of each measure's value for noise: a line at 0.
 NOISE = {"negentropy": "Gaussian values: 0", "redundancy": "white noise: 0"}
 STAGES = {
@@ -44,195 +41,139 @@ BETWEEN, _LABEL = 1, 0.09
 # ---------------------------------------------------------------------- by level
 
 
+class _Stage(NamedTuple):
+    """A stage of a level: its place on the axis, its name there, its halves by part, and whether it is the last."""
+
+    place: int
+    name: str
+    halves: dict[str, Half]
+    last: bool
+
+
+#: A level with its stages.
+_Level = tuple["LevelEntropies", list[_Stage]]
+
+
 def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
     """Return the range of a measure over several checkpoints, for an axis that their charts share."""
     values = [0.0]
     for result in results:
-        for level in result.levels:
-            for _, halves in _stages(result, level, measured):
-                for half in halves.values():
-                    mean = half.means[measured]
-                    values += [*half.channels[measured], mean.value + mean.error, mean.value - mean.error]
+        stages = [stage for _, of_level in _levels(result, measured) for stage in of_level]
+        for half in (half for stage in stages for half in stage.halves.values()):
+            mean = half.means[measured]
+            values += [*half.channels[measured], mean.value + mean.error, mean.value - mean.error]
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     return low - 0.08 * (high - low), high + 0.16 * (high - low)
 
 
-def by_level(result: Entropies, measured: str, limits: tuple[float, float] | None = None) -> go.Figure:
+def by_level(result: Entropies, measured: str, ends: tuple[float, float]) -> go.Figure:
     """Return a measure of both halves of every level, stage by stage.
 
     Arguments:
         result: the entropies.
         measured: one of ``analysis.entropy.MEASURES``. Redundancy does not depend on weights.
-        limits: of the y axis, where another chart shares it.
+        ends: of the y axis, the :func:`span` of all charts that share it.
 
     """
-    figure, ticks, place = go.Figure(), {}, 0
-    low, high = limits or span([result], measured)
-    points: dict[str, list[tuple[float, Half | None]]] = {part: [] for part in PARTS}
-    last = set()
-    for level in result.levels:
-        stages = _stages(result, level, measured)
-        _head(figure, place + (len(stages) - 1) / 2, level)
-        for name, halves in stages:
-            ticks[place] = STAGES[name]
-            for part, half in halves.items():
-                points[part].append((place, half))
-            place += 1
-        for part in PARTS:
-            points[part].append((math.nan, None))  # no line from level to level
-        last.add(place - 1)
-        place += BETWEEN
-    for part, of_part in points.items():
-        _add_channels(figure, part, of_part, measured)
-        _add_means(figure, part, of_part, measured)
-    _add_values(
-        figure,
+    low, high = ends
+    levels = _levels(result, measured)
+    stages = [stage for _, of_level in levels for stage in of_level]
+    left, right = -0.6, stages[-1].place + 0.9
+    traces = [draw(part, levels, measured) for part in PARTS for draw in (_channels, _means)]
+    traces += [_values(part, stages, measured, _LABEL * (high - low)) for part in PARTS]
+    heads = [_head(level, (of_level[0].place + of_level[-1].place) / 2) for level, of_level in levels]
+    ticks = {"tickvals": [stage.place for stage in stages], "ticktext": [stage.name for stage in stages]}
+    return go.Figure(
+        [*traces, _noise((left, right), measured)],
         {
-            part: [(x, half) for x, half in of_part if half is not None and x in last]
-            for part, of_part in points.items()
+            **_around(226, 48, 118),
+            "annotations": heads,
+            "xaxis": {"range": [left, right], "tickangle": 0, **ticks},
+            "yaxis": {"range": [low, high], "title": f"{measured} (bits per value)"},
         },
-        measured,
-        _LABEL * (high - low),
     )
-    ends = -0.6, max(last) + 0.9
-    _add_line(figure, ends, measured)
-    figure.update_layout(
-        **_around(226, 48, 118),
-        xaxis={
-            "range": list(ends),
-            "tickvals": list(ticks),
-            "ticktext": list(ticks.values()),
-            "tickangle": 0,
-        },
-        yaxis={"range": [low, high], "title": {"text": f"{measured} (bits per value)"}},
-    )
-    return figure
 
 
-def _stages(result: Entropies, level: LevelEntropies, measured: str) -> list[tuple[str, dict[str, Half]]]:
-    """Return a level's stages on a chart, each with its halves by part."""
-    stages = []
-    for stage in level.stages:
-        if stage.name == "weights" and measured == "redundancy":
-            continue
-        name = stage.name if stage.kept is not None else "last"
-        name = "fixed" if name == "order" and result.rule != "entropy" else name
-        halves = {"emitted": stage.emitted} if stage.kept is None else {"kept": stage.kept, "emitted": stage.emitted}
-        stages.append((name, halves))
-    return stages
+def _levels(result: Entropies, measured: str) -> list[_Level]:
+    """Return every level with its stages on a chart."""
+    levels, place = [], 0
+    for level in result.levels:
+        shown = [stage for stage in level.stages if (stage.name, measured) != ("weights", "redundancy")]
+        stages = []
+        for stage in shown:
+            name = "fixed" if stage.name == "order" and result.rule != "entropy" else stage.name
+            name = STAGES["last" if stage.kept is None else name]
+            stages.append(_Stage(place, name, dict(stage.parts), stage is shown[-1]))
+            place += 1
+        levels.append((level, stages))
+        place += BETWEEN
+    return levels
 
 
-def _head(figure: go.Figure, middle: float, level: LevelEntropies) -> None:
+def _head(level: LevelEntropies, middle: float) -> dict[str, Any]:
     channels, height, width = level.shape
-    figure.add_annotation(
-        x=middle,
-        y=1,
-        yref="paper",
-        yanchor="bottom",
-        text=f"<b>Level {level.number}</b><br>{channels} of {height}×{width}",
-        showarrow=False,
-    )
+    text = f"<b>Level {level.number}</b><br>{channels} of {height}×{width}"
+    return note(middle, 1, text, yref="paper", yanchor="bottom")
 
 
-def _add_channels(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    aside = _ASIDE[part]
-    dots = [
-        (place + 0.17 * aside, float(value), number)
-        for place, half in points
-        if half is not None
-        for value, number in zip(half.channels[measured], half.numbers, strict=True)
-        if math.isfinite(value)
-    ]
-    figure.add_scatter(
-        x=[round(x, 2) for x, _, _ in dots],
-        y=[round(y, 4) for _, y, _ in dots],
-        text=[f"channel {number}" for _, _, number in dots],
-        mode="markers",
-        marker={"color": HALVES[part].colour, "symbol": f"{HALVES[part].symbol}-open", "size": 6, "opacity": 0.85},
-        showlegend=False,
-        hovertemplate="%{text}: %{y:.3f}<extra>" + PARTS[part] + "</extra>",
-    )
+def _channels(part: str, levels: Sequence[_Level], measured: str) -> Trace:
+    """Return the channels of a part as small marks."""
+    halves = [(stage.place, stage.halves[part]) for _, stages in levels for stage in stages if part in stage.halves]
+    x = np.repeat([place for place, _ in halves], [len(half.numbers) for _, half in halves]) + 0.17 * _ASIDE[part]
+    y = np.concatenate([half.channels[measured] for _, half in halves])
+    text = [f"channel {number}" for _, half in halves for number in half.numbers]
+    label, look = f"%{{text}}: %{{y:.3f}}<extra>{PARTS[part]}</extra>", HALVES[part]
+    return marks(x, y, look.colour, 6, f"{look.symbol}-open", marker={"opacity": 0.85}, text=text, label=label)
 
 
-def _add_means(figure: go.Figure, part: str, points: list[tuple[float, Half | None]], measured: str) -> None:
-    (name, colour, dash, symbol, _), aside = HALVES[part], _ASIDE[part]
-    means = [None if half is None or _is_nan(half.means[measured]) else half.means[measured] for _, half in points]
-    figure.add_scatter(
-        x=[None if math.isnan(place) else place + 0.05 * aside for place, _ in points],
-        y=[None if mean is None else round(mean.value, 4) for mean in means],
-        error_y={
-            "type": "data",
-            "array": [0 if mean is None else round(mean.error, 4) for mean in means],
-            "color": colour,
-            "thickness": 2,
-            "width": 5,
-        },
-        customdata=["" if mean is None else str(mean) for mean in means],
-        mode="lines+markers",
-        line={"color": colour, "dash": dash, "width": 3},
-        marker={"color": colour, "symbol": symbol, "size": 12, "line": {"width": 1, "color": "white"}},
-        name=name,
-        connectgaps=False,
+def _means(part: str, levels: Sequence[_Level], measured: str) -> Trace:
+    """Return the means of a part as large marks with intervals, joined within a level."""
+    x, means, errors, texts = [], [], [], []
+    for _, stages in levels:
+        of_part = [(stage.place, stage.halves[part].means[measured]) for stage in stages if part in stage.halves]
+        x += [*(place + 0.05 * _ASIDE[part] for place, _ in of_part), math.nan]
+        means += [*(mean.value for _, mean in of_part), math.nan]
+        errors += [*(mean.error for _, mean in of_part), math.nan]
+        texts += [*(str(mean) for _, mean in of_part), ""]
+    look = HALVES[part]
+    return lines(
+        np.array(x),
+        np.array(means),
+        look.colour,
+        dash=look.dash,
+        marker={"color": look.colour, "symbol": look.symbol, "size": 12, "line": {"width": 1, "color": "white"}},
+        error_y=error_bars(errors, color=look.colour, width=5),
+        customdata=texts,
         cliponaxis=False,
-        hovertemplate="%{customdata} bits per value<extra>" + name + ", mean</extra>",
+        name=look.name,
+        label=f"%{{customdata}} bits per value<extra>{look.name}, mean</extra>",
     )
 
 
-def _add_values(figure: go.Figure, points: dict[str, list[tuple[float, Half]]], measured: str, room: float) -> None:
-    """Write means beside their marks, at least ``room`` apart and away from the line of N(0, I)."""
-    heights = {(place, part): half.means[measured].value for part in points for place, half in points[part]}
-    for part, of_part in points.items():
-        written = []
-        for place, half in of_part:
-            value, other = half.means[measured].value, heights.get((place, "emitted" if part == "kept" else "kept"))
-            up = 1 if other is None or (value, part) > (other, "emitted") else -1
-            missing = 0.0 if other is None else max(0.0, room - abs(value - other)) / 2
-            written.append(_off_the_line(value + up * missing, 0.0, up * room / 2))
-        figure.add_scatter(
-            x=[place + 0.3 for place, _ in of_part],
-            y=_numbers(written),
-            text=[
-                "" if _is_nan(half.means[measured]) else f"\u2002{fixed(half.means[measured].value, 2)}"
-                for _, half in of_part
-            ],
-            mode="text",
-            textposition="middle right",
-            cliponaxis=False,
-            showlegend=False,
-            hoverinfo="skip",
-        )
+def _values(part: str, stages: Sequence[_Stage], measured: str, room: float) -> Trace:
+    """Return the means at the end of each level as figures, ``room`` apart and away from the line of N(0, I)."""
+    ends = [stage for stage in stages if stage.last and part in stage.halves]
+    heights, texts = [], []
+    for stage in ends:
+        mean = {name: half.means[measured].value for name, half in stage.halves.items()}
+        value, other = mean[part], mean.get("emitted" if part == "kept" else "kept")
+        up = 1 if other is None or (value, part) > (other, "emitted") else -1
+        height = value if other is None else value + up * max(0.0, room - abs(value - other)) / 2
+        # On the line, the line would cross the figure.
+        heights.append(up * room / 2 if abs(height) < room / 2 else height)
+        texts.append("" if math.isnan(value) else f"\u2002{fixed(value, 2)}")
+    return letters(np.array([stage.place + 0.3 for stage in ends]), np.array(heights), texts, "middle right")
 
 
-def _off_the_line(height: float, line: float, least: float) -> float:
-    """Return the height, or a height at a distance ``least`` from a line that would cross the text."""
-    return line + least if abs(height - line) < abs(least) else height
-
-
-def _add_line(figure: go.Figure, ends: tuple[float, float], measured: str) -> None:
-    """Draw the measure's value for noise."""
-    figure.add_scatter(
-        x=list(ends),
-        y=[0, 0],
-        mode="lines",
-        line={"color": palette.REFERENCE, "width": 1.5, "dash": "dash"},
-        name=NOISE[measured],
-        hoverinfo="skip",
-    )
-
-
-def _is_nan(mean: Estimate) -> bool:
-    return math.isnan(mean.value)
+def _noise(ends: tuple[float, float], measured: str) -> Trace:
+    """Return a line at the measure's value for noise."""
+    return lines([*ends], [0, 0], palette.REFERENCE, 1.5, "dash", name=NOISE[measured])
 
 
 # ---------------------------------------------------------------------- growth over training
 
 
-def growth(
-    level: LevelGrowth,
-    own: np.ndarray,
-    limits: tuple[float, float] | None = None,
-    shared: np.ndarray | None = None,
-) -> go.Figure:
+def growth(level: LevelGrowth, own: np.ndarray, ends: tuple[float, float], shared: np.ndarray) -> go.Figure:
     """Return the redundancy of a level's channels over training, with one frame a recording step for the scrubber.
 
     Thin lines are channels, thick lines the means of channels passed on and factored out. A frame moves the cursor and
@@ -241,48 +182,33 @@ def growth(
     Arguments:
         level: its record.
         own: the recording steps (S,).
-        limits: of the y axis, :func:`growth_span` of all levels that share it.
-        shared: the steps of the x axis, by default ``own``.
+        ends: of the y axis, :func:`growth_span` of all levels that share it.
+        shared: the steps of the x axis.
 
     """
-    shared = own if shared is None else shared
-    places, ends = steps.places(own, shared), limits or growth_span([level])
-    figure = go.Figure()
+    places, margin, traces = steps.places(own, shared), 0.04 * (len(shared) + 1), []
     for part, rows in _parts(level).items():
-        name, colour, dash, _, _ = HALVES[part]
-        x, y = _joined(places, rows)
-        figure.add_scatter(
-            x=x, y=y, mode="lines", line={"color": colour, "width": 1}, opacity=0.5, showlegend=False, hoverinfo="skip"
-        )
-        figure.add_scatter(
-            x=places.tolist(),
-            y=_numbers(rows.mean(axis=1)),
-            text=[f"step {step:,}" for step in own],
-            mode="lines",
-            line={"color": colour, "dash": dash, "width": 3},
-            name=name,
-            hovertemplate="%{text}: %{y:.3f}<extra>" + name + ", mean</extra>",
-        )
-    moving = list(range(len(figure.data), len(figure.data) + 1 + len(_parts(level))))
+        look = HALVES[part]
+        label = f"%{{text}}: %{{y:.3f}}<extra>{look.name}, mean</extra>"
+        text = [f"step {step:,}" for step in own]
+        mean = lines(places, rows.mean(axis=1), look.colour, 3, look.dash, text=text, name=look.name, label=label)
+        traces += [lines(*joined(places, rows), look.colour, 1, opacity=0.5), mean]
     frames = [_now(level, index, int(place), len(shared), ends) for index, place in enumerate(places)]
-    figure.add_traces(frames[-1])
-    figure.frames = [steps.frame(step, frame, moving) for step, frame in zip(own, frames, strict=True)]
-    margin = 0.04 * (len(shared) + 1)
-    _add_line(figure, (-margin, len(shared) - 1 + margin), "redundancy")
-    figure.update_layout(
-        **_around(202, NOTHING, 98),
-        xaxis=steps.axis(shared, margin, margin, ticks=6),
-        yaxis={"range": list(ends), "title": {"text": "redundancy (bits per value)"}},
+    moving = list(range(len(traces), len(traces) + len(frames[0])))
+    return go.Figure(
+        [*traces, *frames[-1], _noise((-margin, len(shared) - 1 + margin), "redundancy")],
+        {
+            **_around(202, NOTHING, 98),
+            "xaxis": steps.axis(shared, margin, margin, ticks=6),
+            "yaxis": {"range": list(ends), "title": "redundancy (bits per value)"},
+        },
+        [steps.frame(step, frame, moving) for step, frame in zip(own, frames, strict=True)],
     )
-    return figure
 
 
 def growth_span(levels: Iterable[LevelGrowth]) -> tuple[float, float]:
     """Return the range of redundancy of these levels over training."""
-    values = np.concatenate([[0.0], *(level.redundancy.ravel() for level in levels)])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 0.08 * (high - low) or 0.1
-    return low - margin, high + margin
+    return kit.limits([0.0, *(level.redundancy for level in levels)], 0.08, 0.08)
 
 
 def _parts(level: LevelGrowth) -> dict[str, np.ndarray]:
@@ -291,42 +217,19 @@ def _parts(level: LevelGrowth) -> dict[str, np.ndarray]:
     return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
 
 
-def _now(level: LevelGrowth, index: int, place: int, length: int, ends: tuple[float, float]) -> list[dict[str, Any]]:
+def _now(level: LevelGrowth, index: int, place: int, length: int, ends: tuple[float, float]) -> list[Trace]:
     """Return the moving parts of a frame: a line at the step, and each mean's mark and value there."""
-    left = place > length / 2
-    marks = []
+    position, moving = "top left" if place > length / 2 else "top right", [steps.cursor(place, ends)]
     for part, rows in _parts(level).items():
-        _, colour, _, symbol, _ = HALVES[part]
-        value = float(rows[index].mean())
-        marks.append(
-            {
-                "type": "scatter",
-                "x": [place],
-                "y": _numbers([value]),
-                "text": [f" {fixed(value, 2)} "],
-                "textposition": "top left" if left else "top right",
-                "mode": "markers+text",
-                "marker": {"color": colour, "symbol": symbol, "size": 11},
-                "showlegend": False,
-                "hoverinfo": "skip",
-            }
-        )
-    return [steps.cursor(place, ends), *marks]
+        look, mean = HALVES[part], rows[index].mean()
+        text = [f" {fixed(mean, 2)} "]
+        moving.append(marks([place], np.array([mean]), look.colour, 11, look.symbol, text=text, textposition=position))
+    return moving
 
 
-def _joined(places: np.ndarray, rows: np.ndarray) -> tuple[list[int], list[float | None]]:
-    """Return x and y of the columns of rows (S, M) as one line each, with gaps between them, in one trace."""
-    gaps = np.vstack([rows, np.full(rows.shape[1], np.nan)]).T.ravel()
-    return np.tile([*places, places[-1]], rows.shape[1]).tolist(), _numbers(gaps)
-
-
-def _numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    return [round(float(value), 4) if math.isfinite(value) else None for value in values]
-
-
-def _around(plot: float, above: float, below: float, **room: float) -> dict[str, Any]:
+def _around(plot: float, above: float, below: float) -> dict[str, Any]:
     """Return the layout of a chart by the height of its plot; the legend stands below."""
-    return layout(plot + above + below, above, below, right=28, legend_below=True, **room)
+    return layout(plot + above + below, above, below, right=28, legend_below=True)
 
 
 # ---------------------------------------------------------------------- channel maps

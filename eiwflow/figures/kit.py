@@ -1,11 +1,13 @@
-"""Shared by all charts: the two halves' looks, axes, the room around a plot, and no background or dragging.
+"""Shared by all charts: their three kinds of traces, the two halves' looks, axes, and the room around a plot.
 
 plotly lays a chart out twice when a label does not fit into its margin, which takes half of the drawing time. The
 margins here avoid that, except for large letters or on a narrow screen.
 """
 
+# ruff: noqa: ANN401 (what plotly takes)
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +19,10 @@ from . import palette
 if TYPE_CHECKING:
     from ..study.statistics import Effect
 
+#: A trace as plotly takes it; its numbers, or names, in which arrays are rounded; symbols: one, or one for each mark.
+Trace = dict[str, Any]
+Values = Sequence[Any] | np.ndarray
+Symbol = str | list[str]
 #: The smallest letters of a chart, in pixels.
 LETTERS = 14
 #: Pixels left of the plot for numbers and a title, below it for the same, and at a side without text.
@@ -60,6 +66,11 @@ class Half(NamedTuple):
     symbol: str
     pattern: dict[str, Any]
 
+    @property
+    def bar(self) -> dict[str, Any]:
+        """The look of a bar."""
+        return {"color": self.colour, "pattern": self.pattern}
+
 
 _HATCHED = {"shape": "/", "size": 6, "solidity": 0.25, "fillmode": "overlay", "fgcolor": "#FFFFFF"}
 HALVES = {
@@ -86,27 +97,91 @@ def limits(values: Iterable[ArrayLike], below: float = 0.06, above: float = 0.06
     return low - below * room, high + above * room
 
 
+# ---------------------------------------------------------------------- traces
+
+
+def numbers(values: ArrayLike) -> list[float | None]:
+    """Return numbers with five decimals, to keep figures small; NaN, a gap in a line, is None."""
+    flat = np.ravel(np.asarray(values, dtype=float)).tolist()
+    return [round(value, 5) if math.isfinite(value) else None for value in flat]
+
+
+def lines(x: Values, y: Values, colour: str, width: float = 3, dash: str = "solid", **more: Any) -> Trace:
+    """Return a line of a width in pixels, with marks if ``more`` has a marker; see :func:`trace`."""
+    mode = "lines+markers" if "marker" in more else "lines"
+    return trace(x, y, mode=mode, line={"color": colour, "width": width, "dash": dash}, **more)
+
+
+def marks(x: Values, y: Values, colour: str | list[str], size: float, symbol: Symbol = "circle", **more: Any) -> Trace:
+    """Return marks of a size in pixels, with texts if ``more`` has positions for them; see :func:`trace`."""
+    mode = "markers+text" if "textposition" in more else "markers"
+    marker = {"color": colour, "size": size, "symbol": symbol, **more.pop("marker", {})}
+    return trace(x, y, **{"mode": mode, "marker": marker, **more})
+
+
+def bars(x: Values, y: Values, marker: dict[str, Any], **more: Any) -> Trace:
+    """Return bars, whose texts are on hover alone; see :func:`trace`."""
+    return trace(x, y, marker=marker, **{"type": "bar", "textposition": "none", **more})
+
+
+def letters(x: Values, y: Values, text: list[str], position: str | list[str]) -> Trace:
+    """Return texts at points, without marks."""
+    return trace(x, y, mode="text", text=text, textposition=position, cliponaxis=False)
+
+
+def trace(x: Values, y: Values, name: str = "", label: str = "", **look: Any) -> Trace:
+    """Return a trace.
+
+    Args:
+        x: numbers or names; an array is rounded.
+        y: as x.
+        name: in the legend; without one it is not there.
+        label: on hover, with plotly's names of numbers, such as ``%{y:.2f}``; without one there is none.
+        look: anything else, as plotly names it.
+
+    """
+    x, y = (numbers(each) if isinstance(each, np.ndarray) else each for each in (x, y))
+    legend = {"name": name} if name else {"showlegend": False}
+    hover = {"hovertemplate": label if "<extra>" in label else f"{label}<extra></extra>"}
+    return {"type": "scatter", "x": x, "y": y, **legend, **(hover if label else {"hoverinfo": "skip"}), **look}
+
+
+def joined(places: Sequence[float] | np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y of the columns of rows (S, M) as one line each, with gaps between them, in one trace."""
+    gaps = np.vstack([rows, np.full(rows.shape[1], np.nan)])
+    return np.tile([*places, places[-1]], rows.shape[1]), gaps.T
+
+
+def error_bars(above: ArrayLike, below: ArrayLike | None = None, **look: object) -> dict[str, Any]:
+    """Return error bars of these lengths, symmetric without ``below``; none where a length is not finite."""
+    lower = {} if below is None else {"arrayminus": numbers(below)}
+    return {"type": "data", "array": numbers(above), **lower, "thickness": 2, **look}
+
+
 def intervals(effects: Sequence[Effect], colour: str, thickness: float = 2, width: int = 6) -> dict[str, Any]:
     """Return the 95 % intervals of leads as error bars, of no length where there is one seed."""
-    ends = [(effect.lead, *effect.lead_interval) for effect in effects]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [_length(high - lead) for lead, _, high in ends],
-        "arrayminus": [_length(lead - low) for lead, low, _ in ends],
-        "color": colour,
-        "thickness": thickness,
-        "width": width,
-    }
+    lead, low, high = np.array([(effect.lead, *effect.lead_interval) for effect in effects]).T
+    return error_bars(high - lead, lead - low, color=colour, thickness=thickness, width=width)
 
 
-def _length(value: float) -> float | None:
-    return round(value, 5) if np.isfinite(value) else None
+# ---------------------------------------------------------------------- beside traces
 
 
-def five_digits(values: ArrayLike) -> list[float]:
-    """Return numbers with five digits, to keep figures small."""
-    return [float(f"{value:.5g}") for value in np.asarray(values, dtype=float)]
+def across(y: float, colour: str = palette.REFERENCE, width: float = 2, dash: str = "dash") -> dict[str, Any]:
+    """Return a line from the left to the right of a plot."""
+    line = {"color": colour, "width": width, "dash": dash}
+    return {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+
+
+def upright(x: float, colour: str = palette.REFERENCE, width: float = 2, dash: str = "dash") -> dict[str, Any]:
+    """Return a line from the bottom to the top of a plot."""
+    line = {"color": colour, "width": width, "dash": dash}
+    return {"type": "line", "yref": "y domain", "y0": 0, "y1": 1, "x0": x, "x1": x, "line": line}
+
+
+def note(x: float, y: float, text: str, **where: object) -> dict[str, Any]:
+    """Return a text at a point of a plot."""
+    return {"x": x, "y": y, "text": text, "showarrow": False, **where}
 
 
 def finished(figure: dict[str, Any]) -> dict[str, Any]:

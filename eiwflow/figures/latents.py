@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from ..analysis.words import latents as words
 from . import palette
-from .kit import layout, legend_room, limits
-from .pixels import appearance, data_uri
+from .kit import error_bars, layout, legend_room, limits, marks
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.latents import Norms, Survey, Treated
@@ -35,19 +35,12 @@ def treatments(treated: Treated) -> str:
 
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
-    errors = [words.error(psnr) for psnr in treated.mean_psnr]
-    texts = [f"{escape(caption)}<br><b>{left}</b>" for caption, left in zip(captions, errors, strict=True)]
-    alts = [
-        f"{words.way(way)}: {left}; {appearance(pixels)}"
-        for way, left, pixels in zip(treated.ways, errors, treated.pictures, strict=True)
-    ]
-    image = ("the image", f"The image: {appearance(treated.image)}", treated.image)
-    cells = [image, *zip(texts, alts, treated.pictures, strict=True)]
-    figures = "".join(
-        f'<figure><img alt="{escape(alt)}" src="{data_uri(pixels)}"><figcaption>{text}</figcaption></figure>'
-        for text, alt, pixels in cells
-    )
-    return f'<div class="eiw-row">{figures}</div>'
+    cells = [picture(data_uri(treated.image), f"The image: {appearance(treated.image)}", "the image")]
+    for caption, way, psnr, pixels in zip(captions, treated.ways, treated.mean_psnr, treated.pictures, strict=True):
+        error = words.error(psnr)
+        alt = f"{words.way(way)}: {error}; {appearance(pixels)}"
+        cells.append(picture(data_uri(pixels), alt, f"{escape(caption)}<br><b>{error}</b>"))
+    return row(cells)
 
 
 # ---------------------------------------------------------------------- charts
@@ -58,28 +51,22 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
 
     The axis also holds the intervals of charts ``beside`` this one.
     """
-    figure = go.Figure()
-    names = [words.stage(share) for share in survey.shares]
-    mean, (high, low) = 255 * 10 ** (-survey.mean / 20), 255 * 10 ** (-survey.interval.T / 20)
-    figure.add_scatter(
-        x=mean.round(3).tolist(),
-        y=names,
-        mode="markers",
-        marker={"symbol": "diamond", "size": 12, "color": palette.SUBJECT},
-        error_x={
-            "array": np.nan_to_num(high - mean).round(3).tolist(),
-            "arrayminus": np.nan_to_num(mean - low).round(3).tolist(),
-            "color": palette.SUBJECT, "thickness": 2, "width": 5,
+    names, colour = [words.stage(share) for share in survey.shares], palette.SUBJECT
+    mean, (high, low) = _grey_levels(survey.mean), _grey_levels(survey.interval.T)
+    errors = error_bars(np.nan_to_num(high - mean), np.nan_to_num(mean - low), color=colour, width=5)
+    ends = [_grey_levels(end) for each in (survey, *beside) for end in (each.mean, each.interval)]
+    return go.Figure(
+        [marks(mean, names, colour, 12, "diamond", error_x=errors, label="%{y}: %{x:.1f} of 255")],
+        {
+            **layout(110 + 46 * len(names)),
+            "xaxis": {"title": "error of pixels, of 255", "range": limits(ends)},
+            "yaxis": {"autorange": "reversed", "showgrid": False},
         },
-        hovertemplate="%{y}: %{x:.1f} of 255<extra></extra>",
-    )  # fmt: skip
-    ends = [255 * 10 ** (-end / 20) for each in (survey, *beside) for end in (each.mean, each.interval)]
-    figure.update_layout(
-        layout(110 + 46 * len(names)),
-        xaxis={"title": {"text": "error of pixels, of 255"}, "range": limits(ends)},
-        yaxis={"autorange": "reversed", "showgrid": False},
     )
-    return figure
+
+
+def _grey_levels(psnr: np.ndarray) -> np.ndarray:
+    return 255 * 10 ** (-psnr / 20)
 
 
 def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
@@ -87,41 +74,31 @@ def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
 
     The axis also holds the norms of charts ``beside`` this one.
     """
-    figure, roots = go.Figure(), np.sqrt(norms.dimensions)
-    levels = len(roots)
+    roots, count = np.sqrt(norms.dimensions), len(norms.test)
+    levels = np.arange(1, len(roots) + 1)
     ratios = (
         part / np.sqrt(each.dimensions) for each in (norms, *beside) for part in (each.test, each.image, each.typical.T)
     )
-    for level, (low, high) in enumerate(norms.typical / roots[:, None], start=1):
-        figure.add_shape(
-            type="rect", x0=level - 0.4, x1=level + 0.4, y0=low, y1=high, line={"width": 0},
-            fillcolor=palette.SUBJECT, opacity=0.25, layer="below",
-        )  # fmt: skip
-    count = len(norms.test)
-    beside = np.linspace(-_SPREAD / 2, _SPREAD / 2, count)
-    figure.add_scatter(
-        x=(np.arange(1, levels + 1) + beside[:, None]).round(3).ravel().tolist(),
-        y=(norms.test / roots).round(4).ravel().tolist(),
-        mode="markers",
-        marker={"color": palette.REFERENCE, "size": 5},
-        name=f"{count} test images",
-        hovertemplate="%{y:.3f} √d<extra></extra>",
-    )
-    figure.add_scatter(
-        x=list(range(1, levels + 1)),
-        y=(norms.image / roots).round(4).tolist(),
-        mode="markers",
-        marker={"color": palette.SUBJECT, "size": 14, "symbol": "diamond", "line": {"width": 1.5, "color": "white"}},
-        name="this image",
-        hovertemplate="%{y:.3f} √d<extra>this image</extra>",
-    )
-    figure.update_layout(
-        layout(300, legend_room()),
-        xaxis={
-            "tickvals": list(range(1, levels + 1)),
-            "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
-            "range": [0.4, levels + 0.6],
+    band = {"type": "rect", "line": {"width": 0}, "fillcolor": palette.SUBJECT, "opacity": 0.25, "layer": "below"}
+    spread = levels + np.linspace(-_SPREAD / 2, _SPREAD / 2, count)[:, None]
+    outlined = {"line": {"width": 1.5, "color": "white"}}
+    image = {"marker": outlined, "name": "this image", "label": "%{y:.3f} √d<extra>this image</extra>"}
+    return go.Figure(
+        [
+            marks(spread, norms.test / roots, palette.REFERENCE, 5, name=f"{count} test images", label="%{y:.3f} √d"),
+            marks(levels, norms.image / roots, palette.SUBJECT, 14, "diamond", **image),
+        ],
+        {
+            **layout(300, legend_room()),
+            "shapes": [
+                {**band, "x0": level - 0.4, "x1": level + 0.4, "y0": low, "y1": high}
+                for level, (low, high) in zip(levels, norms.typical / roots[:, None], strict=True)
+            ],
+            "xaxis": {
+                "tickvals": levels.tolist(),
+                "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
+                "range": [0.4, len(levels) + 0.6],
+            },
+            "yaxis": {"title": "‖ε‖ / √d (green: 95 % of N(0, I))", "range": limits(ratios)},
         },
-        yaxis={"title": {"text": "‖ε‖ / √d (green: 95 % of N(0, I))"}, "range": limits(ratios)},
     )
-    return figure

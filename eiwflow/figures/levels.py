@@ -8,19 +8,20 @@ So areas halve from level to level, and add up to the image's C colour planes. B
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import ArrayLike
+from plotly.colors import PLOTLY_SCALES, unlabel_rgb
 
 from ..analysis.words import levels as words
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from ..data import montage
 from . import palette
-from .kit import BELOW, layout, legend_room
-from .pixels import appearance, data_uri
+from .kit import BELOW, Trace, across, layout, legend_room, limits, lines, marks, note
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
@@ -39,56 +40,14 @@ ORDER_WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Box:
-    """The channel maps that a level passes on, or that it factors out.
-
-    Attributes:
-        part: ``kept`` or ``emitted``.
-        first, count: their positions.
-        columns: maps a row.
-        pixels: (H, W) bytes, their montage.
-
-    """
-
-    part: str
-    first: int
-    count: int
-    columns: int
-    pixels: np.ndarray
-
-
-def boxes(passage: Passage) -> list[list[Box]]:
-    """Return the boxes of each level: the part passed on, if any, and the part factored out."""
-    height = passage.reconstruction.image.shape[0]
-    of_levels = []
-    for level, maps in zip(passage.levels, passage.maps, strict=True):
-        rows, parts = height // level.shape[1], []
-        for part, first, count in (
-            ("kept", 0, level.kept_channels),
-            ("emitted", level.kept_channels, level.emitted_channels),
-        ):
-            if count:
-                columns = _columns(count, rows)
-                parts.append(Box(part, first, count, columns, montage(maps[first : first + count], columns)))
-        of_levels.append(parts)
-    return of_levels
-
-
-def _columns(count: int, rows: int) -> int:
-    """Return in how many columns maps fill whole rows, as nearly as possible as many rows as wanted."""
-    divisors = (columns for columns in range(1, count + 1) if count % columns == 0)
-    return min(divisors, key=lambda columns: abs(math.log(count / columns / rows)))
-
-
 def strip(passage: Passage) -> str:
     """Return the strip as HTML; ``assets/style/page.css`` lays it out, stacked where it is narrow."""
     height, width, channels = passage.reconstruction.image.shape
     stations = [_entrance(passage)]
-    for level, parts in zip(passage.levels, boxes(passage), strict=True):
+    for level, maps in zip(passage.levels, passage.maps, strict=True):
         column = 2 * level.number
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
-        stations.append(_station(passage, level, parts, column + 1))
+        stations.append(_station(passage, level, maps, column + 1))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
     across, down = width * (1 + channels), width * channels
     sizes = {"across": across, "down": down, "rows": 2 * height, "gaps": len(passage.levels)}
@@ -111,21 +70,21 @@ def _entrance(passage: Passage) -> str:
     )
 
 
-def _station(passage: Passage, level: LevelFacts, parts: list[Box], column: int) -> str:
+def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int) -> str:
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
     then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
     share = level.emitted / passage.dimensions
-    *kept, emitted = (_box(level, box) for box in parts)
+    kept, rows = level.kept_channels, passage.reconstruction.image.shape[0] // height
+    leaves = _box(level, maps, rows, "emitted")
+    stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
     if kept:
-        halves = f"{level.kept_channels} passed on · {level.emitted_channels} factored out"
-        stays = f'{kept[0]}<p class="eiw-split"><span>{halves}</span></p>'
-    else:
-        stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
+        halves = f"{kept} passed on · {level.emitted_channels} factored out"
+        stays = f'{_box(level, maps, rows, "kept")}<p class="eiw-split"><span>{halves}</span></p>'
     return (
         f'<section class="eiw-station" style="--column: {column}"><header><h4>Level {level.number}</h4>'
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
-        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{emitted}'
+        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{leaves}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
         f"{level.emitted:,} values<br>{100 * share:.3g} % of all</p></div></div></section>"
     )
@@ -142,21 +101,28 @@ def _return(passage: Passage) -> str:
     )
 
 
-def _box(level: LevelFacts, box: Box) -> str:
-    cells = "".join(f'<i data-tip="{escape(_tip(level, box.first + n, box.part))}"></i>' for n in range(box.count))
-    fate = "are passed on" if box.part == "kept" else "are factored out"
-    structure = level.redundancy[0, box.first : box.first + box.count].mean()
-    words = (
-        f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
-        if np.isfinite(structure)
-        else ""
-    )
-    alt = f"Level {level.number}: {box.count} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}{words}"
+def _box(level: LevelFacts, maps: np.ndarray, rows: int, part: str) -> str:
+    """Return the channel maps that a level passes on, or that it factors out, in about so many rows."""
+    passed_on = part == "kept"
+    places = range(level.kept_channels) if passed_on else range(level.kept_channels, len(maps))
+    columns, of_part = _columns(len(places), rows), slice(places.start, places.stop)
+    pixels, structure = montage(maps[of_part], columns), level.redundancy[0, of_part].mean()
+    cells = "".join(f'<i data-tip="{escape(_tip(level, place, part))}"></i>' for place in places)
+    fate = "are passed on" if passed_on else "are factored out"
+    alt = f"Level {level.number}: {len(places)} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}"
+    if np.isfinite(structure):
+        alt += f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
     return (
-        f'<div class="eiw-box eiw-{box.part}">'
-        f'<img alt="{alt}" src="{data_uri(box.pixels)}" style="{_size(box.pixels)}">'
-        f'<div class="eiw-cells" style="--columns: {box.columns}">{cells}</div></div>'
+        f'<div class="eiw-box eiw-{part}">'
+        f'<img alt="{alt}" src="{data_uri(pixels)}" style="{_size(pixels)}">'
+        f'<div class="eiw-cells" style="--columns: {columns}">{cells}</div></div>'
     )
+
+
+def _columns(count: int, rows: int) -> int:
+    """Return in how many columns maps fill whole rows, as nearly as possible as many rows as wanted."""
+    divisors = (columns for columns in range(1, count + 1) if count % columns == 0)
+    return min(divisors, key=lambda columns: abs(math.log(count / columns / rows)))
 
 
 def _tip(level: LevelFacts, position: int, part: str) -> str:
@@ -185,22 +151,25 @@ def _legend() -> str:
 def reconstruction(result: Reconstruction) -> str:
     """Return the image, its reconstruction and the error (brightest where largest) side by side as HTML."""
     height, width, _ = result.image.shape
+    largest = power(result.max_abs_error)
     scale = result.error / result.max_abs_error if result.max_abs_error else result.error
-    panels = (
-        ("the image", f"The image: {appearance(result.image)}", result.image),
-        ("the reconstruction", f"The reconstruction: {words.came_back(result)}", result.restored),
-        (
-            f"the error, up to {power(result.max_abs_error)}",
-            f"The error of every pixel, yellow where it is the largest, {power(result.max_abs_error)}",
-            palette.cividis(scale),
+    panels = {
+        "the image": (result.image, f"The image: {appearance(result.image)}"),
+        "the reconstruction": (result.restored, f"The reconstruction: {words.came_back(result)}"),
+        f"the error, up to {largest}": (
+            _cividis(scale),
+            f"The error of every pixel, yellow where it is the largest, {largest}",
         ),
-    )
-    figures = "".join(
-        f'<figure><img alt="{alt}" src="{data_uri(pixels)}" style="aspect-ratio: {width}/{height}">'
-        f"<figcaption>{caption}</figcaption></figure>"
-        for caption, alt, pixels in panels
-    )
-    return f'<div class="eiw-row">{figures}</div>'
+    }
+    style = f"aspect-ratio: {width}/{height}"
+    return row(picture(data_uri(pixels), alt, caption, style) for caption, (pixels, alt) in panels.items())
+
+
+def _cividis(magnitude: np.ndarray) -> np.ndarray:
+    """Return colours (H, W, 3) uint8 of magnitudes (H, W) in [0, 1]."""
+    places, colours = zip(*PLOTLY_SCALES["Cividis"], strict=True)
+    channels = zip(*map(unlabel_rgb, colours), strict=True)
+    return np.stack([np.interp(magnitude, places, channel) for channel in channels], axis=-1).round().astype(np.uint8)
 
 
 def samples(images: np.ndarray, temperature: float) -> str:
@@ -235,66 +204,49 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
     last = image.bits_per_dim.shape[1] - 1
     higher, bits = image.mean >= average.mean, image.bits
     others = f"average of {len(average.bits_per_dim)} test images"
-    figure = go.Figure(
+    ends: list[ArrayLike] = [image.mean, average.mean, bits]
+    names = [note(last + 0.5, bits, f"{raw(bits)}: {counted(bits, 'bit')}", xanchor="right", yanchor="bottom")]
+    if floor is not None:
+        ends.append(floor)
+        names.append(note(-0.5, floor, f"{GRAIN}: {floor:.2f}", xanchor="left", yanchor="top"))
+    levels = [f"level {level}" for level in range(1, last)]
+    return go.Figure(
         [
             *_stairs(others, average.mean, ~higher, palette.REFERENCE, "dash", "diamond"),
             *_stairs("this image", image.mean, higher, palette.SUBJECT, "solid", "circle"),
-        ]
-    )
-    low, high = min(image.mean.min(), average.mean.min()), max(image.mean.max(), average.mean.max(), bits)
-    low = low if floor is None else min(low, floor)
-    margin = 0.16 * (high - low)
-    coded = f"{raw(bits)}: {counted(bits, 'bit')}"
-    names = [{"x": last + 0.5, "y": bits, "text": coded, "xanchor": "right", "yanchor": "bottom"}]
-    if floor is not None:
-        names.append({"x": -0.5, "y": floor, "text": f"{GRAIN}: {floor:.2f}", "xanchor": "left", "yanchor": "top"})
-    figure.update_layout(
-        layout(370, legend_room(), below=BELOW + 4),
-        legend_traceorder="reversed",
-        annotations=[{**name, "showarrow": False} for name in names],
-        shapes=[_across(name["y"]) for name in names],
-        xaxis={
-            "tickvals": list(range(last + 1)),
-            "ticktext": ["no level", *(f"level {level}" for level in range(1, last)), f"level {last}:<br>the flow"],
-            "range": [-0.6, last + 0.6],
-            "title": {"text": "stopped after", "standoff": 8},
+        ],
+        {
+            **layout(370, legend_room(), below=BELOW + 4),
+            "legend_traceorder": "reversed",
+            "annotations": names,
+            "shapes": [across(name["y"], palette.AXIS, 1, "dot") for name in names],
+            "xaxis": {
+                "tickvals": list(range(last + 1)),
+                "ticktext": ["no level", *levels, f"level {last}:<br>the flow"],
+                "range": [-0.6, last + 0.6],
+                "title": {"text": "stopped after", "standoff": 8},
+            },
+            "yaxis": {"range": limits(ends, 0.16, 0.16), "title": "bits/dim"},
         },
-        yaxis={"range": [low - margin, high + margin], "title": {"text": "bits/dim"}},
     )
-    return figure
 
 
-def _across(y: float) -> dict[str, Any]:
-    """Return a line from the left to the right of a plot."""
-    line = {"color": palette.AXIS, "width": 1, "dash": "dot"}
-    return {"type": "line", "xref": "x domain", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
-
-
-def _stairs(
-    name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str
-) -> list[dict[str, Any]]:
+def _stairs(name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash: str, symbol: str) -> list[Trace]:
     """Return a line from tread to tread, and on each tread its height, ``above`` the line or below it."""
     treads = np.arange(len(stairs))
-    line = {
-        "x": np.stack([treads - 0.5, treads + 0.5], axis=1).ravel().tolist(),
-        "y": np.repeat(stairs, 2).round(4).tolist(),
-        "mode": "lines",
-        "line": {"color": colour, "dash": dash, "width": 3},
-        "legendgroup": name,
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
-    heights = {
-        "x": treads.tolist(),
-        "y": stairs.round(4).tolist(),
-        "mode": "markers+text",
-        "marker": {"color": colour, "symbol": symbol, "size": 9},
-        "text": [f"{bits:.2f}" for bits in stairs],
-        "textposition": ["top center" if high else "bottom center" for high in above],
-        "textfont": {"size": 15},
-        "cliponaxis": False,
-        "name": name,
-        "legendgroup": name,
-        "hovertemplate": "%{y:.3f} bits/dim<extra>" + name + "</extra>",
-    }
-    return [line, heights]
+    steps = np.stack([treads - 0.5, treads + 0.5], axis=1)
+    heights = marks(
+        treads,
+        stairs,
+        colour,
+        9,
+        symbol,
+        text=[f"{bits:.2f}" for bits in stairs],
+        textposition=["top center" if high else "bottom center" for high in above],
+        textfont={"size": 15},
+        cliponaxis=False,
+        name=name,
+        legendgroup=name,
+        label=f"%{{y:.3f}} bits/dim<extra>{name}</extra>",
+    )
+    return [lines(steps, np.repeat(stairs, 2), colour, 3, dash, legendgroup=name), heights]

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from ..data import montage
 from . import palette
-from .kit import layout, legend_room
-from .pixels import appearance, data_uri
+from .kit import Trace, error_bars, layout, legend_room, lines, marks, note, upright
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.likelihood import Group, Likelihood
@@ -33,18 +33,15 @@ _SCORES = {
 
 def thumbnails(groups: Sequence[Group]) -> str:
     """Return four images of each group as HTML, the own images first, under their names."""
-    figures = "".join(map(_thumbnail, groups))
     style = "display: grid; gap: 6px 12px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr))"
-    return f'<div class="eiw-row" style="{style}">{figures}</div>'
+    return row(map(_thumbnail, groups), style)
 
 
 def _thumbnail(group: Group) -> str:
     places = np.linspace(0, len(group.images) - 1, SHOWN).astype(int)
-    name, pixels = escape(group.name), montage(group.images[places], 2)
-    return (
-        f'<figure><img style="max-width: 64px" alt="{name}: {escape(group.made)}; {appearance(pixels)}" '
-        f'src="{data_uri(pixels)}"><figcaption>{name}</figcaption></figure>'
-    )
+    pixels = montage(group.images[places], 2)
+    alt = f"{group.name}: {group.made}; {appearance(pixels)}"
+    return picture(data_uri(pixels), alt, escape(group.name), "max-width: 64px")
 
 
 def histograms(result: Likelihood, image: float) -> go.Figure:
@@ -54,71 +51,55 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
     """
     groups = (result.own, *result.groups)
     likelier = {id(scored) for scored in result.likelier}
-    figure = go.Figure()
-    figure.add_vline(result.own.bits_per_dim, line={"color": palette.SUBJECT, "dash": "dash", "width": 2})
-    edges = result.edges.round(4).repeat(2)
-    names = []
-    for row, scored in enumerate(groups):
-        stands_out = id(scored) in likelier
+    edges, traces, beyond, names = result.edges.repeat(2), [], [], []
+    for base, scored in zip(range(len(groups))[::-1], groups, strict=True):
+        stands_out, name, mean = id(scored) in likelier, scored.group.name, scored.bits_per_dim
         colour = palette.SUBJECT if scored is result.own else LIKELIER if stands_out else palette.REFERENCE
         shares = result.histogram(scored)
-        heights = np.concatenate([[0], shares.repeat(2), [0]]) * 0.86 / shares.max()
-        base = len(groups) - 1 - row
-        figure.add_scatter(
-            x=[edges[0]], y=[base], mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip",
-        )  # fmt: skip
-        figure.add_scatter(
-            x=edges.tolist(), y=(base + heights).round(3).tolist(), mode="lines", fill="toself",
-            line={"color": colour, "width": 2}, name=scored.group.name, showlegend=False,
-            hovertemplate=f"{scored.bits_per_dim:.2f} bits per value on average<extra>{scored.group.name}</extra>",
-        )  # fmt: skip
+        heights = base + np.concatenate([[0], shares.repeat(2), [0]]) * 0.86 / shares.max()
+        label = f"{mean:.2f} bits per value on average<extra>{name}</extra>"
+        filled: Trace = {"fill": "toself", "name": name, "showlegend": False, "label": label}
+        traces.append(lines(edges, heights, colour, 2, **filled))
+        names.append(f"<b>◀ {name}</b>" if stands_out else name)
         if scored in result.beyond:
-            figure.add_annotation(
-                x=edges[-1], y=base + 0.75, text=f"{scored.bits_per_dim:.0f} on average ▶", showarrow=False,
-                xanchor="right", bgcolor="rgba(128, 128, 128, 0.15)",
-            )  # fmt: skip
-        names.append(f"<b>◀ {scored.group.name}</b>" if stands_out else scored.group.name)
-    at = float(np.clip(image, result.edges[0], result.edges[-1]))
-    right = at > result.edges.mean()
-    figure.add_scatter(
-        x=[round(at, 4)], y=[len(groups) + 0.15], mode="markers+text", text=["this image"],
-        textposition="middle left" if right else "middle right",
-        marker={"symbol": "triangle-down", "size": 14, "color": palette.KEPT}, showlegend=False,
-        hovertemplate=f"{image:.2f} bits per value<extra>this image</extra>",
-    )  # fmt: skip
-    figure.update_layout(layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12))
-    figure.update_xaxes(title_text="bits per value (bits/dim): left is likelier")
+            edge = {"xanchor": "right", "bgcolor": "rgba(128, 128, 128, 0.15)"}
+            beyond.append(note(edges[-1], base + 0.75, f"{mean:.0f} on average ▶", **edge))
+    at = np.clip([image], edges[0], edges[-1])
+    aside = "left" if at > edges.mean() else "right"
+    words = {"text": ["this image"], "textposition": f"middle {aside}"}
+    label = f"{image:.2f} bits per value<extra>this image</extra>"
+    here = marks(at, [len(groups) + 0.15], palette.KEPT, 14, "triangle-down", label=label, **words)
     places = [len(groups) - 0.6 - row for row in range(len(groups))]
-    return figure.update_yaxes(tickvals=places, ticktext=names, showgrid=False, range=[-0.1, len(groups) + 0.4])
+    return go.Figure(
+        [*traces, here],
+        {
+            **layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12),
+            "annotations": beyond,
+            "shapes": [upright(result.own.bits_per_dim, palette.SUBJECT)],
+            "xaxis": {"title": "bits per value (bits/dim): left is likelier"},
+            "yaxis": {"tickvals": places, "ticktext": names, "showgrid": False, "range": [-0.1, len(groups) + 0.4]},
+        },
+    )
 
 
 def aurocs(result: Likelihood) -> go.Figure:
     """Return the AUROCs of each group against the own images, by score, with intervals."""
-    figure = go.Figure()
-    figure.add_vline(0.5, line={"color": palette.REFERENCE, "dash": "dash", "width": 2})
-    rows = len(result.groups)
-    for place, (name, (colour, symbol)) in enumerate(_SCORES.items()):
-        estimates = [scored.auroc[name] for scored in result.groups]
-        values = np.array([estimate.value for estimate in estimates])
-        errors = np.array([estimate.error for estimate in estimates])
-        figure.add_scatter(
-            x=values.round(4).tolist(),
-            y=[rows - 1 - row + 0.27 - 0.18 * place for row in range(rows)],
-            mode="markers",
-            name=name,
-            marker={"color": colour, "symbol": symbol, "size": 10},
-            error_x={
-                "array": np.minimum(errors, 1 - values).round(4).tolist(),
-                "arrayminus": np.minimum(errors, values).round(4).tolist(),
-                "thickness": 2,
-                "width": 0,
-            },
-            text=[scored.group.name for scored in result.groups],
-            hovertemplate=f"%{{x:.2f}}<extra>%{{text}}, {name}</extra>",
-        )
-    figure.update_layout(layout(ROW * rows + 70 + legend_room(2), legend_room(2), left=NAMES, right=24))
-    figure.update_xaxes(
-        title_text="AUROC (½: no difference)", range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=["0", "½", "1"]
+    names, traces = [scored.group.name for scored in result.groups], []
+    rows = np.arange(len(names))[::-1]
+    for place, (score, (colour, symbol)) in enumerate(_SCORES.items()):
+        estimates = [scored.auroc[score] for scored in result.groups]
+        value, error = np.array([(estimate.value, estimate.error) for estimate in estimates]).T
+        errors = error_bars(np.minimum(error, 1 - value), np.minimum(error, value), width=0)
+        label = f"%{{x:.2f}}<extra>%{{text}}, {score}</extra>"
+        y = rows + 0.27 - 0.18 * place
+        traces.append(marks(value, y, colour, 10, symbol, error_x=errors, text=names, name=score, label=label))
+    ends = {"range": [-0.02, 1.02], "tickvals": [0, 0.5, 1], "ticktext": ["0", "½", "1"]}
+    return go.Figure(
+        traces,
+        {
+            **layout(ROW * len(rows) + 70 + legend_room(2), legend_room(2), left=NAMES, right=24),
+            "shapes": [upright(0.5)],
+            "xaxis": {"title": "AUROC (½: no difference)", **ends},
+            "yaxis": {"tickvals": rows.tolist(), "ticktext": names, "range": [-0.6, len(rows) - 0.4]},
+        },
     )
-    names = [scored.group.name for scored in result.groups]
-    return figure.update_yaxes(tickvals=list(range(rows))[::-1], ticktext=names, range=[-0.6, rows - 0.4])

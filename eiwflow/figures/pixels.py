@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import colorsys
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from html import escape
 from typing import TYPE_CHECKING
@@ -63,12 +63,20 @@ def file_uri(content: bytes, kind: str) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def row(panels: Sequence[tuple[str, str, np.ndarray]], least: int) -> str:
-    """Return (caption, alt text, bytes) side by side, each ``least`` pixels wide or more, if need be in rows."""
-    figures = "".join(
-        f'<figure><img alt="{escape(alt)}" src="{data_uri(shown)}"><figcaption>{escape(caption)}</figcaption></figure>'
-        for caption, alt, shown in panels
-    )
-    columns = f"repeat(auto-fit, minmax(min({least}px, 100%), 1fr))"
-    style = f"display: grid; grid-template-columns: {columns}; max-width: {2 * least * len(panels)}px"
-    return f'<div class="eiw-row" style="{style}">{figures}</div>'
+def picture(uri: str, alt: str, caption: str, style: str = "") -> str:
+    """Return a picture over its caption, which is HTML, as HTML."""
+    styled = f' style="{style}"' if style else ""
+    return f'<figure><img alt="{escape(alt)}" src="{uri}"{styled}><figcaption>{caption}</figcaption></figure>'
+
+
+def row(pictures: Iterable[str], style: str = "") -> str:
+    """Return pictures side by side as HTML."""
+    styled = f' style="{style}"' if style else ""
+    return f'<div class="eiw-row"{styled}>{"".join(pictures)}</div>'
+
+
+def gif(frames: Sequence[Image.Image], milliseconds: Sequence[int]) -> bytes:
+    """Return the bytes of a GIF. It holds 256 colours a frame: it is for slides, not for measuring."""
+    file, durations = io.BytesIO(), list(milliseconds)
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, disposal=1)
+    return file.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from PIL import Image
 
 from ..analysis.words import space as words
 from ..data import as_picture, montage
-from . import palette
-from .kit import layout, legend_room, limits
+from . import palette, pixels
+from .kit import Trace, layout, legend_room, limits, lines, trace
 from .pixels import appearance, data_uri
 
 if TYPE_CHECKING:
@@ -68,37 +67,27 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
 
     The axis also holds the norms of charts ``beside`` this one.
     """
-    figure = go.Figure()
-    total = paths.dimensions.sum()
+    total, t = paths.dimensions.sum(), paths.t
     low, high = paths.typical_total / np.sqrt(total)
-    figure.add_scatter(
-        x=[0, 1, 1, 0], y=np.repeat([low, high], 2).round(4).tolist(), mode="lines", line={"width": 0},
-        fill="toself", fillcolor=_BAND, name="95 % of the flow's draws", hoverinfo="skip",
-    )  # fmt: skip
-    t = paths.t.round(4).tolist()
+    band: Trace = {"line": {"width": 0}, "fill": "toself", "fillcolor": _BAND, "name": "95 % of the flow's draws"}
+    traces = [trace([0, 1, 1, 0], np.repeat([low, high], 2), mode="lines", **band)]
     for path, (name, colour, dash) in _PATHS.items():
         for level, norms in enumerate(paths.relative(path).T, start=1):
-            figure.add_scatter(
-                x=t, y=norms.round(4).tolist(), mode="lines", line={"color": colour, "dash": dash, "width": 1},
-                opacity=0.7, showlegend=False, hovertemplate=f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>",
-            )  # fmt: skip
-        figure.add_scatter(
-            x=t, y=(paths.total(path) / np.sqrt(total)).round(4).tolist(), mode="lines",
-            line={"color": colour, "dash": dash, "width": 4}, name=name,
-            hovertemplate=f"%{{y:.3f}} √d<extra>{name}, all levels</extra>",
-        )  # fmt: skip
+            label = f"%{{y:.3f}} √d<extra>{name}, level {level}</extra>"
+            traces.append(lines(t, norms, colour, 1, dash, opacity=0.7, label=label))
+        norms, label = paths.total(path) / np.sqrt(total), f"%{{y:.3f}} √d<extra>{name}, all levels</extra>"
+        traces.append(lines(t, norms, colour, 4, dash, name=name, label=label))
     bands = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
     bands += [each.relative(path) for each in (paths, *beside) for path in each.norms]
-    figure.update_layout(
-        layout(320, legend_room(2), right=16),
-        xaxis={"title": {"text": "t, from A to B"}, "range": [0, 1]},
-        yaxis={
-            "title": {"text": "‖ε‖ / √d (bold: all levels; thin: each)"},
-            "range": limits(bands),
-            "rangemode": "normal",
+    title = "‖ε‖ / √d (bold: all levels; thin: each)"
+    return go.Figure(
+        traces,
+        {
+            **layout(320, legend_room(2), right=16),
+            "xaxis": {"title": "t, from A to B", "range": [0, 1]},
+            "yaxis": {"title": title, "range": limits(bands), "rangemode": "normal"},
         },
     )
-    return figure
 
 
 def samples(drawn: Samples, columns: int = 8) -> str:
@@ -115,20 +104,13 @@ def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
         scale: screen pixels an image pixel.
         milliseconds: per frame.
 
-    A GIF holds 256 colours a frame: it is for slides, not for measuring.
-
     """
     frames = [_enlarged(montage(now, len(now)), scale) for now in images.swapaxes(0, 1)]
-    there_and_back = [*frames, *frames[-2:0:-1]]
-    durations = [milliseconds] * len(there_and_back)
-    durations[0] = durations[len(frames) - 1] = 8 * milliseconds
-    file = io.BytesIO()
-    there_and_back[0].save(
-        file, "GIF", save_all=True, append_images=there_and_back[1:], duration=durations, loop=0, disposal=1
-    )
-    return file.getvalue()
+    rest = 8 * milliseconds  # at both ends
+    durations = [rest, *[milliseconds] * (len(frames) - 2), rest, *[milliseconds] * (len(frames) - 2)]
+    return pixels.gif([*frames, *frames[-2:0:-1]], durations)
 
 
-def _enlarged(pixels: np.ndarray, scale: int) -> Image.Image:
-    image = as_picture(pixels).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+def _enlarged(content: np.ndarray, scale: int) -> Image.Image:
+    image = as_picture(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

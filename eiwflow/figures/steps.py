@@ -14,7 +14,8 @@ import numpy as np
 import plotly.graph_objects as go
 from PIL import Image, ImageDraw, ImageFont
 
-from . import palette
+from . import palette, pixels
+from .kit import Trace, lines
 
 #: Of an exported film: screen pixels a sample's pixel, room for the step's number in pixels, milliseconds a frame.
 SCALE, FOOT, FRAME_MS = 3, 36, 150
@@ -48,34 +49,23 @@ def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[s
         "tickvals": chosen.tolist(),
         "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else f"{step:.0f}" for step in steps[chosen]],
         "tickangle": 0,
-        "title": {"text": "training step (log-spaced)"},
+        "title": "training step (log-spaced)",
     }
 
 
-def cursor(place: int, ends: Sequence[float]) -> dict[str, Any]:
+def cursor(place: int, ends: Sequence[float]) -> Trace:
     """Return the upright line at a place on the axis."""
-    return {
-        "type": "scatter",
-        "x": [place, place],
-        "y": [round(float(end), 4) for end in ends],
-        "mode": "lines",
-        "line": {"color": palette.SUBJECT, "width": 2.5},
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
+    return lines([place, place], np.array(ends), palette.SUBJECT, 2.5)
 
 
-def frame(step: int, traces: Sequence[dict[str, Any]], at: list[int]) -> go.Frame:
+def frame(step: int, traces: Sequence[Trace], at: list[int]) -> go.Frame:
     """Return the frame of a step: the moving fields of the traces at these places of a figure, without their style."""
     moved = [{name: trace[name] for name in MOVING if name in trace} for trace in traces]
     return go.Frame(name=str(step), data=moved, traces=at)
 
 
 def film_gif(samples: Mapping[int, bytes]) -> bytes:
-    """Return the bytes of a GIF that runs through samples (step -> an encoded picture), with their step below.
-
-    A GIF holds 256 colours a frame: it is for slides, not for measuring.
-    """
+    """Return the bytes of a GIF that runs through samples (step -> an encoded picture), with their step below."""
     font, frames = ImageFont.load_default(20), []
     for step, encoded in sorted(samples.items()):
         picture = Image.open(io.BytesIO(encoded)).convert("RGB")
@@ -85,6 +75,4 @@ def film_gif(samples: Mapping[int, bytes]) -> bytes:
         frame.paste(picture.resize((width, height), Image.Resampling.NEAREST))
         ImageDraw.Draw(frame).text((8, height + FOOT // 2), f"step {step:,}", "black", font, anchor="lm")
         frames.append(frame.quantize(256, dither=Image.Dither.NONE))
-    file, durations = io.BytesIO(), [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return file.getvalue()
+    return pixels.gif(frames, [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS])

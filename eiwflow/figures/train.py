@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from . import palette
-from .pixels import file_uri
+from .pixels import file_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.train import LevelNow, Progress
@@ -71,21 +71,17 @@ def curves(
 
     """
     column, title = AXES[axis]
-    run = {"field": "run", "type": "nominal", "title": None}
+    run, domain = _name("run"), [*names]
     legend = {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 400, "columns": 2}
-    vertical: dict[str, Any] = {"field": "value", "type": "quantitative", "title": MEASURES[measure]}
+    vertical = _number("value", MEASURES[measure])
     vertical["scale"] = {"zero": False} if ends is None else {"domain": list(ends), "nice": False, "zero": False}
+    horizontal = _number(column, title) | {"axis": {"grid": False, "tickCount": 6, "format": "~s"}}
+    horizontal["scale"] = {"type": "log" if logarithmic else "linear"}
     shared = {
-        "x": {
-            "field": column,
-            "type": "quantitative",
-            "title": title,
-            "scale": {"type": "log" if logarithmic else "linear"},
-            "axis": {"grid": False, "tickCount": 6, "format": "~s"},
-        },
+        "x": horizontal,
         "y": vertical,
-        "color": {**run, "scale": {"domain": [*names], "range": list(palette.ARMS[: len(names)])}, "legend": legend},
-        "strokeDash": {**run, "scale": {"domain": [*names], "range": list(_RUN_DASHES[: len(names)])}},
+        "color": {**run, "scale": {"domain": domain, "range": list(palette.ARMS[: len(names)])}, "legend": legend},
+        "strokeDash": {**run, "scale": {"domain": domain, "range": list(_RUN_DASHES[: len(names)])}},
         "tooltip": [run, {"field": "line"}, {"field": column, "format": ","}, {"field": "value", "format": ".4"}],
     }
     layers: list[dict[str, Any]] = [
@@ -121,40 +117,20 @@ def curve_rows(
 
 def channels(level: int) -> dict[str, Any]:
     """Return the description of a level's channels, in the order used: bars, pale where a channel would cross."""
+    bar, crosses = {"type": "bar", "stroke": palette.REFERENCE}, ["as used", "would cross"]
+    sides = {"domain": ["passed on", "factored out"], "range": [palette.KEPT, palette.EMITTED]}
+    place = {"title": f"level {level}: place in the order used", "axis": {"labelOverlap": True, "labelAngle": 0}}
     return {
         "height": 220,
-        "mark": {"type": "bar", "stroke": palette.REFERENCE},
+        "mark": bar,
         "encoding": {
-            "x": {
-                "field": "place",
-                "type": "ordinal",
-                "title": f"level {level}: place in the order used",
-                "axis": {"labelOverlap": True, "labelAngle": 0},
-            },
-            "y": {
-                "field": "redundancy",
-                "type": "quantitative",
-                "title": "redundancy (bits a pixel)",
-                "axis": {"tickCount": 4},
-            },
-            "color": {
-                "field": "side",
-                "type": "nominal",
-                "title": None,
-                "scale": {"domain": ["passed on", "factored out"], "range": [palette.KEPT, palette.EMITTED]},
-                "legend": {"orient": "top"},
-            },
-            "opacity": {
-                "field": "crosses",
-                "type": "nominal",
-                "title": None,
-                "scale": {"domain": ["as used", "would cross"], "range": [1, 0.35]},
-                "legend": None,
-            },
+            "x": {"field": "place", "type": "ordinal", **place},
+            "y": {**_number("redundancy", "redundancy (bits a pixel)"), "axis": {"tickCount": 4}},
+            "color": {**_name("side"), "scale": sides, "legend": {"orient": "top"}},
+            "opacity": {**_name("crosses"), "scale": {"domain": crosses, "range": [1, 0.35]}, "legend": None},
             "strokeDash": {
-                "field": "crosses",
-                "type": "nominal",
-                "scale": {"domain": ["as used", "would cross"], "range": [[1, 0], [3, 2]]},
+                **_name("crosses"),
+                "scale": {"domain": crosses, "range": [[1, 0], [3, 2]]},
                 "legend": None,
             },
             "tooltip": [
@@ -166,6 +142,16 @@ def channels(level: int) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _name(field: str) -> dict[str, Any]:
+    """Return the field of a row that holds a name."""
+    return {"field": field, "type": "nominal", "title": None}
+
+
+def _number(field: str, title: str) -> dict[str, Any]:
+    """Return the field of a row that holds a number."""
+    return {"field": field, "type": "quantitative", "title": title}
 
 
 def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
@@ -186,15 +172,9 @@ def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
 
 def result(webp: bytes, words: str) -> str:
     """Return a preset's samples with words below them."""
-    return (
-        f'<div class="eiw-row"><figure><img alt="{escape(words)}" src="{file_uri(webp, "webp")}" '
-        f'style="max-width: 11rem"><figcaption>{escape(words)}</figcaption></figure></div>'
-    )
+    return row([picture(file_uri(webp, "webp"), words, escape(words), "max-width: 11rem")])
 
 
 def samples(webp: bytes, caption: str) -> str:
     """Return a WEBP of samples as a figure of HTML, its pixels enlarged without smoothing."""
-    return (
-        f'<div class="eiw-row"><figure><img alt="{escape(caption)}" src="{file_uri(webp, "webp")}">'
-        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
-    )
+    return row([picture(file_uri(webp, "webp"), caption, escape(caption))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import plotly.graph_objects as go
 from ..analysis.words import weights as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import five_digits, layout, legend_room
-from .pixels import appearance, data_uri, row
+from .kit import across, bars, error_bars, layout, legend_room, marks, note, upright
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,8 +31,8 @@ GROUPS = {
     "log-scale": "gives: log-scales",
     "shift": "gives: shifts",
 }
-#: Between groups, in channels.
-_GAP = 0.6
+#: Between groups, in channels; and the least width of a picture, in pixels.
+_GAP, _LEAST = 0.6, 56
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
@@ -45,48 +46,54 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
 
     """
     places = weights.picture.places
-    steps, levels = max(place.step for place in places), sorted({place.level for place in places})
-    least = min(place.step for place in places)
+    levels, steps = sorted({place.level for place in places}), sorted({place.step for place in places})
+    least, last = steps[0], steps[-1]
     values = np.array([weights.distances[place] for place in places])
-    size = min(SQUARE, SIDE_BY_SIDE // (steps - least + 1))
+    size = min(SQUARE, SIDE_BY_SIDE // (last - least + 1))
     # Letters have the page's colour, which contrasts with all of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
     red, green, blue = bytes.fromhex(palette.SUBJECT[1:])
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[place.step for place in places],
-        y=[place.level for place in places],
-        customdata=[list(place) for place in places],
-        mode="markers+text" if steps <= NUMBERED_STEPS else "markers",
+    framed = {
+        "color": [palette.LETTERS if place == chosen else palette.AXIS for place in places],
+        "width": [4 if place == chosen else 1 for place in places],
+    }
+    all_bright = {"marker": {"opacity": 1}}
+    squares = marks(
+        [place.step for place in places],
+        [place.level for place in places],
+        [f"rgba({red}, {green}, {blue}, {shade:.3f})" for shade in shades],
+        size,
+        "square",
+        marker={"line": framed},
+        mode="markers+text" if last <= NUMBERED_STEPS else "markers",
         text=[fixed(value, 2) for value in values],
-        marker={
-            "symbol": "square",
-            "size": size,
-            "color": [f"rgba({red}, {green}, {blue}, {shade:.3f})" for shade in shades],
-            "line": {
-                "color": [palette.LETTERS if place == chosen else palette.AXIS for place in places],
-                "width": [4 if place == chosen else 1 for place in places],
+        customdata=[list(place) for place in places],
+        selected=all_bright,
+        unselected=all_bright,
+        cliponaxis=False,
+        label="level %{y}, step %{x}<br>ω is %{text} from its average",
+    )
+    all_steps = range(least, last + 1)
+    return go.Figure(
+        [squares],
+        {
+            **layout((size + 12) * len(levels) + 66, 4, 58, left=56),
+            "xaxis": {
+                "range": [least - 0.5, last + 0.5],
+                "tickvals": list(all_steps),
+                "ticktext": [str(step) if step else "split" for step in all_steps],
+                "title": {"text": "step", "standoff": 10},
+                "fixedrange": True,
+            },
+            "yaxis": {
+                "range": [levels[-1] + 0.55, levels[0] - 0.55],
+                "tickvals": levels,
+                "title": {"text": "level", "standoff": 4},
+                "showgrid": False,
+                "fixedrange": True,
             },
         },
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
-        hovertemplate="level %{y}, step %{x}<br>ω is %{text} from its average<extra></extra>",
-        showlegend=False,
-        cliponaxis=False,
     )
-    figure.update_layout(
-        layout((size + 12) * len(levels) + 66, 4, 58, left=56),
-        xaxis={
-            "range": [least - 0.5, steps + 0.5], "fixedrange": True, "title": {"text": "step", "standoff": 10},
-            "tickvals": list(range(least, steps + 1)),
-            "ticktext": [str(step) if step else "split" for step in range(least, steps + 1)],
-        },
-        yaxis={
-            "range": [levels[-1] + 0.55, levels[0] - 0.55], "tickvals": levels, "showgrid": False,
-            "fixedrange": True, "title": {"text": "level", "standoff": 4},
-        },
-    )  # fmt: skip
-    return figure
 
 
 def most_distant(*shown: PictureWeights) -> float:
@@ -96,7 +103,11 @@ def most_distant(*shown: PictureWeights) -> float:
 
 def pictures(shown: Mapping[str, np.ndarray]) -> str:
     """Return pictures, bytes (H, W, C) by their names, as HTML."""
-    return row([(name, f"{name}: {appearance(pixels)}", pixels) for name, pixels in shown.items()], least=56)
+    figures = (
+        picture(data_uri(pixels), f"{name}: {appearance(pixels)}", escape(name)) for name, pixels in shown.items()
+    )
+    columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
+    return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {2 * _LEAST * len(shown)}px")
 
 
 def channels(
@@ -113,65 +124,51 @@ def channels(
         frozen: whether the weights stay at their averages: no bars.
 
     """
-    place = maps.place
-    held = 0 if frozen else 1
-    difference, spread = held * weights.difference(place), weights.spread(place)
-    groups = _groups(maps)
+    place, shown = maps.place, 0 if frozen else 1
+    difference, spread = shown * weights.difference(place), weights.spread(place)
+    groups, count = _groups(maps), len(difference)
     at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
-    figure = go.Figure()
-    kinds = [words.channel(number, len(maps.read), len(difference)) for number in range(len(difference))]
-    figure.add_bar(
-        x=at.tolist(),
-        y=five_digits(difference),
-        marker={"color": palette.SUBJECT, "line": {"width": 0}},
-        name="this picture",
-        text=[
-            f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
-            for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
+    kinds = [words.channel(number, len(maps.read), count) for number in range(count)]
+    text = [
+        f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
+        for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
+    ]
+    own = bars(at, difference, {"color": palette.SUBJECT}, name="this picture", text=text, label="%{text}")
+    others = {
+        "marker": {"line": {"width": 2}},
+        "error_y": error_bars(spread, color=palette.REFERENCE, width=4),
+        "name": f"±1 sd over {weights.images.count} test images",
+    }
+    moved = {"marker": {"line": {"width": 3}}, "name": name, "label": f"{name}: %{{y:.3f}}"}
+    return go.Figure(
+        [
+            own,
+            marks(at, 0 * at, palette.REFERENCE, 11, "line-ns-open", **others),
+            marks(at, shown * changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
         ],
-        textposition="none",
-        hovertemplate="%{text}<extra></extra>",
-    )
-    figure.add_scatter(
-        x=at.tolist(),
-        y=[0] * len(at),
-        mode="markers",
-        marker={"size": 11, "symbol": "line-ns-open", "color": palette.REFERENCE, "line": {"width": 2}},
-        error_y={"array": five_digits(spread), "color": palette.REFERENCE, "thickness": 2, "width": 4},
-        name=f"±1 sd over {weights.images.count} test images",
-        hoverinfo="skip",
-    )
-    figure.add_scatter(
-        x=at.tolist(),
-        y=five_digits(held * changed.difference(place)),
-        mode="markers",
-        marker={"size": 9, "symbol": "line-ew-open", "color": palette.ARMS[3], "line": {"width": 3}},
-        name=name,
-        hovertemplate=f"{name}: %{{y:.3f}}<extra></extra>",
-    )
-    end = float(at[-1])
-    figure.update_layout(
-        layout(350, legend_room(1) + 22, 100),
-        barmode="overlay",
-        bargap=0.25,
-        images=_images(groups),
-        xaxis={
-            "range": [-0.7, end + 0.7], "fixedrange": True, "tickvals": [],
-            "title": {"text": "maps of these channels, each ±3 standard deviations", "standoff": 52},
+        {
+            **layout(350, legend_room(1) + 22, 100),
+            "barmode": "overlay",
+            "bargap": 0.25,
+            "legend_y": 1.1,
+            "annotations": [
+                note(first + (len(each) - 1) / 2, 1, GROUPS[group], yref="paper", yanchor="bottom")
+                for group, (first, each) in groups.items()
+            ],
+            "images": _images(groups),
+            "shapes": [
+                {**across(0, width=1.5, dash="solid"), "layer": "below"},
+                *(upright(first - (1 + _GAP) / 2, palette.AXIS, dash="solid") for first, _ in groups.values() if first),
+            ],
+            "xaxis": {
+                "range": [-0.7, at[-1] + 0.7],
+                "tickvals": [],
+                "title": {"text": "maps of these channels, each ±3 standard deviations", "standoff": 52},
+                "fixedrange": True,
+            },
+            "yaxis": {"range": [-span, span], "title": "ω minus its average", "nticks": 6, "fixedrange": True},
         },
-        yaxis={
-            "range": [-span, span], "fixedrange": True, "title": {"text": "ω minus its average"}, "nticks": 6,
-        },
-    )  # fmt: skip
-    figure.layout.legend.y = 1.1
-    figure.add_hline(y=0, line={"color": palette.REFERENCE, "width": 1.5}, layer="below")
-    for name, (first, each) in groups.items():
-        figure.add_annotation(
-            x=first + (len(each) - 1) / 2, y=1, yref="paper", yanchor="bottom", showarrow=False, text=GROUPS[name]
-        )
-        if first:
-            figure.add_vline(x=first - (1 + _GAP) / 2, line={"color": palette.AXIS, "width": 2})
-    return figure
+    )
 
 
 def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
@@ -182,33 +179,24 @@ def channel_span(*shown: tuple[PictureWeights, Place]) -> float:
 
 def factors(readings: Sequence[FactorReading]) -> go.Figure:
     """Return R² of every factor by level, with 95 % intervals."""
-    figure = go.Figure()
-    names = list(dict.fromkeys(row.factor for row in readings))
-    levels = sorted({row.level for row in readings})
+    names, levels = list(dict.fromkeys(row.factor for row in readings)), sorted({row.level for row in readings})
+    traces = []
     for number, (factor, (colour, symbol)) in enumerate(zip(names, _ARMS, strict=False)):
         rows = [row for row in readings if row.factor == factor]
-        shift = 0.08 * (number - (len(names) - 1) / 2)
-        figure.add_scatter(
-            x=[row.level + shift for row in rows],
-            y=five_digits([row.value for row in rows]),
-            mode="markers",
-            marker={"size": 12, "color": colour, "symbol": symbol},
-            error_y={
-                "array": five_digits([row.high - row.value for row in rows]),
-                "arrayminus": five_digits([row.value - row.low for row in rows]),
-                "thickness": 2,
-                "width": 5,
-            },
-            name=factor,
-            hovertemplate=f"{factor}, R² = %{{y:.2f}}<extra></extra>",
+        level, value, low, high = np.array([(row.level, row.value, row.low, row.high) for row in rows]).T
+        x, errors = level + 0.08 * (number - (len(names) - 1) / 2), error_bars(high - value, value - low, width=5)
+        traces.append(
+            marks(x, value, colour, 12, symbol, error_y=errors, name=factor, label=f"{factor}, R² = %{{y:.2f}}")
         )
-    low = min(0.0, *(row.low for row in readings))
-    figure.update_layout(
-        layout(300, legend_room(1)),
-        xaxis={"range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "title": {"text": "weights of level"}},
-        yaxis={"range": [low - 0.05, 1.02], "title": {"text": "R² (1: perfect, 0: none)"}, "zeroline": True},
+    lowest = min(0.0, *(row.low for row in readings))
+    return go.Figure(
+        traces,
+        {
+            **layout(300, legend_room(1)),
+            "xaxis": {"range": [levels[0] - 0.5, levels[-1] + 0.5], "tickvals": levels, "title": "weights of level"},
+            "yaxis": {"range": [lowest - 0.05, 1.02], "title": "R² (1: perfect, 0: none)", "zeroline": True},
+        },
     )
-    return figure
 
 
 def _groups(maps: ChannelMaps) -> dict[str, tuple[float, np.ndarray]]:

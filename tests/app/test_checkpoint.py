@@ -20,7 +20,6 @@ from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.checkpoint import load
-from eiwflow.data import ImageData
 from eiwflow.data import load as load_data
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.own.images import IMAGES
@@ -68,31 +67,6 @@ def assert_healthy(at: AppTest, charts: int = 2) -> None:
     assert not at.exception and not at.error, [each.value for each in at.error]
     assert "<h4>Level 1</h4>" in sentences(at) and "whole flow" in sentences(at)
     assert len(at.get("plotly_chart")) == charts
-
-
-# ---------------------------------------------------------------------- what it says
-
-
-# ---------------------------------------------------------------------- a checkpoint of one's own
-
-
-@pytest.mark.slow
-def test_an_accepted_file_becomes_the_page_and_stands_in_its_url(open_page: Open, tmp_path: Path) -> None:
-    flow = small_flow(levels=3, split="random")
-    content = write_checkpoint(tmp_path / "mine.safetensors", flow).read_bytes()
-    at = upload(open_page(), "upload-more", "mine.safetensors", content)
-    assert_healthy(at)
-    key = hashlib.sha256(content).hexdigest()[:32]
-    assert url(at)["ck"] == key and "order random" in sentences(at)
-    again = page_at(ck=key)  # another tab of the same server
-    assert_healthy(again)
-    assert "order random" in sentences(again)
-    at.selectbox(key="ck").set_value("one").run()
-    assert_healthy(at)
-    assert "order entropy + entropy weights" in sentences(at)
-
-
-# ---------------------------------------------------------------------- images of one's own
 
 
 @pytest.mark.slow
@@ -157,21 +131,6 @@ def test_a_flow_given_a_class_is_scored_on_own_images_of_it_as_by_its_command(
         assert not refusals if arrays is whole else " left out: one whole number or text" in refusals[0]
     at = page_at(label="2", own=IMAGES.keep({"my.npz": file.getvalue()}))
     assert not at.exception and "Showing photos32 instead." in at.error[0].value
-
-
-def test_of_many_own_images_evenly_spaced_ones_are_scored_whatever_their_order(bundle: Path) -> None:
-    flow = load(write_checkpoint(bundle / "one.safetensors")).flow
-    images = np.random.default_rng(0).integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
-    images[30:] //= 16  # sorted by kind
-    for count, said in ((60, "24 of 60 test images, evenly spaced."), (24, "")):
-        np.savez(file := io.BytesIO(), train=images, test=images[:count])
-        at = page_at(own=IMAGES.keep({"my.npz": file.getvalue()}))
-        assert_healthy(at)
-        assert "on 24 test images of" in sentences(at) and ("evenly spaced" in sentences(at)) is bool(said)
-        assert said in sentences(at)
-        chosen = np.linspace(0, count - 1, 24).round().astype(int)
-        scored = evaluate(flow, ImageData("mine", images[:0], images[chosen]))
-        assert f"{scored.bits_per_dim:.3f} ± " in sentences(at)
 
 
 def test_own_images_are_unpacked_once_for_all_moves(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from statistics import mean
 from typing import Any
 
 import pytest
-from streamlit.elements.lib import policies
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.analysis.words.numbers import signed
@@ -37,10 +36,8 @@ from eiwflow.ui.jobs import studies as shown
 from .. import LONG
 from ..studies import arms, packed_document, write_begun, write_packed, write_study
 from ..training.tiny import write_npz
-from .conftest import APP, PATIENCE_S, first_screen, sentences, url, visit_page
+from .conftest import sentences, url, visit_page
 
-#: Numbers in a sentence.
-NUMBER = re.compile(r"[−+]?\d[\d.]*")
 MEANS = {
     f"{start}/principal-alternating": mean
     for start, mean in {
@@ -114,10 +111,6 @@ def button(at: AppTest, label: str) -> object:
 # ---------------------------------------------------------------------- all studies, then one
 
 
-def takeaway(at: AppTest) -> str:
-    return next(element.proto.body for element in at.get("html") if "eiw-takeaway" in element.proto.body)
-
-
 def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: Path) -> None:
     few = {name: mean for name, mean in MEANS.items() if name in ("entropy/principal-alternating", "last/random")}
     write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
@@ -164,47 +157,6 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
         assert all(f">{signed(rung.step.lead, 3)}<" in picture for rung in made.rungs if rung.step)
 
 
-def test_a_study_of_ones_own_stands_on_the_first_screen_with_every_arm(studies: Path) -> None:
-    write_study(shown.own_folder() / "mine.zip", arms(MEANS))
-    at = visit(study="mine")
-    assert not at.exception
-    words, charts = first_screen(at)
-    assert words <= 80 and charts == 2
-    assert "Done: 54 runs." in sentences(at)
-    assert len(rows(forest(at))) == len(MEANS) - 1
-    write_begun(shown.own_folder() / "begun", arms({"entropy/principal": 3.8, "last/random": 4.0}, seeds=4), 3)
-    assert "Not done: 3 of 8 runs so far." in sentences(visit(study="begun"))
-
-
-def test_the_first_screen_is_lean(studies: Path) -> None:
-    at = AppTest.from_file(str(APP), default_timeout=PATIENCE_S)
-    at.switch_page("pages/6_compare.py").run()
-    assert not at.exception
-    words, charts = first_screen(at)
-    assert 10 < words <= 80 and charts <= 2
-
-
-def test_studies_have_human_titles_and_those_of_one_title_say_in_what_they_differ(studies: Path) -> None:
-    write_study(studies / "adamw.zip", BOTH, optimiser="adamw")
-    at = visit()
-    assert at.selectbox(key="study").options == [
-        "photos32 at 16×16, 500 steps, 6 seeds, AdamW",
-        "photos32 at 16×16, 500 steps, 6 seeds, Muon",
-        "photos32 at 16×16, 500 steps, 6 seeds, A/A control",
-    ]
-
-
-def test_a_study_says_whether_the_adaptive_arm_leads(studies: Path) -> None:
-    at = visit()
-    assert answer(read_study(studies / "photos32.zip")).in_words() in sentences(at)
-    assert "Yes: entropy + weights leads variance + weights, its nearest rival, by +0.0" in sentences(at)
-    write_study(
-        studies / "close.zip",
-        arms({"entropy+pooled/principal": 3.9, "entropy/principal": 3.9}),
-    )
-    assert "No conclusion: entropy + weights shares no two seeds with another split" in sentences(visit(study="close"))
-
-
 def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_that_is_chosen(studies: Path) -> None:
     study = read_study(studies / "photos32.zip")
     printed = report(study)
@@ -227,59 +179,6 @@ def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_tha
             -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
         ]
         assert marks(figure) == pytest.approx(expected, abs=1e-5)
-
-
-def test_one_seed_reads_no_conclusion(studies: Path) -> None:
-    write_study(studies / "photos32.zip", arms(MEANS, seeds=1))
-    at = visit(study="photos32")
-    assert not at.exception
-    assert "shares no two seeds with another split on photos32" in sentences(at)
-    assert {trace["name"] for trace in forest(at)["data"]} == {"one seed", "mean: not shown"}
-
-
-def test_a_control_is_a_study_like_others_and_says_what_it_is(studies: Path) -> None:
-    at = visit(study="photos32-null")
-    assert not at.exception
-    said = sentences(at)
-    assert "A/A control: the lead of the random order over itself is" in said
-    assert "It claims no difference, as it should." in said
-
-
-def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> None:
-    for name, changes in {"short": {"iterations": 100}, "long": {}}.items():
-        write_study(shown.own_folder() / f"{name}.zip", arms(MEANS), **changes)
-    said = sentences(visit(study="short"))
-    assert "Too short to judge: a run saw 6,400 images, in the bundled studies at least 32,000." in said
-    assert "Too short" not in sentences(visit(study="long"))
-    write_study(shown.own_folder() / "one.zip", arms(MEANS, seeds=1))
-    assert "Too short to judge: one seed" in sentences(visit(study="one"))
-
-
-def test_what_is_compared_is_a_choice(studies: Path) -> None:
-    at = visit(study="photos32")
-    at.selectbox(key="subject").set_value("variance/principal-alternating").run()
-    assert not at.exception
-    assert "No: entropy + weights leads variance by" in sentences(at)
-    assert "variance" not in rows(forest(at)) and "entropy + weights" in rows(forest(at))
-
-
-@pytest.mark.slow
-def test_a_second_run_is_not_told_that_a_widget_has_two_values(studies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Streamlit logs it once in the life of a process, and notes here that it has.
-    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
-    at = visit(study="photos32")
-    for _ in range(2):
-        at.run()
-    at.selectbox(key="subject").set_value("entropy/principal-alternating").run()
-    at.multiselect(key="against").set_value(["variance-reversed/principal-alternating"]).run()
-    assert not at.run().exception
-    assert not policies._shown_default_value_warning
-
-
-def test_a_link_says_what_is_compared(studies: Path) -> None:
-    at = visit(study="photos32", subject="last (random init)")
-    assert not at.exception
-    assert "leads last (random init) by +0." in sentences(at)
 
 
 @pytest.mark.slow
@@ -312,35 +211,21 @@ def test_without_a_study_the_page_says_so_and_offers_to_run_one(bundle: Path, mo
 
 
 @pytest.mark.slow
-def test_equal_time_seconds_are_read_from_the_study_that_was_run_so(studies: Path) -> None:
+def test_the_lines_of_python_give_the_report_and_costs_are_those_of_the_study_at_equal_time(studies: Path) -> None:
     at = visit(study="photos32")
-    assert "--equal-time" in "".join(code.value for code in at.code)
     names: dict[str, Any] = {}
     exec(at.code[1].value, names)
     assert names["answer"] == report(read_study(studies / "photos32.zip"))
-    assert "At equal time" not in sentences(at)
     path = write_study(studies / "photos32-equal-cpu.zip", BOTH, equal_time=True)
     costs = {f"{weights}/{prior}": cost for weights, cost in (("none", 1.0), ("pooled", 1.034))
              for prior in ("conditional", "standard")}  # fmt: skip
     write_packed(path, {**packed_document(path), "step_cost": costs})
-    at = visit(study="photos32")
-    assert "pooled weights, conditional prior ×1.034" in sentences(at)
-    assert "on photos32, at equal time." in sentences(at)
-    equal = read_study(path)
-    own, other = subjects(equal)[:2]
-    assert answer(equal, own).in_words() in sentences(at) and answer(equal, other).in_words() not in sentences(at)
-    at.selectbox(key="subject").set_value(other).run()
-    assert answer(equal, other).in_words() in sentences(at) and answer(equal, own).in_words() not in sentences(at)
-
-
-def test_the_table_of_arms_has_the_range_of_parameters_over_seeds(studies: Path) -> None:
-    path = write_study(studies / "auto.zip", arms({"entropy@auto/principal-random": 3.8, "last/random": 4.0}, seeds=2))
-    made = packed_document(path)
-    for run in made["results"]:
-        run["parameters"] += 500 * run["seed"] * ("@auto" in run["arm"])
-    write_packed(path, made)
-    text = sentences(visit(study="auto"))
-    assert text.count(">1,000 to 1,500</td>") == 1 and text.count(">1,000</td>") == 1
+    at, equal = visit(study="photos32"), read_study(path)
+    assert "×1.034" in sentences(at)
+    own, other = (answer(equal, subject).in_words() for subject in subjects(equal)[:2])
+    assert own in sentences(at) and other not in sentences(at)
+    at.selectbox(key="subject").set_value(subjects(equal)[1]).run()
+    assert other in sentences(at) and own not in sentences(at)
 
 
 def test_an_equal_time_study_of_other_arms_is_passed_over(studies: Path) -> None:
@@ -352,19 +237,6 @@ def test_an_equal_time_study_of_other_arms_is_passed_over(studies: Path) -> None
     study, other, same = map(read_study, (written("c", "variance", "entropy+pooled", equal_time=False), other, same))
     assert at_equal_time(study, [other]) is None
     assert at_equal_time(study, [other, same]).name == "b"
-
-
-def test_the_page_names_the_command_that_prints_its_numbers_and_saves_them_with_the_studys_hash(studies: Path) -> None:
-    at, study = visit(), read_study(studies / "photos32.zip")
-    assert not at.exception and "No records lie beside this study" in sentences(at)
-    assert not [figure for figure in figures(at) if figure.get("frames")]
-    codes = [code.value for code in at.code]
-    assert any("--report --subject entropy+pooled/principal-alternating --json" in code for code in codes)
-    assert any("study --arms" in code for code in codes)
-    names = [one.proto.label for one in at.get("download_button")]
-    assert {"Comparisons (CSV)", "Arms (CSV)", "Runs (CSV)", "Contributions (CSV)"} <= set(names)
-    page = shown.StudyVisit("Compare", {}, False, study)
-    assert page.file_name("runs", "csv") == f"eiwflow-compare-runs-photos32-{study.sha256[:8]}.csv"
 
 
 # ---------------------------------------------------------------------- in lock-step
@@ -424,24 +296,6 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudyRecipe, Path]]:
     seen: list[tuple[StudyRecipe, Path]] = []
     monkeypatch.setattr(worker, "start", lambda recipe, out: seen.append((recipe, out)))
     return seen
-
-
-@pytest.mark.slow
-def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> None:
-    at = visit()
-    at.button_group(key="study-arms").set_value("my own choice").run()
-    at.multiselect(key="study-orders").set_value(["entropy", "variance"])
-    at.number_input(key="study-seeds").set_value(1).run()
-    assert "runs" in sentences(at) and "One seed is no conclusion." in sentences(at)
-    at.number_input(key="study-seeds").set_value(2).run()
-    assert "One seed is no conclusion." not in sentences(at)
-    at.number_input(key="study-iterations").set_value(50).run()
-    assert "4 runs, about 0.2 minutes as bundled studies took" in sentences(at)
-    button(at, "Start the study").click().run()
-    assert not at.exception
-    ((recipe, out),) = started
-    assert recipe == StudyRecipe(arms=(Arm("entropy"), Arm("variance")), seeds=2, iterations=50)
-    assert out.parent == shown.own_folder()
 
 
 def test_a_study_starts_with_what_the_form_shows_at_the_click(studies: Path, started: list) -> None:
@@ -527,13 +381,6 @@ def test_a_study_that_is_removed_while_it_is_watched_is_gone_in_a_sentence(
     at = visit(study="mine")
     assert not at.exception and not path.exists()
     assert "mine" in at.error[0].value and not [one for one in at.button if one.label == "Resume"]
-
-
-def test_a_study_that_is_done_stands_among_the_others_and_nowhere_else(studies: Path) -> None:
-    own_study(done=4)
-    at = visit()
-    assert "photos32 at 16×16, 500 steps, 4 seeds (yours)" in at.selectbox(key="study").options
-    assert not [one for one in at.button if one.label in ("Resume", "Stop")]
 
 
 def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:

@@ -12,21 +12,23 @@ from typing import Any
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
-from streamlit.testing.v1.element_tree import NumberInput, Slider, Toggle
+from streamlit.testing.v1.element_tree import NumberInput, Selectbox, Slider, Toggle
 
-from eiwflow.analysis.weights import SPLIT, Place
 from eiwflow.data import load
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.ui.access.navigation import pages
+from eiwflow.ui.jobs import studies
 from eiwflow.ui.shell.reproduce import OF_REMADE
 
 from .. import LONG, crossed
 from ..flow.numerics import perturb
+from ..studies import arms, write_study
 from ..words import spelled_out
 from .conftest import choose_image, figures_of, sentences, small_flow, url, visit_page, write_checkpoint
 
 PAGES = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground")]
-#: Pages that look at a flow.
+#: The page that looks at studies, and pages that look at a flow.
+COMPARE = "pages/6_compare.py"
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
 #: Pages that have a column for a second flow.
 BESIDE = [path for path in LOOKING if path.split("_")[1][:-3] in ("latents", "entropy", "shuffle", "weights")]
@@ -110,48 +112,55 @@ def test_every_page_makes_images_fit_and_then_names_no_command(bundle: Path, pag
     assert (OF_REMADE in sentences(at)) == bool(drawn)
 
 
-def content(at: AppTest) -> tuple[str, dict[str, dict]]:
+def content(at: AppTest) -> object:
     """Return what a page shows: its text and its figures."""
     return sentences(at), figures_of(at)
 
 
 def controls(at: AppTest) -> dict[str, Any]:
-    """Return the controls of a page that can be moved, by their keys."""
+    """Return the controls of a page that can be moved, by their keys; those of a form move nothing before its click."""
     kinds = ("selectbox", "select_slider", "number_input", "toggle", "slider", "button_group")
-    return {each.key: each for kind in kinds for each in at.get(kind) if each.key and not each.disabled}
+    found = {each.key: each for kind in kinds for each in at.get(kind) if each.key and not each.disabled}
+    return {key: control for key, control in found.items() if not key.startswith(("study-", "retrain-"))}
 
 
-def another(control: Any) -> Any:
-    """Return another value of a control."""
-    if isinstance(control, NumberInput):
-        return control.value + 1
-    if isinstance(control, Toggle):
-        return not control.value
-    if isinstance(control, Slider):
-        return control.max if control.value != control.max else control.min
-    if isinstance(control.value, list):
-        return control.value[:-1]
-    values = [*KEYS.get(control.key, control.options)]
-    return next(value for value in values if value != control.value)
+def move(control: Any) -> AppTest:
+    """Give a control another value, and return the page after it."""
+    if isinstance(control, Selectbox):
+        control.select_index((control.index + 1) % len(control.options))
+    elif isinstance(control, NumberInput):
+        control.set_value(control.value + 1)
+    elif isinstance(control, Toggle):
+        control.set_value(not control.value)
+    elif isinstance(control, Slider):
+        control.set_value(control.max if control.value != control.max else control.min)
+    else:
+        values = KEYS.get(control.key, control.options)
+        control.set_value(next(value for value in values if value != control.value))
+    return control.run()
 
 
-#: Values of choices whose labels differ from them, and choices of which others depend on what they show.
-KEYS = {"vs": ["two"], "level": [1, 2], "coupling": [Place(1, SPLIT), Place(2, SPLIT)]}
+#: Values of a choice whose labels differ from them.
+KEYS = {"level": [1, 2]}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", LOOKING)
-def test_every_choice_moves_a_page_and_its_address_shows_the_same(bundle: Path, page: str) -> None:
+@pytest.mark.parametrize("page", [*LOOKING, COMPARE])
+def test_every_choice_moves_a_page_and_its_address_shows_the_same(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
     write_checkpoint(bundle / "one.safetensors", flow_of("pooled"), data="faces16")
     write_checkpoint(bundle / "two.safetensors", flow_of("random"), data="faces16")
+    monkeypatch.setattr(studies, "BUNDLED", bundle.parent / "studies")
+    for name, prior in (("one", "conditional"), ("two", "standard")):
+        means = {"variance/principal": 3.9, "entropy/principal": 3.8, "last/random": 4.1}
+        runs = arms(means) | arms(means, prior="standard", noise=0.1) if name == "one" else arms(means, prior=prior)
+        write_study(studies.BUNDLED / f"{name}.zip", runs)
     start = {"ck": "one", **GUESS}
     before = content(at := visit_page(page, **start))
-    for key in [*controls(at), "image"]:
+    for key in [*controls(at), *(["image"] if page in LOOKING else [])]:
         at = visit_page(page, **start)
-        if key == "image":
-            choose_image(at, 3).run()
-        else:
-            (control := controls(at)[key]).set_value(another(control)).run()
+        at = choose_image(at, 3).run() if key == "image" else move(controls(at)[key])
         assert not at.exception and not at.error, key
         moved = content(at)
         assert moved != before or (page, key) in STILL, key
@@ -159,11 +168,9 @@ def test_every_choice_moves_a_page_and_its_address_shows_the_same(bundle: Path, 
             assert content(visit_page(page, **url(at))) == moved, key
 
 
-#: Choices that show nothing else here: Checkpoint draws nothing and names another split in commands, this
-#: flow's order fits all images, a prediction
-#: shows the same answer as another, or none before it is revealed, and the levels that go to B move a component.
+#: Choices that show nothing else here: Checkpoint draws nothing, this flow's order fits all images, a prediction shows
+#: the same answer as another, or none before it is revealed, and the levels that go to B move a component.
 STILL = {
-    *(("pages/8_checkpoint.py", f"retrain-{choice}") for choice in ("split", "data", "seeds", "steps")),
     ("pages/8_checkpoint.py", "seed"),
     ("pages/8_checkpoint.py", "image"),
     ("pages/4_shuffle.py", "image"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,21 +98,6 @@ def test_runs_at_rest_can_be_chosen_and_one_under_way_cannot(bundle: Path) -> No
     assert f"evaluate {runs['stopped'].path}" in at.code[0].value
 
 
-def test_a_run_and_its_copy_can_both_be_chosen(bundle: Path) -> None:
-    run = RunDirectory.create(bundle.parent / "runs", Recipe(), "")
-    write_checkpoint(run.last_checkpoint)
-    run.set_status("finished", 1)
-    copy = RunDirectory(shutil.copytree(run.path, run.path.with_name("a copy")))
-    files = checkpoints.checkpoint_files()
-    keys = {file.path: key for key, file in files.items()}
-    assert set(keys) == {run.last_checkpoint, copy.last_checkpoint}
-    assert all(file.key == key for key, file in files.items())
-    for one in (run, copy):
-        at = run_app(ck=keys[one.last_checkpoint])
-        assert_healthy(at)
-        assert f"evaluate {shlex.quote(str(one.path))}" in at.code[0].value
-
-
 def test_images_that_were_padded_and_resized_are_kept_apart() -> None:
     padded, resized = (data_sets.images("photos32", (3, 64, 64), 2**levels) for levels in (6, 5))
     assert padded.test.shape == resized.test.shape and not torch.equal(padded.test, resized.test)
@@ -135,11 +118,6 @@ def test_averages_of_a_large_flow_are_over_the_first_images(monkeypatch: pytest.
     assert few.reference.flatten().tolist() == list(range(9, 9 + count))
     assert few.sources == images.sources[:count] and few.factors["grain"].tolist() == list(range(count))
     assert few.note.startswith("A note.") and ("over the first 5 test images" in few.note) is is_large
-
-
-def test_a_link_of_an_older_lesson_leads_to_the_lesson(open_app: Open) -> None:
-    at = open_app(lesson="1")
-    assert not at.exception and at.get("bidi_component") and not at.title
 
 
 def test_images_that_were_made_to_fit_keep_their_photographs() -> None:

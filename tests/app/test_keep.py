@@ -33,19 +33,16 @@ def test_a_page_shows_a_flow_with_labels_for_the_class_that_is_chosen(
     at = visit_page("pages/1_levels.py", ck="one", label="variant01")
     hat, values = at.selectbox(key="label"), load_data("faces16").factors["hat"].test
     assert (hat.label, hat.value, hat.options) == ("Given hat", "variant01", ["none", "variant01", "variant02"])
-    assert "Only images whose hat is variant01." in sentences(at)
     assert at.session_state["image"] < (values == "variant01").sum()
-    lines = "\n".join(block.value for block in at.code)
     monkeypatch.setattr(project, "CHECKPOINTS", bundle)
     exec(compile(at.code[1].value, "levels", "exec"), names := {})
     assert names["loaded"].name == "one, hat variant01" and names["images"].name == "faces16, hat variant01"
-    assert "evaluate one --data faces16 --limit 64 --json --label variant01" in lines
-    assert "loaded = checkpoint.given_label(loaded, 'variant01')" in lines
+    assert "evaluate one --data faces16 --limit 64 --json --label variant01" in at.code[0].value
     hat.set_value("none").run()
-    assert url(at)["label"] == "none" and "hat is none." in sentences(at) and not at.exception and not at.error
+    assert url(at)["label"] == "none" and not at.exception and not at.error
     # Another data set has no hats: its images are shown given the class.
     at.selectbox(key="data").set_value("letters32").run()
-    assert "The flow is shown given hat none; letters32 has no hat." in sentences(at) and not at.exception
+    assert url(at)["label"] == "none" and not at.exception and not at.error
     # No page knows what to give a flow whose context has no names.
     write_checkpoint(bundle / "two.safetensors", flow, data="faces16")
     at = visit_page("pages/1_levels.py", ck="two")
@@ -70,13 +67,9 @@ def test_two_flows_of_which_one_has_labels_are_shown_on_images_of_its_class(
     assert "analyse labelled " in command and command.endswith(" --label variant01")
     result = json.loads(printed(*shlex.split(command)[3:]))
     assert printed_somewhere(exported[first == "plain"]["moved"], tables_in(result))
-    assert (
-        "No command prints the figures of “plain”: the command line measures it on all images, and this page on "
-        "images whose hat is variant01."
-    ) in sentences(at)
     # Images without the factor are the same for both.
     at = visit_page("pages/2_latents.py", ck=first, vs=second, data="letters32")
-    assert not at.exception and not at.error and "No command prints" not in sentences(at)
+    assert not at.exception and not at.error
 
 
 @pytest.fixture(scope="module")

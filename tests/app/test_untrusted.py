@@ -117,11 +117,6 @@ def test_labels_differ_and_begin_with_their_names(names: dict[str, str]) -> None
     assert all(label.startswith(names[key]) for key, label in labels.items())
 
 
-def test_names_that_differ_are_their_own_labels() -> None:
-    names = {"run-825a8d": "X", "run-c5579e": "Y (825a8)", "run-111111": "x", "run-222222": "Z (222222)"}
-    assert distinct(names) == names
-
-
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [

@@ -28,7 +28,7 @@ from eiwflow.training.cost import look
 from eiwflow.ui.common import shelves
 from eiwflow.ui.common.shelves import Shelf
 from eiwflow.ui.own.photos import PHOTOS, photo_of_shape
-from eiwflow.ui.own.upload import Limits, Upload
+from eiwflow.ui.own.upload import Upload
 from eiwflow.ui.server import protection
 from eiwflow.ui.sources import checkpoints
 
@@ -53,7 +53,7 @@ def test_nobody_elses_uploads_push_out_what_a_visitor_looks_at(bundle: Path) -> 
     key = PHOTOS.keep({"mine.png": picture_bytes()})
     at = visit_page("app.py", ck="one", photo=key)
     assert not at.error
-    for seed in range(1, PHOTOS.limits.kept + 3):
+    for seed in range(1, PHOTOS.most + 3):
         PHOTOS.shelf.keep(f"other-{seed}", picture_bytes(seed=seed), "another visitor")
     at.run()
     assert not at.error and url(at)["photo"] == key
@@ -63,7 +63,9 @@ def test_an_upload_that_the_server_has_lost_is_refused_in_a_sentence() -> None:
     """Streamlit gives a callback a file without content where its session ended before the page's next run."""
     st.session_state["upload-here-0"] = DeletedFile("lost")
     PHOTOS._take("here", None)
-    assert str(PHOTOS.refusal("here")) == "The server no longer has the file that this page sent; send it again."
+    said: list[str] = []
+    PHOTOS.say_refusal("here", SimpleNamespace(error=said.append))
+    assert len(said) == 1
 
 
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:
@@ -124,7 +126,7 @@ def test_one_tab_leaves_room_to_others_and_all_have_one_limit(manager: MemoryUpl
 
 
 def test_the_same_file_of_another_visitor_is_kept_once() -> None:
-    upload = Upload("test", Limits(("txt",), 1, kept=2), lambda key, files: next(iter(files)), len)
+    upload = Upload("test", ("txt",), 1, 2, lambda key, files: next(iter(files)), len)
     key = upload.keep({"mine.txt": b"content"})
     assert upload.keep({"theirs.txt": b"content"}) == key
     assert upload.kept(key) == "mine.txt"

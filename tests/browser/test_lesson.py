@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from eiwflow import checkpoint
-from eiwflow.lesson import MAX_BYTES, build, default, homework, one_file
+from eiwflow.lesson import build, default, homework, one_file
 from eiwflow.lesson.pack import opened
 
 from ..lesson import stated
@@ -227,10 +227,6 @@ def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
     for text, exact in zip(written[-len(numbers) :], numbers, strict=True):
         digits = len(text.partition(".")[2])
         assert float(text.replace("−", "-")) == pytest.approx(exact, abs=0.51 * 10**-digits), sentence(page)
-
-
-def test_the_file_is_small_enough(lesson_file: Path) -> None:
-    assert lesson_file.stat().st_size <= MAX_BYTES
 
 
 def test_the_picture_comes_back_and_stands_beside_its_noise(scene: Open) -> None:

@@ -41,8 +41,8 @@ def pages() -> list[Entry]:
     return [entry for entry in there if entry.label != "Class" or settings().classroom]
 
 
-def neighbours(label: str) -> tuple[Entry | None, Entry | None]:
-    """Return the pages before and after the page with this name; None at either end."""
+def following(label: str) -> Entry | None:
+    """Return the page after the page with this name; None behind the last."""
     listed = pages()
-    here = next(number for number, entry in enumerate(listed) if entry.label == label)
-    return (listed[here - 1] if here else None), (listed[here + 1] if here + 1 < len(listed) else None)
+    here = [entry.label for entry in listed].index(label)
+    return listed[here + 1] if here + 1 < len(listed) else None

@@ -75,34 +75,24 @@ def is_teacher(cookies: Mapping[str, str]) -> bool:
 
 
 def _cookies() -> Mapping[str, str]:
-    """Return the cookies of this session, which name its browser in classroom mode; none in other modes."""
-    return st.context.cookies if settings().mode == CLASSROOM else {}
+    """Return the cookies of this session, which name its browser."""
+    return st.context.cookies
 
 
 # ---------------------------------------------------------------------- rights
 
 
-def role() -> Role:
-    """Return the role of this session's visitor."""
-    return role_of(_cookies())
-
-
-def role_of(cookies: Mapping[str, str]) -> Role:
-    """Return the role of the browser that sent these cookies."""
+def role(cookies: Mapping[str, str] | None = None) -> Role:
+    """Return the role of the browser that sent these cookies, by default of this session's."""
     mode = settings().mode
     if mode == CLASSROOM:
-        return Role.TEACHER if is_teacher(cookies) else Role.STUDENT
+        return Role.TEACHER if is_teacher(_cookies() if cookies is None else cookies) else Role.STUDENT
     return Role.GUEST if mode == READ_ONLY else Role.ANYONE
 
 
-def may_change() -> bool:
-    """Return whether this visitor may start, stop, rename, delete or export runs and studies."""
-    return may_change_with(_cookies())
-
-
-def may_change_with(cookies: Mapping[str, str]) -> bool:
-    """Return whether the browser that sent these cookies may change runs and studies."""
-    return role_of(cookies) in (Role.ANYONE, Role.TEACHER)
+def may_change(cookies: Mapping[str, str] | None = None) -> bool:
+    """Return whether a browser, see :func:`role`, may start, stop, rename, delete or export runs and studies."""
+    return role(cookies) in (Role.ANYONE, Role.TEACHER)
 
 
 def check_change() -> None:

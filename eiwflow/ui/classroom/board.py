@@ -70,11 +70,13 @@ class Board:
             self._votes[scene][visitor] = Vote(str(choice), _text(flow))
         return True
 
-    def clear(self, scene: object) -> None:
-        """Forget the votes of a scene."""
+    def clear(self, scene: object) -> bool:
+        """Forget the votes of a scene; return whether it has any."""
+        if scene not in SCENES:
+            return False
         with self._lock:
-            if scene in SCENES:
-                self._votes[str(scene)].clear()
+            self._votes[str(scene)].clear()
+        return True
 
     def tally(self, scene: str) -> dict[str, int]:
         """Return the number of votes for each choice of a scene; of channels, those of the flow that is shown."""

@@ -35,8 +35,6 @@ def announcement() -> str:
     """Return the text that the server prints at its start; empty without a class."""
     if not settings().classroom:
         return ""
-    import segno  # imported here, since an app without a class does not need it
-
     drawn = io.StringIO()
     segno.make(address(), micro=False, error="m").terminal(drawn, compact=True, border=2)
     lines = ["", "Classroom mode", f"  Students join at   {address()}", "", drawn.getvalue().rstrip("\n"), ""]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -58,12 +58,8 @@ def _is_new(scope: Scope) -> bool:
 
 
 def cookies_in(headers: Headers) -> dict[str, str]:
-    """Return the readable cookies of a request."""
-    cookies: dict[str, str] = {}
-    for part in headers.get("cookie", "").split(";"):
-        name, _, value = part.strip().partition("=")
-        cookies.setdefault(name, value)
-    return cookies
+    """Return the cookies of a request."""
+    return cookie_parser(headers.get("cookie", ""))
 
 
 def is_from_here(headers: Headers) -> bool:
@@ -96,12 +92,7 @@ def routes(prefix: str) -> list[Route]:
     return [
         Route(f"{prefix}/{TEACHER_PATH}/{{token}}", _teacher, methods=["GET"]),
         Route(f"{prefix}/_class/state", _state, methods=["GET"]),
-        Route(f"{prefix}/_class/vote", _json(_vote), methods=["POST"]),
-        Route(f"{prefix}/_class/scene", _json(_scene), methods=["POST"]),
-        Route(f"{prefix}/_class/clear", _json(_clear), methods=["POST"]),
-        Route(f"{prefix}/_class/try", _json(_try), methods=["POST"]),
-        Route(f"{prefix}/_class/begin", _json(_begin), methods=["POST"]),
-        Route(f"{prefix}/_class/lead", _json(_lead), methods=["POST"]),
+        *(Route(f"{prefix}/_class/{name}", _json(act), methods=["POST"]) for name, act in _ACTS.items()),
     ]
 
 
@@ -135,15 +126,12 @@ async def _state(request: Request) -> Response:
     return answer
 
 
-def _json(
-    act: Callable[[dict[str, object], dict[str, str]], bool | str | dict[str, int]],
-) -> Callable[[Request], Awaitable[Response]]:
-    """Return a handler for a small JSON object sent by this app's own page.
+#: Acts on a message of a visitor, who may be the teacher: it counts or not, or why not, or what is sent back.
+Act = Callable[[dict[str, object], str, bool], bool | str | dict[str, int]]
 
-    Args:
-        act: returns whether the message counts, why it does not, or what is sent back.
 
-    """
+def _json(act: Act) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler for a small JSON object sent by this app's own page."""
 
     async def answer(request: Request) -> Response:
         if not settings().classroom or not is_from_here(request.headers):
@@ -154,7 +142,8 @@ def _json(
             message = None
         if not isinstance(message, dict):
             return Response(status_code=400)
-        acted = act(message, cookies_in(request.headers))
+        cookies = cookies_in(request.headers)
+        acted = act(message, roles.visitor_of(cookies), roles.is_teacher(cookies))
         if isinstance(acted, dict):
             return JSONResponse(acted)
         if isinstance(acted, str):
@@ -164,29 +153,20 @@ def _json(
     return answer
 
 
-def _vote(message: dict[str, object], cookies: dict[str, str]) -> bool:
-    return BOARD.vote(roles.visitor_of(cookies), *map(message.get, ("scene", "choice", "flow")))
-
-
-def _scene(message: dict[str, object], cookies: dict[str, str]) -> bool:
-    return roles.is_teacher(cookies) and BOARD.show(*map(message.get, ("scene", "flow", "name")))
-
-
-def _clear(message: dict[str, object], cookies: dict[str, str]) -> bool:
-    if not roles.is_teacher(cookies):
-        return False
-    BOARD.clear(message.get("scene"))
-    return True
-
-
-def _try(message: dict[str, object], cookies: dict[str, str]) -> bool:
-    return roles.is_teacher(cookies) and BOARD.try_(message.get("choice"))
-
-
-def _begin(message: dict[str, object], cookies: dict[str, str]) -> bool | dict[str, int]:
-    seed = BOARD.begin(roles.visitor_of(cookies), message.get("choice"))
+def _begin(message: dict[str, object], visitor: str, _: bool) -> bool | dict[str, int]:
+    seed = BOARD.begin(visitor, message.get("choice"))
     return {"seed": seed} if seed else False
 
 
-def _lead(message: dict[str, object], cookies: dict[str, str]) -> bool | str:
-    return BOARD.lead(roles.visitor_of(cookies), *map(message.get, ("choice", "lead", "light"))) or True
+def _fields(message: dict[str, object], *names: str) -> list[object]:
+    return [message.get(name) for name in names]
+
+
+_ACTS: dict[str, Act] = {
+    "vote": lambda message, visitor, _: BOARD.vote(visitor, *_fields(message, "scene", "choice", "flow")),
+    "scene": lambda message, _, teacher: teacher and BOARD.show(*_fields(message, "scene", "flow", "name")),
+    "clear": lambda message, _, teacher: teacher and BOARD.clear(message.get("scene")),
+    "try": lambda message, _, teacher: teacher and BOARD.try_(message.get("choice")),
+    "begin": _begin,
+    "lead": lambda message, visitor, _: BOARD.lead(visitor, *_fields(message, "choice", "lead", "light")) or True,
+}

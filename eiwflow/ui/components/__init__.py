@@ -16,9 +16,12 @@ def sent(key: str, name: str) -> Any:  # noqa: ANN401 (whatever a component send
     return getattr(st.session_state.get(key), name, None)
 
 
-def declare(name: str, html: str) -> Callable[..., Any]:
-    """Declare the component whose script and style lie in the folder of that name."""
-    script, style = ((FOLDER / name / f"{name}.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
+def declare(name: str, html: str, *, slides: bool = False) -> Callable[..., Any]:
+    """Declare the component whose script and style lie in the folder of that name; one that ``slides`` has a slider."""
+    parts = [FOLDER / "slider"] * slides + [FOLDER / name / name]
+    script, style = (
+        "".join(part.with_suffix(kind).read_text(encoding="utf-8") for part in parts) for kind in (".js", ".css")
+    )
     component: Callable[..., Any] = st.components.v2.component(
         name, html=html, css=style, js=script, isolate_styles=False
     )

@@ -14,7 +14,7 @@ from ...checkpoint import load
 from ...files import write_atomically
 from ..common import state
 from ..sources.checkpoints import CheckpointFile, admit
-from .upload import Files, Limits, Upload
+from .upload import Files, Upload
 
 #: Most MiB of a checkpoint: a flow of about 120 million parameters.
 MOST_MIB = 495
@@ -24,8 +24,8 @@ LABEL = "An eiwflow .safetensors file, or one that `eiwflow import` wrote of ano
 @cache
 def upload() -> Upload[CheckpointFile]:
     """Return the kind of upload that checkpoints are."""
-    limits = Limits(("safetensors",), MOST_MIB, kept=8)
-    return Upload("checkpoints", limits, _written, lambda file: file.size, lambda file: file.path.unlink(True))
+    size, discard = (lambda file: file.size), (lambda file: file.path.unlink(True))
+    return Upload("checkpoints", ("safetensors",), MOST_MIB, 8, _written, size, discard)
 
 
 def _written(key: str, files: Files) -> CheckpointFile:
@@ -61,9 +61,6 @@ def show(key: str) -> None:
 def files(named: Iterable[str] = ()) -> list[CheckpointFile]:
     """Return the files that this session uploaded or that a link names, if the server still holds them."""
     keys = dict.fromkeys([*st.session_state.get("_uploaded", []), *named])
-    return [_as_named_here(file) for key in keys if (file := upload().kept(key)) is not None]
-
-
-def _as_named_here(file: CheckpointFile) -> CheckpointFile:
-    name = upload().name_of(file.key)
-    return replace(file, label=f"upload {name[:60]}", argument=name) if name else file
+    kept = [file for key in keys if (file := upload().kept(key)) is not None]
+    names = ((file, upload().name_of(file.key)) for file in kept)
+    return [replace(file, label=f"upload {name[:60]}", argument=name) if name else file for file, name in names]

@@ -12,7 +12,7 @@ from ... import data
 from ...analysis.evaluate import images_to_score
 from ..common import state
 from ..sources import checkpoints, data_sets, missing, store
-from .upload import Files, Limits, Upload
+from .upload import Files, Upload
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,7 +54,7 @@ def _shown(name: str) -> str:
     return re.sub(r"[^\w .-]", "_", name)[:60]
 
 
-IMAGES = Upload("images", Limits(("npz",), 64, kept=4), _archive, lambda archive: len(archive.content))
+IMAGES = Upload("images", ("npz",), 64, 4, _archive, lambda archive: len(archive.content))
 
 
 def own_images() -> Archive | None:

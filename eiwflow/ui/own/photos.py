@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ... import data
-from .upload import Files, Limits, Upload, named
+from .upload import Files, Upload, named
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ def _small(_: str, files: Files) -> bytes:
     return data.png_file(data.picture.covering(whole, (3, *kept)))
 
 
-PHOTOS = Upload("photo", Limits(PICTURE_SUFFIXES, MAX_PHOTO_MB, kept=16), _small, len)
+PHOTOS = Upload("photo", PICTURE_SUFFIXES, MAX_PHOTO_MB, 16, _small, len)
 
 
 def photo_of_shape(content: bytes, shape: tuple[int, int, int]) -> Tensor:

@@ -17,7 +17,7 @@ from ..common import state
 from ..common.untrusted import plain
 from ..sources import missing, store
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
-from .upload import Files, Limits, Upload, named
+from .upload import Files, Upload, named
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -66,9 +66,12 @@ def _checked(_: str, files: Files) -> Pictures:
 #: Any other value of the URL's parameter is the path of a folder.
 PICTURES = Upload(
     "pictures",
-    Limits(PICTURE_SUFFIXES, MAX_PHOTO_MB, kept=2, several=True),
+    PICTURE_SUFFIXES,
+    MAX_PHOTO_MB,
+    2,
     _checked,
     lambda files: sum(len(content) for _, content in files),
+    several=True,
     prefix="upload-",
 )
 
@@ -100,16 +103,13 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
             raise data.DataError(missing.upload(PICTURES.name, asked))
-        return OwnPictures("your pictures", *_in_shape(asked, shape, files), "FOLDER")
+        read = _read((asked, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
+        return OwnPictures("your pictures", *read, "FOLDER")
     folders.check_data_path(asked)
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
     return OwnPictures("your folder", *_of_folder(asked, shape, multiple), asked)
-
-
-def _in_shape(key: str, shape: tuple[int, int, int], files: Pictures) -> tuple[Tensor, str]:
-    return _read((key, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
 
 
 def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[Tensor, str]:

@@ -27,43 +27,31 @@ _NAMES = "_names_of_uploads"
 Files = Mapping[str, bytes]
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Limits of one kind of upload.
-
-    Attributes:
-        suffixes: of the files that the uploader offers to take.
-        megabytes: of a file at most, unless the server takes fewer.
-        kept: uploads that the server keeps for a session; older ones go first.
-        several: whether one upload has several files.
-
-    """
-
-    suffixes: tuple[str, ...]
-    megabytes: int
-    kept: int
-    several: bool = False
-
-
 @dataclass(frozen=True, eq=False)
 class Upload(Generic[Kept]):
     """One kind of upload.
 
     Attributes:
         name: of the kind; also of its shelf.
-        limits: of its files and of their number.
+        suffixes: of the files that the uploader offers to take.
+        megabytes: of a file at most, unless the server takes fewer.
+        most: uploads that the server keeps for a session; older ones go first.
         parse: returns the value to keep, from a key and files, or raises a DataError or CheckpointError.
         size: returns the bytes that a value takes.
         discard: called with a value that no session holds any more.
+        several: whether one upload has several files.
         prefix: begins every key.
 
     """
 
     name: str
-    limits: Limits
+    suffixes: tuple[str, ...]
+    megabytes: int
+    most: int
     parse: Callable[[str, Files], Kept]
     size: Callable[[Kept], int]
     discard: Callable[[Kept], object] = lambda _: None
+    several: bool = False
     prefix: str = ""
 
     @property
@@ -76,9 +64,9 @@ class Upload(Generic[Kept]):
         files = dict(sorted(files.items()))  # as the command line reads a folder
         digest = hashlib.sha256()
         for name, content in files.items():
-            digest.update(f"{name}\0{len(content)}\0".encode() * self.limits.several + content)
+            digest.update(f"{name}\0{len(content)}\0".encode() * self.several + content)
         key = self.prefix + digest.hexdigest()[:KEY_LETTERS]
-        if not self.limits.several:
+        if not self.several:
             st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:
             read = store.get("upload", (self.prefix, key), lambda: self.parse(key, files), "Reading the upload …")
@@ -110,21 +98,13 @@ class Upload(Generic[Kept]):
         """
         st.file_uploader(
             label,
-            self.limits.suffixes,
-            accept_multiple_files=self.limits.several,
+            self.suffixes,
+            accept_multiple_files=self.several,
             key=self._key(place),
             on_change=self._take,
             args=(place, show),
-            max_upload_size=min(self.limits.megabytes, st.get_option("server.maxUploadSize")),
+            max_upload_size=min(self.megabytes, st.get_option("server.maxUploadSize")),
         )
-
-    def refusal(self, place: str) -> Exception | None:
-        """Return the error of the newest upload, until a later upload succeeds or :meth:`put_away` is called."""
-        return st.session_state.get(_refused(place))
-
-    def put_away(self, place: str) -> None:
-        """Forget the refusal of an uploader."""
-        st.session_state.pop(_refused(place), None)
 
     def say_refusal(self, place: str, above: DeltaGenerator) -> None:
         """Show, once, the sentence that refused the newest upload."""
@@ -135,18 +115,16 @@ class Upload(Generic[Kept]):
         if not (sent := st.session_state[self._key(place)]):
             return
         st.session_state[f"_uploads_at_{place}"] = self._count(place) + 1
-        self.put_away(place)
+        st.session_state.pop(_refused(place), None)
         files: dict[str, bytes] = {}
-        for file in sent if self.limits.several else [sent]:
-            if isinstance(file, DeletedFile):
-                lost = DataError("The server no longer has the file that this page sent; send it again")
-                st.session_state[_refused(place)] = lost
-                return
-            name = file.name
-            while name in files:  # two folders may have a file of the same name
-                name = f"{name}_"
-            files[name] = file.getvalue()
         try:
+            for file in sent if self.several else [sent]:
+                if isinstance(file, DeletedFile):
+                    raise DataError("The server no longer has the file that this page sent; send it again")
+                name = file.name
+                while name in files:  # two folders may have a file of the same name
+                    name = f"{name}_"
+                files[name] = file.getvalue()
             key = self.keep(files)
         except (DataError, CheckpointError) as error:
             st.session_state[_refused(place)] = error
@@ -177,4 +155,4 @@ def _refused(place: str) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _shelf(name: str, _upload: Upload[Kept]) -> Shelf[Kept]:
-    return Shelf(name, _upload.limits.kept, _upload.size, _upload.discard)
+    return Shelf(name, _upload.most, _upload.size, _upload.discard)

@@ -33,7 +33,7 @@ def _export(request: Request) -> Response:
     run = find_run(runs_root(), request.path_params["name"])
     if run is None:
         return PlainTextResponse("This run is not here: it was deleted, or is of another folder.", status_code=404)
-    if not roles.may_change_with(web.cookies_in(request.headers)):
+    if not roles.may_change(web.cookies_in(request.headers)):
         return PlainTextResponse("Only the teacher may export a run.", status_code=403)
     name = quote(f"{run.path.name}.zip", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}

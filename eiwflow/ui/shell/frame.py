@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple, overload
+from typing import NamedTuple
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -19,6 +19,7 @@ from ..components.thumbnails import thumbnails
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS, photo_of_shape
 from ..sources import checkpoints, data_sets, missing
+from ..sources.checkpoints import CheckpointFile
 from ..sources.visit import Page, Visit
 from . import parts
 
@@ -37,12 +38,19 @@ MORE = "more"
 LARGE = "This flow is large, so its pages measure less: see “More”."
 
 
-@overload
-def begin(
-    title: str, label: str, *, level: bool = ..., compare: bool = ..., image: bool = ..., beside: Sequence[str] = ...
-) -> Page: ...
-@overload
-def begin(title: str, label: str, *, needs_checkpoint: Literal[False]) -> Visit: ...
+def open_page(title: str, label: str) -> Visit:
+    """Start a page that looks at no checkpoint.
+
+    Arguments:
+        title: the question that the page answers.
+        label: its name in the side bar.
+
+    """
+    places, carried = _Places.drawn(title, label), st.query_params.to_dict()
+    window.links(places.links, carried)
+    return Visit(label, carried, _for_print(places.more))
+
+
 def begin(
     title: str,
     label: str,
@@ -51,32 +59,20 @@ def begin(
     compare: bool = False,
     image: bool = True,
     beside: Sequence[str] = (),
-    needs_checkpoint: bool = True,
-) -> Page | Visit:
-    """Start a page; every page calls this first.
+) -> Page:
+    """Start a page that looks at a checkpoint.
 
     Arguments:
         title: the question that the page answers.
         label: its name in the side bar.
         level: whether it has the choice of a level.
         compare: whether it can show a second checkpoint beside the first.
+        image: whether it has the choice of an image; else it is about all test images.
         beside: ends of names of bundled checkpoints. The first checkpoint of the same data with such a name is the
             second by default, until the visitor puts it away.
-        image: whether it has the choice of an image; else it is about all test images.
-        needs_checkpoint: whether it has the choices above.
 
     """
-    if st.query_params.get("lesson") == "1":  # a link of an older version
-        carried = st.query_params.to_dict()
-        st.switch_page("pages/0_lesson.py", query_params={key: carried[key] for key in ("ck",) if key in carried})
-    window.open_window(title)
-    way_back.link()
-    st.title(title)
-    places = _Places(st.sidebar.container(), *parts.begin(label))
-    if not needs_checkpoint:
-        carried = st.query_params.to_dict()
-        window.links(places.links, carried)
-        return Visit(label, carried, _for_print(places.more))
+    places = _Places.drawn(title, label)
     try:
         return _begin(label, places, level=level, compare=compare, image=image, beside=beside)
     except _Stopped:
@@ -93,61 +89,63 @@ class _Places(NamedTuple):
     more: DeltaGenerator
     strip: DeltaGenerator
 
+    @classmethod
+    def drawn(cls, title: str, label: str) -> _Places:
+        """Draw the window of a page and these places in it."""
+        window.open_window(title)
+        way_back.link()
+        st.title(title)
+        return cls(st.sidebar.container(), *parts.begin(label))
+
 
 def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bool, beside: Sequence[str]) -> Page:
     """Draw the controls of a page with a checkpoint; a link to a missing thing ends the page."""
-    links, above, line, more, strip = places
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
-    untrusted.complaints(more, checkpoints.complaints())
-    own_checkpoints.upload().say_refusal(MORE, above)
+    untrusted.complaints(places.more, checkpoints.complaints())
+    own_checkpoints.upload().say_refusal(MORE, places.above)
     if not files:
-        above.error(
+        places.above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
             "ended. Train one with `python -m eiwflow train`, then load this page again."
         )
         raise _Stopped
-    keys = list(files)
     labels = {key: file.label for key, file in files.items()}
-    if (asked := state.wanted("ck")) is not None and asked not in files:
-        _checkpoint_uploader(more)
-        missing.say(above, "ck", missing.flow(asked), labels)
-        raise _Stopped
-    if compare and (second := state.wanted("vs")) not in (None, NOTHING, *files):
-        _checkpoint_uploader(more)
-        missing.say(above, "vs", missing.flow(str(second)), {NOTHING: "none", **labels})
-        raise _Stopped
+    _stop_without("ck", labels, places)
+    if compare:
+        _stop_without("vs", {NOTHING: "none", **labels}, places)
+    keys = list(files)
     chosen = state.choice(
         "ck",
         keys,
         FIRST_CHECKPOINT if FIRST_CHECKPOINT in keys else keys[0],
-        lambda: line.selectbox("Flow", keys, format_func=lambda key: files[key].label, key="ck", width=WIDE),
+        lambda: places.line.selectbox("Flow", keys, format_func=labels.__getitem__, key="ck", width=WIDE),
         name="the checkpoint",
     )
-    checkpoint, given = _open("ck", files[chosen], above, labels, line)
+    checkpoint, given = _open("ck", files[chosen], places, labels, choose=True)
     missing.remember(files, chosen, st.query_params.get("vs", ""))
-    compared = _compared_with(files, chosen, line, more, compare)
-    _checkpoint_uploader(more)
+    compared = _compared_with(labels, chosen, places, compare)
+    _checkpoint_uploader(places.more)
     second = compared if compare else NOTHING
     names = {f"{checkpoint.info.data}-{end}": end for end in beside}
     companion = next((name for name in names if name in files and name != chosen), NOTHING)
     other, second_given = None, ("", "")
     if second != NOTHING:
-        chooses = None if given[0] else line
-        other, second_given = _open("vs", files[second], above, {NOTHING: "none", **labels}, chooses)
+        instead = {NOTHING: "none", **labels}
+        other, second_given = _open("vs", files[second], places, instead, choose=not given[0])
     elif compare and companion != NOTHING:
-        second, other = companion, _companion(files[companion], names[companion], line, above)
+        second, other = companion, _companion(files[companion], names[companion], places)
     of = given if given[0] else second_given  # both columns show images of one class
     linked = st.query_params.get("ck") == chosen and "data" in st.query_params
-    images = _images(checkpoint, of, more, above, linked)
-    photo, picked = _choose_image(images, above, more, strip if image else None)
+    images = _images(checkpoint, of, places, linked)
+    photo, picked = _choose_image(images, places, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
     levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
-    wanted = _level(levels, line, level)
+    wanted = _level(levels, places.line, level)
     seed = state.choice(
         "seed",
         range(MAX_SEED + 1),
         0,
-        lambda: more.number_input(
+        lambda: places.more.number_input(
             "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
         ),
     )
@@ -156,12 +154,20 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
         {"ck": chosen, "vs": compared, "data": images.name, **picked, "level": str(wanted), "seed": str(seed)}
         | label_of_flow
     )
-    window.links(links, carried)
-    for_print = _for_print(more)
+    window.links(places.links, carried)
+    for_print = _for_print(places.more)
     for sentence in state.notes():
-        above.info(sentence)
+        places.above.info(sentence)
     page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, *given)
-    return page if other is None else _beside(page, files[second], other, second_given, of, more, above)
+    return page if other is None else _beside(page, files[second], other, second_given, of, places)
+
+
+def _stop_without(key: str, labels: Mapping[str, str], places: _Places) -> None:
+    """End the page if a link asks for a flow that is none of these."""
+    if (asked := state.wanted(key)) not in (None, *labels):
+        _checkpoint_uploader(places.more)
+        missing.say(places.above, key, missing.flow(str(asked)), labels)
+        raise _Stopped
 
 
 class _Stopped(Exception):
@@ -177,32 +183,26 @@ def _for_print(box: DeltaGenerator) -> bool:
     )
 
 
-def _compared_with(
-    files: dict[str, checkpoints.CheckpointFile], chosen: str, line: DeltaGenerator, more: DeltaGenerator, drawn: bool
-) -> str:
+def _compared_with(labels: Mapping[str, str], chosen: str, places: _Places, drawn: bool) -> str:
     """Draw the choice of a second checkpoint if the page can show one; return its key or ``none``."""
-    options = [NOTHING, *(key for key in files if key != chosen)]
-    if not drawn:
-        # Also for a missing checkpoint, which the page that shows it reports.
-        options = [*options, state.wanted("vs") or NOTHING]
-        kept = state.hidden_choice("vs", options, NOTHING, name="the checkpoint compared with")
-        if kept != NOTHING:
-            name = files[kept].label if kept in files else kept
-            more.caption(f"This page shows one flow. “{plain(name)}” stands beside it on pages that compare.")
-        return kept
-    return state.choice(
-        "vs",
-        options,
-        NOTHING,
-        lambda: line.selectbox(
-            "Compare with",
+    options = [NOTHING, *(key for key in labels if key != chosen)]
+    name = "the checkpoint compared with"
+    if drawn:
+        return state.choice(
+            "vs",
             options,
-            format_func=lambda key: files[key].label if key in files else "–",
-            key="vs",
-            width=WIDE + 80,
-        ),
-        name="the checkpoint compared with",
-    )
+            NOTHING,
+            lambda: places.line.selectbox(
+                "Compare with", options, format_func=lambda key: labels.get(key, "–"), key="vs", width=WIDE + 80
+            ),
+            name,
+        )
+    # Also for a missing checkpoint, which the page that shows it reports.
+    kept = state.hidden_choice("vs", [*options, state.wanted("vs") or NOTHING], NOTHING, name)
+    if kept != NOTHING:
+        second = plain(labels.get(kept, kept))
+        places.more.caption(f"This page shows one flow. “{second}” stands beside it on pages that compare.")
+    return kept
 
 
 def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
@@ -219,26 +219,25 @@ def _level(levels: range, box: DeltaGenerator, drawn: bool) -> int:
 
 def _beside(
     page: Page,
-    file: checkpoints.CheckpointFile,
+    file: CheckpointFile,
     other: Checkpoint,
     given: tuple[str, str],
     of: tuple[str, str],
-    box: DeltaGenerator,
-    above: DeltaGenerator,
+    places: _Places,
 ) -> Page:
     """Return the page with the same page of another checkpoint, on the same image in that flow's shape."""
     shape = other.info.config.shape
     try:
         images = data_sets.images(page.images.name, shape, 2**other.info.config.levels, of)
     except data.DataError as error:
-        above.error(plain(error))
+        places.above.error(plain(error))
         return page
     if images.note and images.note != page.images.note:
-        box.caption(plain(images.note))
+        places.more.caption(plain(images.note))
     if (parts := _parts(page.images, page.checkpoint)) != (others := _parts(images, other)):
         one, two = (f"“{plain(each.label)}” takes" for each in (page.file, file))
         sentence = f"Of each test image, {one} {parts} and {two} {others}: the columns compare different parts."
-        above.info(sentence)
+        places.above.info(sentence)
     image = _picked(page.photo, page.links["image"], images, shape)
     images = data_sets.few(images, other.info.config)
     factor, label = given
@@ -252,22 +251,19 @@ def _parts(images: data_sets.Images, checkpoint: Checkpoint) -> str:
 
 
 def _open(
-    key: str,
-    file: checkpoints.CheckpointFile,
-    above: DeltaGenerator,
-    instead: Mapping[str, str],
-    box: DeltaGenerator | None = None,
+    key: str, file: CheckpointFile, places: _Places, instead: Mapping[str, str], *, choose: bool
 ) -> tuple[Checkpoint, tuple[str, str]]:
     """Open a flow; if its file is broken, name it and end the page.
 
-    For a flow with labels, return the flow of the class chosen in ``box``, with the factor and the class.
+    For a flow with labels, return the flow of a class, which the visitor may ``choose``, with the factor and the class.
     """
     try:
         factor, classes = checkpoints.classes_of(file)
-        label = _choose_label(factor, classes, box) if classes and box is not None else _label_of(file)
+        label = _choose_label(factor, classes, places.line) if classes and choose else _label_of(file)
         return checkpoints.open_checkpoint(file, label), (factor, label)
     except CheckpointError as error:
-        missing.say(above, key, plain(error), {other: label for other, label in instead.items() if other != file.key})
+        others = {other: label for other, label in instead.items() if other != file.key}
+        missing.say(places.above, key, plain(error), others)
         raise _Stopped from error
 
 
@@ -284,23 +280,21 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
     )
 
 
-def _label_of(file: checkpoints.CheckpointFile) -> str:
+def _label_of(file: CheckpointFile) -> str:
     """Return the class of a second flow: the chosen class, or else its first; empty without labels."""
     _, classes = checkpoints.classes_of(file)
     label = state.wanted("label") or ""
     return label if label in classes else next(iter(classes), "")
 
 
-def _companion(
-    file: checkpoints.CheckpointFile, name: str, box: DeltaGenerator, above: DeltaGenerator
-) -> Checkpoint | None:
+def _companion(file: CheckpointFile, name: str, places: _Places) -> Checkpoint | None:
     """Open the default second flow unless it is put away; it may be missing without a complaint."""
-    if not box.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
+    if not places.line.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
         return None
     try:
         return checkpoints.open_checkpoint(file)
     except CheckpointError as error:
-        above.error(plain(error))
+        places.above.error(plain(error))
         return None
 
 
@@ -309,13 +303,11 @@ def _checkpoint_uploader(box: DeltaGenerator) -> None:
         own_checkpoints.draw(MORE)
 
 
-def _images(
-    checkpoint: Checkpoint, of: tuple[str, str], box: DeltaGenerator, above: DeltaGenerator, linked: bool
-) -> data_sets.Images:
+def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked: bool) -> data_sets.Images:
     """Draw the choice of a data set; ``linked`` says whether the URL names it together with the flow."""
     names = data_sets.names()
     if not names:
-        above.error("There is no data set to look at: assets/data holds no .npz file.")
+        places.above.error("There is no data set to look at: assets/data holds no .npz file.")
         raise _Stopped
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
@@ -326,34 +318,34 @@ def _images(
     elif before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
     if (asked := state.wanted("data")) not in (None, *names):
-        missing.say(above, "data", missing.data_set(str(asked), names), {name: name for name in names})
+        missing.say(places.above, "data", missing.data_set(str(asked), names), {name: name for name in names})
         raise _Stopped
-    name = state.choice("data", names, default, lambda: box.selectbox("Data set", names, key="data"), "the data set")
+    name = state.choice(
+        "data", names, default, lambda: places.more.selectbox("Data set", names, key="data"), "the data set"
+    )
     try:
         images = data_sets.images(name, config.shape, 2**config.levels, of)
     except data.DataError as error:
-        above.error(plain(error))
+        places.above.error(plain(error))
         raise _Stopped from error
     images = data_sets.few(images, config)
     if checkpoints.is_large(config):
-        above.caption(LARGE)
+        places.above.caption(LARGE)
     if images.note:
-        box.caption(plain(images.note))
+        places.more.caption(plain(images.note))
     if trained_on != name:
-        box.caption(f"The checkpoint was trained on {plain(trained_on, 80) or 'unnamed images'}.")
+        places.more.caption(f"The checkpoint was trained on {plain(trained_on, 80) or 'unnamed images'}.")
     return images
 
 
-def _choose_image(
-    images: data_sets.Images, above: DeltaGenerator, more: DeltaGenerator, strip: DeltaGenerator | None
-) -> tuple[bytes | None, dict[str, str]]:
-    """Draw the choice of an image; return the visitor's photo, None for a test image, and the URL's parameters."""
+def _choose_image(images: data_sets.Images, places: _Places, drawn: bool) -> tuple[bytes | None, dict[str, str]]:
+    """Return the visitor's photo, None for a test image, and the URL's parameters; draw their choice if ``drawn``."""
     key = state.wanted("photo") or NOTHING
     content = PHOTOS.kept(key)  # read once: the server may forget it meanwhile
-    PHOTOS.say_refusal("photo", above)
+    PHOTOS.say_refusal("photo", places.above)
     if key != NOTHING and content is None:
-        above.error(missing.upload(PHOTOS.name, key))
-        with above:
+        places.above.error(missing.upload(PHOTOS.name, key))
+        with places.above:
             st.button("Show a test image", on_click=_drop_photo)
             PHOTOS.draw("photo", show=_take_photo)
         raise _Stopped
@@ -361,12 +353,12 @@ def _choose_image(
     own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.hidden_choice("image", numbers, min(default.SHOWN[0], numbers[-1]), name="test image")
-    if strip is not None:
-        with strip:
+    if drawn:
+        with places.strip:
             thumbnails(
                 images.test, number, _take_image, key="thumbnails", label="Test image", own=content if own else None
             )
-        with more:
+        with places.more:
             PHOTOS.draw("photo", PHOTO, _take_photo)
     return (content if own else None), {"image": str(number), "photo": photo}
 

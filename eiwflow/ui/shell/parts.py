@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import pickle
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from html import escape
@@ -53,15 +53,22 @@ _LETTERS = {
 _PLOTLY = Lock()
 
 
-def each(page: Page, draw: Callable[[Page], Result]) -> dict[Page, Result]:
-    """Draw a page, or two compared pages side by side, by the same function; return the results.
+def each(page: Page, draw: Callable[[Page], Result | None]) -> dict[Page, Result]:
+    """Draw a page, or two compared pages side by side, by the same function; return the results that there are.
 
     A failure of a flow is a sentence in its column, without a result.
     """
+    return _in_columns(side_by_side(page), draw)
+
+
+def _in_columns(
+    places: Iterable[tuple[Page, DeltaGenerator]], draw: Callable[[Page], Result | None]
+) -> dict[Page, Result]:
     results: dict[Page, Result] = {}
-    for column, place in side_by_side(page):
+    for column, place in places:
         with place, errors_as_sentences():
-            results[column] = draw(column)
+            if (result := draw(column)) is not None:
+                results[column] = result
     return results
 
 
@@ -76,15 +83,9 @@ def draw_columns(
         draw: called for each page with a result, with all results.
 
     """
-    places, results = side_by_side(page), {}
-    for column, place in places:
-        with place, errors_as_sentences():
-            if (result := load(column)) is not None:
-                results[column] = result
-    for column, place in places:
-        if column in results:
-            with place, errors_as_sentences():
-                draw(column, results)
+    places = side_by_side(page)
+    results = _in_columns(places, load)
+    _in_columns([place for place in places if place[0] in results], lambda column: draw(column, results))
     return results
 
 
@@ -95,19 +96,18 @@ def draw_level(
 
     A flow without a split gets the sentence ``otherwise``; if no flow splits, the page ends with ``end``.
     """
-    results = draw_columns(page, lambda column: _of_level(column, measure, otherwise), draw)
-    if not results:
-        closing(page, end)
-        st.stop()
-    return results
 
+    def load(column: Page) -> Any:  # noqa: ANN401 (as the measure)
+        level = shuffle_level(column)
+        if level is None:
+            st.info(plain(otherwise))
+            return None
+        return measure(cache.look(column, level))
 
-def _of_level(page: Page, measure: Measure[[], Any], otherwise: str) -> Any:  # noqa: ANN401 (as the measure)
-    level = shuffle_level(page)
-    if level is None:
-        st.info(plain(otherwise))
-        return None
-    return measure(cache.look(page, level))
+    if results := draw_columns(page, load, draw):
+        return results
+    closing(page, end)
+    st.stop()
 
 
 def folds(
@@ -140,7 +140,7 @@ def begin(label: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, D
         line, more = st.container(key="line", horizontal=True, vertical_alignment="center"), st.popover("More")
     st.session_state[_PLACES] = answer.empty(), line, label.lower()
     with more:
-        st.expander("Glossary").markdown(glossary.markdown())
+        st.expander("Glossary").markdown(texts.text("glossary"))
         st.expander("About EIW-Flow").markdown(texts.text("about"))
     return above, line, more, st.container(key="image-strip")
 
@@ -155,7 +155,7 @@ def takeaway(sentence: str, longest: str = "") -> None:
 
     There is room for the ``longest`` sentence, so elements below do not move while it grows.
     """
-    explained = glossary.annotate(escape(sentence))
+    explained = glossary.annotate(sentence)
     st.session_state[_PLACES][0].html(
         f'<p class="eiw-takeaway" data-longest="{escape(longest)}"><span>{explained}</span></p>'
     )
@@ -258,7 +258,7 @@ def more_evidence() -> ExpanderContainer:
     """Draw the last fold, which begins with the text on how to read the page; make its content only if ``open``."""
     more = st.expander("How to read this, numbers and commands", key=MORE_EVIDENCE, on_change="rerun")
     if more.open:
-        more.markdown(texts.how_to_read(st.session_state[_PLACES][2]))
+        more.markdown(texts.text(f"how-to-read-{st.session_state[_PLACES][2]}"))
     return more
 
 
@@ -278,28 +278,21 @@ def table(rows: Sequence[Mapping[str, Any]], pale: Collection[int] = ()) -> None
     Words are aligned left, all else right. A narrow table scrolls, also by keys. Rows whose number is in ``pale`` are
     drawn so.
     """
-    worded = {name for name in rows[0] if all(str(row[name])[:1].isalpha() for row in rows)}
-    head = "".join(_heading(name, "eiw-words" * (name in worded)) for name in rows[0])
-    body = "".join(
-        f'<tr class="{"eiw-pale" * (place in pale)}">'
-        f"{''.join(_table_cell(row[name], name in worded) for name in rows[0])}</tr>"
-        for place, row in enumerate(rows)
-    )
+    style = {name: "eiw-words" * all(str(row[name])[:1].isalpha() for row in rows) for name in rows[0]}
+    heads = (f'<th scope="col" class="{style[name]}">{escape(name)}</th>' if name else "<td></td>" for name in rows[0])
+    body = ""
+    for place, row in enumerate(rows):
+        cells = "".join(_table_cell(_cell(row[name]), style[name]) for name in rows[0])
+        body += f'<tr class="{"eiw-pale" * (place in pale)}">{cells}</tr>'
     label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
     st.html(
         f'<div class="eiw-table" tabindex="0" role="group" aria-label="{label}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
-def _heading(name: str, style: str) -> str:
-    return f'<th scope="col" class="{style}">{escape(name)}</th>' if name else "<td></td>"
-
-
-def _table_cell(value: object, worded: bool) -> str:
-    text = _cell(value)
-    style = " ".join(["eiw-words"] * worded + ["eiw-long"] * (len(text) > LONG_CELL))
-    return f'<td class="{style}">{escape(text)}</td>'
+def _table_cell(text: str, style: str) -> str:
+    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{escape(text)}</td>'
 
 
 def _cell(value: object) -> str:
@@ -352,9 +345,8 @@ def _csv_cell(value: object) -> object:
 
 def closing(page: Visit, sentence: str) -> None:
     """End the page with one sentence and a link to the next page."""
-    _, after = navigation.neighbours(page.label)
     st.markdown(sentence)
-    if after is not None:
+    if after := navigation.following(page.label):
         st.page_link(after.path, label=f"Next: {after.label}", query_params=page.links)
 
 

@@ -21,24 +21,10 @@ OF_REMADE = (
 )
 OF_LARGE = "The command line measures a large flow in full: it averages over more images, with the stated seed."
 #: The order of options in a command line.
-ORDER = [
-    "what",
-    "level",
-    "data",
-    "image",
-    "other_image",
-    "path",
-    "limit",
-    "n",
-    "temperature",
-    "seed",
-    "also",
-    "out",
-    "report",
-    "subject",
-    "json",
-    "label",
-]
+ORDER = (
+    *("what", "level", "data", "image", "other_image", "path", "limit", "n", "temperature", "seed", "also"),
+    *("out", "report", "subject", "json", "label"),
+)
 #: Options of ``analyse`` with the same name as arguments of its function.
 CHOICES = ("image", "level", "seed", "other_image", "path", "also")
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import streamlit as st
 
 from ... import data
+from ...checkpoint import CheckpointError
 from ...files import printable, stamp
 from ...lesson import bundle, default, pack
+from ...lesson.build import build_for
+from ...lesson.spec import LessonError
 from .. import access
 from ..access import navigation
 from ..access.address import address
@@ -22,9 +25,6 @@ from ..own.photos import PHOTOS
 from ..shell.frame import NOTHING
 from ..sources import checkpoints, missing, store
 from . import first_scene
-
-if TYPE_CHECKING:
-    from ...checkpoint import Checkpoint
 
 TITLE = "The lesson: multi-scale flows"
 #: Most characters of a photo from the stage: a PNG of 512×512 pixels in base64 has at most 1.4 million.
@@ -134,20 +134,16 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     labels = {key: file.label for key, file in files.items() if key != chosen}
     if chosen not in files:
         _stop(missing.flow(chosen), "ck", labels)
-    from ...checkpoint import CheckpointError
-    from ...data import DataError
-    from ...lesson.spec import LessonError
-
     file = files[chosen]
     missing.remember(files, chosen)
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         key = file.key, *stamp(file.path), whole
         checkpoint, sentence = checkpoints.open_checkpoint(file), "Preparing the lesson of this flow …"
-        content = store.get("lesson", key, lambda: _built(checkpoint, whole), sentence, long=True)
+        content = store.get("lesson", key, lambda: build_for(checkpoint, whole).to_bytes(), sentence, long=True)
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
-    except (CheckpointError, DataError, LessonError, OSError) as error:
+    except (CheckpointError, data.DataError, LessonError, OSError) as error:
         _stop(plain(error), "ck", labels)
 
 
@@ -159,9 +155,3 @@ def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
     what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
     st.button(what, on_click=state.drop, args=(key,))
     st.stop()
-
-
-def _built(checkpoint: Checkpoint, whole: bool) -> bytes:
-    from ...lesson.build import build_for
-
-    return build_for(checkpoint, whole).to_bytes()

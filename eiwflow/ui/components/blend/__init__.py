@@ -19,15 +19,15 @@ _HTML = """
     <canvas role="img"></canvas>
     <figure><img class="blend-b" alt="Image B, where the path ends, at t = 1."><figcaption>B</figcaption></figure>
   </div>
-  <div class="blend-bar">
-    <button type="button"></button>
-    <input type="range" min="0" step="1" aria-label="t, from A on">
+  <div class="slider-bar">
+    <button type="button" class="slider-play"></button>
+    <input class="slider" type="range" min="0" step="1" aria-label="t, from A on">
     <output></output>
   </div>
 </div>
 """
 
-_component = declare("blend", _HTML)
+_component = declare("blend", _HTML, slides=True)
 #: The parameter of the URL, and t without it.
 PARAMETER, END = "t", 1.0
 

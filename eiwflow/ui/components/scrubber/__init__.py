@@ -21,15 +21,15 @@ from .. import declare, sent
 _HTML = """
 <div class="scrub">
   <div class="scrub-head">
-    <button type="button" class="scrub-play"></button>
+    <button type="button" class="slider-play"></button>
     <span>Training step <output aria-hidden="true"></output></span>
   </div>
-  <input type="range" min="0" step="1" aria-label="Training step">
+  <input class="slider" type="range" min="0" step="1" aria-label="Training step">
 </div>
 """
 
 
-_range = declare("scrubber", _HTML)
+_range = declare("scrubber", _HTML, slides=True)
 
 
 class _AsItIs(str):

@@ -2,9 +2,8 @@
 // and a test walks all steps.
 const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
 const EDGE = 16, THUMB = 64, GAP = 8;                // pixels: the slider, the film's pictures
-const REST = 400, BEAT = 120, CARE = 200, WAY = 500; // milliseconds
+const BEAT = 120, CARE = 200, WAY = 500;             // milliseconds
 const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
-const known = new WeakMap();                         // what a slider remembers between two runs of the script
 const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
 const stood = new WeakMap();                         // where the ends of a slider or a film stood
 
@@ -65,11 +64,8 @@ function ends(element, under, n) {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".scrub"), box = root.querySelector("input");
-  const out = root.querySelector("output"), play = root.querySelector("button"), n = data.steps.length - 1;
-  const me = known.get(box) ?? { told: [] };         // told: the steps that were sent and have not come back
-  known.set(box, me);
-
+  const root = parentElement.querySelector(".scrub"), out = root.querySelector("output");
+  const n = data.steps.length - 1;
   const show = () => {
     const i = +box.value, text = data.steps[i].toLocaleString("en");
     if (out.value !== text) {
@@ -79,48 +75,28 @@ export default function ({ parentElement, data, setTriggerValue }) {
     for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, data.steps);
     for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
   };
-  const soon = () => { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); };
-  const rest = () => {
-    clearTimeout(me.late);
-    me.late = setTimeout(() => {
-      const step = data.steps[+box.value];
-      me.told.push(step);
-      setTriggerValue("moved", step);
-    }, REST);
-  };
-  const label = () => {
-    play.textContent = me.playing ? "❚❚" : "▶";
-    play.ariaLabel = me.playing ? "Pause" : "Play the training";
-  };
-  const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
-  const move = (i) => { clearTimeout(me.late); box.value = i; soon(); };
+  const { box, me, stop, put, move, rest, along } = slider(root, {
+    last: n,
+    beat: BEAT,
+    words: "Play the training",
+    show() { me.frame ??= requestAnimationFrame(() => { me.frame = undefined; show(); }); },
+    tell(place) {
+      me.sent.push(data.steps[place]);
+      setTriggerValue("moved", data.steps[place]);
+    },
+  });
+  me.sent ??= [];                                    // the steps that were sent and have not come back
 
   // A step from the URL moves the slider, unless it is only the echo of what was sent from here; one may come back
   // after the next has been sent.
-  const echo = me.told.indexOf(data.start);
-  me.told.splice(0, echo + 1);
+  const echo = me.sent.indexOf(data.start);
+  me.sent.splice(0, echo + 1);
   if (me.steps !== String(data.steps) || (data.start !== me.start && echo < 0)) {
-    stop();
-    clearTimeout(me.late);
-    box.max = n;
-    box.value = Math.max(0, data.steps.indexOf(data.start));
+    put(Math.max(0, data.steps.indexOf(data.start)));
   }
   me.steps = String(data.steps);
   me.start = data.start;
-  label();
 
-  box.oninput = () => { stop(); move(+box.value); };
-  box.onchange = rest;
-  play.onclick = () => {
-    if (me.playing) { stop(); rest(); return; }
-    if (+box.value === n) move(0);
-    me.playing = setInterval(() => {
-      if (box.isConnected && +box.value < n) { move(+box.value + 1); return; }
-      stop();
-      if (box.isConnected) rest();
-    }, BEAT);
-    label();
-  };
   // Charts come late, are mounted anew and change their width: they are brought back to the step.
   const stand = (element, under) => {
     const [from, to] = ends(element, under, n);
@@ -134,9 +110,8 @@ export default function ({ parentElement, data, setTriggerValue }) {
       const [from, length] = stand(film, film.dataset.under);
       layFilm(film, length, n);
       film.onclick = (event) => {
-        const place = (event.clientX - film.getBoundingClientRect().left - from) / length;
         stop();
-        move(Math.round(Math.min(1, Math.max(0, place)) * n));
+        move(along(event, film, from, length));
         rest();
       };
     }

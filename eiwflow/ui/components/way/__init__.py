@@ -19,15 +19,15 @@ from .. import declare, sent
 _HTML = """
 <div class="way">
   <div class="way-chart" role="img"></div>
-  <div class="way-bar">
-    <button type="button"></button>
-    <input type="range" min="0" step="1" aria-label="Place along the flow">
+  <div class="slider-bar">
+    <button type="button" class="slider-play"></button>
+    <input class="slider" type="range" min="0" step="1" aria-label="Place along the flow">
   </div>
   <div class="way-maps"></div>
 </div>
 """
 
-_component = declare("way", _HTML)
+_component = declare("way", _HTML, slides=True)
 #: The parameter of the URL.
 PARAMETER = "stop"
 

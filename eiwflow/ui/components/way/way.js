@@ -1,9 +1,7 @@
 // Entropy along the way through a flow: two charts over one axis of stops, and a handle that shows the channels there.
-// Milliseconds until a move is told; between two stops of a play.
-const REST = 400, BEAT = 350;
+const BEAT = 350;                            // milliseconds between two stops of a play
 const BLUE = "#0072B2", ORANGE = "#D55E00", SECOND = "#8C8C8C", DASH = "7 5";
 const UPPER = 210, LOWER = 92, GAP = 48, TOP = 30, LEFT = 52, RIGHT = 16;
-const known = new WeakMap();                 // what a slider remembers between two runs of the script
 const NS = "http://www.w3.org/2000/svg";
 
 function add(parent, name, fields, text) {
@@ -114,71 +112,39 @@ function sentence(stop) {
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
-  const root = parentElement.querySelector(".way"), box = root.querySelector("input"), play = root.querySelector("button");
-  const chart = root.querySelector(".way-chart"), maps = root.querySelector(".way-maps");
-  const me = known.get(box) ?? {};
-  const first = !known.has(box), flows = JSON.parse(data.flows), last = flows[0].stops.length - 1;
-  known.set(box, me);
-  me.data = { ...data, flows };
-
+  const root = parentElement.querySelector(".way"), maps = root.querySelector(".way-maps");
+  const chart = root.querySelector(".way-chart"), flows = JSON.parse(data.flows), last = flows[0].stops.length - 1;
   const show = () => {
     const at = +box.value;
-    draw(chart, me.data, at);
-    chart.setAttribute("aria-label", me.data.alt);
-    maps.classList.toggle("two", me.data.flows.length > 1);
-    while (maps.children.length < me.data.flows.length) {
+    draw(chart, { ...data, flows }, at);
+    chart.setAttribute("aria-label", data.alt);
+    maps.classList.toggle("two", flows.length > 1);
+    while (maps.children.length < flows.length) {
       const figure = document.createElement("figure");
       figure.append(document.createElement("figcaption"), document.createElement("img"));
       maps.append(figure);
     }
-    while (maps.children.length > me.data.flows.length) maps.lastChild.remove();
-    me.data.flows.forEach((flow, number) => {
+    while (maps.children.length > flows.length) maps.lastChild.remove();
+    flows.forEach((flow, number) => {
       const place = Math.round(at * (flow.stops.length - 1) / last), stop = flow.stops[place];
       const [caption, image] = maps.children[number].children;
       image.src = stop.maps;
       image.alt = `The channels of the chosen picture after ${stop.title}.`;
-      caption.textContent = (me.data.flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
+      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
     });
-    box.setAttribute("aria-valuetext", minus(`${me.data.flows[0].stops[at].title}, ${me.data.flows[0].stops[at].entropy} bits`));
+    box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
   };
-  const tell = () => {
-    clearTimeout(me.late);
-    if (me.told !== +box.value) setTriggerValue("moved", (me.told = +box.value));
-  };
-  const rest = () => { clearTimeout(me.late); me.late = setTimeout(tell, REST); };
-  const label = () => {
-    play.textContent = me.playing ? "❚❚" : "▶";
-    play.ariaLabel = me.playing ? "Pause" : "Follow the picture through the flow";
-  };
-  const stop = () => { clearInterval(me.playing); me.playing = undefined; label(); };
-  const move = (at) => { box.value = at; show(); };
-
-  box.max = last;
-  if (first) me.told = +(box.value = data.start);
-  label();
+  const { box, first, stop, put, drag } = slider(root, {
+    last,
+    beat: BEAT,
+    words: "Follow the picture through the flow",
+    show,
+    tell: (place) => setTriggerValue("moved", place),
+  });
+  if (first) put(data.start);
   show();
-  box.oninput = () => { stop(); show(); };
-  box.onchange = rest;
-  box.onkeyup = box.onpointerup = tell;      // what is held tells nothing until it is let go
-  const drag = (event) => {
-    const place = chart.getBoundingClientRect();
-    stop();
-    move(Math.round(Math.min(1, Math.max(0, (event.clientX - place.left - LEFT) / (place.width - LEFT - RIGHT))) * last));
-  };
-  chart.onpointerdown = (event) => { chart.setPointerCapture(event.pointerId); drag(event); };
-  chart.onpointermove = (event) => { if (event.buttons) drag(event); };
-  chart.onpointerup = tell;
-  play.onclick = () => {
-    if (me.playing) { stop(); rest(); return; }
-    if (+box.value === last) move(0);
-    me.playing = setInterval(() => {
-      if (box.isConnected && +box.value < last) { move(+box.value + 1); return; }
-      stop();
-      if (box.isConnected) rest();
-    }, BEAT);
-    label();
-  };
-  const sized = new ResizeObserver(() => show());
+  drag(chart, LEFT, RIGHT);
+  const sized = new ResizeObserver(show);
   sized.observe(root);
   return () => { stop(); sized.disconnect(); };
 }
