@@ -20,8 +20,7 @@ from ..data import Factor, ImageData, chosen_places
 from ..flow import Latents, MultiScaleFlow
 from ..flow import score as flow_score
 from ..flow.multiscale import Trace
-from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, space, verify
-from . import checkpoint as file
+from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, report, space
 from . import likelihood as likelihoods
 from . import shuffle as shuffles
 from . import way as ways
@@ -375,22 +374,10 @@ def compressed(look: Look, photo: bytes | None = None) -> compression.Compressed
 # ---------------------------------------------------------------------- checkpoint
 
 
-@measure()
-def anatomy(look: Look) -> file.Anatomy:
-    """Return the parts of the flow."""
-    return file.anatomy(look.flow)
-
-
 @measure("test")
-def inversion(look: Look) -> file.Inversion:
-    """Return how exactly the flow inverts test images."""
-    return file.inversion(look.flow, look.some(file.IMAGES).test)
-
-
-@measure("test")
-def verification(look: Look) -> verify.Verification:
-    """Return the checks of the file."""
-    return verify.verify(look.checkpoint, look.test, look.data)
+def verification(look: Look) -> report.Report:
+    """Return the report on the file."""
+    return report.verify(look.checkpoint, look.test, look.data)
 
 
 @measure("test")

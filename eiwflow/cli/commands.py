@@ -577,8 +577,8 @@ def _images_if_here(options: argparse.Namespace, loaded: Checkpoint) -> ImageDat
 
 def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Describe a checkpoint."""
-    from ..analysis.inspect import inspect
     from ..analysis.record import load_curve
+    from ..analysis.report import inspect
     from ..checkpoint import load
 
     loaded = _any_label(options, load(find_checkpoint(options.checkpoint)))
@@ -596,13 +596,13 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
         else f"trained {loaded.info.step} steps on {loaded.info.data}, seed {loaded.info.seed}",
     ]
     lines.append("parameters by part: " + ", ".join(f"{part} {count:,}" for part, count in result["parts"].items()))
-    for level in result["levels"]:
-        order = "" if level["order"] is None else f"; order (kept first): {' '.join(map(str, level['order']))}"
-        back = "" if level["inversion_max_abs"] is None else f", inverse off by {level['inversion_max_abs']:.1e}"
+    for level in result["tables"]["levels"]:
+        order = f"; order (kept first): {level['order']}" if level["order"] else ""
         lines.append(
-            f"level {level['level']}: {level['channels']} channels, condition number at most "
-            f"{max(level['condition']):.3g}{back}{order}"
+            f"level {level['level']}: {level['shape']}, condition number at most {level['condition_worst']:.3g}, "
+            f"inverse off by {level['inversion_max_abs']:.1e}{order}"
         )
+    lines.append(f"over {result['inversion']['images']}: {'every check holds' if result['holds'] else 'a check FAILS'}")
     lines += [] if images is None or not images.note else [f"{images.name}: {images.note}"]
     return result, "\n".join(lines)
 
@@ -610,7 +610,7 @@ def inspect_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 def verify_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Check level by level that a flow inverts and states its log-determinant."""
     from ..analysis.evaluate import images_to_score
-    from ..analysis.verify import IMAGES, verify
+    from ..analysis.report import IMAGES, verify
     from ..analysis.words import checkpoint as words
 
     loaded = _any_label(options, _whole(options, trust=False))

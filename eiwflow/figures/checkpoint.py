@@ -18,8 +18,8 @@ from . import palette
 from .kit import layout
 
 if TYPE_CHECKING:
-    from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
     from ..analysis.record import TrainingCurve
+    from ..analysis.report import LevelReport, Report
 
 #: Short names of parts for an axis.
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
@@ -47,7 +47,7 @@ SMALLEST = 1e-9
 # ---------------------------------------------------------------------- the architecture
 
 
-def strip(made: Anatomy) -> str:
+def strip(made: Report) -> str:
     """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
     columns = "".join(_level(made, level) for level in made.levels)
     return (
@@ -60,7 +60,7 @@ def strip(made: Anatomy) -> str:
     )
 
 
-def _image(made: Anatomy) -> str:
+def _image(made: Report) -> str:
     size = "×".join(map(str, made.config.shape))
     rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
@@ -69,14 +69,14 @@ def _image(made: Anatomy) -> str:
     )
 
 
-def _policy_in_words(made: Anatomy) -> str:
+def _policy_in_words(made: Report) -> str:
     order, weights = made.config.order, made.config.weights
     inside = f"{WEIGHTS[weights]} in couplings" if weights in WEIGHTS else f"weights {weights}"
     weighted = {"none": "", "pooled": ", weights ω(x)"}.get(weights, f", {inside}")
     return f"{ORDERS.get(order, f'order {order}')}{weighted}"
 
 
-def _level(made: Anatomy, level: LevelAnatomy) -> str:
+def _level(made: Report, level: LevelReport) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
     boxes = [(part, np.prod(shape) / config.dimensions) for part, shape in halves if shape is not None and shape[0]]
@@ -131,7 +131,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 # ---------------------------------------------------------------------- where the parameters are
 
 
-def parameters(made: Anatomy) -> go.Figure:
+def parameters(made: Report) -> go.Figure:
     """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
     figure, names = go.Figure(), [SHORT.get(part, name) for part, name in PARTS.items()]
     for level, pattern in zip(made.levels, PATTERNS, strict=False):
@@ -171,7 +171,7 @@ def parameters(made: Anatomy) -> go.Figure:
 # ---------------------------------------------------------------------- conditioning
 
 
-def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
+def conditioning(made: Report) -> go.Figure:
     """Return the smallest and largest factor by which each step stretches: its convolution, and its coupling on images.
 
     On an axis of powers the length of a line is a condition number.
@@ -183,14 +183,14 @@ def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
         labels += [str(step) for step in range(1, level.steps + 1)]
         first += level.steps + 1
     convolutions = [level.singular_values[:, [-1, 0]] for level in made.levels]
-    couplings = [level.coupling for level in seen.levels]
+    couplings = [level.coupling for level in made.levels]
     for name, ranges, shift, colour, symbol, dash in (
         ("1×1 convolution with ActNorm", convolutions, -0.17, _SUBJECT, "circle", "solid"),
         ("coupling, as seen", couplings, 0.17, _SCALES, "diamond", "dot"),
     ):
         _add_ranges(figure, name, places, ranges, shift, colour, symbol, dash)
     ends = np.concatenate([*convolutions, *couplings]).clip(SMALLEST)
-    low, high = np.log10(ends.min()) - 0.12, np.log10(ends.max()) + 0.3
+    low, high = np.log10(np.nanmin(ends)) - 0.12, np.log10(np.nanmax(ends)) + 0.3
     for level, place in zip(made.levels, places, strict=True):
         figure.add_annotation(x=place.mean(), y=high, text=f"level {level.number}", showarrow=False, yanchor="top")
     figure.add_hline(y=1, line={"color": palette.REFERENCE, "width": 1, "dash": "dot"})
