@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ..flow import ConfigError, MultiScaleFlow
+from ..flow import MultiScaleFlow
 from ..flow.information import GAUSSIAN_ENTROPY, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
 from . import intervals
 from .intervals import Estimate
-from .levels import traces
+from .levels import trace_of
 from .record import LevelRecord, TrainingRecord
 
 #: The measures of a channel, in bits a value: the entropy of a Gaussian of its variance minus its own; and how far
@@ -168,12 +168,6 @@ class Stage:
         """The halves by name: ``kept``, if there is one, and ``emitted``."""
         return [(part, half) for part, half in (("kept", self.kept), ("emitted", self.emitted)) if half is not None]
 
-    @property
-    def halves(self) -> tuple[Half, Half]:
-        """The parts factored out and passed on, at a level that splits."""
-        assert self.kept is not None
-        return self.emitted, self.kept
-
 
 @dataclass(frozen=True, eq=False)
 class LevelEntropies:
@@ -220,14 +214,7 @@ class Entropies:
     levels: tuple[LevelEntropies, ...]
 
     def level(self, number: int) -> LevelEntropies:
-        """Return a level by its number, from 1.
-
-        Raises:
-            ConfigError: the flow has no such level.
-
-        """
-        if not 1 <= number <= len(self.levels):
-            raise ConfigError(f"Level {number} was asked for; this flow has levels 1 to {len(self.levels)}.")
+        """Return a level by its number, from 1."""
         return self.levels[number - 1]
 
     def values(self, number: int) -> int:
@@ -301,46 +288,23 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
     """
     images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
     _check_images(len(images))
-    seen = list(traces(flow, images, seed))
-    levels = tuple(
-        _level(_joined([trace.levels[index] for trace in seen]), flow.config.order, seed, sources)
-        for index in range(flow.config.levels)
-    )
+    levels = tuple(_level(level, flow.config.order, seed, sources) for level in trace_of(flow, images, seed).levels)
     return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """The measured part of a :class:`LevelTrace`, over all batches."""
-
-    number: int
-    order: Tensor | None
-    weighted: bool
-    kept: int
-    features: Tensor
-    after: Tensor
-
-
-def _joined(batches: list[LevelTrace]) -> _Seen:
-    first = batches[0]
-    after = [torch.cat([b.emitted] if b.kept is None else [b.kept, b.emitted], dim=1) for b in batches]
-    features = torch.cat([b.features for b in batches])
-    kept = 0 if first.kept is None else first.kept.shape[1]
-    return _Seen(first.number, first.order, first.log_weights is not None, kept, features, torch.cat(after))
-
-
-def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
+def _level(seen: LevelTrace, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
     channels, height, width = seen.features.shape[1:]
-    before, kept = measure(seen.features, seed, sources), seen.kept
-    if seen.order is None:
+    before = measure(seen.features, seed, sources)
+    if seen.order is None or seen.kept is None:
         everything = _half(before, range(channels), range(channels))
         return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything, {}),))
-    order = seen.order.tolist()
+    order, kept = seen.order.tolist(), seen.kept.shape[1]
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
         stages.insert(0, _stage("number", before, list(range(channels)), kept))
-    if seen.weighted:
-        stages.append(_stage("weights", measure(seen.after, seed, sources), order, kept, moved=True))
+    if seen.log_weights is not None:
+        after = measure(torch.cat([seen.kept, seen.emitted], dim=1), seed, sources)
+        stages.append(_stage("weights", after, order, kept, moved=True))
     if rule != "entropy" and not np.isnan(before.values[1]).any():
         stages.append(_stage("entropy", before, entropy_order(seen.features).tolist(), kept))
     return LevelEntropies(seen.number, (channels, height, width), tuple(stages))
@@ -368,19 +332,17 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
 
 @dataclass(frozen=True, eq=False)
 class LevelGrowth:
-    """One level over S recording steps, channels by position in the order used.
+    """One level over S recording steps.
 
     Attributes:
         number: the level, from 1.
         kept_channels: number passed on; 0 at the last level.
-        order: channel numbers by position (S, C).
-        redundancy: (S, C) in bits a value; NaN where nothing was recorded.
+        redundancy: (S, C) in bits a value, by position in the order used; NaN where nothing was recorded.
 
     """
 
     number: int
     kept_channels: int
-    order: np.ndarray
     redundancy: np.ndarray
 
     def mean(self, part: str) -> np.ndarray:
@@ -411,22 +373,12 @@ class Growth:
         ]
 
 
-def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
-    """Return the redundancy of every level's halves from a training record.
-
-    Arguments:
-        record: of the training.
-        kept: channels passed on by each level; by default as in the record.
-
-    """
-    counts = [level.kept_channels for level in record.levels] if kept is None else kept
-    return Growth(
-        record.steps, tuple(_growth(level, count) for level, count in zip(record.levels, counts, strict=True))
-    )
+def growth(record: TrainingRecord) -> Growth:
+    """Return the redundancy of every level's halves from a training record."""
+    return Growth(record.steps, tuple(_growth(level) for level in record.levels))
 
 
-def _growth(level: LevelRecord, kept: int) -> LevelGrowth:
-    steps, channels = level.entropy.shape
-    order = np.tile(np.arange(channels), (steps, 1)) if level.order is None else level.order
-    rows = np.full((steps, channels), np.nan) if level.redundancy is None else level.redundancy.astype(float) / BIT
-    return LevelGrowth(level.number, kept, order, np.take_along_axis(rows, order, axis=1))
+def _growth(level: LevelRecord) -> LevelGrowth:
+    rows = np.full(level.entropy.shape, np.nan) if level.redundancy is None else level.redundancy / BIT
+    rows = rows if level.order is None else np.take_along_axis(rows, level.order, axis=1)
+    return LevelGrowth(level.number, level.kept_channels, rows)

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import DataError
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
@@ -128,14 +127,13 @@ class RankRiver(_Split):
         ]
 
 
-def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None) -> RankRiver:
-    """Return the rank river of a level with a Shuffle; the record gives the channels passed on by default."""
+def rank_river(record: TrainingRecord, level: int) -> RankRiver | None:
+    """Return the rank river of a level; None for a level without a Shuffle, or of single pixels."""
     stored = record.levels[level - 1]
     if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
-        raise ValueError(_no_shuffle(level, len(record.levels)))
-    order = stored.order[-1]
-    passed_on = stored.kept_channels if passed_on is None else passed_on
-    return RankRiver(level, record.steps, order, stored.entropy_order, stored.redundancy.astype(float) / BIT, passed_on)
+        return None
+    redundancies = stored.redundancy / BIT
+    return RankRiver(level, record.steps, stored.order[-1], stored.entropy_order, redundancies, stored.kept_channels)
 
 
 # ---------------------------------------------------------------------- over images
@@ -256,7 +254,7 @@ class ShuffleReport(_Split):
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
         alternatives: the orders of other rules for the traced images.
-        image: the chosen image alone, or None.
+        image: the chosen image alone.
 
     """
 
@@ -267,7 +265,7 @@ class ShuffleReport(_Split):
     river: RankRiver | None
     images: ImageOrders
     alternatives: tuple[Alternative, ...]
-    image: ImageOrders | None = None
+    image: ImageOrders
 
     @property
     def would_cross(self) -> np.ndarray:
@@ -292,105 +290,75 @@ class ShuffleReport(_Split):
 
     def rules_table(self) -> list[dict[str, Any]]:
         """Return one row per rule: the channels that it passes on and factors out."""
-        return [
-            {
-                "rule": alternative.rule,
-                "kept_bits": alternative.kept_redundancy,
-                "emitted_bits": alternative.emitted_redundancy,
-                "would_change_sides": alternative.moved,
-            }
-            for alternative in self.alternatives
-        ]
+        rows = [asdict(alternative) for alternative in self.alternatives]
+        return [{name: value for name, value in row.items() if name != "order"} for row in rows]
 
     def summary(self) -> dict[str, Any]:
         """Return the level as one row beside others; NaN for figures that need a missing training record."""
         used, river = self.alternatives[0], self.river
-        at_ends = (math.nan, math.nan) if river is None else river.churn[[0, -1]]
-        names = ("churn_at_first_step", "churn_at_last_step")
         return {
             "level": self.level,
             "channels": self.channels,
-            "kept_bits": used.kept_redundancy,
-            "emitted_bits": used.emitted_redundancy,
-            **{name: float(value) for name, value in zip(names, at_ends, strict=True)},
+            "kept_redundancy": used.kept_redundancy,
+            "emitted_redundancy": used.emitted_redundancy,
+            "churn_at_first_step": math.nan if river is None else float(river.churn[0]),
+            "churn_at_last_step": math.nan if river is None else float(river.churn[-1]),
             "churn_of_single_images": float(self.images.churn.mean()),
         }
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values for JSON."""
-        river = self.river
-        over_training = (
-            None
-            if river is None
-            else {
+        river, training = self.river, None
+        if river is not None:
+            training = {
                 "steps": river.steps.tolist(),
                 "entropy_orders": river.entropy_orders.tolist(),
                 "churn": river.churn.tolist(),
                 "table": river.table(),
             }
-        )
         return {
             "level": self.level,
             "rule": self.rule,
             "order": self.order.tolist(),
             "channels": self.table(),
-            "training": over_training,
+            "training": training,
             "images": {
                 "count": len(self.images.redundancy),
                 "churn": float(self.images.churn.mean()),
                 "same_half": float((self.images.churn == 0).mean()),
             },
-            "image_order": None if self.image is None else self.image.own_orders[0].tolist(),
+            "image_order": self.image.own_orders[0].tolist(),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
         }
 
 
 def shuffle_report(
-    trace: Trace, level: int, rule: str, record: TrainingRecord | None = None, image: Trace | None = None, seed: int = 0
+    trace: Trace, level: int, rule: str, image: Trace, record: TrainingRecord | None = None, seed: int = 0
 ) -> ShuffleReport:
     """Measure the effects of the permutation of a level.
 
     Arguments:
-        trace: of at least two test images, as :func:`.levels.trace_of_test_images` makes it.
+        trace: of test images, as :func:`.levels.trace_of_test_images` makes it.
         level: from 1, with a Shuffle.
         rule: the flow's ``config.order``.
-        record: of the checkpoint's training, where there is one.
         image: trace of the chosen image.
+        record: of the checkpoint's training, where there is one.
         seed: draws the order ``random`` among the alternatives.
 
-    Raises:
-        ValueError: the level has no Shuffle.
-        DataError: there is one image.
-
     """
-    order = trace.levels[level - 1].order
-    if order is None:
-        raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
-    if len(images.redundancy) < 2:
-        raise DataError("1 test image says nothing about other images; at least 2 are needed")
-    kept = images.passed_on
+    river = None if record is None else rank_river(record, level)
+    of_another_flow = river is not None and not np.array_equal(river.order, images.order)
     return ShuffleReport(
         level=level,
         rule=rule,
-        order=order.numpy(),
-        passed_on=kept,
-        river=_river_of(record, level, order.numpy(), kept),
+        order=images.order,
+        passed_on=images.passed_on,
+        river=None if of_another_flow else river,
         images=images,
-        alternatives=alternatives(images.mean, order.numpy(), kept, seed),
-        image=None if image is None else image_orders(image, level),
+        alternatives=alternatives(images.mean, images.order, images.passed_on, seed),
+        image=image_orders(image, level),
     )
-
-
-def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept: int) -> RankRiver | None:
-    """Return the river, or None where the record is missing, damaged or of another flow."""
-    if record is None or level > len(record.levels):
-        return None
-    stored = record.levels[level - 1]
-    if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
-        return None
-    river = rank_river(record, level, kept)
-    return river if np.array_equal(river.order, order) else None
 
 
 def image_orders(trace: Trace, level: int) -> ImageOrders:
@@ -404,8 +372,3 @@ def image_orders(trace: Trace, level: int) -> ImageOrders:
 
 def _side(kept: bool) -> str:
     return "kept" if kept else "emitted"
-
-
-def _no_shuffle(level: int, levels: int) -> str:
-    with_one = f"levels 1 to {levels - 1} have a Shuffle" if levels > 2 else "only level 1 has a Shuffle"
-    return f"Level {level} has no Shuffle; {with_one if levels > 1 else 'a flow of one level has no split'}."

@@ -50,9 +50,9 @@ def test_channels_that_would_move_are_counted_among_those_passed_on():
     """Channels 5 and 0 are passed on, with 0.7 and 0.3; sorted again, 1 would take the place of 0."""
     stays = tuple(channel in (5, 1) for channel in range(6))
     redundancy = (0.3, 0.9, 0.2, 0.1, 0.4, 0.7)
-    flat = LevelNow(2, (), (1.0,) * 6, (5, 0, 1, 2, 3, 4), (), None, count=2)
+    flat = LevelNow(2, (), (1.0,) * 6, (5, 0, 1, 2, 3, 4), (), count=2)
     assert level(flat) == "Level 2 passes on 2 of 6 channels."
-    assert level(LevelNow(1, redundancy, (1.0,) * 6, (5, 0, 1, 2, 3, 4), stays, None, count=2)) == (
+    assert level(LevelNow(1, redundancy, (1.0,) * 6, (5, 0, 1, 2, 3, 4), stays, count=2)) == (
         "Level 1 passes on a redundancy of 0.72 and factors out 0.58 bits a pixel. "
         "Sorting again would move 1 of 2 channels across the split line."
     )
