@@ -8,6 +8,7 @@ from eiwflow.analysis import subjects
 from eiwflow.analysis.flows import bundled_flows
 from eiwflow.analysis.report import file_table
 from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.ui import shell as ui
@@ -75,7 +76,12 @@ if (more := ui.more_evidence()).open:
         facts = file_table(page.checkpoint)
         ui.table(facts)
         st.subheader("Where the parameters are")
-        ui.chart(ui.drawn(figures.parameters, checked), page, "parameters", alt=words.made(checked))
+        ui.chart(
+            ui.drawn(figures.parameters, checked),
+            page,
+            "parameters",
+            alt=described("Parameters by part", words.made(checked)),
+        )
         training = {} if curve is None else {"training": curve.table()}
         ui.exports(page, tables=checked.tables() | {"file": facts} | training)
         ui.reproduce(
