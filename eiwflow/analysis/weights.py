@@ -8,7 +8,7 @@ every image could be absorbed by other parts, so only the difference from the av
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -39,8 +39,6 @@ PENALTIES = 10.0 ** np.arange(-4, 2)
 RESAMPLES = 400
 #: A spread of ω over images below this is float32 noise: the weights are the same for every image.
 NO_SPREAD = 1e-5
-
-
 #: The step of weights before the split of their level.
 SPLIT = 0
 
@@ -59,20 +57,12 @@ def has_weights(flow: MultiScaleFlow) -> bool:
     )
 
 
-def refuse_without(flow: MultiScaleFlow) -> None:
-    """Raise ConfigError where a flow has no weights."""
-    if not has_weights(flow):
-        raise ConfigError("This flow has no channel weights; train one with --weights entropy.")
-
-
 def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
     """Return the Shuffle of a level; raise ConfigError for the last level, which has none."""
-    shuffles = [each.shuffle for each in flow.levels if each.shuffle is not None]
-    if not shuffles:
-        raise ConfigError("This flow has one level, which has no Shuffle.")
-    if not 1 <= level <= len(shuffles):
-        raise ConfigError(f"level is {level}; of this flow's levels, 1 to {len(shuffles)} have a Shuffle.")
-    return shuffles[level - 1]
+    shuffle = flow.levels[level - 1].shuffle
+    if shuffle is None:
+        raise ConfigError(f"level is {level}, the last one of this flow, which has no Shuffle.")
+    return shuffle
 
 
 # ---------------------------------------------------------------------- changes of a picture
@@ -115,18 +105,10 @@ def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
     Grain and light are those of the camera of the drawn data sets, :func:`~eiwflow.data.camera.photograph`: the grain
     is drawn from ``seed``, the light comes from the right. Contrast multiplies the distance from the image's mean.
 
-    Raises:
-        ConfigError: there is no such change, or its amount is out of bounds.
-
     >>> changed(torch.tensor([[[[100, 140]]]], dtype=torch.uint8), "contrast", 0.5)
     tensor([[[[110, 130]]]], dtype=torch.uint8)
 
     """
-    if change not in CHANGES:
-        raise ConfigError(f"change is {change!r}; choose one of {', '.join(CHANGES)}.")
-    bounds = CHANGES[change]
-    if not bounds.least <= amount <= bounds.most:
-        raise ConfigError(f"{change} is {amount:g}; choose {bounds.least:g} to {bounds.most:g}.")
     pixels = to_pixels(image).astype(np.float32)
     if change == "contrast":
         mean = pixels.mean()
@@ -175,7 +157,7 @@ class Omegas:
 
 
 def omegas(seen: Trace, count: int | None = None) -> Omegas:
-    """Return the weights of the first ``count`` traced images, or of all."""
+    """Return the weights of the first ``count`` traced images, or of all; ConfigError for a flow without weights."""
     sides: dict[str, dict[Place, np.ndarray]] = {"read": {}, "given": {}}
     for level in seen.levels:
         for name, weights in level.coupling_weights.items():
@@ -184,17 +166,13 @@ def omegas(seen: Trace, count: int | None = None) -> Omegas:
         if level.log_weights is not None:
             given = level.log_weights[:count].double().exp().numpy()
             sides["read"][Place(level.number, SPLIT)], sides["given"][Place(level.number, SPLIT)] = given[:, :0], given
+    if not sides["read"]:
+        raise ConfigError("This flow has no channel weights; train one with --weights entropy.")
     return Omegas(**sides)
 
 
 def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
-    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores.
-
-    Raises:
-        ConfigError: the flow has no weights.
-
-    """
-    refuse_without(flow)
+    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores."""
     # Traces are dropped one by one: they are far larger than the weights.
     parts = [omegas(trace) for trace in traces(flow, images, seed)]
     return Omegas(
@@ -304,30 +282,15 @@ def _reached(flow: MultiScaleFlow, x: Tensor, place: Place) -> Tensor:
 
 @torch.no_grad()
 def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
-    """Return the weighted channels of one place for one uint8 image (1, C, H, W).
-
-    Raises:
-        ConfigError: there is no such place, or it has no weights.
-
-    """
-    level, step = place
-    if not 1 <= level <= len(flow.levels) or not 0 <= step <= flow.config.steps:
-        raise ConfigError(
-            f"There is no level {level}, step {step}; this flow has levels 1 to {len(flow.levels)} and "
-            f"steps 1 to {flow.config.steps}."
-        )
+    """Return the weighted channels of one place for one uint8 image (1, C, H, W)."""
     (x,) = dequantised(flow, image, seed)
     reached = _reached(flow, x, place)
-    if step == SPLIT:
-        shuffle = shuffle_at(flow, level)
-        if shuffle.weights is None:
-            raise ConfigError(f"Before the split of level {level} there are no weights.")
-        ordered = reached[:, shuffle.order]
+    if place.step == SPLIT:
+        ordered = reached[:, shuffle_at(flow, place.level).order]
         return ChannelMaps(place, np.empty((0, *ordered.shape[2:])), ordered[0].double().numpy(), True)
-    coupling = flow.levels[level - 1].steps[step - 1].coupling
+    coupling = flow.levels[place.level - 1].steps[place.step - 1].coupling
     weights = coupling.channel_weights(reached)
-    if weights is None:
-        raise ConfigError(f"The coupling at level {level}, step {step} has no weights.")
+    assert weights is not None  # of a place with weights
     read = reached.chunk(2, dim=1)[0]
     given = coupling.network(read * weights.read[:, :, None, None])
     return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
@@ -346,17 +309,13 @@ class HeldWeights(nn.Module):
 
     """
 
-    read: Tensor
-    given: Tensor
-
     def __init__(self, read: Tensor, given: Tensor) -> None:
         super().__init__()
-        self.register_buffer("read", read)
-        self.register_buffer("given", given)
+        self.sides = read[:, None, None], given[:, None, None]
 
     def forward(self, x: Tensor) -> CouplingWeights:
         """Return the same weights for each image of x."""
-        return CouplingWeights(*(side[:, None, None].expand(len(x), -1, 1, 1) for side in (self.read, self.given)))
+        return CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in self.sides))
 
 
 class HeldChannelWeights(nn.Module):
@@ -369,11 +328,9 @@ class HeldChannelWeights(nn.Module):
 
     """
 
-    weights: Tensor
-
     def __init__(self, weights: Tensor) -> None:
         super().__init__()
-        self.register_buffer("weights", weights)
+        self.weights = weights
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return (y, log_det)."""
@@ -450,26 +407,20 @@ class Frozen:
         return {"images": len(self.costs), "cost_bits_per_dim": self.mean, "low": low, "high": high}
 
 
-def freeze(
-    flow: MultiScaleFlow, test: Tensor, averages: Omegas | None = None, sources: Sequence[int] | None = None
-) -> Frozen:
+def freeze(flow: MultiScaleFlow, test: Tensor, averages: Omegas, sources: tuple[int, ...] | None = None) -> Frozen:
     """Return the cost of freezing all weights at their averages over uint8 test images (N, C, H, W).
 
     Arguments:
         flow: an initialised flow with weights.
-        test: the first :data:`IMAGES` are used.
-        averages: the result of :func:`measure` for them, where that is known.
+        test: the images.
+        averages: the result of :func:`measure` for them.
         sources: the photograph of each image, where that is known.
 
-    Raises:
-        ConfigError: the flow has no weights.
-
     """
-    test = test[:IMAGES]
     progress.expect(2 * len(test))
-    frozen = with_frozen_weights(flow, measure(flow, test) if averages is None else averages)
-    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in (flow, frozen))
-    return Frozen(after - before, None if sources is None else tuple(int(source) for source in sources[:IMAGES]))
+    flows = flow, with_frozen_weights(flow, averages)
+    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in flows)
+    return Frozen(after - before, sources)
 
 
 # ---------------------------------------------------------------------- factors predicted by weights
@@ -515,15 +466,10 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
 
     Arguments:
         flow: an initialised flow with weights.
-        test: the first :data:`FACTOR_IMAGES` are used: two thirds to fit, the others to check.
+        test: at least :data:`LEAST_FACTOR_IMAGES`: two thirds to fit, the others to check.
         factors: numbers (N,) by name, as ``ImageData.measured`` has them.
 
-    Raises:
-        ConfigError: the flow has no weights.
-        DataError: there are too few images.
-
     """
-    test = test[:FACTOR_IMAGES]
     if len(test) < LEAST_FACTOR_IMAGES:
         raise DataError(f"{len(test)} test images are too few to fit and to check on; {LEAST_FACTOR_IMAGES} are needed")
     count = 2 * len(test) // 3
@@ -532,9 +478,9 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
     rows = []
     for name, values in regressands(factors).items():
         for level in sorted({place.level for place in seen.places}):
-            weights, truth = seen.of_level(level), values[: len(test)]
-            predicted = ridge(weights[:count], truth[:count], weights[count:])
-            value, spread = intervals.explained(predicted, truth[count:], drawn)
+            weights = seen.of_level(level)
+            predicted = ridge(weights[:count], values[:count], weights[count:])
+            value, spread = intervals.explained(predicted, values[count:], drawn)
             low, high = intervals.percentiles(spread)
             rows.append(FactorReading(name, level, count, len(test) - count, float(value), float(low), float(high)))
     return tuple(rows)
