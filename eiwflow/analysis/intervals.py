@@ -88,7 +88,12 @@ def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int =
 
 def means(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the mean (B, …) over images of values (N, …) in every draw (B, N)."""
-    return (drawn / drawn.sum(axis=1, keepdims=True)) @ values
+    return _shares(drawn) @ values
+
+
+def _shares(drawn: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # a draw of no image has no mean
+        return drawn / drawn.sum(axis=1, keepdims=True)
 
 
 def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +106,22 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
     """
     low, high = np.nanquantile(statistics, [level / 2, 1 - level / 2], axis=axis)
     return low, high
+
+
+def auroc(own: np.ndarray, other: np.ndarray, drawn_own: np.ndarray, drawn_other: np.ndarray) -> Estimate:
+    """Return how often a value of ``other`` (M,) exceeds a value of ``own`` (N,); ties count ½.
+
+    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval. NaN, as
+    latents of no channels have it, gives NaN.
+
+    >>> once = np.ones((2, 3), int)
+    >>> round(auroc(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0]), once, once).value, 3)
+    0.778
+    """
+    if np.isnan(own).any() or np.isnan(other).any():
+        return Estimate(math.nan, math.nan)
+    higher = (other > own[:, None]) + 0.5 * (other == own[:, None])
+    return estimate(higher.mean(), (means(drawn_own, higher) * _shares(drawn_other)).sum(axis=1))
 
 
 def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:

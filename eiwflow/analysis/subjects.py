@@ -250,10 +250,7 @@ def maps(look: Look) -> tuple[np.ndarray, ...]:
 @measure("record", of_a_split=True)
 def growth(look: Look) -> entropy.Growth | None:
     """Return the entropies over the training, if recorded."""
-    if look.record is None:
-        return None
-    numbers = range(1, look.flow.config.levels + 1)
-    return entropy.growth(look.record, [levels.kept_channels(look.flow, number) for number in numbers])
+    return None if look.record is None else entropy.growth(look.record)
 
 
 @measure("test", "image", "level", "seed", "record", of_a_split=True)
@@ -262,7 +259,7 @@ def shuffle(look: Look) -> shuffles.ShuffleReport:
     channel_weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
     trace = test_trace(look)
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    return shuffles.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
+    return shuffles.shuffle_report(trace, look.level, look.flow.config.order, image, look.record, look.seed)
 
 
 # ---------------------------------------------------------------------- weights
@@ -271,7 +268,6 @@ def shuffle(look: Look) -> shuffles.ShuffleReport:
 @measure("test")
 def omegas_of_test_images(look: Look) -> channel_weights.Omegas:
     """Return all weights for test images."""
-    channel_weights.refuse_without(look.flow)
     return channel_weights.omegas(test_trace(look), channel_weights.IMAGES)
 
 

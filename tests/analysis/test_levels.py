@@ -107,7 +107,6 @@ def test_more_than_the_raw_bytes_is_said_of_the_gaussian_on_the_pixels_alone(pix
     stairs = Staircase(np.array([[pixels, 5.0, whole]]))
     way = dataclasses.replace(passage(ready_flow(), images(1), fit_kept(ready_flow(), images(20))), stairs=stairs)
     assert ("more than its raw bytes: 8" in words.cost(way)) == (pixels > 8)
-    assert ("More than 8 is worse than storing the raw bytes" in words.stops(stairs)) == (pixels > 8)
 
 
 @pytest.mark.parametrize("pixels", [4.9, 5.1])
@@ -118,8 +117,6 @@ def test_a_flow_of_fewer_grey_levels_is_compared_with_its_own_raw_values(pixels:
     stairs = dataclasses.replace(way.stairs, bits_per_dim=np.array([[pixels, 4.0, 3.0]]))
     cost = words.cost(dataclasses.replace(way, stairs=stairs))
     assert ("more than its raw values of 32 grey levels: 5." in cost) == (pixels > 5)
-    storing = "More than 5 is worse than storing the raw values of 32 grey levels."
-    assert (storing in words.stops(stairs)) == (pixels > 5)
 
 
 def scale_kept_half(flow: MultiScaleFlow, factors: Tensor) -> None:
@@ -174,12 +171,6 @@ def test_constant_reference_channel_stays_finite() -> None:
     assert np.isfinite(staircase(flow, images(2), torch.zeros(9, 1, 8, 16, dtype=torch.uint8)).bits_per_dim).all()
 
 
-def test_words_of_a_staircase_name_every_stop() -> None:
-    said = words.stops(staircase(ready_flow(levels=3), images(3), images(20, seed=1)))
-    assert "before level 1" in said and "after level 1" in said and "after level 2" in said
-    assert "after level 3" not in said and "with all levels" in said
-
-
 # ---------------------------------------------------------------------- facts
 
 
@@ -199,18 +190,6 @@ def test_redundancy_stands_by_position_with_the_kept_half_first() -> None:
     flow.initialise(x)
     mean = level_facts(flow.trace(x))[0].redundancy.mean(axis=0)
     assert (np.diff(mean) <= 1e-9).all()
-
-
-def test_words_give_the_weights_range_over_images_relative_to_their_mean() -> None:
-    assert words.level(facts()) == (
-        "Level 1 factors out 2 of 4 channels, the same 2 for every image; "
-        "their weights differ by ×0.5 to ×2 between images."
-    )
-    assert words.level(facts(kept_channels=1, log_weights=None)) == (
-        "Level 1 factors out 3 of 4 channels, the same 3 for every image; it does not weight them."
-    )
-    assert "the same for every image." in words.level(facts(log_weights=np.zeros((2, 4))))
-    assert "is the last" in words.level(facts(order=None, kept_channels=0))
 
 
 def test_the_range_of_weights_is_that_of_the_channels_factored_out_each_over_its_geometric_mean() -> None:
@@ -305,7 +284,7 @@ def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
         assert (row["level"], row["channels"], row["size"]) == (values[0], values[1], values[2])
         assert list(row.values())[3:] == pytest.approx([float(value) for value in values[3:]], nan_ok=True)
     assert [name for name in rows[0] if name.endswith("5 images")] == [
-        "J of what leaves, nats/pixel, 5 images", "J of what stays, nats/pixel, 5 images",
+        "redundancy factored out, nats/pixel, 5 images", "redundancy passed on, nats/pixel, 5 images",
         "bits/dim if stopped, 5 images",
     ]  # fmt: skip
 
