@@ -54,6 +54,18 @@ class LevelNow:
         """Number of channels passed on that the entropy order at that step would factor out."""
         return sum(not self.would_stay[channel] for channel in self.kept)
 
+    def row(self) -> dict[str, Any]:
+        """Return the level's averages as a row, in bits."""
+        return {
+            "level": self.number,
+            "channels": len(self.entropy),
+            "redundancy passed on": mean_of(self.redundancy, self.kept) / math.log(2),
+            "redundancy factored out": mean_of(self.redundancy, self.emitted) / math.log(2),
+            "entropy passed on": mean_of(self.entropy, self.kept) / math.log(2),
+            "entropy factored out": mean_of(self.entropy, self.emitted) / math.log(2),
+            "would cross": math.nan if self.order is None else self.crossing,
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Progress:
@@ -114,21 +126,6 @@ class Progress:
         if not len(curve.probe_steps) or not len(curve.steps) or curve.probe_steps[-1] < curve.steps[0]:
             return None
         return float(curve.probe_bits_per_dim[-1] - np.interp(curve.probe_steps[-1], curve.steps, curve.smoothed))
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return the points of the curves, by step."""
-        curve = self.curve
-        tests = dict(zip(curve.probe_steps.tolist(), curve.probe_bits_per_dim.tolist(), strict=True))
-        points = {row["step"]: row for row in curve.table()}
-        return [
-            {
-                "step": step,
-                "train_bits_per_dim": points.get(step, {}).get("train_bits_per_dim"),
-                "train_smoothed_bits_per_dim": points.get(step, {}).get("smoothed_bits_per_dim"),
-                "test_bits_per_dim": tests.get(step),
-            }
-            for step in sorted({*points, *tests})
-        ]
 
 
 def progress(run: RunDirectory) -> Progress:

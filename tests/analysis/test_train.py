@@ -91,7 +91,7 @@ def written(tmp_path, *records):
 def test_a_run_without_a_record_says_so(tmp_path):
     now = progress(written(tmp_path))
     assert (now.step, now.bits, now.remaining, now.done) == (-1, None, None, 0.0)
-    assert words.answer(now) == "Nothing is recorded yet." and now.table() == []
+    assert words.answer(now) == "Nothing is recorded yet."
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,6 @@ def test_the_gap_is_to_the_running_mean_and_not_to_a_single_batch(tmp_path):
     batches = [{"step": s, "bits_per_dim": 5.5 if s % 2 else 4.5} for s in range(1, 101)]
     now = progress(written(tmp_path, *batches, {"step": 50, "probe_bits_per_dim": 4.9}))
     assert now.gap == pytest.approx(-0.1, abs=0.02)
-
-
-def test_the_table_has_a_row_a_step_with_what_is_known_of_it(tmp_path):
-    records = {"step": 0, "probe_bits_per_dim": 6.0}, {"step": 1, "bits_per_dim": 5.5}
-    rows = progress(written(tmp_path, *records)).table()
-    assert rows == [
-        {"step": 0, "train_bits_per_dim": None, "train_smoothed_bits_per_dim": None, "test_bits_per_dim": 6.0},
-        {"step": 1, "train_bits_per_dim": 5.5, "train_smoothed_bits_per_dim": 5.5, "test_bits_per_dim": None},
-    ]
 
 
 def test_numbers_that_are_none_are_left_out(tmp_path):
