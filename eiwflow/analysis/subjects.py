@@ -168,7 +168,7 @@ def survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]
 @measure("test")
 def test_trace(look: Look) -> Trace:
     """Return the passage of some test images."""
-    return levels.trace_of_test_images(look.flow, look.some(levels.IMAGES).test)
+    return levels.trace_of(look.flow, look.some(levels.IMAGES).test)
 
 
 @measure("test", of_a_split=True)
@@ -222,7 +222,8 @@ def latents_survey(look: Look) -> latents.Survey:
 @measure("test", "image", "seed", of_a_split=True)
 def norms(look: Look) -> latents.Norms:
     """Return the norms of the image's latents beside those of test images."""
-    return latents.norms(encoded(look)[1], latents_survey(look))
+    test = latents_survey(look)
+    return latents.Norms(test.dimensions, latents.norms_of(encoded(look)[1])[0], test.norms)
 
 
 # ---------------------------------------------------------------------- entropy and shuffle

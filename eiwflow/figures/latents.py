@@ -26,7 +26,7 @@ _SPREAD = 0.5
 
 def halving(treated: Treated) -> str:
     """Return the image and its versions, stage by stage, in a row as HTML."""
-    return _row(treated, [words.stage(share) for share in treated.shares])
+    return _row(treated, [f"{words.part(share)} gone" for share in treated.shares])
 
 
 def treatments(treated: Treated) -> str:
@@ -59,7 +59,7 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
     The axis also holds the intervals of charts ``beside`` this one.
     """
     figure = go.Figure()
-    names = [words.stage(share) for share in survey.shares]
+    names = [f"{words.part(share)} gone" for share in survey.shares]
     mean, (high, low) = 255 * 10 ** (-survey.mean / 20), 255 * 10 ** (-survey.interval.T / 20)
     figure.add_scatter(
         x=mean.round(3).tolist(),
