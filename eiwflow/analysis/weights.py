@@ -8,7 +8,7 @@ every image could be absorbed by other parts, so only the difference from the av
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,11 +21,12 @@ from ..data import DataError
 from ..data.camera import photograph
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.entropy_weights import CouplingWeights
-from ..flow.multiscale import Trace, finite
+from ..flow.multiscale import Trace
 from ..flow.score import score
 from ..flow.shuffle import Shuffle
 from . import intervals, progress
 from .levels import dequantised, to_pixels, traces
+from .way import parts
 
 #: Test images for averages and for the cost of freezing.
 IMAGES = 128
@@ -266,32 +267,19 @@ class ChannelMaps:
     shifts_alone: bool
 
 
-def _reached(flow: MultiScaleFlow, x: Tensor, place: Place) -> Tensor:
-    """Return what reaches a place (N, C, H, W) of images x: the input of its coupling, or of its Shuffle."""
-    for before in flow.levels[: place.level - 1]:
-        x = before(x)[0]
-    here = flow.levels[place.level - 1]
-    x = here.squeeze(x)[0]
-    for step in list(here.steps)[: place.step - 1 if place.step != SPLIT else None]:
-        x = step(x)[0]
-    if place.step != SPLIT:
-        last = here.steps[place.step - 1]
-        x = last.mixing(last.actnorm(x)[0])[0]
-    return finite(x, place.level)
-
-
 @torch.no_grad()
 def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
     """Return the weighted channels of one place for one uint8 image (1, C, H, W)."""
     (x,) = dequantised(flow, image, seed)
-    reached = _reached(flow, x, place)
+    after = [part.x for part in parts(flow, x) if part.level == place.level]  # the squeeze, every step, …
     if place.step == SPLIT:
-        ordered = reached[:, shuffle_at(flow, place.level).order]
+        ordered = after[flow.config.steps][:, shuffle_at(flow, place.level).order]
         return ChannelMaps(place, np.empty((0, *ordered.shape[2:])), ordered[0].double().numpy(), True)
-    coupling = flow.levels[place.level - 1].steps[place.step - 1].coupling
-    weights = coupling.channel_weights(reached)
+    step = flow.levels[place.level - 1].steps[place.step - 1]
+    coupling, mixed = step.coupling, step.mixing(step.actnorm(after[place.step - 1])[0])[0]
+    weights = coupling.channel_weights(mixed)
     assert weights is not None  # of a place with weights
-    read = reached.chunk(2, dim=1)[0]
+    read = mixed.chunk(2, dim=1)[0]
     given = coupling.network(read * weights.read[:, :, None, None])
     return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
 
@@ -299,43 +287,36 @@ def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 
 # ---------------------------------------------------------------------- the cost of freezing weights
 
 
-class HeldWeights(nn.Module):
-    """Weights of a coupling that are the same for every image.
+class Held(nn.Module):
+    """A function in a flow's place of weights, which weights every image alike."""
 
-    Shapes: ``read`` (C/2,), ``given`` (C',); x (N, C/2, H, W).
+    def __init__(self, weigh: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.weigh = weigh
 
-    >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 (as the weights that stood there)
+        """Return the same weights for each image of x (N, C, H, W), or x with them."""
+        return self.weigh(x)
+
+
+def held_weights(read: Tensor, given: Tensor) -> Held:
+    """Return weights of a coupling that are the same for every image, of its inputs (C/2,) and outputs (C',).
+
+    >>> held_weights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
     torch.Size([3, 4, 1, 1])
-
     """
-
-    def __init__(self, read: Tensor, given: Tensor) -> None:
-        super().__init__()
-        self.sides = read[:, None, None], given[:, None, None]
-
-    def forward(self, x: Tensor) -> CouplingWeights:
-        """Return the same weights for each image of x."""
-        return CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in self.sides))
+    sides = read[:, None, None], given[:, None, None]
+    return Held(lambda x: CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in sides)))
 
 
-class HeldChannelWeights(nn.Module):
-    """Weights before a split that are the same for every image.
+def held_channel_weights(weights: Tensor) -> Held:
+    """Return weights (C,) before a split that are the same for every image.
 
-    Shapes: ``weights`` (C,); x (N, C, H, W).
-
-    >>> HeldChannelWeights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
+    >>> held_channel_weights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
     tensor([2.])
-
     """
-
-    def __init__(self, weights: Tensor) -> None:
-        super().__init__()
-        self.weights = weights
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (y, log_det)."""
-        log_det = x.shape[2] * x.shape[3] * self.weights.log().sum()
-        return x * self.weights[:, None, None], log_det.expand(len(x))
+    scale, log_det = weights[:, None, None], weights.log().sum()
+    return Held(lambda x: (x * scale, (x.shape[2] * x.shape[3] * log_det).expand(len(x))))
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
@@ -349,9 +330,9 @@ def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
         )
         level = frozen.levels[place.level - 1]
         if place.step == SPLIT:
-            shuffle_at(frozen, place.level).add_module("weights", HeldChannelWeights(given))
+            shuffle_at(frozen, place.level).add_module("weights", held_channel_weights(given))
         else:
-            level.steps[place.step - 1].coupling.add_module("weights", HeldWeights(read, given))
+            level.steps[place.step - 1].coupling.add_module("weights", held_weights(read, given))
     return frozen
 
 
@@ -433,18 +414,18 @@ class FactorReading:
     Attributes:
         factor: its name.
         level: from 1.
-        fitted, checked: numbers of images for the regression, and for R².
-        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less means no prediction.
+        r_squared, low, high: R² and its 95 % bootstrap interval over images; 0 or less means no prediction.
+        images_fitted, images_checked: numbers of images for the regression, and for R².
 
     """
 
     factor: str
     level: int
-    fitted: int
-    checked: int
-    value: float
+    r_squared: float
     low: float
     high: float
+    images_fitted: int
+    images_checked: int
 
 
 def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -482,7 +463,7 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
             predicted = ridge(weights[:count], values[:count], weights[count:])
             value, spread = intervals.explained(predicted, values[count:], drawn)
             low, high = intervals.percentiles(spread)
-            rows.append(FactorReading(name, level, count, len(test) - count, float(value), float(low), float(high)))
+            rows.append(FactorReading(name, level, float(value), float(low), float(high), count, len(test) - count))
     return tuple(rows)
 
 

@@ -190,12 +190,12 @@ def factors(readings: Sequence[FactorReading]) -> go.Figure:
         shift = 0.08 * (number - (len(names) - 1) / 2)
         figure.add_scatter(
             x=[row.level + shift for row in rows],
-            y=five_digits([row.value for row in rows]),
+            y=five_digits([row.r_squared for row in rows]),
             mode="markers",
             marker={"size": 12, "color": colour, "symbol": symbol},
             error_y={
-                "array": five_digits([row.high - row.value for row in rows]),
-                "arrayminus": five_digits([row.value - row.low for row in rows]),
+                "array": five_digits([row.high - row.r_squared for row in rows]),
+                "arrayminus": five_digits([row.r_squared - row.low for row in rows]),
                 "thickness": 2,
                 "width": 5,
             },

@@ -203,17 +203,17 @@ def test_r_squared_is_of_images_that_were_not_fitted() -> None:
     factors = {"clear": clear, "chance": rng.normal(size=90)}
     rows = {(row.factor, row.level): row for row in read_factors(flow, pixels, factors)}
     assert set(rows) == {(factor, level) for factor in factors for level in (1, 2)}
-    assert {(row.fitted, row.checked) for row in rows.values()} == {(60, 30)}
-    assert rows["clear", 1].value > 0.95 and rows["chance", 1].high < 0.5
+    assert {(row.images_fitted, row.images_checked) for row in rows.values()} == {(60, 30)}
+    assert rows["clear", 1].r_squared > 0.95 and rows["chance", 1].high < 0.5
     for (factor, level), row in rows.items():
         truth, weights = factors[factor], seen.of_level(level)
         predicted = ridge(weights[:60], truth[:60], weights[60:])
         residual = np.square(truth[60:] - predicted).sum() / np.square(truth[60:] - truth[60:].mean()).sum()
-        assert row.value == pytest.approx(1 - residual, abs=1e-9) and row.low <= row.value <= row.high
+        assert row.r_squared == pytest.approx(1 - residual, abs=1e-9) and row.low <= row.r_squared <= row.high
     # Nothing that was checked has an influence on the fit.
     other = {name: np.where(np.arange(90) < 60, values, values + 5) for name, values in factors.items()}
     shifted = {(row.factor, row.level): row for row in read_factors(flow, pixels, other)}
-    assert shifted["clear", 1].value < 0 < rows["clear", 1].value
+    assert shifted["clear", 1].r_squared < 0 < rows["clear", 1].r_squared
 
 
 def test_too_few_images_tell_nothing_and_the_bound_is_named() -> None:

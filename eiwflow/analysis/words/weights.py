@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .numbers import counted, fixed, listed, signed
@@ -78,10 +79,10 @@ def channel(number: int, read: int, count: int) -> str:
 def factors(readings: Sequence[FactorReading]) -> str:
     """Return the factors that the weights predict, and at which level best."""
     best: dict[str, FactorReading] = {}
-    for row in sorted(readings, key=lambda row: row.value):
+    for row in sorted(readings, key=lambda row: row.r_squared):
         best[row.factor] = row
     told = [
-        f"{factor} (R² {fixed(best[factor].value, 2)} at level {best[factor].level})"
+        f"{factor} (R² {fixed(best[factor].r_squared, 2)} at level {best[factor].level})"
         for factor in dict.fromkeys(row.factor for row in readings)
         if best[factor].low > TELLS
     ]
@@ -90,21 +91,11 @@ def factors(readings: Sequence[FactorReading]) -> str:
 
 def regression(readings: Sequence[FactorReading]) -> str:
     """Return how R² was measured."""
-    fitted, checked = readings[0].fitted, readings[0].checked
-    return f"Ridge regression on ω of one level: fitted on {fitted} test images, R² of {checked} others."
+    first = readings[0]
+    images = f"fitted on {first.images_fitted} test images, R² of {first.images_checked} others"
+    return f"Ridge regression on ω of one level: {images}."
 
 
 def factor_table(readings: Sequence[FactorReading]) -> list[dict[str, Any]]:
     """Return one row a factor and level."""
-    return [
-        {
-            "factor": row.factor,
-            "level": row.level,
-            "r_squared": row.value,
-            "low": row.low,
-            "high": row.high,
-            "images_fitted": row.fitted,
-            "images_checked": row.checked,
-        }
-        for row in readings
-    ]
+    return list(map(asdict, readings))
