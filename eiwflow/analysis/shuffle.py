@@ -47,17 +47,22 @@ def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     return crossing(orders, used, kept).mean(axis=-1)
 
 
-class _Split:
-    """Base of results that have an order and a split line.
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """Orders of a level's channels by redundancy beside the order used; channels C by their number.
 
     Attributes:
-        order: the order used, (C,).
+        order: the order used (C,).
         passed_on: how many channels are passed on.
+        redundancy: (R, C) in bits a value.
+        entropy_orders: the order by each row of redundancy, (R, C).
 
     """
 
     order: np.ndarray
     passed_on: int
+    redundancy: np.ndarray
+    entropy_orders: np.ndarray
 
     @property
     def channels(self) -> int:
@@ -69,45 +74,37 @@ class _Split:
         """Whether the order used passes a channel on, (C,) by channel number."""
         return ranks_of(self.order) < self.passed_on
 
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """The rank of every channel in each order by redundancy, (R, C)."""
+        return ranks_of(self.entropy_orders)
+
+    @cached_property
+    def crossing(self) -> np.ndarray:
+        """Whether sorting by each row would take a channel across the split line, (R, C)."""
+        return crossing(self.entropy_orders, self.order, self.passed_on)
+
+    @cached_property
+    def churn(self) -> np.ndarray:
+        """The part of the channels that would cross, (R,)."""
+        return split_churn(self.entropy_orders, self.order, self.passed_on)
+
 
 # ---------------------------------------------------------------------- over training
 
 
 @dataclass(frozen=True, eq=False)
-class RankRiver(_Split):
-    """The entropy order of one level at S recording steps beside the order used; channels C by their number.
+class RankRiver(Orders):
+    """The entropy order of one level at S recording steps, from means over the run's probe images.
 
     Attributes:
         level: from 1.
         steps: training steps (S,), log-spaced, 0 first.
-        order: the order used (C,).
-        entropy_orders: the order by redundancy at each step, (S, C).
-        redundancy: (S, C) in bits a value, mean over the run's probe images.
-        passed_on: how many channels are passed on.
 
     """
 
     level: int
     steps: np.ndarray
-    order: np.ndarray
-    entropy_orders: np.ndarray
-    redundancy: np.ndarray
-    passed_on: int
-
-    @cached_property
-    def ranks(self) -> np.ndarray:
-        """The rank of every channel in the entropy order at each step, (S, C)."""
-        return ranks_of(self.entropy_orders)
-
-    @cached_property
-    def crossing(self) -> np.ndarray:
-        """Whether sorting at each step would take a channel across the split line, (S, C)."""
-        return crossing(self.entropy_orders, self.order, self.passed_on)
-
-    @cached_property
-    def churn(self) -> np.ndarray:
-        """The part of the channels that would cross, (S,)."""
-        return split_churn(self.entropy_orders, self.order, self.passed_on)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step and channel."""
@@ -132,32 +129,16 @@ def rank_river(record: TrainingRecord, level: int) -> RankRiver | None:
     stored = record.levels[level - 1]
     if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
         return None
-    redundancies = stored.redundancy / BIT
-    return RankRiver(level, record.steps, stored.order[-1], stored.entropy_order, redundancies, stored.kept_channels)
+    order, redundancies = stored.order[-1], stored.redundancy / BIT
+    return RankRiver(order, stored.kept_channels, redundancies, stored.entropy_order, level, record.steps)
 
 
 # ---------------------------------------------------------------------- over images
 
 
 @dataclass(frozen=True, eq=False)
-class ImageOrders:
-    """The orders of N images, each by its own redundancy; channels C by their number.
-
-    Attributes:
-        order: the order used (C,), one for all images.
-        redundancy: (N, C) in bits a value.
-        passed_on: how many channels are passed on.
-
-    """
-
-    order: np.ndarray
-    redundancy: np.ndarray
-    passed_on: int
-
-    @property
-    def own_orders(self) -> np.ndarray:
-        """The order by each image's own redundancy, (N, C)."""
-        return _by_redundancy(self.redundancy)
+class ImageOrders(Orders):
+    """The orders of N images, each by its own redundancy."""
 
     @property
     def mean(self) -> np.ndarray:
@@ -172,12 +153,15 @@ class ImageOrders:
     @property
     def emitted_share(self) -> np.ndarray:
         """The part of the images, 0 to 1, whose own order factors a channel out, (C,)."""
-        return (ranks_of(self.own_orders) >= self.passed_on).mean(axis=0)
+        return (self.ranks >= self.passed_on).mean(axis=0)
 
-    @property
-    def churn(self) -> np.ndarray:
-        """The part of the channels on the other side than in the order used, per image (N,)."""
-        return split_churn(self.own_orders, self.order, self.passed_on)
+
+def image_orders(trace: Trace, level: int) -> ImageOrders:
+    """Return the traced images' own orders at a level with a Shuffle."""
+    seen = trace.levels[level - 1]
+    assert seen.order is not None and seen.kept is not None  # only the last level has no Shuffle
+    redundancies = redundancy(seen.features).numpy() / BIT
+    return ImageOrders(seen.order.numpy(), seen.kept.shape[1], redundancies, _by_redundancy(redundancies))
 
 
 def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
@@ -243,14 +227,12 @@ def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -
 
 
 @dataclass(frozen=True, eq=False)
-class ShuffleReport(_Split):
+class ShuffleReport:
     """The effects of one level's permutation, over training, over images, and beside other rules.
 
     Attributes:
         level: from 1.
         rule: the order's rule, one of ``flow.config.ORDERS``.
-        order: the order used, (C,).
-        passed_on: how many channels are passed on.
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
         alternatives: the orders of other rules for the traced images.
@@ -260,12 +242,25 @@ class ShuffleReport(_Split):
 
     level: int
     rule: str
-    order: np.ndarray
-    passed_on: int
     river: RankRiver | None
     images: ImageOrders
     alternatives: tuple[Alternative, ...]
     image: ImageOrders
+
+    @property
+    def order(self) -> np.ndarray:
+        """The order used (C,)."""
+        return self.images.order
+
+    @property
+    def passed_on(self) -> int:
+        """How many channels are passed on."""
+        return self.images.passed_on
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.images.channels
 
     @property
     def would_cross(self) -> np.ndarray:
@@ -279,7 +274,7 @@ class ShuffleReport(_Split):
             {
                 "position": position + 1,
                 "channel": int(channel),
-                "in_force": _side(self.kept[channel]),
+                "in_force": _side(self.images.kept[channel]),
                 "redundancy_bits": float(self.images.mean[channel]),
                 "entropy_rank": int(now[channel]) + 1,
                 "would_cross": bool(self.would_cross[channel]),
@@ -327,7 +322,7 @@ class ShuffleReport(_Split):
                 "churn": float(self.images.churn.mean()),
                 "same_half": float((self.images.churn == 0).mean()),
             },
-            "image_order": self.image.own_orders[0].tolist(),
+            "image_order": self.image.entropy_orders[0].tolist(),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
         }
 
@@ -338,7 +333,7 @@ def shuffle_report(
     """Measure the effects of the permutation of a level.
 
     Arguments:
-        trace: of test images, as :func:`.levels.trace_of_test_images` makes it.
+        trace: of test images, as :func:`.levels.trace_of` makes it.
         level: from 1, with a Shuffle.
         rule: the flow's ``config.order``.
         image: trace of the chosen image.
@@ -352,21 +347,10 @@ def shuffle_report(
     return ShuffleReport(
         level=level,
         rule=rule,
-        order=images.order,
-        passed_on=images.passed_on,
         river=None if of_another_flow else river,
         images=images,
         alternatives=alternatives(images.mean, images.order, images.passed_on, seed),
         image=image_orders(image, level),
-    )
-
-
-def image_orders(trace: Trace, level: int) -> ImageOrders:
-    """Return the traced images' own orders at a level with a Shuffle."""
-    level_trace = trace.levels[level - 1]
-    assert level_trace.order is not None and level_trace.kept is not None  # only the last level has no Shuffle
-    return ImageOrders(
-        level_trace.order.numpy(), redundancy(level_trace.features).numpy() / BIT, level_trace.kept.shape[1]
     )
 
 

@@ -118,8 +118,8 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
     np.testing.assert_array_equal(river.churn, [0, 1, 0.5])
     np.testing.assert_array_equal(river.crossing[2], [False, True, True, False])
     order, redundancy = np.arange(4), np.array([[0.4, 0.3, 0.1, 0.0]] * 2)
-    images, rules = ImageOrders(order, redundancy, 2), alternatives(redundancy[0], order, 2)
-    row = ShuffleReport(1, "entropy", order, 2, river, images, rules, images).summary()
+    images, rules = ImageOrders(order, 2, redundancy, river.entropy_orders[:2]), alternatives(redundancy[0], order, 2)
+    row = ShuffleReport(1, "entropy", river, images, rules, images).summary()
     assert (row["churn_at_first_step"], row["churn_at_last_step"]) == (0, 0.5)
     np.testing.assert_array_equal(river.ranks[1], [2, 3, 0, 1])
 
@@ -127,7 +127,7 @@ def test_river_says_which_channels_would_cross_and_when() -> None:
 @given(pairs)
 def test_as_many_channels_cross_from_one_half_as_from_the_other(pair: tuple[np.ndarray, np.ndarray]) -> None:
     order, anew = pair
-    river = RankRiver(1, np.array([0]), order, anew[np.newaxis], np.zeros((1, len(order))), len(order) // 2)
+    river = RankRiver(order, len(order) // 2, np.zeros((1, len(order))), anew[np.newaxis], 1, np.array([0]))
     assert (river.crossing[0] & river.kept).sum() == (river.crossing[0] & ~river.kept).sum() <= river.passed_on
 
 
@@ -144,7 +144,7 @@ def test_river_has_a_row_a_step_and_channel() -> None:
 
 def test_a_split_that_passes_on_a_quarter_has_its_line_there() -> None:
     order, anew = np.arange(8), np.array([[2, 1, 0, 3, 4, 5, 6, 7]])
-    river = RankRiver(1, np.array([0]), order, anew, np.zeros((1, 8)), 2)
+    river = RankRiver(order, 2, np.zeros((1, 8)), anew, 1, np.array([0]))
     np.testing.assert_array_equal(river.kept, [True, True] + 6 * [False])
     np.testing.assert_array_equal(np.flatnonzero(river.crossing[0]), [0, 2])
     assert river.churn[0] == 2 / 8
@@ -164,7 +164,7 @@ def test_every_image_has_the_flows_order_and_its_own_entropy_order() -> None:
     seen = image_orders(trace, 1)
     features = trace.levels[0].features
     np.testing.assert_array_equal(seen.order, flow.levels[0].shuffle.order)
-    for n, own in enumerate(seen.own_orders):
+    for n, own in enumerate(seen.entropy_orders):
         np.testing.assert_array_equal(own, entropy_order(features[n : n + 1]))
     assert seen.emitted_share.sum() == pytest.approx(2)
 
