@@ -37,10 +37,6 @@ MEASURES = ("negentropy", "redundancy")
 BIT = math.log(2)
 #: All channels.
 EVERY = slice(None)
-ESTIMATORS = {
-    "negentropy": "scipy.stats.differential_entropy",
-    "redundancy": "periodogram of each image and channel",
-}
 #: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
 #: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
@@ -81,19 +77,14 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
     """Measure every channel of x (N, C, H, W).
 
     Negentropy is of :data:`VALUES_PER_IMAGE` values of each image, drawn by the seed. With ``sources``
-    (N,), the photograph of each image, the bootstrap draws photographs.
-
-    Raises:
-        DataError: there are too few images or values.
-
+    (N,), the photograph of each image, the bootstrap draws photographs. Too few images or values are a DataError.
     """
     images, _, height, width = x.shape
-    _check_images(images)
     values = _some_values(x, seed)
-    if (count := values[0].size) < MIN_VALUES:
+    if images < MIN_IMAGES or values[0].size < MIN_VALUES:
         raise DataError(
-            f"{images} images give {count} values a channel of {height}×{width} pixels; "
-            f"at least {MIN_VALUES} are needed to estimate an entropy"
+            f"{images} images with {values[0].size} values a channel are too few to estimate an entropy; at least "
+            f"{MIN_IMAGES} images and {MIN_VALUES} values are needed"
         )
     predictable = redundancy(x).numpy() if height * width > 1 else np.full(x.shape[:2], np.nan)
 
@@ -103,11 +94,6 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
     every = np.arange(images)
     resampled = [of(np.repeat(every, drawn)) for drawn in intervals.draws(images, sources, RESAMPLES, seed)]
     return Channels(of(every), np.stack(resampled))
-
-
-def _check_images(count: int) -> None:
-    if count < MIN_IMAGES:
-        raise DataError(f"{count} images were given; at least {MIN_IMAGES} are needed to estimate entropies")
 
 
 def _some_values(x: Tensor, seed: int) -> np.ndarray:
@@ -217,57 +203,44 @@ class Entropies:
         """Return a level by its number, from 1."""
         return self.levels[number - 1]
 
-    def values(self, number: int) -> int:
-        """Return the number of values behind the marginal entropy of a level's channel."""
-        _, height, width = self.level(number).shape
-        return self.images * min(VALUES_PER_IMAGE, height * width)
-
-    @property
-    def interval(self) -> str:
-        """The name of the intervals."""
-        over = f"their {self.sources} photographs" if self.sources else "images"
-        return f"95 % bootstrap interval over {over}"
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a half, stage and level."""
-        rows = []
-        for head, half in self.halves():
-            row = dict(head)
-            for name, mean in half.means.items():
-                row |= {f"{name}_bits": mean.value, f"{name}_interval_bits": mean.error}
-            rows.append(row)
-        return rows
+        return [
+            head
+            | {"channels": len(half.numbers)}
+            | {
+                key: figure
+                for name, mean in half.means.items()
+                for key, figure in ((f"{name}_bits", mean.value), (f"{name}_interval_bits", mean.error))
+            }
+            for head, half in self.halves()
+        ]
 
     def halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
         """Yield every half of every stage and level, with its names."""
         for level in self.levels:
             for stage in level.stages:
                 for part, half in stage.parts:
-                    yield (
-                        {"level": level.number, "stage": stage.name, "part": part, "channels": len(half.numbers)},
-                        half,
-                    )
+                    yield {"level": level.number, "stage": stage.name, "part": part}, half
 
     def channel_table(self) -> list[dict[str, Any]]:
         """Return one row a channel, stage and level."""
         return [
-            {"level": level.number, "stage": stage.name, "part": part, "channel": number}
-            | {f"{name}_bits": float(values[place]) for name, values in half.channels.items()}
-            for level in self.levels
-            for stage in level.stages
-            for part, half in stage.parts
+            head | {"channel": number} | {f"{name}_bits": float(each[place]) for name, each in half.channels.items()}
+            for head, half in self.halves()
             for place, number in enumerate(half.numbers)
         ]
 
     def to_dict(self, number: int | None = None) -> dict[str, Any]:
         """Return the figures of one level, or of all, as values for JSON."""
-        levels = [level.number for level in self.levels] if number is None else [self.level(number).number]
+        levels = [level.number for level in self.levels] if number is None else [number]
+        sizes = [level.shape[1] * level.shape[2] for level in self.levels if level.number in levels]
+        over = f"their {self.sources} photographs" if self.sources else "images"
         return {
             "split": self.split,
-            "estimators": ESTIMATORS,
             "images": self.images,
-            "values_per_channel": [self.values(level) for level in levels],
-            "interval": self.interval,
+            "values_per_channel": [self.images * min(VALUES_PER_IMAGE, size) for size in sizes],
+            "interval": f"95 % bootstrap interval over {over}",
             "halves": [row for row in self.table() if row["level"] in levels],
             "channels": [row for row in self.channel_table() if row["level"] in levels],
         }
@@ -282,12 +255,8 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
         seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
 
-    Raises:
-        DataError: there are too few images.
-
     """
     images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
-    _check_images(len(images))
     levels = tuple(_level(level, flow.config.order, seed, sources) for level in trace_of(flow, images, seed).levels)
     return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 

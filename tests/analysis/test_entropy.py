@@ -159,7 +159,7 @@ def test_tables_have_a_row_for_everything_measured() -> None:
 
 def test_no_more_than_128_images_are_looked_at() -> None:
     result = entropy.entropies(ready_flow(), images(140), sources=list(np.arange(140) // 4))
-    assert result.images == 128 and result.sources == 32 and result.values(1) == 128 * 16
+    assert result.images == 128 and result.sources == 32 and result.to_dict()["values_per_channel"][0] == 128 * 16
 
 
 # ---------------------------------------------------------------------- over training

@@ -59,6 +59,7 @@ def cells(entropies: Entropies) -> list[dict[str, Any]]:
     """Return one row per half, stage and level, with means and intervals as text."""
     return [
         {name: PARTS.get(value, value) for name, value in head.items()}
+        | {"channels": len(half.numbers)}
         | {name: "–" if math.isnan(mean.value) else str(mean) for name, mean in half.means.items()}
         for head, half in entropies.halves()
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -40,9 +40,8 @@ NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
-#: The caveats on two flows, and on two flows whose channels start differently.
+#: The caveat on two flows.
 ONE_TRAINING = "one training of each is no verdict; see Compare."
-OTHER_START = "random rotations mix all channels, so a half with less structure is no better split; see Compare."
 
 
 def rule(name: str) -> str:
@@ -122,11 +121,6 @@ def alternative(outcome: Alternative) -> str:
         f"average and factors out {fixed(outcome.emitted_redundancy, 2)}, with "
         f"{_of(outcome.moved, len(outcome.order))} on the other side than now."
     )
-
-
-def report(numbers: ShuffleReport) -> dict[str, Any]:
-    """Return the report as values for JSON, with its sentence."""
-    return numbers.to_dict() | {"in_words": answer(numbers)}
 
 
 def _of(moved: int, channels: int) -> str:
