@@ -23,6 +23,8 @@ FEW_PAIRED, FEW = 8, 32
 ALPHA = 0.05
 #: Bootstrap draws for the interval of a mean over images.
 RESAMPLES = 2000
+#: The photograph of each image (N,), where that is known.
+Sources = Sequence[int] | np.ndarray | None
 #: Half-width of a 95 % interval in standard errors.
 NORMAL_95 = 1.96
 
@@ -63,13 +65,13 @@ def estimate(value: float | np.ndarray, draws: np.ndarray) -> Estimate:
     return Estimate(float(value), float(NORMAL_95 * draws.std(ddof=1)), draws)
 
 
-def photographs(sources: Sequence[int] | None) -> int:
-    """Return the number of photographs to draw from, given the photograph (N,) of each image; 0 to draw images."""
+def photographs(sources: Sources) -> int:
+    """Return the number of photographs to draw from; 0 to draw images."""
     number = 0 if sources is None else len(np.unique(sources))
     return number if number >= MIN_PHOTOGRAPHS else 0
 
 
-def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int = 0) -> np.ndarray:
+def draws(count: int, sources: Sources, resamples: int, seed: int = 0) -> np.ndarray:
     """Return how often each of ``count`` images is drawn, (resamples, count) whole numbers.
 
     Arguments:
@@ -137,7 +139,7 @@ def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tu
     return 1 - error[0] / total[0], 1 - error[1:] / total[1:]
 
 
-def of_mean_over_images(values: np.ndarray, sources: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+def of_mean_over_images(values: np.ndarray, sources: Sources) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % bootstrap interval (low, high) of the mean over images of values (N, …)."""
     return percentiles(means(draws(len(values), sources, RESAMPLES), values))
 
