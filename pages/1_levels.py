@@ -44,9 +44,7 @@ with ui.errors_as_sentences():
         with more:
             rows = way.level_table(facts, average)
             ui.table(readable(rows))
-            st.markdown(
-                "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
-            )
+            st.markdown(words.parts(way))
             ui.exports(page, tables={"levels": rows, "channels": way.channel_table()})
             ui.reproduce(
                 page,

@@ -54,8 +54,8 @@ with ui.errors_as_sentences():
             st.markdown(plain(words.verification(checked)))
             ui.table(words.cells(checked))
             conditioning = ui.drawn(figures.conditioning, checked)
-            ui.chart(conditioning, page, "conditioning", alt=words.condition(checked))
-            st.caption(words.condition(checked))
+            alt = described("How much every step stretches", words.inversion(checked))
+            ui.chart(conditioning, page, "conditioning", alt=alt)
             ui.caveat(words.ONLY_NEAR)
 
 with ui.fold("Train this flow with another split", "retrain") as fold:

@@ -116,11 +116,6 @@ def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64)
         yield trace
 
 
-def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
-    """Return one trace of the first :data:`IMAGES` uint8 images (N, C, H, W), under the noise of seed 0."""
-    return trace_of(flow, images[:IMAGES])
-
-
 def trace_of(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Trace:
     """Return one trace of uint8 images (N, C, H, W), computed batch by batch."""
     parts = list(traces(flow, images, seed))
@@ -190,8 +185,6 @@ class LevelFacts:
         order: channel numbers by position, the same for every image; None at the last level.
         redundancy: (N, C) spectral redundancy in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
-        coupling_spread: root mean square, over the weighted channels of all couplings, of the standard deviation of ω
-            over images; None where couplings have no weights.
 
     """
 
@@ -202,7 +195,6 @@ class LevelFacts:
     order: tuple[int, ...] | None
     redundancy: np.ndarray
     log_weights: np.ndarray | None
-    coupling_spread: float | None = None
 
     @property
     def emitted_channels(self) -> int:
@@ -225,18 +217,6 @@ class LevelFacts:
         kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
         return (float(kept.mean()) if kept.size else math.nan), float(emitted.mean())
 
-    @property
-    def weight_spread(self) -> tuple[float, float] | None:
-        """The least and the greatest ω over emitted channels and images, each relative to its channel's mean.
-
-        Only this relative part is identified: later parts absorb a constant factor. None without weights.
-        """
-        if self.log_weights is None:
-            return None
-        emitted = self.log_weights[:, self.kept_channels :]
-        relative = np.exp(emitted - emitted.mean(axis=0))
-        return float(relative.min()), float(relative.max())
-
 
 def level_facts(trace: Trace) -> tuple[LevelFacts, ...]:
     """Return the facts of every level of a traced batch."""
@@ -255,16 +235,7 @@ def _facts(level: LevelTrace) -> LevelFacts:
         order=None if level.order is None else tuple(level.order.tolist()),
         redundancy=np.full(features.shape[:2], np.nan) if single else redundancy(features).numpy(),
         log_weights=None if level.log_weights is None else level.log_weights.double().numpy(),
-        coupling_spread=_coupling_spread(level),
     )
-
-
-def _coupling_spread(level: LevelTrace) -> float | None:
-    """Return how much the weights inside a level's couplings vary over images; None without weights."""
-    if not level.coupling_weights:
-        return None
-    variances = [weights.double().var(dim=0, correction=0) for weights in level.coupling_weights.values()]
-    return float(torch.cat(variances).mean().sqrt())
 
 
 # ---------------------------------------------------------------------- one image, there and back

@@ -179,7 +179,7 @@ class Likelihood:
                 "group": scored.group.name,
                 "kind": scored.group.kind,
                 "images": len(scored.group.images),
-                "photographs": intervals.photographs(_listed(scored.group.sources)),
+                "photographs": intervals.photographs(scored.group.sources),
                 "made": scored.group.made,
                 "bits_per_dim": scored.bits_per_dim,
                 **{f"{codec}_bits_per_dim": float(bits.mean()) for codec, bits in scored.codecs.items()},
@@ -216,11 +216,6 @@ class Likelihood:
             "histogram_edges": self.edges.tolist(),
             "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in (self.own, *self.groups)},
         }
-
-
-def sharpest_level(scored: GroupScores) -> int:
-    """Return the level, from 1, whose bits/dim tell a group from the own images best, in either direction."""
-    return 1 + int(np.argmax([abs(estimate.value - 0.5) for estimate in scored.level_auroc]))
 
 
 def differs(estimate: Estimate) -> bool:
@@ -399,13 +394,13 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     see :func:`.intervals.widened`.
     """
     count, theirs = len(own.group.images), len(other.group.images)
-    drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
+    drawn_own = intervals.draws(count, own.group.sources, RESAMPLES, seed)
     if other.group.of_own is None:
-        drawn = intervals.draws(theirs, _listed(other.group.sources), RESAMPLES, seed + 1)
+        drawn = intervals.draws(theirs, other.group.sources, RESAMPLES, seed + 1)
     else:
         drawn = drawn_own[:, other.group.of_own]
     # The photographs or images that the bootstrap draws from.
-    fewer = min(intervals.photographs(_listed(each.group.sources)) or len(each.group.images) for each in (own, other))
+    fewer = min(intervals.photographs(each.group.sources) or len(each.group.images) for each in (own, other))
 
     def auroc(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
         estimate = intervals.auroc(ours, theirs, drawn_own, drawn)
@@ -429,10 +424,6 @@ def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) ->
     own = result.own
     more = (compare(own, measure(flow, group, own.bits_per_dim, result.seed)) for group in groups)
     return replace(result, groups=(*result.groups, *more))
-
-
-def _listed(sources: np.ndarray | None) -> Sequence[int] | None:
-    return None if sources is None else sources.tolist()
 
 
 def groups(
@@ -480,10 +471,8 @@ def likelihood(
     known = own_group.sources
     for path in dict.fromkeys(extra):
         group, taken = also(path, shape, multiple, most), {group.name for group in every}
-        numbered = (f"{group.name} ({number})" for number in itertools.count(2))
-        name = next(name for name in itertools.chain((group.name, path), numbered) if name not in taken)
-        every.append(replace(group, name=name))
+        every.append(replace(group, name=path if group.name in taken else group.name))
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
-    alone = Likelihood(data=data, photographs=intervals.photographs(_listed(known)), own=own, groups=(), seed=seed)
+    alone = Likelihood(data=data, photographs=intervals.photographs(known), own=own, groups=(), seed=seed)
     return beside(flow, alone, every)

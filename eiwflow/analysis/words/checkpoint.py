@@ -28,8 +28,6 @@ PARTS = {
 }
 #: weights inside couplings -> their name.
 WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
-#: The relative change by one rounding of a float32.
-ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
@@ -77,27 +75,11 @@ def origin(info: CheckpointInfo) -> str:
     return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
 
 
-def condition(report: Report) -> str:
-    """Return the sentence on the step with the largest condition number."""
-    level = max(report.levels, key=lambda level: level.condition.max())
-    worst = level.condition.max()
-    if not math.isfinite(worst):
-        flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
-        return f"{flat}: it has no inverse."
-    return (
-        f"The worst-conditioned 1×1 convolution, its ActNorm included, is that of level {level.number}, "
-        f"step {level.worst_step}: it stretches one direction of channel space {factor(worst)} times as much as "
-        f"another. Undoing it can make a rounding of {power(ROUNDING)} as large as {power(ROUNDING * worst)}."
-    )
-
-
 def inversion(report: Report) -> str:
-    """Return how large the round-trip error is, and in which level."""
-    worst = max(report.levels, key=lambda level: level.relative)
+    """Return how large the round-trip error of the whole flow is."""
     return (
-        f"Over {report.images}, the round-trip error is at most {power(report.max_abs)}; a grey level is "
-        f"{grey_level(report.config.bits)}. Level by level, level {worst.number} inverts least exactly, with an error "
-        f"of {power(worst.relative)} of its input's norm."
+        f"Over {report.images}, decode(encode(x)) is off by at most {power(report.max_abs)}, where a grey level is "
+        f"{grey_level(report.config.bits)}."
     )
 
 

@@ -8,7 +8,7 @@ from .latents import part
 from .numbers import counted, grey_level, listed, power, raw
 
 if TYPE_CHECKING:
-    from ..levels import LevelFacts, Passage, Reconstruction
+    from ..levels import Passage, Reconstruction
 
 
 def happens(passage: Passage) -> str:
@@ -32,26 +32,9 @@ def cost(passage: Passage) -> str:
 
 
 def parts(passage: Passage) -> str:
-    """Return the values factored out by each level, and the sentence on the reconstruction."""
+    """Return the values factored out by each level."""
     each = listed([f"{level.emitted:,} at level {level.number}" for level in passage.levels])
-    return (
-        f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}. "
-        f"Their inverse gives back {came_back(passage.reconstruction)}."
-    )
-
-
-def level(facts: LevelFacts) -> str:
-    """Return the part that a level factors out, and its weights."""
-    start = (
-        f"Level {facts.number} factors out {facts.emitted_channels} of {facts.shape[0]} channels, "
-        "the same for every image"
-    )
-    if facts.coupling_spread is not None:
-        return f"{start}; the weights inside its couplings vary by ±{facts.coupling_spread:.2f} between images."
-    if facts.weight_spread is None:
-        return f"{start}; it does not weight them."
-    low, high = facts.weight_spread
-    return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
+    return f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}."
 
 
 def came_back(result: Reconstruction) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..likelihood import BITS, sharpest_level
+from ..likelihood import BITS
 from .numbers import counted, fixed
 
 if TYPE_CHECKING:
-    from ..likelihood import GroupScores, Likelihood
+    from ..likelihood import Likelihood
 
 #: The caveat on bits per level.
 LEVELS_CAVEAT = (
@@ -30,8 +30,8 @@ def takeaway(result: Likelihood) -> str:
 
 
 def sentences(result: Likelihood) -> list[str]:
-    """Return the sentences on the scores, the levels, and the number of images."""
-    return [likelier(result), told_apart(result), levels(result), images(result)]
+    """Return the sentences on the scores and the number of images."""
+    return [likelier(result), told_apart(result), images(result)]
 
 
 def likelier(result: Likelihood) -> str:
@@ -48,18 +48,6 @@ def told_apart(result: Likelihood) -> str:
     """Return how many groups each score finds stranger than the own test images."""
     counts = ", ".join(f"{name} {result.told_apart(name)}" for name in result.scores)
     return f"Groups that a score finds stranger than the own test images, of {len(result.groups)}: {counts}."
-
-
-def levels(result: Likelihood) -> str:
-    """Return which level tells each group apart best."""
-    return " ".join(_level(scored) for scored in result.groups)
-
-
-def _level(scored: GroupScores) -> str:
-    level = sharpest_level(scored)
-    auroc = scored.level_auroc[level - 1]
-    sees = "strange" if auroc.value > 0.5 else "likely"
-    return f"For {scored.group.name}, level {level} differs most and finds it {sees} (AUROC {auroc})."
 
 
 def images(result: Likelihood) -> str:
