@@ -288,7 +288,7 @@ def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 
 
 
 class Held(nn.Module):
-    """A function in a flow's place of weights, which weights every image alike."""
+    """Weights that are the same for every image, in the place of a flow's own."""
 
     def __init__(self, weigh: Callable[[Tensor], Any]) -> None:
         super().__init__()
