@@ -3,9 +3,8 @@
 import streamlit as st
 
 from eiwflow.analysis import SURVEY_IMAGES, subjects
-from eiwflow.analysis.levels import HEADINGS
 from eiwflow.analysis.words import levels as words
-from eiwflow.analysis.words.numbers import floor_in_words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import levels as figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.rows import readable
@@ -25,7 +24,7 @@ with ui.errors_as_sentences():
     with left:
         st.subheader("Bits/dim if the flow stopped here")
         floor = page.floor_bits_per_dim()
-        alt = " ".join([words.stops(way.stairs), *([] if floor is None else [floor_in_words(floor, "this image’s")])])
+        alt = described("Bits/dim if the flow stopped after each level", words.cost(way))
         ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
     with right:
         st.markdown(words.cost(way))
@@ -44,10 +43,8 @@ with ui.errors_as_sentences():
     if (more := ui.more_evidence()).open:
         with more:
             rows = way.level_table(facts, average)
-            ui.table(readable(rows, HEADINGS))
-            st.markdown(
-                "\n".join(f"- {sentence}" for sentence in (words.parts(way), *(words.level(level) for level in facts)))
-            )
+            ui.table(readable(rows))
+            st.markdown(words.parts(way))
             ui.exports(page, tables={"levels": rows, "channels": way.channel_table()})
             ui.reproduce(
                 page,

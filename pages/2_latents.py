@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from eiwflow.analysis import latents, space, subjects
@@ -119,7 +120,7 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
             "way.gif": lambda: space_figures.gif(
                 space_figures.rows(subjects.interpolation(ui.look(view), other=b, path=path, frames=GIF_FRAMES))
             ),
-            "latents.npz": lambda: latents.of_image(view.checkpoint, [view.image, b], view.seed),
+            "latents.npz": lambda: latents.latents_npz(view.checkpoint, torch.cat([view.image, b]), view.seed),
         },
     )
 

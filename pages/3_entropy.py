@@ -7,6 +7,7 @@ import streamlit as st
 
 from eiwflow.analysis import subjects
 from eiwflow.analysis.words import entropy as words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.data import DataError
 from eiwflow.figures import entropy as figures
 from eiwflow.figures import steps
@@ -31,7 +32,7 @@ sentence = words.grows(next(iter(ways.values()))) if names is None else words.pa
 ui.takeaway(sentence)
 stop = way_through(
     {view.file.label: (way, maps[view]) for view, way in ways.items()},
-    f"{page.label}: {sentence} The numbers are in a table below.",
+    described(page.label, sentence),
     page.level,
     key="way",
 )
@@ -62,7 +63,8 @@ def channels(view: ui.Page, results: ui.Results) -> None:
     for place, measured in zip(places(view, [1, 1]), ("redundancy", "negentropy"), strict=True):
         with place:
             chart = ui.drawn(figures.by_level, results[view], measured, figures.span(results.values(), measured))
-            ui.chart(chart, view, measured, alt=words.by_level(results[view], measured))
+            alt = described(f"{measured.capitalize()} by level", words.answer(results[view], index + 1))
+            ui.chart(chart, view, measured, alt=alt)
     st.markdown(words.answer(results[view], index + 1))
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from eiwflow.analysis import subjects
 from eiwflow.analysis.words import shuffle as words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
 from eiwflow.ui import shell as ui
@@ -55,7 +56,8 @@ def at_this_step(view: ui.Page, reports: ui.Results) -> None:
     if (river := reports[view].river) is None:
         return
     beside = [each.river for each in reports.values() if each.river is not None]
-    ui.chart(ui.drawn(figures.redundancy_by_rank, river, beside), view, "scrub-redundancy", alt=words.by_rank(river))
+    alt = described("Redundancy by rank", words.over_training(river))
+    ui.chart(ui.drawn(figures.redundancy_by_rank, river, beside), view, "scrub-redundancy", alt=alt)
     if cache.samples_in_training(view):
         with st.container(width=320):
             scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
@@ -66,7 +68,7 @@ def order(view: ui.Page, reports: ui.Results) -> None:
     report = reports[view]
     st.markdown(words.answer(report))
     ui.chart(ui.drawn(figures.emitted_over_images, report), view, "images", alt=words.images(report.images))
-    st.markdown(f"{words.images(report.images)} {'' if report.image is None else words.own(report.image)}")
+    st.markdown(f"{words.images(report.images)} {words.own(report.image)}")
 
 
 reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)

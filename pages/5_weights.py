@@ -8,6 +8,7 @@ from eiwflow.analysis import subjects
 from eiwflow.analysis.levels import to_pixels
 from eiwflow.analysis.weights import PictureWeights, changed, has_weights
 from eiwflow.analysis.words import weights as words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import weights as figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, without_weights
@@ -47,14 +48,17 @@ def main(view: ui.Page, results: ui.Results) -> None:
             pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
         st.html(figures.pictures(pictures))
         square = ui.drawn(figures.couplings, results[view], shown[view], figures.most_distant(*results.values()))
-        ui.chart(square, view, "couplings", alt=words.couplings(results[view]), clicked=take_clicked)
+        farthest = words.answer(results[view])
+        alt = described("Distance of the weights from their averages, by place", farthest)
+        ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
         maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
         span = figures.channel_span(*((each[key], shown[key]) for each in (results, grainy) for key in each))
         bars = ui.drawn(
             figures.channels, results[view], grainy[view], maps, span, chosen.in_words, frozen=chosen.frozen
         )
-        ui.chart(bars, view, "channels", alt=f"{words.answer(results[view], shown[view])} {words.maps(maps)}")
+        alt = described(f"Weights of {words.named(shown[view])} minus their averages", farthest)
+        ui.chart(bars, view, "channels", alt=alt)
 
 
 def answer(view: ui.Page, weights: PictureWeights) -> str:

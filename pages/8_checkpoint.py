@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import streamlit as st
 
-from eiwflow.analysis import checkpoint as analysis
 from eiwflow.analysis import subjects
 from eiwflow.analysis.flows import bundled_flows
-from eiwflow.analysis.inspect import file_table
+from eiwflow.analysis.report import file_table
 from eiwflow.analysis.words import checkpoint as words
+from eiwflow.analysis.words.numbers import described
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
 from eiwflow.ui import shell as ui
@@ -24,10 +24,9 @@ with ui.controls().popover("Score your own images"):
     own = own_images.own_images()
 badge, of_score, drawing = st.empty(), st.empty(), st.container()
 with ui.errors_as_sentences():
-    made = subjects.anatomy(ui.look(page))
-    drawing.markdown(f"{words.made(made)} {plain(words.origin(page.checkpoint.info))}")
-    drawing.html(figures.strip(made))
     checked = subjects.verification(ui.look(page))
+    drawing.markdown(f"{words.made(checked)} {plain(words.origin(page.checkpoint.info))}")
+    drawing.html(figures.strip(checked))
     badge.badge(words.badge(checked), color="green" if checked.holds else "red")
     if not checked.holds:
         badge.error(plain(words.verification(checked)))
@@ -51,13 +50,12 @@ with ui.errors_as_sentences():
 
     with ui.fold("How exactly is it inverted?", "inversion") as fold:
         if fold.open:
-            seen = subjects.inversion(ui.look(page))
-            st.markdown(words.inversion(seen))
+            st.markdown(words.inversion(checked))
             st.markdown(plain(words.verification(checked)))
-            ui.table(words.cells(made, seen))
-            conditioning = ui.drawn(figures.conditioning, made, seen)
-            ui.chart(conditioning, page, "conditioning", alt=words.condition(made))
-            st.caption(words.condition(made))
+            ui.table(words.cells(checked))
+            conditioning = ui.drawn(figures.conditioning, checked)
+            alt = described("How much every step stretches", words.inversion(checked))
+            ui.chart(conditioning, page, "conditioning", alt=alt)
             ui.caveat(words.ONLY_NEAR)
 
 with ui.fold("Train this flow with another split", "retrain") as fold:
@@ -78,16 +76,14 @@ if (more := ui.more_evidence()).open:
         facts = file_table(page.checkpoint)
         ui.table(facts)
         st.subheader("Where the parameters are")
-        ui.chart(ui.drawn(figures.parameters, made), page, "parameters", alt=words.shares(made))
-        seen = subjects.inversion(ui.look(page))
-        tables = {
-            "levels": analysis.level_table(made, seen),
-            "parts": made.part_table(),
-            "steps": analysis.step_table(made, seen),
-            "checks": checked.table(),
-            "file": facts,
-        }
-        ui.exports(page, tables=tables | ({} if curve is None else {"training": curve.table()}))
+        ui.chart(
+            ui.drawn(figures.parameters, checked),
+            page,
+            "parameters",
+            alt=described("Parameters by part", words.made(checked)),
+        )
+        training = {} if curve is None else {"training": curve.table()}
+        ui.exports(page, tables=checked.tables() | {"file": facts} | training)
         ui.reproduce(
             page,
             ui.call(page, "verify"),

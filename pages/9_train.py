@@ -41,10 +41,10 @@ if listed and (more := ui.more_evidence()).open:
         if run.progress.levels:
             ui.table([level.row() for level in run.progress.levels])
             st.caption(
-                f"Means over channels at step {run.progress.recorded:,}: spectral redundancy in bits a pixel, marginal "
-                "entropy in bits per value (2.047 is that of N(0, 1)), spread over images of log ω."
+                "Means over channels at the newest record: spectral redundancy in bits a pixel, marginal entropy in "
+                "bits per value (2.047 is that of N(0, 1))."
             )
-            ui.exports(page, tables={"curves": run.progress.table()})
+            ui.exports(page, tables={"curves": runs.points(run.run)})
         if run.state.memory_mib:
             st.caption(f"It took at most {run.state.memory_mib:,.0f} MiB of memory so far.")
         st.subheader("Reproduce this")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eiwflow.analysis import checkpoint, compression, entropy, likelihood, way, weights
+from eiwflow.analysis import compression, entropy, likelihood, way, weights
 
 
 def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> None:
@@ -14,7 +14,6 @@ def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> 
     replace(weights, "IMAGES", 12)
     replace(weights, "FACTOR_IMAGES", 48)
     replace(way, "IMAGES", 24)
-    replace(checkpoint, "IMAGES", 16)
     replace(entropy, "IMAGES", 48)
     replace(entropy, "RESAMPLES", 10)
     replace(compression, "MOST_VALUES", 10_000)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,10 +59,10 @@ def analyse(
         raise ConfigError(f"--level is {level}; this flow has the levels 1 to {flow.config.levels}.")
 
     subject = SUBJECTS[what]
-    if level is not None and "level" not in subject.takes:
-        raise ConfigError(f"--level is {level}; {what} looks at all levels together.")
-    if also and "also" not in subject.takes:
-        raise ConfigError(f"--also is {also[0]}; of the subjects only likelihood scores other images.")
+    takes = inspect.signature(subject).parameters
+    for name, value in {"level": level, "also": ", ".join(also)}.items():
+        if value and name not in takes:
+            raise ConfigError(f"--{name} is {value}; {what} does not take it.")
 
     test = images_to_score(images, flow)
     reference = chosen_places(len(images.train), REFERENCE_IMAGES, images.takes_first)
@@ -80,7 +81,7 @@ def analyse(
     )
     about = {"what": what, "data": images.name, "note": images.note, "image": image, "seed": seed}
     choices = {"images": images, "level": level, "other_image": other_image, "path": path, "also": tuple(also)}
-    return about | subject.of(look, **{name: choices[name] for name in subject.takes})
+    return about | subject(look, **{name: value for name, value in choices.items() if name in takes})
 
 
 def _trace(look: Look, level: int | None) -> dict[str, Any]:
@@ -95,23 +96,17 @@ def _trace(look: Look, level: int | None) -> dict[str, Any]:
                 "log_weights": None if each.log_weights is None else each.log_weights[0].tolist(),
                 "weights_applied": each.weighted,
                 "log_dets": {name: value.item() for name, value in each.log_dets.items()},
-                **{
-                    name: None if tensor is None else _moments(tensor)
-                    for name, tensor in (
-                        ("input", each.input),
-                        ("kept", each.kept),
-                        ("emitted", each.emitted),
-                        ("noise", each.noise),
-                    )
-                },
+                **{name: _moments(getattr(each, name)) for name in ("input", "kept", "emitted", "noise")},
             }
             for each in chosen
         ],
     }
 
 
-def _moments(x: Tensor) -> dict[str, Any]:
+def _moments(x: Tensor | None) -> dict[str, Any] | None:
     """Return the shape of (1, C, H, W), and per channel mean and standard deviation over positions."""
+    if x is None:
+        return None
     std, mean = torch.std_mean(x[0].double(), dim=(1, 2), correction=0)
     return {"shape": list(x.shape[1:]), "mean": mean.tolist(), "std": std.tolist()}
 
@@ -143,7 +138,7 @@ def _weights(look: Look, level: int | None) -> dict[str, Any]:
         "in_words": weight_words.summary(measured, frozen),
         "frozen": frozen.to_dict() | {"in_words": weight_words.cost(frozen)},
         "places": [
-            {"level": place.level, "step": place.step, "distance": distance}
+            {**place._asdict(), "distance": distance}
             for place, distance in measured.distances.items()
             if level in (None, place.level)
         ],
@@ -155,7 +150,8 @@ def _weights(look: Look, level: int | None) -> dict[str, Any]:
 
 def _shuffle(look: Look, level: int | None) -> dict[str, Any]:
     del level  # the look has it
-    return shuffle_words.report(subjects.shuffle(look))
+    report = subjects.shuffle(look)
+    return report.to_dict() | {"in_words": shuffle_words.answer(report)}
 
 
 def _entropy(look: Look, level: int | None) -> dict[str, Any]:
@@ -202,28 +198,15 @@ def _likelihood(look: Look, also: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-class Subject(NamedTuple):
-    """The content of a page.
-
-    Attributes:
-        of: returns it for a look.
-        takes: the choices that it takes beside the image and the seed.
-
-    """
-
-    of: Callable[..., dict[str, Any]]
-    takes: tuple[str, ...] = ()
-
-
-#: subject -> the content of its page.
-SUBJECTS = {
-    "trace": Subject(_trace, ("level",)),
-    "levels": Subject(_levels, ("level",)),
-    "weights": Subject(_weights, ("level",)),
-    "shuffle": Subject(_shuffle, ("level",)),
-    "entropy": Subject(_entropy, ("level",)),
-    "latents": Subject(_latents),
-    "space": Subject(_space, ("other_image", "path")),
-    "attributes": Subject(_attributes, ("images",)),
-    "likelihood": Subject(_likelihood, ("also",)),
+#: subject -> the content of its page for a look; arguments are the choices that it takes beside image and seed.
+SUBJECTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "trace": _trace,
+    "levels": _levels,
+    "weights": _weights,
+    "shuffle": _shuffle,
+    "entropy": _entropy,
+    "latents": _latents,
+    "space": _space,
+    "attributes": _attributes,
+    "likelihood": _likelihood,
 }

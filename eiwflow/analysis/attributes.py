@@ -28,7 +28,7 @@ from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for
 from ..flow.multiscale import finite
 from . import passes
-from .intervals import draws, explained, percentiles
+from .intervals import auroc, draws, explained, percentiles
 from .levels import check_splits
 
 #: Training images for directions, and bootstrap draws.
@@ -204,7 +204,9 @@ def _readings(
             train_score, test_score = (score.sum(axis=0) if level is None else score[level - 1] for score in scores)
             truth = test[1][name]
             if truth.dtype == bool:
-                metric, value, spread = "AUROC", *_auroc(test_score, truth, drawn)
+                area = auroc(test_score[~truth], test_score[truth], drawn[:, ~truth], drawn[:, truth])
+                assert area.draws is not None  # of finite scores
+                metric, value, spread = "AUROC", area.value, area.draws
             else:
                 slope, offset = np.polyfit(train_score, train[1][name], 1)
                 metric, value, spread = "R²", *explained(slope * test_score + offset, truth, drawn)
@@ -214,14 +216,3 @@ def _readings(
             length = unit * float(np.sqrt(sum(np.square(d, dtype=float).sum() for d in own)))
             readings.append(Reading(name, level, metric, float(value), float(low), float(high), length))
     return tuple(readings)
-
-
-def _auroc(scores: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return the area under the ROC curve of scores (N,), for the images and for every draw (B, N) of them."""
-    order = np.argsort(scores)
-    positive = truth[order]
-    counts = np.concatenate([np.ones((1, len(scores)), int), drawn])[:, order]
-    below = np.cumsum(counts * ~positive, axis=1)
-    pairs = (counts * positive).sum(axis=1) * below[:, -1]
-    areas = np.divide((counts * positive * below).sum(axis=1), pairs, where=pairs > 0, out=np.full(len(pairs), np.nan))
-    return areas[0], areas[1:]

@@ -21,13 +21,13 @@ import torch
 from torch import Tensor
 
 from ..data import DataError
-from ..flow import ConfigError, MultiScaleFlow
+from ..flow import MultiScaleFlow
 from ..flow.information import GAUSSIAN_ENTROPY, redundancy
 from ..flow.multiscale import LevelTrace
 from ..flow.policies import entropy_order
 from . import intervals
 from .intervals import Estimate
-from .levels import traces
+from .levels import trace_of
 from .record import LevelRecord, TrainingRecord
 
 #: The measures of a channel, in bits a value: the entropy of a Gaussian of its variance minus its own; and how far
@@ -37,10 +37,6 @@ MEASURES = ("negentropy", "redundancy")
 BIT = math.log(2)
 #: All channels.
 EVERY = slice(None)
-ESTIMATORS = {
-    "negentropy": "scipy.stats.differential_entropy",
-    "redundancy": "periodogram of each image and channel",
-}
 #: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
 #: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
@@ -81,19 +77,14 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
     """Measure every channel of x (N, C, H, W).
 
     Negentropy is of :data:`VALUES_PER_IMAGE` values of each image, drawn by the seed. With ``sources``
-    (N,), the photograph of each image, the bootstrap draws photographs.
-
-    Raises:
-        DataError: there are too few images or values.
-
+    (N,), the photograph of each image, the bootstrap draws photographs. Too few images or values are a DataError.
     """
     images, _, height, width = x.shape
-    _check_images(images)
     values = _some_values(x, seed)
-    if (count := values[0].size) < MIN_VALUES:
+    if images < MIN_IMAGES or values[0].size < MIN_VALUES:
         raise DataError(
-            f"{images} images give {count} values a channel of {height}×{width} pixels; "
-            f"at least {MIN_VALUES} are needed to estimate an entropy"
+            f"{images} images with {values[0].size} values a channel are too few to estimate an entropy; at least "
+            f"{MIN_IMAGES} images and {MIN_VALUES} values are needed"
         )
     predictable = redundancy(x).numpy() if height * width > 1 else np.full(x.shape[:2], np.nan)
 
@@ -103,11 +94,6 @@ def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> C
     every = np.arange(images)
     resampled = [of(np.repeat(every, drawn)) for drawn in intervals.draws(images, sources, RESAMPLES, seed)]
     return Channels(of(every), np.stack(resampled))
-
-
-def _check_images(count: int) -> None:
-    if count < MIN_IMAGES:
-        raise DataError(f"{count} images were given; at least {MIN_IMAGES} are needed to estimate entropies")
 
 
 def _some_values(x: Tensor, seed: int) -> np.ndarray:
@@ -168,12 +154,6 @@ class Stage:
         """The halves by name: ``kept``, if there is one, and ``emitted``."""
         return [(part, half) for part, half in (("kept", self.kept), ("emitted", self.emitted)) if half is not None]
 
-    @property
-    def halves(self) -> tuple[Half, Half]:
-        """The parts factored out and passed on, at a level that splits."""
-        assert self.kept is not None
-        return self.emitted, self.kept
-
 
 @dataclass(frozen=True, eq=False)
 class LevelEntropies:
@@ -220,67 +200,47 @@ class Entropies:
     levels: tuple[LevelEntropies, ...]
 
     def level(self, number: int) -> LevelEntropies:
-        """Return a level by its number, from 1.
-
-        Raises:
-            ConfigError: the flow has no such level.
-
-        """
-        if not 1 <= number <= len(self.levels):
-            raise ConfigError(f"Level {number} was asked for; this flow has levels 1 to {len(self.levels)}.")
+        """Return a level by its number, from 1."""
         return self.levels[number - 1]
-
-    def values(self, number: int) -> int:
-        """Return the number of values behind the marginal entropy of a level's channel."""
-        _, height, width = self.level(number).shape
-        return self.images * min(VALUES_PER_IMAGE, height * width)
-
-    @property
-    def interval(self) -> str:
-        """The name of the intervals."""
-        over = f"their {self.sources} photographs" if self.sources else "images"
-        return f"95 % bootstrap interval over {over}"
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a half, stage and level."""
-        rows = []
-        for head, half in self.halves():
-            row = dict(head)
-            for name, mean in half.means.items():
-                row |= {f"{name}_bits": mean.value, f"{name}_interval_bits": mean.error}
-            rows.append(row)
-        return rows
+        return [
+            head
+            | {"channels": len(half.numbers)}
+            | {
+                key: figure
+                for name, mean in half.means.items()
+                for key, figure in ((f"{name}_bits", mean.value), (f"{name}_interval_bits", mean.error))
+            }
+            for head, half in self.halves()
+        ]
 
     def halves(self) -> Iterator[tuple[dict[str, Any], Half]]:
         """Yield every half of every stage and level, with its names."""
         for level in self.levels:
             for stage in level.stages:
                 for part, half in stage.parts:
-                    yield (
-                        {"level": level.number, "stage": stage.name, "part": part, "channels": len(half.numbers)},
-                        half,
-                    )
+                    yield {"level": level.number, "stage": stage.name, "part": part}, half
 
     def channel_table(self) -> list[dict[str, Any]]:
         """Return one row a channel, stage and level."""
         return [
-            {"level": level.number, "stage": stage.name, "part": part, "channel": number}
-            | {f"{name}_bits": float(values[place]) for name, values in half.channels.items()}
-            for level in self.levels
-            for stage in level.stages
-            for part, half in stage.parts
+            head | {"channel": number} | {f"{name}_bits": float(each[place]) for name, each in half.channels.items()}
+            for head, half in self.halves()
             for place, number in enumerate(half.numbers)
         ]
 
     def to_dict(self, number: int | None = None) -> dict[str, Any]:
         """Return the figures of one level, or of all, as values for JSON."""
-        levels = [level.number for level in self.levels] if number is None else [self.level(number).number]
+        levels = [level.number for level in self.levels] if number is None else [number]
+        sizes = [level.shape[1] * level.shape[2] for level in self.levels if level.number in levels]
+        over = f"their {self.sources} photographs" if self.sources else "images"
         return {
             "split": self.split,
-            "estimators": ESTIMATORS,
             "images": self.images,
-            "values_per_channel": [self.values(level) for level in levels],
-            "interval": self.interval,
+            "values_per_channel": [self.images * min(VALUES_PER_IMAGE, size) for size in sizes],
+            "interval": f"95 % bootstrap interval over {over}",
             "halves": [row for row in self.table() if row["level"] in levels],
             "channels": [row for row in self.channel_table() if row["level"] in levels],
         }
@@ -295,52 +255,25 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
         seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
 
-    Raises:
-        DataError: there are too few images.
-
     """
     images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
-    _check_images(len(images))
-    seen = list(traces(flow, images, seed))
-    levels = tuple(
-        _level(_joined([trace.levels[index] for trace in seen]), flow.config.order, seed, sources)
-        for index in range(flow.config.levels)
-    )
+    levels = tuple(_level(level, flow.config.order, seed, sources) for level in trace_of(flow, images, seed).levels)
     return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """The measured part of a :class:`LevelTrace`, over all batches."""
-
-    number: int
-    order: Tensor | None
-    weighted: bool
-    kept: int
-    features: Tensor
-    after: Tensor
-
-
-def _joined(batches: list[LevelTrace]) -> _Seen:
-    first = batches[0]
-    after = [torch.cat([b.emitted] if b.kept is None else [b.kept, b.emitted], dim=1) for b in batches]
-    features = torch.cat([b.features for b in batches])
-    kept = 0 if first.kept is None else first.kept.shape[1]
-    return _Seen(first.number, first.order, first.log_weights is not None, kept, features, torch.cat(after))
-
-
-def _level(seen: _Seen, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
+def _level(seen: LevelTrace, rule: str, seed: int, sources: Sequence[int] | None) -> LevelEntropies:
     channels, height, width = seen.features.shape[1:]
-    before, kept = measure(seen.features, seed, sources), seen.kept
-    if seen.order is None:
+    before = measure(seen.features, seed, sources)
+    if seen.order is None or seen.kept is None:
         everything = _half(before, range(channels), range(channels))
         return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything, {}),))
-    order = seen.order.tolist()
+    order, kept = seen.order.tolist(), seen.kept.shape[1]
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
         stages.insert(0, _stage("number", before, list(range(channels)), kept))
-    if seen.weighted:
-        stages.append(_stage("weights", measure(seen.after, seed, sources), order, kept, moved=True))
+    if seen.log_weights is not None:
+        after = measure(torch.cat([seen.kept, seen.emitted], dim=1), seed, sources)
+        stages.append(_stage("weights", after, order, kept, moved=True))
     if rule != "entropy" and not np.isnan(before.values[1]).any():
         stages.append(_stage("entropy", before, entropy_order(seen.features).tolist(), kept))
     return LevelEntropies(seen.number, (channels, height, width), tuple(stages))
@@ -368,19 +301,17 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
 
 @dataclass(frozen=True, eq=False)
 class LevelGrowth:
-    """One level over S recording steps, channels by position in the order used.
+    """One level over S recording steps.
 
     Attributes:
         number: the level, from 1.
         kept_channels: number passed on; 0 at the last level.
-        order: channel numbers by position (S, C).
-        redundancy: (S, C) in bits a value; NaN where nothing was recorded.
+        redundancy: (S, C) in bits a value, by position in the order used; NaN where nothing was recorded.
 
     """
 
     number: int
     kept_channels: int
-    order: np.ndarray
     redundancy: np.ndarray
 
     def mean(self, part: str) -> np.ndarray:
@@ -411,22 +342,12 @@ class Growth:
         ]
 
 
-def growth(record: TrainingRecord, kept: Sequence[int] | None = None) -> Growth:
-    """Return the redundancy of every level's halves from a training record.
-
-    Arguments:
-        record: of the training.
-        kept: channels passed on by each level; by default as in the record.
-
-    """
-    counts = [level.kept_channels for level in record.levels] if kept is None else kept
-    return Growth(
-        record.steps, tuple(_growth(level, count) for level, count in zip(record.levels, counts, strict=True))
-    )
+def growth(record: TrainingRecord) -> Growth:
+    """Return the redundancy of every level's halves from a training record."""
+    return Growth(record.steps, tuple(_growth(level) for level in record.levels))
 
 
-def _growth(level: LevelRecord, kept: int) -> LevelGrowth:
-    steps, channels = level.entropy.shape
-    order = np.tile(np.arange(channels), (steps, 1)) if level.order is None else level.order
-    rows = np.full((steps, channels), np.nan) if level.redundancy is None else level.redundancy.astype(float) / BIT
-    return LevelGrowth(level.number, kept, order, np.take_along_axis(rows, order, axis=1))
+def _growth(level: LevelRecord) -> LevelGrowth:
+    rows = np.full(level.entropy.shape, np.nan) if level.redundancy is None else level.redundancy / BIT
+    rows = rows if level.order is None else np.take_along_axis(rows, level.order, axis=1)
+    return LevelGrowth(level.number, level.kept_channels, rows)

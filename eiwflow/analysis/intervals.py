@@ -23,6 +23,8 @@ FEW_PAIRED, FEW = 8, 32
 ALPHA = 0.05
 #: Bootstrap draws for the interval of a mean over images.
 RESAMPLES = 2000
+#: The photograph of each image (N,), where that is known.
+Sources = Sequence[int] | np.ndarray | None
 #: Half-width of a 95 % interval in standard errors.
 NORMAL_95 = 1.96
 
@@ -63,13 +65,13 @@ def estimate(value: float | np.ndarray, draws: np.ndarray) -> Estimate:
     return Estimate(float(value), float(NORMAL_95 * draws.std(ddof=1)), draws)
 
 
-def photographs(sources: Sequence[int] | None) -> int:
-    """Return the number of photographs to draw from, given the photograph (N,) of each image; 0 to draw images."""
+def photographs(sources: Sources) -> int:
+    """Return the number of photographs to draw from; 0 to draw images."""
     number = 0 if sources is None else len(np.unique(sources))
     return number if number >= MIN_PHOTOGRAPHS else 0
 
 
-def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int = 0) -> np.ndarray:
+def draws(count: int, sources: Sources, resamples: int, seed: int = 0) -> np.ndarray:
     """Return how often each of ``count`` images is drawn, (resamples, count) whole numbers.
 
     Arguments:
@@ -88,7 +90,12 @@ def draws(count: int, sources: Sequence[int] | None, resamples: int, seed: int =
 
 def means(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the mean (B, …) over images of values (N, …) in every draw (B, N)."""
-    return (drawn / drawn.sum(axis=1, keepdims=True)) @ values
+    return _shares(drawn) @ values
+
+
+def _shares(drawn: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # a draw of no image has no mean
+        return drawn / drawn.sum(axis=1, keepdims=True)
 
 
 def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +108,22 @@ def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> 
     """
     low, high = np.nanquantile(statistics, [level / 2, 1 - level / 2], axis=axis)
     return low, high
+
+
+def auroc(own: np.ndarray, other: np.ndarray, drawn_own: np.ndarray, drawn_other: np.ndarray) -> Estimate:
+    """Return how often a value of ``other`` (M,) exceeds a value of ``own`` (N,); ties count ½.
+
+    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval. NaN, as
+    latents of no channels have it, gives NaN.
+
+    >>> once = np.ones((2, 3), int)
+    >>> round(auroc(np.array([0.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0]), once, once).value, 3)
+    0.778
+    """
+    if np.isnan(own).any() or np.isnan(other).any():
+        return Estimate(math.nan, math.nan)
+    higher = (other > own[:, None]) + 0.5 * (other == own[:, None])
+    return estimate(higher.mean(), (means(drawn_own, higher) * _shares(drawn_other)).sum(axis=1))
 
 
 def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
@@ -116,7 +139,7 @@ def explained(predicted: np.ndarray, truth: np.ndarray, drawn: np.ndarray) -> tu
     return 1 - error[0] / total[0], 1 - error[1:] / total[1:]
 
 
-def of_mean_over_images(values: np.ndarray, sources: Sequence[int] | None) -> tuple[np.ndarray, np.ndarray]:
+def of_mean_over_images(values: np.ndarray, sources: Sources) -> tuple[np.ndarray, np.ndarray]:
     """Return the 95 % bootstrap interval (low, high) of the mean over images of values (N, …)."""
     return percentiles(means(draws(len(values), sources, RESAMPLES), values))
 

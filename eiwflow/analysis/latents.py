@@ -82,27 +82,14 @@ def treat(latents: Latents, noise: Sequence[Tensor], way: Way) -> Latents:
     Arguments:
         latents: of N images.
         noise: of :func:`noise_for`, (R, N, C_l, H_l, W_l) a level.
-        way: a treatment per level.
-
-    Raises:
-        ValueError: there are more or fewer treatments than levels, or one is unknown.
+        way: a treatment per level, ``keep``, ``resample`` or ``zero``.
 
     """
-    if len(way) != len(latents.levels):
-        raise ValueError(f"{len(way)} treatments were given; the flow has {len(latents.levels)} levels.")
-    return Latents([_treated(kept, drawn, how) for kept, drawn, how in zip(latents.levels, noise, way, strict=True)])
-
-
-def _treated(kept: Tensor, drawn: Tensor, how: str) -> Tensor:
-    if how == "keep":
-        result = kept.expand_as(drawn)
-    elif how == "resample":
-        result = drawn
-    elif how == "zero":
-        result = torch.zeros_like(drawn)
-    else:
-        raise ValueError(f"The treatment is {how[:40]!r}; it must be keep, resample or zero.")
-    return result.flatten(0, 1)
+    levels = []
+    for kept, drawn, how in zip(latents.levels, noise, way, strict=True):
+        choices = {"keep": kept.expand_as(drawn), "resample": drawn, "zero": torch.zeros_like(drawn)}
+        levels.append(choices[how].flatten(0, 1))
+    return Latents(levels)
 
 
 @torch.no_grad()
@@ -180,11 +167,6 @@ def treat_image(
     """Decode one uint8 image (1, C, H, W) after treating its latents in several ways, with the same noise in each.
 
     ``encoded`` is the result of :func:`encode`, where that is known; ``draws`` are at most :data:`DRAWS`.
-
-    Raises:
-        NonFiniteError: the flow gives no finite number for this image.
-        ValueError: a way does not fit the flow.
-
     """
     x, latents = encoded or encode(flow, image, seed)
     noise = noise_for(flow, 1, seed)
@@ -262,12 +244,7 @@ class Survey:
 def survey(
     flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRAWS, sources: tuple[int, ...] | None = None
 ) -> Survey:
-    """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed.
-
-    Raises:
-        NonFiniteError: the flow's result for an image is not finite.
-
-    """
+    """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed."""
     ways = halvings(flow.config.levels)
     progress.expect((1 + len(ways) * draws) * len(images))
     x, latents = encode(flow, images, seed)
@@ -340,22 +317,12 @@ def typical_norms(dimensions: np.ndarray) -> np.ndarray:
     return np.stack(stats.chi(dimensions).interval(CONFIDENCE), axis=-1)
 
 
-def norms(latents: Latents, test: Survey) -> Norms:
-    """Return the norms of one image's latents beside those of surveyed test images."""
-    return Norms(test.dimensions, norms_of(latents)[0], test.norms)
-
-
 # ---------------------------------------------------------------------- latents, and files of them
 
 
 @torch.no_grad()
 def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor, Latents]:
-    """Return uint8 images (N, C, H, W), dequantised with the noise of the seed, and their latents.
-
-    Raises:
-        NonFiniteError: a level gives a value that is not finite; the message names it.
-
-    """
+    """Return uint8 images (N, C, H, W), dequantised with the noise of the seed, and their latents."""
     parts, encoded = [], []
     for x in dequantised(flow, images, seed):
         parts.append(x)
@@ -363,26 +330,15 @@ def encode(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> tuple[Tensor,
     return torch.cat(parts), Latents([torch.cat(level) for level in zip(*encoded, strict=True)])
 
 
-def of_image(checkpoint: Checkpoint, images: Sequence[Tensor], seed: int = 0) -> bytes:
-    """Return the latents of images, uint8 (1, C, H, W) each, as an ``.npz`` archive of :func:`latents_npz`."""
-    _, encoded = encode(checkpoint.flow, torch.cat(list(images)), seed)
-    return latents_npz(checkpoint.flow, encoded, checkpoint=checkpoint.sha256, seed=seed)
+def latents_npz(checkpoint: Checkpoint, images: Tensor, seed: int = 0) -> bytes:
+    """Return the latents of uint8 images (N, C, H, W) as an ``.npz`` archive: ``epsilon_1`` … ``epsilon_L``.
 
-
-def latents_npz(flow: MultiScaleFlow, latents: Latents, **about: str | int | float) -> bytes:
-    """Return an ``.npz`` archive of latents: ``epsilon_1`` … ``epsilon_L``, and ``about``, a JSON document.
-
-    ``numpy.load`` reads it without unpickling anything.
-
-    Arguments:
-        flow: of the latents.
-        latents: to write.
-        about: fields of the document beside the flow's ``config``, such as the checkpoint's name.
-
+    ``about`` in it is a JSON document of the flow's config, the checkpoint and the seed. ``numpy.load`` reads all
+    without unpickling anything.
     """
-    arrays: dict[str, Any] = {"about": json.dumps({"config": flow.config.to_dict(), **about})}
-    for level, noise in enumerate(latents.levels, start=1):
-        arrays[f"epsilon_{level}"] = noise.cpu().numpy()
+    about = {"config": checkpoint.flow.config.to_dict(), "checkpoint": checkpoint.sha256, "seed": seed}
+    levels = encode(checkpoint.flow, images, seed)[1].levels
+    arrays: dict[str, Any] = {f"epsilon_{level}": noise.numpy() for level, noise in enumerate(levels, start=1)}
     file = io.BytesIO()
-    np.savez(file, **arrays)
+    np.savez(file, about=np.array(json.dumps(about)), **arrays)
     return file.getvalue()

@@ -106,11 +106,6 @@ def dequantised(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int 
         progress.advance(len(part))
 
 
-def kept_channels(flow: MultiScaleFlow, level: int) -> int:
-    """Return how many channels a level passes on; 0 at the last."""
-    return flow.config.level_shape(level)[0] - flow.latent_shapes()[level - 1][0]
-
-
 def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64) -> Iterator[Trace]:
     """Yield traces of uint8 images (N, C, H, W), dequantised by :func:`dequantised`, at most ``batch`` at a time."""
     for x in dequantised(flow, images, seed, batch):
@@ -121,31 +116,16 @@ def traces(flow: MultiScaleFlow, images: Tensor, seed: int = 0, batch: int = 64)
         yield trace
 
 
-def trace_of_test_images(flow: MultiScaleFlow, images: Tensor) -> Trace:
-    """Return one trace of the first :data:`IMAGES` uint8 images (N, C, H, W), under the noise of seed 0."""
-    return trace_of(flow, images[:IMAGES])
-
-
 def trace_of(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Trace:
     """Return one trace of uint8 images (N, C, H, W), computed batch by batch."""
     parts = list(traces(flow, images, seed))
     if len(parts) == 1:
         return parts[0]
-    levels = [
-        LevelTrace(**_joined([vars(level) for level in of])) for of in zip(*(p.levels for p in parts), strict=True)
+    joined = [
+        LevelTrace(**passes.over_tensors(lambda *own: torch.cat(own), *map(vars, own)) | {"order": own[0].order})
+        for own in zip(*(part.levels for part in parts), strict=True)
     ]
-    return Trace(torch.cat([p.x for p in parts]), levels, torch.cat([p.log_prob for p in parts]))
-
-
-def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Join the tensors of images; take all other values, which are the same, from the first part."""
-    joined = dict(parts[0])
-    for name, value in parts[0].items():
-        if isinstance(value, dict):
-            joined[name] = _joined([part[name] for part in parts])
-        elif isinstance(value, Tensor) and name != "order":
-            joined[name] = torch.cat([part[name] for part in parts])
-    return joined
+    return Trace(torch.cat([part.x for part in parts]), joined, torch.cat([part.log_prob for part in parts]))
 
 
 # ---------------------------------------------------------------------- bits/dim if the flow stopped here
@@ -205,8 +185,6 @@ class LevelFacts:
         order: channel numbers by position, the same for every image; None at the last level.
         redundancy: (N, C) spectral redundancy in nats a pixel by position; NaN where a channel is a single pixel.
         log_weights: (N, C) log ω in nats by position; None where the policy has none.
-        coupling_spread: root mean square, over the weighted channels of all couplings, of the standard deviation of ω
-            over images; None where couplings have no weights.
 
     """
 
@@ -217,7 +195,6 @@ class LevelFacts:
     order: tuple[int, ...] | None
     redundancy: np.ndarray
     log_weights: np.ndarray | None
-    coupling_spread: float | None = None
 
     @property
     def emitted_channels(self) -> int:
@@ -240,22 +217,10 @@ class LevelFacts:
         kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
         return (float(kept.mean()) if kept.size else math.nan), float(emitted.mean())
 
-    @property
-    def weight_spread(self) -> tuple[float, float] | None:
-        """The least and the greatest ω over emitted channels and images, each relative to its channel's mean.
-
-        Only this relative part is identified: later parts absorb a constant factor. None without weights.
-        """
-        if self.log_weights is None:
-            return None
-        emitted = self.log_weights[:, self.kept_channels :]
-        relative = np.exp(emitted - emitted.mean(axis=0))
-        return float(relative.min()), float(relative.max())
-
 
 def level_facts(trace: Trace) -> tuple[LevelFacts, ...]:
     """Return the facts of every level of a traced batch."""
-    return tuple(_facts(level) for level in trace.levels)
+    return tuple(map(_facts, trace.levels))
 
 
 def _facts(level: LevelTrace) -> LevelFacts:
@@ -270,16 +235,7 @@ def _facts(level: LevelTrace) -> LevelFacts:
         order=None if level.order is None else tuple(level.order.tolist()),
         redundancy=np.full(features.shape[:2], np.nan) if single else redundancy(features).numpy(),
         log_weights=None if level.log_weights is None else level.log_weights.double().numpy(),
-        coupling_spread=_coupling_spread(level),
     )
-
-
-def _coupling_spread(level: LevelTrace) -> float | None:
-    """Return how much the weights inside a level's couplings vary over images; None without weights."""
-    if not level.coupling_weights:
-        return None
-    variances = [weights.double().var(dim=0, correction=0) for weights in level.coupling_weights.values()]
-    return float(torch.cat(variances).mean().sqrt())
 
 
 # ---------------------------------------------------------------------- one image, there and back
@@ -312,15 +268,6 @@ class Reconstruction:
     def lost_bytes(self) -> int:
         """The number of bytes that differ."""
         return int((self.image != self.restored).sum())
-
-
-#: Key of the level table in files and in JSON -> heading on pages.
-HEADINGS = {
-    "numbers that leave": "values factored out",
-    "numbers that stay": "values passed on",
-    "J of what leaves": "redundancy factored out",
-    "J of what stays": "redundancy passed on",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,10 +304,10 @@ class Passage:
                 "level": level.number,
                 "channels": level.shape[0],
                 "size": f"{level.shape[1]}×{level.shape[2]}",
-                "numbers that leave": level.emitted,
-                "numbers that stay": level.kept,
-                f"J of what leaves, nats/pixel, {images}": level.mean_redundancy[1],
-                f"J of what stays, nats/pixel, {images}": level.mean_redundancy[0],
+                "values factored out": level.emitted,
+                "values passed on": level.kept,
+                f"redundancy factored out, nats/pixel, {images}": level.mean_redundancy[1],
+                f"redundancy passed on, nats/pixel, {images}": level.mean_redundancy[0],
                 "bits/dim if stopped": float(self.stairs.mean[level.number]),
                 f"bits/dim if stopped, {images}": float(average.mean[level.number]),
             }
@@ -375,7 +322,7 @@ class Passage:
                 "position": position + 1,
                 "channel": position if level.order is None else level.order[position],
                 "part": "kept" if position < level.kept_channels else "emitted",
-                "J, nats/pixel": float(level.redundancy[0, position]),
+                "redundancy, nats/pixel": float(level.redundancy[0, position]),
                 "log ω, nats": None if level.log_weights is None else float(level.log_weights[0, position]),
             }
             for level in self.levels

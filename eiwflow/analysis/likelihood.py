@@ -53,9 +53,11 @@ RESAMPLES = 1000
 #: Bars of a histogram.
 BARS = 40
 OWN = "own test images"
-#: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
+#: The tiles of an image by row and column.
+GRID = tuple(itertools.product(range(4), range(4)))
 #: Bits per value of raw bytes.
 RAW = 8.0
+#: Scores that every flow has; a flow of L levels has "noise norm 1" … "noise norm L" as well.
 BITS, TYPICALITY, PNG, WEBP = "bits/dim", "typicality", "minus PNG", "minus WebP"
 
 
@@ -177,7 +179,7 @@ class Likelihood:
                 "group": scored.group.name,
                 "kind": scored.group.kind,
                 "images": len(scored.group.images),
-                "photographs": intervals.photographs(_listed(scored.group.sources)),
+                "photographs": intervals.photographs(scored.group.sources),
                 "made": scored.group.made,
                 "bits_per_dim": scored.bits_per_dim,
                 **{f"{codec}_bits_per_dim": float(bits.mean()) for codec, bits in scored.codecs.items()},
@@ -204,7 +206,6 @@ class Likelihood:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers as values for JSON."""
-        groups = (self.own, *self.groups)
         return {
             "data_set": self.data,
             "images_per_group": IMAGES,
@@ -213,13 +214,8 @@ class Likelihood:
             "auroc": self.auroc_table(),
             "levels": self.level_table(),
             "histogram_edges": self.edges.tolist(),
-            "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in groups},
+            "histograms": {scored.group.name: self.histogram(scored).tolist() for scored in (self.own, *self.groups)},
         }
-
-
-def sharpest_level(scored: GroupScores) -> int:
-    """Return the level, from 1, whose bits/dim tell a group from the own images best, in either direction."""
-    return 1 + int(np.argmax([abs(estimate.value - 0.5) for estimate in scored.level_auroc]))
 
 
 def differs(estimate: Estimate) -> bool:
@@ -249,53 +245,38 @@ def blurred(images: np.ndarray) -> np.ndarray:
     return soft.round().clip(0, 255).astype(np.uint8)
 
 
-def flat(images: np.ndarray) -> np.ndarray:
-    """Return uint8 images (N, H, W, C) in which every value is the image's mean."""
-    means = images.mean(axis=(1, 2, 3), keepdims=True).round().astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(means, images.shape))
-
-
-def upside_down(images: np.ndarray) -> np.ndarray:
-    """Return images (N, H, W, C) with their rows in the opposite order."""
-    return np.ascontiguousarray(images[:, ::-1])
-
-
 def tiles_shuffled(images: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return images (N, H, W, C) with their 4×4 tiles in a random order of each image.
 
     Rows and columns beyond the last multiple of 4 stay.
     """
-    down, across = (4 * (side // 4) for side in images.shape[1:3])
-    if images.shape[1:3] != (down, across):
-        changed = images.copy()
-        changed[:, :down, :across] = tiles_shuffled(images[:, :down, :across], seed)
-        return changed
-    count, height, width, channels = images.shape
-    tiles = images.reshape(count, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3)
-    tiles = tiles.reshape(count, 16, height // 4, width // 4, channels)
-    random = np.random.default_rng(seed)
-    moved = np.stack([of_image[random.permutation(16)] for of_image in tiles])
-    return moved.reshape(count, 4, 4, height // 4, width // 4, channels).swapaxes(2, 3).reshape(images.shape)
-
-
-def noise(images: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return uint8 images (N, H, W, C) of bytes that are all equally likely and independent."""
-    return np.random.default_rng(seed).integers(0, 256, images.shape, dtype=np.uint8)
+    down, across = (side // 4 for side in images.shape[1:3])
+    places = [np.s_[down * row : down * (row + 1), across * column : across * (column + 1)] for row, column in GRID]
+    random, changed = np.random.default_rng(seed), images.copy()
+    for before, after in zip(images, changed, strict=True):
+        for place, other in enumerate(random.permutation(len(places))):
+            after[places[place]] = before[places[other]]
+    return changed
 
 
 def transformed(own: Group, seed: int = 0) -> list[Group]:
     """Return the own images transformed in five ways."""
-    images = own.images
-    sigma = images.shape[1] / 20
+    images, sigma = own.images, own.images.shape[1] / 20
+    means = images.mean(axis=(1, 2, 3), keepdims=True).round().astype(np.uint8)
     made = {
         "blurred": (blurred(images), f"own images under a Gaussian blur of σ = {sigma:.3g} pixels"),
-        "flat grey": (flat(images), "every value is the mean of an own image"),
-        "upside down": (upside_down(images), "own images, first row last"),
+        "flat grey": (np.broadcast_to(means, images.shape), "every value is the mean of an own image"),
+        "upside down": (images[:, ::-1], "own images, first row last"),
         "tiles shuffled": (tiles_shuffled(images, seed), "own images cut into 4×4 tiles, which change places"),
     }
-    places = np.arange(len(images))
-    groups = [Group(name, "transformed", changed, own.sources, how, places) for name, (changed, how) in made.items()]
-    return [*groups, Group("uniform noise", "transformed", noise(images, seed), None, "bytes drawn uniformly")]
+    noise = np.random.default_rng(seed).integers(0, 256, images.shape, dtype=np.uint8)
+    return [
+        *(
+            Group(name, "transformed", np.ascontiguousarray(changed), own.sources, how, np.arange(len(images)))
+            for name, (changed, how) in made.items()
+        ),
+        Group("uniform noise", "transformed", noise, None, "bytes drawn uniformly"),
+    ]
 
 
 def others(own_name: str, shape: tuple[int, int, int], multiple: int, most: int | None = None) -> list[Group]:
@@ -405,23 +386,6 @@ def measure(flow: MultiScaleFlow, group: Group, typical: float | None = None, se
     return GroupScores(group, scores, codecs, of_levels, {}, (), ())
 
 
-def auroc(
-    own: np.ndarray, other: np.ndarray, drawn_own: np.ndarray | None = None, drawn_other: np.ndarray | None = None
-) -> Estimate:
-    """Return how often a value of ``other`` (M,) exceeds a value of ``own`` (N,); ties count ½.
-
-    ``drawn_own`` (B, N) and ``drawn_other`` (B, M) say how often each image is drawn, and give the interval. NaN, as
-    latents of no channels have it, gives NaN.
-    """
-    if np.isnan(own).any() or np.isnan(other).any():
-        return Estimate(math.nan, math.nan)
-    higher = (other > own[:, None]) + 0.5 * (other == own[:, None])
-    if drawn_own is None or drawn_other is None:
-        return Estimate(float(higher.mean()), math.nan)
-    shares_own, shares_other = (drawn / drawn.sum(axis=1, keepdims=True) for drawn in (drawn_own, drawn_other))
-    return intervals.estimate(higher.mean(), ((shares_own @ higher) * shares_other).sum(axis=1))
-
-
 def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     """Return the group's scores with their AUROCs against the own images.
 
@@ -430,28 +394,29 @@ def compare(own: GroupScores, other: GroupScores, seed: int = 0) -> GroupScores:
     see :func:`.intervals.widened`.
     """
     count, theirs = len(own.group.images), len(other.group.images)
-    drawn_own = intervals.draws(count, _listed(own.group.sources), RESAMPLES, seed)
+    drawn_own = intervals.draws(count, own.group.sources, RESAMPLES, seed)
     if other.group.of_own is None:
-        drawn = intervals.draws(theirs, _listed(other.group.sources), RESAMPLES, seed + 1)
+        drawn = intervals.draws(theirs, other.group.sources, RESAMPLES, seed + 1)
     else:
         drawn = drawn_own[:, other.group.of_own]
-    fewer = min(_independent(own.group), _independent(other.group))
+    # The photographs or images that the bootstrap draws from.
+    fewer = min(intervals.photographs(each.group.sources) or len(each.group.images) for each in (own, other))
 
-    def widened(auroc: Estimate) -> Estimate:
-        return intervals.widened(auroc, min(count, theirs), fewer, paired=other.group.of_own is not None)
+    def auroc(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
+        estimate = intervals.auroc(ours, theirs, drawn_own, drawn)
+        return intervals.widened(estimate, min(len(ours), len(theirs)), fewer, paired=other.group.of_own is not None)
 
-    compared = _compared(own, other, drawn_own, drawn)
+    moved = intervals.means(drawn, other.levels) - intervals.means(drawn_own, own.levels)
+    difference = other.levels.mean(axis=0) - own.levels.mean(axis=0)
     return replace(
-        compared,
-        auroc={name: widened(estimate) for name, estimate in compared.auroc.items()},
-        level_auroc=tuple(map(widened, compared.level_auroc)),
-        level_difference=tuple(intervals.by_t(estimate, fewer) for estimate in compared.level_difference),
+        other,
+        auroc={name: auroc(own.scores[name], values) for name, values in other.scores.items()},
+        level_auroc=tuple(map(auroc, own.levels.T, other.levels.T)),
+        level_difference=tuple(
+            intervals.by_t(intervals.estimate(value, draws), fewer)
+            for value, draws in zip(difference, moved.T, strict=True)
+        ),
     )
-
-
-def _independent(group: Group) -> int:
-    """Return the number of photographs or images of a group that the bootstrap draws from."""
-    return intervals.photographs(_listed(group.sources)) or len(group.images)
 
 
 def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) -> Likelihood:
@@ -459,27 +424,6 @@ def beside(flow: MultiScaleFlow, result: Likelihood, groups: Iterable[Group]) ->
     own = result.own
     more = (compare(own, measure(flow, group, own.bits_per_dim, result.seed)) for group in groups)
     return replace(result, groups=(*result.groups, *more))
-
-
-def _compared(own: GroupScores, other: GroupScores, drawn_own: np.ndarray, drawn: np.ndarray) -> GroupScores:
-    level_auroc = tuple(
-        auroc(ours, theirs, drawn_own, drawn) for ours, theirs in zip(own.levels.T, other.levels.T, strict=True)
-    )
-    moved = intervals.means(drawn, other.levels) - intervals.means(drawn_own, own.levels)
-    difference = other.levels.mean(axis=0) - own.levels.mean(axis=0)
-    return GroupScores(
-        other.group,
-        other.scores,
-        other.codecs,
-        other.levels,
-        {name: auroc(own.scores[name], values, drawn_own, drawn) for name, values in other.scores.items()},
-        level_auroc,
-        tuple(intervals.estimate(value, draws) for value, draws in zip(difference, moved.T, strict=True)),
-    )
-
-
-def _listed(sources: np.ndarray | None) -> Sequence[int] | None:
-    return None if sources is None else sources.tolist()
 
 
 def groups(
@@ -527,10 +471,8 @@ def likelihood(
     known = own_group.sources
     for path in dict.fromkeys(extra):
         group, taken = also(path, shape, multiple, most), {group.name for group in every}
-        numbered = (f"{group.name} ({number})" for number in itertools.count(2))
-        name = next(name for name in itertools.chain((group.name, path), numbered) if name not in taken)
-        every.append(replace(group, name=name))
+        every.append(replace(group, name=path if group.name in taken else group.name))
     progress.expect(sum(len(group.images) for group in (own_group, *every)))
     own = measure(flow, own_group, seed=seed)
-    alone = Likelihood(data=data, photographs=intervals.photographs(_listed(known)), own=own, groups=(), seed=seed)
+    alone = Likelihood(data=data, photographs=intervals.photographs(known), own=own, groups=(), seed=seed)
     return beside(flow, alone, every)

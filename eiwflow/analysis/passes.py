@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -39,15 +40,20 @@ def trace(flow: MultiScaleFlow, x: Tensor) -> Trace:
     seen = flow.trace(x.to(device))
     if device.type == "cpu":
         return seen
-    return Trace(x, [LevelTrace(**_fetched(vars(level))) for level in seen.levels], seen.log_prob.cpu())
+    fetched = [LevelTrace(**over_tensors(Tensor.cpu, vars(level))) for level in seen.levels]
+    return Trace(x, fetched, seen.log_prob.cpu())
 
 
-def _fetched(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy of values by name, with every tensor on the CPU, also the tensors inside dictionaries."""
-    return {
-        name: value.cpu() if isinstance(value, Tensor) else _fetched(value) if isinstance(value, dict) else value
-        for name, value in values.items()
-    }
+def over_tensors(change: Callable[..., Tensor], *parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by name, with every tensor changed together with those of its name in the other parts."""
+    changed = dict(parts[0])
+    for name, value in parts[0].items():
+        each = [part[name] for part in parts]
+        if isinstance(value, dict):
+            changed[name] = over_tensors(change, *each)
+        elif isinstance(value, Tensor):
+            changed[name] = change(*each)
+    return changed
 
 
 def log_prob(flow: MultiScaleFlow, x: Tensor) -> Tensor:

@@ -99,33 +99,20 @@ class LevelRecord:
 
     Attributes:
         number: the level, from 1.
-        redundancy, entropy_rate: J and Ĥ (S, C), nats a pixel; None for a level of 1×1 pixels.
+        kept_channels: number of channels passed on, the first of the order; 0 at the last level.
+        redundancy: (S, C), nats a pixel; None for a level of 1×1 pixels.
         entropy: marginal entropy (S, C), nats.
-        log_std: log standard deviation (S, C).
         order: channel numbers in the order used (S, C), those passed on first; None at the last level.
         entropy_order: the order by entropy at each step (S, C); None at the last level.
-        weights_mean, weights_std: over images, of log ω (S, C) by position after the order; None without weights.
-        passed_on: number of channels passed on, 0 at the last level; None means half of the channels.
 
     """
 
     number: int
+    kept_channels: int
     redundancy: np.ndarray | None
-    entropy_rate: np.ndarray | None
     entropy: np.ndarray
-    log_std: np.ndarray
     order: np.ndarray | None
     entropy_order: np.ndarray | None
-    weights_mean: np.ndarray | None
-    weights_std: np.ndarray | None
-    passed_on: int | None = None
-
-    @property
-    def kept_channels(self) -> int:
-        """Number of channels passed on, the first of the order."""
-        if self.passed_on is not None:
-            return self.passed_on
-        return 0 if self.order is None else self.order.shape[1] // 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +121,12 @@ class TrainingRecord:
 
     Attributes:
         steps: recording steps (S,), log-spaced, 0 first.
-        probe_bits_per_dim: averaged weights on the probe images (S,).
         levels: one :class:`LevelRecord` a level.
         samples: step -> WEBP bytes of 4×4 samples at fixed ε.
 
     """
 
     steps: np.ndarray
-    probe_bits_per_dim: np.ndarray
     levels: list[LevelRecord]
     samples: dict[int, bytes]
 
@@ -156,17 +141,11 @@ def record_folder(checkpoint: Path) -> Path:
 def load_record(checkpoint: Path) -> TrainingRecord | None:
     """Return the record of a checkpoint's training up to its own step, or None without a readable record."""
     try:
-        return _read(checkpoint)
+        recorded = [line for line in _lines(checkpoint) if "levels" in line]
+        samples, last = read_samples(record_folder(checkpoint) / "samples"), recorded[-1]["step"]
+        return training_record(recorded, {step: sample for step, sample in samples.items() if step <= last})
     except (OSError, LookupError, TypeError, ValueError, AttributeError, OverflowError):
         return None
-
-
-def _read(checkpoint: Path) -> TrainingRecord | None:
-    recorded = [line for line in _lines(checkpoint) if "levels" in line]
-    if not recorded:
-        return None
-    samples, last = read_samples(record_folder(checkpoint) / "samples"), recorded[-1]["step"]
-    return training_record(recorded, {step: sample for step, sample in samples.items() if step <= last})
 
 
 def _lines(checkpoint: Path) -> list[dict[str, Any]]:
@@ -176,54 +155,31 @@ def _lines(checkpoint: Path) -> list[dict[str, Any]]:
 
 
 def training_record(recorded: list[dict[str, Any]], samples: dict[int, bytes]) -> TrainingRecord:
-    """Return a record of recording steps and of samples by step."""
-    record = TrainingRecord(
-        steps=np.array([line["step"] for line in recorded]),
-        probe_bits_per_dim=np.array([line["probe_bits_per_dim"] for line in recorded]),
-        levels=level_records(recorded),
-        samples=dict(sorted(samples.items())),
-    )
-    if not _is_whole(record):
+    """Return a record of recording steps and of samples by step; ValueError if steps do not rise from 0."""
+    steps, levels = np.array([line["step"] for line in recorded]), level_records(recorded)
+    numbers = [values for level in levels for values in (level.entropy, level.redundancy) if values is not None]
+    rise = bool(levels) and steps[0] == 0 and bool((np.diff(steps) > 0).all())
+    if not rise or not all(np.isfinite(values).all() for values in numbers):
         raise ValueError("steps do not rise from 0, or a value is no number")
-    return record
+    return TrainingRecord(steps, levels, dict(sorted(samples.items())))
 
 
 def level_records(recorded: list[dict[str, Any]]) -> list[LevelRecord]:
     """Return the levels of recording steps; a number that was not finite is NaN."""
-    levels = [_level(recorded, index) for index in range(len(recorded[0]["levels"]))]
-    for level in levels:
-        channels = np.arange(level.entropy.shape[1])
-        values = [each for each in vars(level).values() if isinstance(each, np.ndarray)]
-        if any(each.shape != level.entropy.shape for each in values):
-            raise ValueError(f"level {level.number} has lists of several lengths")
-        orders = [order for order in (level.order, level.entropy_order) if order is not None]
-        if any((np.sort(order, axis=1) != channels).any() for order in orders):
-            raise ValueError(f"level {level.number} has an order that is no permutation")
-        if (level.order is None) != (level.kept_channels == 0) or level.kept_channels > len(channels):
-            raise ValueError(f"level {level.number} passes on more channels than it has")
+    counts = [len(level["entropy"]) for level in recorded[0]["levels"]]
+    levels = []
+    # A level's squeeze makes four channels of each channel that the level before passed on.
+    for index, (channels, later) in enumerate(zip(counts, [*counts[1:], 0], strict=True)):
+
+        def over_steps(name: str, index: int = index) -> np.ndarray | None:
+            values = [line["levels"][index][name] for line in recorded]
+            return None if values[0] is None else np.array(values, dtype=int if name.endswith("order") else float)
+
+        redundancy, order, entropy_order = (over_steps(name) for name in ("redundancy", "order", "entropy_order"))
+        entropy = np.array([line["levels"][index]["entropy"] for line in recorded], dtype=float)
+        orders = [each for each in (order, entropy_order) if each is not None]
+        same_shape = all(each.shape == entropy.shape for each in (*orders, redundancy) if each is not None)
+        if not same_shape or any((np.sort(each, axis=1) != np.arange(channels)).any() for each in orders):
+            raise ValueError(f"the record of level {index + 1} has lists of several lengths, or no permutation")
+        levels.append(LevelRecord(index + 1, later // 4, redundancy, entropy, order, entropy_order))
     return levels
-
-
-def _level(recorded: list[dict[str, Any]], index: int) -> LevelRecord:
-    def over_steps(name: str) -> np.ndarray | None:
-        values = [line["levels"][index][name] for line in recorded]
-        return None if values[0] is None else np.array(values, dtype=int if name.endswith("order") else float)
-
-    names = LevelRecord.__dataclass_fields__.keys() - {"number", "passed_on"}
-    values: dict[str, Any] = {name: over_steps(name) for name in names}
-    # A level's squeeze makes four channels of each input channel.
-    later = recorded[0]["levels"][index + 1 :]
-    return LevelRecord(number=index + 1, passed_on=len(later[0]["entropy"]) // 4 if later else 0, **values)
-
-
-def _is_whole(record: TrainingRecord) -> bool:
-    """Return whether steps rise from 0 and every number is finite."""
-    numbers = [record.steps, record.probe_bits_per_dim]
-    for level in record.levels:
-        numbers += [values for values in vars(level).values() if isinstance(values, np.ndarray)]
-    return (
-        bool(record.levels)
-        and record.steps[0] == 0
-        and bool((np.diff(record.steps) > 0).all())
-        and all(np.isfinite(values.astype(float)).all() for values in numbers)
-    )

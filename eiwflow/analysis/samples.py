@@ -72,24 +72,8 @@ def write_array(path: Path, images: Iterable[np.ndarray], shape: tuple[int, ...]
 
 def write_pictures(folder: Path, images: Iterable[np.ndarray]) -> None:
     """Write images into a new or empty folder as ``000000.png``, ``000001.png`` and so on; a failure leaves none."""
-    if not folder.exists():
-        with new_folder(folder) as unfinished:
-            _write(unfinished, images)
-        return
-    if any(folder.iterdir()):
+    if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"--out is {str(folder)[:200]!r}, which is a folder with files in it; name a new one.")
-    _write(folder, images)
-
-
-def _write(folder: Path, images: Iterable[np.ndarray]) -> None:
-    paths: list[Path] = []
-    try:
+    with new_folder(folder) as unfinished:
         for number, image in enumerate(image for part in images for image in part):
-            path = folder / f"{number:06d}.png"
-            with open(path, "xb") as file:  # another process may write into the same folder
-                paths.append(path)
-                file.write(png_file(image))
-    except BaseException:  # half a folder would look whole, and be refused the next time
-        for path in paths:
-            path.unlink(missing_ok=True)
-        raise
+            (unfinished / f"{number:06d}.png").write_bytes(png_file(image))

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import DataError
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
@@ -48,17 +47,22 @@ def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     return crossing(orders, used, kept).mean(axis=-1)
 
 
-class _Split:
-    """Base of results that have an order and a split line.
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """Orders of a level's channels by redundancy beside the order used; channels C by their number.
 
     Attributes:
-        order: the order used, (C,).
+        order: the order used (C,).
         passed_on: how many channels are passed on.
+        redundancy: (R, C) in bits a value.
+        entropy_orders: the order by each row of redundancy, (R, C).
 
     """
 
     order: np.ndarray
     passed_on: int
+    redundancy: np.ndarray
+    entropy_orders: np.ndarray
 
     @property
     def channels(self) -> int:
@@ -70,45 +74,37 @@ class _Split:
         """Whether the order used passes a channel on, (C,) by channel number."""
         return ranks_of(self.order) < self.passed_on
 
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """The rank of every channel in each order by redundancy, (R, C)."""
+        return ranks_of(self.entropy_orders)
+
+    @cached_property
+    def crossing(self) -> np.ndarray:
+        """Whether sorting by each row would take a channel across the split line, (R, C)."""
+        return crossing(self.entropy_orders, self.order, self.passed_on)
+
+    @cached_property
+    def churn(self) -> np.ndarray:
+        """The part of the channels that would cross, (R,)."""
+        return split_churn(self.entropy_orders, self.order, self.passed_on)
+
 
 # ---------------------------------------------------------------------- over training
 
 
 @dataclass(frozen=True, eq=False)
-class RankRiver(_Split):
-    """The entropy order of one level at S recording steps beside the order used; channels C by their number.
+class RankRiver(Orders):
+    """The entropy order of one level at S recording steps, from means over the run's probe images.
 
     Attributes:
         level: from 1.
         steps: training steps (S,), log-spaced, 0 first.
-        order: the order used (C,).
-        entropy_orders: the order by redundancy at each step, (S, C).
-        redundancy: (S, C) in bits a value, mean over the run's probe images.
-        passed_on: how many channels are passed on.
 
     """
 
     level: int
     steps: np.ndarray
-    order: np.ndarray
-    entropy_orders: np.ndarray
-    redundancy: np.ndarray
-    passed_on: int
-
-    @cached_property
-    def ranks(self) -> np.ndarray:
-        """The rank of every channel in the entropy order at each step, (S, C)."""
-        return ranks_of(self.entropy_orders)
-
-    @cached_property
-    def crossing(self) -> np.ndarray:
-        """Whether sorting at each step would take a channel across the split line, (S, C)."""
-        return crossing(self.entropy_orders, self.order, self.passed_on)
-
-    @cached_property
-    def churn(self) -> np.ndarray:
-        """The part of the channels that would cross, (S,)."""
-        return split_churn(self.entropy_orders, self.order, self.passed_on)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a step and channel."""
@@ -128,38 +124,21 @@ class RankRiver(_Split):
         ]
 
 
-def rank_river(record: TrainingRecord, level: int, passed_on: int | None = None) -> RankRiver:
-    """Return the rank river of a level with a Shuffle; the record gives the channels passed on by default."""
+def rank_river(record: TrainingRecord, level: int) -> RankRiver | None:
+    """Return the rank river of a level; None for a level without a Shuffle, or of single pixels."""
     stored = record.levels[level - 1]
     if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
-        raise ValueError(_no_shuffle(level, len(record.levels)))
-    order = stored.order[-1]
-    passed_on = stored.kept_channels if passed_on is None else passed_on
-    return RankRiver(level, record.steps, order, stored.entropy_order, stored.redundancy.astype(float) / BIT, passed_on)
+        return None
+    order, redundancies = stored.order[-1], stored.redundancy / BIT
+    return RankRiver(order, stored.kept_channels, redundancies, stored.entropy_order, level, record.steps)
 
 
 # ---------------------------------------------------------------------- over images
 
 
 @dataclass(frozen=True, eq=False)
-class ImageOrders:
-    """The orders of N images, each by its own redundancy; channels C by their number.
-
-    Attributes:
-        order: the order used (C,), one for all images.
-        redundancy: (N, C) in bits a value.
-        passed_on: how many channels are passed on.
-
-    """
-
-    order: np.ndarray
-    redundancy: np.ndarray
-    passed_on: int
-
-    @property
-    def own_orders(self) -> np.ndarray:
-        """The order by each image's own redundancy, (N, C)."""
-        return _by_redundancy(self.redundancy)
+class ImageOrders(Orders):
+    """The orders of N images, each by its own redundancy."""
 
     @property
     def mean(self) -> np.ndarray:
@@ -174,12 +153,15 @@ class ImageOrders:
     @property
     def emitted_share(self) -> np.ndarray:
         """The part of the images, 0 to 1, whose own order factors a channel out, (C,)."""
-        return (ranks_of(self.own_orders) >= self.passed_on).mean(axis=0)
+        return (self.ranks >= self.passed_on).mean(axis=0)
 
-    @property
-    def churn(self) -> np.ndarray:
-        """The part of the channels on the other side than in the order used, per image (N,)."""
-        return split_churn(self.own_orders, self.order, self.passed_on)
+
+def image_orders(trace: Trace, level: int) -> ImageOrders:
+    """Return the traced images' own orders at a level with a Shuffle."""
+    seen = trace.levels[level - 1]
+    assert seen.order is not None and seen.kept is not None  # only the last level has no Shuffle
+    redundancies = redundancy(seen.features).numpy() / BIT
+    return ImageOrders(seen.order.numpy(), seen.kept.shape[1], redundancies, _by_redundancy(redundancies))
 
 
 def _by_redundancy(redundancies: np.ndarray) -> np.ndarray:
@@ -245,29 +227,40 @@ def alternatives(mean: np.ndarray, used: np.ndarray, kept: int, seed: int = 0) -
 
 
 @dataclass(frozen=True, eq=False)
-class ShuffleReport(_Split):
+class ShuffleReport:
     """The effects of one level's permutation, over training, over images, and beside other rules.
 
     Attributes:
         level: from 1.
         rule: the order's rule, one of ``flow.config.ORDERS``.
-        order: the order used, (C,).
-        passed_on: how many channels are passed on.
         river: over training; None where the checkpoint has no record.
         images: over the traced images.
         alternatives: the orders of other rules for the traced images.
-        image: the chosen image alone, or None.
+        image: the chosen image alone.
 
     """
 
     level: int
     rule: str
-    order: np.ndarray
-    passed_on: int
     river: RankRiver | None
     images: ImageOrders
     alternatives: tuple[Alternative, ...]
-    image: ImageOrders | None = None
+    image: ImageOrders
+
+    @property
+    def order(self) -> np.ndarray:
+        """The order used (C,)."""
+        return self.images.order
+
+    @property
+    def passed_on(self) -> int:
+        """How many channels are passed on."""
+        return self.images.passed_on
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.images.channels
 
     @property
     def would_cross(self) -> np.ndarray:
@@ -281,7 +274,7 @@ class ShuffleReport(_Split):
             {
                 "position": position + 1,
                 "channel": int(channel),
-                "in_force": _side(self.kept[channel]),
+                "in_force": _side(self.images.kept[channel]),
                 "redundancy_bits": float(self.images.mean[channel]),
                 "entropy_rank": int(now[channel]) + 1,
                 "would_cross": bool(self.would_cross[channel]),
@@ -292,120 +285,74 @@ class ShuffleReport(_Split):
 
     def rules_table(self) -> list[dict[str, Any]]:
         """Return one row per rule: the channels that it passes on and factors out."""
-        return [
-            {
-                "rule": alternative.rule,
-                "kept_bits": alternative.kept_redundancy,
-                "emitted_bits": alternative.emitted_redundancy,
-                "would_change_sides": alternative.moved,
-            }
-            for alternative in self.alternatives
-        ]
+        rows = [asdict(alternative) for alternative in self.alternatives]
+        return [{name: value for name, value in row.items() if name != "order"} for row in rows]
 
     def summary(self) -> dict[str, Any]:
         """Return the level as one row beside others; NaN for figures that need a missing training record."""
         used, river = self.alternatives[0], self.river
-        at_ends = (math.nan, math.nan) if river is None else river.churn[[0, -1]]
-        names = ("churn_at_first_step", "churn_at_last_step")
         return {
             "level": self.level,
             "channels": self.channels,
-            "kept_bits": used.kept_redundancy,
-            "emitted_bits": used.emitted_redundancy,
-            **{name: float(value) for name, value in zip(names, at_ends, strict=True)},
+            "kept_redundancy": used.kept_redundancy,
+            "emitted_redundancy": used.emitted_redundancy,
+            "churn_at_first_step": math.nan if river is None else float(river.churn[0]),
+            "churn_at_last_step": math.nan if river is None else float(river.churn[-1]),
             "churn_of_single_images": float(self.images.churn.mean()),
         }
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as values for JSON."""
-        river = self.river
-        over_training = (
-            None
-            if river is None
-            else {
+        river, training = self.river, None
+        if river is not None:
+            training = {
                 "steps": river.steps.tolist(),
                 "entropy_orders": river.entropy_orders.tolist(),
                 "churn": river.churn.tolist(),
                 "table": river.table(),
             }
-        )
         return {
             "level": self.level,
             "rule": self.rule,
             "order": self.order.tolist(),
             "channels": self.table(),
-            "training": over_training,
+            "training": training,
             "images": {
                 "count": len(self.images.redundancy),
                 "churn": float(self.images.churn.mean()),
                 "same_half": float((self.images.churn == 0).mean()),
             },
-            "image_order": None if self.image is None else self.image.own_orders[0].tolist(),
+            "image_order": self.image.entropy_orders[0].tolist(),
             "alternatives": [asdict(alternative) for alternative in self.alternatives],
         }
 
 
 def shuffle_report(
-    trace: Trace, level: int, rule: str, record: TrainingRecord | None = None, image: Trace | None = None, seed: int = 0
+    trace: Trace, level: int, rule: str, image: Trace, record: TrainingRecord | None = None, seed: int = 0
 ) -> ShuffleReport:
     """Measure the effects of the permutation of a level.
 
     Arguments:
-        trace: of at least two test images, as :func:`.levels.trace_of_test_images` makes it.
+        trace: of test images, as :func:`.levels.trace_of` makes it.
         level: from 1, with a Shuffle.
         rule: the flow's ``config.order``.
-        record: of the checkpoint's training, where there is one.
         image: trace of the chosen image.
+        record: of the checkpoint's training, where there is one.
         seed: draws the order ``random`` among the alternatives.
 
-    Raises:
-        ValueError: the level has no Shuffle.
-        DataError: there is one image.
-
     """
-    order = trace.levels[level - 1].order
-    if order is None:
-        raise ValueError(_no_shuffle(level, len(trace.levels)))
     images = image_orders(trace, level)
-    if len(images.redundancy) < 2:
-        raise DataError("1 test image says nothing about other images; at least 2 are needed")
-    kept = images.passed_on
+    river = None if record is None else rank_river(record, level)
+    of_another_flow = river is not None and not np.array_equal(river.order, images.order)
     return ShuffleReport(
         level=level,
         rule=rule,
-        order=order.numpy(),
-        passed_on=kept,
-        river=_river_of(record, level, order.numpy(), kept),
+        river=None if of_another_flow else river,
         images=images,
-        alternatives=alternatives(images.mean, order.numpy(), kept, seed),
-        image=None if image is None else image_orders(image, level),
-    )
-
-
-def _river_of(record: TrainingRecord | None, level: int, order: np.ndarray, kept: int) -> RankRiver | None:
-    """Return the river, or None where the record is missing, damaged or of another flow."""
-    if record is None or level > len(record.levels):
-        return None
-    stored = record.levels[level - 1]
-    if stored.order is None or stored.entropy_order is None or stored.redundancy is None:
-        return None
-    river = rank_river(record, level, kept)
-    return river if np.array_equal(river.order, order) else None
-
-
-def image_orders(trace: Trace, level: int) -> ImageOrders:
-    """Return the traced images' own orders at a level with a Shuffle."""
-    level_trace = trace.levels[level - 1]
-    assert level_trace.order is not None and level_trace.kept is not None  # only the last level has no Shuffle
-    return ImageOrders(
-        level_trace.order.numpy(), redundancy(level_trace.features).numpy() / BIT, level_trace.kept.shape[1]
+        alternatives=alternatives(images.mean, images.order, images.passed_on, seed),
+        image=image_orders(image, level),
     )
 
 
 def _side(kept: bool) -> str:
     return "kept" if kept else "emitted"
-
-
-def _no_shuffle(level: int, levels: int) -> str:
-    with_one = f"levels 1 to {levels - 1} have a Shuffle" if levels > 2 else "only level 1 has a Shuffle"
-    return f"Level {level} has no Shuffle; {with_one if levels > 1 else 'a flow of one level has no split'}."

@@ -20,8 +20,7 @@ from ..data import Factor, ImageData, chosen_places
 from ..flow import Latents, MultiScaleFlow
 from ..flow import score as flow_score
 from ..flow.multiscale import Trace
-from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, space, verify
-from . import checkpoint as file
+from . import FEW_A_GROUP, FEW_DRAWS, SURVEY_IMAGES, compression, entropy, latents, levels, progress, report, space
 from . import likelihood as likelihoods
 from . import shuffle as shuffles
 from . import way as ways
@@ -169,7 +168,7 @@ def survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]
 @measure("test")
 def test_trace(look: Look) -> Trace:
     """Return the passage of some test images."""
-    return levels.trace_of_test_images(look.flow, look.some(levels.IMAGES).test)
+    return levels.trace_of(look.flow, look.some(levels.IMAGES).test)
 
 
 @measure("test", of_a_split=True)
@@ -223,7 +222,8 @@ def latents_survey(look: Look) -> latents.Survey:
 @measure("test", "image", "seed", of_a_split=True)
 def norms(look: Look) -> latents.Norms:
     """Return the norms of the image's latents beside those of test images."""
-    return latents.norms(encoded(look)[1], latents_survey(look))
+    test = latents_survey(look)
+    return latents.Norms(test.dimensions, latents.norms_of(encoded(look)[1])[0], test.norms)
 
 
 # ---------------------------------------------------------------------- entropy and shuffle
@@ -251,10 +251,7 @@ def maps(look: Look) -> tuple[np.ndarray, ...]:
 @measure("record", of_a_split=True)
 def growth(look: Look) -> entropy.Growth | None:
     """Return the entropies over the training, if recorded."""
-    if look.record is None:
-        return None
-    numbers = range(1, look.flow.config.levels + 1)
-    return entropy.growth(look.record, [levels.kept_channels(look.flow, number) for number in numbers])
+    return None if look.record is None else entropy.growth(look.record)
 
 
 @measure("test", "image", "level", "seed", "record", of_a_split=True)
@@ -263,7 +260,7 @@ def shuffle(look: Look) -> shuffles.ShuffleReport:
     channel_weights.shuffle_at(look.flow, look.level)  # refuses a level without a Shuffle
     trace = test_trace(look)
     (image,) = levels.traces(look.flow, look.image, look.seed)
-    return shuffles.shuffle_report(trace, look.level, look.flow.config.order, look.record, image, look.seed)
+    return shuffles.shuffle_report(trace, look.level, look.flow.config.order, image, look.record, look.seed)
 
 
 # ---------------------------------------------------------------------- weights
@@ -272,7 +269,6 @@ def shuffle(look: Look) -> shuffles.ShuffleReport:
 @measure("test")
 def omegas_of_test_images(look: Look) -> channel_weights.Omegas:
     """Return all weights for test images."""
-    channel_weights.refuse_without(look.flow)
     return channel_weights.omegas(test_trace(look), channel_weights.IMAGES)
 
 
@@ -375,22 +371,10 @@ def compressed(look: Look, photo: bytes | None = None) -> compression.Compressed
 # ---------------------------------------------------------------------- checkpoint
 
 
-@measure()
-def anatomy(look: Look) -> file.Anatomy:
-    """Return the parts of the flow."""
-    return file.anatomy(look.flow)
-
-
 @measure("test")
-def inversion(look: Look) -> file.Inversion:
-    """Return how exactly the flow inverts test images."""
-    return file.inversion(look.flow, look.some(file.IMAGES).test)
-
-
-@measure("test")
-def verification(look: Look) -> verify.Verification:
-    """Return the checks of the file."""
-    return verify.verify(look.checkpoint, look.test, look.data)
+def verification(look: Look) -> report.Report:
+    """Return the report on the file."""
+    return report.verify(look.checkpoint, look.test, look.data)
 
 
 @measure("test")

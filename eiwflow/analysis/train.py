@@ -28,7 +28,6 @@ class LevelNow:
         entropy: marginal entropy by channel number, nats a dimension.
         order: channel numbers in the order used, those passed on first; None for the last level, which does not split.
         would_stay: by channel number, whether the entropy order at that step would pass the channel on.
-        weight_spread: mean over channels of the standard deviation over images of log ω, nats; None without weights.
         count: number of channels passed on.
 
     """
@@ -38,7 +37,6 @@ class LevelNow:
     entropy: tuple[float, ...]
     order: tuple[int, ...] | None
     would_stay: tuple[bool, ...]
-    weight_spread: float | None
     count: int
 
     @property
@@ -58,20 +56,14 @@ class LevelNow:
 
     def row(self) -> dict[str, Any]:
         """Return the level's averages as a row, in bits."""
-        kept, emitted = self.kept, self.emitted
-
-        def bits(values: Sequence[float], channels: Sequence[int]) -> float:
-            return mean_of(values, channels) / math.log(2)
-
         return {
             "level": self.number,
             "channels": len(self.entropy),
-            "redundancy passed on": bits(self.redundancy, kept),
-            "redundancy factored out": bits(self.redundancy, emitted),
-            "entropy passed on": bits(self.entropy, kept),
-            "entropy factored out": bits(self.entropy, emitted),
+            "redundancy passed on": mean_of(self.redundancy, self.kept) / math.log(2),
+            "redundancy factored out": mean_of(self.redundancy, self.emitted) / math.log(2),
+            "entropy passed on": mean_of(self.entropy, self.kept) / math.log(2),
+            "entropy factored out": mean_of(self.entropy, self.emitted) / math.log(2),
             "would cross": math.nan if self.order is None else self.crossing,
-            "spread of log ω": math.nan if self.weight_spread is None else self.weight_spread,
         }
 
 
@@ -87,7 +79,6 @@ class Progress:
         seconds: of training so far.
         per_second: steps a second over the last points, None with too few points.
         levels: at the newest recording step.
-        recorded: the newest recording step.
         takes_first: whether the curve's test images are the first ones, as ``ImageData.takes_first``.
 
     """
@@ -99,7 +90,6 @@ class Progress:
     seconds: float
     per_second: float | None
     levels: tuple[LevelNow, ...]
-    recorded: int
     takes_first: bool = False
 
     @property
@@ -137,28 +127,12 @@ class Progress:
             return None
         return float(curve.probe_bits_per_dim[-1] - np.interp(curve.probe_steps[-1], curve.steps, curve.smoothed))
 
-    def table(self) -> list[dict[str, Any]]:
-        """Return the points of the curves, by step."""
-        curve = self.curve
-        tests = dict(zip(curve.probe_steps.tolist(), curve.probe_bits_per_dim.tolist(), strict=True))
-        points = {row["step"]: row for row in curve.table()}
-        return [
-            {
-                "step": step,
-                "train_bits_per_dim": points.get(step, {}).get("train_bits_per_dim"),
-                "train_smoothed_bits_per_dim": points.get(step, {}).get("smoothed_bits_per_dim"),
-                "test_bits_per_dim": tests.get(step),
-            }
-            for step in sorted({*points, *tests})
-        ]
-
 
 def progress(run: RunDirectory) -> Progress:
     """Read a run's records."""
     recipe, _ = run.config()
     records = run.records()
     curve = training_curve(records)
-    recorded, levels = _newest_levels(records)
     return Progress(
         iterations=recipe.iterations,
         step=records[-1]["step"] if records else -1,
@@ -166,8 +140,7 @@ def progress(run: RunDirectory) -> Progress:
         validation=recipe.validation,
         seconds=max((r["seconds"] for r in records if is_number(r.get("seconds"))), default=0.0),
         per_second=_pace(curve.steps[-PACE_POINTS:], curve.seconds[-PACE_POINTS:]),
-        levels=levels,
-        recorded=recorded,
+        levels=_newest_levels(records),
         takes_first=recipe.data in DATASETS,
     )
 
@@ -217,12 +190,12 @@ def _pace(steps: np.ndarray, seconds: np.ndarray) -> float | None:
     return float((steps[-1] - steps[0]) / (seconds[-1] - seconds[0]))
 
 
-def _newest_levels(records: list[dict[str, Any]]) -> tuple[int, tuple[LevelNow, ...]]:
-    """Return the newest recording step with readable levels, and the levels; -1 and no levels without one."""
+def _newest_levels(records: list[dict[str, Any]]) -> tuple[LevelNow, ...]:
+    """Return the levels of the newest recording step with readable ones."""
     for record in reversed(records):
         with suppress(LookupError, TypeError, ValueError, OverflowError):
-            return record["step"], tuple(_now(level) for level in level_records([record]))
-    return -1, ()
+            return tuple(map(_now, level_records([record])))
+    return ()
 
 
 def _now(level: LevelRecord) -> LevelNow:
@@ -234,7 +207,6 @@ def _now(level: LevelRecord) -> LevelNow:
         entropy=tuple(level.entropy[-1].tolist()),
         order=None if level.order is None else tuple(level.order[-1].tolist()),
         would_stay=tuple(channel in stays for channel in range(level.entropy.shape[1])),
-        weight_spread=None if level.weights_std is None else float(level.weights_std[-1].mean()),
         count=count,
     )
 

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 from ..flow import MultiScaleFlow
-from ..flow.context import keywords
 from ..flow.information import redundancy
 from ..flow.multiscale import finite
 from . import passes
@@ -97,7 +96,7 @@ class Way:
         ]
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """One part of a flow: log|det| (N,) in nats, the values still in the flow, and those that leave."""
 
     level: int
@@ -107,32 +106,31 @@ class _Part(NamedTuple):
     leaves: Tensor | None = None
 
 
-def _parts(flow: MultiScaleFlow, x: Tensor, context: Tensor | None) -> Iterator[_Part]:
+def parts(flow: MultiScaleFlow, x: Tensor) -> Iterator[Part]:
     """Send images x (N, C, H, W) through a flow, part by part."""
     for level in flow.levels:
         x, log_det = level.squeeze(x)
-        yield _Part(level.number, "squeeze", log_det, x)
+        yield Part(level.number, "squeeze", log_det, x)
         for number, step in enumerate(level.steps, start=1):
-            x, log_det = step(x, **keywords(context))
-            yield _Part(level.number, f"step {number}", log_det, finite(x, level.number))
+            x, log_det = step(x)
+            yield Part(level.number, f"step {number}", log_det, finite(x, level.number))
         if level.shuffle is not None and level.split is not None:
             shuffled, log_det = level.shuffle(x)
-            x, noise, of_split = level.split.emit(shuffled, context)
-            yield _Part(level.number, "split", log_det + of_split, x, noise if noise.shape[1] else None)
+            x, noise, of_split = level.split.emit(shuffled)
+            yield Part(level.number, "split", log_det + of_split, x, noise if noise.shape[1] else None)
         elif level.top is not None:
-            x, log_det = level.top(x, context)
-            yield _Part(level.number, "prior", log_det, x)
+            x, log_det = level.top(x)
+            yield Part(level.number, "prior", log_det, x)
 
 
 @torch.no_grad()
-def way(flow: MultiScaleFlow, images: Tensor, seed: int = 0, context: Tensor | None = None) -> Way:
+def way(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Way:
     """Return the entropy along the way, as means over uint8 images (N, C, H, W).
 
     Args:
         flow: initialised.
         images: over which means are taken.
         seed: of the dequantisation.
-        context: (N, K) of a flow that has one.
 
     >>> from ..flow import FlowConfig, dequantise
     >>> flow = MultiScaleFlow(FlowConfig(shape=(1, 8, 8), levels=2, steps=1, width=4))
@@ -142,17 +140,14 @@ def way(flow: MultiScaleFlow, images: Tensor, seed: int = 0, context: Tensor | N
     ['image', 'level 1, squeeze', 'level 1, step 1', 'level 1, split', 'level 2, squeeze', 'level 2, step 1']
 
     """
-    device, nats, parts = passes.device_of(flow), flow.config.dimensions * math.log(2), list[_Part]()
+    device, nats, seen = passes.device_of(flow), flow.config.dimensions * math.log(2), list[Part]()
     sums: list[np.ndarray] = []  # of log-determinants in bits a value, and of redundancies passed on and factored out
-    done = 0
     for batch in dequantised(flow, images, seed):
         x = batch.to(device)
-        given = None if context is None else context[done : done + len(x)].to(device)
-        parts = [_Part(0, "image", -flow.log_prob(x, given), x), *_parts(flow, x, given)]
-        leaving = [0.0 if part.leaves is None else _redundancy(part.leaves) for part in parts]
-        log_dets = [float(part.log_det.sum()) / nats for part in parts]
-        sums.append(np.array([log_dets, [_redundancy(part.x) for part in parts], leaving]))
-        done += len(x)
+        seen = [Part(0, "image", -flow.log_prob(x), x), *parts(flow, x)]
+        leaving = [0.0 if part.leaves is None else _redundancy(part.leaves) for part in seen]
+        log_dets = [float(part.log_det.sum()) / nats for part in seen]
+        sums.append(np.array([log_dets, [_redundancy(part.x) for part in seen], leaving]))
     stretched, in_flow, factored_out = np.sum(sums, axis=0) / len(images)
     return Way(
         tuple(
@@ -164,7 +159,7 @@ def way(flow: MultiScaleFlow, images: Tensor, seed: int = 0, context: Tensor | N
                 float(remains),
                 None if part.leaves is None else float(gone),
             )
-            for part, entropy, remains, gone in zip(parts, stretched.cumsum(), in_flow, factored_out, strict=True)
+            for part, entropy, remains, gone in zip(seen, stretched.cumsum(), in_flow, factored_out, strict=True)
         ),
         len(images),
     )
@@ -178,8 +173,8 @@ def _redundancy(x: Tensor) -> float:
 
 
 @torch.no_grad()
-def maps(flow: MultiScaleFlow, image: Tensor, seed: int = 0, context: Tensor | None = None) -> tuple[np.ndarray, ...]:
+def maps(flow: MultiScaleFlow, image: Tensor, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Return the channels (C, H, W) of one uint8 image (1, C, H, W) after every part, the image itself first."""
     (x,) = dequantised(flow, image, seed)
     x = x.to(passes.device_of(flow))
-    return tuple(part[0].float().cpu().numpy() for part in (x, *(each.x for each in _parts(flow, x, context))))
+    return tuple(part[0].float().cpu().numpy() for part in (x, *(each.x for each in parts(flow, x))))

@@ -8,7 +8,7 @@ every image could be absorbed by other parts, so only the difference from the av
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,11 +21,12 @@ from ..data import DataError
 from ..data.camera import photograph
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.entropy_weights import CouplingWeights
-from ..flow.multiscale import Trace, finite
+from ..flow.multiscale import Trace
 from ..flow.score import score
 from ..flow.shuffle import Shuffle
 from . import intervals, progress
 from .levels import dequantised, to_pixels, traces
+from .way import parts
 
 #: Test images for averages and for the cost of freezing.
 IMAGES = 128
@@ -39,8 +40,6 @@ PENALTIES = 10.0 ** np.arange(-4, 2)
 RESAMPLES = 400
 #: A spread of ω over images below this is float32 noise: the weights are the same for every image.
 NO_SPREAD = 1e-5
-
-
 #: The step of weights before the split of their level.
 SPLIT = 0
 
@@ -59,20 +58,12 @@ def has_weights(flow: MultiScaleFlow) -> bool:
     )
 
 
-def refuse_without(flow: MultiScaleFlow) -> None:
-    """Raise ConfigError where a flow has no weights."""
-    if not has_weights(flow):
-        raise ConfigError("This flow has no channel weights; train one with --weights entropy.")
-
-
 def shuffle_at(flow: MultiScaleFlow, level: int) -> Shuffle:
     """Return the Shuffle of a level; raise ConfigError for the last level, which has none."""
-    shuffles = [each.shuffle for each in flow.levels if each.shuffle is not None]
-    if not shuffles:
-        raise ConfigError("This flow has one level, which has no Shuffle.")
-    if not 1 <= level <= len(shuffles):
-        raise ConfigError(f"level is {level}; of this flow's levels, 1 to {len(shuffles)} have a Shuffle.")
-    return shuffles[level - 1]
+    shuffle = flow.levels[level - 1].shuffle
+    if shuffle is None:
+        raise ConfigError(f"level is {level}, the last one of this flow, which has no Shuffle.")
+    return shuffle
 
 
 # ---------------------------------------------------------------------- changes of a picture
@@ -115,18 +106,10 @@ def changed(image: Tensor, change: str, amount: float, seed: int = 0) -> Tensor:
     Grain and light are those of the camera of the drawn data sets, :func:`~eiwflow.data.camera.photograph`: the grain
     is drawn from ``seed``, the light comes from the right. Contrast multiplies the distance from the image's mean.
 
-    Raises:
-        ConfigError: there is no such change, or its amount is out of bounds.
-
     >>> changed(torch.tensor([[[[100, 140]]]], dtype=torch.uint8), "contrast", 0.5)
     tensor([[[[110, 130]]]], dtype=torch.uint8)
 
     """
-    if change not in CHANGES:
-        raise ConfigError(f"change is {change!r}; choose one of {', '.join(CHANGES)}.")
-    bounds = CHANGES[change]
-    if not bounds.least <= amount <= bounds.most:
-        raise ConfigError(f"{change} is {amount:g}; choose {bounds.least:g} to {bounds.most:g}.")
     pixels = to_pixels(image).astype(np.float32)
     if change == "contrast":
         mean = pixels.mean()
@@ -175,7 +158,7 @@ class Omegas:
 
 
 def omegas(seen: Trace, count: int | None = None) -> Omegas:
-    """Return the weights of the first ``count`` traced images, or of all."""
+    """Return the weights of the first ``count`` traced images, or of all; ConfigError for a flow without weights."""
     sides: dict[str, dict[Place, np.ndarray]] = {"read": {}, "given": {}}
     for level in seen.levels:
         for name, weights in level.coupling_weights.items():
@@ -184,17 +167,13 @@ def omegas(seen: Trace, count: int | None = None) -> Omegas:
         if level.log_weights is not None:
             given = level.log_weights[:count].double().exp().numpy()
             sides["read"][Place(level.number, SPLIT)], sides["given"][Place(level.number, SPLIT)] = given[:, :0], given
+    if not sides["read"]:
+        raise ConfigError("This flow has no channel weights; train one with --weights entropy.")
     return Omegas(**sides)
 
 
 def measure(flow: MultiScaleFlow, images: Tensor, seed: int = 0) -> Omegas:
-    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores.
-
-    Raises:
-        ConfigError: the flow has no weights.
-
-    """
-    refuse_without(flow)
+    """Return the weights of uint8 images (N, C, H, W), with the same dequantisation noise as in scores."""
     # Traces are dropped one by one: they are far larger than the weights.
     parts = [omegas(trace) for trace in traces(flow, images, seed)]
     return Omegas(
@@ -288,47 +267,19 @@ class ChannelMaps:
     shifts_alone: bool
 
 
-def _reached(flow: MultiScaleFlow, x: Tensor, place: Place) -> Tensor:
-    """Return what reaches a place (N, C, H, W) of images x: the input of its coupling, or of its Shuffle."""
-    for before in flow.levels[: place.level - 1]:
-        x = before(x)[0]
-    here = flow.levels[place.level - 1]
-    x = here.squeeze(x)[0]
-    for step in list(here.steps)[: place.step - 1 if place.step != SPLIT else None]:
-        x = step(x)[0]
-    if place.step != SPLIT:
-        last = here.steps[place.step - 1]
-        x = last.mixing(last.actnorm(x)[0])[0]
-    return finite(x, place.level)
-
-
 @torch.no_grad()
 def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 0) -> ChannelMaps:
-    """Return the weighted channels of one place for one uint8 image (1, C, H, W).
-
-    Raises:
-        ConfigError: there is no such place, or it has no weights.
-
-    """
-    level, step = place
-    if not 1 <= level <= len(flow.levels) or not 0 <= step <= flow.config.steps:
-        raise ConfigError(
-            f"There is no level {level}, step {step}; this flow has levels 1 to {len(flow.levels)} and "
-            f"steps 1 to {flow.config.steps}."
-        )
+    """Return the weighted channels of one place for one uint8 image (1, C, H, W)."""
     (x,) = dequantised(flow, image, seed)
-    reached = _reached(flow, x, place)
-    if step == SPLIT:
-        shuffle = shuffle_at(flow, level)
-        if shuffle.weights is None:
-            raise ConfigError(f"Before the split of level {level} there are no weights.")
-        ordered = reached[:, shuffle.order]
+    after = [part.x for part in parts(flow, x) if part.level == place.level]  # the squeeze, every step, …
+    if place.step == SPLIT:
+        ordered = after[flow.config.steps][:, shuffle_at(flow, place.level).order]
         return ChannelMaps(place, np.empty((0, *ordered.shape[2:])), ordered[0].double().numpy(), True)
-    coupling = flow.levels[level - 1].steps[step - 1].coupling
-    weights = coupling.channel_weights(reached)
-    if weights is None:
-        raise ConfigError(f"The coupling at level {level}, step {step} has no weights.")
-    read = reached.chunk(2, dim=1)[0]
+    step = flow.levels[place.level - 1].steps[place.step - 1]
+    coupling, mixed = step.coupling, step.mixing(step.actnorm(after[place.step - 1])[0])[0]
+    weights = coupling.channel_weights(mixed)
+    assert weights is not None  # of a place with weights
+    read = mixed.chunk(2, dim=1)[0]
     given = coupling.network(read * weights.read[:, :, None, None])
     return ChannelMaps(place, read[0].double().numpy(), given[0].double().numpy(), coupling.coupling == "additive")
 
@@ -336,49 +287,36 @@ def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 
 # ---------------------------------------------------------------------- the cost of freezing weights
 
 
-class HeldWeights(nn.Module):
-    """Weights of a coupling that are the same for every image.
+class Held(nn.Module):
+    """Weights that are the same for every image, in the place of a flow's own."""
 
-    Shapes: ``read`` (C/2,), ``given`` (C',); x (N, C/2, H, W).
+    def __init__(self, weigh: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.weigh = weigh
 
-    >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
+    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 (as the weights that stood there)
+        """Return the same weights for each image of x (N, C, H, W), or x with them."""
+        return self.weigh(x)
+
+
+def held_weights(read: Tensor, given: Tensor) -> Held:
+    """Return weights of a coupling that are the same for every image, of its inputs (C/2,) and outputs (C',).
+
+    >>> held_weights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
     torch.Size([3, 4, 1, 1])
-
     """
-
-    read: Tensor
-    given: Tensor
-
-    def __init__(self, read: Tensor, given: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("read", read)
-        self.register_buffer("given", given)
-
-    def forward(self, x: Tensor) -> CouplingWeights:
-        """Return the same weights for each image of x."""
-        return CouplingWeights(*(side[:, None, None].expand(len(x), -1, 1, 1) for side in (self.read, self.given)))
+    sides = read[:, None, None], given[:, None, None]
+    return Held(lambda x: CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in sides)))
 
 
-class HeldChannelWeights(nn.Module):
-    """Weights before a split that are the same for every image.
+def held_channel_weights(weights: Tensor) -> Held:
+    """Return weights (C,) before a split that are the same for every image.
 
-    Shapes: ``weights`` (C,); x (N, C, H, W).
-
-    >>> HeldChannelWeights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
+    >>> held_channel_weights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
     tensor([2.])
-
     """
-
-    weights: Tensor
-
-    def __init__(self, weights: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("weights", weights)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (y, log_det)."""
-        log_det = x.shape[2] * x.shape[3] * self.weights.log().sum()
-        return x * self.weights[:, None, None], log_det.expand(len(x))
+    scale, log_det = weights[:, None, None], weights.log().sum()
+    return Held(lambda x: (x * scale, (x.shape[2] * x.shape[3] * log_det).expand(len(x))))
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
@@ -392,9 +330,9 @@ def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
         )
         level = frozen.levels[place.level - 1]
         if place.step == SPLIT:
-            shuffle_at(frozen, place.level).add_module("weights", HeldChannelWeights(given))
+            shuffle_at(frozen, place.level).add_module("weights", held_channel_weights(given))
         else:
-            level.steps[place.step - 1].coupling.add_module("weights", HeldWeights(read, given))
+            level.steps[place.step - 1].coupling.add_module("weights", held_weights(read, given))
     return frozen
 
 
@@ -450,26 +388,20 @@ class Frozen:
         return {"images": len(self.costs), "cost_bits_per_dim": self.mean, "low": low, "high": high}
 
 
-def freeze(
-    flow: MultiScaleFlow, test: Tensor, averages: Omegas | None = None, sources: Sequence[int] | None = None
-) -> Frozen:
+def freeze(flow: MultiScaleFlow, test: Tensor, averages: Omegas, sources: tuple[int, ...] | None = None) -> Frozen:
     """Return the cost of freezing all weights at their averages over uint8 test images (N, C, H, W).
 
     Arguments:
         flow: an initialised flow with weights.
-        test: the first :data:`IMAGES` are used.
-        averages: the result of :func:`measure` for them, where that is known.
+        test: the images.
+        averages: the result of :func:`measure` for them.
         sources: the photograph of each image, where that is known.
 
-    Raises:
-        ConfigError: the flow has no weights.
-
     """
-    test = test[:IMAGES]
     progress.expect(2 * len(test))
-    frozen = with_frozen_weights(flow, measure(flow, test) if averages is None else averages)
-    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in (flow, frozen))
-    return Frozen(after - before, None if sources is None else tuple(int(source) for source in sources[:IMAGES]))
+    flows = flow, with_frozen_weights(flow, averages)
+    before, after = (score(each, test, progress=progress.advance).double().numpy() for each in flows)
+    return Frozen(after - before, sources)
 
 
 # ---------------------------------------------------------------------- factors predicted by weights
@@ -482,18 +414,18 @@ class FactorReading:
     Attributes:
         factor: its name.
         level: from 1.
-        fitted, checked: numbers of images for the regression, and for R².
-        value, low, high: R² and its 95 % bootstrap interval over the images checked; 0 or less means no prediction.
+        r_squared, low, high: R² and its 95 % bootstrap interval over images; 0 or less means no prediction.
+        images_fitted, images_checked: numbers of images for the regression, and for R².
 
     """
 
     factor: str
     level: int
-    fitted: int
-    checked: int
-    value: float
+    r_squared: float
     low: float
     high: float
+    images_fitted: int
+    images_checked: int
 
 
 def regressands(factors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -515,15 +447,10 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
 
     Arguments:
         flow: an initialised flow with weights.
-        test: the first :data:`FACTOR_IMAGES` are used: two thirds to fit, the others to check.
+        test: at least :data:`LEAST_FACTOR_IMAGES`: two thirds to fit, the others to check.
         factors: numbers (N,) by name, as ``ImageData.measured`` has them.
 
-    Raises:
-        ConfigError: the flow has no weights.
-        DataError: there are too few images.
-
     """
-    test = test[:FACTOR_IMAGES]
     if len(test) < LEAST_FACTOR_IMAGES:
         raise DataError(f"{len(test)} test images are too few to fit and to check on; {LEAST_FACTOR_IMAGES} are needed")
     count = 2 * len(test) // 3
@@ -532,11 +459,11 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
     rows = []
     for name, values in regressands(factors).items():
         for level in sorted({place.level for place in seen.places}):
-            weights, truth = seen.of_level(level), values[: len(test)]
-            predicted = ridge(weights[:count], truth[:count], weights[count:])
-            value, spread = intervals.explained(predicted, truth[count:], drawn)
+            weights = seen.of_level(level)
+            predicted = ridge(weights[:count], values[:count], weights[count:])
+            value, spread = intervals.explained(predicted, values[count:], drawn)
             low, high = intervals.percentiles(spread)
-            rows.append(FactorReading(name, level, count, len(test) - count, float(value), float(low), float(high)))
+            rows.append(FactorReading(name, level, float(value), float(low), float(high), count, len(test) - count))
     return tuple(rows)
 
 

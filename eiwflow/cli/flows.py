@@ -12,9 +12,8 @@ from ..analysis import passes
 from ..analysis.analyse import analyse
 from ..analysis.evaluate import Evaluation, evaluate, images_to_score
 from ..analysis.flows import bundled_flows
-from ..analysis.inspect import inspect
 from ..analysis.record import load_curve, load_record
-from ..analysis.verify import IMAGES, verify
+from ..analysis.report import IMAGES, inspect, verify
 from ..analysis.words import checkpoint as words
 from ..analysis.words.numbers import counted, fixed
 from ..checkpoint import Checkpoint, given_label
@@ -147,11 +146,13 @@ def inspect_command(options: argparse.Namespace) -> Result:
         else f"trained {info.step} steps on {info.data}, seed {info.seed}",
         "parameters by part: " + ", ".join(f"{part} {count:,}" for part, count in result["parts"].items()),
     ]
-    for level in result["levels"]:
-        order = "" if level["order"] is None else f"; order (kept first): {' '.join(map(str, level['order']))}"
-        back = "" if level["inversion_max_abs"] is None else f", inverse off by {level['inversion_max_abs']:.1e}"
-        condition = f"condition number at most {max(level['condition']):.3g}"
-        lines.append(f"level {level['level']}: {level['channels']} channels, {condition}{back}{order}")
+    for level in result["tables"]["levels"]:
+        order = f"; order (kept first): {level['order']}" if level["order"] else ""
+        lines.append(
+            f"level {level['level']}: {level['shape']}, condition number at most {level['condition_worst']:.3g}, "
+            f"inverse off by {level['inversion_max_abs']:.1e}{order}"
+        )
+    lines.append(f"over {result['inversion']['images']}: {'every check holds' if result['holds'] else 'a check FAILS'}")
     return result, "\n".join([*lines, *note_of(images)])
 
 

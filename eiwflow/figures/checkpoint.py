@@ -18,8 +18,8 @@ from . import palette
 from .kit import Trace, across, bars, layout, letters, lines, marks, note
 
 if TYPE_CHECKING:
-    from ..analysis.checkpoint import Anatomy, Inversion, LevelAnatomy
     from ..analysis.record import TrainingCurve
+    from ..analysis.report import LevelReport, Report
 
 #: Short names of parts for an axis.
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
@@ -47,7 +47,7 @@ SMALLEST = 1e-9
 # ---------------------------------------------------------------------- the architecture
 
 
-def strip(made: Anatomy) -> str:
+def strip(made: Report) -> str:
     """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
     columns = "".join(_level(made, level) for level in made.levels)
     return (
@@ -58,7 +58,7 @@ def strip(made: Anatomy) -> str:
     )
 
 
-def _image(made: Anatomy) -> str:
+def _image(made: Report) -> str:
     rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
     return (
         f"<section><h4>The image</h4><p>{_size(made.config.shape)},<br>{made.config.dimensions:,} values</p>"
@@ -66,14 +66,14 @@ def _image(made: Anatomy) -> str:
     )
 
 
-def _policy_in_words(made: Anatomy) -> str:
+def _policy_in_words(made: Report) -> str:
     order, weights = made.config.order, made.config.weights
     inside = f"{WEIGHTS[weights]} in couplings" if weights in WEIGHTS else f"weights {weights}"
     weighted = {"none": "", "pooled": ", weights ω(x)"}.get(weights, f", {inside}")
     return f"{ORDERS.get(order, f'order {order}')}{weighted}"
 
 
-def _level(made: Anatomy, level: LevelAnatomy) -> str:
+def _level(made: Report, level: LevelReport) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
     boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
@@ -113,7 +113,7 @@ def _size(shape: tuple[int, int, int]) -> str:
 # ---------------------------------------------------------------------- charts
 
 
-def parameters(made: Anatomy) -> go.Figure:
+def parameters(made: Report) -> go.Figure:
     """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
     names, totals = [SHORT.get(part, name) for part, name in PARTS.items()], [made.parameters[part] for part in PARTS]
     pieces = []
@@ -136,7 +136,7 @@ def parameters(made: Anatomy) -> go.Figure:
     )
 
 
-def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
+def conditioning(made: Report) -> go.Figure:
     """Return the smallest and largest factor by which each step stretches: its convolution, and its coupling on images.
 
     On an axis of powers the length of a line is a condition number.
@@ -144,9 +144,9 @@ def conditioning(made: Anatomy, seen: Inversion) -> go.Figure:
     steps = [(level.number, step) for level in made.levels for step in range(1, level.steps + 1)]
     places = np.array([number + level - 1 for number, (level, _) in enumerate(steps)])  # room between levels
     convolutions = np.concatenate([level.singular_values[:, [-1, 0]] for level in made.levels])
-    couplings = np.concatenate([level.coupling for level in seen.levels])
+    couplings = np.concatenate([level.coupling for level in made.levels])
     ends = np.log10(np.concatenate([convolutions, couplings]).clip(SMALLEST))
-    low, high = ends.min() - 0.12, ends.max() + 0.3
+    low, high = np.nanmin(ends) - 0.12, np.nanmax(ends) + 0.3
     every, last = -(-len(steps) // LABELS), places[-1]
     heads = [
         note(np.mean([place for place, (of, _) in zip(places, steps, strict=True) if of == level.number]), high,

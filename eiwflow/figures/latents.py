@@ -26,7 +26,7 @@ _SPREAD = 0.5
 
 def halving(treated: Treated) -> str:
     """Return the image and its versions, stage by stage, in a row as HTML."""
-    return _row(treated, [words.stage(share) for share in treated.shares])
+    return _row(treated, [f"{words.part(share)} gone" for share in treated.shares])
 
 
 def treatments(treated: Treated) -> str:
@@ -51,7 +51,7 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
 
     The axis also holds the intervals of charts ``beside`` this one.
     """
-    names, colour = [words.stage(share) for share in survey.shares], palette.SUBJECT
+    names, colour = [f"{words.part(share)} gone" for share in survey.shares], palette.SUBJECT
     mean, (high, low) = _grey_levels(survey.mean), _grey_levels(survey.interval.T)
     errors = error_bars(np.nan_to_num(high - mean), np.nan_to_num(mean - low), color=colour, width=5)
     ends = [_grey_levels(end) for each in (survey, *beside) for end in (each.mean, each.interval)]

@@ -183,7 +183,7 @@ def factors(readings: Sequence[FactorReading]) -> go.Figure:
     traces = []
     for number, (factor, (colour, symbol)) in enumerate(zip(names, _ARMS, strict=False)):
         rows = [row for row in readings if row.factor == factor]
-        level, value, low, high = np.array([(row.level, row.value, row.low, row.high) for row in rows]).T
+        level, value, low, high = np.array([(row.level, row.r_squared, row.low, row.high) for row in rows]).T
         x, errors = level + 0.08 * (number - (len(names) - 1) / 2), error_bars(high - value, value - low, width=5)
         traces.append(
             marks(x, value, colour, 12, symbol, error_y=errors, name=factor, label=f"{factor}, R² = %{{y:.2f}}")

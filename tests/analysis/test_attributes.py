@@ -121,21 +121,6 @@ def test_an_attribute_that_does_not_vary_is_named_and_has_no_readings(flow: Mult
     assert set(nothing.constant) == set(FACES) and nothing.readings == () and nothing.moves == {}
 
 
-def test_auroc_counts_pairs_and_draws_weigh_them() -> None:
-    scores = np.array([0.1, 0.4, 0.35, 0.8, 0.2])
-    truth = np.array([False, False, True, True, True])
-    counts = np.array([[1, 2, 0, 1, 1], [0, 0, 1, 2, 2]])
-    value, spread = attributes._auroc(scores, truth, counts)
-
-    def by_hand(weights: np.ndarray) -> float:
-        pairs = [(i, j) for i in range(5) for j in range(5) if truth[i] and not truth[j]]
-        total = sum(weights[i] * weights[j] for i, j in pairs)
-        return sum(weights[i] * weights[j] * (scores[i] > scores[j]) for i, j in pairs) / total
-
-    assert value == pytest.approx(by_hand(np.ones(5)))
-    assert spread[0] == pytest.approx(by_hand(counts[0])) and np.isnan(spread[1])  # without a negative there is none
-
-
 @pytest.mark.slow
 def test_letters_and_faces_have_the_attributes_that_are_promised() -> None:
     assert list(attributes.attribute_values(load("faces16"), "train")) == FACES

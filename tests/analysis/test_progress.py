@@ -13,7 +13,6 @@ AVERAGES = {
     "kept_fit": 6,
     "latents_survey": 6 * (1 + 2),
     "test_trace": 6,
-    "inversion": 6,
     "verification": 6,
     "score": 2 * 6,
     "likelihood": None,

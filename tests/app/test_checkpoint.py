@@ -15,7 +15,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli, project
-from eiwflow.analysis import checkpoint as anatomy
 from eiwflow.analysis import entropy
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.words import checkpoint as words
@@ -34,7 +33,6 @@ Open = Callable[..., AppTest]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page says is tested here, not how well it estimates."""
     monkeypatch.setattr(entropy, "IMAGES", 16)
-    monkeypatch.setattr(anatomy, "IMAGES", 16)
     monkeypatch.setattr(own_images, "MAX_SCORED", 24 * 3072)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis.verify import verify
+from eiwflow.analysis.report import verify
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.importing import Options

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.pack import own_rank
 from eiwflow import checkpoint, data, project
-from eiwflow.analysis.weights import HeldWeights
+from eiwflow.analysis.weights import held_weights
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.multiscale import to_bits_per_dim
@@ -137,5 +137,5 @@ def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
         for number, step in enumerate(level.steps, start=1):
             if f"step {number} read" in seen:
                 read, given = (seen[f"step {number} {side}"].mean(dim=0) for side in ("read", "given"))
-                step.coupling.weights = HeldWeights(read, given)
+                step.coupling.weights = held_weights(read, given)
     return frozen

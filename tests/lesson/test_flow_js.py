@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.pack import own_rank
 from eiwflow import checkpoint
-from eiwflow.analysis.levels import KeptFit, kept_channels
+from eiwflow.analysis.levels import KeptFit
 from eiwflow.data.picture import from_picture, png_file
 from eiwflow.flow import CouplingWeights, FlowConfig, Latents, MultiScaleFlow
 from eiwflow.flow.multiscale import quantise, to_bits_per_dim
@@ -119,7 +119,7 @@ def frozen(flow: MultiScaleFlow, averages: Any) -> MultiScaleFlow:
 
 def some_fit(flow: MultiScaleFlow) -> KeptFit:
     """Return a Gaussian a channel of what every level passes on, of means and spreads that differ by channel."""
-    counts = [flow.config.shape[0], *(kept_channels(flow, level) for level in range(1, flow.config.levels))]
+    counts = [flow.config.shape[0], *flow.config.counts]
     parts = [torch.linspace(0.2, 1, count, dtype=torch.float64)[None, :, None, None] for count in counts]
     return KeptFit(means=tuple(part - 0.5 for part in parts), stds=tuple(parts))
 

@@ -171,8 +171,8 @@ def test_a_study_that_was_run_is_read_with_its_records(real):
     static, weighted = (read_record(study, arm) for arm in study.arms)
     assert static.steps.tolist() == weighted.steps.tolist()
     assert len(static.steps) >= 20
-    assert static.levels[0].weights_mean is None
-    assert weighted.levels[0].weights_mean.shape == (len(static.steps), 12)
+
+    assert weighted.levels[0].redundancy.shape == (len(static.steps), 12)
     assert static.samples.keys() == set(static.steps.tolist())
 
 

@@ -22,8 +22,8 @@ from eiwflow.analysis import passes
 from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.exactness import unsound_level
+from eiwflow.analysis.report import verify
 from eiwflow.analysis.samples import draw
-from eiwflow.analysis.verify import verify
 from eiwflow.checkpoint import Checkpoint, load
 from eiwflow.data import Factor, ImageData, labels_of
 from eiwflow.flow import dequantise

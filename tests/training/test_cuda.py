@@ -10,8 +10,8 @@ from eiwflow import checkpoint
 from eiwflow.analysis.analyse import SUBJECTS, analyse
 from eiwflow.analysis.evaluate import evaluate
 from eiwflow.analysis.exactness import exactness
+from eiwflow.analysis.report import verify
 from eiwflow.analysis.samples import draw
-from eiwflow.analysis.verify import verify
 from eiwflow.checkpoint import Checkpoint, load
 from eiwflow.flow.score import score
 from eiwflow.training.cost import check_memory, time_steps

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
-from ..verify import CONDITION
-from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, percent, power, raw
+from ..report import CONDITION
+from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
     from ...flow.config import FlowConfig
-    from ..checkpoint import Anatomy, Inversion
     from ..evaluate import Evaluation
     from ..record import TrainingCurve
-    from ..verify import Verification
+    from ..report import Report
 
 #: Parts of a flow and their names.
 PARTS = {
@@ -29,13 +28,11 @@ PARTS = {
 }
 #: weights inside couplings -> their name.
 WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
-#: The relative change by one rounding of a float32.
-ROUNDING = 2.0**-24
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
 
-def sound(score: Evaluation, report: Verification) -> str:
+def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on bits/dim and the checks."""
     checks = "passes every check" if report.holds else "fails a check: see below"
     grain = "" if score.floor_bits_per_dim is None else f" (their grain alone: {fixed(score.floor_bits_per_dim, 2)})"
@@ -57,15 +54,15 @@ def start(config: FlowConfig) -> str:
     return f"{config.init} start, {partitions}"
 
 
-def made(anatomy: Anatomy) -> str:
+def made(report: Report) -> str:
     """Return the sentence on a flow's parts."""
-    config, counts = anatomy.config, anatomy.parameters
+    config, counts = report.config, report.parameters
     largest = max(counts, key=counts.__getitem__)
     channels, height, width = config.shape
     return (
         f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-        f"{width} images, {split(config)}, {anatomy.total:,} parameters "
-        f"({100 * counts[largest] / anatomy.total:.3g} % in its {PARTS[largest]})."
+        f"{width} images, {split(config)}, {report.total:,} parameters "
+        f"({100 * counts[largest] / report.total:.3g} % in its {PARTS[largest]})."
     )
 
 
@@ -78,56 +75,31 @@ def origin(info: CheckpointInfo) -> str:
     return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
 
 
-def condition(anatomy: Anatomy) -> str:
-    """Return the sentence on the step with the largest condition number."""
-    level = anatomy.worst
-    worst = level.condition.max()
-    if not math.isfinite(worst):
-        flat = f"Level {level.number}, step {level.worst_step} flattens a direction of channel space"
-        return f"{flat}: it has no inverse."
+def inversion(report: Report) -> str:
+    """Return how large the round-trip error of the whole flow is."""
     return (
-        f"The worst-conditioned 1×1 convolution, its ActNorm included, is that of level {level.number}, "
-        f"step {level.worst_step}: it stretches one direction of channel space {factor(worst)} times as much as "
-        f"another. Undoing it can make a rounding of {power(ROUNDING)} as large as {power(ROUNDING * worst)}."
+        f"Over {report.images}, decode(encode(x)) is off by at most {power(report.max_abs)}, where a grey level is "
+        f"{grey_level(report.config.bits)}."
     )
 
 
-def inversion(result: Inversion) -> str:
-    """Return how large the round-trip error is, and in which level."""
-    worst = max(result.levels, key=lambda level: level.relative)
-    alone = (
-        ""
-        if len(result.levels) == 1
-        else f" Level by level, level {worst.number} inverts least exactly, with an error of "
-        f"{power(worst.relative)} of its input's norm."
-    )
-    return (
-        f"Over {counted(result.images, 'test image')}, the round-trip error is at most {power(result.max_abs)}; a grey "
-        f"level is {grey_level(result.bits)}.{alone}"
-    )
-
-
-def cells(anatomy: Anatomy, there_and_back: Inversion) -> list[dict[str, str]]:
+def cells(report: Report) -> list[dict[str, str]]:
     """Return the table's columns for a page, with a row for the whole flow."""
     rows = [
         {
             "": f"level {level.number}",
-            "largest error": power(seen.max_abs),
-            "relative error": power(seen.relative),
+            "largest error": power(level.max_abs),
+            "relative error": power(level.relative),
             "worst condition number": f"{factor(level.condition.max())} (step {level.worst_step})",
-            "singular values": _from_to(level.singular_values.min(), level.singular_values.max()),
-            "coupling scales seen": _from_to(seen.coupling.min(), seen.coupling.max()),
-            "weights ω seen": "–" if seen.weights is None else _from_to(*seen.weights),
-            "prior σ seen": "–" if seen.prior is None else _from_to(*seen.prior),
+            "singular values": _from_to(level.singular_values),
+            "coupling scales seen": _from_to(level.coupling),
+            "weights ω seen": _from_to(level.weights),
+            "prior σ seen": _from_to(level.prior),
         }
-        for level, seen in zip(anatomy.levels, there_and_back.levels, strict=True)
+        for level in report.levels
     ]
-    errors = {
-        "": "whole flow",
-        "largest error": power(there_and_back.max_abs),
-        "relative error": power(there_and_back.relative),
-    }
-    return [*rows, {**dict.fromkeys(rows[0], ""), **errors}]
+    whole = {"": "whole flow", "largest error": power(report.max_abs), "relative error": power(report.relative)}
+    return [*rows, {**dict.fromkeys(rows[0], ""), **whole}]
 
 
 def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
@@ -150,7 +122,7 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
     return f"{flow}{floor}{beside}{note}"
 
 
-def badge(report: Verification) -> str:
+def badge(report: Report) -> str:
     """Return the result of all checks in a few words."""
     if report.holds:
         return "All checks hold"
@@ -158,7 +130,7 @@ def badge(report: Verification) -> str:
     return f"Level{'s' * (len(levels) > 1)} {listed(levels)} at fault"
 
 
-def verification(report: Verification) -> str:
+def verification(report: Report) -> str:
     """Return the worst figures where all checks hold, else the failed checks and their levels."""
     if not report.holds:
         faults = "; ".join(f"level {check.level} {check.finding}" for check in report.failed)
@@ -185,11 +157,7 @@ def training(curve: TrainingCurve) -> str:
     )
 
 
-def shares(anatomy: Anatomy) -> str:
-    """Return where the parameters are."""
-    each = [f"{PARTS[part]} {percent(count / anatomy.total)}" for part, count in anatomy.parameters.items() if count]
-    return f"Parameters: {listed(each)}."
-
-
-def _from_to(low: float, high: float) -> str:
-    return " … ".join(factor(end) if end > 0 else fixed(end, 2) for end in (low, high))
+def _from_to(values: np.ndarray) -> str:
+    if np.isnan(values).any():
+        return "–"
+    return " … ".join(factor(end) if end > 0 else fixed(end, 2) for end in (values.min(), values.max()))

@@ -11,8 +11,7 @@ import numpy as np
 from .numbers import fixed
 
 if TYPE_CHECKING:
-    from ..entropy import Entropies, Growth, Half, LevelEntropies
-    from ..intervals import Estimate
+    from ..entropy import Entropies, Growth
     from ..way import Way
 
 PARTS = {"kept": "passed on", "emitted": "factored out"}
@@ -42,42 +41,25 @@ def pair(ways: Mapping[str, Way]) -> str:
 def answer(entropies: Entropies, number: int = 1) -> str:
     """Return the redundancy of the parts factored out and passed on at a level."""
     level = entropies.level(number)
-    emitted, kept = level.used.emitted, level.used.kept
-    if math.isnan(_redundancy(emitted).value):
+    emitted, kept = level.used.emitted.means["redundancy"], level.used.kept
+    if math.isnan(emitted.value):
         return f"At level {number} a channel is a single pixel: it has no redundancy."
     if kept is None:
-        return f"Level {number} is the last: all channels are factored out, with {_redundancy(emitted)} bits per value."
+        return f"Level {number} is the last: all channels are factored out, with {emitted} bits per value."
     gap = level.used.gaps["redundancy"]
     more = "more structure is passed on" if gap.value > 0 else "less structure is passed on"
     verdict = "no clear difference" if gap.is_near_zero else more
     return (
-        f"At level {number} the channels passed on have {_redundancy(kept)} bits of redundancy per value and those "
-        f"factored out {_redundancy(emitted)}: {verdict}.{_otherwise(level)}"
+        f"At level {number} the channels passed on have {kept.means['redundancy']} bits of redundancy per value and "
+        f"those factored out {emitted}: {verdict}."
     )
-
-
-def _otherwise(level: LevelEntropies) -> str:
-    """Return how many channels the order by entropy would factor out instead, where the flow has another order."""
-    if (entropy := level.stage("entropy")) is None:
-        return ""
-    others = len(set(entropy.emitted.numbers) - set(level.used.emitted.numbers))
-    return f" By entropy, {others or 'no'} other channel{'s' * (others != 1)} would be factored out."
-
-
-def by_level(entropies: Entropies, measured: str) -> str:
-    """Return a measure at every level, for its chart."""
-    parts = []
-    for level in entropies.levels:
-        each = [f"{PARTS[part]} {half.means[measured]}" for part, half in level.used.parts]
-        nothing = math.isnan(level.used.emitted.means[measured].value)
-        parts.append(f"level {level.number}: {'none' if nothing else ', '.join(each)}")
-    return f"{measured.capitalize()} in bits per value at {'; '.join(parts)}."
 
 
 def cells(entropies: Entropies) -> list[dict[str, Any]]:
     """Return one row per half, stage and level, with means and intervals as text."""
     return [
         {name: PARTS.get(value, value) for name, value in head.items()}
+        | {"channels": len(half.numbers)}
         | {name: "–" if math.isnan(mean.value) else str(mean) for name, mean in half.means.items()}
         for head, half in entropies.halves()
     ]
@@ -98,7 +80,3 @@ def growth(record: Growth, number: int) -> str:
         f"From step {record.steps[0]:,} to step {record.steps[-1]:,}, redundancy at level {number} went "
         f"{' and '.join(moved)}, in bits per value."
     )
-
-
-def _redundancy(half: Half) -> Estimate:
-    return half.means["redundancy"]

@@ -79,15 +79,6 @@ def part(share: float) -> str:
     return fractions.get(share, f"{100 * share:.3g} %")
 
 
-def stage(share: float) -> str:
-    """Return the share that a stage resamples, short enough for a caption.
-
-    >>> stage(0.5), stage(1)
-    ('50 % gone', 'all gone')
-    """
-    return "all gone" if share == 1 else f"{100 * share:.3g} % gone"
-
-
 # ---------------------------------------------------------------------- one image
 
 

@@ -8,7 +8,7 @@ from .latents import part
 from .numbers import counted, grey_level, listed, power, raw
 
 if TYPE_CHECKING:
-    from ..levels import LevelFacts, Passage, Reconstruction, Staircase
+    from ..levels import Passage, Reconstruction
 
 
 def happens(passage: Passage) -> str:
@@ -32,39 +32,9 @@ def cost(passage: Passage) -> str:
 
 
 def parts(passage: Passage) -> str:
-    """Return the values factored out by each level, and the sentence on the reconstruction."""
+    """Return the values factored out by each level."""
     each = listed([f"{level.emitted:,} at level {level.number}" for level in passage.levels])
-    return (
-        f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}. "
-        f"Their inverse gives back {came_back(passage.reconstruction)}."
-    )
-
-
-def stops(staircase: Staircase) -> str:
-    """Return bits/dim if the flow stopped after each level."""
-    first, *between, last = (f"{stair:.2f}" for stair in staircase.mean)
-    each = "".join(f", {stair} after level {level}" for level, stair in enumerate(between, start=1))
-    bits = staircase.bits
-    above = f" More than {bits} is worse than storing the {raw(bits)}." if staircase.mean[0] > bits else ""
-    return f"Stopped before level 1, the flow needs {first} bits/dim{each}; with all levels it needs {last}.{above}"
-
-
-def level(facts: LevelFacts) -> str:
-    """Return the part that a level factors out, and its weights."""
-    if facts.order is None:
-        return f"Level {facts.number} is the last: it factors out all of its {facts.shape[0]} channels."
-    start = (
-        f"Level {facts.number} factors out {facts.emitted_channels} of {facts.shape[0]} channels, "
-        f"the same {facts.emitted_channels} for every image"
-    )
-    if facts.coupling_spread is not None:
-        return f"{start}; the weights inside its couplings vary by ±{facts.coupling_spread:.2f} between images."
-    if facts.weight_spread is None:
-        return f"{start}; it does not weight them."
-    low, high = facts.weight_spread
-    if low == high:
-        return f"{start}; their weights are the same for every image."
-    return f"{start}; their weights differ by ×{low:.2g} to ×{high:.2g} between images."
+    return f"Its {passage.dimensions:,} values are factored out in {counted(len(passage.levels), 'part')}: {each}."
 
 
 def came_back(result: Reconstruction) -> str:
@@ -76,16 +46,13 @@ def came_back(result: Reconstruction) -> str:
 
 def reconstruction(result: Reconstruction) -> str:
     """Return the round-trip error, and the level that causes a large error."""
-    blame = "" if result.at_fault is None else f" {unsound(result.at_fault)}"
-    return (
+    sentence = (
         f"The inverse gives back {came_back(result)}; the largest error is {power(result.max_abs_error)}, "
-        f"where one grey level is {grey_level(result.bits)}.{blame}"
+        f"where one grey level is {grey_level(result.bits)}."
     )
-
-
-def unsound(number: int) -> str:
-    """Return the warning that the inverse of a level is inexact for this image."""
+    if result.at_fault is None:
+        return sentence
     return (
-        f"The inverse of level {number} amplifies rounding beyond the trusted bound: this image is unlike the "
-        "training images."
+        f"{sentence} The inverse of level {result.at_fault} amplifies rounding beyond the trusted bound: this image is "
+        "unlike the training images."
     )

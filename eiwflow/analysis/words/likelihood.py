@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..intervals import FEW
-from ..likelihood import BITS, sharpest_level
+from ..likelihood import BITS
 from .numbers import counted, fixed
 
 if TYPE_CHECKING:
-    from ..likelihood import GroupScores, Likelihood
+    from ..likelihood import Likelihood
 
 #: The caveat on bits per level.
 LEVELS_CAVEAT = (
@@ -31,8 +30,8 @@ def takeaway(result: Likelihood) -> str:
 
 
 def sentences(result: Likelihood) -> list[str]:
-    """Return the sentences on the scores, the levels, and the number of images."""
-    return [likelier(result), told_apart(result), levels(result), *images(result)]
+    """Return the sentences on the scores and the number of images."""
+    return [likelier(result), told_apart(result), images(result)]
 
 
 def likelier(result: Likelihood) -> str:
@@ -51,36 +50,9 @@ def told_apart(result: Likelihood) -> str:
     return f"Groups that a score finds stranger than the own test images, of {len(result.groups)}: {counts}."
 
 
-def levels(result: Likelihood) -> str:
-    """Return which level tells each group apart best."""
-    return " ".join(_level(scored) for scored in result.groups)
-
-
-def _level(scored: GroupScores) -> str:
-    level = sharpest_level(scored)
-    auroc = scored.level_auroc[level - 1]
-    sees = "strange" if auroc.value > 0.5 else "likely"
-    return f"{_capital(scored.group.name)}: level {level} differs most and finds it {sees} (AUROC {auroc})."
-
-
-def _capital(name: str) -> str:
-    return name[0].upper() + name[1:]
-
-
-def images(result: Likelihood) -> list[str]:
+def images(result: Likelihood) -> str:
     """Return the number of images, and the unit of the bootstrap."""
     over = counted(result.photographs, "source photograph") if result.photographs else "images"
-    count = len(result.own.group.images)
-    most = max((len(scored.group.images) for scored in result.groups), default=0)
-    own = f"{counted(count, 'own test image')}, at most {most:,} of each other group."
-    sentences = [f"{own}{_too_few(count)} Intervals of 95 % over {over}."]
-    for scored in result.groups:
-        count = len(scored.group.images)
-        if scored.group.kind == "folder" or (scored.group.kind == "data set" and count < FEW):
-            pictures = counted(count, "picture" if scored.group.kind == "folder" else "test image")
-            sentences.append(f"{_capital(scored.group.name)}: {pictures}.{_too_few(count)}")
-    return sentences
-
-
-def _too_few(count: int) -> str:
-    return " With fewer than 4 no score can tell a difference." if count < 4 else ""
+    most = max(len(scored.group.images) for scored in result.groups)
+    own = counted(len(result.own.group.images), "own test image")
+    return f"{own}, at most {most:,} of each other group. Intervals of 95 % over {over}."

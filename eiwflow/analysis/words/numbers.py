@@ -32,6 +32,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
+def described(title: str, takeaway: str) -> str:
+    """Return the alternative text of a chart.
+
+    >>> described("Bits by level", "Level 1 takes most.")
+    'Bits by level. Level 1 takes most. The numbers are in a table below.'
+    """
+    return f"{title}. {takeaway} The numbers are in a table below."
+
+
 def grey_level(bits: int) -> str:
     """Return the distance of two of 2^``bits`` grey levels in an image from −½ to ½.
 
@@ -50,13 +59,13 @@ def raw(bits: int) -> str:
     return "raw bytes" if bits == 8 else f"raw values of {2**bits} grey levels"
 
 
-def floor_in_words(floor: float, of: str = "the") -> str:
-    """Return the floor of bits/dim as a sentence; ``of`` says whose grain it is.
+def floor_in_words(floor: float) -> str:
+    """Return the floor of bits/dim as a sentence.
 
     >>> floor_in_words(3.0794)
     'The grain alone takes 3.08 bits/dim; no model can need less.'
     """
-    return f"{of[0].upper()}{of[1:]} grain alone takes {fixed(floor, 2)} bits/dim; no model can need less."
+    return f"The grain alone takes {fixed(floor, 2)} bits/dim; no model can need less."
 
 
 def percent(share: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,8 +26,9 @@ RULES = {
 OTHERS = {"first": "first half", "last": "last half", "random": "random half", "entropy": "least redundancy"}
 #: Headings of a page for columns of a file.
 HEADINGS = {
-    "kept_bits": "redundancy passed on, bits per value",
-    "emitted_bits": "redundancy factored out, bits per value",
+    "kept_redundancy": "redundancy passed on, bits per value",
+    "emitted_redundancy": "redundancy factored out, bits per value",
+    "moved": "would change sides",
     "churn_at_first_step": "share that changes sides, first step",
     "churn_at_last_step": "share that changes sides, last step",
     "churn_of_single_images": "share that changes sides, single images",
@@ -39,9 +40,8 @@ NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
 OTHER_RULES = "these are the channels of *this* flow. A flow trained under another rule makes other channels."
-#: The caveats on two flows, and on two flows whose channels start differently.
+#: The caveat on two flows.
 ONE_TRAINING = "one training of each is no verdict; see Compare."
-OTHER_START = "random rotations mix all channels, so a half with less structure is no better split; see Compare."
 
 
 def rule(name: str) -> str:
@@ -71,38 +71,17 @@ def moves(rivers: Mapping[str, RankRiver], rules: Mapping[str, str]) -> str:
 
 def sorted_anew(report: ShuffleReport) -> str:
     """Return how many channels would change sides if they were sorted by the test images."""
-    return f"Sorted again by these images, {_moved(report)} would change sides."
+    moved = _of(int(report.would_cross.sum()), report.channels)
+    return f"Sorted again by {len(report.images.redundancy)} test images, {moved} would change sides."
 
 
 def answer(report: ShuffleReport) -> str:
     """Return the channels that change sides at a level, and when."""
-    channels, level = report.channels, report.level
-    out = channels - report.passed_on
-    split = {
-        "first": f"Level {level} factors out the first {out} of {channels} channels by rule",
-        "last": f"Level {level} factors out the last {out} of {channels} channels by rule",
-        "variance": f"Level {level} passes on the {report.passed_on} of {channels} principal channels that vary most",
-        "variance-reversed": (
-            f"Level {level} passes on the {report.passed_on} of {channels} principal channels that vary least"
-        ),
-        "random": f"Level {level} factors out {out} of {channels} channels that were drawn once",
-        "released": f"Level {level} passes on the {report.passed_on} of {channels} channels of largest learned weight",
-    }
-    across = int(((np.argsort(report.order) < report.passed_on) != (np.arange(channels) < report.passed_on)).sum())
-    begin = split.get(
-        report.rule,
-        f"The Shuffle of level {level} takes {_of(across, channels)} across the split line, once, before the first "
-        "training step",
+    split = (
+        f"Level {report.level} passes on {report.passed_on} of {report.channels} channels, the same for every image."
     )
-    if report.river is None:
-        count = len(report.images.redundancy)
-        now = f"Sorted by the redundancy of {count} test images, {_moved(report)} would change sides."
-    else:
-        churn = report.river.churn
-        learnt = report.rule != "entropy" and churn[-1] < churn[0] / 2
-        by_itself = " Training has moved structure into the channels that are passed on." if learnt else ""
-        now = over_training(report.river) + by_itself
-    return f"{begin}, the same for every image. {now}"
+    now = sorted_anew(report) if report.river is None else over_training(report.river)
+    return f"{split} {rule(report.rule)} {now}"
 
 
 def over_training(river: RankRiver) -> str:
@@ -114,16 +93,6 @@ def over_training(river: RankRiver) -> str:
     most = f", {moved[peak]} at most (step {steps[peak]:,})" if moved[peak] > max(moved[0], moved[-1]) else ""
     start = f"Sorted again, {_of(moved[0], river.channels)} would change sides at step {steps[0]:,}"
     return f"{start}{most} and {moved[-1] or 'none'} at step {steps[-1]:,}."
-
-
-def by_rank(river: RankRiver) -> str:
-    """Return how redundancy lies on both sides of the split line, sorted again after the last step."""
-    kept, emitted = np.split(river.redundancy[-1, river.entropy_orders[-1]], [river.passed_on])
-    return (
-        f"Spectral redundancy by rank in level {river.level} at step {river.steps[-1]:,}, in bits per value: "
-        f"{fixed(kept[0], 2)} to {fixed(kept[-1], 2)} left of the split line, {fixed(emitted[0], 2)} to "
-        f"{fixed(emitted[-1], 2)} right of it."
-    )
 
 
 def images(orders: ImageOrders) -> str:
@@ -147,25 +116,11 @@ def own(image: ImageOrders) -> str:
 
 def alternative(outcome: Alternative) -> str:
     """Return the channels that a rule passes on and factors out."""
-    if outcome.rule == "used":
-        return (
-            f"The order used passes on channels of {fixed(outcome.kept_redundancy, 2)} bits per value on average and "
-            f"factors out {fixed(outcome.emitted_redundancy, 2)}."
-        )
     return (
-        f"The order “{outcome.rule}” would pass on channels of {fixed(outcome.kept_redundancy, 2)} bits per value on "
-        f"average and factor out {fixed(outcome.emitted_redundancy, 2)}; {_of(outcome.moved, len(outcome.order))} "
-        "would change sides."
+        f"The order “{outcome.rule}” passes on channels of {fixed(outcome.kept_redundancy, 2)} bits per value on "
+        f"average and factors out {fixed(outcome.emitted_redundancy, 2)}, with "
+        f"{_of(outcome.moved, len(outcome.order))} on the other side than now."
     )
-
-
-def report(numbers: ShuffleReport) -> dict[str, Any]:
-    """Return the report as values for JSON, with its sentence."""
-    return numbers.to_dict() | {"in_words": answer(numbers)}
-
-
-def _moved(report: ShuffleReport) -> str:
-    return _of(int(report.would_cross.sum()), report.channels)
 
 
 def _of(moved: int, channels: int) -> str:

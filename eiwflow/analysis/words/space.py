@@ -16,8 +16,6 @@ def answer(way: Interpolation) -> str:
     """Return which level moves the picture most."""
     if np.array_equal(way.a, way.b):
         return "A and B are the same image: nothing lies between them."
-    if np.count_nonzero(way.shares) == 1:
-        return "All values of this flow lie in one level: they go from A to B together."
     most = int(way.relative.argmax())
     return (
         f"Level {most + 1} moves the picture most: alone it makes {percent(way.relative[most])} of the change from "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .numbers import counted, fixed, listed, signed
@@ -9,14 +10,13 @@ from .numbers import counted, fixed, listed, signed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..weights import ChannelMaps, FactorReading, Frozen, PictureWeights, Place, Prices
+    from ..weights import FactorReading, Frozen, PictureWeights, Place, Prices
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
-#: Weights predict a factor if the lower end of R² is above the first number; they do not if its upper end is below the
-#: second.
-TELLS, SILENT = 0.1, 0.1
+#: Weights predict a factor if the lower end of R² is above this.
+TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
@@ -59,15 +59,9 @@ def named(place: Place) -> str:
     return f"level {place.level}, {f'step {place.step}' if place.step else 'before the split'}"
 
 
-def answer(weights: PictureWeights, place: Place) -> str:
-    """Return which channels of a coupling a picture turns up or down the most."""
-    difference, read = weights.difference(place), weights.picture.read[place].shape[1]
-    up, down = int(difference.argmax()), int(difference.argmin())
-    return (
-        f"Weights of {named(place)} minus their average over {counted(weights.images.count, 'test image')}: "
-        f"{channel(up, read, len(difference))} is turned up the most ({signed(difference[up], 2)}), "
-        f"{channel(down, read, len(difference))} down the most ({signed(difference[down], 2)})."
-    )
+def answer(weights: PictureWeights) -> str:
+    """Return where a picture's weights are farthest from their averages."""
+    return f"Weights are farthest from their averages at {named(weights.farthest)}."
 
 
 def channel(number: int, read: int, count: int) -> str:
@@ -82,61 +76,26 @@ def channel(number: int, read: int, count: int) -> str:
     return f"{kind} {number - first + 1}"
 
 
-def couplings(weights: PictureWeights) -> str:
-    """Return how far the weights of each place are from their averages."""
-    values = weights.distances
-    return (
-        f"Root-mean-square difference of ω from its average, by place: from {fixed(min(values.values()), 2)} to "
-        f"{fixed(max(values.values()), 2)}, largest at {named(weights.farthest)}."
-    )
-
-
-def maps(channel_maps: ChannelMaps) -> str:
-    """Return the caption of a coupling's maps."""
-    (read, height, width), given = channel_maps.read.shape, len(channel_maps.given)
-    if not read:
-        return f"{given} channels before the split, {height}×{width} each."
-    return f"{read} input maps and {given} output maps of the network, {height}×{width} each."
-
-
 def factors(readings: Sequence[FactorReading]) -> str:
     """Return the factors that the weights predict, and at which level best."""
-    clauses = []
-    for factor in dict.fromkeys(row.factor for row in readings):
-        best = max((row for row in readings if row.factor == factor), key=lambda row: row.value)
-        value = f"R² {fixed(best.value, 2)} at level {best.level}"
-        if best.low > TELLS:
-            clauses.append(f"{factor} ({value})")
-    silent = [
-        factor
+    best: dict[str, FactorReading] = {}
+    for row in sorted(readings, key=lambda row: row.r_squared):
+        best[row.factor] = row
+    told = [
+        f"{factor} (R² {fixed(best[factor].r_squared, 2)} at level {best[factor].level})"
         for factor in dict.fromkeys(row.factor for row in readings)
-        if all(row.high < SILENT for row in readings if row.factor == factor)
+        if best[factor].low > TELLS
     ]
-    says = (
-        f"The weights alone predict {listed(clauses)}"
-        if clauses
-        else "The weights alone predict no known factor clearly"
-    )
-    return f"{says}{f', and {listed(silent)} not at all' if silent else ''}."
+    return f"The weights alone predict {listed(told) if told else 'no known factor clearly'}."
 
 
 def regression(readings: Sequence[FactorReading]) -> str:
     """Return how R² was measured."""
-    fitted, checked = readings[0].fitted, readings[0].checked
-    return f"Ridge regression on ω of one level: fitted on {fitted} test images, R² of {checked} others."
+    first = readings[0]
+    images = f"fitted on {first.images_fitted} test images, R² of {first.images_checked} others"
+    return f"Ridge regression on ω of one level: {images}."
 
 
 def factor_table(readings: Sequence[FactorReading]) -> list[dict[str, Any]]:
     """Return one row a factor and level."""
-    return [
-        {
-            "factor": row.factor,
-            "level": row.level,
-            "r_squared": row.value,
-            "low": row.low,
-            "high": row.high,
-            "images_fitted": row.fitted,
-            "images_checked": row.checked,
-        }
-        for row in readings
-    ]
+    return list(map(asdict, readings))

@@ -130,11 +130,11 @@ _PYTHON = {
         "scores = evaluate(loaded.flow, images, limit={limit}).to_dict()",
     ),
     "inspect": (
-        "from eiwflow.analysis.inspect import inspect\nfrom eiwflow.analysis.record import load_curve",
+        "from eiwflow.analysis.record import load_curve\nfrom eiwflow.analysis.report import inspect",
         "parts = inspect(loaded, images, load_curve(path))",
     ),
     "verify": (
-        "from eiwflow.analysis.evaluate import images_to_score\nfrom eiwflow.analysis.verify import IMAGES, verify",
+        "from eiwflow.analysis.evaluate import images_to_score\nfrom eiwflow.analysis.report import IMAGES, verify",
         "checks = verify(loaded, images_to_score(images, loaded.flow, IMAGES), images.name).to_dict()",
     ),
     "sample": (
