@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import project
 from ..analysis.words.numbers import counted, fixed
-from ..files import missing
+from ..files import missing, write_atomically
 from ..options import FLOW, TRAINING, option, without_effect
 from ..training.presets import preset_settings
 from .progress import bar, say, training_progress
@@ -302,16 +302,17 @@ def _study_report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     study = read_study(options.out)
     result = report(study, options.subject)
     if options.csv is not None:
-        export.write(options.csv, export.as_csv(study, options.subject))
+        write_atomically(options.csv, export.as_csv(study, options.subject).encode())
     if options.latex is not None:
-        export.write(options.latex, export.as_latex(study, options.subject))
+        write_atomically(options.latex, export.as_latex(study, options.subject).encode())
     if options.figure is not None:
         from ..figures.paper import leads_figure
 
         if options.figure.suffix not in (".svg", ".pdf"):
             raise StudyError(f"--figure is {str(options.figure)[:200]!r}; its name must end in .svg or .pdf.")
         drawing = leads_figure(study, options.subject)
-        export.write(options.figure, drawing.svg() if options.figure.suffix == ".svg" else drawing.pdf())
+        content = drawing.svg().encode() if options.figure.suffix == ".svg" else drawing.pdf()
+        write_atomically(options.figure, content)
     return result, report_in_words(result)
 
 
@@ -658,7 +659,6 @@ def _sample(options: argparse.Namespace, team: Team) -> tuple[dict[str, Any], st
     from ..analysis.samples import draw, write_array, write_pictures
     from ..checkpoint import MAX_TEMPERATURE
     from ..data import as_picture, montage
-    from ..files import write_atomically
     from ..flow import ConfigError, Latents, quantise
     from ..flow.score import batch_size
 
@@ -886,7 +886,6 @@ def export_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 def lesson_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Write the lesson as one file, or its homework."""
-    from ..files import write_atomically
     from ..flow import ConfigError
     from ..lesson import default, one_file
     from ..lesson.build import build_for

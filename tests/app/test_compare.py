@@ -142,10 +142,10 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     }
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
-    assert all(expected[key].lower().rstrip(".") in readme for key in ("data", "partitions"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(expected[key] in readme for key in ("data", "constant", "partitions"))
     whole = claim(bundled())
-    assert all(whole.headline() in text for text in (*pages.values(), (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert all(whole.headline() in text for text in (*pages.values(), readme))
     for place, table in enumerate(whole.tables.values()):
         for cell in (cell for row in table.table() for cell in row.values()):
             assert cell in pages["studies.md"]
@@ -202,13 +202,13 @@ def test_a_study_says_whether_the_adaptive_arm_leads(studies: Path) -> None:
         studies / "close.zip",
         arms({"entropy+pooled/principal": 3.9, "entropy/principal": 3.9}),
     )
-    assert "No conclusion: entropy + weights shares no two seeds with another split" in sentences(visit(study="close"))
+    assert "Not shown: entropy + weights shares no two seeds with another split" in sentences(visit(study="close"))
 
 
 def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_that_is_chosen(studies: Path) -> None:
     study = read_study(studies / "photos32.zip")
     printed = report(study)
-    effects = {row["contrast"]: row for row in printed["comparisons"]}
+    effects = {(row["comparison"], row["prior"]): row for rows in printed["leads"].values() for row in rows}
     for prior in ("conditional", "standard"):
         at = visit(study="photos32", prior=prior)
         (answered,) = (row for row in printed["answers"] if row["prior"] == prior)
@@ -218,18 +218,16 @@ def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_tha
             "entropy over random", "entropy over variance", "entropy over variance-reversed",
             "pooled weights over none",
         ]  # fmt: skip
-        assert marks(folded) == pytest.approx([part.lead for part in factorial(study, prior).effects], abs=1e-5)
+        assert marks(folded) == pytest.approx([part.lead for part in factorial(study, prior)], abs=1e-5)
         figure = forest(at)
         assert len(rows(figure)) == len(MEANS) - 1
         seeds = figure["data"][0]
         assert len(seeds["x"]) == (len(MEANS) - 1) * 6
-        expected = [
-            -effects[f"entropy + weights − {name}, {prior}"]["difference_bits_per_dim"] for name in rows(figure)
-        ]
+        expected = [effects[f"entropy + weights over {name}", prior]["lead"] for name in rows(figure)]
         assert marks(figure) == pytest.approx(expected, abs=1e-5)
 
 
-def test_one_seed_reads_no_conclusion(studies: Path) -> None:
+def test_one_seed_shows_nothing(studies: Path) -> None:
     write_study(studies / "photos32.zip", arms(MEANS, seeds=1))
     at = visit(study="photos32")
     assert not at.exception
@@ -249,7 +247,7 @@ def test_a_short_study_of_ones_own_says_that_it_is_too_short(studies: Path) -> N
     for name, changes in {"short": {"iterations": 100}, "long": {}}.items():
         write_study(shown.own_folder() / f"{name}.zip", arms(MEANS), **changes)
     said = sentences(visit(study="short"))
-    assert "Too short to judge: a run saw 6,400 images, in the bundled studies at least 32,000." in said
+    assert "Too short to judge: a run saw 6,400 images, in the bundled studies at least 16,000." in said
     assert "Too short" not in sentences(visit(study="long"))
     write_study(shown.own_folder() / "one.zip", arms(MEANS, seeds=1))
     assert "Too short to judge: one seed" in sentences(visit(study="one"))
@@ -412,7 +410,7 @@ STUDIES = sorted(path.stem for path in studies_in(shown.BUNDLED))
 def test_every_study_that_comes_with_the_project_is_shown_to_its_last_sentence(study: str) -> None:
     at = visit(study=study)
     assert not at.exception and not at.error
-    assert re.search(r"(Yes|No|No conclusion): .* seeds (with another split )?on ", sentences(at))
+    assert re.search(r"(Yes|No|Not shown): .* seeds (with another split )?on ", sentences(at))
 
 
 # ---------------------------------------------------------------------- a study of one's own
@@ -432,9 +430,9 @@ def test_a_study_starts_with_what_was_chosen(studies: Path, started: list) -> No
     at.button_group(key="study-arms").set_value("my own choice").run()
     at.multiselect(key="study-orders").set_value(["entropy", "variance"])
     at.number_input(key="study-seeds").set_value(1).run()
-    assert "runs" in sentences(at) and "One seed is no conclusion." in sentences(at)
+    assert "runs" in sentences(at) and "One seed shows nothing." in sentences(at)
     at.number_input(key="study-seeds").set_value(2).run()
-    assert "One seed is no conclusion." not in sentences(at)
+    assert "One seed shows nothing." not in sentences(at)
     at.number_input(key="study-iterations").set_value(50).run()
     assert "4 runs, about 0.2 minutes as bundled studies took" in sentences(at)
     button(at, "Start the study").click().run()

@@ -125,8 +125,8 @@ def test_an_arm_s_flow_has_its_choices():
 WRONG = {
     "arms": ({"arms": ("middle/principal",)}, "middle"),
     "no arm": ({"arms": ()}, "0 arms"),
-    "seeds": ({"seeds": 1001}, "between 1 and 1000"),
-    "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "9000 runs; at most 5000"),
+    "seeds": ({"seeds": 0}, "seeds is 0"),
+    "runs": ({"arms": (*DEFAULT_ARMS, *control()), "seeds": 1000}, "seeds is 1000"),
     "part": ({"evaluate_on": "train"}, "train"),
     "iterations": ({"iterations": 0}, "iterations is 0"),
     "size": ({"size": 12}, "divisible"),
