@@ -225,15 +225,12 @@ def picture(shown: Mapping[str, Ladder]) -> str:
 
 
 def start_by_half(made: Claim) -> str:
-    """Return the tables of start by half, with the effects that were written down."""
+    """Return the table of start by half, of every data set."""
     if not made.tables:
         return "No study of every half from both starts is bundled yet."
-    lines = []
-    for title, table in made.tables.items():
-        head, *rows = ([*table.table()[0]], *([*row.values()] for row in table.table()))
-        lines += [f"{title}: bits/dim saved over Glow's half from random rotations.", "", f"| {' | '.join(head)} |"]
-        lines += ["|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join(lines).rstrip()
+    rows = [{"data": table.study.recipe.data_name, **row} for table in made.tables.values() for row in table.table()]
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write(path: Path, markers: tuple[str, str], content: str) -> None:
