@@ -27,7 +27,6 @@ import numpy as np
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
-from ..flow.config import OLDER
 from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
 from .recipe import Arm, StudyRecipe
@@ -167,8 +166,6 @@ def read_study(path: Path) -> Study:
     """
     path = path.parent if path.name == SETTINGS and path.parent.is_dir() else path
     name = files.printable(path.name)
-    if path.suffix == ".json" and not path.is_dir():
-        raise StudyError(f"{name} is not a study's folder or packed file. {OLDER}")
     content = _bytes(path / SETTINGS) if path.is_dir() else _entry(path, SETTINGS)
     document = _json(name, content)
     try:

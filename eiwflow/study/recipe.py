@@ -14,7 +14,7 @@ from typing import Any
 from ..analysis.words.numbers import counted
 from ..data import same_data
 from ..flow import ConfigError, FlowConfig
-from ..flow.config import INITS, OLDER, PRIORS, ROTATED
+from ..flow.config import INITS, PRIORS, ROTATED
 from ..flow.policies import ORDERS, PARTITIONS
 from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, beginning, option
 from ..training.recipe import Recipe
@@ -388,8 +388,6 @@ class StudyRecipe:
         """
         if not isinstance(fields, dict):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
-        if "arms" not in fields and {"splits", "inits", "extra", "null"} & set(fields):
-            raise ConfigError(OLDER)
         fields = {"equal_time" if name == "equal_cpu" else name: value for name, value in fields.items()}
         try:
             return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})

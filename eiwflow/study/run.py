@@ -54,7 +54,6 @@ from .file import (
 )
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs, same_flows
 
-MAX_JOBS, MAX_SHARDS = 256, 10_000
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
 RECORDED_STEPS, OTHER_STEPS = 24, 2
 #: Seconds that a process waits while another one writes the study's settings.
@@ -86,8 +85,6 @@ class StudyFolder(WorkFolder):
             RunError: the folder holds other files; nothing is changed.
 
         """
-        if path.suffix == ".json":
-            raise RunError(f"--out is {str(path)[:200]!r}; a study is a folder: leave .json out.")
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -218,7 +215,6 @@ class Job:
 
     folder: Path
     arm: Arm
-    seed: int
     recipe: Recipe
     command: str
 
@@ -243,9 +239,9 @@ def parse_shard(text: str) -> tuple[int, int]:
         RunError: the text is no share.
 
     """
-    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SHARDS:
-        raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N and N at most {MAX_SHARDS:,}.")
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N.")
     return int(match[1]), int(match[2])
 
 
@@ -283,8 +279,8 @@ def run_study(
     """
     devices = devices_of(device)
     jobs = len(devices) if jobs is None else jobs
-    if not 1 <= jobs <= MAX_JOBS:
-        raise RunError(f"--jobs is {jobs}; it must be between 1 and {MAX_JOBS}.")
+    if jobs < 1:
+        raise RunError(f"--jobs is {jobs}; it must be at least 1.")
     if (alike := same_flows(recipe)) is not None:
         first, second = (arm.text for arm in alike)
         raise ConfigError(f"The arms {first} and {second} are the same flow: with 1 level nothing is factored out.")
@@ -376,7 +372,7 @@ def _run(
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
-        Job(folder.path, arm, seed, recipe.training(arm, seed, images.channels, cost_of(arm), classes), command)
+        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost_of(arm), classes), command)
         for arm, seed in ours
         if (arm, seed) not in done
     ]
@@ -389,7 +385,7 @@ def _run(
             if complaint == STOPPED:
                 raise Stopped(f"Stopped; the same command continues {folder.path}.")
             if complaint:
-                failures.append(f"{job.arm.text}, seed {job.seed}: {complaint}")
+                failures.append(f"{job.arm.text}, seed {job.recipe.seed}: {complaint}")
                 continue
             count += 1
             with suppress(OSError):
@@ -426,7 +422,7 @@ def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> 
     """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
     try:
         if job.arm.source:
-            folder = run_folder(job.folder, job.arm, job.seed)
+            folder = run_folder(job.folder, job.arm, job.recipe.seed)
             where = device or torch.device("cpu")
             result = foreign.train(folder, job.arm.text, job.recipe, job.arm.source, images, where)
             write_atomically(folder / RESULT, json.dumps(result, allow_nan=False).encode())
@@ -446,7 +442,7 @@ def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> 
 
 def _open(job: Job) -> RunDirectory:
     """Return the run directory of a job."""
-    path = run_folder(job.folder, job.arm, job.seed)
+    path = run_folder(job.folder, job.arm, job.recipe.seed)
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
         if run.config()[0] != job.recipe:
@@ -455,7 +451,7 @@ def _open(job: Job) -> RunDirectory:
     if path.exists():
         name = files.printable(path.relative_to(job.folder).as_posix(), 120)
         raise RunError(f"{name} of the study has no config.json, so no run can be made there: move it away.")
-    recording = Recording(steps=RECORDED_STEPS if job.seed == 0 else OTHER_STEPS, crops=True)
+    recording = Recording(steps=RECORDED_STEPS if job.recipe.seed == 0 else OTHER_STEPS, crops=True)
     return RunDirectory.create(path.parent, job.recipe, job.command, path.name, recording)
 
 

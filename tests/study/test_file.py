@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eiwflow.flow.config import OLDER
 from eiwflow.study import file
 from eiwflow.study.answer import answer
 from eiwflow.study.arms import arm_curve
@@ -334,9 +333,7 @@ def test_the_command_line_refuses_a_report_of_what_is_no_study(tmp_path):
     write_packed(tmp_path / "s.zip", {})
     assert "is not a study's file" in refused("study", "--out", tmp_path / "s.zip", "--report")
     (tmp_path / "s.json").write_text("{}")
-    assert f"s.json is not a study's folder or packed file. {OLDER}" in refused(
-        "study", "--out", tmp_path / "s.json", "--report"
-    )
+    assert "s.json is not a packed study" in refused("study", "--out", tmp_path / "s.json", "--report")
     assert "cannot be read" in refused("study", "--out", tmp_path / "nothing", "--report")
 
 

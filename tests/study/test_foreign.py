@@ -121,7 +121,7 @@ def test_a_study_with_ones_own_flow_killed_twice_and_in_shards_ends_with_the_sam
 
 def test_a_file_that_changed_since_a_run_began_is_named(tmp_path, source, monkeypatch):
     recipe = study_of("planes", source)
-    job = Job(tmp_path, recipe.arms[1], 0, recipe.training(recipe.arms[1], 0), "")
+    job = Job(tmp_path, recipe.arms[1], recipe.training(recipe.arms[1], 0), "")
     monkeypatch.setattr(foreign, "SAVE_SECONDS", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(foreign, "_bits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
