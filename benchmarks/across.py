@@ -45,10 +45,10 @@ def main() -> None:
         sys.exit("The two arms share no seed.")
     bits = np.array([[study.runs[arm, seed].bits_per_dim for study, arm in sides] for seed in seeds])
     seconds = [np.mean([study.runs[arm, seed].cpu_s for seed in seeds]) for study, arm in sides]
-    lead = effect("first − second", {}, np.array(seeds), bits[:, 0] - bits[:, 1])
+    lead = effect("first", "second", {}, np.array(seeds), bits[:, 1] - bits[:, 0])
     first, second = bits.mean(axis=0)
     print(f"means {first:.3f} and {second:.3f} bits/dim; {seconds[0]:.0f} and {seconds[1]:.0f} CPU seconds a run")
-    print(f"lead {lead.lead_in_figures} bits/dim over {len(seeds)} seeds")
+    print(f"lead {lead.figures} bits/dim over {len(seeds)} seeds")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from eiwflow.study.claim import Claim, claim
 from eiwflow.study.file import Study, bundled
 from eiwflow.study.ladder import QUESTIONS, RUNGS, Ladder, by_set, counts, ladders
 from eiwflow.study.recipe import AGAIN, Arm
-from eiwflow.study.statistics import Effect, contrast, corrected, factorial, label
+from eiwflow.study.statistics import Effect, corrected, factorial, label, paired
 from eiwflow.study.words import titles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,28 +32,27 @@ DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", RO
 RESEARCH = ROOT / "research"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
-#: The questions that README states behind the claim.
-IN_README = ("data", "partitions")
+#: The questions that README states behind the claim, beside start and half.
+IN_README = ("data", "constant", "partitions")
 #: What every arm is compared with.
 BASE = Arm("entropy")
 Row = dict[str, Any]
 ENDS = ("lead", "low", "high")
 
 
-def plain(number: float, places: int = 4) -> str:
-    """Return a number as programs read it; empty for NaN."""
-    return "" if np.isnan(number) else f"{number:.{places}f}"
+def plain(number: float | None, places: int = 4) -> str:
+    """Return a number as programs read it; empty for NaN and None."""
+    return "" if number is None or np.isnan(number) else f"{number:.{places}f}"
 
 
 def lead(effect: Effect | None) -> Row:
     """Return the cells of a lead."""
     if effect is None:
         return {}
-    low, high = (plain(end) for end in effect.lead_interval)
     return {
-        "lead": plain(effect.lead), "low": low, "high": high, "seeds": len(effect.values),
+        "lead": plain(effect.lead), "low": plain(effect.low), "high": plain(effect.high), "seeds": len(effect.values),
         "correlation": plain(effect.correlation, 2),
-        "claim": effect.stated_claim,
+        "claim": effect.claim,
     }  # fmt: skip
 
 
@@ -82,7 +81,7 @@ def arms(found: Mapping[str, Study]) -> Iterator[Row]:
             arm = Arm.parse(row["arm"])
             base = next((one for one in study.arms if one.order == "entropy" and one.prior == arm.prior), None)
             base = BASE.under(arm.prior) if BASE.under(arm.prior) in study.arms else base
-            over = None if base in (None, arm) else contrast(study, "", {arm: 1.0, base: -1.0})
+            over = None if base in (None, arm) else paired(study, arm, base)
             figures = {name: value for name, value in lead(over).items() if name in ENDS}
             yield {
                 "study": title, "arm": row["arm"], "seeds": row["seeds"], "bits_per_dim": plain(row["bits_per_dim"]),
@@ -90,6 +89,15 @@ def arms(found: Mapping[str, Study]) -> Iterator[Row]:
                 "parameters": row["parameters"], "iterations": row["iterations"],
                 "cpu_ms_a_step": plain(1000 * row["cpu_s_per_step"], 1), "over": base.text if over else "", **figures,
             }  # fmt: skip
+
+
+def starts(made: Claim) -> Iterator[Row]:
+    """Yield the table of start and half in every such study, then the comparisons that were written down."""
+    for title, table in made.tables.items():
+        for one in filter(None, table.cells.values()):
+            yield {"study": title, "first": one.first, "second": one.second, **lead(one), "claim": "not corrected"}
+        for one in table.effects.values():
+            yield {"study": title, "first": one.first, "second": one.second, **lead(one)}
 
 
 def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Iterator[Row]:
@@ -113,14 +121,13 @@ def hypotheses(found: Mapping[str, Ladder], prior: str = "conditional") -> Itera
     rows = []
     for title, made in found.items():
         study = made.study
-        effects = {name: contrast(study, name, {one: 1.0, other: -1.0}) for name, (one, other) in pairs.items()}
-        for one in factorial(study, prior).parts.get("interaction", ()):
-            if "passed on" in one.name:
-                effects[f"4. {one.lead_name}, minus that at 0.5"] = one
+        effects = {name: paired(study, *pair) for name, pair in pairs.items()}
+        for one in factorial(study, prior):
+            if "passed on" in one.name and not one.second:
+                effects[f"4. {one.name}, minus that at 0.5"] = one
         if (best := best_two(study, prior)) is not None:
             ours, theirs = best
-            name = f"5. Goal: {label(study, ours)} over {label(study, theirs)}"
-            effects[name] = contrast(study, name, {ours: 1.0, theirs: -1.0})
+            effects[f"5. Goal: {label(study, ours)} over {label(study, theirs)}"] = paired(study, ours, theirs)
         of_ladder = differences(made)
         new = {name: one for name, one in effects.items() if one and tuple(one.arms.items()) not in of_ladder}
         together = dict(zip([*new, *of_ladder], corrected([*new.values(), *of_ladder.values()]), strict=True))
@@ -157,7 +164,7 @@ def best_two(study: Study, prior: str) -> tuple[Arm, Arm] | None:
 # ---------------------------------------------------------------------- the picture of README
 
 _LEFT, _PANEL, _GAP, _ROW, _TOP, _BELOW = 216, 236, 24, 38, 44, 40
-_COLOURS = {"better": palette.ARMS[0], "worse": palette.ARMS[3], "no conclusion": palette.ARMS[4]}
+_COLOURS = {"ahead": palette.ARMS[0], "behind": palette.ARMS[3], "not shown": palette.ARMS[4]}
 
 
 def picture(shown: Mapping[str, Ladder]) -> str:
@@ -200,7 +207,7 @@ def picture(shown: Mapping[str, Ladder]) -> str:
                 parts.append(f'<circle cx="{x(0):.1f}" cy="{top + _ROW / 2}" r="5" fill="#222222"/>')
                 continue
             start, end = x(rung.saved.lead - rung.step.lead), x(rung.saved.lead)
-            colour, unclear = _COLOURS[rung.step.claim], rung.step.claim == "no conclusion"
+            colour, unclear = _COLOURS[rung.step.claim], rung.step.claim == "not shown"
             parts.append(
                 f'<rect x="{min(start, end):.1f}" y="{top + 9}" width="{max(2.0, abs(end - start)):.1f}" '
                 f'height="{_ROW - 18}" fill="{"none" if unclear else colour}" stroke="{colour}" stroke-width="2"/>'
@@ -212,21 +219,18 @@ def picture(shown: Mapping[str, Ladder]) -> str:
             put(max(*ends_x, start, end) + 6, top + _ROW / 2 + 5, signed(rung.step.lead, 3), "start")
     put(
         _LEFT + (width - _LEFT) / 2, height - 14,
-        "bits/dim saved, rung by rung; line: 95 % interval; grey: no conclusion",
+        "bits/dim saved, rung by rung; line: 95 % interval; grey: not shown",
     )  # fmt: skip
     return "\n".join([*parts, "</svg>", ""])
 
 
 def start_by_half(made: Claim) -> str:
-    """Return the tables of start by half, with the effects that were written down."""
+    """Return the table of start by half, of every data set."""
     if not made.tables:
         return "No study of every half from both starts is bundled yet."
-    lines = []
-    for title, table in made.tables.items():
-        head, *rows = ([*table.table()[0]], *([*row.values()] for row in table.table()))
-        lines += [f"{title}: bits/dim saved over Glow's half from random rotations.", "", f"| {' | '.join(head)} |"]
-        lines += ["|---" * len(head) + "|", *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join(lines).rstrip()
+    rows = [{"data": table.study.recipe.data_name, **row} for table in made.tables.values() for row in table.table()]
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*row.values()] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write(path: Path, markers: tuple[str, str], content: str) -> None:
@@ -258,10 +262,12 @@ def main() -> None:
     for name, rows in (("ladder", all_rungs(made)), ("questions", answers(made)), ("arms", arms(found))):
         write_table(name, rows)
     write_table("hypotheses", hypotheses(made))
+    write_table("start-by-half", starts(whole))
     headline = f"**{whole.headline()}**"
+    start, _, half, *_ = whole.details()
     write(DOCUMENT, COUNTS, "\n".join([headline, "", *(f"- {sentence}" for sentence in said.values())]))
     write(DOCUMENT, TABLES, start_by_half(whole))
-    write(README, COUNTS, " ".join([headline, *(said[key] for key in IN_README)]))
+    write(README, COUNTS, " ".join([headline, start, half, *(said[key] for key in IN_README)]))
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
     print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}, {RESEARCH}")
 

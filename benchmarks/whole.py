@@ -96,8 +96,8 @@ def compare(data: str, widths: dict[str, int]) -> None:
             scores[keep].append(bits)
             print(f"{keep}, seed {seed}: {bits:.3f}; {spent:.1f} CPU s, {count:,} parameters", flush=True)
     for other, keep in itertools.combinations(scores, 2):
-        difference = np.subtract(scores[keep], scores[other])
-        lead = effect(f"{keep} − {other}", {}, np.array(seeds), difference).lead_in_figures
+        difference = np.subtract(scores[other], scores[keep])
+        lead = effect(keep, other, {}, np.array(seeds), difference).figures
         print(f"{data}: {keep} over {other}: lead {lead} bits/dim over {len(seeds)} seeds")
 
 

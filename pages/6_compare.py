@@ -58,10 +58,10 @@ with all_studies:
 names = {arm: arms.name(study, arm) for arm in shown}
 comparisons = cache.of_study(study, "comparisons", subject=shown[0])
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
-effects = {statistics.label(study, arm): effect for arm, effect in comparisons.against(prior).items()}
+effects = {statistics.label(study, arm): lead for arm, lead in statistics.opponents(comparisons, prior).items()}
 control = cache.of_study(study, "control")
 with verdict_place:
-    short = words.too_short(study, [other.recipe.budget for other in bundled.values()]) if own else ""
+    short = words.too_short(study) if own else ""
     verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
     st.markdown(f"**{studies.name_of(key, titles, known)}.** {studies.state_in_words(study)}")
     if short or verdict is None:
@@ -89,10 +89,11 @@ with all_studies:
                 at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
                 sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
                 st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
-            if parts := cache.of_study(study, "factorial", prior=prior).effects:
+            if parts := cache.of_study(study, "factorial", prior=prior):
                 title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
-                chart = ui.drawn(figures.forest, parts, [effect.lead_name for effect in parts], title)
+                chart = ui.drawn(figures.forest, parts, [effect.name for effect in parts], title)
                 ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(effect.in_words() for effect in parts))
+            st.caption(words.CORRECTED)
             ui.caveat(words.CAVEAT)
     with ui.fold("Side by side in training", "lock-step") as fold:
         if fold.open:
@@ -107,11 +108,9 @@ with st.expander("Run a small study of your own"):
 
 if (more := ui.more_evidence()).open:
     with more:
-        compared, arm_rows = [effect.lead_row() for effect in comparisons.effects], compare_arms.arm_table(study)
+        compared, arm_rows = [effect.row() for effect in comparisons], compare_arms.arm_table(study)
         by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
-        contributions = [
-            {"prior": each} | effect.lead_row() for each, parts in by_prior.items() for effect in parts.effects
-        ]
+        contributions = [{"prior": each} | effect.row() for each, parts in by_prior.items() for effect in parts]
         st.subheader(f"{names[shown[0]]} against all others")
         if compared:
             ui.table(words.rows(compared))

@@ -7,7 +7,7 @@ shown is grey and hollow.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +15,19 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import signed
 from . import palette, steps
-from .kit import intervals, layout, legend_room
+from .kit import intervals, layout, legend_room, limits
+from .ladder import ZERO, rows, span
 
 if TYPE_CHECKING:
     from ..study.arms import ArmCurve
     from ..study.statistics import Effect
 
-#: claim: name, colour, symbol.
+#: claim: colour, symbol.
 CLAIMS = {
-    "better": ("ahead", palette.ARMS[0], "diamond"),
-    "worse": ("behind", palette.ARMS[3], "square"),
-    "no conclusion": ("not shown", palette.ARMS[4], "circle-open"),
+    "ahead": (palette.ARMS[0], "diamond"),
+    "behind": (palette.ARMS[3], "square"),
+    "not shown": (palette.ARMS[4], "circle-open"),
+    "interim": (palette.ARMS[4], "circle-open"),
 }
 #: Colour, dash and symbol of arms, the subject first; all differ from the colours of the halves.
 STYLES = (
@@ -38,19 +40,9 @@ STYLES = (
 _ROW, _CURVES = 50, 380
 #: Letters of a line of an axis' title beside long names.
 _TITLE_LETTERS = 44
-#: An upper bound on the width of a letter beside an axis, in pixels.
-_LETTER = 6.1
 
 
 # ---------------------------------------------------------------------- differences
-
-
-def span(effects: Iterable[Effect]) -> tuple[float, float]:
-    """Return a range of bits/dim that holds 0, every seed's lead and every interval."""
-    ends = [0.0, *(value for effect in effects for value in (*-effect.values, *effect.lead_interval))]
-    low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
-    room = 0.06 * (high - low) or 0.01
-    return low - room, high + room
 
 
 def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Figure:
@@ -65,12 +57,11 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
 
     """
     figure = go.Figure()
-    rows = range(len(effects))
     figure.add_scatter(
-        x=[round(-float(value), 5) for effect in effects for value in effect.values],
-        y=[row + 0.22 for row, effect in zip(rows, effects, strict=True) for _ in effect.values],
+        x=[round(float(value), 5) for effect in effects for value in effect.values],
+        y=[row + 0.22 for row, effect in enumerate(effects) for _ in effect.values],
         text=[
-            f"seed {seed}: lead {signed(-value, 4)} bits/dim"
+            f"seed {seed}: lead {signed(value, 4)} bits/dim"
             for effect in effects
             for seed, value in zip(effect.seeds, effect.values, strict=True)
         ],
@@ -79,37 +70,27 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
         name="one seed",
         hovertemplate="%{text}<extra></extra>",
     )
-    for claim, (word, colour, symbol) in CLAIMS.items():
-        of_claim = [(row, effect) for row, effect in zip(rows, effects, strict=True) if effect.claim == claim]
-        if not of_claim:
-            continue
-        figure.add_scatter(
-            x=[round(effect.lead, 5) for _, effect in of_claim],
-            y=[row - 0.1 for row, _ in of_claim],
-            error_x=intervals([effect for _, effect in of_claim], colour, thickness=2.5),
-            text=[effect.in_words() for _, effect in of_claim],
-            mode="markers",
-            marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
-            name=f"mean: {word}",
-            hovertemplate="%{text}<extra></extra>",
-        )
-    figure.add_vline(x=0, line={"width": 1.5, "color": palette.REFERENCE})
-    longest = max(
-        len(line) for name, effect in zip(names, effects, strict=True) for line in (name, effect.lead_in_figures)
-    )
+    for claim, (colour, symbol) in CLAIMS.items():
+        if of_claim := [(row, effect) for row, effect in enumerate(effects) if effect.claim == claim]:
+            figure.add_scatter(
+                x=[round(effect.lead, 5) for _, effect in of_claim],
+                y=[row - 0.1 for row, _ in of_claim],
+                error_x=intervals([effect for _, effect in of_claim], colour, thickness=2.5),
+                text=[effect.in_words() for _, effect in of_claim],
+                mode="markers",
+                marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
+                name=f"mean: {claim}",
+                hovertemplate="%{text}<extra></extra>",
+            )
+    figure.add_vline(x=0, line=ZERO)
     lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
+    labels = [f"<b>{name}</b><br>{effect.figures}" for name, effect in zip(names, effects, strict=True)]
     # In half a page's width every entry of the legend takes a row.
-    above, below = legend_room(len(figure.data)), 50 + 18 * len(lines)
     figure.update_layout(
-        **layout(above + below + _ROW * len(effects), above, below, left=_LETTER * longest),
-        xaxis={"range": list(span(effects)), "title": {"text": "<br>".join(lines)}},
-        yaxis={
-            "range": [len(effects) - 0.4, -0.6],
-            "tickvals": list(rows),
-            "ticktext": [
-                f"<b>{name}</b><br>{effect.lead_in_figures}" for name, effect in zip(names, effects, strict=True)
-            ],
-            "showgrid": False,
+        **rows(labels, _ROW, (len(effects) - 0.4, -0.6), len(figure.data), 50 + 18 * len(lines)),
+        xaxis={
+            "range": span(end for effect in effects for end in (*effect.values, *effect.lead_interval)),
+            "title": {"text": "<br>".join(lines)},
         },
     )
     return figure
@@ -157,12 +138,11 @@ def curves(
             hovertemplate=f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim<extra></extra>",
         )
     values = np.concatenate([curve.bits_per_dim.ravel() for curve in arms.values()])
-    ends = [float(values.min()), float(values.max())]
     if differences:
-        ends = [min(0.0, ends[0]), max(0.0, ends[1])]
-        figure.add_hline(y=0, line={"width": 1.5, "color": palette.REFERENCE})
-    room = 0.06 * (ends[1] - ends[0]) or 0.01
-    ends = [ends[0] - room, ends[1] + room]
+        ends = span(values.ravel().tolist())
+        figure.add_hline(y=0, line=ZERO)
+    else:
+        ends = limits([values])
     if scrubbed:
         cursors = [steps.cursor(place, ends) for place in range(len(shared))]
         figure.add_scatter(**cursors[-1])

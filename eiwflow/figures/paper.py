@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import textwrap
 from dataclasses import dataclass, field
 from html import escape
 
 import numpy as np
 
 from ..analysis.words.numbers import signed
-from ..study.export import leads
 from ..study.file import Study
-from ..study.statistics import Effect
+from ..study.report import GROUPS, leads
 from . import palette
 
-_COLOURS = {"better": palette.ARMS[0], "worse": palette.ARMS[3], "no conclusion": palette.ARMS[4]}
-_NAMES, _WIDTH, _ROW, _TOP, _BELOW, _SIZE = 300, 660, 26, 34, 44, 11
-#: Names of the tables of leads, as titles.
-_TITLES = {"comparison": "Leads over every other arm", "ladder": "The ladder: over the rung below", "question": "Leads"}
+#: Claim -> colour of its square, and whether it is filled.
+_CLAIMS = {"ahead": (palette.ARMS[0], True), "behind": (palette.ARMS[3], True)}
+_NAMES, _WIDTH, _ROW, _TOP, _BELOW, _SIZE, _LETTERS = 400, 760, 26, 34, 44, 11, 76
 
 
 @dataclass
@@ -97,39 +95,30 @@ def _rgb(colour: str) -> str:
 
 
 def leads_figure(study: Study, subject: str | None = None) -> Drawing:
-    """Return the leads of a study with their intervals: a filled square is claimed, an empty one is not."""
-    rows = leads(study, subject)
-    tables = {table: [row for row in rows if row[0] == table] for table in _TITLES}
-    shown = {table: of_table for table, of_table in tables.items() if of_table}
-    ends = [0.0, *(end for *_, effect in rows for end in (*effect.lead_interval, effect.lead) if np.isfinite(end))]
+    """Return every lead of a study once, with its interval: a filled square is claimed, an empty one is not."""
+    groups = leads(study, subject)
+    shown = [effect for effects in groups.values() for effect in effects]
+    ends = [0.0, *(end for effect in shown for end in (*effect.lead_interval, effect.lead) if np.isfinite(end))]
     low, high = min(ends), max(ends)
-    height = _BELOW + sum(_TOP + _ROW * len(of_table) for of_table in shown.values())
-    drawing = Drawing(_NAMES + _WIDTH - 240, height)
+    drawing = Drawing(_NAMES + _WIDTH - 240, _BELOW + _TOP * len(groups) + _ROW * len(shown))
 
     def x(value: float) -> float:
         return _NAMES + 10 + (_WIDTH - 320) * (value - low) / ((high - low) or 1)
 
-    top = 0.0
-    for table, of_table in shown.items():
-        drawing.text(10, top + 22, _TITLES[table], bold=True)
-        top += _TOP
-        drawing.line(x(0), top, x(0), top + _ROW * len(of_table), "#8C8C8C")
-        _draw_rows(drawing, of_table, top, x)
-        top += _ROW * len(of_table)
-    drawing.text(x((low + high) / 2), top + 18, "lead in bits/dim, paired by seed", "middle")
-    drawing.text(x((low + high) / 2), top + 33, "line: 95 % interval; filled: claimed after correction", "middle")
+    y = 0.0
+    for group, effects in groups.items():
+        drawing.text(10, y + 22, GROUPS[group], bold=True)
+        y += _TOP
+        drawing.line(x(0), y, x(0), y + _ROW * len(effects), "#8C8C8C")
+        for effect in effects:
+            middle = y + _ROW / 2
+            drawing.text(10, middle + 4, textwrap.shorten(effect.name, _LETTERS, placeholder=" …"))
+            if np.isfinite(effect.low):
+                drawing.line(x(effect.low), middle, x(effect.high), middle, width=1.5)
+            drawing.square(x(effect.lead), middle, *_CLAIMS.get(effect.claim, (palette.ARMS[4], False)))
+            right = effect.high if np.isfinite(effect.high) else effect.lead
+            drawing.text(x(right) + 8, middle + 4, signed(effect.lead, 3))
+            y += _ROW
+    drawing.text(x((low + high) / 2), y + 18, "lead in bits/dim, paired by seed", "middle")
+    drawing.text(x((low + high) / 2), y + 33, "line: 95 % interval; filled: claimed after correction", "middle")
     return drawing
-
-
-def _draw_rows(
-    drawing: Drawing, rows: Sequence[tuple[str, str, str, Effect]], top: float, x: Callable[[float], float]
-) -> None:
-    for place, (_, first, second, effect) in enumerate(rows):
-        y = top + _ROW * (place + 0.5)
-        name = first if rows[0][0] == "ladder" else f"{first} over {second}"
-        drawing.text(10, y + 4, name if len(name) <= 56 else f"{name[:55]}…")
-        ends = [end for end in effect.lead_interval if np.isfinite(end)]
-        if ends:
-            drawing.line(x(ends[0]), y, x(ends[1]), y, width=1.5)
-        drawing.square(x(effect.lead), y, _COLOURS[effect.claim], effect.claim != "no conclusion")
-        drawing.text(max(map(x, [*ends, effect.lead])) + 8, y + 4, signed(effect.lead, 3))

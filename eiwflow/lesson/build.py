@@ -19,6 +19,7 @@ from ..flow.information import redundancy
 from ..flow.multiscale import LevelTrace, to_bits_per_dim
 from ..study.file import read_study, studies_in
 from ..study.ladder import by_set
+from ..study.statistics import Effect
 from ..training.recipe import Recipe
 from ..training.trainer import Trainer
 from . import default
@@ -197,8 +198,20 @@ def attribute_facts(
 
 def study_facts(folder: Path) -> list[dict[str, Any]]:
     """Return data, length and rungs of the fullest ladder of every data set, from the studies in a folder."""
-    documents = [made.to_dict() for made in by_set(read_study(path) for path in studies_in(folder)).values()]
-    return [{key: study[key] for key in ("data", "iterations", "rungs")} for study in documents]
+    facts = []
+    for name, made in by_set(read_study(path) for path in studies_in(folder)).items():
+        rungs = [{"name": rung.name, "saved": _lead(rung.saved), "step": _lead(rung.step)} for rung in made.rungs]
+        facts.append({"data": name, "iterations": made.study.recipe.iterations, "rungs": rungs})
+    return facts
+
+
+def _lead(lead: Effect | None) -> dict[str, Any] | None:
+    """Return a lead of a study, in bits/dim."""
+    if lead is None:
+        return None
+    numbers = {"lead": lead.lead, "low": lead.low, "high": lead.high}
+    rounded = {name: round(value, 5) for name, value in numbers.items()}
+    return rounded | {"claim": lead.claim, "seeds": len(lead.values)}
 
 
 def _mean_squares(levels: Sequence[LevelTrace]) -> Tensor:

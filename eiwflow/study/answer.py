@@ -1,4 +1,4 @@
-"""The answer of a study: whether an arm needs fewer bits than its rivals: yes, no, or no conclusion."""
+"""The answer of a study: whether an arm needs fewer bits than its rivals: yes, no, or not shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..analysis.words.numbers import counted, listed, signed
 from ..flow.config import FlowConfig
 from .file import Study
 from .recipe import AGAIN, Arm
-from .statistics import Effect, comparisons, contrast, corrected, label
+from .statistics import Effect, comparisons, corrected, label, opponents, paired, subject_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +19,8 @@ class Answer:
     Attributes:
         study: with all arms.
         arm: the arm that the question is about.
-        effects: every other arm of the prior -> ``arm`` minus it, in bits/dim. Holm's correction is over all
-            comparisons of the arm in the study.
+        effects: every other arm of the prior -> the lead of ``arm`` over it. Holm's correction is over all comparisons
+            of the arm in the study.
 
     """
 
@@ -40,49 +40,46 @@ class Answer:
     @property
     def nearest(self) -> Arm | None:
         """The nearest rival among those that share two seeds with the arm; None without such a rival."""
-        rivals = {other: effect for other, effect in self.rivals.items() if len(effect.values) > 1}
-        return max(rivals, key=lambda other: rivals[other].mean, default=None)
-
-    @property
-    def lead(self) -> Effect | None:
-        """The arm minus its nearest rival: below 0 the arm needs fewer bits. None without a rival."""
-        return None if self.nearest is None else self.effects[self.nearest]
+        rivals = {other: effect.lead for other, effect in self.rivals.items() if len(effect.values) > 1}
+        return min(rivals, key=rivals.__getitem__, default=None)
 
     @property
     def better(self) -> list[Arm]:
         """The arms of any kind that need clearly fewer bits; the best first."""
-        ahead = [other for other, effect in self.effects.items() if effect.claim == "worse"]
-        return sorted(ahead, key=lambda other: -self.effects[other].mean)
+        return self._by_lead(other for other, effect in self.effects.items() if effect.claim == "behind")
 
     @property
     def close(self) -> list[Arm]:
         """The rivals, and the arm without its weights, that are too close to call; the nearest first."""
         near = {*self.rivals, replace(self.arm, weights="none")}
-        close = [other for other, effect in self.effects.items() if other in near and effect.claim == "no conclusion"]
-        return sorted(close, key=lambda other: -self.effects[other].mean)
+        effects = {other: effect for other, effect in self.effects.items() if other in near}
+        return self._by_lead(other for other, effect in effects.items() if effect.claim == "not shown")
+
+    def _by_lead(self, others: Iterable[Arm]) -> list[Arm]:
+        return sorted(others, key=lambda other: self.effects[other].lead)
 
     @property
     def word(self) -> str:
-        """``No`` where an arm is better, ``Yes`` where all rivals are worse; else ``No conclusion`` or ``Interim``."""
+        """``No`` where an arm is better, ``Yes`` where all rivals are worse; else ``Not shown`` or ``Interim``."""
         if not self.study.is_done:
             return "Interim"
         if self.better:
             return "No"
-        return "Yes" if self.lead is not None and not self.close else "No conclusion"
+        return "Yes" if self.nearest is not None and not self.close else "Not shown"
 
     def in_words(self) -> str:
         """Return the answer in one sentence, with the lead over the nearest rival, or of the best arm."""
         name, where = label(self.study, self.arm), f"on {self.study.recipe.data_name}{_conditions(self.study)}"
         if self.word == "No":
-            best, effect = self.better[0], self.effects[self.better[0]]
-            rest = len(self.better) - 1
-            more = f"; {counted(rest, 'more arm')} {'is' if rest == 1 else 'are'} better" if rest else ""
-            figures = f"{signed(effect.mean, 3)} ({effect.interval}) bits/dim"
-            return f"No: {label(self.study, best)} leads {name} by {figures}{_over(effect)} {where}{more}."
-        if self.nearest is None or self.lead is None:
-            return f"No conclusion: {name} shares no two seeds with another split {where}."
-        nearest = label(self.study, self.nearest)
-        figures = f"{self.lead.lead_in_figures} bits/dim{_over(self.lead)} {where}"
+            best, *others = self.better
+            lead = self.effects[best]
+            figures = f"{signed(-lead.lead, 3)} ({signed(-lead.high, 3)} to {signed(-lead.low, 3)})"
+            more = f"; {counted(len(others), 'more arm')} {'are' if others[1:] else 'is'} better" if others else ""
+            return f"No: {label(self.study, best)} leads {name} by {figures} bits/dim{_over(lead)} {where}{more}."
+        if self.nearest is None:
+            return f"Not shown: {name} shares no two seeds with another split {where}."
+        nearest, lead = label(self.study, self.nearest), self.effects[self.nearest]
+        figures = f"{lead.figures} bits/dim{_over(lead)} {where}"
         if self.word == "Interim":
             return f"Interim: no claim yet. So far the lead of {name} over {nearest}, its nearest rival, is {figures}."
         if self.word == "Yes":
@@ -90,7 +87,7 @@ class Answer:
         close = [label(self.study, other) for other in self.close]
         named = listed([*close[:3], f"{len(close) - 3} more"] if len(close) > 3 else close)
         return (
-            f"No conclusion: {name} is too close to call with {named}; its lead over {nearest}, the nearest rival, is "
+            f"Not shown: {name} is too close to call with {named}; its lead over {nearest}, the nearest rival, is "
             f"{figures}."
         )
 
@@ -108,12 +105,11 @@ def answer(study: Study, subject: str | None = None, prior: str | None = None) -
         ConfigError: the subject is no arm.
 
     """
-    compared = comparisons(study, subject)
-    prior = prior or usual_prior(study)
-    arm = next((arm for arm in study.arms if (arm.choice, arm.prior) == (compared.subject, prior)), None)
+    choice, prior = subject_of(study, subject), prior or usual_prior(study)
+    arm = next((arm for arm in study.arms if (arm.choice, arm.prior) == (choice, prior)), None)
     if arm is None:
         return None
-    effects = compared.against(prior)
+    effects = opponents(comparisons(study, choice), prior)
     return Answer(study, arm, {other: effect for other, effect in effects.items() if other.order != AGAIN})
 
 
@@ -123,16 +119,14 @@ def usual_prior(study: Study) -> str:
 
 
 def control(study: Study) -> tuple[Effect, ...]:
-    """Return the A/A control of a study, prior by prior: the random order minus itself with other permutations."""
-    effects = []
-    for arm in study.arms:
-        if arm.order == AGAIN and (same := replace(arm, order="random")) in study.arms:
-            effects.append(contrast(study, f"random − random again, {arm.prior}", {same: 1.0, arm: -1.0}))
-    return corrected(effects)
+    """Return the A/A control of a study, prior by prior: the random order over itself with other permutations."""
+    again = [arm for arm in study.arms if arm.order == AGAIN]
+    pairs = [(same, arm) for arm in again if (same := replace(arm, order="random")) in study.arms]
+    return corrected(paired(study, same, arm) for same, arm in pairs)
 
 
 def at_equal_time(study: Study, others: Iterable[Study]) -> Study | None:
-    """Return the study at equal CPU seconds that has the same arms, and perhaps more; None without such a study."""
+    """Return the study at equal seconds that has the same arms, and perhaps more; None without such a study."""
     arms = study.recipe.arms
     for other in others:
         # The training recipe of any arm holds all settings of trainings.

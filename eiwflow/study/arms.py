@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +28,7 @@ def arm_table(study: Study) -> list[dict[str, Any]]:
                 **arm_row(arm),
                 "seeds": len(runs),
                 "bits_per_dim": float(bits.mean()),
-                "sd_over_seeds": float(bits.std(ddof=1)) if len(bits) > 1 else math.nan,
+                "sd_over_seeds": float(bits.std(ddof=1)) if len(bits) > 1 else None,
                 "parameters": fewest if fewest == most else f"{fewest:,} to {most:,}",
                 "iterations": runs[0].iterations,
                 "cpu_s": float(np.mean([run.cpu_s for run in runs])),
@@ -70,7 +69,6 @@ class ArmCurve:
         seeds: (n,).
         steps: (P,) training steps.
         bits_per_dim: (n, P).
-        seconds_per_step: CPU seconds of a training step, mean over seeds.
 
     """
 
@@ -78,17 +76,11 @@ class ArmCurve:
     seeds: np.ndarray
     steps: np.ndarray
     bits_per_dim: np.ndarray
-    seconds_per_step: float = math.nan
 
     @property
     def mean(self) -> np.ndarray:
         """Mean over seeds (P,)."""
         return self.bits_per_dim.mean(axis=0)
-
-    @property
-    def cpu_s(self) -> np.ndarray:
-        """CPU seconds of the training steps up to each point (P,), mean over seeds."""
-        return self.steps * self.seconds_per_step
 
     def in_words(self) -> str:
         """Return the curve's first and last value, as a text that follows the arm's name."""
@@ -102,7 +94,7 @@ class ArmCurve:
         if not len(seeds) or not len(steps):
             return None
         values = self.bits_per_dim[np.ix_(ours, at)] - other.bits_per_dim[np.ix_(theirs, there)]
-        return ArmCurve(self.arm, seeds, steps, values, self.seconds_per_step)
+        return ArmCurve(self.arm, seeds, steps, values)
 
 
 def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
@@ -114,5 +106,4 @@ def arm_curve(study: Study, arm: Arm) -> ArmCurve | None:
     values = np.stack([run.curve[:, 2] for run in runs])
     # Where test values were not kept, training values replace them, for all seeds alike.
     values = values if np.isfinite(values).all() else np.stack([run.curve[:, 1] for run in runs])
-    step = float(np.mean([run.cpu_s / run.iterations for run in runs]))
-    return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values, step)
+    return ArmCurve(arm, np.array([run.seed for run in runs]), runs[0].curve[:, 0], values)

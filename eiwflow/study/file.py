@@ -28,30 +28,22 @@ from PIL import Image
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
 from ..flow import ConfigError
-from ..flow.config import MAX_PARAMETERS, OLDER
 from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
-from .recipe import Arm, StudyRecipe, title
+from .recipe import Arm, StudyRecipe
 
 FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
 #: The suffix of a packed study.
 PACKED = ".zip"
-#: Most bytes of a study's document, and of a record.
+#: Most bytes of a study's document, of a result, and of a record.
 MAX_BYTES = 16 * 2**20
-#: Bytes of the result of one run; with a curve of :data:`MAX_POINTS` it takes some 60 KB.
-MAX_RESULT_BYTES = 2**18
-MAX_STEPS, MAX_PIXELS, MAX_POINTS = 200, 2**22, 1000
+#: Most pixels of samples in a record.
+MAX_PIXELS = 2**22
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
-#: name of a number in a result -> (its type, smallest, largest).
-BOUNDS: dict[str, tuple[type, float, float]] = {
-    "seed": (int, 0, 2**31 - 1),
-    "bits_per_dim": (float, -1000.0, 1000.0),
-    "iterations": (int, 1, 10_000_000),
-    "parameters": (int, 1, MAX_PARAMETERS),
-    "cpu_s": (float, 0.0, 1e9),
-}
+#: name of a number in a result -> its type.
+NUMBERS = {"seed": int, "bits_per_dim": float, "iterations": int, "parameters": int, "cpu_s": float}
 
 
 class StudyError(ValueError):
@@ -82,7 +74,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run as a result in a study's file."""
-        numbers = {name: getattr(self, name) for name in BOUNDS}
+        numbers = {name: getattr(self, name) for name in NUMBERS}
         curve = [[int(step), *(value for value in values if math.isfinite(value))] for step, *values in self.curve]
         return {"arm": self.arm.text, **numbers, "curve": curve}
 
@@ -151,8 +143,7 @@ class Study:
     @property
     def title(self) -> str:
         """The title of the study on pages: ``faces16 at 16×16, 500 steps, 6 seeds``."""
-        counts = {len(self.of(arm)) for arm in self.arms} or {0}
-        return title(self.recipe, f"{min(counts)} to " if len(counts) > 1 else "", max(counts))
+        return self.recipe.title
 
     def of(self, arm: Arm) -> list[Run]:
         """Return the runs of an arm, by seed."""
@@ -171,19 +162,44 @@ def read_study(path: Path) -> Study:
     """Read a study: a folder of runs or a packed file.
 
     Raises:
-        StudyError: it is not a study, or a number in it is out of its bounds.
+        StudyError: it is not a study, or is damaged.
 
     """
     path = path.parent if path.name == SETTINGS and path.parent.is_dir() else path
-    if path.is_dir():
-        document, digest = _of_folder(path)
-    elif path.suffix == ".json":
-        raise StudyError(f"{files.printable(path.name)} is not a study's folder or packed file. {OLDER}")
-    else:
-        document = _json(path.name, _entry(path, SETTINGS))
-        digest = sha256(path.read_bytes()).hexdigest()
-    name = path.name if path.is_dir() else path.stem
-    return checked(path.name, document, path, name, digest)
+    name = files.printable(path.name)
+    content = _bytes(path / SETTINGS) if path.is_dir() else _entry(path, SETTINGS)
+    document = _json(name, content)
+    try:
+        recipe = StudyRecipe.from_dict(document["recipe"])
+        results = [(f"Result {place} of {name}", result) for place, result in enumerate(document["results"], start=1)]
+        step_cost = {str(kind): float(cost) for kind, cost in (document.get("step_cost") or {}).items()}
+    except ConfigError as error:
+        raise StudyError(f"The recipe of {name} is refused: {error}") from None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise StudyError(f"{name} is not a study's file: it has no recipe and results.") from None
+    digest = sha256(content if path.is_dir() else path.read_bytes())
+    for arm, seed in recipe.runs() if path.is_dir() else ():
+        file = run_folder(path, arm, seed) / RESULT
+        if file.exists():
+            digest.update(content := _bytes(file))
+            where = f"{RESULT} of {arm.name}, seed {seed}"
+            results.append((where, _json(where, content)))
+    read = {(run.arm, run.seed): run for run in (run_of(*result) for result in results)}
+    runs = {key: read[key] for key in recipe.runs() if key in read}
+    for arm, seed in read.keys() - runs.keys():
+        raise StudyError(f"{name} has a result of {arm.text} with seed {seed}, which is not in its recipe.")
+    return Study(
+        name=path.name if path.is_dir() else path.stem,
+        recipe=recipe,
+        command=str(document.get("command", "")),
+        step_cost=step_cost,
+        runs=runs,
+        sha256=digest.hexdigest(),
+        path=path,
+        data_sha256=str(document.get("data_sha256") or ""),
+        device=str(document.get("device") or "cpu"),
+        versions=dict(document.get("versions") or {}),
+    )
 
 
 def studies_in(folder: Path) -> list[Path]:
@@ -209,80 +225,17 @@ def settings_file(path: Path) -> Path:
     return path / SETTINGS if path.is_dir() else path
 
 
-def _of_folder(folder: Path) -> tuple[Any, str]:
-    """Return the document of a study's folder, with the results of its runs, and the digest of all files."""
-    content = _bytes(folder / SETTINGS, MAX_BYTES)
-    document = _json(f"{folder.name}/{SETTINGS}", content)
-    digest = sha256(content)
-    if not isinstance(document, dict) or not isinstance(document.get("results") or [], list):
-        raise StudyError(f"{folder.name} is not a study's folder: its {SETTINGS} has no recipe and results.")
-    try:
-        recipe = StudyRecipe.from_dict(document.get("recipe"))
-    except ConfigError as error:
-        raise StudyError(f"The recipe of {folder.name} is refused: {error}") from None
-    results = list(document.get("results") or [])
-    for arm, seed in recipe.runs():
-        path = run_folder(folder, arm, seed) / RESULT
-        if path.exists():
-            content = _bytes(path, MAX_RESULT_BYTES)
-            digest.update(content)
-            where = f"{RESULT} of {arm.name}, seed {seed}"
-            result = _json(where, content)
-            if ((run := run_of(where, result)).arm, run.seed) != (arm, seed):
-                raise StudyError(f"{where} is of another run, {run.arm.text} with seed {run.seed}.")
-            results.append(run.to_dict())  # without fields that a study does not have
-    return {**document, "results": results}, digest.hexdigest()
-
-
 def run_folder(folder: Path, arm: Arm, seed: int) -> Path:
     """Return the run directory of an arm with a seed."""
     return folder / arm.name / f"seed-{seed}"
-
-
-def checked(name: str, document: object, path: Path, stem: str = "", digest: str = "") -> Study:
-    """Return the study of a document that was read from the file or folder ``name``.
-
-    Raises:
-        StudyError: the document is not a study's, or a number in it is out of its bounds.
-
-    """
-    if not isinstance(document, dict) or not isinstance(document.get("results"), list) or "recipe" not in document:
-        raise StudyError(f"{name} is not a study's file: it has no recipe and results.")
-    try:
-        recipe = StudyRecipe.from_dict(document["recipe"])
-    except ConfigError as error:
-        raise StudyError(f"The recipe of {name} is refused: {error}") from None
-    places = {run: place for place, run in enumerate(recipe.runs())}
-    runs: dict[tuple[Arm, int], Run] = {}
-    for number, result in enumerate(document["results"], start=1):
-        run = run_of(f"Result {number} of {name}", result)
-        if (run.arm, run.seed) not in places or (run.arm, run.seed) in runs:
-            again = "is in it twice" if (run.arm, run.seed) in runs else "is not in its recipe"
-            raise StudyError(f"Result {number} of {name}, {run.arm.text} with seed {run.seed}, {again}.")
-        runs[run.arm, run.seed] = run
-    versions = document.get("versions")
-    return Study(
-        name=stem or path.stem,
-        recipe=recipe,
-        command=str(document.get("command", ""))[:4096],
-        step_cost=_step_cost(name, document.get("step_cost")),
-        runs=dict(sorted(runs.items(), key=lambda item: places[item[0]])),
-        sha256=digest,
-        path=path,
-        data_sha256=str(document.get("data_sha256") or "")[:64],
-        device=str(document.get("device") or "cpu")[:40],
-        versions={str(k)[:40]: str(v)[:40] for k, v in versions.items()} if isinstance(versions, dict) else {},
-    )
 
 
 def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
     """Return the record of seed 0 of an arm, or None where it is missing or unreadable."""
     try:
         recorded = recorded_steps(study, arm)
-        if not 1 <= len(recorded) <= MAX_STEPS:
-            return None
         samples = {int(step["step"]): _webp(step["samples"]) for step in recorded if step["samples"] is not None}
-        return training_record(recorded, samples)
+        return training_record(recorded, samples) if recorded else None
     except (StudyError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
 
@@ -294,20 +247,19 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
         StudyError, OSError, LookupError, ValueError: the record is missing or unreadable.
 
     """
-    if study.path.is_dir():
-        run = RunDirectory(run_folder(study.path, arm, 0))
-        if (run.path / RESULT).exists():
-            samples = {step: base64.b64encode(content).decode() for step, content in read_samples(run.samples).items()}
-            return [
-                {
-                    **{name: record[name] for name in ("step", "probe_bits_per_dim", "levels")},
-                    "samples": samples.get(record["step"]),
-                }
-                for record in run.records()
-                if "levels" in record
-            ]
+    if not study.path.is_dir():
+        steps: list[dict[str, Any]] = _json(arm.name, _entry(study.path, f"records/{arm.name}.json"))["steps"]
+        return steps
+    run = RunDirectory(run_folder(study.path, arm, 0))
+    if not (run.path / RESULT).exists():
         raise StudyError(f"{study.name} has no record of {arm.text}.")
-    return _json(arm.name, _entry(study.path, f"records/{arm.name}.json"))["steps"]
+    samples = {step: base64.b64encode(content).decode() for step, content in read_samples(run.samples).items()}
+    return [
+        {name: record[name] for name in ("step", "probe_bits_per_dim", "levels")}
+        | {"samples": samples.get(record["step"])}
+        for record in run.records()
+        if "levels" in record
+    ]
 
 
 def _webp(text: str) -> bytes:
@@ -371,9 +323,7 @@ def merge(studies: Sequence[Study]) -> Study:
         recipe, runs = recipe.extended(other.recipe), {**other.runs, **runs}
     present = {arm for arm, _ in runs}
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
-    places = {run: place for place, run in enumerate(recipe.runs())}
-    ordered = dict(sorted(runs.items(), key=lambda item: places[item[0]]))
-    return replace(first, recipe=recipe, runs=ordered)
+    return replace(first, recipe=recipe, runs={run: runs[run] for run in recipe.runs() if run in runs})
 
 
 def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
@@ -393,11 +343,7 @@ def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
     # A fixed date makes the bytes of the same study the same.
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
-    try:
-        text = json.dumps(document, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise StudyError(f"{name} would hold a number that is not finite; nothing is written.") from None
-    file.writestr(entry, text)
+    file.writestr(entry, json.dumps(document, separators=(",", ":")))
 
 
 # ---------------------------------------------------------------------- parts of a document
@@ -407,43 +353,24 @@ def run_of(where: str, result: Any) -> Run:  # noqa: ANN401 (whatever JSON can h
     """Return a run from its result as a file has it.
 
     Raises:
-        StudyError: a value is missing or out of bounds; the message begins with ``where``.
+        StudyError: a value is missing or not finite; the message begins with ``where``.
 
     """
     try:
-        arm = Arm.parse(result["arm"])
-        numbers = {name: _number(name, result[name]) for name in BOUNDS}
-        points = [[*point, math.nan][:3] for point in result.get("curve", [])[:MAX_POINTS]]
-        curve = np.array(points, dtype=float).reshape(-1, 3)
-        if np.isinf(curve).any() or np.isnan(curve[:, :2]).any():
-            raise ValueError("curve is not of finite numbers")
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        numbers = {name: kind(result[name]) for name, kind in NUMBERS.items()}
+        points = [[*point, math.nan][:3] for point in result.get("curve", [])]
+        run = Run(Arm.parse(result["arm"]), curve=np.array(points, dtype=float).reshape(-1, 3), **numbers)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise StudyError(f"{where} cannot be read: {missing.rstrip('.')}.") from None
-    return Run(arm=arm, curve=curve, **numbers)
+    if not all(map(math.isfinite, numbers.values())) or not np.isfinite(run.curve[:, :2]).all():
+        raise StudyError(f"{where} cannot be read: it holds a number that is not finite.")
+    return run
 
 
-def _number(name: str, value: Any) -> Any:  # noqa: ANN401 (int or float, by BOUNDS)
-    kind, low, high = BOUNDS[name]
-    is_number = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:
-        raise ValueError(f"{name} is {str(value)[:40]!r}; it must be a number between {low:g} and {high:g}")
-    return kind(value)
-
-
-def _step_cost(name: str, cost: Any) -> dict[str, float]:  # noqa: ANN401 (whatever JSON can hold)
+def _bytes(path: Path) -> bytes:
     try:
-        costs = {str(key)[:400]: float(value) for key, value in (cost or {}).items()}
-        if all(1 <= value <= 1000 for value in costs.values()):
-            return costs
-    except (AttributeError, TypeError, ValueError):
-        pass
-    raise StudyError(f"The step_cost of {name} is not one number from 1 to 1000 for every kind of step.")
-
-
-def _bytes(path: Path, most: int) -> bytes:
-    try:
-        return files.read_bytes(path, most)
+        return files.read_bytes(path, MAX_BYTES)
     except OSError as error:
         raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
 

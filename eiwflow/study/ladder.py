@@ -1,7 +1,7 @@
 """The gain of each choice of a flow: a ladder from Glow's fixed half to the best flow, and questions over studies.
 
-Every statement on a page, in the lesson, in the README and in documents about this gain comes from here. A lead is the
-second arm's bits/dim minus the first's: above 0, the first is better.
+Every statement on a page, in the lesson, in the README and in documents about this gain comes from here. A lead above 0
+says that the first is better.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..analysis.words.numbers import fixed
 from ..flow.config import FlowConfig
 from .file import Study
 from .recipe import Arm
-from .statistics import Effect, contrast, corrected, usual_partition
+from .statistics import Effect, corrected, paired, usual_partition
 from .words import titles
 
 Choices = Mapping[str, str]
@@ -33,7 +33,7 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("principal start", "principal channels, a random half of them passed on", RANDOM_HALF),
     ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
     ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
-    ("entropy weights", "couplings weight channels by their entropies", WEIGHTED),
+    ("own weights", "couplings weight channels by the entropies of each picture", WEIGHTED),
     ("random partitions", "couplings read random halves, not the same two in turn", RANDOM_PAIRS),
     ("partitions by information", "couplings read what tells most of the rest", INFORMED),
 )
@@ -49,7 +49,6 @@ class Question:
         ours, theirs: the two sides of the comparison, in words.
         first, second: the fields of the two arms.
         prior: of both; None for the default of flows.
-        many: whether ``ours`` is a plural.
 
     """
 
@@ -58,31 +57,30 @@ class Question:
     first: Choices
     second: Choices
     prior: str | None = None
-    many: bool = False
 
 
 QUESTIONS: dict[str, Question] = {
-    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW, many=True),
+    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
     "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
     "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(
         "The half by entropy", "the half of smallest variance", BY_ENTROPY, {"order": "variance-reversed"}
     ),
     "order": Question("The half by entropy", "the half by variance", BY_ENTROPY, BY_VARIANCE),
-    "weights": Question("Entropy weights", "the same flow without them", WEIGHTED, BY_ENTROPY, many=True),
-    "means": Question("Entropy weights", "weights from means", WEIGHTED, {**WEIGHTED, "weights": "means"}, many=True),
+    "weights": Question("Own weights", "the same flow without them", WEIGHTED, BY_ENTROPY),
+    "means": Question("Own weights", "weights from means", WEIGHTED, {**WEIGHTED, "weights": "means"}),
     "constant": Question(
-        "Entropy weights", "the same weights for every image", WEIGHTED, {**WEIGHTED, "weights": "constant"}, many=True
+        "Own weights", "the same weights for every image", WEIGHTED, {**WEIGHTED, "weights": "constant"}
     ),
     "pooled": Question(
-        "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY, many=True
+        "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY
     ),
     "partitions": Question(
-        "Random partitions", "alternating ones", RANDOM_PAIRS, {**WEIGHTED, "partition": "alternating"}, many=True
+        "Random partitions", "alternating ones", RANDOM_PAIRS, {**WEIGHTED, "partition": "alternating"}
     ),
-    "information": Question("Partitions by information", "random partitions", INFORMED, RANDOM_PAIRS, many=True),
+    "information": Question("Partitions by information", "random partitions", INFORMED, RANDOM_PAIRS),
     "released": Question(
-        "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, prior="standard"
+        "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, "standard"
     ),
 }
 
@@ -95,8 +93,8 @@ class Rung:
         name, detail: name and new choice. Where a study lacks the rung below, the name holds both choices, as in
             ``principal start + half by variance``.
         arm: that was run.
-        saved: ``arm`` minus the lowest rung; None for the lowest.
-        step: ``arm`` minus the rung below; None for the lowest.
+        saved: the lead of ``arm`` over the lowest rung; None for the lowest.
+        step: the lead of ``arm`` over the rung below; None for the lowest.
 
     """
 
@@ -114,8 +112,8 @@ class Ladder:
     Attributes:
         study: where all arms were run.
         rungs: of the study, from below; empty where it lacks the lowest or all others.
-        answers: key of :data:`QUESTIONS` -> effect, for questions whose arms the study has. Holm's correction is
-            over all differences of this ladder.
+        answers: key of :data:`QUESTIONS` -> lead, for questions whose arms the study has. Holm's correction is over all
+            leads of this ladder.
 
     """
 
@@ -124,42 +122,14 @@ class Ladder:
     answers: dict[str, Effect]
 
     @property
-    def top(self) -> Rung | None:
-        """The rung that saves most."""
-        saved = [rung for rung in self.rungs if rung.saved is not None]
-        return max(saved, key=lambda rung: rung.saved.lead if rung.saved else 0.0, default=None)
+    def steps(self) -> list[Effect]:
+        """The lead of each rung over the rung below."""
+        return [rung.step for rung in self.rungs if rung.step is not None]
 
     def in_words(self) -> str:
         """Return the saving of every rung over the rung below, as a sentence."""
-        steps = [f"{each.name} {each.step.lead_in_figures}, {each.step.shown}" for each in self.rungs if each.step]
+        steps = [f"{step.first} {step.figures}, {step.claim}" for step in self.steps]
         return f"Bits/dim saved by each rung over the one below, on {self.study.title}: {'; '.join(steps)}."
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return rungs and answers as values for JSON, as leads in bits/dim."""
-        return {
-            "study": self.study.title,
-            "data": self.study.recipe.data_name,
-            "iterations": self.study.recipe.iterations,
-            "size": self.study.recipe.size,
-            "rungs": [
-                {"name": rung.name, "detail": rung.detail, "arm": rung.arm.text}
-                | {key: lead_row(effect) for key, effect in (("saved", rung.saved), ("step", rung.step))}
-                for rung in self.rungs
-            ],
-            "answers": {key: lead_row(effect) for key, effect in self.answers.items()},
-        }
-
-
-def lead_row(effect: Effect | None) -> dict[str, Any] | None:
-    """Return a lead with its interval and claim, as values for JSON."""
-    if effect is None:
-        return None
-    low, high = effect.lead_interval
-    figures = {"lead": effect.lead, "low": low, "high": high}
-    return {name: round(value, 5) if value == value else None for name, value in figures.items()} | {
-        "claim": effect.stated_claim,
-        "seeds": len(effect.values),
-    }
 
 
 def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
@@ -169,46 +139,48 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
     rungs about partitions stand where the usual one is alternating, which they are compared with. Elsewhere the lowest
     rung differs in partitions too: the name of the next one says it, and no question compares with it.
     """
-    arms = {arm for arm in study.arms if study.seeds({arm: 1.0})}
+    usual = usual_partition(study)
     present: list[Rung] = []
     skipped: list[str] = []
-    fixed_pairs = usual_partition(study) == "alternating"
     for name, detail, choices in RUNGS:
-        if "partition" in choices and not fixed_pairs:
+        if "partition" in choices and usual != "alternating":
             continue
-        if (arm := arm_for(study, choices, prior)) in arms:
+        if (arm := arm_for(study, choices, prior)) in study.arms:
             present.append(Rung(" + ".join([*skipped, name]), detail, arm))
-            skipped = [] if present[1:] or fixed_pairs else [PARTITIONS[usual_partition(study)]]
+            skipped = [] if present[1:] or usual == "alternating" else [PARTITIONS[usual]]
         elif choices is not BY_VARIANCE:  # the half by entropy takes the place of the half by variance
             skipped.append(name)
     if len(present) < 2 or present[0].name != RUNGS[0][0]:
         present = []
-    pairs: dict[str, tuple[Arm, Arm]] = {}
-    for place, rung in enumerate(present[1:], start=1):
-        pairs[f"saved {rung.name}"] = rung.arm, present[0].arm
-        pairs[f"step {rung.name}"] = rung.arm, present[place - 1].arm
+    asked: dict[tuple[str, str], tuple[Arm, Arm, tuple[str, str]]] = {}
+    for place, rung in enumerate(present[1:]):
+        for kind, other in (("saved", present[0]), ("step", present[place])):
+            asked[kind, rung.name] = rung.arm, other.arm, (rung.name, other.name)
     for key, question in QUESTIONS.items():
-        first, second = (
-            arm_for(study, choices, question.prior or prior) for choices in (question.first, question.second)
-        )
-        is_about_partitions = "partition" in question.first
-        if first in arms and second in arms and (is_about_partitions or first.partition == second.partition):
-            pairs[key] = first, second
-    effects = _effects(study, pairs)
+        first, second = (arm_for(study, side, question.prior or prior) for side in (question.first, question.second))
+        alike = "partition" in question.first or first.partition == second.partition
+        if alike and {first, second} <= {*study.arms}:
+            asked["answer", key] = first, second, (question.ours, question.theirs)
+    # A pair of arms counts as one comparison, however often it is asked about.
+    pairs = {(first, second): paired(study, first, second) for first, second, _ in asked.values()}
+    known = [pair for pair, lead in pairs.items() if lead is not None]
+    of_pair = dict(zip(known, corrected(pairs[pair] for pair in known), strict=True))
+    leads = {
+        key: replace(of_pair[first, second], first=names[0], second=names[1])
+        for key, (first, second, names) in asked.items()
+        if (first, second) in of_pair
+    }
     rungs = [
-        replace(rung, saved=effects.get(f"saved {rung.name}"), step=effects.get(f"step {rung.name}"))
-        for rung in present
+        replace(rung, saved=leads.get(("saved", rung.name)), step=leads.get(("step", rung.name))) for rung in present
     ]
-    return Ladder(study, tuple(rungs), {key: effects[key] for key in QUESTIONS if key in effects})
+    return Ladder(study, tuple(rungs), {key: leads["answer", key] for key in QUESTIONS if ("answer", key) in leads})
 
 
 def is_start_by_half(study: Study) -> bool:
     """Return whether a study has every half from both starts."""
-    starts = {"random": "alternating", "principal": "alternating"}
     halves = ("last", "random", "variance", "entropy")
-    return {Arm(half, init=start, partition=pairs) for half in halves for start, pairs in starts.items()} <= {
-        *study.arms
-    }
+    wanted = {Arm(half, init=start, partition="alternating") for half in halves for start in ("random", "principal")}
+    return wanted <= {*study.arms}
 
 
 def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
@@ -217,68 +189,52 @@ def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
     return Arm(**{"partition": partition, "prior": prior, **choices})
 
 
-def _effects(study: Study, pairs: Mapping[str, tuple[Arm, Arm]]) -> dict[str, Effect]:
-    """Return key -> first minus second; all are corrected together, and a pair of arms counts as one comparison."""
-    distinct = {pair: contrast(study, f"{pair[0].choice} − {pair[1].choice}", {pair[0]: 1.0, pair[1]: -1.0})
-                for pair in dict.fromkeys(pairs.values())}  # fmt: skip
-    known = [pair for pair, effect in distinct.items() if effect is not None]
-    by_pair = dict(zip(known, corrected(distinct[pair] for pair in known), strict=True))
-    return {key: by_pair[pair] for key, pair in pairs.items() if pair in by_pair}
-
-
 # ---------------------------------------------------------------------- over studies
 
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """A question over studies.
+    """A comparison over studies.
 
     Attributes:
-        question: that was asked.
-        effects: title of a study -> its answer.
+        ours, theirs: the two sides, in words.
+        leads: of the studies, by title.
 
     """
 
-    question: Question
-    effects: dict[str, Effect]
+    ours: str
+    theirs: str
+    leads: Mapping[str, Effect]
 
     def claimed(self, claim: str) -> int:
-        """Count the studies with this claim: ``better``, ``worse`` or ``no conclusion``."""
-        return sum(effect.claim == claim for effect in self.effects.values())
+        """Count the leads with this claim."""
+        return sum(lead.claim == claim for lead in self.leads.values())
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the sentence, the claims and every study's lead in bits/dim, as values for JSON."""
-        claims = {"ahead": "better", "behind": "worse", "unclear": "no conclusion"}
-        return {"sentence": self.in_words()} | {
-            **{word: self.claimed(claim) for word, claim in claims.items()},
-            "leads": {title: lead_row(effect) for title, effect in self.effects.items()},
-        }
+    @property
+    def where(self) -> str:
+        """In how many studies a lead is claimed: ``in all 10 studies``, ``in 1 of 18``."""
+        ahead, studies = self.claimed("ahead"), len(self.leads)
+        return f"in all {studies} studies" if ahead == studies > 1 else f"in {ahead} of {studies}"
 
     def in_words(self) -> str:
         """Return the answer in one sentence, with the number of studies and the range of leads."""
-        where, span = self._where_and_span()
-        if self.claimed("better") == len(self.effects):
-            verb = "lead" if self.question.many else "leads"
-            return f"{self.question.ours} {verb} {self.question.theirs} {where}, by {span} bits/dim."
-        return f"{self.question.ours} over {self.question.theirs}: ahead {where} (leads {span} bits/dim)."
-
-    def _where_and_span(self) -> tuple[str, str]:
-        leads = [effect.lead for effect in self.effects.values()]
-        ahead, behind, unclear = (self.claimed(claim) for claim in ("better", "worse", "no conclusion"))
-        studies = f"{len(leads)} {'study' if len(leads) == 1 else 'studies'}"
-        low, high = fixed(min(leads), 3), fixed(max(leads), 3)
+        low, high = (fixed(end(lead.lead for lead in self.leads.values()), 3) for end in (min, max))
+        rest = [f"{claim} in {count}" for claim in ("behind", "not shown") if (count := self.claimed(claim))]
         span = low if low == high else f"{low} to {high}"
-        if ahead == len(leads):
-            return (f"in all {studies}" if len(leads) > 1 else "in the only study with both arms"), span
-        others = [f"behind in {behind}"] * bool(behind) + [f"not shown in {unclear}"] * bool(unclear)
-        return f"in {ahead} of {studies}, {' and '.join(others)}", span
+        name = f"{self.ours} over {self.theirs}" if self.theirs else self.ours
+        return f"{name}: {', '.join([f'ahead {self.where}', *rest])} ({span} bits/dim)."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sentence, the claims and every study's lead, as values for JSON."""
+        claims = {claim.replace(" ", "_"): self.claimed(claim) for claim in ("ahead", "behind", "not shown")}
+        leads = {title: lead.row() for title, lead in self.leads.items()}
+        return {"sentence": self.in_words(), **claims, "leads": leads}
 
 
 def ladders(studies: Iterable[Study]) -> dict[str, Ladder]:
-    """Return title -> ladder, of studies that have a run and are no A/A control; titles are unique."""
-    by_name = {study.name: study for study in studies}
-    named = titles(by_name)
-    return {named[name]: ladder(study) for name, study in by_name.items() if study.runs and not study.recipe.is_control}
+    """Return title -> ladder, of studies that are done and are no A/A control; titles are unique."""
+    by_name = {study.name: study for study in studies if study.is_done and not study.recipe.is_control}
+    return {title: ladder(by_name[name]) for name, title in titles(by_name).items()}
 
 
 def counts(studies: Iterable[Study]) -> dict[str, Count]:
@@ -287,12 +243,13 @@ def counts(studies: Iterable[Study]) -> dict[str, Count]:
     Studies at equal time answer another question and are left out, as are A/A controls, and those of start by half,
     whose runs other studies have too (:mod:`.claim`).
     """
-    answers: dict[str, dict[str, Effect]] = {}
-    for title, made in ladders(studies).items():
-        if not made.study.recipe.equal_time and not is_start_by_half(made.study):
-            for key, effect in made.answers.items():
-                answers.setdefault(key, {})[title] = effect
-    return {key: Count(question, answers[key]) for key, question in QUESTIONS.items() if key in answers}
+    counted = {
+        title: made.answers
+        for title, made in ladders(studies).items()
+        if not made.study.recipe.equal_time and not is_start_by_half(made.study)
+    }
+    leads = {key: {title: of[key] for title, of in counted.items() if key in of} for key in QUESTIONS}
+    return {key: Count(QUESTIONS[key].ours, QUESTIONS[key].theirs, of) for key, of in leads.items() if of}
 
 
 def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
@@ -302,9 +259,8 @@ def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
     """
     sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():
-        if is_start_by_half(made.study):
-            continue
-        if not made.study.recipe.equal_time and any(rung.name == RUNGS[1][0] for rung in made.rungs):
+        of_start = any(rung.name == RUNGS[1][0] for rung in made.rungs)
+        if of_start and not made.study.recipe.equal_time and not is_start_by_half(made.study):
             sets.setdefault(made.study.recipe.data_name, []).append(made)
     return {
         name: max(of_set, key=lambda made: (len(made.rungs), made.study.recipe.budget))

@@ -14,8 +14,8 @@ from typing import Any
 from ..analysis.words.numbers import counted
 from ..data import same_data
 from ..flow import ConfigError, FlowConfig
-from ..flow.config import INITS, OLDER, PRIORS, ROTATED
-from ..flow.policies import ORDERS, PARTITIONS, WEIGHTS
+from ..flow.config import INITS, PRIORS, ROTATED
+from ..flow.policies import ORDERS, PARTITIONS
 from ..options import FLOW, STUDY, STUDY_SHARED, TRAINING, beginning, option
 from ..training.recipe import Recipe
 
@@ -24,7 +24,8 @@ EVALUATE_ON = ("test", "validation")
 AGAIN = "random-again"
 #: Permutation seeds of :data:`AGAIN` begin here; every other arm takes the run's seed.
 AGAIN_FROM = 1_000_000
-MAX_SEEDS, MAX_ARMS, MAX_RUNS = 1000, 100, 5000
+#: Runs of a study, at most.
+MAX_RUNS = 5000
 #: The fraction passed on that an arm's name leaves out.
 HALF = "0.5"
 _FRACTIONS = {"¼": "0.25", "1/4": "0.25", "½": "0.5", "1/2": "0.5", "¾": "0.75", "3/4": "0.75"}
@@ -132,22 +133,14 @@ class Arm:
                 f"An arm is {text[:60]!r}; it must be ORDER+WEIGHTS@KEEP/INIT-PARTITION or that with /PRIOR "
                 "(+WEIGHTS and @KEEP may be left out)."
             )
-        split, at, keep = policy.partition("@")
+        split, _, keep = policy.partition("@")
         order, plus, weights = split.partition("+")
         init, dash, partition = rest[0].partition("-")
-        prior = rest[1] if rest[1:] else prior
         again = order == AGAIN and not plus
-        for name, value, allowed in (
-            ("order", "random" if again else order, ORDERS), ("weights", weights if plus else "none", WEIGHTS),
-            ("init", init, INITS), ("partition", partition if dash else "random", PARTITIONS), ("prior", prior, PRIORS),
-        ):  # fmt: skip
-            if value not in allowed:
-                raise ConfigError(f"An arm has the {name} {value[:40]!r}; it must be one of {', '.join(allowed)}.")
         config = FlowConfig(
             order="random" if again else order, weights=weights if plus else "none", init=init,
-            partition=partition if dash else "random", prior=prior, keep=_keep(keep) if at else 0.5,
+            partition=partition if dash else "random", prior=rest[1] if rest[1:] else prior, keep=_keep(keep or HALF),
         )  # fmt: skip
-        order = AGAIN if again else order
         return cls(order, config.weights, config.init, config.partition, str(config.keep), config.prior)
 
     @classmethod
@@ -190,20 +183,23 @@ def crossed(
     """
     arms: list[Arm] = []
     refusals: list[str] = []
+    orders, inits, partitions, priors = map(list, (orders, inits, partitions, priors))
+    for name, words, allowed in (
+        ("order", orders, (*ORDERS, AGAIN)), ("init", inits, INITS), ("partition", partitions, PARTITIONS),
+        ("prior", priors, PRIORS),
+    ):  # fmt: skip
+        for word in words:
+            if word not in allowed:
+                raise ConfigError(f"{name} is {word[:40]!r}; it must be one of {', '.join(allowed)}.")
     for prior, init, partition, keep, order, weight in itertools.product(
         priors, inits, partitions, keeps, orders, weights
     ):
         word = f"{init}-{partition}" if init in ROTATED else init
-        text = f"{order}+{weight}@{keep}/{word}/{prior}"
+        text = f"{order}{'' if weight == 'none' else f'+{weight}'}@{keep}/{word}/{prior}"
         try:
             arms.append(Arm.parse(text))
         except ConfigError as error:
-            for value, allowed in (
-                (order, (*ORDERS, AGAIN)), (init, INITS), (partition, PARTITIONS), (prior, PRIORS),
-            ):  # fmt: skip
-                if value not in allowed:
-                    raise
-            refusals.append(f"Left out {text.replace('+none', '')}: {error}")
+            refusals.append(f"Left out {text}: {error}")
     if not arms:
         raise ConfigError(refusals[0] if refusals else "The study has 0 arms; name at least one order.")
     return list(dict.fromkeys(arms)), list(dict.fromkeys(refusals))
@@ -281,18 +277,15 @@ class StudyRecipe:
 
     def __post_init__(self) -> None:
         """Read the arms, then check every field."""
-        arms = [arm if isinstance(arm, Arm) else Arm.parse(arm) for arm in self.arms]
-        object.__setattr__(self, "arms", tuple(dict.fromkeys(arms)))
+        read = [arm if isinstance(arm, Arm) else Arm.parse(arm) for arm in self.arms]
+        object.__setattr__(self, "arms", tuple(dict.fromkeys(read)))
         if self.evaluate_on not in EVALUATE_ON:
             raise ConfigError(
                 f"evaluate_on is {str(self.evaluate_on)[:40]!r}; it must be one of {', '.join(EVALUATE_ON)}."
             )
-        if not isinstance(self.seeds, int) or not 1 <= self.seeds <= MAX_SEEDS:
-            raise ConfigError(f"seeds is {beginning(self.seeds)}; it must be a whole number between 1 and {MAX_SEEDS}.")
-        if not 1 <= len(self.arms) <= MAX_ARMS:
-            raise ConfigError(f"The study has {len(self.arms)} arms; it must have between 1 and {MAX_ARMS}.")
-        if len(self.arms) * self.seeds > MAX_RUNS:
-            raise ConfigError(f"The study has {len(self.arms) * self.seeds} runs; at most {MAX_RUNS} are allowed.")
+        if not isinstance(self.seeds, int) or not 1 <= self.seeds * len(self.arms) <= MAX_RUNS:
+            arms = counted(len(self.arms), "arm")
+            raise ConfigError(f"seeds is {beginning(self.seeds)}, of {arms}; a study has 1 to {MAX_RUNS:,} runs.")
         if len({arm.name for arm in self.arms}) < len(self.arms):
             raise ConfigError("Two arms have one name; call each flow of your own by another.")
         for arm in self.arms:
@@ -314,6 +307,23 @@ class StudyRecipe:
     def data_name(self) -> str:
         """The name of the data set; for a path, that of its file or folder, without a suffix."""
         return PurePath(self.data).stem or self.data
+
+    @property
+    def title(self) -> str:
+        """The title of the study.
+
+        >>> StudyRecipe(data="faces16", seeds=6).title
+        'faces16 at 16×16, 500 steps, 6 seeds'
+        """
+        words = [
+            f"{self.data_name} at {self.size}×{self.size}",
+            counted(self.iterations, "step"),
+            counted(self.seeds, "seed"),
+            "A/A control" * self.is_control,
+            "scored on held-out images" * (self.evaluate_on == "validation"),
+            "equal time" * self.equal_time,
+        ]
+        return ", ".join(filter(None, words))
 
     def runs(self) -> Iterator[tuple[Arm, int]]:
         """Yield every (arm, seed), a seed at a time, so that finished runs are paired at any moment."""
@@ -378,15 +388,7 @@ class StudyRecipe:
         """
         if not isinstance(fields, dict):
             raise ConfigError(f"recipe is a {type(fields).__name__}; it must be an object of named fields.")
-        if "arms" not in fields and {"splits", "inits", "extra", "null"} & set(fields):
-            raise ConfigError(OLDER)
         fields = {"equal_time" if name == "equal_cpu" else name: value for name, value in fields.items()}
-        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
-        for name, value in fields.items():
-            if name not in defaults:
-                raise ConfigError(f"recipe has the unknown field {str(name)[:40]!r}.")
-            if isinstance(value, bool) != isinstance(defaults[name], bool):
-                raise ConfigError(f"{name} is {str(value)[:40]!r}; it is not of its kind.")
         try:
             return cls(**{**fields, "arms": tuple(fields.get("arms", cls.arms))})
         except (TypeError, AttributeError) as error:
@@ -409,32 +411,6 @@ class StudyRecipe:
 def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
     """Return the arm of a text that names a prior; for any other text, its arms with all these priors."""
     return [Arm.parse(text)] if "=" in text or text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
-
-
-def title(recipe: StudyRecipe, fewest: str = "", seeds: int | None = None) -> str:
-    """Return the title of a study.
-
-    Args:
-        recipe: its settings.
-        fewest: text before the number of seeds, for arms with different numbers.
-        seeds: their number; by default the recipe's.
-
-    >>> title(StudyRecipe(data="faces16", seeds=6))
-    'faces16 at 16×16, 500 steps, 6 seeds'
-
-    """
-    words = [
-        f"{recipe.data_name} at {recipe.size}×{recipe.size}",
-        counted(recipe.iterations, "step"),
-        fewest + counted(recipe.seeds if seeds is None else seeds, "seed"),
-    ]
-    if recipe.is_control:
-        words.append("A/A control")
-    if recipe.evaluate_on == "validation":
-        words.append("scored on held-out images")
-    if recipe.equal_time:
-        words.append("equal time")
-    return ", ".join(words)
 
 
 def cost_class(flow: FlowConfig) -> str:
@@ -488,10 +464,5 @@ def _arms_as_words(arms: Sequence[Arm]) -> list[str]:
     priors = list(dict.fromkeys(arm.prior for arm in arms))
     choices = list(dict.fromkeys(arm.choice for arm in arms))
     if {*arms} == {arm.under(prior) for arm in arms for prior in priors}:
-        return [
-            "--arms",
-            ",".join(choices),
-            *(["--priors", ",".join(priors)] if priors != ["conditional"] else []),
-            *own,
-        ]
+        return ["--arms", ",".join(choices), *(["--priors", ",".join(priors)] * (priors != ["conditional"])), *own]
     return ["--arms", ",".join(arm.text for arm in arms), *own]

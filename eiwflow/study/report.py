@@ -1,4 +1,4 @@
-"""Reports of studies for the command line, with the numbers of the page Compare."""
+"""Every comparison of a study once, in the groups that are corrected together, and reports for the command line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,51 @@ from ..analysis.words.numbers import counted, fixed, signed
 from . import words
 from .answer import answer, control, usual_prior
 from .arms import arm_table
-from .claim import NAMES, OF_THE_LAST, claim, start_by_half
+from .claim import OF_THE_LAST, claim, start_by_half
 from .file import Study
-from .ladder import QUESTIONS, counts, ladder, ladders
-from .statistics import SHOWN, Comparisons, comparisons, factorial
+from .ladder import counts, ladder, ladders
+from .statistics import Effect, comparisons, factorial, subject_of
+
+#: Group of comparisons -> its heading.
+GROUPS = {
+    "claim": "Written down before the runs",
+    "ladder": "The ladder, from below: each rung over the one below",
+    "question": "Leads",
+    "comparison": "One arm over every other",
+    "choice": "What each choice adds, on average",
+}
+
+
+def leads(study: Study, subject: str | None = None) -> dict[str, list[Effect]]:
+    """Return group -> leads. A comparison that several groups have stands in the first, with that group's correction.
+
+    Args:
+        study: with at least one run.
+        subject: the arm of the group ``comparison``; by default the adaptive one.
+
+    Raises:
+        StudyError: the study has no run, or none of the subject.
+        ConfigError: the subject is no arm.
+
+    """
+    compared = comparisons(study, subject)
+    table, made = start_by_half(study), ladder(study, usual_prior(study))
+    found: dict[str, Iterable[Effect]] = {
+        "claim": table.effects.values() if table else (),
+        "ladder": made.steps,
+        "question": made.answers.values(),
+        "comparison": compared,
+        "choice": [effect for prior in study.priors for effect in factorial(study, prior)],
+    }
+    seen: set[object] = set()
+    groups: dict[str, list[Effect]] = {}
+    for group, effects in found.items():
+        for effect in effects:
+            what = frozenset((arm, round(abs(weight), 9)) for arm, weight in effect.arms.items())
+            if what not in seen:
+                groups.setdefault(group, []).append(effect)
+            seen.add(what)
+    return groups
 
 
 def report(study: Study, subject: str | None = None) -> dict[str, Any]:
@@ -23,147 +64,99 @@ def report(study: Study, subject: str | None = None) -> dict[str, Any]:
         ConfigError: the subject is no arm.
 
     """
-    compared = comparisons(study, subject)
-    answers = {prior: answer(study, compared.subject, prior) for prior in study.priors}
+    chosen, table = subject_of(study, subject), start_by_half(study)
+    verdicts = {prior: answer(study, chosen, prior) for prior in study.priors}
+    known = ladder(study, usual_prior(study)).answers
+    opening = [known["data"], *(table.effects[key] for key in ("start", "half", "measure"))] if table else []
     return {
         "study": study.name,
         "title": study.title,
-        "subject": compared.subject,
+        "subject": chosen,
+        "claim": [lead.in_words() for lead in opening],
         "answers": [
             {"prior": prior, "answer": verdict.word, "sentence": verdict.in_words()}
-            for prior, verdict in answers.items()
+            for prior, verdict in verdicts.items()
             if verdict is not None
         ],
-        "ladder": ladder(study, usual_prior(study)).to_dict(),
-        "start_by_half": None
-        if (table := start_by_half(study)) is None
-        else table.to_dict() | {"table": table.table()},
         "limits": words.limits(study),
         "control": words.control(effects) if (effects := control(study)) else None,
-        "comparisons": compared.table(),
-        "factorial": [row for prior in study.priors for row in factorial(study, prior).table()],
-        "once": _once(study, compared),
+        "start_by_half": table.table() if table else None,
+        "leads": {group: [_row(study, lead) for lead in of_group] for group, of_group in leads(study, chosen).items()},
         "unit": study.unit,
         "arms": arm_table(study),
         "step_cost": study.step_cost,
     }
 
 
+def _row(study: Study, lead: Effect) -> dict[str, Any]:
+    """Return a lead as a row, with its prior where the study has several."""
+    priors = dict.fromkeys(arm.prior for arm in lead.arms)
+    return lead.row() | ({"prior": " and ".join(priors)} if len(study.priors) > 1 else {})
+
+
 def report_in_words(result: Mapping[str, Any]) -> str:
     """Return a report as text for a terminal, an arm or comparison a line."""
-    several = len({entry["prior"] for entry in result["answers"]}) > 1
+    several = len(result["answers"]) > 1
     lines = [
-        f"With the {entry['prior']} prior. {entry['sentence']}" if several else entry["sentence"]
-        for entry in result["answers"]
-    ]
-    lines += result["limits"]
-    lines += [
+        *result["claim"],
+        *(f"With the {row['prior']} prior. " * several + row["sentence"] for row in result["answers"]),
+        *result["limits"],
         *([result["control"]] if result["control"] else []),
-        "",
         words.LEAD,
-        *_table_in_words(result["start_by_half"]),
-    ]
-    lines += _ladder_in_words(result["ladder"])
-    lines += ["", "Every other comparison", *(_comparison(row) for row in result["once"])] if result["once"] else []
+        f"{words.CORRECTED} A comparison of several groups stands in the first.",
+    ]  # fmt: skip
+    if result["start_by_half"]:
+        lines += ["", *_table(result["start_by_half"])]
+    for group, rows in result["leads"].items():
+        lines += ["", GROUPS[group], *map(_line, rows)]
     lines += ["", f"Arms: bits/dim ± standard deviation over seeds, parameters, steps, {result['unit']} seconds a step"]
-    lines += [
-        f"{fixed(row['bits_per_dim'], 3)}{_scatter(row['sd_over_seeds'])}  {counted(row['seeds'], 'seed')}  "
-        f"{_number(row['parameters'])} parameters  {row['iterations']} steps  {row['cpu_s_per_step']:.3f} s  "
-        f"{row['arm']}"
-        for row in result["arms"]
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(_arm, result["arms"])])
 
 
-def _once(study: Study, compared: Comparisons) -> list[dict[str, Any]]:
-    """Return the comparisons that no ladder has, each pair of arms once."""
-    made = ladder(study, usual_prior(study))
-    steps = [effect for rung in made.rungs for effect in (rung.saved, rung.step) if effect is not None]
-    known = {frozenset(effect.arms) for effect in (*steps, *made.answers.values())}
-    rows = []
-    parts = [(prior, effect) for prior in study.priors for effect in factorial(study, prior).effects]
-    for prior, effect in (*(("", effect) for effect in compared.effects), *parts):
-        if frozenset(effect.arms) not in known:
-            known.add(frozenset(effect.arms))
-            rows.append(effect.row() | ({"prior": prior} if prior and len(study.priors) > 1 else {}))
-    return rows
-
-
-def _table_in_words(table: Mapping[str, Any] | None) -> list[str]:
-    """Return the lines of a table of start by half."""
-    if table is None:
-        return []
-    rows = [[*row.values()] for row in table["table"]]
-    lines = [[*table["table"][0]], *rows]
-    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+def _table(table: list[dict[str, str]]) -> list[str]:
+    """Return the lines of the table of start and half."""
+    lines = [[*table[0]], *([*row.values()] for row in table)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     head = "Start × half: bits/dim saved over Glow's half from random rotations, with 95 % intervals, not corrected"
-    effects = [f"{_lead(row)}  {SHOWN[row['claim']]:9}  {NAMES[name]}" for name, row in table["effects"].items()]
-    cells = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return ["", head, *cells, OF_THE_LAST, "", "Written down beforehand, corrected together", *effects]
+    cells = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return [head, *cells, OF_THE_LAST]
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    """Return a lead with its interval, its corrected p and its claim."""
+    prior = f" ({row['prior']})" if "prior" in row else ""
+    if row["low"] is None:
+        return f"{signed(row['lead'], 3)}  1 seed  {row['claim']:9}  {row['comparison']}{prior}"
+    p = f"{row['p_corrected']:.3f}" if row["p_corrected"] >= 0.001 else "<0.001"
+    interval = f"[{signed(row['low'], 3)}, {signed(row['high'], 3)}]  p {p:6}"
+    return f"{signed(row['lead'], 3)}  {interval}  {row['claim']:9}  {row['comparison']}{prior}"
+
+
+def _arm(row: Mapping[str, Any]) -> str:
+    spread = "" if row["sd_over_seeds"] is None else f" ± {row['sd_over_seeds']:.3f}"
+    parameters = row["parameters"] if isinstance(row["parameters"], str) else f"{row['parameters']:,}"
+    return (
+        f"{fixed(row['bits_per_dim'], 3)}{spread}  {counted(row['seeds'], 'seed')}  {parameters} parameters  "
+        f"{row['iterations']} steps  {row['cpu_s_per_step']:.3f} s  {row['arm']}"
+    )
 
 
 def summary(studies: Iterable[Study]) -> dict[str, Any]:
-    """Return the summary of several studies: every question with its count, and the ladder of each study."""
+    """Return the summary of several studies: the claim, every question with its count, and the ladder of each study."""
     studies = list(studies)
     return {
         "claim": claim(studies).to_dict(),
         "questions": {key: count.to_dict() for key, count in counts(studies).items()},
-        "ladders": [made.to_dict() | {"study": title} for title, made in ladders(studies).items()],
+        "ladders": {
+            title: [step.row() for step in made.steps] for title, made in ladders(studies).items() if made.rungs
+        },
     }
 
 
 def summary_in_words(result: Mapping[str, Any]) -> str:
     """Return a summary as text for a terminal."""
-    lines = [result["claim"]["headline"], *result["claim"]["details"], ""]
+    lines = [result["claim"]["headline"], words.OWN_WEIGHTS, *result["claim"]["details"], ""]
     lines += [question["sentence"] for question in result["questions"].values()]
-    for entry in result["ladders"]:
-        if entry["rungs"]:
-            lines += ["", entry["study"], *_rungs_in_words(entry)]
+    for title, rows in result["ladders"].items():
+        lines += ["", title, *map(_line, rows)]
     return "\n".join(lines)
-
-
-def _ladder_in_words(entry: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a ladder: its rungs from below, then its questions."""
-    rungs = ["", "The ladder, from below: bits/dim that each rung saves over the rung below", *_rungs_in_words(entry)]
-    answers = [
-        f"{_lead(row)}  {SHOWN[row['claim']]:9}  {QUESTIONS[key].ours} over {QUESTIONS[key].theirs}"
-        for key, row in entry["answers"].items()
-    ]
-    return (rungs if entry["rungs"] else []) + (["", "Leads", *answers] if answers else [])
-
-
-def _rungs_in_words(entry: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{_lead(rung['step'])}  {SHOWN[rung['step']['claim']]:9}  {rung['name']}"
-        if rung["step"]
-        else f"0  {rung['name']}"
-        for rung in entry["rungs"]
-    ]
-
-
-def _lead(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return f"{signed(row['lead'], 3)}  no interval: 1 seed"
-    return f"{signed(row['lead'], 3)}  [{signed(row['low'], 3)}, {signed(row['high'], 3)}]"
-
-
-def _comparison(row: Mapping[str, Any]) -> str:
-    """Return the lead of a row with a difference."""
-    name, prior = row["contrast"].replace(" − ", " over "), f" ({row['prior']})" if "prior" in row else ""
-    return f"{signed(-row['difference_bits_per_dim'], 3)}  {_interval(row)}  {SHOWN[row['claim']]:9}  {name}{prior}"
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    """Return the interval of the lead of a row with a difference."""
-    if row["low"] != row["low"]:
-        return "no interval: 1 seed"
-    low, high = signed(-row["high"], 3), signed(-row["low"], 3)
-    return f"[{low}, {high}] over {row['interval_over']}  p {row['p_corrected']:.2g}"
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _scatter(value: float) -> str:
-    return "" if value != value else f" ± {value:.3f}"

@@ -50,15 +50,13 @@ from .file import (
     StudyError,
     read_study,
     run_folder,
-    run_of,
 )
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs, same_flows
 
-MAX_JOBS, MAX_SHARDS = 256, 10_000
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
 RECORDED_STEPS, OTHER_STEPS = 24, 2
 #: Seconds that a process waits while another one writes the study's settings.
-PATIENCE_S = 20.0
+PATIENCE_S = 200.0
 
 
 @dataclass(frozen=True)
@@ -79,129 +77,101 @@ class StudyFolder(WorkFolder):
         return self.path / SETTINGS
 
     @classmethod
-    def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> tuple[StudyFolder, StudyRecipe]:
-        """Make the folder of a study, or open an existing one; return folder and recipe.
-
-        Args:
-            path: the folder.
-            recipe: it may have further arms and more seeds than an existing study, which :meth:`extend` writes down.
-            command: the command line, kept in the folder.
+    def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> StudyFolder:
+        """Return the folder of a study; where there is none, make it with this recipe and command line.
 
         Raises:
-            RunError: the folder holds another study or other files; nothing is changed.
+            RunError: the folder holds other files; nothing is changed.
 
         """
-        if path.suffix == ".json":
-            raise RunError(f"--out is {str(path)[:200]!r}; a study is a folder: leave .json out.")
         folder = cls(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            with FileLock(path / ".settings.lock", timeout=PATIENCE_S):
+            with folder._changing():
                 files.remove_leftovers(path, SETTINGS)
-                return folder, folder._begin(recipe, command)
-        except Timeout:
-            raise RunError(f"The study {path.name} is being changed by another process: try again.") from None
+                if folder.settings_file.exists():
+                    return folder
+                if any(entry.suffix != ".lock" for entry in files.entries(path)):
+                    raise RunError(f"{path.name} is there already and is not a study's folder.")
+                document = {
+                    "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
+                    "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
+                }  # fmt: skip
+                folder._write(document)
         except OSError as error:
             raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
+        return folder
 
-    def _begin(self, recipe: StudyRecipe, command: str) -> StudyRecipe:
-        if self.settings_file.exists():
-            document, begun = self.document(), self._begun()
-        elif any(entry.suffix != ".lock" for entry in files.entries(self.path)):
-            raise RunError(f"{self.path.name} is there already and is not a study's folder.")
-        else:
-            document = {
-                "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
-                "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
-            }  # fmt: skip
-            self.write(document)
-            return recipe
-        return self._extended(recipe, document, begun)
-
-    def _extended(self, recipe: StudyRecipe, document: dict[str, Any], begun: Study) -> StudyRecipe:
-        """Return the study's recipe with the arms and seeds of another, of which nothing is written down.
-
-        Raises:
-            RunError: it differs in more, or at equal time has a kind of step that was not measured with others.
-
-        """
-        if difference := recipe.difference(begun.recipe):
-            raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
-        extended = begun.recipe.extended(recipe)
-        measured = document.get("step_cost") or {}
-        for arm in extended.arms if measured else ():
-            if (kind := kind_of_step(extended, arm)) not in measured:
-                raise RunError(
-                    f"{self.path.name} compares at equal time, and its steps were measured together: "
-                    f"{', '.join(measured)}. The arm {arm.text} has steps of another kind, {kind}; begin a study with "
-                    "all arms in another folder."
-                )
-        return extended
-
-    def _begun(self) -> Study:
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keep other processes from changing the study's settings."""
         try:
-            return read_study(self.path)
-        except StudyError as error:
+            with FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
+                yield
+        except Timeout:
+            raise RunError(f"The study {self.path.name} is being changed by another process: try again.") from None
+
+    def _read(self) -> tuple[dict[str, Any], Study]:
+        """Return the content of ``study.json``, and the study with the results of its runs."""
+        try:
+            begun = read_study(self.path)
+            return dict(files.read_json(self.settings_file, MAX_BYTES)), begun
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{self.path.name} is there already and cannot be continued: {error}") from None
 
-    def document(self) -> dict[str, Any]:
-        """Return the content of ``study.json``.
-
-        Raises:
-            RunError: it cannot be read.
-
-        """
-        try:
-            document = json.loads(self.settings_file.read_bytes())
-            if document["format"] != FORMAT or document["version"] != VERSION:
-                raise ValueError("another format")
-            return dict(document)
-        except (OSError, ValueError, LookupError, TypeError):
-            raise RunError(f"{self.path.name} is there already and is not a study's folder.") from None
-
-    def write(self, document: dict[str, Any]) -> None:
-        """Replace ``study.json``."""
+    def _write(self, document: dict[str, Any]) -> None:
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
         """Write down further arms and seeds, which ``images`` are used, and on what; return the whole recipe.
 
         Raises:
-            RunError: the study has another recipe, or was begun on other images or another kind of device; nothing is
-                changed.
+            RunError: the study differs in more than arms and seeds, was begun on other images or another kind of
+                device, or at equal time has a kind of step that was not measured with the others; nothing is changed.
 
         """
         fingerprint = None if images is None else _fingerprint(images)
-        with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
-            document, begun = self.document(), self._begun()
-            known = document.get("data_sha256") or fingerprint
+        with self._changing():
+            document, begun = self._read()
+            if difference := recipe.difference(begun.recipe):
+                raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
+            extended = begun.recipe.extended(recipe)
+            for arm in extended.arms if begun.step_cost else ():
+                if (kind := kind_of_step(extended, arm)) not in begun.step_cost:
+                    raise RunError(
+                        f"{self.path.name} compares at equal time, and its steps were measured together: "
+                        f"{', '.join(begun.step_cost)}. The arm {arm.text} has steps of another kind, {kind}; begin a "
+                        "study with all arms in another folder."
+                    )
+            known = begun.data_sha256 or fingerprint
             if fingerprint and known != fingerprint:
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
             if begun.runs and begun.device != device:
                 raise RunError(f"{self.path.name} was begun on {begun.device}: go on with --device {begun.device}.")
-            extended = self._extended(recipe, document, begun)
-            if extended != begun.recipe or known != document.get("data_sha256") or device != begun.device:
-                self.write({**document, "recipe": extended.to_dict(), "data_sha256": known, "device": device})
+            changed = document | {"recipe": extended.to_dict(), "data_sha256": known, "device": device}
+            if changed != document:
+                self._write(changed)
         return extended
 
-    def step_costs(self, recipe: StudyRecipe, images: ImageData, device: torch.device) -> dict[str, float] | None:
-        """Return the costs of steps at equal time, measured once for all processes of the study; else None."""
+    def step_costs(self, recipe: StudyRecipe, images: ImageData, device: torch.device) -> dict[str, float]:
+        """Return the costs of steps at equal time, measured once for all processes of the study; else none."""
         if not recipe.equal_time:
-            return None
-        with FileLock(self.path / ".settings.lock", timeout=10 * PATIENCE_S):
-            document = self.document()
-            if not (costs := document.get("step_cost")):
-                # Of the runs of seed 0: with keep="auto" a flow's size depends on the images that initialise it.
-                classes = _classes(recipe, images)
-                steps = {
-                    kind_of_step(recipe, arm): step_of(
-                        recipe.training(arm, 0, images.channels, classes=classes), arm.source, images, device
-                    )
-                    for arm in recipe.arms
-                }
-                costs = relative_costs(seconds_per_step(steps, device))
-                self.write({**document, "step_cost": costs})
-        return dict(costs)
+            return {}
+        with self._changing():
+            document, begun = self._read()
+            if begun.step_cost:
+                return begun.step_cost
+            # Of the runs of seed 0: with keep="auto" a flow's size depends on the images that initialise it.
+            classes = _classes(recipe, images)
+            steps = {
+                kind_of_step(recipe, arm): step_of(
+                    recipe.training(arm, 0, images.channels, classes=classes), arm.source, images, device
+                )
+                for arm in recipe.arms
+            }
+            costs = relative_costs(seconds_per_step(steps, device))
+            self._write(document | {"step_cost": costs})
+        return costs
 
     def state(self) -> RunState:
         """Return the state of the study; without a status it is stopped, unless a process is at work."""
@@ -244,7 +214,6 @@ class Job:
 
     folder: Path
     arm: Arm
-    seed: int
     recipe: Recipe
     command: str
 
@@ -269,9 +238,9 @@ def parse_shard(text: str) -> tuple[int, int]:
         RunError: the text is no share.
 
     """
-    match = re.fullmatch(r"(\d{1,5})/(\d{1,5})", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]) <= MAX_SHARDS:
-        raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N and N at most {MAX_SHARDS:,}.")
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise RunError(f"--shard is {text[:40]!r}; it must be I/N with I from 1 to N.")
     return int(match[1]), int(match[2])
 
 
@@ -309,8 +278,8 @@ def run_study(
     """
     devices = devices_of(device)
     jobs = len(devices) if jobs is None else jobs
-    if not 1 <= jobs <= MAX_JOBS:
-        raise RunError(f"--jobs is {jobs}; it must be between 1 and {MAX_JOBS}.")
+    if jobs < 1:
+        raise RunError(f"--jobs is {jobs}; it must be at least 1.")
     if (alike := same_flows(recipe)) is not None:
         first, second = (arm.text for arm in alike)
         raise ConfigError(f"The arms {first} and {second} are the same flow: with 1 level nothing is factored out.")
@@ -324,7 +293,7 @@ def run_study(
         if not arm.source:
             outline(training.flow)
             check_memory(training, devices[0])
-    folder, recipe = StudyFolder.begin(out, recipe, command)
+    folder = StudyFolder.begin(out, recipe, command)
     try:
         with folder.shared(shard):
             recipe = folder.extend(recipe, images, devices[0].type)
@@ -395,10 +364,14 @@ def _run(
 ) -> None:
     costs = folder.step_costs(recipe, images, devices[0])
     classes = _classes(recipe, images)
+
+    def cost_of(arm: Arm) -> float:
+        return costs[kind_of_step(recipe, arm)] if costs else 1.0
+
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
-        Job(folder.path, arm, seed, _training(recipe, arm, seed, images.channels, costs, classes), command)
+        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost_of(arm), classes), command)
         for arm, seed in ours
         if (arm, seed) not in done
     ]
@@ -411,7 +384,7 @@ def _run(
             if complaint == STOPPED:
                 raise Stopped(f"Stopped; the same command continues {folder.path}.")
             if complaint:
-                failures.append(f"{job.arm.text}, seed {job.seed}: {complaint}")
+                failures.append(f"{job.arm.text}, seed {job.recipe.seed}: {complaint}")
                 continue
             count += 1
             with suppress(OSError):
@@ -422,12 +395,6 @@ def _run(
                 progress(count, len(ours))
     if failures:
         raise TrainingFailed(f"{len(failures)} of {len(ours)} runs failed; the first: {failures[0]}")
-
-
-def _training(
-    recipe: StudyRecipe, arm: Arm, seed: int, channels: int, costs: dict[str, float] | None, classes: Sequence[str]
-) -> Recipe:
-    return recipe.training(arm, seed, channels, costs[kind_of_step(recipe, arm)] if costs else 1.0, classes)
 
 
 def _classes(recipe: StudyRecipe, images: ImageData) -> Sequence[str]:
@@ -454,7 +421,7 @@ def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> 
     """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
     try:
         if job.arm.source:
-            folder = run_folder(job.folder, job.arm, job.seed)
+            folder = run_folder(job.folder, job.arm, job.recipe.seed)
             where = device or torch.device("cpu")
             result = foreign.train(folder, job.arm.text, job.recipe, job.arm.source, images, where)
             write_atomically(folder / RESULT, json.dumps(result, allow_nan=False).encode())
@@ -474,7 +441,7 @@ def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> 
 
 def _open(job: Job) -> RunDirectory:
     """Return the run directory of a job."""
-    path = run_folder(job.folder, job.arm, job.seed)
+    path = run_folder(job.folder, job.arm, job.recipe.seed)
     if (path / "config.json").exists():
         run = RunDirectory.open(path)
         if run.config()[0] != job.recipe:
@@ -483,7 +450,7 @@ def _open(job: Job) -> RunDirectory:
     if path.exists():
         name = files.printable(path.relative_to(job.folder).as_posix(), 120)
         raise RunError(f"{name} of the study has no config.json, so no run can be made there: move it away.")
-    recording = Recording(steps=RECORDED_STEPS if job.seed == 0 else OTHER_STEPS, crops=True)
+    recording = Recording(steps=RECORDED_STEPS if job.recipe.seed == 0 else OTHER_STEPS, crops=True)
     return RunDirectory.create(path.parent, job.recipe, job.command, path.name, recording)
 
 
@@ -494,7 +461,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
 
     Raises:
         OSError, CheckpointError: the run cannot be read.
-        TrainingFailed: its records lack a value, or have one that no study takes, such as a score after diverging.
+        TrainingFailed: its records lack a score, or have one that is not finite.
 
     """
     recipe, _ = run.config()
@@ -514,23 +481,18 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
     ends = [record["crops_bits_per_dim"] for record in records if "crops_bits_per_dim" in record and scored & {*record}]
     if not ends or not math.isfinite(ends[-1]):
         raise TrainingFailed("Its records have no score at the end.")
-    result = {
+    return {
         "arm": arm.text,
         "seed": recipe.seed,
         "bits_per_dim": ends[-1],
         "iterations": recipe.iterations,
         "parameters": loaded.flow.parameter_count(),
-        "cpu_s": round(most_seconds(run.records(), "step_cpu_seconds"), 2),
+        "cpu_s": round(most_seconds(records, "step_cpu_seconds"), 2),
         "permutation_seed": recipe.flow.permutation_seed
         if "random" in (recipe.flow.order, recipe.flow.partition)
         else None,
         "curve": curve,
     }
-    try:
-        run_of("The result", result)
-    except StudyError as error:
-        raise TrainingFailed(str(error)) from None
-    return result
 
 
 # ---------------------------------------------------------------------- workers

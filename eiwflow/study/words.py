@@ -1,4 +1,4 @@
-"""Titles of studies, and sentences about the answers of several studies."""
+"""Titles of studies, what they cannot show, and sentences that pages and reports share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ CAVEAT = (
 )
 #: The meaning of a lead's sign.
 LEAD = "A lead is bits/dim that the first arm needs less than the second: above 0 the first is better."
+#: The families of Holm's correction.
+CORRECTED = (
+    "Holm's correction is over each group by itself: what was written down before the runs; the ladder with its leads; "
+    "one arm over all others; what each choice adds."
+)
+OWN_WEIGHTS = "Own weights are computed from each picture's entropies."
 #: Settings that distinguish studies of the same title, in this order.
 _DIFFERENCES: tuple[Callable[[StudyRecipe], str], ...] = (
     lambda recipe: {"muon": "Muon", "adamw": "AdamW"}.get(recipe.optimiser, recipe.optimiser),
@@ -46,62 +52,50 @@ def titles(studies: Mapping[str, Study]) -> dict[str, str]:
     return {key: titled[key] for key in studies}
 
 
-def too_short(study: Study, budgets: Sequence[int]) -> str:
-    """Return why a visitor's study is too short to judge; empty if it is as long as the bundled studies.
-
-    Args:
-        study: the visitor's.
-        budgets: of the bundled studies, in images.
-
-    """
-    if study.recipe.seeds == 1:
-        return "Too short to judge: one seed says nothing about other seeds."
-    budget = study.recipe.budget
-    if not budgets or budget >= min(budgets):
-        return ""
-    return (
-        f"Too short to judge: a run saw {budget:,} images, in the bundled studies at least {min(budgets):,}. Leads "
-        "shrink as training goes on."
-    )
-
-
 #: Images that a run of the shortest bundled studies saw.
 SHORT = 16_000
+
+
+def too_short(study: Study) -> str:
+    """Return why a study is too short to judge; empty if it is as long as the bundled studies."""
+    if study.recipe.seeds == 1:
+        return "Too short to judge: one seed says nothing about other seeds."
+    if study.recipe.budget >= SHORT:
+        return ""
+    seen = f"a run saw {study.recipe.budget:,} images, in the bundled studies at least {SHORT:,}"
+    return f"Too short to judge: {seen}. Leads shrink as training goes on."
 
 
 def limits(study: Study) -> list[str]:
     """Return what a study cannot show, and how it was done, a sentence each."""
     said = ["Leads are means over seeds of paired differences: arms of one seed share its batches and noise."]
-    if study.recipe.seeds < 4:
-        said.append(
-            f"{counted(study.recipe.seeds, 'seed')} cannot show small differences: more seeds narrow intervals."
-        )
-    if study.recipe.budget < SHORT:
-        said.append(
-            f"A run saw {study.recipe.budget:,} images, which is short: it cannot show how arms compare after more."
-        )
+    if short := too_short(study):
+        said.append(short)
+    if 1 < study.recipe.seeds < 4:
+        said.append(f"{study.recipe.seeds} seeds cannot show small differences: more seeds narrow intervals.")
     if any(arm.source for arm in study.arms):
-        own = "AdamW without weight decay"
         ours = "AdamW" if study.recipe.optimiser == "adamw" else "Muon and AdamW"
-        said.append(f"Optimisers: {ours} for flows of eiwflow, {own} for flows of one's own.")
+        said.append(f"Optimisers: {ours} for flows of eiwflow, AdamW without weight decay for flows of one's own.")
+    if any(arm.weights == "entropy" for arm in study.arms):
+        said.append(OWN_WEIGHTS)
     return said
 
 
 def control(effects: Sequence[Effect]) -> str:
     """Return the sentence on an A/A control: the random order against itself, with other permutations."""
-    leads = listed([effect.lead_in_figures for effect in effects])
-    claimed = any(effect.claim != "no conclusion" for effect in effects)
-    if any(effect.interim for effect in effects):
+    leads = listed([effect.figures for effect in effects])
+    claims = {effect.claim for effect in effects}
+    if "interim" in claims:
         return f"A/A control, interim: the lead of the random order over itself is {leads} bits/dim so far."
-    end = "It claims a difference, though there is none." if claimed else "It claims no difference, as it should."
-    return f"A/A control: the lead of the random order over itself is {leads} bits/dim. {end}"
+    end = "no difference, as it should" if claims == {"not shown"} else "a difference, though there is none"
+    return f"A/A control: the lead of the random order over itself is {leads} bits/dim. It claims {end}."
 
 
 def rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows with headings that wrap; small p and CPU seconds are texts, since a table has three places."""
     printed = []
     for row in table:
-        small = {key: "< 0.001" for key in ("p", "p_corrected") if row.get(key, 1) < 0.001}
+        small = {key: "< 0.001" for key in ("p", "p_corrected") if (p := row.get(key)) is not None and p < 0.001}
         seconds = {key: f"{row[key]:.1f}" for key in ("cpu_s",) if key in row}
         printed.append({key.replace("_", " "): value for key, value in {**row, **small, **seconds}.items()})
     return printed

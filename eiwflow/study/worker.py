@@ -31,7 +31,7 @@ def start(recipe: StudyRecipe, out: Path) -> StudyFolder:
     """
     command = shlex.join(["python", "-m", "eiwflow", *recipe.arguments(out.name)])
     with worker.one_at_a_time(out.parent.parent, DEVICE):
-        study, recipe = StudyFolder.begin(out, recipe, command)
+        study = StudyFolder.begin(out, recipe, command)
         study.extend(recipe)
         worker.spawn(study, DEVICE, threads=1)
     return study

@@ -80,7 +80,7 @@ def test_a_study_is_started_watched_and_shown_from_the_page(watched: Watched, ow
         box.fill(number)
         box.press("Enter")
         page.wait_for_function(IDLE)
-    page.get_by_text("One seed is no conclusion.").wait_for()  # 3 runs
+    page.get_by_text("One seed shows nothing.").wait_for()  # 3 runs
     page.wait_for_function(IDLE)
     page.get_by_role("button", name="Start the study").click()
     page.get_by_text("is running: ").first.wait_for()

@@ -336,12 +336,12 @@ def test_three_choices_are_those_of_the_studies_and_are_hidden_before_a_vote(sce
         rungs = {rung["name"]: rung for rung in study["rungs"]}
         leads = [
             rungs["half by entropy"]["saved"],
-            *(rungs[one]["step"] for one in ("entropy weights", "random partitions")),
+            *(rungs[one]["step"] for one in ("own weights", "random partitions")),
         ]
-        best = max(lead["lead"] for lead in leads if lead["claim"] == "better")
+        best = max(lead["lead"] for lead in leads if lead["claim"] == "ahead")
         wait_for(page, f"on {name}, ")
         assert f", {best:.2f} bits per value." in sentence(page)
-        better = rungs["half by entropy"]["step"]["claim"] == "better"
+        better = rungs["half by entropy"]["step"]["claim"] == "ahead"
         assert ("Entropy does better" if better else "Variance does as well") in page.locator(".caption").inner_text()
 
 

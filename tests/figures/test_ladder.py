@@ -7,6 +7,7 @@ import pytest
 from eiwflow.figures import ladder as figures
 from eiwflow.study.file import read_study
 from eiwflow.study.ladder import ladder
+from eiwflow.study.recipe import StudyRecipe
 
 from ..studies import arms, write_study
 
@@ -37,7 +38,7 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
         end = bar.x[bar.y.index(row)]
         ends = end - bar.error_x.arrayminus[bar.y.index(row)], end + bar.error_x.array[bar.y.index(row)]
         assert ends == pytest.approx((low, high), abs=1e-4)
-        assert bar.text[bar.y.index(row)].startswith(f"{made.rungs[row].name}: {made.rungs[row].step.in_words()}")
+        assert bar.text[bar.y.index(row)].startswith(made.rungs[row].step.in_words())
         assert bar.text[bar.y.index(row)].endswith(made.rungs[row].detail)
     # Dotted lines lead up from the end of each bar to the next.
     dotted = figure.data[0]
@@ -51,15 +52,16 @@ def test_a_bar_goes_from_what_the_rung_below_saves_to_what_its_own_does(made):
 def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_symbol(made):
     effect, less = made.answers["start"], made.answers["data"]
     assert less.lead < effect.lead - 0.02
-    leads = [
-        figures.Lead(*lead)
-        for lead in (("a", "one", 16, 500, effect), ("b", "two", 16, 500, less), ("c", "one", 16, 2500, less))
-    ]
+    leads = {
+        "a": (StudyRecipe(data="one"), effect),
+        "b": (StudyRecipe(data="two"), less),
+        "c": (StudyRecipe(data="one", iterations=2500), less),
+    }
     one, two = figures.with_training(leads).data
     assert one.x[0] < 500 < two.x[0] and one.x[1] == 2500
     assert (*one.y, *two.y) == pytest.approx((effect.lead, less.lead, less.lead), abs=1e-5)
     assert [text.split(":")[0] for text in (*one.text, *two.text)] == ["a", "c", "b"]
-    assert one.text[0] == f"a: {effect.lead_in_figures}, {effect.shown}"
+    assert one.text[0] == f"a: {effect.figures}, {effect.claim}"
     assert one.error_y.arrayminus[0] == pytest.approx(effect.lead - effect.lead_interval[0], abs=1e-4)
     assert one.error_y.array[0] == pytest.approx(effect.lead_interval[1] - effect.lead, abs=1e-4)
     assert one.marker.color != two.marker.color and one.marker.symbol != two.marker.symbol
@@ -67,8 +69,8 @@ def test_studies_of_one_length_stand_side_by_side_and_a_set_has_a_colour_and_a_s
 
 def test_larger_images_of_a_set_have_its_colour_an_open_symbol_and_their_size(made):
     effect = made.answers["start"]
-    leads = [figures.Lead(f"{data} {size}", data, size, 500, effect)
-             for data, size in (("one", 16), ("one", 32), ("two", 32))]  # fmt: skip
+    leads = {f"{data} {size}": (StudyRecipe(data=data, size=size), effect)
+             for data, size in (("one", 16), ("one", 32), ("two", 32))}  # fmt: skip
     small, large, other = figures.with_training(leads).data
     assert [trace.name for trace in (small, large, other)] == ["one", "one, 32×32", "two, 32×32"]
     assert small.marker.color == large.marker.color != other.marker.color

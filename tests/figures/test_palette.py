@@ -43,7 +43,7 @@ def least(pairs: list[tuple[str, str]], *eyes: str) -> float:
         ([(palette.KEPT, palette.EMITTED)], HALVES),
         (list(combinations(palette.ARMS, 2)), ARMS),
         ([(palette.SUBJECT, palette.REFERENCE)], SUBJECT),
-        (list(combinations([colour for _, colour, _ in compare.CLAIMS.values()], 2)), ARMS),
+        (list(combinations(list(dict.fromkeys(colour for colour, _ in compare.CLAIMS.values())), 2)), ARMS),
     ],
     ids=["kept and emitted", "the arms of a study", "what is looked at and beside what", "better, worse, neither"],
 )

@@ -1,5 +1,6 @@
 """Flows of one's own as arms of a study: the same frame, the same numbers after a kill, a sentence for each fault."""
 
+import csv
 import itertools
 import re
 import sys
@@ -120,7 +121,7 @@ def test_a_study_with_ones_own_flow_killed_twice_and_in_shards_ends_with_the_sam
 
 def test_a_file_that_changed_since_a_run_began_is_named(tmp_path, source, monkeypatch):
     recipe = study_of("planes", source)
-    job = Job(tmp_path, recipe.arms[1], 0, recipe.training(recipe.arms[1], 0), "")
+    job = Job(tmp_path, recipe.arms[1], recipe.training(recipe.arms[1], 0), "")
     monkeypatch.setattr(foreign, "SAVE_SECONDS", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(foreign, "_bits", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -219,8 +220,8 @@ def test_a_report_is_written_for_a_paper(tmp_path, source):
     printed("study", "--out", out, "--report", "--csv", files[0], "--latex", files[1], "--figure", files[2])
     printed("study", "--out", out, "--report", "--figure", tmp_path / "a.pdf")
     table, latex, svg = (path.read_text() for path in files)
-    lead = next(line.split(",")[3] for line in table.splitlines() if line.startswith("comparison"))
-    (found,) = json_of("study", "--out", out, "--report")["comparisons"]
-    assert float(lead) == pytest.approx(-found["difference_bits_per_dim"], abs=1e-5)
+    (row,) = (row for row in csv.DictReader(table.splitlines()) if row["table"] == "comparison")
+    (found,) = json_of("study", "--out", out, "--report")["leads"]["comparison"]
+    assert float(row["lead_bits_per_dim"]) == found["lead"] and row["over"] == "own"
     assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 2 and "own" in svg
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-1.4")

@@ -1,5 +1,6 @@
 """The ladder: its rungs, its questions over studies, and that each number is that of the runs."""
 
+import csv
 import itertools
 import json
 import re
@@ -9,11 +10,11 @@ from scipy import stats
 
 from eiwflow.analysis.words.numbers import signed
 from eiwflow.study.claim import added, claim, start_by_half
+from eiwflow.study.export import as_csv
 from eiwflow.study.file import bundled, read_study
-from eiwflow.study.ladder import QUESTIONS, by_set, counts, ladder
+from eiwflow.study.ladder import by_set, counts, ladder
 from eiwflow.study.recipe import DEFAULT_ARMS, Arm
-from eiwflow.study.report import report, report_in_words
-from eiwflow.study.statistics import SHOWN
+from eiwflow.study.report import leads, report, report_in_words, summary
 
 from ..studies import arms, write_study
 
@@ -51,7 +52,6 @@ def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
     for below, rung in itertools.pairwise(rungs):
         assert figures(rung.step) == pytest.approx(by_scipy(study, rung.arm.choice, below.arm.choice), abs=1e-6)
         assert figures(rung.saved) == pytest.approx(by_scipy(study, rung.arm.choice, "last/random"), abs=1e-6)
-    assert ladder(study).top is rungs[-1] or ladder(study).top.saved.lead == max(r.saved.lead for r in rungs[1:])
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_a_question_compares_arms_that_differ_in_what_it_asks(study, key, first,
 def test_a_study_without_glows_half_has_no_rungs_and_keeps_its_questions(tmp_path):
     bits = {name: mean for name, mean in MEANS.items() if name != "last/random"}
     made = ladder(read_study(write_study(tmp_path / "made-up.zip", arms(bits))))
-    assert made.rungs == () and made.top is None
+    assert made.rungs == () and made.steps == []
     assert "data" not in made.answers and "weights" in made.answers
 
 
 def test_holms_correction_counts_a_pair_of_arms_once(study):
     made = ladder(study)
     # "weights" and the step of its rung are one comparison: they have one corrected p.
-    step = next(rung.step for rung in made.rungs if rung.name == "entropy weights")
+    step = next(rung.step for rung in made.rungs if rung.name == "own weights")
     assert step.p_corrected == made.answers["weights"].p_corrected >= step.p
 
 
-def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path):
+def test_counts_say_ahead_behind_and_not_shown_of_studies_at_equal_steps(tmp_path):
     def one(name, ours, **fields):
         bits = arms({f"entropy/{P}": ours, f"variance/{P}": 4.0, f"random/{P}": 4.3, f"variance-reversed/{P}": 4.5})
         return read_study(write_study(tmp_path / f"{name}.zip", bits, **fields))
@@ -99,19 +99,17 @@ def test_counts_say_ahead_behind_and_unclear_of_studies_at_equal_steps(tmp_path)
         one("cpu", 3.5, equal_time=True), one("more", 3.8, iterations=700),
     ]  # fmt: skip
     count = counts(studies)["order"]
-    assert len(count.effects) == 4
-    assert [count.claimed(claim) for claim in ("better", "worse", "no conclusion")] == [2, 1, 1]
+    assert len(count.leads) == 4
+    assert [count.claimed(claim) for claim in ("ahead", "behind", "not shown")] == [2, 1, 1]
     assert count.in_words().startswith(
-        "The half by entropy over the half by variance: ahead in 2 of 4 studies, behind in 1 and not shown in 1"
+        "The half by entropy over the half by variance: ahead in 2 of 4, behind in 1, not shown in 1"
     )
     leads = [by_scipy(one, f"entropy/{P}", f"variance/{P}")[0] for one in studies if not one.recipe.equal_time]
     assert min(leads) < -0.05 and max(leads) > 0.15
     span = f"{min(leads):.3f} to {max(leads):.3f}".replace("-", "−")
-    assert count.in_words().endswith(f" (leads {span} bits/dim).")
+    assert count.in_words().endswith(f" ({span} bits/dim).")
     only = counts(studies[:1])["order"]
-    assert only.in_words().startswith(
-        "The half by entropy leads the half by variance in the only study with both arms, by 0."
-    )
+    assert "ahead in 1 of 1 (0." in only.in_words()
 
 
 def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_path):
@@ -130,11 +128,10 @@ def test_a_set_is_shown_by_its_study_of_most_rungs_and_then_by_the_longest(tmp_p
 @pytest.mark.slow
 def test_the_bundled_studies_answer_the_headline_and_can_be_written_as_json():
     count = counts(bundled())["data"]
-    assert count.claimed("better") == len(count.effects) >= 6
-    low, high = (pick(effect.lead for effect in count.effects.values()) for pick in (min, max))
-    assert f"by {low:.3f} to {high:.3f} bits/dim" in count.in_words()
-    written = json.loads(json.dumps([ladder(study).to_dict() for study in bundled()], allow_nan=False))
-    assert {key for row in written for key in row["answers"]} <= set(QUESTIONS)
+    assert count.claimed("ahead") == len(count.leads) >= 6
+    low, high = (pick(lead.lead for lead in count.leads.values()) for pick in (min, max))
+    assert f"({low:.3f} to {high:.3f} bits/dim)" in count.in_words()
+    assert json.dumps(summary(bundled()), allow_nan=False)
 
 
 def test_partitions_by_information_are_credited_with_their_lead_over_random_ones_alone():
@@ -144,14 +141,14 @@ def test_partitions_by_information_are_credited_with_their_lead_over_random_ones
     for made in rungs.values():
         by_information, at_random = made["partitions by information"], made["random partitions"]
         assert by_information.step.lead == pytest.approx(by_information.saved.lead - at_random.saved.lead)
-    assert rungs["faces16"]["partitions by information"].step.claim == "no conclusion"
+    assert rungs["faces16"]["partitions by information"].step.claim == "not shown"
 
 
 def test_a_study_whose_usual_partitions_are_random_has_no_rung_about_partitions(tmp_path):
     means = {"last/random": 4.2, "entropy/principal-random": 4.0, "entropy+entropy/principal-random": 3.9,
              "variance/principal-random": 4.0, "entropy+entropy/principal-information": 3.8}  # fmt: skip
     made = ladder(read_study(write_study(tmp_path / "made-up.zip", arms(means))))
-    assert [rung.name for rung in made.rungs][-1] == "entropy weights"
+    assert [rung.name for rung in made.rungs][-1] == "own weights"
 
 
 def test_the_arms_of_a_study_are_those_of_the_ladder_unless_others_are_asked_for(tmp_path):
@@ -184,28 +181,27 @@ def test_studies_of_one_title_are_counted_apart(tmp_path):
         for name, means in {"one": MEANS, "other": random}.items()
     ]
     assert studies[0].title == studies[1].title
-    assert [*counts(studies)["order"].effects] == [
+    assert [*counts(studies)["order"].leads] == [
         f"{studies[0].title}, {partition} partitions" for partition in ("alternating", "random")
     ]
 
 
-def test_a_report_states_the_ladder_as_leads(study):
-    result = report(study)
-    assert result["ladder"] == ladder(study).to_dict()
-    lines = [line.replace("−", "-") for line in report_in_words(result).splitlines()]
-    for answer in result["ladder"]["answers"].values():
-        said = (
-            re.escape(signed(answer["lead"], 3).replace("−", "-"))
-            + rf" .*\]  {SHOWN[answer['claim']]} +[A-Z].* over .*"
-        )
-        assert any(re.fullmatch(said, line) for line in lines), said
-    for rung in result["ladder"]["rungs"][1:]:
-        low, high = (signed(rung["step"][end], 3).replace("−", "-") for end in ("low", "high"))
-        said = f"{signed(rung['step']['lead'], 3)}  [{low}, {high}]  {SHOWN[rung['step']['claim']]:9}  {rung['name']}"
-        assert said.replace("−", "-") in lines
-    assert rung["step"]["lead"] != rung["saved"]["lead"]
-    named = [line.rpartition("  ")[2].strip() for line in lines if "  [" in line]
-    assert len(named) == len(set(named))  # each comparison once
+def test_a_report_states_each_comparison_once_and_every_number_of_the_claim(study, tmp_path):
+    both = read_study(write_study(tmp_path / "start-by-half.zip", arms(CELLS)))
+    for made in (study, both):
+        found, lines = leads(made), report_in_words(report(made)).splitlines()
+        stated = [effect for effects in found.values() for effect in effects]
+        pairs = [frozenset(effect.arms) for effect in stated if len(effect.arms) == 2]
+        assert len({*pairs}) == len(pairs)
+        for effect in stated:
+            low, high = (signed(end, 3) for end in effect.lead_interval)
+            said = rf"{re.escape(f'{signed(effect.lead, 3)}  [{low}, {high}]')}  p .*  {effect.claim} +"
+            assert any(re.fullmatch(said + re.escape(effect.name), line) for line in lines), effect.name
+    assert [*found["claim"]] == [*found["claim"][:8]] and found["claim"][0].lead == pytest.approx(0.11, abs=0.02)
+    rows = [*csv.DictReader(as_csv(both).splitlines())]
+    table = start_by_half(both)
+    numbers = [*filter(None, table.cells.values()), *table.effects.values()]
+    assert {f"{lead.lead:.5f}" for lead in numbers} <= {f"{float(row['lead_bits_per_dim'] or 0):.5f}" for row in rows}
 
 
 # ---------------------------------------------------------------------- start by half
@@ -232,8 +228,8 @@ def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(st
     assert made.effects["together"].lead == pytest.approx(sum(after) / 6 - sum(before) / 6)
     smallest = min(made.effects.values(), key=lambda effect: effect.p)
     assert smallest.p_corrected == pytest.approx(8 * smallest.p)
-    assert {name: len(count.effects) for name, count in counts([study, both]).items()} == {
-        name: len(count.effects) for name, count in counts([study]).items()
+    assert {name: len(count.leads) for name, count in counts([study, both]).items()} == {
+        name: len(count.leads) for name, count in counts([study]).items()
     }
     assert [made.study.name for made in by_set([study, both]).values()] == ["made-up"]
 
@@ -244,10 +240,9 @@ def test_the_claim_counts_what_the_numbers_say_and_has_no_threshold(tmp_path):
         return claim([read_study(write_study(tmp_path / "both.zip", bits))])
 
     found = said()
-    assert [sum(one.claim == "better" for one in found._of(key)) for key in ("start", "half", "measure")] == [1, 1, 0]
-    assert "the start leads in 1 of 1 study, the half after it in 1 of 1 study" in found.headline()
-    assert "variance in 0 of 1 study" in found.headline()
-    assert "the start leads in 0 of 1 study" in said(random_random=4.10).headline()
+    assert [found._of(key).claimed("ahead") for key in ("start", "half", "measure")] == [1, 1, 0]
+    assert found.headline() == "Ahead: a start from the data in 1 of 1, entropy over variance in 0 of 1."
+    assert "start from the data in 0 of 1" in said(random_random=4.10).headline()
     unfinished = {arm: [*bits[:5], None] for arm, bits in arms(CELLS).items()}
     assert claim([read_study(write_study(tmp_path / "begun.zip", unfinished))]).headline() == ""
 

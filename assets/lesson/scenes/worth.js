@@ -15,7 +15,7 @@ const CHOICES = [
     rung: "half by entropy",
     of: "saved",
   },
-  { key: "weights", name: "own weights", what: "each picture sets its weights", rung: "entropy weights", of: "step" },
+  { key: "weights", name: "own weights", what: "each picture sets its weights", rung: "own weights", of: "step" },
   {
     key: "partitions",
     name: "other partitions",
@@ -163,7 +163,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
           context.fillStyle = ink.quiet;
           return context.fillText("not asked here", zero + 10, y + tall / 2 + 0.35 * ink.size);
         }
-        context.globalAlpha = lead.claim === "no conclusion" ? PALE : 1;
+        context.globalAlpha = lead.claim === "not shown" ? PALE : 1;
         context.fillStyle = lead.lead < 0 ? ink.warm : ink.accent;
         context.fillRect(zero, y, Math.max(0, lead.lead) * unit, tall);
         context.globalAlpha = 1;
@@ -189,12 +189,12 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     const [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? entropy.step.claim === "better"
+        ? entropy.step.claim === "ahead"
           ? `Entropy does better than variance: ${entropy.saved.lead.toFixed(2)} against ${variance.saved.lead.toFixed(2)}.`
           : `Variance does as well as entropy: ${variance.saved.lead.toFixed(2)} against ${entropy.saved.lead.toFixed(2)}.`
         : "This study did not compare variance with entropy.";
     const leads = leadsOf(here),
-      known = leads.map((lead, i) => (lead?.claim === "better" ? i : -1)).filter((i) => i >= 0);
+      known = leads.map((lead, i) => (lead?.claim === "ahead" ? i : -1)).filter((i) => i >= 0);
     if (!known.length) return stage.say(`On ${dataOf(here)} none of the three saves bits for certain.`);
     const best = known.reduce((a, b) => (leads[b].lead > leads[a].lead ? b : a)),
       verdict = CHOICES[best].key === votedFor() ? "Right" : "Not quite";

@@ -11,6 +11,7 @@ from ...figures import ladder as figures
 from ...study.claim import OF_THE_LAST, Added, Claim, added, claim
 from ...study.file import Study
 from ...study.ladder import Count, Ladder, by_set, counts, ladders
+from ...study.words import OWN_WEIGHTS
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
 from ..sources.visit import Visit
@@ -41,15 +42,10 @@ class Evidence:
         return self.claim.headline() or "No study here says yet whether looking at the data pays."
 
     @property
-    def leads(self) -> list[figures.Lead]:
-        """The leads of a split that looks at the data, of all studies at equal steps with this question."""
-        asked = self.counts["data"].effects if "data" in self.counts else {}
-        leads = []
-        for title, effect in asked.items():
-            recipe = self.ladders[title].study.recipe
-            data = recipe.data_name + ", held out" * (recipe.evaluate_on == "validation")
-            leads.append(figures.Lead(title, data, recipe.size, recipe.iterations, effect))
-        return leads
+    def leads(self) -> dict[str, tuple[StudyRecipe, Effect]]:
+        """Title -> recipe and lead of a split that looks at the data, of all studies at equal steps that asked."""
+        asked = self.counts["data"].leads if "data" in self.counts else {}
+        return {title: (self.ladders[title].study.recipe, lead) for title, lead in asked.items()}
 
 
 def of(studies: Iterable[Study]) -> Evidence:
@@ -79,8 +75,8 @@ def draw(page: Visit, evidence: Evidence) -> None:
         if evidence.added:
             st.markdown("**What more is added** at equal steps and at equal time")
             words = " ".join(
-                f"{gain.name}: {gain.steps.lead_in_figures}, {gain.steps.shown}"
-                + (f"; at equal CPU seconds {gain.time.lead_in_figures}, {gain.time.shown}." if gain.time else ".")
+                f"{gain.name}: {gain.steps.figures}, {gain.steps.claim}"
+                + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
             chart(drawn(figures.added, evidence.added), page, "added", alt=words)
@@ -88,9 +84,9 @@ def draw(page: Visit, evidence: Evidence) -> None:
             for gain in evidence.added:
                 steps.setdefault(gain.choice, set()).add(gain.iterations)
             after = [f"{choice} {' or '.join(f'{n:,}' for n in sorted(of))}" for choice, of in steps.items()]
-            st.caption(f"Steps: {', '.join(after)}. Pale: not shown after correction.")
+            st.caption(f"Steps: {', '.join(after)}. Pale: not shown after correction. {OWN_WEIGHTS}")
     if leads := evidence.leads:
-        words = " ".join(f"{lead.study}: {lead.effect.lead_in_figures}, {lead.effect.shown}." for lead in leads)
+        words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
         chart(drawn(figures.with_training, leads), page, "leads", alt=words)
 
 
@@ -103,9 +99,9 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
 def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
     for title, made in evidence.claim.tables.items():
-        st.markdown(f"**Start × half**, corrected together: {title}")
-        leads = made.leads()
-        table(leads, pale=[place for place, effect in enumerate(made.effects.values()) if effect.shown == "not shown"])
+        st.markdown(f"**Start × half**, as written down before the runs: {title}")
+        leads = [{"": lead.name, "bits/dim saved": lead.figures, "claim": lead.claim} for lead in made.effects.values()]
+        table(leads, pale=[place for place, lead in enumerate(leads) if lead["claim"] == "not shown"])
     if sets := list(evidence.by_set):
         chosen = choose_one("Data set", sets, sets[0], "set", label_visibility="collapsed")
         draw_ladder(page, evidence.by_set[chosen])

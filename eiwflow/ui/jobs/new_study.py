@@ -75,7 +75,7 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
         return
     runs, minutes = len(recipe.arms) * recipe.seeds, _minutes(recipe, known)
     about = "" if minutes is None else f", about {max(0.1, minutes):.1f} minutes as bundled studies took"
-    st.markdown(f"{runs} runs{about}. {'One seed is no conclusion.' if recipe.seeds == 1 else ''}")
+    st.markdown(f"{runs} runs{about}. {'One seed shows nothing.' if recipe.seeds == 1 else ''}")
     st.button("Start the study", type="primary", on_click=_start, args=(new_folder(),))
 
 
