@@ -2,7 +2,7 @@
 
 Needs the packages of the tests and a Chromium on the path. Times are wall-clock: run it on a quiet machine.
 
-    python benchmarks/app.py [home stage training visits moves] [--beside FOLDER ...] [--count 12] [--pages entropy ...]
+    python benchmarks/app.py [home stage training visits moves] [--beside FOLDER ...] [--count 12]
 
 With checkouts of other versions beside it, their servers and this one take turns.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -144,28 +145,36 @@ SLIDERS = {
     "Time": (1, 1), "Level 1": (2, 1), "Squeeze": (3, 1), "Subtract, then add": (3, 2), "Value": (4, 2),
     "Levels": (4, 3), "Flow’s order": (7, 1), "Redrawn": (8, 1), "Edit": (8, 2),
 }  # fmt: skip
-#: Milliseconds from moving a slider until the frame after it has been drawn.
-FRAME = """async (input, count) => {
-  const times = [];
+#: Seconds from each act on an element until the frame after it has been drawn.
+FRAMES = """async ([element], [act, count]) => {
+  const rest = ms => new Promise(resolve => setTimeout(resolve, ms)), times = [];
+  const acts = {
+    slide: i => {
+      element.value = +element.min + (+element.max - +element.min) * (i * 0.618 % 1);
+      element.dispatchEvent(new Event('input', { bubbles: true }));
+    },
+    click: () => element.click(),
+    turn: i => element.dispatchEvent(new KeyboardEvent('keydown',
+      { key: i % 2 ? 'PageDown' : 'PageUp', bubbles: true, composed: true })),
+  };
   for (let i = 0; i < count; i++) {
-    input.value = +input.min + (+input.max - +input.min) * (i * 0.618 % 1);
     const began = performance.now();
-    input.dispatchEvent(new Event('input', { bubbles: true }));
+    acts[act](i);
     await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
     times.push((performance.now() - began) / 1000);
-    await new Promise(resolve => setTimeout(resolve, 37));
+    await rest(act === 'slide' ? 37 : 500);
   }
   return times;
 }"""
 
 
-def moved(page: Page, label: str, count: int) -> list[float]:
-    """Return the seconds in which a slider answers, after some moves that warm up."""
-    slider = page.get_by_label(label, exact=True)
-    slider.wait_for()
-    page.wait_for_timeout(2500)  # its animation has ended
-    slider.evaluate(FRAME, 5)
-    times: list[float] = slider.evaluate(FRAME, count)
+def frames(page: Page, element: str, act: str, count: int) -> list[float]:
+    """Return the seconds to the frame after each act, after some that warm up."""
+    place = page.locator(element)
+    place.wait_for()
+    page.wait_for_timeout(2500)  # an animation has ended
+    place.evaluate_all(FRAMES, [act, 3])
+    times: list[float] = place.evaluate_all(FRAMES, [act, count])
     return times
 
 
@@ -176,7 +185,8 @@ def stage(browser: Browser, roots: Sequence[Path], count: int) -> None:
         answering(address)
         for label, (scene, beat) in SLIDERS.items():
             page.goto(f"{address}/lesson?scene={scene}&choice={beat}")
-            print(f"scene {scene:2} {label:20}{in_words(moved(page, label, 5 * count))}", flush=True)
+            times = frames(page, f"input[aria-label='{label}']", "slide", 5 * count)
+            print(f"scene {scene:2} {label:20}{in_words(times)}", flush=True)
         page.goto(f"{address}/lesson?scene=3")
         times, drawn = [], page.locator(".original canvas")
         for path in sorted((ROOT / "assets/presets").glob("*.webp"))[:count]:
@@ -189,18 +199,6 @@ def stage(browser: Browser, roots: Sequence[Path], count: int) -> None:
         print(f"an own photo {in_words(times)}")
 
 
-#: The same for clicks on a knob, which starts the flow anew, and for keys that turn the lesson's scenes.
-CLICKS, KEYS = (
-    FRAME.replace(FRAME[FRAME.index("input.value") : FRAME.index("const began")], "").replace(
-        "input.dispatchEvent(new Event('input', { bubbles: true }))", act
-    )
-    for act in (
-        "input.click()",
-        "input.dispatchEvent(new KeyboardEvent('keydown', { key: i % 2 ? 'PageDown' : 'PageUp', bubbles: true }))",
-    )
-)
-
-
 def training(browser: Browser, roots: Sequence[Path], count: int) -> None:
     """Print how soon knobs, scenes and another tab's first motion answer while a flow trains in a tab."""
     del roots
@@ -208,20 +206,22 @@ def training(browser: Browser, roots: Sequence[Path], count: int) -> None:
         answering(address)
         page.goto(f"{address}/playground")
         page.locator("[data-play=play]:enabled").click()
-        print(f"playground, Temperature {in_words(moved(page, 'Temperature', 5 * count))}", flush=True)
-        for knob in ("weights", "mixing", "levels-less", "levels-more", "again"):
-            times = page.locator(f"[data-play={knob}]").evaluate(CLICKS, count)
-            print(f"playground, {knob:12}{in_words(times)}", flush=True)
-            page.wait_for_timeout(1000)
+        acts = {"input[aria-label=Temperature]": "slide"}
+        acts |= {
+            f"[data-play={knob}]": "click" for knob in ("weights", "mixing", "levels-less", "levels-more", "again")
+        }
+        for element, act in acts.items():
+            print(f"playground, {element:30}{in_words(frames(page, element, act, count))}", flush=True)
         page.goto(f"{address}/lesson?scene=10")
         page.locator("[data-lesson=train-start]").click()
-        times = []
-        for scene in (9, 8, 7, 6, 5, 4, 3, 2):
-            times += page.locator("[data-lesson=stage]").evaluate(KEYS, 3)
-            for label, (home_scene, beat) in SLIDERS.items():
-                if home_scene == scene and beat == 1:
-                    print(f"scene {scene}, {label:16}{in_words(moved(page, label, 2 * count))}", flush=True)
-        print(f"scenes by key {in_words(times)}; {page.locator('.progress').all_inner_texts()}", flush=True)
+        times: list[float] = []
+        for scene in range(9, 1, -1):
+            times += page.locator("[data-lesson=stage]").evaluate_all(FRAMES, ["turn", 3])
+            for label, place in SLIDERS.items():
+                if place == (scene, 1):
+                    slid = frames(page, f"input[aria-label='{label}']", "slide", 3 * count)
+                    print(f"scene {scene}, {label:20}{in_words(slid)}", flush=True)
+        print(f"scenes, by keys {in_words(times)}. {page.locator('.stage .status').inner_text()}", flush=True)
         first_motion(other, address)
         print(f"first motion on Home in another tab {first_motion(other, address):.2f} s")
 
@@ -257,21 +257,12 @@ def image(page: Page, turn: int) -> None:
 
 
 def level(page: Page, turn: int) -> None:
-    """Choose level 2, or level 1 again."""
-    slider = page.get_by_role("slider", name="Level")
+    """Choose level 2, or level 1 again, by a slider or buttons; move the handle of Entropy."""
+    slider = page.get_by_role("slider", name=re.compile("^Level")).or_(page.locator(".way input"))
     if slider.count():
         slider.first.press("ArrowLeft" if turn % 2 else "ArrowRight")
     else:
         page.get_by_role("radiogroup", name="Level").get_by_role("radio").nth(1 - turn % 2).click()
-
-
-def handle(page: Page, turn: int) -> None:
-    """Move Entropy's handle from level to level; older versions have a slider of levels."""
-    slider = page.locator(".way input")
-    if slider.count():
-        slider.press("ArrowLeft" if turn % 2 else "ArrowRight")
-    else:
-        level(page, turn)
 
 
 def seed(page: Page, turn: int) -> None:
@@ -285,7 +276,7 @@ def seed(page: Page, turn: int) -> None:
 
 #: Page and what is moved there.
 MOVES: tuple[tuple[str, Callable[[Page, int], None]], ...] = (
-    ("levels", image), ("latents", image), ("entropy", image), ("entropy", handle), ("shuffle", level),
+    ("levels", image), ("latents", image), ("entropy", image), ("entropy", level), ("shuffle", level),
     ("weights", image), ("weights", level), ("likelihood?guess=blurred", image), ("checkpoint", seed),
 )  # fmt: skip
 
@@ -305,7 +296,7 @@ def settled(page: Page, answers: list[int], move: Callable[[Page, int], None], t
     return seconds
 
 
-def moves(browser: Browser, roots: Sequence[Path], count: int, pages: Sequence[str]) -> None:
+def moves(browser: Browser, roots: Sequence[Path], count: int) -> None:
     """Print the seconds from a key press to the settled page, one version after the other, page by page."""
     with ExitStack() as stack:
         addresses = {root: stack.enter_context(server(root=root))[0] for root in roots}
@@ -314,8 +305,6 @@ def moves(browser: Browser, roots: Sequence[Path], count: int, pages: Sequence[s
         time.sleep(WARMING_S * len(roots))
         for path, move in MOVES:
             name = path.partition("?")[0]
-            if pages and name not in pages:
-                continue
             with ExitStack() as open_tabs:
                 tabs, times, wire = {}, defaultdict(list), defaultdict(list)
                 for root, address in addresses.items():
@@ -349,14 +338,13 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", help=", ".join(parts), default=list(parts))
     parser.add_argument("--beside", nargs="*", type=Path, default=[], help="checkouts of other versions")
     parser.add_argument("--count", type=int, default=12, help="moves of a control (default: 12)")
-    parser.add_argument("--pages", nargs="*", default=[], help="pages whose moves are measured (default: all)")
     options = parser.parse_args()
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     roots = [ROOT, *options.beside]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         for part in options.parts:
-            parts[part](browser, roots, options.count, *([options.pages] if part == "moves" else []))
+            parts[part](browser, roots, options.count)
         browser.close()
 
 
