@@ -36,8 +36,8 @@ from websockets.sync.client import ClientConnection, connect
 from app import answering, server  # the benchmark beside this one
 
 PAGES = (
-    "", "lesson", "levels", "latents", "entropy", "shuffle", "weights", "compare", "space", "likelihood", "checkpoint",
-    "train",
+    "", "lesson", "playground", "levels", "latents", "entropy", "shuffle", "weights", "compare", "likelihood",
+    "checkpoint", "train", "class",
 )  # fmt: skip
 CHECKPOINTS = ("photos32-entropy-weighted", "photos32-entropy", "photos32-glow", "faces16-entropy-weighted")
 IMAGES, LEVELS = 48, 2

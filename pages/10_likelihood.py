@@ -36,7 +36,6 @@ if guess is None:
     ui.takeaway("Which of these groups will the flow find likeliest? Choose one.")
 place, result = st.container(), None
 with ui.errors_as_sentences():  # also before the prediction, while the visitor makes it
-    bits = subjects.bits_per_dim(ui.look(page))
     result = subjects.likelihood(ui.look(page))
     if own is not None:
         result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
@@ -44,11 +43,14 @@ if result is None:
     st.stop()
 if guess is not None:
     ui.takeaway(words.takeaway(result))
-    left, right = place.columns(2, gap="large")
-    with left:
-        ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
-    with right:
-        ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
+with ui.errors_as_sentences():  # after the answer, which does not need it
+    bits = subjects.bits_per_dim(ui.look(page))
+    if guess is not None:
+        left, right = place.columns(2, gap="large")
+        with left:
+            ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
+        with right:
+            ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
 
 if (more := ui.more_evidence()).open:
     with more:

@@ -19,7 +19,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from eiwflow.ui.server import messages
+from eiwflow.ui.server import engine, messages
 from eiwflow.ui.server.protection import is_allowed, policy
 
 from .conftest import FRAMES
@@ -127,6 +127,7 @@ def handed_on(sent: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
         for _ in range(count):
             got.append(await receive())
 
+    engine.STARTED.set()
     # In a thread, since a browser test before this one may have left a loop running here.
     with pytest.MonkeyPatch.context() as patched, ThreadPoolExecutor(1) as thread:
         patched.setattr(messages, "READ_S", 0)

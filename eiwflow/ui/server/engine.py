@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+from threading import Event
+
+#: Set once the imports are done. Two threads that import parts of one package at once can see it half made.
+STARTED = Event()
 
 
 def start() -> None:
-    """Import what pages need, in about two seconds, and exempt it from garbage collection; the server calls this once.
-
-    A page that is opened meanwhile waits for these imports, and does not repeat them.
-    """
+    """Import what pages need, in about two seconds, and exempt it from garbage collection; called once."""
     import scipy.stats
     import torch
 

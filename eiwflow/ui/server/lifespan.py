@@ -49,7 +49,10 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
 
 
 def _import_then_give_back() -> None:
-    engine.start()
+    try:
+        engine.start()
+    finally:
+        engine.STARTED.set()
     _give_back_now_and_then()
 
 

@@ -10,6 +10,8 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from . import engine
+
 #: Messages of a connection per second on average, and at once. A moving control sends about five a second.
 MESSAGES_S, AT_ONCE = 20.0, 60
 #: Seconds between two messages that are taken from the network: no key and no control is as fast, but a loop is.
@@ -35,6 +37,8 @@ class Pace:
         if scope["type"] != "websocket":
             await self.app(scope, receive, send)
             return
+        while not engine.STARTED.is_set():  # pages wait for these imports; the front page's first scene does not
+            await asyncio.sleep(0.02)
         inbox, has_left = Inbox(), False
 
         async def send_while_there(message: Message) -> None:
