@@ -367,7 +367,7 @@ class Browser:
         return answer
 
     def open(self) -> Browser:
-        assert self.ask("/", Accept="text/html").status == 200
+        assert self.ask("/levels", Accept="text/html").status == 200
         return self
 
     def state(self) -> dict[str, object]:
@@ -391,6 +391,13 @@ def test_a_browser_is_known_again_after_a_reload(server: str) -> None:
     before = dict(browser.cookies)
     browser.open()
     assert before and browser.cookies == before
+
+
+def test_a_new_browser_lands_in_the_lesson_and_may_go_home_afterwards(server: str) -> None:
+    browser = Browser(server)
+    answer = browser.ask("/", Accept="text/html")
+    assert (answer.status, answer.getheader("Location")) == (303, "/lesson") and browser.cookies
+    assert browser.ask("/", Accept="text/html").status == 200
 
 
 def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:

@@ -29,7 +29,10 @@ LASTS_S = 24 * 3600
 
 
 class Visitors:
-    """Give every browser that opens a page a cookie that identifies it, in classroom mode."""
+    """Give every browser that opens a page a cookie that identifies it, in classroom mode.
+
+    A browser that is new and opens the address that the class was given lands in the lesson.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -48,7 +51,9 @@ class Visitors:
                 headers["Cache-Control"] = "no-store"
             await send(message)
 
-        await self.app(scope, receive, send_with_cookie)
+        joins = scope["path"].rstrip("/") == base_path()
+        app = RedirectResponse(f"{base_path()}/lesson", status_code=303) if joins else self.app
+        await app(scope, receive, send_with_cookie)
 
 
 def _is_new(scope: Scope) -> bool:
