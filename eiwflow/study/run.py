@@ -115,7 +115,7 @@ class StudyFolder(WorkFolder):
         """Return the content of ``study.json``, and the study with the results of its runs."""
         try:
             begun = read_study(self.path)
-            return dict(files.read_json(self.settings_file, MAX_BYTES)), begun
+            return dict(json.loads(self.settings_file.read_bytes())), begun
         except (OSError, ValueError, TypeError) as error:
             raise RunError(f"{self.path.name} is there already and cannot be continued: {error}") from None
 

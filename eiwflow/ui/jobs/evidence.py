@@ -11,6 +11,8 @@ from ...figures import ladder as figures
 from ...study.claim import OF_THE_LAST, Added, Claim, added, claim
 from ...study.file import Study
 from ...study.ladder import Count, Ladder, by_set, counts, ladders
+from ...study.recipe import StudyRecipe
+from ...study.statistics import Effect
 from ...study.words import OWN_WEIGHTS
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
