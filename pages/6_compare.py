@@ -108,7 +108,12 @@ with st.expander("Run a small study of your own"):
 
 if (more := ui.more_evidence()).open:
     with more:
-        compared, arm_rows = [effect.row() for effect in comparisons], compare_arms.arm_table(study)
+        compared = [
+            {"prior": each} | effect.row()
+            for each in study.priors
+            for effect in statistics.opponents(comparisons, each).values()
+        ]
+        arm_rows = compare_arms.arm_table(study)
         by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
         contributions = [{"prior": each} | effect.row() for each, parts in by_prior.items() for effect in parts]
         st.subheader(f"{names[shown[0]]} against all others")

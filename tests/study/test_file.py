@@ -257,14 +257,11 @@ def bomb(step):
 SPOILT_RECORDS = {
     "not there": lambda record: None,
     "no JSON": lambda record: "{",
-    "no steps": spoilt_record(list.clear),
     "steps that fall": spoilt_record(list.reverse),
     "an order that is none": spoilt_record(lambda steps: steps[0]["levels"][0].update(order=[0] * 12)),
     "no finite number": spoilt_record(lambda steps: steps[0]["levels"][0].update(entropy=[math.nan] * 12)),
-    "a level missing": spoilt_record(lambda steps: steps[1]["levels"].pop()),
     "samples that are no WEBP": spoilt_record(lambda steps: png(steps[0])),
     "samples of 268 million pixels": spoilt_record(lambda steps: bomb(steps[0])),
-    "samples in words": spoilt_record(lambda steps: steps[0].update(samples="<script>")),
 }
 
 
@@ -278,8 +275,8 @@ def test_a_record_that_cannot_be_trusted_is_none(tmp_path, real, spoil):
     assert read_record(read_study(write_packed(tmp_path / "s.zip", made, records)), arm) is None
 
 
-def zip_with(path, entries, compression=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", compression) as made:
+def zip_with(path, entries):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
         for name, content in entries.items():
             made.writestr(name, content)
     return path
@@ -292,10 +289,6 @@ BAD_ZIPS = {
     "cut short": lambda path: path.write_bytes(zip_with(path, {SETTINGS: "{}"}).read_bytes()[:-30]),
     "broken bytes": lambda path: path.write_bytes(
         zip_with(path, {SETTINGS: json.dumps(list(range(999)))}).read_bytes().replace(b"0", b"1", 3)
-    ),
-    "another method": lambda path: zip_with(path, {SETTINGS: "{}"}, zipfile.ZIP_LZMA),
-    "another method, damaged": lambda path: path.write_bytes(
-        zip_with(path, {SETTINGS: json.dumps(list(range(999)))}, zipfile.ZIP_LZMA).read_bytes().replace(b"\0", b"1", 9)
     ),
 }
 
@@ -344,10 +337,6 @@ def test_a_bundled_study_has_the_records_of_its_arms_and_the_command_that_made_i
     assert all(read_record(study, arm) is not None for arm in study.arms)
     assert shlex.split(study.command)[:4] == ["python", "-m", "eiwflow", "study"]
     assert str(ROOT) not in study.command
-
-
-def test_bundled_studies_take_a_few_mb():
-    assert sum(path.stat().st_size for path in BUNDLED) < 8 * 2**20
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -20,7 +20,7 @@ from eiwflow.study.statistics import (
     subjects,
 )
 
-from ..studies import arms, document, packed_document, write_packed, write_study
+from ..studies import arms, packed_document, write_packed, write_study
 
 #: Initialisation and partition that the arms of most studies share.
 P = "principal-random"
@@ -126,12 +126,6 @@ def test_an_interval_clear_of_0_may_still_be_no_conclusion_among_many():
     assert found[0].low > 0
     assert found[0].claim == "not shown"
     assert "not shown after correction" in found[0].in_words()
-
-
-def test_corrected_p_never_fall_below_those_that_are_not():
-    found = corrected([with_p(p) for p in (0.5, 0.001, 0.2, 0.049, 0.9)])
-    assert all(one.p_corrected >= one.p for one in found)
-    assert max(one.p_corrected for one in found) <= 1
 
 
 # ---------------------------------------------------------------------- the factorial reading
@@ -298,19 +292,3 @@ def test_curves_are_paired_by_seed_and_step(study_of):
     assert ours.minus(later).steps.tolist() == [10, 100]
     expected = ours.bits_per_dim[1:, 1:] - later.bits_per_dim[[0, 1, 2, 4], :2]
     assert ours.minus(later).bits_per_dim == pytest.approx(expected)
-
-
-def test_curves_of_other_steps_are_not_paired(study_of):
-    study = study_of(arms({f"entropy+pooled/{P}": 3.8, f"entropy/{P}": 3.9}))
-    ours, theirs = (arm_curve(study, arm) for arm in study.arms)
-    theirs.steps[:] = [2, 20, 200]
-    assert ours.minus(theirs) is None
-
-
-def test_a_curve_without_its_test_side_shows_the_training_batches(tmp_path):
-    made = document(arms({f"entropy+pooled/{P}": 3.8}))
-    for one in made["results"]:
-        one["curve"] = [point[:2] for point in one["curve"]]
-    write_packed(tmp_path / "s.zip", made)
-    study = read_study(tmp_path / "s.zip")
-    assert arm_curve(study, study.arms[0]).bits_per_dim[0, 0] == made["results"][0]["curve"][0][1]
