@@ -168,7 +168,7 @@ def upload(tab: Tab, chance: random.Random) -> None:
 
 def follow(address: str, number: int, until: float, seen: Seen) -> None:
     """Ask for the lecturer's scene once a second, and vote, as a lesson in a telephone does."""
-    tab, vote = Tab(address, seen), json.dumps({"scene": "8", "choice": "half"}).encode()
+    tab, vote = Tab(address, seen), json.dumps({"scene": "5", "choice": "blurred"}).encode()
     while time.monotonic() < until:
         tab.ask("_class/state")
         tab.ask("_class/vote", vote, "POST")

@@ -272,6 +272,12 @@ def omegas_of_test_images(look: Look) -> channel_weights.Omegas:
     return channel_weights.omegas(test_trace(look), channel_weights.IMAGES)
 
 
+@measure("test")
+def frozen_flow(look: Look) -> MultiScaleFlow:
+    """Return the flow with all weights frozen at their averages over test images."""
+    return channel_weights.with_frozen_weights(look.flow, omegas_of_test_images(look))
+
+
 @measure("test", "image", "seed")
 def weights(look: Look, change: str = "grain", amount: float = 0.0) -> channel_weights.PictureWeights:
     """Return all weights for the image, changed by an amount, beside those of test images."""
@@ -284,7 +290,7 @@ def weights(look: Look, change: str = "grain", amount: float = 0.0) -> channel_w
 def prices(look: Look, change: str = "grain", amount: float = 0.0) -> channel_weights.Prices:
     """Return the bits per value of the image, changed by an amount, with its own weights and with frozen ones."""
     picture = channel_weights.changed(look.image, change, amount, look.seed)
-    return channel_weights.price(look.flow, picture, omegas_of_test_images(look), look.seed)
+    return channel_weights.price(look.flow, frozen_flow(look), picture, look.seed)
 
 
 @measure("image", "level", "seed")

@@ -320,8 +320,11 @@ def held_channel_weights(weights: Tensor) -> Held:
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
-    """Return the flow with all weights frozen at their means over images; this is a density too."""
-    frozen = copy.deepcopy(flow)
+    """Return the flow with all weights frozen at their means over images; this is a density too.
+
+    It shares the parameters of the flow.
+    """
+    frozen = copy.deepcopy(flow, {id(tensor): tensor for tensor in (*flow.parameters(), *flow.buffers())})
     like = next(flow.parameters())
     for place in images.places:
         read, given = (
@@ -349,13 +352,9 @@ class Prices:
         return self.frozen - self.own
 
 
-def price(flow: MultiScaleFlow, image: Tensor, averages: Omegas, seed: int = 0) -> Prices:
-    """Return what one uint8 image (1, C, H, W) costs with its own weights and with frozen ones.
-
-    ``averages`` are the weights of test images, whose mean is frozen.
-    """
-    flows = flow, with_frozen_weights(flow, averages)
-    return Prices(*(score(each, image, seed).item() for each in flows))
+def price(flow: MultiScaleFlow, frozen: MultiScaleFlow, image: Tensor, seed: int = 0) -> Prices:
+    """Return what one uint8 image (1, C, H, W) costs with its own weights and with frozen ones."""
+    return Prices(*(score(each, image, seed).item() for each in (flow, frozen)))
 
 
 @dataclass(frozen=True, eq=False)
