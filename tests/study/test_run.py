@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from eiwflow.checkpoint import load
 from eiwflow.cli import build_parser
+from eiwflow.cli import study as study_command
 from eiwflow.cli.study import study_arms
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.score import score
@@ -595,7 +596,7 @@ def test_the_command_runs_what_its_words_say(tmp_path, data):
 def asked(monkeypatch, *words):
     """Return the recipe that the command's words stand for."""
     seen = []
-    monkeypatch.setattr(study, "run_study", lambda recipe, *_: seen.append(recipe) or 1 / 0)
+    monkeypatch.setattr(study_command, "run_study", lambda recipe, *_: seen.append(recipe) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run_main("study", "--out", "x", *words)
     return seen[0]
