@@ -264,7 +264,7 @@ def test_the_result_of_a_run_whose_records_are_far_apart(monkeypatch: pytest.Mon
     recipe = StudyRecipe(data="faces16").training(Arm("random"), 7)
     flow = SimpleNamespace(flow=SimpleNamespace(parameter_count=lambda: 1234))
     monkeypatch.setattr(run_module.checkpoint, "load", lambda _: flow)
-    run = SimpleNamespace(config=lambda: (recipe, ""), last_checkpoint=None, own_records=lambda: records)
+    run = SimpleNamespace(config=lambda: (recipe, ""), last_checkpoint=None, records=lambda: records)
     approved("studies-result", json.dumps(run_module.result_of(run, Arm("random")), indent=1))
 
 
