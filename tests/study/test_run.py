@@ -345,8 +345,6 @@ def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, dat
 
 NO_STUDIES = {
     "no JSON": lambda document: "{",
-    "another format": lambda document: {**document, "format": "something"},
-    "another version": lambda document: {**document, "version": 99},
     "no recipe": lambda document: {**document, "recipe": None},
     "results in words": lambda document: {**document, "results": ["good"]},
 }
