@@ -1,8 +1,6 @@
 """An exported flow computes what the flow computes, for batches of any size, without this package."""
 
-import errno
 import math
-import os
 
 import numpy as np
 import onnxruntime
@@ -11,7 +9,7 @@ import torch
 
 from eiwflow import cli
 from eiwflow.cli import outputs
-from eiwflow.export import EXPORTS, _onnx, differences, export, export_onnx
+from eiwflow.export import EXPORTS, _onnx, differences, export
 
 from .flow.flows import images_for, ready_flow
 from .test_cli import json_of, refused
@@ -106,32 +104,6 @@ def test_a_link_in_the_folder_is_replaced_and_not_written_through(written):
     assert {path.name for path in folder.iterdir() if path.is_file() and not path.is_symlink()} == {
         f"{name}.onnx" for name in EXPORTS
     }
-
-
-def test_a_stopped_export_leaves_the_files_of_the_flow_that_were_there(written, monkeypatch):
-    _, folder = written
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def stop_at_the_last(flow, name):
-        if name == "decode":
-            raise KeyboardInterrupt
-        return b"another flow"
-
-    monkeypatch.setattr("eiwflow.export._onnx", stop_at_the_last)
-    with pytest.raises(KeyboardInterrupt):
-        export_onnx(tiny_flow(), folder)
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_an_export_that_finds_no_room_leaves_no_folder(written, tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("eiwflow.export._onnx", lambda *_: b"a program")
-    monkeypatch.setattr("eiwflow.files.os.fsync", full)
-    line = refused("export", written[1].parent / "flow.safetensors", "--out", tmp_path / "onnx")
-    assert line == "eiwflow export: No space left on device.\n"
-    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", EXPORTS)

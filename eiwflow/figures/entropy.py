@@ -79,8 +79,9 @@ def by_level(result: Entropies, measured: str, ends: tuple[float, float]) -> go.
     levels = _levels(result, measured)
     stages = [stage for _, of_level in levels for stage in of_level]
     left, right = -0.6, stages[-1].place + 0.9
-    traces = [draw(part, levels, measured) for part in PARTS for draw in (_channels, _means)]
-    traces += [_values(part, stages, measured, _LABEL * (high - low)) for part in PARTS]
+    parts = [part for part in PARTS if any(part in stage.halves for stage in stages)]
+    traces = [draw(part, levels, measured) for part in parts for draw in (_channels, _means)]
+    traces += [_values(part, stages, measured, _LABEL * (high - low)) for part in parts]
     heads = [_head(level, (of_level[0].place + of_level[-1].place) / 2) for level, of_level in levels]
     ticks = {"tickvals": [stage.place for stage in stages], "ticktext": [stage.name for stage in stages]}
     return go.Figure(

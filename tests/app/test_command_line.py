@@ -103,8 +103,9 @@ def remember_results(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         # A checkpoint is known by its content, images by their name, and a record by the checkpoint that it is of.
         return getattr(value, "sha256", getattr(value, "name", value if isinstance(value, (int, str)) else type(value)))
 
-    for name in ("analyse", "evaluate", "inspect", "verify"):
-        function = getattr(importlib.import_module(f"eiwflow.analysis.{name}"), name)
+    homes = {"analyse": "analyse", "evaluate": "evaluate", "inspect": "report", "verify": "report"}
+    for name, home in homes.items():
+        function = getattr(importlib.import_module(f"eiwflow.analysis.{home}"), name)
 
         def once(*arguments: object, function: Callable[..., Any] = function, **named: Any) -> object:
             signature = inspect.signature(function)
@@ -121,7 +122,8 @@ def remember_results(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
                 results[question] = function(*arguments, **named)
             return results[question]
 
-        monkeypatch.setattr(f"eiwflow.analysis.{name}.{name}", once)
+        monkeypatch.setattr(f"eiwflow.analysis.{home}.{name}", once)
+        monkeypatch.setattr(f"eiwflow.cli.flows.{name}", once)
     return asked
 
 
