@@ -250,7 +250,7 @@ export const trainingInTab = {
       if (tab.trouble || state?.message) stage.say(tab.trouble || state.message);
       else if (tab.busy) stage.say("The start is computed from the faces …");
       else if (!state) stage.say("A flow learns faces here, in your own tab.");
-      else if (risen > RISEN && !(state.running && at <= FIRST))
+      else if (risen > RISEN && at >= FIRST)
         stage.say(
           `Other faces cost more again, ${lowest.toFixed(2)} to ${bits.textContent}: it overfits the faces it trains on.`,
         );

@@ -253,7 +253,7 @@ export function trial(stage, room, { voted, arms, studied }) {
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) return shownBy(counted, "seed");
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;
-    return `${klass ? "The class tries" : "You try"} ${arms(what).join(" against ")}: one seed, all else alike.`;
+    return `${klass ? "The class tries" : "You try"} ${arms(what).toReversed().join(" against ")}: one seed, all else alike.`;
   }
 
   function words() {
