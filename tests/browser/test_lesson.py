@@ -251,7 +251,7 @@ def test_a_patch_of_noise_is_shaken_and_its_face_answers(scene: Open) -> None:
     assert page.evaluate(face) != before
     move(page, "Level 1", 0.5)
     move(page, "Level 3", 0.8)
-    said = re.compile(r"Levels 1, 3 at 0\.50, 0\.80: they differ by (\d+), at 1: (\d+)\.")
+    said = re.compile(r"Levels 1, 3 at 0\.50, 0\.80: faces differ by (\d+) grey levels, not (\d+)\.")
     wait_for(page, said)  # every level that is not at 1
     less, usual = (int(part) for part in said.findall(sentence(page))[0])
     assert 0 < less < usual
@@ -340,9 +340,9 @@ def test_three_choices_are_those_of_the_studies_and_are_hidden_before_a_vote(sce
         ]
         best = max(lead["lead"] for lead in leads if lead["claim"] == "ahead")
         wait_for(page, f"on {name}, ")
-        assert f", {best:.2f} bits per value." in sentence(page)
-        better = rungs["half by entropy"]["step"]["claim"] == "ahead"
-        assert ("Entropy does better" if better else "Variance does as well") in page.locator(".caption").inner_text()
+        assert f", {best:.3f} bits per value." in sentence(page)
+        variance, entropy = (rungs[f"half by {one}"]["saved"]["lead"] for one in ("variance", "entropy"))
+        assert f"{variance:.3f} against {entropy:.3f}" in page.locator(".caption").inner_text()
 
 
 #: A flow and steps so small that a test can wait for them: the pack asks for them, and no address does.
@@ -508,7 +508,7 @@ def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, ad
             page.locator(".menu-list button", has_text=name).evaluate("button => button.click()")
             if choice:
                 page.get_by_role("button", name=choice, exact=True).click()
-            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|\d+ of \d+"))
+            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|grey levels"))
             measure.wait_for()
             said.append(measure.inner_text())
         return said

@@ -1,5 +1,5 @@
 // Scene 8, second beat: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
-import { animate, cap, el, minus, percent, picture, slider } from "../draw.js";
+import { animate, el, minus, percent, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12,
@@ -8,7 +8,7 @@ const VISIBLE = 12,
 const SEEN = 5;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
-const CAPTION = "Number: of 100 pairs with and without it, this level tells so many; chance 50.";
+const CAPTION = "Number: pairs told apart of 100, chance 50. To tell is not to draw.";
 
 /** Of 100 pairs, one face with an attribute and one without, so many that a level tells apart: the AUROC. */
 const pairs = (auroc) => String(Math.round(100 * auroc));
@@ -118,7 +118,7 @@ export const attributes = {
           pictures = picturesAt(one, Math.round(at * STEPS));
         row.strength.textContent =
           `${minus((at * fullOf(one)).toFixed(1))} × ` +
-          (one.metric === "AUROC" ? "(mean with it − mean without)" : "the standard deviation");
+          (one.metric === "AUROC" ? "the usual difference" : "the standard deviation");
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
           const reading = one.readings[l],
@@ -128,19 +128,14 @@ export const attributes = {
           cell.classList.toggle("best", l === best && !alike(one));
         });
       }
-      const [first, second] = rows.map(({ one }) => one);
-      const said = (second === first ? rows.slice(0, 1) : rows).map(({ one }, r) => {
-        const best = bestOf(one),
-          level = alike(one) ? "every level" : `level ${best + 1}`,
-          name = one.name.toLowerCase(),
-          written = one.metric === "AUROC" ? pairs : percent,
-          [low, high] = [alike(one) ? Math.min(...one.readings) : one.readings[best], one.readings[best]].map(written),
-          reading = low === high ? high : `${low}–${high}`;
-        if (one.metric !== "AUROC") return `${level} explains ${reading} of ${name}`;
-        if (r && first.metric !== "AUROC") return `${level} tells ${reading} pairs by ${name}`;
-        return r ? `${level} ${reading} by ${name}` : `${level} tells ${reading} of 100 pairs apart by ${name}`;
-      });
-      stage.say(`${cap(said.join(", "))}.`);
+      const [first, second] = rows.map(({ one }) => one),
+        reading = ({ metric, readings }) =>
+          metric === "AUROC" ? `${pairs(Math.max(...readings))} of 100 pairs` : percent(Math.max(...readings)),
+        said = [...new Set([first, second])].map((one, r) => {
+          if (alike(one)) return `${one.name}: no level stands out.`;
+          return `${one.name}: level ${bestOf(one) + 1} tells best${r ? "" : `, ${reading(one)}`}.`;
+        });
+      stage.say(said.join(" "));
     };
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) =>
       el("span", { className: "head" }, text),

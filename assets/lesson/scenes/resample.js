@@ -1,5 +1,5 @@
 // Scene 8, first beat: latents are resampled, from the first level on; the picture is decoded with the rest.
-import { animate, choices, el, number, part, picture, slider } from "../draw.js";
+import { animate, choices, el, number, picture, slider } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 
 /** How far two pictures are apart: root mean square, in grey levels. */
@@ -27,7 +27,8 @@ export const resampling = {
     let name = "flow",
       thrown = 0,
       stop = () => {};
-    const before = picture(image.bytes, shape),
+    const caption = el("p", { className: "caption" }),
+      before = picture(image.bytes, shape),
       after = el("canvas", {});
     before.setAttribute("role", "img");
     before.setAttribute("aria-label", "The picture");
@@ -41,8 +42,7 @@ export const resampling = {
         el("figure", {}, after, el("figcaption", {}, "with redrawn values")),
       ),
     );
-    const [first, second] = noise("flow").map((e) => e.length),
-      ofFirst = part(first / total);
+    const [first, second] = noise("flow").map((e) => e.length);
     /** The picture's values with so many latents resampled, and how far they are off in grey levels (root mean square). */
     const resampled = (count, of = name) => {
       const flow = flows[of];
@@ -67,26 +67,27 @@ export const resampling = {
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {
       const near = off < another / 2;
-      if (count === total) return off > 0.75 * another ? `All is new, and so is the ${noun}` : "Everything redrawn";
-      if (count === first) return near ? `Level 1, ${ofFirst} of the values, holds detail` : "Level 1 redrawn";
-      if (count === first + second)
-        return near ? `${number(total - count)} of ${number(total)} values keep the gist` : "Levels 1 and 2 redrawn";
+      if (count === total) return off > 0.75 * another ? `All redrawn, a new ${noun}` : "All redrawn";
+      if (count === first) return near ? "Level 1 holds detail" : "Level 1 redrawn";
+      if (count === first + second) return near ? "The gist is left" : "Levels 1 and 2 redrawn";
       return `${number(count)} of ${number(total)} values redrawn`;
     };
     const draw = () => {
       const { x, off } = resampled(thrown);
       picture(Uint8Array.from(flows[name].quantise(x)), shape, after);
-      const error = off.toFixed(0),
-        said = thrown ? `${what(thrown, off)}: error ${error} of 255` : "";
+      const error = off.toFixed(0);
       if (!thrown) stage.say("Nothing is redrawn: the picture is exact.");
       else if (name === "fixed") {
         const ours = resampled(thrown, "flow").off.toFixed(0);
+        stage.say(`Sorted by position: error ${error} grey levels; by entropy ${ours}.`);
+      } else
         stage.say(
-          +error < +ours
-            ? `Half by position is closer here: error ${error} of 255, by entropy ${ours}.`
-            : `Half by position: error ${error} of 255, by entropy ${ours}.`,
+          `${what(thrown, off)}: error ${error} grey levels; another ${noun} would have ${another.toFixed(0)}.`,
         );
-      } else stage.say(`${said}, another ${noun} ${another.toFixed(0)}.`);
+      caption.textContent =
+        name === "fixed"
+          ? "By position: always the last channels leave. Your eye may judge otherwise than grey levels."
+          : "Redrawn values are random, but fit what is left of the picture.";
       stops.forEach(([v, button]) => button.setAttribute("aria-pressed", String(v === thrown)));
     };
     const control = slider({
@@ -132,10 +133,10 @@ export const resampling = {
     const compare =
       stage.fixed &&
       choices(
-        "Flow",
+        "Sorted",
         [
-          ["flow", stage.flow.sortsByEntropy ? "half by entropy" : "this flow"],
-          ["fixed", "half by position"],
+          ["flow", stage.flow.sortsByEntropy ? "sorted by entropy" : "this flow"],
+          ["fixed", "sorted by position"],
         ],
         (key) => {
           name = key;
@@ -144,11 +145,7 @@ export const resampling = {
         "flow",
       );
     room.append(
-      el(
-        "p",
-        { className: "caption" },
-        "Redrawn values are what the later levels predict, without this picture’s own.",
-      ),
+      caption,
       el(
         "div",
         { className: "buttons centre" },

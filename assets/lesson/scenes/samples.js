@@ -39,6 +39,7 @@ export const sampling = {
       at = 0,
       shown = 0,
       patch = null,
+      taken = null,
       shakes = 0,
       stopMotion = () => {};
     // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to
@@ -141,7 +142,7 @@ export const sampling = {
         const bytes = faces[shown].bytes,
           error = Math.sqrt(bytes.reduce((sum, v, i) => sum + (v - patch.from[i]) ** 2, 0) / bytes.length);
         return stage.say(
-          `${patch.count} values of level ${patch.level + 1} shaken: this ${noun} moved by ${error.toFixed(0)} of 255.`,
+          `${patch.count} values of level ${patch.level + 1} shaken: this ${noun} moved by ${error.toFixed(0)} grey levels of 255.`,
         );
       }
       const named = away();
@@ -151,7 +152,10 @@ export const sampling = {
         at = equal ? temperatures[0].toFixed(2) : named.map((l) => temperatures[l].toFixed(2)).join(", "),
         done = faces.every((face) => face.stale < 0 && face.plain.length),
         [now, before] = [faces.map((one) => one.bytes), faces.map((one) => one.plain)];
-      stage.say(`${which} at ${at}${done ? `: they differ by ${variety(now)}, at 1: ${variety(before)}` : ""}.`);
+      const usual = named.length === 1 || equal ? "at temperature 1 by" : "not";
+      stage.say(
+        `${which} at ${at}${done ? `: ${nouns} differ by ${variety(now)} grey levels, ${usual} ${variety(before)}` : ""}.`,
+      );
     };
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
     const slice = () => {
@@ -214,7 +218,7 @@ export const sampling = {
           const i = r < 0 || c < 0 || r >= rows || c >= blocks[level].columns ? null : blocks[level].index(r, c);
           if (i !== null) places.push(i);
         }
-      patch = { level, row, column, places, count: places.length, from: faces[shown].bytes };
+      patch = taken = { level, row, column, places, count: places.length, from: faces[shown].bytes };
       view.redraw();
     };
     /** Draw a patch anew by a part: its values stay normal. */
@@ -249,13 +253,12 @@ export const sampling = {
     view.canvas.addEventListener("pointermove", (event) => {
       if (event.buttons && patch) shake(Math.hypot(event.movementX, event.movementY) / WHOLE);
     });
-    /** Shake a patch without a hand: of level 1, 2 and so on in turn. */
-    let turn = 0;
+    /** Shake the patch that was taken last, else one of level 1. */
     const play = () => {
       stopMotion();
-      const level = turn++ % blocks.length;
       if (faces[shown].stale >= 0) drawFace(faces[shown]);
-      take(level, Math.round(rows / 2), Math.round(blocks[level].columns / 2));
+      const { level, row, column } = taken ?? { level: 0, row: rows / 2, column: blocks[0].columns / 2 };
+      take(level, Math.round(row), Math.round(column));
       let left = SHAKES;
       stopMotion = animate(() => {
         shake(0.12);

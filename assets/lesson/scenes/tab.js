@@ -1,5 +1,6 @@
 // Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
 import { colours, el, number, pixels, surface } from "../draw.js";
+import { normals } from "../flow.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
 import { fast } from "../trainer/kernels.js";
@@ -9,6 +10,11 @@ const FIRST = 500,
   /** Of the coupling networks, where there is no WebAssembly. */
   NARROW = 24,
   ACROSS = 8,
+  /** Noise that is shown before a start: so many pictures, from a seed. */
+  SHOWN = 32,
+  SEED = 10,
+  /** The test bits have risen where they lie so far above their lowest. */
+  RISEN = 0.02,
   BLIND_GUESS = 8,
   DATA = "faces16",
   /** Height, width and channels. */
@@ -98,8 +104,8 @@ export const trainingInTab = {
   short: "Train one",
   title: "Train one, in this tab.",
   notes:
-    "Start it and go on with the lesson: it trains in the visitor’s own tab. The faces come from the same noise each " +
-    "time, so one can watch a face appear. Afterwards the flow opens in the other scenes.",
+    "Start it and go on with the lesson: it trains in your own tab. Each face keeps its " +
+    "own noise, so you can watch it appear. Afterwards the flow opens in the other scenes.",
   asked:
     "The flow has the settings of the bundled studies: three levels of four steps. It trains on 1,000 faces; the bits " +
     "are of 256 others, for weights averaged over steps.",
@@ -107,7 +113,7 @@ export const trainingInTab = {
   build(stage) {
     const film = el("canvas", {
         role: "img",
-        "aria-label": "Faces will appear here.",
+        "aria-label": "Noise: faces will appear here.",
         style: "width: 100%; height: 100%; image-rendering: pixelated; object-fit: contain",
       }),
       step = el("b", { "data-lesson": "train-step" }, "0"),
@@ -190,12 +196,16 @@ export const trainingInTab = {
       trace(test, accent, 3, "other faces", 2.2);
     }
 
+    const noise = {
+      pixels: Uint8ClampedArray.from(normals(SEED, SHOWN * SHAPE[0] * SHAPE[1] * SHAPE[2]), (v) => 128 + 52 * v),
+      count: SHOWN,
+    };
     let filmed = null;
     function faceFilm(samples) {
       if (samples === filmed) return;
       filmed = samples;
-      const { pixels: bytes, count, step: at } = samples;
-      const across = ACROSS,
+      const { pixels: bytes, count, step: at } = samples,
+        across = ACROSS,
         down = count / across,
         side = 16;
       pixels(
@@ -210,17 +220,19 @@ export const trainingInTab = {
         },
         film,
       );
-      film.setAttribute("aria-label", `Faces of the flow after ${number(at)} steps`);
+      if (at !== undefined) film.setAttribute("aria-label", `Faces of the flow after ${number(at)} steps`);
     }
 
     function show() {
       const state = tab.trainer?.state,
         at = state?.step ?? 0,
         tested = state?.test.at(-1),
+        lowest = Math.min(...(state?.test ?? []).map(([, value]) => value)),
+        risen = tested ? tested[1] - lowest : 0,
         done = at >= tab.goal && !state?.running;
       step.textContent = String(at);
       if (tested) bits.textContent = tested[1].toFixed(2);
-      if (state?.samples) faceFilm(state.samples);
+      faceFilm(state?.samples ?? noise);
       start.disabled = tab.busy || (done && tab.goal === FURTHER);
       start.textContent =
         !state || tab.busy || tab.trouble
@@ -238,7 +250,11 @@ export const trainingInTab = {
       if (tab.trouble || state?.message) stage.say(tab.trouble || state.message);
       else if (tab.busy) stage.say("The start is computed from the faces …");
       else if (!state) stage.say("A flow learns faces here, in your own tab.");
-      else if (state.running) stage.say("Each face comes from the same noise; watch it appear.");
+      else if (risen > RISEN && at >= FIRST)
+        stage.say(
+          `Other faces cost more again, ${lowest.toFixed(2)} to ${bits.textContent}: it overfits the faces it trains on.`,
+        );
+      else if (state.running) stage.say("Each face keeps its own noise; watch it appear.");
       else if (done) stage.say(`${number(at)} steps: ${bits.textContent} bits per value. The flow is yours.`);
       else stage.say(`Paused after ${number(at)} steps.`);
     }

@@ -24,7 +24,7 @@ export const throwing = {
     "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
     "be, a thrown channel is replaced by its average over pictures, and the picture is decoded at once. All choices are " +
     "ranked by the root mean square error, which is not what the eye judges. A visitor chooses for this picture and sees " +
-    "the result; the flow chose once, before training, for all pictures, by entropy. Training shapes the channels around " +
+    "the result; the flow chose once, before training, for all pictures, by entropy. Usual is the median. Training shapes the channels around " +
     "their split, so a good rank does not show that entropy chooses well: scene 11 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
@@ -221,13 +221,12 @@ export const throwing = {
       const gone = count(thrown),
         more = half - gone,
         done = more === 0;
-      left.replaceChildren(done ? el("span", { className: "wide" }, "cards: after training") : `${more} more`);
+      left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
       const compared = shown === "flow" && usual;
-      beside.replaceChildren(
-        compared ? `Median ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}` : "",
-        compared ? el("span", { className: "wide" }, "; chosen before training") : "",
-      );
+      beside.textContent = compared
+        ? `flow: usually ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}`
+        : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done)
@@ -245,7 +244,7 @@ export const throwing = {
           stage.say(
             rank === 1
               ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
-              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: average error ${off(db)} of 255, the best ${off(best)}.`,
+              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: error ${off(db)} grey levels, the best ${off(best)}.`,
           );
         else {
           const own = rankOf(scores, level, mine);
@@ -256,7 +255,7 @@ export const throwing = {
             : ["its half is one for all pictures", "though its half is one for all pictures"];
           stage.say(
             own < rank && usual
-              ? `Median of ${usual.images} pictures: flow’s ${noun} ${ordinal(usual.median)}. Here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
+              ? `Over ${usual.images} pictures the flow’s ${noun} usually ranks ${ordinal(usual.median)}; here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
               : `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`,
           );
         }

@@ -25,12 +25,13 @@ export function shownBy(leads, noun) {
 }
 
 /**
- * Draw it into a room. `voted()` is the choice of this visitor, `studied(choice)` the lead of the bundled study.
+ * Draw it into a room. `voted()` is the choice of this visitor, `arms(choice)` names the flow without it and
+ * the one with it, `studied(choice)` is the lead of the study.
  * @param {any} stage
  * @param {HTMLElement} room
- * @param {{voted: () => string, named: (choice: string) => string, studied: (choice: string) => any}} options
+ * @param {{voted: () => string, arms: (choice: string) => string[], studied: (choice: string) => any}} options
  */
-export function trial(stage, room, { voted, named, studied }) {
+export function trial(stage, room, { voted, arms, studied }) {
   const { klass, pack } = stage,
     leads = Boolean(pack.head.class?.teacher);
   /** What the server knows of the class's study. */
@@ -39,11 +40,13 @@ export function trial(stage, room, { voted, named, studied }) {
   const button = el("button", { type: "button", className: "strong", onclick: act }),
     caption = el("p", { className: "caption" }),
     films = ["without", "with"].map((name) => {
-      const canvas = el("canvas", { role: "img", "aria-label": `Faces of the flow ${name} it`, hidden: true });
+      const canvas = el("canvas", { role: "img", "aria-label": `Faces of the flow ${name} it`, hidden: true }),
+        words = el("figcaption", {}, "\u00a0");
       return {
         canvas,
         drawn: null,
-        figure: el("figure", {}, el("div", {}, canvas), el("figcaption", {}, `${name} it`)),
+        words,
+        figure: el("figure", {}, el("div", {}, canvas), words),
       };
     }),
     curves = el("div", { className: "trial-curves" }),
@@ -124,7 +127,7 @@ export function trial(stage, room, { voted, named, studied }) {
       }
       context.globalAlpha = 1;
     });
-    ["without", "with"].forEach((name, i) => {
+    (choice() ? arms(choice()) : []).forEach((name, i) => {
       context.fillStyle = i ? accent : warm;
       context.fillText(name, width - 6, y(BLIND_GUESS) + (2.1 + 1.1 * i) * size);
     });
@@ -207,7 +210,7 @@ export function trial(stage, room, { voted, named, studied }) {
         study,
         rows * foot + 2.2 * between,
         quiet,
-        `${width < 640 ? "study" : `bundled study, ${study.seeds} seeds`}: ${signed(study.lead)}`,
+        `${width < 640 ? "study" : `our study, ${study.seeds} seeds`}: ${signed(study.lead)}`,
       );
     context.textAlign = "left";
   }
@@ -238,7 +241,7 @@ export function trial(stage, room, { voted, named, studied }) {
     if (leads) {
       if (!known().choice)
         return voted() ? "Start the study: every tab gets a seed of its own." : "Choose what the class tries.";
-      return shownBy(counted, "lead") || `The class tries: ${named(what)}. No lead has arrived yet.`;
+      return shownBy(counted, "lead") || `The class tries: ${arms(what)[1]}. No lead has arrived yet.`;
     }
     if (!klass && !what) return "Vote: which choice saves most bits per value?";
     if (klass && !what)
@@ -250,7 +253,7 @@ export function trial(stage, room, { voted, named, studied }) {
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) return shownBy(counted, "seed");
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;
-    return `${klass ? "The class tries" : "You try"} ${named(what)}: two flows, alike but for this, from one seed.`;
+    return `${klass ? "The class tries" : "You try"} ${arms(what).toReversed().join(" against ")}: one seed, all else alike.`;
   }
 
   function words() {
@@ -294,6 +297,7 @@ export function trial(stage, room, { voted, named, studied }) {
     const text = words();
     if (caption.textContent !== text) caption.textContent = text;
     films.forEach((film, i) => {
+      film.words.textContent = what ? arms(what)[i] : "\u00a0";
       showFilm(film, pair?.states[i]?.samples);
     });
     curveView?.redraw();

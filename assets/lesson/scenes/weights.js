@@ -1,5 +1,5 @@
 // Scene 9: a clean and a grainy picture side by side, with weights of their own or with frozen ones; their bits answer.
-import { animate, choices, colours, ease, el, minus, mixed, picture, surface } from "../draw.js";
+import { animate, choices, colours, ease, el, greyMap, minus, mixed, own as ownOf, picture, surface } from "../draw.js";
 import { normals, squeeze } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture, and the seed of it. */
@@ -9,21 +9,23 @@ const GRAIN = 16,
 const TURN_S = 0.5;
 const KINDS = [
   ["own", "own weights"],
-  ["frozen", "frozen"],
+  ["frozen", "frozen: the same for all"],
 ];
 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Each picture sets its own weights.",
+  title: "Each picture turns its channels up or down.",
   keepsChoice: true,
-  notes: "Compare the weights of both pictures. Then freeze them at their averages: which picture pays more?",
+  notes: "Which channels does grain turn up? Then freeze the weights: which picture pays more?",
   asked:
-    "A coupling’s network reads one half of the channels. Each channel is first multiplied by a weight, computed from " +
-    "this picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
-    "weights. Shown is the coupling whose weights answer grain most. Frozen: all weights of the flow are replaced by " +
-    "their averages over 256 test pictures, without training again; bits are computed here, by the whole flow. A flow " +
-    "that is trained without weights loses less than a frozen one: scene 11 has that comparison.",
+    "A coupling’s network reads one half of the channels, each times its weight. The weights are computed from this " +
+    "picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
+    "ones. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
+    "weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
+    "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
+    "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
+    "the file. A flow trained without weights loses less than a frozen one: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
     pack.head.flow.weights
@@ -37,7 +39,7 @@ export const weighting = {
       frozen = flow.frozen(averages),
       x = flow.dequantise(stage.images[stage.image].bytes),
       noise = normals(SEED, x.length);
-    /** The weights of what the network of the coupling reads. */
+    /** What the network of the coupling reads: its channels as small pictures, and their weights. */
     const read = (values) => {
       let input = values,
         half = null;
@@ -48,7 +50,12 @@ export const weighting = {
       level.run(input, ({ number, a }) => {
         if (number === k) half = a;
       });
-      return [...level.couplingWeights(level.steps[k], half).read];
+      const weights = [...level.couplingWeights(level.steps[k], half).read],
+        { middle, spread } = ownOf(half, weights.length);
+      return {
+        weights,
+        maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
+      };
     };
     const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
     const shown = [
@@ -57,14 +64,16 @@ export const weighting = {
     ].map(([name, values]) => ({
       name,
       canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-      own: { bits: bitsOf(flow, values), read: read(values) },
-      frozen: { bits: bitsOf(frozen, values), read: averages[place - 1][k].read },
+      own: bitsOf(flow, values),
+      frozen: bitsOf(frozen, values),
+      ...read(values),
     }));
-    const most = 1.08 * Math.max(...shown.flatMap(({ own, frozen }) => [own.bits, frozen.bits])),
-      costs = Math.max(...shown.map(({ own, frozen }) => Math.abs(frozen.bits - own.bits)), 1e-6),
-      /** A channel's weight against that of the average picture. */
-      apart = ({ own, frozen }, c) => own.read[c] / frozen.read[c] - 1,
-      furthest = Math.max(0.05, ...shown.flatMap((one) => one.own.read.map((_, c) => Math.abs(apart(one, c)))));
+    const usual = averages[place - 1][k].read,
+      costs = Math.max(...shown.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
+      /** Channels' weights against those of the average picture. */
+      apart = ({ weights }) => weights.map((weight, c) => weight / usual[c] - 1),
+      highest = Math.max(0.05, ...shown.flatMap(apart)),
+      deepest = Math.min(0, ...shown.flatMap(apart));
     let kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
       grown = 1,
@@ -73,7 +82,11 @@ export const weighting = {
     const room = el("div", { className: "room" });
     stage.host.append(
       room,
-      el("p", { className: "caption" }, "A grainy picture needs another network than a clean one; weights make it."),
+      el(
+        "p",
+        { className: "caption" },
+        "The network sees small patches; weights tell it how grainy the whole picture is.",
+      ),
     );
     const view = surface(
       room,
@@ -83,33 +96,47 @@ export const weighting = {
           line = 1.3 * ink.size,
           [wide, tall] = small ? [width, (height - 16) / 2] : [(width - 56) / 2, height];
         context.font = `${ink.size}px ${ink.sans}`;
-        shown.forEach(({ name, canvas, own, frozen }, i) => {
+        shown.forEach(({ name, canvas, own, frozen, maps, weights }, i) => {
           const x0 = small ? 0 : i * (wide + 56),
             y0 = small ? i * (tall + 16) : 0,
             side = Math.min(0.46 * wide, tall - 3.4 * line),
             left = x0 + side + 24,
             right = x0 + wide,
-            foot = y0 + side;
+            foot = y0 + side,
+            step = (right - left) / weights.length,
+            map = Math.min(step - 4, 0.2 * side);
           context.fillStyle = ink.quiet;
           context.textAlign = "left";
           context.drawImage(canvas, x0, y0, side, side);
-          context.fillText(name, x0, foot + line - 4);
-          // What the network reads, louder or softer than for the average picture; frozen, there is no difference.
-          const zero = y0 + side / 2 + 0.6 * line,
-            unit = (0.5 * side - 1.9 * line) / furthest,
-            step = (right - left) / own.read.length,
-            far = own.read.map((_, c) => Math.abs(apart(shown[i], c))),
-            loudest = far.indexOf(Math.max(...far));
-          context.fillText(small ? "weights" : "weights, against the average", left, y0 + ink.size, right - left);
-          own.read.forEach((_, c) => {
-            const v = apart(shown[i], c) * (1 - ease(turned)) * grown;
+          context.fillText(`${name}: ${own.toFixed(2)} bits per value`, x0, foot + line - 4);
+          // Each channel that the network reads; above it, in per cent, how much louder or softer than usual.
+          const top = y0 + 2.4 * ink.size,
+            bottom = foot - map - (deepest < 0 ? 1.4 * ink.size : 6),
+            unit = (bottom - top) / (highest - deepest),
+            zero = top + highest * unit;
+          context.fillText(
+            small ? "% louder" : "read louder than usual, in %",
+            left,
+            y0 + 0.8 * ink.size,
+            right - left,
+          );
+          apart({ weights }).forEach((far, c) => {
+            const v = far * (1 - ease(turned)) * grown,
+              x = left + c * step,
+              high = Math.abs(v) * unit,
+              percents = Math.round(100 * v) || 0;
+            context.drawImage(maps[c], x + (step - map) / 2, foot - map, map, map);
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
-            context.fillRect(left + c * step + 2, zero - Math.max(0, v) * unit, step - 4, Math.abs(v) * unit);
-            if (c !== loudest) return;
-            const text = `${v > 0.005 ? "+" : ""}${minus(Math.round(100 * v) || 0)} %`;
+            context.fillRect(x + 3, v < 0 ? zero : zero - high, step - 6, high);
             context.fillStyle = ink.ink;
-            const at = Math.min(left + c * step + 2, right - context.measureText(text).width);
-            context.fillText(text, at, v < 0 ? zero - v * unit + ink.size : zero - v * unit - 6);
+            context.textAlign = "center";
+            if (!small || percents)
+              context.fillText(
+                `${percents > 0 ? "+" : ""}${minus(percents)}`,
+                x + step / 2,
+                v < 0 ? zero + high + ink.size : zero - high - 6,
+                step,
+              );
           });
           context.textAlign = "left";
           context.strokeStyle = ink.ink;
@@ -118,43 +145,31 @@ export const weighting = {
           context.moveTo(left, zero);
           context.lineTo(right, zero);
           context.stroke();
-          // Its bits; below them, on a scale of its own, what freezing costs.
-          const room = wide - (small ? 100 : 110),
-            cost = (frozen.bits - own.bits) * ease(turned),
-            bar = (y, bits, per, colour, text) => {
-              context.fillStyle = colour;
-              context.fillRect(x0, y, Math.max(2, Math.abs(bits) * per), 0.8 * line);
-              context.fillStyle = ink.ink;
-              context.font = `600 ${ink.size}px ${ink.sans}`;
-              context.fillText(text, x0 + Math.abs(bits) * per + 10, y + 0.72 * line);
-              context.font = `${ink.size}px ${ink.sans}`;
-            };
-          bar(foot + 1.15 * line, own.bits * grown, room / most, ink.quiet, `${own.bits.toFixed(2)} bits`);
-          if (turned > 0)
-            bar(
-              foot + 2.1 * line,
-              cost,
-              (small ? 0.5 : 0.6) * (room / costs),
-              cost > 0 ? ink.warm : ink.accent,
-              `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} frozen`,
-            );
+          // What freezing costs, on one scale for both pictures.
+          const cost = frozen - own,
+            per = (wide - (small ? 190 : 330)) / costs,
+            long = Math.abs(cost) * ease(turned) * per,
+            share = (100 * cost) / own,
+            y = foot + 1.4 * line;
+          if (!turned) return;
+          context.fillStyle = cost > 0 ? ink.warm : ink.accent;
+          context.fillRect(x0, y, Math.max(2, long), 0.9 * line);
+          context.fillStyle = ink.ink;
+          context.font = `600 ${ink.size}px ${ink.sans}`;
+          context.fillText(
+            `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} bits, ${minus(share.toFixed(1))} % ${small ? "" : "of the file"}`,
+            x0 + long + 10,
+            y + 0.72 * line,
+          );
+          context.font = `${ink.size}px ${ink.sans}`;
         });
       },
-      "A clean and a grainy picture, the weights of one coupling for each, and their bits per value",
+      "A clean and a grainy picture, the channel weights of one coupling for each, and what freezing them costs",
     );
     const say = () => {
-      const [clean, grainy] = shown;
-      if (kind === "own")
-        return stage.say(
-          `Own weights: ${clean.own.bits.toFixed(2)} bits per value clean, ${grainy.own.bits.toFixed(2)} grainy. Freeze them.`,
-        );
-      const [first, second] = [clean, grainy].map(({ own, frozen }) => frozen.bits - own.bits),
-        bits = (v) => minus(v.toFixed(2));
-      stage.say(
-        second > first
-          ? `Frozen: the clean picture costs ${bits(first)} bits more, the grainy one ${bits(second)}.`
-          : `Frozen: the grainy picture costs ${bits(second)} bits more, the clean one even ${bits(first)}.`,
-      );
+      if (kind === "own") return stage.say("Channel weights are factors: this picture sets how loud each channel is.");
+      const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
+      stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };
     const turn = (to) => {
       stop();

@@ -3,27 +3,38 @@ import { choices, colours, el, minus, number, surface } from "../draw.js";
 import { trial } from "./try.js";
 
 /**
- * The choices: a word for the link, a name, what they are, the rung of the study that has them, and whether what it
- * saves is counted from Glow's half (saved) or from the rung below (step).
- * @type {{key: string, name: string, what: string, rung: string, of: "saved" | "step"}[]}
+ * The choices: a word for the link, a name, what they are, what the flow without them has, the rung of the study that
+ * has them, and whether what it saves is counted from Glow's half (saved) or from the rung below (step).
+ * @type {{key: string, name: string, what: string, other: string, rung: string, of: "saved" | "step"}[]}
  */
 const CHOICES = [
   {
     key: "start",
     name: "start from the data",
-    what: "principal channels; the half with structure",
+    what: "first layers rotate to what varies most",
+    other: "random start",
     rung: "half by entropy",
     of: "saved",
   },
-  { key: "weights", name: "own weights", what: "each picture sets its weights", rung: "own weights", of: "step" },
+  {
+    key: "weights",
+    name: "own weights",
+    what: "each picture turns channels up or down",
+    other: "no weights",
+    rung: "own weights",
+    of: "step",
+  },
   {
     key: "partitions",
-    name: "other partitions",
-    what: "couplings read random halves",
+    name: "random halves",
+    what: "each coupling splits channels at random",
+    other: "fixed halves",
     rung: "random partitions",
     of: "step",
   },
 ];
+/** What variance saves, by what a study claims of entropy. */
+const AGAINST = { ahead: "less", behind: "more", "not shown": "as much" };
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -48,10 +59,10 @@ export const worth = {
   votes: CHOICES.map(({ key, name }) => [key, name]),
   title: "Does looking at the data pay? We try.",
   keepsChoice: true,
-  notes: "Vote first: which of the three saves most bits? Then try it, and look what the bundled studies found.",
+  notes: "Vote first: which of the three saves most bits? Then try it, and look at our studies.",
   asked:
-    "Each choice is tried by two flows that train here from one seed, on the same faces in the same order, as the " +
-    "bundled studies do it: three levels of four steps, 500 steps of 32 faces. A dot is the bits saved on 256 other " +
+    "Each choice is tried by two flows that train here from one seed, on the same faces in the same order, as in " +
+    "our studies: three levels of four steps, 500 steps of 32 faces. A dot is the bits saved on 256 other " +
     "faces by one seed; the interval is Student’s t. " +
     "Each choice is added to those above it: first a start from the data (channels as principal components, and the half " +
     "with most structure passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
@@ -71,7 +82,7 @@ export const worth = {
       other = el("button", { type: "button", onclick: () => turn(data ? -1 : 1) });
     const vote = choices(
       "Your vote",
-      CHOICES.map(({ key, name }) => [key, name]),
+      CHOICES.map(({ key, name, what }) => [key, el("span", {}, el("b", {}, name), el("span", {}, ` ${what}`))]),
       (key) => {
         voted = key;
         publish();
@@ -107,7 +118,10 @@ export const worth = {
       else
         live = trial(stage, room, {
           voted: () => voted,
-          named: (choice) => CHOICES.find(({ key }) => key === choice).name,
+          arms: (choice) => {
+            const { other, name } = CHOICES.find(({ key }) => key === choice);
+            return [other, name];
+          },
           studied: (choice) => {
             const study = studies.find((one) => one.data === FACES);
             return study && leadsOf(study)[CHOICES.findIndex(({ key }) => key === choice)];
@@ -115,6 +129,7 @@ export const worth = {
         });
       more.replaceChildren(...(data ? [live.button, other] : [other, live.button]));
     }
+    vote.row.classList.add("explained");
     stage.host.append(room, el("div", { className: "ballots" }, vote.row, more));
     fill();
     other.disabled = !voted;
@@ -142,21 +157,19 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
         small = width < 640,
         leads = leadsOf(here),
         row = height / CHOICES.length,
-        left = small ? 0 : 0.36 * width,
+        left = small ? 0 : 0.22 * width,
         zero = left + 4,
-        unit = (width - zero - 8.5 * ink.size) / most;
-      CHOICES.forEach(({ name, what }, i) => {
+        unit = (width - zero - 9 * ink.size) / most;
+      CHOICES.forEach(({ name }, i) => {
         const lead = leads[i],
           tall = Math.min(64, (small ? 0.3 : 0.5) * row),
           y = small ? i * row + 0.52 * row : i * row + (row - tall) / 2,
-          words = small ? i * row + 0.18 * row : y + tall / 2 - 0.2 * ink.size;
+          words = small ? i * row + 0.36 * row : y + tall / 2 + 0.35 * ink.size;
         context.textAlign = "left";
         context.fillStyle = ink.ink;
         context.font = `600 ${ink.size}px ${ink.sans}`;
         context.fillText(name, 0, words);
-        context.fillStyle = ink.quiet;
         context.font = `${ink.size}px ${ink.sans}`;
-        context.fillText(what, 0, words + 1.2 * ink.size, small ? width : left - 16);
         context.fillStyle = ink.line;
         context.fillRect(zero - 2, y - 4, 2, tall + 8);
         if (!lead) {
@@ -179,7 +192,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
             context.fillRect(at - 1 - edge, y + 0.3 * tall - edge, 2 + 2 * edge, 0.4 * tall + 2 * edge);
         }
         context.fillStyle = ink.ink;
-        context.fillText(`${minus(lead.lead.toFixed(2))} bits saved`, high + 10, y + tall / 2 + 0.35 * ink.size);
+        context.fillText(`${minus(lead.lead.toFixed(3))} bits saved`, high + 10, y + tall / 2 + 0.35 * ink.size);
       });
     },
     "The bits per value that each choice saves",
@@ -189,9 +202,8 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     const [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? entropy.step.claim === "ahead"
-          ? `Entropy does better than variance: ${entropy.saved.lead.toFixed(2)} against ${variance.saved.lead.toFixed(2)}.`
-          : `Variance does as well as entropy: ${variance.saved.lead.toFixed(2)} against ${entropy.saved.lead.toFixed(2)}.`
+        ? `Choosing the half by variance instead of entropy saves ${AGAINST[entropy.step.claim]}: ` +
+          `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : "This study did not compare variance with entropy.";
     const leads = leadsOf(here),
       known = leads.map((lead, i) => (lead?.claim === "ahead" ? i : -1)).filter((i) => i >= 0);
@@ -200,8 +212,8 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       verdict = CHOICES[best].key === votedFor() ? "Right" : "Not quite";
     stage.results[worth.number] = CHOICES.find(({ key }) => key === votedFor()).name;
     stage.say(
-      `${verdict}: on ${dataOf(here)}, ${best ? "" : "a "}${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(2)} bits per value.`.replace(
-        /(weights|partitions) saves/,
+      `${verdict}: on ${dataOf(here)}, ${best ? "" : "a "}${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(3)} bits per value.`.replace(
+        /(weights|halves) saves/,
         "$1 save",
       ),
     );
