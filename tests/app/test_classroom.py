@@ -175,6 +175,8 @@ def test_a_visitor_has_one_seed_and_one_lead_in_each_choice() -> None:
     # A choice that the class does not try has leads of its own.
     assert board.begin("a", "start") == 1 and board.lead("a", "start", 2) == ""
     assert board.study_of("t", teacher=True)["leads"] == leads
+    # Nobody else has the seed of a visitor, whichever choice came first.
+    assert [board.begin("d", choice) for choice in ("start", "weights")] == [4, 4]
     assert board.lead("stranger", "weights", 0.1)  # it has no seed
 
 

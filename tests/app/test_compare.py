@@ -32,6 +32,7 @@ from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import arms as arms_shown
 from eiwflow.ui.jobs import new_study
 from eiwflow.ui.jobs import studies as shown
+from eiwflow.ui.sources import cache
 
 from .. import LONG
 from ..studies import arms, packed_document, write_begun, write_packed, write_study
@@ -378,6 +379,13 @@ def test_a_study_that_is_removed_while_it_is_watched_is_gone_in_a_sentence(
     at = visit(study="mine")
     assert not at.exception and not path.exists()
     assert "mine" in at.error[0].value and not [one for one in at.button if one.label == "Resume"]
+
+
+def test_a_study_under_way_is_measured_again_with_every_run(studies: Path) -> None:
+    for done in (2, 4):
+        bits = arms({"entropy/principal": 3.8, "random/principal": 3.9}, seeds=4)
+        study = read_study(write_begun(shown.own_folder() / "mine", bits, 4 + done))
+        assert [len(lead.values) for lead in cache.of_study(study, "comparisons")] == [done]
 
 
 def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:

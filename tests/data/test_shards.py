@@ -50,6 +50,13 @@ def test_shards_are_read_in_order_with_their_own_parts_and_labels(folder: Path) 
     assert (shards.train[np.array([44, 3, 25])] == IMAGES[[44, 3, 25]]).all()
 
 
+def test_a_shard_of_which_one_picture_has_no_label_has_none(tmp_path: Path) -> None:
+    members = samples(IMAGES[:40])
+    del members["part/000007.cls"]
+    shards = load(write_shard(tmp_path / "m.tar", members), size=8)
+    assert not shards.factors and "1 of 40" in shards.no_labels
+
+
 def test_shards_without_parts_are_divided_by_the_names_of_their_pictures(tmp_path: Path) -> None:
     shard = write_shard(tmp_path / "m.tar", samples(IMAGES[:40], labels=False))
     once, again = load(shard, size=8), load(str(tmp_path), size=8)

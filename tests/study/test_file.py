@@ -203,6 +203,12 @@ def test_of_studies_that_are_merged_arms_without_a_run_are_left_out(tmp_path):
     assert merge([read_study(tmp_path / "s.zip")]).recipe.arms == (Arm("entropy"),)
 
 
+def test_of_a_run_in_two_studies_the_first_counts(tmp_path):
+    bits = {"a": [3.8, 3.9], "b": [4.0, 4.1, 4.2]}
+    studies = [read_study(write_study(tmp_path / f"{name}.zip", {Arm("entropy"): of})) for name, of in bits.items()]
+    assert [run.bits_per_dim for run in merge(studies).of(Arm("entropy"))] == [3.8, 3.9, 4.2]
+
+
 @pytest.mark.parametrize(("cost", "merges"), [(1.3, True), (1.1, False), (None, False)])
 def test_studies_at_equal_time_seconds_are_merged_only_if_their_steps_cost_the_same(tmp_path, cost, merges):
     for name, words, costs in (("a", "entropy", {"none": 1.0, "w": 1.3}), ("b", "variance", {"none": 1.0, "w": cost})):
