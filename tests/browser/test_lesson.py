@@ -31,7 +31,7 @@ STATES: dict[tuple[int, str], str] = {
     (2, ""): "Level 1",
     (3, "1"): "Squeeze",
     (3, "2"): "Subtract, then add",
-    (3, "3"): "reads B, which it changes",
+    (3, "3"): "network reads B",
     (4, "1"): "Learn again",
     (4, "2"): "Value",
     (4, "3"): "Levels",
@@ -208,7 +208,7 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "4, the bits of a face": (4, "3", "", stated.face_bits),
     "5, flat grey and a face": (5, "", "flat grey", stated.likely),
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
-    "7, structure passed on": (7, "after", "", stated.passed_on),
+    "7, entropy of what leaves": (7, "after", "", stated.entropies),
     "8, level 1 redrawn": (8, "1", "half", stated.redrawn),
     "9, frozen weights": (9, "frozen", "", stated.frozen_cost),
 }
@@ -269,7 +269,7 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
     wait_for(page, "0 of 768 values differ")
     page.keyboard.press("ArrowRight")
     wait_for(page, "0 of 768 values differ")
-    page.get_by_role("button", name="reads B, which it changes").click()
+    page.get_by_role("button", name="network reads B").click()
     error = re.compile(r"does not return, error (\d+) of 255")
     wait_for(page, error)
     assert int(error.findall(sentence(page))[0]) > 10 and "choice=3.broken" in page.url

@@ -3,14 +3,14 @@ import { choices, colours, el, picture, surface } from "../draw.js";
 import { psnr, unsqueeze } from "../flow.js";
 
 const RULES = [
-  ["kept", "reads A, which stays"],
-  ["broken", "reads B, which it changes"],
+  ["kept", "network reads A"],
+  ["broken", "network reads B"],
 ];
 
 /** @type {import("../beats.js").Beat} */
 export const breaking = {
   key: "3",
-  label: "Break the way back",
+  label: "Break it",
   title: "The half that predicts must stay unchanged.",
 
   build(stage, room, { state, controls, keep }) {

@@ -11,7 +11,7 @@ const FULL = 1.6;
 /** @type {import("../beats.js").Beat} */
 export const predicting = {
   key: "2",
-  label: "Predict and subtract",
+  label: "Subtract",
   title: "Coupling: one half predicts part of the other.",
 
   build(stage, room, { state, controls, keep, moving }) {

@@ -4,7 +4,7 @@ import { animate, colours, ease, el, mixed, number, picture, slider, surface, wo
 /** @type {import("../beats.js").Beat} */
 export const squeezing = {
   key: "1",
-  label: "Make channels",
+  label: "Channels",
   title: "First, make channels from a picture.",
 
   build(stage, room, { state, controls, keep, moving }) {
