@@ -155,7 +155,7 @@ export const likely = {
         button.classList.toggle("best", k === best);
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.
-      const rival = best || here.indexOf(Math.min(...here.slice(1))),
+      const rival = best || 1 + here.slice(1).indexOf(Math.min(...here.slice(1))),
         [, name] = KINDS[rival],
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
