@@ -57,7 +57,8 @@ export const ending = {
             tall = Math.max(12, Math.min(60, height - 3.6 * ink.size)),
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
-          let x = 0;
+          let x = 0,
+            free = 0; // to the right of what is written
           for (const [name, bits, colour, text] of [
             ["rarity", noise, ink.accent, first],
             ["stretching", stretch, ink.warm, second],
@@ -65,7 +66,8 @@ export const ending = {
             context.fillStyle = colour;
             context.fillRect(x, top, bits * unit, tall);
             context.fillStyle = ink.ink;
-            context.fillText(`${name} ${text}`, x, top - 8);
+            context.fillText(`${name} ${text}`, Math.max(x, free), top - 8);
+            free = x + context.measureText(`${name} ${text}`).width + ink.size / 2;
             x += bits * unit;
           }
           context.strokeStyle = ink.ink;
