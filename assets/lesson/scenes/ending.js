@@ -128,7 +128,7 @@ export const ending = {
 
     const [study] = pack.head.studies ?? [],
       start = study && startOf(study),
-      saved = start ? ` A start from the data saves ${start} bits per value.` : "";
+      saved = start ? ` A start from the data saves ${start.bits} bits per value (${start.data}).` : "";
     const card = (drawing, text) => {
       const words = el("figcaption", {}),
         show = () => words.replaceChildren(text);
@@ -143,7 +143,7 @@ export const ending = {
       card(scales, "Several scales: half leaves at each level, fine detail first, the gist last."),
       card(
         sorted,
-        `${flow.sortsByEntropy ? "Entropy chooses what leaves early: noise." : "What leaves early is a choice."}${saved}`,
+        `${flow.sortsByEntropy ? "By entropy, noise leaves early." : "What leaves early is a choice."}${saved}`,
       ),
     );
     const questions = el(

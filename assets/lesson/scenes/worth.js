@@ -38,7 +38,7 @@ const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[o
 /** What a start from the data saves in a study; nothing where that is not certain. */
 export function startOf(study) {
   const [start] = leadsOf(study);
-  return start?.claim === "ahead" ? start.lead.toFixed(2) : null;
+  return start?.claim === "ahead" ? { bits: start.lead.toFixed(2), data: dataOf(study) } : null;
 }
 
 export const worth = {
