@@ -189,11 +189,7 @@ const oneValue = {
         }
         context.fillStyle = ink.quiet;
         context.fillText("noise", 0, top - 8);
-        context.fillText(
-          `${name.toLowerCase()}${right > 400 ? " of the middle pixel" : ""}`,
-          0,
-          foot - room - 8 + 1.6 * ink.size,
-        );
+        context.fillText(`${name.toLowerCase()}${right > 400 ? " of the middle pixel" : ""}`, 0, top + 1.4 * ink.size);
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
           context.fillText(String(x), pixelOf(x, right), foot + ink.size + 2);
