@@ -76,8 +76,8 @@ def _entropy(head: Head) -> str:
         for when in ("before", "flow")
     )
     return (
-        f"{before:.2f} bits before training, {after:.2f} after; pure noise has {noise:.2f}. The order is set once, "
-        "before training; training then changes what the channels hold."
+        f"They have {before:.2f} bits before training, {after:.2f} after; pure noise has {noise:.2f}. The order is set "
+        "once, before training; training then changes what the channels hold."
     )
 
 
