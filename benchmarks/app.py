@@ -143,7 +143,7 @@ def home(browser: Browser, roots: Sequence[Path], count: int) -> None:
 #: Control -> scene and beat.
 SLIDERS = {
     "Time": (1, 1), "Level 1": (2, 1), "Squeeze": (3, 1), "Subtract, then add": (3, 2), "Value": (4, 2),
-    "Levels": (4, 3), "Flow’s order": (7, 1), "Redrawn": (8, 1), "Edit": (8, 2),
+    "Levels": (4, 3), "Sort": (7, 1), "Redrawn": (8, 1), "Edit": (8, 2),
 }  # fmt: skip
 #: Seconds from each act on an element until the frame after it has been drawn.
 FRAMES = """async ([element], [act, count]) => {

@@ -7,6 +7,7 @@ import { choices, el } from "./draw.js";
  * @typedef {object} Beat
  * @property {string} key its word in the link
  * @property {string} label its name in the row
+ * @property {string} [title] its headline; without one that of the scene
  * @property {(stage: any, room: HTMLElement, more: {state: string, controls: HTMLElement,
  *   keep: (state: string | number) => void, moving: boolean}) => {play?: () => void, stop?: () => void}} build
  */
@@ -25,7 +26,8 @@ export function inBeats(stage, parts) {
   const show = (to, known, moving) => {
     live?.stop?.();
     at = to;
-    const { key, build } = parts[at];
+    const { key, title, build } = parts[at];
+    if (title) stage.title.textContent = title;
     room.replaceChildren();
     controls.replaceChildren();
     room.className = `beat-room beat-${key}`;

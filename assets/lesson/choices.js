@@ -29,5 +29,5 @@ export function choicesNamed({ possible, kept, results, tallies }) {
     const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
     return text ? [`${short}: ${text}`] : [];
   });
-  return said.length ? `You chose. ${said.join(" · ")}.` : "You made no choices on the way; the menu leads back.";
+  return said.length ? `You chose. ${said.join(" · ")}.` : "No choices yet; the menu leads back to the votes.";
 }

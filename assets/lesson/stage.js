@@ -361,7 +361,6 @@ class Stage {
     }
     this.showTraining();
     this.publish();
-    this.coverTitle();
   }
 
   /** The scene's sentence. */
@@ -477,13 +476,6 @@ class Stage {
   toggleNotes() {
     this.notesOpen = !this.notesOpen;
     this.notes.hidden = !this.notesOpen;
-    this.coverTitle();
-  }
-
-  /** Let short notes cover the whole title, and not cut through its letters. */
-  coverTitle() {
-    const { bottom } = this.title.getBoundingClientRect();
-    this.notes.style.minHeight = `${bottom - this.stage.getBoundingClientRect().top}px`;
   }
 
   openNotes() {

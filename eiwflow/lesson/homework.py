@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
@@ -67,17 +68,16 @@ def _rank(head: Head) -> str:
     )
 
 
-def _share(structure: list[float], order: list[int], kept: int) -> float:
-    positive = [max(0.0, value) for value in structure]
-    return sum(positive[channel] for channel in order[:kept]) / sum(positive)
-
-
-def _structure(head: Head) -> str:
+def _entropy(head: Head) -> str:
     level = head["flow"]["levels"][0]
-    before, after = (_share(head[when]["redundancy"], level["order"], level["kept"]) for when in ("before", "flow"))
+    leaves, noise = level["order"][level["kept"] :], math.log2(2 * math.pi * math.e) / 2
+    before, after = (
+        noise - sum(max(0.0, head[when]["redundancy"][channel]) for channel in leaves) / len(leaves) / math.log(2)
+        for when in ("before", "flow")
+    )
     return (
-        f"{before:.0%} before training, {after:.0%} after. The order is set once, before training; training then "
-        f"changes what the channels hold, and moves structure to the {'left' if after > before else 'right'}."
+        f"They have {before:.2f} bits before training, {after:.2f} after; pure noise has {noise:.2f}. The order is set "
+        "once, before training; training then changes what the channels hold."
     )
 
 
@@ -127,9 +127,9 @@ QUESTIONS = (
         _rank,
     ),
     Question(
-        "How much of the structure is passed on before training, how much after? Why does it change at all?",
+        "What entropy do the channels that leave have before training, and after? Why does it change at all?",
         {"scene": "7", "image": FIRST, "choice": "before"},
-        _structure,
+        _entropy,
     ),
     Question(
         "Which level tells glasses best, and which a smile? In how many of 100 pairs?",

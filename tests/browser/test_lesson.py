@@ -31,7 +31,7 @@ STATES: dict[tuple[int, str], str] = {
     (2, ""): "Level 1",
     (3, "1"): "Squeeze",
     (3, "2"): "Subtract, then add",
-    (3, "3"): "reads what it changes",
+    (3, "3"): "network reads B",
     (4, "1"): "Learn again",
     (4, "2"): "Value",
     (4, "3"): "Levels",
@@ -193,9 +193,11 @@ def test_every_scene_fits_and_is_accessible(scene: Open, state: tuple[int, str])
         assert max(over) <= 0, (size, over)
         room, notes = page.locator(".picture"), page.get_by_role("complementary", name="Notes")
         before = room.bounding_box()
-        page.keyboard.press("n")  # its notes lie over it: the picture keeps its place and size
+        page.keyboard.press("n")
         notes.wait_for()
-        assert room.bounding_box() == before and before and before["height"] >= SMALLEST
+        after, said, beside = room.bounding_box(), page.locator(".words").bounding_box(), notes.bounding_box()
+        assert before and after and said and beside and after["height"] == before["height"] >= SMALLEST
+        assert beside["y"] >= said["y"] + said["height"]  # title and sentence stay in sight
         page.keyboard.press("Escape")
     assert accessibility.violations(page) == []
 
@@ -206,7 +208,7 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "4, the bits of a face": (4, "3", "", stated.face_bits),
     "5, flat grey and a face": (5, "", "flat grey", stated.likely),
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
-    "7, structure passed on": (7, "after", "", stated.passed_on),
+    "7, entropy of what leaves": (7, "after", "", stated.entropies),
     "8, level 1 redrawn": (8, "1", "half", stated.redrawn),
     "9, frozen weights": (9, "frozen", "", stated.frozen_cost),
 }
@@ -276,7 +278,7 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
     wait_for(page, "0 of 768 values differ")
     page.keyboard.press("ArrowRight")
     wait_for(page, "0 of 768 values differ")
-    page.get_by_role("button", name="reads what it changes").click()
+    page.get_by_role("button", name="network reads B").click()
     error = re.compile(r"does not return, error (\d+) of 255")
     wait_for(page, error)
     assert int(error.findall(sentence(page))[0]) > 10 and "choice=3.broken" in page.url
@@ -287,14 +289,14 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
 @pytest.mark.slow
 def test_a_cell_of_twice_the_area_costs_one_bit_and_two_bars_add_up(scene: Open) -> None:
     page = scene(4, reduced_motion="reduce")
-    cell = re.compile(r"Area ×([\d.]+), so density ÷([\d.]+): this cell costs ([\d.]+) bits more")
+    cell = re.compile(r"Area ×([\d.]+): .* density ÷([\d.]+), so ([\d.]+) bits more each")
     wait_for(page, cell)
     area, density, bits = (float(part) for part in cell.findall(sentence(page))[0])
     assert area == density and bits == pytest.approx(np.log2(area), abs=0.1)
     page.keyboard.press("ArrowRight")
     for value in (0, 100, 160, 255):
         move(page, "Value", value)
-        terms = re.findall(r"noise (-?[\d.]+) \+ stretching (-?[\d.]+) = ([\d.]+)", sentence(page).replace("−", "-"))
+        terms = re.findall(r"rarity (-?[\d.]+) \+ stretching (-?[\d.]+) = ([\d.]+)", sentence(page).replace("−", "-"))
         noise, stretching, total = (float(part) for part in terms[0])
         assert noise + stretching == pytest.approx(total)
         assert ("rare values need over 8" in sentence(page)) == (total > 8)
@@ -407,7 +409,10 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     wait_for(page, "flat grey needs")
     while "scene=12" not in page.url:
         page.keyboard.press("PageDown")
-    wait_for(page, "There and back: 0 of 768 values differ")
+    told = page.get_by_role("figure").filter(has_text="0 of 768 values differ")
+    assert told.count() == 0  # it is to be said first
+    page.get_by_role("button", name="Say it, then click").first.click()
+    told.wait_for()
     assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == len(homework.QUESTIONS) and "choice=homework" in page.url
@@ -438,7 +443,7 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(2)
     page.keyboard.press("ArrowRight")
-    page.locator("h1", has_text="Coupling").wait_for()
+    page.locator("h1", has_text="make channels").wait_for()
     page.get_by_label("Squeeze", exact=True).focus()
     page.keyboard.press("ArrowRight")  # a slider keeps its arrows
     assert "scene=3" in page.url and "choice=2" not in page.url
@@ -460,7 +465,7 @@ def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     notes = waiting.value
     notes.get_by_role("heading", name="2. Noise in").wait_for()
     notes.keyboard.press("PageDown")  # each window follows the other
-    page.locator("h1", has_text="predicts part of the other").wait_for()
+    page.locator("h1", has_text="make channels").wait_for()
     page.keyboard.press("Home")
     notes.get_by_role("heading", name="1. A flow turns").wait_for()
     notes.close()

@@ -16,7 +16,6 @@ from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.multiscale import to_bits_per_dim
 from eiwflow.lesson import build, default
-from eiwflow.lesson.pack import Pack
 from eiwflow.lesson.spec import at_bin_centres
 
 #: Scene 9 adds so much grain, in grey levels, from this seed; scene 8 redraws level 1 from this one.
@@ -99,15 +98,14 @@ def rank() -> list[float]:
     return [own_rank(bundled().flow, face()[0], average)]
 
 
-def passed_on() -> list[float]:
-    """Return the share of structure, in per cent, that is passed on after and before training, for scene 7."""
-    flow, images = bundled().flow, data.load(default.DATA, download=False)
-    shuffle, start = flow.levels[0].shuffle, build.before_training(Pack(), bundled(), images)
-    assert shuffle is not None and start is not None
-    kept = len(shuffle.order) - flow.latent_shapes()[0][0]
-    after = redundancy(flow.trace(many()).levels[0].features).mean(dim=0)
-    structures = [each.clamp_min(0) for each in (after, torch.tensor(start["redundancy"]))]
-    return [100 * float(each[shuffle.order[:kept]].sum() / each.sum()) for each in structures]
+def entropies() -> list[float]:
+    """Return the mean entropy of the channels that stay, of those that leave, and of noise, in bits, for scene 7."""
+    shuffle = bundled().flow.levels[0].shuffle
+    assert shuffle is not None
+    kept = len(shuffle.order) - bundled().flow.latent_shapes()[0][0]
+    told = redundancy(bundled().flow.trace(many()).levels[0].features).mean(dim=0).clamp_min(0) / np.log(2)
+    noise = np.log2(2 * np.pi * np.e) / 2
+    return [*(noise - float(told[half].mean()) for half in (shuffle.order[:kept], shuffle.order[kept:])), noise]
 
 
 def redrawn() -> list[float]:

@@ -16,7 +16,7 @@ SCENES = [
     {"number": 8, "short": "Weights", "votes": [["more", "it listens more"], ["less", "it listens less"]]},
     {"number": 13, "short": "The ladder", "votes": [["start", "principal start"], ["half", "half by variance"]]},
 ]
-NONE = "You made no choices on the way; the menu leads back."
+NONE = "No choices yet; the menu leads back to the votes."
 
 
 def named(kept: dict[int, str], results: dict[int, str], tallies: dict[int, dict[str, int]]) -> str:

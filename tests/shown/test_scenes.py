@@ -31,6 +31,16 @@ LATER = {
 #: Buttons that are pressed, one after the other; scene 6 has cards, of which half are thrown away. Nothing is trained.
 BUTTONS = {6: 8, 8: 9, 10: 0, 11: 7}
 
+#: Put a light square on the colour of skin in place of the first picture: of the five in scene 5 it is the likeliest.
+SQUARE = """() => {
+    const stage = document.getElementById("lesson").shadowRoot.querySelector(".stage").parentNode.eiwLesson,
+        inside = at => at > 3 && at < 12,
+        lighter = i => inside(Math.floor(i / 48)) && inside(Math.floor(i / 3) % 16) ? 30 : 0;
+    stage.images[0].bytes = Uint8Array.from({ length: 768 }, (_, i) => [200, 160, 130][i % 3] + lighter(i));
+    stage.choose("own");
+    stage.pickImage(0);
+}"""
+
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
@@ -70,4 +80,8 @@ def test_scenes(page: Page, tmp_path: Path) -> None:
     page.locator(".hidden-file").set_input_files(tmp_path / "photo.png")
     page.locator(".thumb[aria-label='Your photo'][aria-pressed=true]").wait_for()
     lines += ["==== a photo", *page.evaluate("before => readScene(before)", before)]
+    opened(page, path, 5)
+    page.evaluate(SQUARE)
+    page.locator(".kind.best").wait_for()
+    lines += ["==== scene 5, itself the likeliest", page.locator("[data-lesson=sentence]").inner_text()]
     approved("scenes", "\n".join(line.replace("\u00a0", " ") for line in lines))

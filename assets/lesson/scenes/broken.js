@@ -3,14 +3,15 @@ import { choices, colours, el, picture, surface } from "../draw.js";
 import { psnr, unsqueeze } from "../flow.js";
 
 const RULES = [
-  ["kept", "reads the half that stays"],
-  ["broken", "reads what it changes"],
+  ["kept", "network reads A"],
+  ["broken", "network reads B"],
 ];
 
 /** @type {import("../beats.js").Beat} */
 export const breaking = {
   key: "3",
   label: "Break it",
+  title: "The half that predicts must stay unchanged.",
 
   build(stage, room, { state, controls, keep }) {
     const { flow, images, image, pack } = stage,
@@ -126,10 +127,10 @@ export const breaking = {
       view.redraw();
       stage.say(
         rule === "kept"
-          ? `The network reads the half that stays: ${differ} of ${flow.dimensions} values differ.`
+          ? `The network reads A, which stays: ${differ} of ${flow.dimensions} values differ.`
           : differ
-            ? `It reads what it changes: the ${whole} does not return, error ${error.toFixed(0)} of 255.`
-            : `It reads what it changes, and still 0 of ${flow.dimensions} values differ.`,
+            ? `It reads B, which it changes: the ${whole} does not return, error ${error.toFixed(0)} of 255.`
+            : `It reads B, which it changes, and still 0 of ${flow.dimensions} values differ.`,
       );
     };
     const rules = choices(

@@ -6,7 +6,7 @@ import { moons } from "./moons.js";
 
 /** Bits of a byte under a guess that takes all 256 values as equally likely. */
 const BLIND = 8;
-/** Noise is drawn from −REACH to REACH; coloured slices end at EDGES. */
+/** Noise is drawn from −REACH to REACH; slices end at EDGES. */
 const REACH = 3.5,
   EDGES = [-REACH, -1, 0, 1, REACH];
 
@@ -40,14 +40,14 @@ export function states(flow, traces) {
   });
 }
 
-/** Two bars, noise and stretching, beside each other, and their sum above. */
+/** Two bars, rarity of the noise and stretching, beside each other, and their sum above. */
 function drawTerms(context, ink, { x, width, top, foot, most, names }, { noise, stretch }) {
   const unit = (foot - top) / most,
     [sum, ...written] = addedUp([noise, stretch]),
     zero = foot + Math.min(0, stretch) * unit,
     bar = names ? 0.42 * width : 0.46 * width;
   for (const [k, name, bits, colour] of [
-    [0, "noise", noise, ink.accent],
+    [0, "rarity", noise, ink.accent],
     [1, "stretching", stretch, ink.warm],
   ]) {
     const at = x + k * (width - bar),
@@ -87,6 +87,7 @@ function drawBlind(context, ink, from, to, y) {
 const oneValue = {
   key: "2",
   label: "One value",
+  title: "Rarity and stretching add up to bits.",
 
   build(stage, room, { controls, moving }) {
     const curve = stage.pack.head.probe,
@@ -101,15 +102,14 @@ const oneValue = {
     const dots = sorted.map((x, i) => ({ x, z: noiseOf(curve, x), part: (i * 0.618034 + 0.5) % 1 })),
       grid = Array.from({ length: 141 }, (_, i) => (i / 70 - 1) * REACH).map((z) => ({ z, x: valueWith(curve, z) })),
       density = (x) => normal(noiseOf(curve, x)) / stretchAt(curve, x),
-      tallest = Math.max(...grid.map(({ x }) => density(x))),
-      inSlice = (z) => EDGES.findIndex((edge, k) => k > 0 && Math.max(-REACH, Math.min(REACH, z)) <= edge) - 1;
+      tallest = Math.max(...grid.map(({ x }) => density(x)));
     const hold = el("div", { className: "room" });
     room.append(
       hold,
       el(
         "p",
         { className: "caption" },
-        `Dots: the middle pixel’s ${name.toLowerCase()} in ${values.length} pictures, and its noise above.`,
+        "Rarity: few dots have such noise. Stretching: a step of noise covers many values.",
       ),
     );
     /** Noise above, values below, two bars to the right. */
@@ -128,7 +128,7 @@ const oneValue = {
           { column, right, line, top, band, foot } = plan(width, height, ink.size),
           room = foot - band - 34,
           high = (top - line) / 0.42,
-          fills = [ink.accent, ink.quiet, ink.accent, ink.quiet],
+          fills = [0.3, 0.15, 0.3, 0.15],
           below = (x) => foot - ((0.94 * density(x)) / tallest) * room;
         context.font = `${ink.size}px ${ink.sans}`;
         const path = (points) => {
@@ -143,13 +143,13 @@ const oneValue = {
           const slice = grid.filter(({ z }) => z >= EDGES[k] - 1e-9 && z <= to + 1e-9),
             [a, b] = [onNoise(slice[0].z, right), onNoise(slice.at(-1).z, right)],
             [c, d] = [pixelOf(slice[0].x, right), pixelOf(slice.at(-1).x, right)];
-          context.fillStyle = fills[k];
-          context.globalAlpha = 0.2;
+          context.fillStyle = ink.quiet;
+          context.globalAlpha = fills[k];
           path([[a, top], ...slice.map(({ z }) => [onNoise(z, right), top - normal(z) * high]), [b, top]]);
           context.fill();
           path([[c, foot], ...slice.map(({ x }) => [pixelOf(x, right), below(x)]), [d, foot]]);
           context.fill();
-          context.globalAlpha = 0.1;
+          context.globalAlpha = fills[k] / 2;
           path([
             [a, top],
             [b, top],
@@ -162,8 +162,8 @@ const oneValue = {
           context.globalAlpha = 1;
         });
         const radius = Math.max(2, Math.min(4, width / 300));
-        for (const { x, z, part } of dots) {
-          context.fillStyle = fills[inSlice(z)];
+        context.fillStyle = ink.quiet;
+        for (const { x, z, part } of dots)
           for (const [px, py] of [
             [onNoise(z, right), top - part * normal(z) * high],
             [pixelOf(x, right), foot - part * (foot - below(x))],
@@ -172,7 +172,6 @@ const oneValue = {
             context.arc(px, py, radius, 0, 7);
             context.fill();
           }
-        }
         context.strokeStyle = ink.ink;
         context.lineWidth = 2.5;
         path(grid.map(({ z }) => [onNoise(z, right), top - normal(z) * high]));
@@ -190,6 +189,7 @@ const oneValue = {
         }
         context.fillStyle = ink.quiet;
         context.fillText("noise", 0, top - 8);
+        context.fillText(`${name.toLowerCase()}${right > 400 ? " of the middle pixel" : ""}`, 0, top + 1.4 * ink.size);
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
           context.fillText(String(x), pixelOf(x, right), foot + ink.size + 2);
@@ -199,7 +199,7 @@ const oneValue = {
         const z = noiseOf(curve, value),
           across = onNoise(Math.max(-REACH, Math.min(REACH, z)), right),
           x = pixelOf(value, right);
-        context.strokeStyle = context.fillStyle = ink.warm;
+        context.strokeStyle = context.fillStyle = ink.ink;
         context.lineWidth = 3;
         path([
           [x, foot],
@@ -232,7 +232,7 @@ const oneValue = {
         [sum, first, second] = addedUp([noise, stretch]);
       view.redraw();
       stage.say(
-        `${name} ${value}: noise ${first} + stretching ${second} = ${sum} bits; ` +
+        `Value ${value}: rarity ${first} + stretching ${second} = ${sum} bits; ` +
           (+sum > BLIND ? "rare values need over 8." : "a blind guess needs 8."),
       );
     };
@@ -290,6 +290,7 @@ const oneValue = {
 const allValues = {
   key: "3",
   label: "All values",
+  title: "Fewer bits in all: a likelier picture.",
 
   build(stage, room, { controls, moving }) {
     const { flow, traces, images, image, pack } = stage,
@@ -306,7 +307,7 @@ const allValues = {
       el(
         "p",
         { className: "caption" },
-        "Blue: how unusual the noise is. Orange: stretching. Training makes their sum small.",
+        "Blue: rarity of the noise. Orange: stretching. Training makes their sum small.",
       ),
     );
     const view = surface(
@@ -332,7 +333,7 @@ const allValues = {
           let y = foot;
           for (const [text, bits, colour] of l
             ? [
-                [small ? written[0] : `noise ${written[0]}`, one.noise, ink.accent],
+                [small ? written[0] : `rarity ${written[0]}`, one.noise, ink.accent],
                 [small ? written[1] : `stretching ${written[1]}`, one.stretch, ink.warm],
               ]
             : [["", BLIND, ink.quiet]]) {
@@ -349,7 +350,7 @@ const allValues = {
         });
         drawBlind(context, ink, small ? 0 : 0.36 * cell, width, foot - BLIND * unit);
       },
-      "The bits of the picture after each level: noise and stretching",
+      "The bits of the picture after each level: rarity of its noise and stretching",
     );
     const draw = () => {
       const { noise, stretch } = running[shown],
@@ -407,12 +408,11 @@ export const counting = {
   number: 4,
   short: "Counting bits",
   title: "Stretching costs bits.",
-  notes:
-    "Point at a cell. Then drag one value, and add up both bars for the whole face: few bits mean a likely picture.",
+  notes: "Point at a cell: where do its points go? Then drag one value, and add up both bars for the whole face.",
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +
-    "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its corners. One value: a flow " +
-    "of one dimension, fitted to the middle pixel. All values: the flow of the lesson; its stretching is the " +
+    "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its outline. One value: a flow " +
+    "of one dimension, fitted to the middle pixel of 256 pictures: the dots. All values: the flow of the lesson; its stretching is the " +
     "log-determinant, the sum of the logarithms of all scales. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Training minimises the " +
     "last sum, over all training pictures.",

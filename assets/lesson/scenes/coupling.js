@@ -8,7 +8,7 @@ export const coupling = {
   number: 3,
   short: "Coupling",
   title: "Coupling: one half predicts part of the other.",
-  notes: "Point at a pixel. Then take the prediction away, add it again, and break the rule that brings the face back.",
+  notes: "Point at a pixel. Then subtract the prediction, add it again, and break the rule that brings the face back.",
   asked:
     "Squeeze: each 2×2 patch gives one pixel to each of four small pictures, and each colour is a picture of its own: " +
     "a channel. Subtract: this is the coupling of level 1 whose prediction explains most, over 256 test pictures; the " +

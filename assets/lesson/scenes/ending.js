@@ -1,11 +1,13 @@
-// Scene 12: four things to take home, each with a small live picture, one's own choices, and three doors.
+// Scene 12: four things to take home, each with a small live picture and a sentence to say before it is shown; one's own
+// choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
-import { colours, el, percent, picture, surface } from "../draw.js";
+import { colours, el, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
+import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
-import { wholeOf } from "./worth.js";
+import { startOf } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
 const HOMEWORK = "homework";
@@ -14,12 +16,11 @@ export const ending = {
   number: 12,
   short: "To take home",
   title: "Four things to take home.",
-  notes: "Say each sentence before you read it. Then look back at what was chosen.",
+  notes: "Say what each picture shows before you click. Then look back at what was chosen.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
-    "redrawn, and the work is the multiplications of the couplings’ networks; its channels stand in the order by " +
-    "entropy, with their structure. The bits saved are counted from Glow, a well-known flow whose half is fixed by " +
-    "position: scene 11 has them choice by choice.",
+    "redrawn; its channels stand as high as their entropy, after training. The bits saved are those of scene 11: a start " +
+    "from the data against that of Glow, a well-known flow that starts at random and whose half is fixed by position.",
   more: { page: "levels" },
 
   build(stage) {
@@ -56,15 +57,17 @@ export const ending = {
             tall = Math.max(12, Math.min(60, height - 3.6 * ink.size)),
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
-          let x = 0;
+          let x = 0,
+            free = 0; // to the right of what is written
           for (const [name, bits, colour, text] of [
-            ["noise", noise, ink.accent, first],
+            ["rarity", noise, ink.accent, first],
             ["stretching", stretch, ink.warm, second],
           ]) {
             context.fillStyle = colour;
             context.fillRect(x, top, bits * unit, tall);
             context.fillStyle = ink.ink;
-            context.fillText(`${name} ${text}`, x, top - 8);
+            context.fillText(`${name} ${text}`, Math.max(x, free), top - 8);
+            free = x + context.measureText(`${name} ${text}`).width + ink.size / 2;
             x += bits * unit;
           }
           context.strokeStyle = ink.ink;
@@ -80,15 +83,13 @@ export const ending = {
           context.textAlign = "left";
           context.fillText(`${sum} bits`, 0, top + tall + ink.size + 6);
         },
-        "The bits of the picture: noise and stretching",
+        "The bits of the picture: rarity of its noise and stretching",
       );
 
     const fresh = noises.map((values, l) => (l ? values : normals(101, values.length))),
       values = flow.decode(fresh),
       renewed = flow.quantise(values),
       off = 255 * 10 ** (-psnr(values, bytes) / 20);
-    const works = flow.levels.map((level) => level.multiplications),
-      later = 1 - works[0] / works.reduce((all, work) => all + work, 0);
     const scales = el(
       "div",
       { className: "row" },
@@ -98,21 +99,23 @@ export const ending = {
       el("span", {}, `level 1 redrawn: error ${off.toFixed(0)} of 255`),
     );
 
-    const structure = pack.head.before?.redundancy ?? pack.head.flow.redundancy,
-      { order, kept } = flow.levels[0];
+    const level = flow.levels[0],
+      { order, kept } = level,
+      entropies = entropiesOf(pack.head.flow.redundancy),
+      channels = cardsOf(level, traces[0].features);
     const sorted = el("div", { className: "room" }),
       sortedView = surface(
         sorted,
         (context, width, height) => {
           const ink = colours(stage.stage),
-            cell = width / order.length,
-            foot = height - 1.4 * ink.size,
-            largest = Math.max(...structure, 1e-6);
+            room = { left: 0, top: 4, width, height: height - 1.4 * ink.size - 8 },
+            { side, place } = standing(room, order.length, Math.min(...entropies));
           context.font = `${ink.size}px ${ink.sans}`;
           order.forEach((channel, j) => {
-            const high = Math.max(2, (Math.max(0, structure[channel]) / largest) * (foot - 8));
+            const [x, y] = place(j, entropies[channel]);
             context.fillStyle = j < kept ? ink.accent : ink.warm;
-            context.fillRect(j * cell + 2, foot - high, cell - 4, high);
+            context.fillRect(x - 3, y - 3, side + 6, side + 6);
+            context.drawImage(channels[channel], x, y, side, side);
           });
           context.fillStyle = ink.quiet;
           context.fillText("passed on", 0, height - 4);
@@ -120,21 +123,28 @@ export const ending = {
           context.fillText("factored out", width, height - 4);
           context.textAlign = "left";
         },
-        "The structure of the channels in the flow’s order",
+        "The channels in the flow’s order, as high as their entropy",
       );
 
-    // What the choices saved together above Glow's fixed half in the study that scene 11 opens with.
     const [study] = pack.head.studies ?? [],
-      whole = study && wholeOf(study),
-      bought = whole ? `; looking at the data saved ${whole.bits} bits per value on ${whole.data}` : "";
-    const card = (drawing, text) => el("figure", { className: "home-card" }, drawing, el("figcaption", {}, text));
+      start = study && startOf(study),
+      saved = start ? ` A start from the data saves ${start.bits} bits per value (${start.data}).` : "";
+    const card = (drawing, text) => {
+      const words = el("figcaption", {}),
+        show = () => words.replaceChildren(text);
+      words.append(el("button", { type: "button", onclick: show }, "Say it, then click"));
+      return el("figure", { className: "home-card" }, drawing, words);
+    };
     const cards = el(
       "div",
-      { className: "home-cards" },
-      card(there, "A flow turns a picture into noise, and back."),
-      card(bars, "It counts bits by noise and stretching."),
-      card(scales, `Several scales: detail leaves early, and the other levels take ${percent(later)} of the work.`),
-      card(sorted, `What leaves is a choice${bought}.`),
+      { className: "home-cards", "aria-live": "polite" },
+      card(there, `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`),
+      card(bars, "It counts bits: rarity of the noise plus stretching. Fewer bits, higher likelihood."),
+      card(scales, "Several scales: half leaves at each level, fine detail first, the gist last."),
+      card(
+        sorted,
+        `${flow.sortsByEntropy ? "By entropy, noise leaves early." : "What leaves early is a choice."}${saved}`,
+      ),
     );
     const questions = el(
       "ol",
@@ -173,7 +183,7 @@ export const ending = {
     );
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
-    stage.say(`There and back: ${differ} of ${flow.dimensions} values differ, at ${sum} bits per value.`);
+    stage.say("What does each picture show? Say it in a sentence, then click.");
     return {
       stop: () => {
         barsView.stop();

@@ -7,8 +7,8 @@ import { normals, uniforms } from "../flow.js";
 const TILES = 4,
   SLICE_MS = 8,
   SEED = 4049;
-/** A bar of so many times the picture's own bits fills the height; what needs more is written, not drawn. */
-const MOST = 2.4;
+/** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
+const MOST = 13;
 const BLIND = 8,
   CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND}.`;
 
@@ -144,19 +144,18 @@ export const likely = {
       columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
       if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");
       if (here.length < KINDS.length) return;
-      const best = here.indexOf(Math.min(...here)),
-        top = MOST * here[0];
+      const best = here.indexOf(Math.min(...here));
       columns.forEach(({ button, bar, value }, k) => {
-        bar.style.height = `${Math.max(1, Math.min(100, (100 * here[k]) / top))}%`;
+        bar.style.height = `${Math.max(1, Math.min(100, (100 * here[k]) / MOST))}%`;
         value.replaceChildren(
           here[k].toFixed(1),
           ...(k === best ? [el("span", { className: "wide" }, ", likeliest")] : []),
         );
-        button.style.setProperty("--blind", Math.min(1, BLIND / top));
+        button.style.setProperty("--blind", BLIND / MOST);
         button.classList.toggle("best", k === best);
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.
-      const rival = best || here.indexOf(Math.min(...here.slice(1))),
+      const rival = best || 1 + here.slice(1).indexOf(Math.min(...here.slice(1))),
         [, name] = KINDS[rival],
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),

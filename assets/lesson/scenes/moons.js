@@ -1,5 +1,5 @@
 // Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and one cell of its grid is followed.
-import { animate, colours, el, minus, surface } from "../draw.js";
+import { animate, colours, el, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
 /** Steps of the training, and those of one frame; points that are trained on, and those that are drawn. */
@@ -19,6 +19,7 @@ const FAR = 2.5;
 export const moons = {
   key: "1",
   label: "Two values",
+  title: "Stretching costs bits.",
 
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);
@@ -29,7 +30,7 @@ export const moons = {
     const canvas = el("div", { className: "room" });
     room.append(
       canvas,
-      el("p", { className: "caption" }, "Each cell holds the same share of points, whatever its area."),
+      el("p", { className: "caption" }, "8 bits: one of 256 equally likely values. One bit more: half as likely."),
     );
 
     /** The four corners of a cell, with points between them, in noise. */
@@ -74,6 +75,8 @@ export const moons = {
       const middle = Array.from({ length: 36 }, (_, i) => [2 + (i % 6), 2 + Math.floor(i / 6)]);
       return middle.reduce((a, b) => (unlike(b) < unlike(a) ? b : a));
     };
+    /** Column and row of the cell that holds a point of noise. */
+    const cellOf = (point) => point.map((one) => Math.floor((one + REACH) / CELL));
     /** What is pointed at; while the flow learns a cell of its middle, then the telling one. */
     const followedCell = () => cell ?? (flow.steps < STEPS ? [5, 5] : (told ??= telling()));
     const plan = (width, height, size) => {
@@ -94,14 +97,17 @@ export const moons = {
           polygon.forEach((point) => context.lineTo(...place(which, point)));
           context.closePath();
         };
-        const dots = (which, of) => {
-          context.fillStyle = ink.quiet;
-          for (let i = 0; i < DRAWN; i++) {
-            const [x, y] = place(which, of(points[2 * i], points[2 * i + 1]));
+        const noise = Array.from({ length: DRAWN }, (_, i) => flow.forward(points[2 * i], points[2 * i + 1])),
+          followedAt = followedCell();
+        const dots = (which) => {
+          noise.forEach(([u, v], i) => {
+            const inside = String(cellOf([u, v])) === String(followedAt),
+              [x, y] = place(which, which ? [points[2 * i], points[2 * i + 1]] : [u, v]);
+            context.fillStyle = inside ? ink.ink : ink.quiet;
             context.beginPath();
-            context.arc(x, y, 2.5, 0, 7);
+            context.arc(x, y, inside ? 5 : 2.5, 0, 7);
             context.fill();
-          }
+          });
         };
         for (const which of [0, 1]) {
           context.save();
@@ -113,13 +119,11 @@ export const moons = {
           context.lineWidth = 1;
           for (let column = 0; column < SIDE; column++)
             for (let row = 0; row < SIDE; row++) {
-              const noise = outline(column, row);
-              path(which, which ? mapped(noise) : noise);
+              const square = outline(column, row);
+              path(which, which ? mapped(square) : square);
               context.stroke();
             }
-          context.globalAlpha = 1;
-          dots(which, which ? (x, y) => [x, y] : (x, y) => flow.forward(x, y));
-          const followed = outline(...followedCell());
+          const followed = outline(...followedAt);
           path(which, which ? mapped(followed) : followed);
           context.fillStyle = context.strokeStyle = ink.warm;
           context.globalAlpha = 0.45;
@@ -127,6 +131,7 @@ export const moons = {
           context.globalAlpha = 1;
           context.lineWidth = 3;
           context.stroke();
+          dots(which);
           context.restore();
           context.strokeStyle = ink.line;
           context.lineWidth = 1;
@@ -146,13 +151,16 @@ export const moons = {
         return stage.say(
           flow.steps ? `The flow learns two moons: step ${flow.steps} of ${STEPS}.` : "A flow learns two moons.",
         );
-      const grown = growth(followedCell()),
-        bits = Math.log2(grown),
-        near = Math.abs(bits) < 0.05;
+      const bits = Math.log2(growth(followedCell())),
+        times = 2 ** Math.abs(bits),
+        written = times.toFixed(times < 10 ? 1 : 0),
+        cost = Math.abs(bits).toFixed(1);
       stage.say(
-        near
+        written === "1.0"
           ? "This cell keeps its area, so its density and its bits stay."
-          : `Area ×${grown.toFixed(1)}, so density ÷${grown.toFixed(1)}: this cell costs ${minus(Math.abs(bits).toFixed(1))} bits ${bits > 0 ? "more" : "less"}.`,
+          : bits > 0
+            ? `Area ×${written}: the same points spread out, density ÷${written}, so ${cost} bits more each.`
+            : `Area ÷${written}: the same points crowd together, density ×${written}, so ${cost} bits less each.`,
       );
     };
     const draw = () => {
@@ -176,7 +184,7 @@ export const moons = {
         x = ((event.clientX - box.left - from[which]) / side - 0.5) * 2 * FAR,
         y = (0.5 - (event.clientY - box.top) / side) * 2 * FAR,
         [u, v] = which ? flow.forward(x, y) : [x, y],
-        found = [u, v].map((one) => Math.floor((one + REACH) / CELL));
+        found = cellOf([u, v]);
       if (found.some((one) => one < 0 || one >= SIDE)) return;
       cell = found;
       if (flow.steps >= STEPS) draw();

@@ -12,6 +12,7 @@ const FULL = 1.6;
 export const predicting = {
   key: "2",
   label: "Subtract",
+  title: "Coupling: one half predicts part of the other.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
@@ -64,15 +65,15 @@ export const predicting = {
         "div",
         { className: "halves" },
         block(
-          "one half: it stays unchanged",
+          "half A stays unchanged",
           Array.from({ length: n }, (_, c) => greyMap(a, n, c, height, width, ofA.middle[c], ofA.spread[c])),
         ),
-        sign("→"),
-        block("what it predicts of the other half", coloured(prediction, ofP)),
         sign(""),
-        block("the other half, before", coloured(b, ofB)),
-        sign("→"),
-        block("what is left", left, said),
+        block("half B, before", coloured(b, ofB)),
+        sign("−"),
+        block("A’s prediction of B", coloured(prediction, ofP)),
+        sign("="),
+        block("what is left of B", left, said),
       ),
     );
     // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
@@ -97,21 +98,16 @@ export const predicting = {
       left.forEach((canvas, c) => {
         signedMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], inks, canvas);
       });
-      said.textContent =
-        at === 0
-          ? "nothing taken away"
-          : at < TAKEN
-            ? `${percent(part)} taken away`
-            : at === TAKEN
-              ? "what is left"
-              : `${percent(1 - part)} added again`;
-      if (at === 0) stage.say("Slide: how much of the other half can be predicted?");
-      else if (at < TAKEN)
-        stage.say(`${percent(part)} of the prediction removes ${signed(gone(part))} of the variance.`);
-      else if (at === TAKEN)
-        stage.say(`The prediction removes ${signed(gone(1))} of the variance: less is left to describe.`);
-      else if (at < ADDED) stage.say("The same half predicts the same again: add it back …");
-      else stage.say(`Add the prediction again: ${differing()} of ${flow.dimensions} values differ.`);
+      said.textContent = `what is left of B${at === ADDED ? ", all of it" : ""}`;
+      if (at === 0) stage.say("Slide: how much of half B does half A predict?");
+      else if (at <= TAKEN)
+        stage.say(
+          at < TAKEN
+            ? `Subtracting part of it removes ${signed(gone(part))} of B’s variance.`
+            : `Subtracting A’s prediction removes ${signed(gone(1))} of B’s variance: less is left to describe.`,
+        );
+      else if (at < ADDED) stage.say("The way back: A is unchanged, predicts the same, and is added again.");
+      else stage.say(`B is back from A and the rest: ${differing()} of ${flow.dimensions} values differ.`);
     };
     room.append(
       el(

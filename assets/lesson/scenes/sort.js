@@ -1,6 +1,6 @@
-// Scene 7: the channels slide into the order of the Shuffle, with their structure, and the split line falls; then after
-// training.
-import { animate, choices, colours, ease, el, greyMap, mixed, own, percent, slider, surface } from "../draw.js";
+// Scene 7: every channel stands as high as its entropy; they slide into the order of the Shuffle, and the split line
+// falls; then after training.
+import { animate, choices, colours, ease, el, greyMap, mixed, own, slider, surface } from "../draw.js";
 import { Level, normals, squeeze } from "../flow.js";
 
 const STATES = [
@@ -8,22 +8,29 @@ const STATES = [
   ["after", "after training"],
 ];
 
-/** A bar is at least so many pixels high: a channel like noise has one, too. */
-const LEAST_BAR = 4;
+/** Entropy of white Gaussian noise of spread 1, in bits: ½ log₂ 2πe. */
+const NOISE = Math.log2(2 * Math.PI * Math.E) / 2;
 
-/** The share of all structure that some channels hold, from 0 to 1. */
-function shareOf(structure, channels) {
-  const positive = structure.map((v) => Math.max(0, v)),
-    all = Math.max(
-      1e-9,
-      positive.reduce((a, b) => a + b, 0),
-    );
-  return channels.reduce((sum, c) => sum + positive[c], 0) / all;
+/** Entropies in bits of channels whose neighbours tell so many nats of a value. */
+export const entropiesOf = (redundancy) => redundancy?.map((nats) => NOISE - Math.max(0, nats) / Math.LN2);
+const meanOf = (entropies, channels) => channels.reduce((sum, c) => sum + entropies[c], 0) / channels.length;
+
+/** The channels of a level as cards. */
+export function cardsOf({ channels: n, height, width }, features) {
+  const { middle, spread } = own(features, n);
+  return Array.from({ length: n }, (_, c) => greyMap(features, n, c, height, width, middle[c], spread[c]));
 }
 
-/** The largest share that as many channels can hold. */
-const bestShare = (structure, count) =>
-  shareOf(structure, [...structure.keys()].sort((a, b) => structure[b] - structure[a]).slice(0, count));
+/** Where cards stand in a room: side of a card, width of its column, and place(column, entropy), its upper left corner. */
+export function standing({ left, top, width, height }, n, lowest) {
+  const column = width / n,
+    side = Math.min(0.88 * column, 0.3 * height);
+  const place = (at, bits) => [
+    left + (at + 0.5) * column - side / 2,
+    top + ((NOISE - bits) / (NOISE - lowest)) * (height - side),
+  ];
+  return { side, column, place };
+}
 
 export const sorting = {
   number: 7,
@@ -35,213 +42,125 @@ export const sorting = {
         ? "The flow sorts channels by its learned weights."
         : "This flow’s half was fixed in advance.";
     const { order, kept } = flow.levels[0],
-      structures = [pack.head.before?.redundancy, pack.head.flow.redundancy].filter(Boolean);
-    if (structures.some((each) => shareOf(each, order.slice(0, kept)) <= 0.5))
+      all = [pack.head.before?.redundancy, pack.head.flow.redundancy].filter(Boolean).map(entropiesOf);
+    if (all.some((each) => meanOf(each, order.slice(0, kept)) >= meanOf(each, order.slice(kept))))
       return "Sort by entropy: does structure stay?";
   },
-  notes: "Compare the two framed cards: which is easier to guess? Slide, then switch to after training.",
+  notes: "Which cards could you guess from a few of their pixels? Sort, then switch to after training.",
   asked:
-    "A bar is the spectral redundancy of a channel: how much of a value its neighbours tell, in bits, as the mean over " +
-    "256 test pictures. Zero is white noise. It ignores scale and counts each channel by itself. The flow sorted its " +
-    "channels once, on its first batch, before training, so a bar to the right may be a little taller than one to the " +
-    "left. The cards on the right are not noise yet: the prior predicts them from the left, and what it misses leaves. " +
-    "Training shapes the channels around the split: a large share on the left does not show that sorting is the better " +
-    "choice. Scene 11 compares.",
+    "Entropy is what is left to guess of a value once its neighbours are known, for a channel of spread 1: 2.05 bits, " +
+    "those of white Gaussian noise, less what neighbours tell (the spectral redundancy), as the mean over 256 test " +
+    "pictures. It ignores scale and counts each channel by itself. One bit less: neighbours halve the error of a guess. " +
+    "The flow sorted its channels once, on its first batch, before training, so a card to the right may stand a little " +
+    "lower than one to the left. The prior predicts what leaves from what stays, and only what it misses is noise. " +
+    "Training shapes the channels around the split: that noise leaves does not show that sorting is the better choice. " +
+    "Scene 11 compares.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
     const { flow, pack, images, image } = stage,
       level = flow.levels[0],
       n = level.channels,
-      { kept } = level,
-      start = pack.head.before ?? null,
-      firstLevel = start && new Level(start.level, pack.floats);
+      { kept, order } = level,
+      start = pack.head.before ?? null;
     const input = squeeze(flow.dequantise(images[image].bytes), 2 * level.height, 2 * level.width, n / 4);
-    const cardsOf = (features) => {
-      const of = own(features, n);
-      return Array.from({ length: n }, (_, c) =>
-        greyMap(features, n, c, level.height, level.width, of.middle[c], of.spread[c]),
-      );
-    };
-    const inBits = (nats) => nats?.map((v) => v / Math.LN2);
-    const structures = { before: inBits(start?.redundancy), after: inBits(pack.head.flow.redundancy) },
-      cards = { before: start && cardsOf(firstLevel.features(input)), after: cardsOf(stage.traces[0].features) },
-      passedOn = level.order.slice(0, kept),
-      longest = Math.max(...structures.after, ...(structures.before ?? []), 1e-6),
-      tick = longest > 1 ? 0.5 : longest > 0.3 ? 0.2 : 0.1,
-      largest = tick * Math.ceil(longest / tick); // the axis ends above every bar
-    const to = new Array(n),
-      mixedUp = Array.from({ length: n }, (_, c) => c).sort(
-        (a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0],
-      );
-    level.order.forEach((c, i) => {
-      to[c] = i;
-    });
+    const after = entropiesOf(pack.head.flow.redundancy),
+      before = entropiesOf(start?.redundancy) ?? after,
+      cards = {
+        before: start && cardsOf(level, new Level(start.level, pack.floats).features(input)),
+        after: cardsOf(level, stage.traces[0].features),
+      },
+      lowest = Math.floor(2 * Math.min(...after, ...before)) / 2; // the axis ends below every card
+    const mixedUp = Array.from({ length: n }, (_, c) => c).sort(
+      (a, b) => normals(a * 31 + 5, 1)[0] - normals(b * 31 + 5, 1)[0],
+    );
     const [, askedState] = /^(before|after)$/.exec(stage.choice) ?? [];
     let state = start ? (askedState ?? "before") : "after",
       t = 0,
+      risen = 1, // from the foot to where entropy puts a card
       turned = state === "after" ? 1 : 0, // from before to after training
       stopMotion = () => {};
-    const shareIn = (when) => shareOf(structures[when] ?? structures.after, passedOn);
-    const barOf = (c) =>
-      mixed(Math.max(0, (structures.before ?? structures.after)[c]), Math.max(0, structures.after[c]), ease(turned));
+    const entropyOf = (c) => mixed(before[c], after[c], ease(turned));
 
     const view = surface(
       stage.host,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          small = width < 640,
-          columns = small ? Math.ceil(n / 2) : n,
-          rows = small ? 2 : 1;
-        const font = `${ink.size}px ${ink.sans}`,
-          title = ink.size + 12,
-          foot = 1.4 * ink.size,
-          left = 2.4 * ink.size,
-          gap = small ? 6 : 10;
-        const cell = (width - left - gap * (columns - 1)) / columns,
-          room = height / rows - title,
-          side = Math.min(cell, room / 2),
-          step = cell + gap;
-        const bar = Math.min(room - side - foot - 10, 3.2 * side),
-          block = title + bar + 6 + side + foot,
-          top = Math.max(0, (height - rows * block) / (rows + 1));
-        const x = (slot) => left + (slot % columns) * step + (cell - side) / 2,
-          floor = (row) => top + row * (block + top) + title + bar;
-        // In two rows, of two cards in a column the upper one has the upper lane, so that none crosses another.
-        const from = new Array(n),
-          above = (c, i) => small && i < columns && i + columns < n && to[mixedUp[i + columns]] < to[c];
-        mixedUp.forEach((c, i) => {
-          const under = i >= columns && above(mixedUp[i - columns], i - columns);
-          from[c] = above(c, i) ? i + columns : under ? i - columns : i;
-        });
-        // Every card shrinks into a lane of its own, slides there, and grows again: none ever covers another, or a bar.
-        const up = ease((t - 0.1) / 0.2) - ease((t - 0.7) / 0.2),
-          across = ease((t - 0.3) / 0.4),
-          fall = ease((t - 0.9) / 0.1),
-          lane = height / n;
-        const tall = 1 - ease(t / 0.1) + fall;
-        context.font = font;
+          line = 1.4 * ink.size,
+          left = 3.2 * ink.size,
+          room = { left, top: line, width: width - left, height: height - 2 * line },
+          { side, column, place } = standing(room, n, lowest),
+          level = (bits) => place(0, bits)[1] + side / 2,
+          across = ease(t / 0.9),
+          fall = ease((t - 0.9) / 0.1);
+        context.font = `${ink.size}px ${ink.sans}`;
         context.fillStyle = ink.quiet;
         context.strokeStyle = ink.line;
         context.lineWidth = 1;
-        context.textAlign = "right";
-        const each = tick * Math.ceil((1.3 * ink.size) / ((bar * tick) / largest)); // labels keep apart
-        for (let row = 0; row < rows; row++)
-          for (let v = 0; v <= largest + 1e-9; v += each) {
-            const y = Math.round(floor(row) - (v / largest) * bar) + 0.5;
-            context.globalAlpha = tall;
-            context.fillText(v.toFixed(1), left - 10, y + 0.35 * ink.size);
-            context.beginPath();
-            context.moveTo(left, y);
-            context.lineTo(width, y);
-            context.stroke();
-          }
-        context.globalAlpha = tall;
-        for (let row = 0; row < rows; row++) {
-          context.fillText("bits", left - 10, floor(row) - bar - 0.75 * ink.size);
-        }
-        context.globalAlpha = 1;
+        context.fillText("entropy (bits)", 0, 0.8 * ink.size);
+        const rule = (text, bits) => {
+          context.textAlign = "right";
+          context.fillText(text, left - 10, level(bits) + 0.35 * ink.size);
+          context.textAlign = "left";
+          context.beginPath();
+          context.moveTo(left, level(bits));
+          context.lineTo(width, level(bits));
+          context.stroke();
+        };
+        for (let bits = lowest; bits < NOISE - 0.25; bits += 0.5) rule(bits.toFixed(1), bits);
+        context.strokeStyle = ink.ink;
+        context.setLineDash([6, 5]);
+        rule("noise", NOISE);
+        context.setLineDash([]);
         for (let c = 0; c < n; c++) {
-          const slot = across < 0.5 ? from[c] : to[c],
-            base = floor(Math.floor(slot / columns));
-          const size = mixed(side, Math.min(side, lane - 2), up),
-            px = mixed(x(from[c]), x(to[c]), across) + (side - size) / 2,
-            py = mixed(base + 6, lane * to[c] + 1, up);
-          context.drawImage(cards[state][c], px, py, size, size);
-          context.fillStyle = !fall ? ink.quiet : to[c] < kept ? ink.accent : ink.warm;
-          const high = Math.max(LEAST_BAR, (barOf(c) / largest) * bar) * tall;
-          context.fillRect(px, base - high, size, high);
-          // On its way a card carries its bar beside it, in its lane.
-          const long = (barOf(c) / largest) * Math.min(0.24 * width, bar) * up;
-          context.fillRect(
-            px + size / 2 > width / 2 ? px - 4 - long : px + size + 4,
-            py + 0.2 * size,
-            long,
-            0.6 * size,
-          );
-        }
-        // Two cards to look at: that of most structure and that of least.
-        const order = [...Array(n).keys()].sort((a, b) => barOf(b) - barOf(a)),
-          resting = up < 0.01;
-        if (resting) {
-          context.fillStyle = ink.ink;
-          for (const [c, text] of [
-            [order[0], "easy to guess"],
-            [order[n - 1], "hard to guess"],
-          ]) {
-            const slot = across < 0.5 ? from[c] : to[c],
-              base = floor(Math.floor(slot / columns)),
-              wide = context.measureText(text).width,
-              at = Math.min(width - wide, Math.max(0, x(slot) + side / 2 - wide / 2));
-            context.textAlign = "left";
-            context.fillText(text, at, base + 6 + side + ink.size + 2);
-            context.strokeStyle = ink.ink;
-            context.lineWidth = 2;
-            context.strokeRect(x(slot) - 1, base + 5, side + 2, side + 2);
-          }
+          const to = order.indexOf(c),
+            [x, y] = place(mixed(mixedUp.indexOf(c), to, across), mixed(lowest, entropyOf(c), risen));
+          context.fillStyle = fall <= 0 ? ink.quiet : to < kept ? ink.accent : ink.warm;
+          context.fillRect(x + side / 2 - 2, y + side, 4, level(lowest) + side / 2 - y - side);
+          context.fillRect(x - 4, y - 4, side + 8, side + 8);
+          context.drawImage(cards[state][c], x, y, side, side);
         }
         if (fall <= 0) return;
         context.strokeStyle = ink.ink;
         context.lineWidth = 3;
-        const split = left + kept * step - gap / 2;
+        const split = left + kept * column;
         context.beginPath();
-        if (!small) {
-          context.moveTo(split, 0);
-          context.lineTo(split, fall * (floor(0) + side + 8));
-        } else {
-          const y = floor(0) + side + foot + 6 + top / 2;
-          context.moveTo(0, y);
-          context.lineTo(width * fall, y);
-        }
+        context.moveTo(split, 0);
+        context.lineTo(split, fall * height);
         context.stroke();
         context.globalAlpha = fall;
-        context.font = `600 ${font}`;
-        const name = (text, colour, at, row) => {
-          context.fillStyle = colour;
-          context.fillText(text, at, floor(row) - bar - 14);
-        };
+        context.font = `600 ${context.font}`;
+        context.fillStyle = ink.accent;
+        context.fillText("passed on", left, height - 4);
+        context.textAlign = "right";
+        context.fillStyle = ink.warm;
+        context.fillText("factored out", width, height - 4);
         context.textAlign = "left";
-        const share = Math.round(100 * mixed(shareIn("before"), shareIn("after"), ease(turned)));
-        name(`passed on: ${share} % of structure`, ink.accent, left, 0);
-        context.textAlign = small ? "left" : "right";
-        name(`factored out: ${100 - share} %`, ink.warm, small ? left : width, rows - 1);
         context.globalAlpha = 1;
       },
-      "The channels of level 1 with their structure as bars",
+      "The channels of level 1, as high as their entropy",
     );
-    stage.host.append(
-      el(
-        "p",
-        { className: "caption" },
-        "Bar: how much neighbours tell of a value (bits). Long: structure; short: noise.",
-      ),
-    );
+    const caption = el("p", { className: "caption" });
+    stage.host.append(caption);
     const say = () => {
-      const share = shareOf(structures[state], passedOn);
-      if (t < 0.02) return stage.say("On which card is the next value easy to guess? Slide to sort.");
-      if (t < 0.98) return stage.say("The flow’s order slides the cards into place …");
-      if (state === "before" && flow.sortsByEntropy) {
-        const most = bestShare(structures.before, kept);
-        return stage.say(`Sorted by entropy, ${percent(share)} of structure is passed on; at best ${percent(most)}.`);
-      }
-      if (!start) return stage.say(`${percent(share)} of structure is passed on.`);
-      if (state === "before") return stage.say(`Before training, ${percent(share)} of structure is passed on.`);
-      const before = shareOf(structures.before, passedOn),
-        moved = Math.round(100 * share) - Math.round(100 * before),
-        way = moved > 0 ? "left" : "right";
-      return stage.say(
-        moved
-          ? `Training moved structure ${way}: the same order passes on ${percent(share)}, before ${percent(before)}.`
-          : `Training moved nothing across: the same order still passes on ${percent(share)}.`,
-      );
+      const sorted = t > 0.98;
+      caption.textContent = sorted
+        ? "Order: from the first batch, before training. Heights: the mean over 256 test pictures."
+        : "High: like noise, neighbours tell nothing. Low: structure, neighbours tell much.";
+      if (!sorted) return stage.say("Entropy: how hard a value is to guess from its neighbours. Drag to sort.");
+      const entropies = state === "after" ? after : before,
+        [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
+        when = start ? ` ${state} training` : "";
+      stage.say(`Entropy${when}: what stays ${stays} bits, what leaves ${leaves}, pure noise ${NOISE.toFixed(2)}.`);
     };
     const move = (v) => {
       t = v;
+      risen = 1;
       view.redraw();
       say();
     };
     const control = slider({
-      label: "Flow’s order",
+      label: "Sort",
       value: 0,
       text: (v) => `${Math.round(100 * v)} %`,
       onmove: (v) => {
@@ -265,11 +184,9 @@ export const sorting = {
           stage.choose(key);
           const target = key === "after" ? 1 : 0,
             first = turned;
+          if (stage.reduced) turned = target;
           set(1);
-          if (stage.reduced) {
-            turned = target;
-            return set(1);
-          }
+          if (stage.reduced) return;
           stopMotion = animate((s) => {
             turned = mixed(first, target, Math.min(1, s / 0.8));
             view.redraw();
@@ -282,12 +199,18 @@ export const sorting = {
     const play = () => {
       stopMotion();
       stopMotion = animate((s) => {
-        set(Math.min(1, Math.max(0, s - 1.2) / 2.6));
-        return s < 3.8;
+        set(Math.min(1, s / 2.2));
+        return s < 2.2;
       });
     };
-    if (askedState || stage.reduced) set(1);
-    else play();
+    view.canvas.addEventListener("click", play);
+    set(askedState ? 1 : 0);
+    if (!askedState && !stage.reduced)
+      stopMotion = animate((s) => {
+        risen = ease(s / 0.9);
+        view.redraw();
+        return s < 0.9;
+      });
     return {
       play,
       stop: () => {

@@ -4,7 +4,8 @@ import { animate, colours, ease, el, mixed, number, picture, slider, surface, wo
 /** @type {import("../beats.js").Beat} */
 export const squeezing = {
   key: "1",
-  label: "Squeeze",
+  label: "Channels",
+  title: "First, make channels from a picture.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
@@ -111,7 +112,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `${before} became ${after}: the same ${number(flow.dimensions)} values, in ${word(4 * channels)} channels.`
+              ? `${before} became ${after}: ${word(4 * channels)} channels. Next, ${word(2 * channels)} of them predict ${word(2 * channels)}.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

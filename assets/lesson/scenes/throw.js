@@ -240,13 +240,14 @@ export const throwing = {
       else {
         const rank = rankOf(scores, level, thrown),
           best = Math.max(...scores);
-        if (shown === "mine")
+        if (shown === "mine") {
+          stage.results[throwing.number] = `your ${noun} ${ordinal(rank)} of ${number(total)}`;
           stage.say(
             rank === 1
               ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
               : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: error ${off(db)} grey levels, the best ${off(best)}.`,
           );
-        else {
+        } else {
           const own = rankOf(scores, level, mine);
           stage.results[throwing.number] =
             `your ${noun} ${ordinal(own)}, the flow’s ${ordinal(rank)} of ${number(total)}`;

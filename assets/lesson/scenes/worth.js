@@ -46,10 +46,10 @@ const rungOf = ({ rungs }, name) => rungs.find((rung) => rung.name === name);
 /** The leads of the choices in a study; undefined where it did not ask. */
 const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[of]);
 
-/** What all choices of a study together save, and by which; nothing where no saving is certain. */
-export function wholeOf(study) {
-  const { saved } = study.rungs.at(-1);
-  return saved?.low > 0 ? { bits: saved.lead.toFixed(2), data: dataOf(study), seeds: saved.seeds } : null;
+/** What a start from the data saves in a study; nothing where that is not certain. */
+export function startOf(study) {
+  const [start] = leadsOf(study);
+  return start?.claim === "ahead" ? { bits: start.lead.toFixed(2), data: dataOf(study) } : null;
 }
 
 export const worth = {
