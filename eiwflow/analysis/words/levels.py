@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .latents import part
-from .numbers import counted, grey_level, listed, power, raw
+from .numbers import counted, grey_level, listed, power
 
 if TYPE_CHECKING:
     from ..levels import Passage, Reconstruction
@@ -22,10 +22,9 @@ def happens(passage: Passage) -> str:
 
 
 def cost(passage: Passage) -> str:
-    """Return the image's bits/dim with the flow and with a Gaussian, and whether they exceed the raw values."""
-    (first_stop, *_, end), bits = passage.stairs.mean, passage.stairs.bits
-    worse = f", more than its {raw(bits)}: {bits}" if first_stop > bits else ""
-    return f"This image takes {end:.1f} bits per value; a Gaussian per colour takes {first_stop:.1f}{worse}."
+    """Return the image's bits per value with the flow and with a Gaussian."""
+    first_stop, *_, end = passage.stairs.mean
+    return f"This image takes {end:.1f} bits per value; a Gaussian per colour takes {first_stop:.1f}."
 
 
 def parts(passage: Passage) -> str:
