@@ -20,15 +20,11 @@ with ui.errors_as_sentences():
     st.html(figures.strip(way))
 
     average, facts = subjects.survey(ui.look(page))
-    left, right = st.columns([1.8, 1], gap="large", vertical_alignment="center")
-    with left:
-        st.subheader("Bits/dim if the flow stopped here")
-        floor = page.floor_bits_per_dim()
-        alt = described("Bits/dim if the flow stopped after each level", words.cost(way))
-        ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
-    with right:
-        st.markdown(words.cost(way))
-        ui.caveat("This is the price of stopping, never a level’s share of the bits.")
+    st.subheader("Bits per value if the flow stopped here")
+    floor = page.floor_bits_per_dim()
+    alt = described("Bits per value if the flow stopped after each level", words.cost(way))
+    ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
+    ui.caveat("This is the price of stopping, never a level’s share of the bits.")
 
     if (there_and_back := ui.fold("There and back", "there-and-back")).open:
         with there_and_back:

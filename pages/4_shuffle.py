@@ -11,15 +11,13 @@ from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import shuffle as figures
 from eiwflow.figures import steps
 from eiwflow.ui import shell as ui
+from eiwflow.ui.common.glossary import annotate
 from eiwflow.ui.components import scrubber
 from eiwflow.ui.shell.rows import readable
-from eiwflow.ui.shell.widgets import choose_one
+from eiwflow.ui.shell.widgets import choose_one, places
 from eiwflow.ui.sources import cache
 
-BESIDE = ("variance-reversed", "glow")
-page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, beside=BESIDE)
-
-
+page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, image=False)
 slider = scrubber.stays_in_view()
 
 
@@ -37,30 +35,32 @@ def halves(view: ui.Page, reports: ui.Results, rule: str, what: str) -> str:
 
 
 def main(view: ui.Page, reports: ui.Results) -> None:
-    """Draw the ranks over training, or without a training record the present halves."""
-    river = reports[view].river
-    if river is None:
-        st.info(words.NO_RECORD)
-        halves(view, reports, reports[view].alternatives[0].rule, "halves")
-    else:
-        sentence = words.over_training(river)
-        ui.chart(ui.drawn(figures.rank_river, river, together(reports)), view, "scrub-river", alt=sentence)
-        if samples := cache.samples_in_training(view):
-            scrubber.film(together(reports), samples, under=view.key("scrub-river"))
-    thick = [each for each, report in reports.items() if report.river is not None and report.river.crossing.any()]
-    st.caption(f"{words.rule(reports[view].rule)} {words.THICK if view in thick[-1:] else ''}")
+    """Draw the ranks over training and the samples, or without a training record the present halves."""
+    river, samples = reports[view].river, cache.samples_in_training(view)
+    left, right = places(view, [3, 1])
+    with left:
+        if river is None:
+            st.info(words.NO_RECORD)
+            halves(view, reports, reports[view].alternatives[0].rule, "halves")
+        else:
+            sentence = words.over_training(river)
+            ui.chart(ui.drawn(figures.rank_river, river, together(reports)), view, "scrub-river", alt=sentence)
+            if samples:
+                scrubber.film(together(reports), samples, under=view.key("scrub-river"))
+            st.caption(words.THICK)
+    with right:
+        if river is not None and samples:
+            scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
+        st.caption(words.rule(reports[view].rule))
 
 
 def at_this_step(view: ui.Page, reports: ui.Results) -> None:
-    """Draw the redundancies and samples that belong to the river."""
+    """Draw the redundancies that belong to the river."""
     if (river := reports[view].river) is None:
         return
     beside = [each.river for each in reports.values() if each.river is not None]
     alt = described("Redundancy by rank", words.over_training(river))
     ui.chart(ui.drawn(figures.redundancy_by_rank, river, beside), view, "scrub-redundancy", alt=alt)
-    if cache.samples_in_training(view):
-        with st.container(width=320):
-            scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
 
 
 def order(view: ui.Page, reports: ui.Results) -> None:
@@ -68,25 +68,20 @@ def order(view: ui.Page, reports: ui.Results) -> None:
     report = reports[view]
     st.markdown(words.answer(report))
     ui.chart(ui.drawn(figures.emitted_over_images, report), view, "images", alt=words.images(report.images))
-    st.markdown(f"{words.images(report.images)} {words.own(report.image)}")
+    st.markdown(words.images(report.images))
 
 
 reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)
 rivers = {view: report.river for view, report in reports.items() if report.river is not None}
 if rivers:
-    ui.takeaway(
-        words.moves(
-            {view.file.label: river for view, river in rivers.items()},
-            {view.file.label: reports[view].rule for view in rivers},
-        )
-    )
+    named = {view.file.label: river for view, river in rivers.items()}
+    said = {int(step): words.wrong_side(named, int(step)) for step in together(reports)}
+    with slider:
+        alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
+        ui.takeaway(said[scrubber.scrubber(together(reports), min(said), alone, said=[*map(annotate, said.values())])])
     scrubber.say_where_steps_differ(together(reports), [river.steps for river in rivers.values()])
 else:
     ui.takeaway(words.sorted_anew(next(iter(reports.values()))))
-if rivers:
-    with slider:
-        alone = next(iter(rivers)).key("scrub-river") if len(rivers) == 1 else None
-        scrubber.scrubber(together(reports), start=int(together(reports)[0]), under=alone)
 if len(reports) == 2:
     ui.caveat(words.ONE_TRAINING)
 
@@ -94,7 +89,7 @@ ui.folds(
     page,
     reports,
     {
-        "At this step: redundancy and samples": at_this_step,
+        "At this step: redundancy by rank": at_this_step,
         "Does every image ask for this order?": order,
     },
 )

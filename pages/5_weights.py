@@ -1,4 +1,4 @@
-"""Weights: their values for a picture, inside couplings or before a split, and the cost of freezing them."""
+"""Weights: a picture's own channel weights, inside couplings or before a split, and what they save."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, witho
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("What do the weights do for a picture?", "Weights", level=True, compare=True)
+page = ui.begin("What do per-picture channel weights save?", "Weights", compare=True)
 
 controls = st.container()
 asked: list[Chosen] = []
@@ -47,9 +47,10 @@ def main(view: ui.Page, results: ui.Results) -> None:
             price = subjects.prices(ui.look(view), **choices)
             pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
         st.html(figures.pictures(pictures))
+        st.caption(words.MAP)
         square = ui.drawn(figures.couplings, results[view], shown[view], figures.most_distant(*results.values()))
         farthest = words.answer(results[view])
-        alt = described("Distance of the weights from their averages, by place", farthest)
+        alt = described("Distance of the channel weights from their averages, by place", farthest)
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
         maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
@@ -57,12 +58,13 @@ def main(view: ui.Page, results: ui.Results) -> None:
         bars = ui.drawn(
             figures.channels, results[view], grainy[view], maps, span, chosen.in_words, frozen=chosen.frozen
         )
-        alt = described(f"Weights of {words.named(shown[view])} minus their averages", farthest)
+        alt = described(f"Channel weights of {words.named(shown[view])} minus their averages", farthest)
         ui.chart(bars, view, "channels", alt=alt)
+        st.caption(words.BARS)
 
 
 def answer(view: ui.Page, weights: PictureWeights) -> str:
-    """Return the cost of freezing a flow's weights for both pictures."""
+    """Return what a flow's own weights save for both pictures."""
     of = ui.look(view)
     return words.takeaway(weights, subjects.prices(of), subjects.prices(of, **asked[0].choices), asked[0].in_words)
 
@@ -94,7 +96,7 @@ if not results:
 with ui.errors_as_sentences():
     answers = {view: answer(view, weights) for view, weights in results.items()}
     ui.takeaway(" ".join(f"{view.file.label}: {text}" if page.other else text for view, text in answers.items()))
-ui.folds(page, results, {"Over test images: the cost of freezing, and what weights predict (takes seconds)": factors})
+ui.folds(page, results, {"Over test images: what weights save, and what they predict (takes seconds)": factors})
 if (more := ui.more_evidence()).open:
     with more:
         ui.draw_columns(page, results.get, evidence)

@@ -41,7 +41,7 @@ if listed and (more := ui.more_evidence()).open:
         if run.progress.levels:
             ui.table([level.row() for level in run.progress.levels])
             st.caption(
-                "Means over channels at the newest record: spectral redundancy in bits a pixel, marginal entropy in "
+                "Means over channels at the newest record: spectral redundancy in bits per value, marginal entropy in "
                 "bits per value (2.047 is that of N(0, 1))."
             )
             ui.exports(page, tables={"curves": runs.points(run.run)})

@@ -116,7 +116,7 @@ def _levels(look: Look, level: int | None) -> dict[str, Any]:
     stops, facts = subjects.survey(look)
     rows = passage.level_table(facts, stops)
     return {
-        "in_words": f"{level_words.happens(passage)} {level_words.cost(passage)}",
+        "in_words": level_words.happens(passage),
         "round_trip_max_abs": passage.reconstruction.max_abs_error,
         "lost_bytes": passage.reconstruction.lost_bytes,
         "bits_per_dim_if_stopped": passage.stairs.mean.tolist(),

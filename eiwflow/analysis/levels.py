@@ -306,8 +306,8 @@ class Passage:
                 "size": f"{level.shape[1]}×{level.shape[2]}",
                 "values factored out": level.emitted,
                 "values passed on": level.kept,
-                f"redundancy factored out, nats/pixel, {images}": level.mean_redundancy[1],
-                f"redundancy passed on, nats/pixel, {images}": level.mean_redundancy[0],
+                f"redundancy factored out, bits per value, {images}": level.mean_redundancy[1] / math.log(2),
+                f"redundancy passed on, bits per value, {images}": level.mean_redundancy[0] / math.log(2),
                 "bits/dim if stopped": float(self.stairs.mean[level.number]),
                 f"bits/dim if stopped, {images}": float(average.mean[level.number]),
             }
@@ -322,7 +322,7 @@ class Passage:
                 "position": position + 1,
                 "channel": position if level.order is None else level.order[position],
                 "part": "kept" if position < level.kept_channels else "emitted",
-                "redundancy, nats/pixel": float(level.redundancy[0, position]),
+                "redundancy, bits per value": float(level.redundancy[0, position]) / math.log(2),
                 "log ω, nats": None if level.log_weights is None else float(level.log_weights[0, position]),
             }
             for level in self.levels

@@ -149,7 +149,7 @@ def points(run: RunDirectory) -> list[dict[str, Any]]:
     """Return a run's measures as rows of measure, line, step, CPU seconds and value; what was not recorded is left out.
 
     Measures: bits per value of batches, of train (batches smoothed) and of test; the norm of the gradient; the learning
-    rate; the mean spectral redundancy of the channels passed on, in bits a pixel.
+    rate; the mean spectral redundancy of the channels passed on, in bits per value.
     """
     records = run.records()
     cpu = {record["step"]: record.get("cpu_seconds") for record in reversed(records)}  # the first of a step
@@ -173,7 +173,7 @@ def points(run: RunDirectory) -> list[dict[str, Any]]:
 
 
 def _redundancy_passed_on(records: list[dict[str, Any]]) -> dict[int, float]:
-    """Return by recording step the mean over levels of what their passed-on channels have, in bits a pixel."""
+    """Return by recording step the mean over levels of what their passed-on channels have, in bits per value."""
     means: dict[int, float] = {}
     for record in records:
         with suppress(LookupError, TypeError, ValueError, OverflowError):

@@ -76,11 +76,6 @@ class Way:
         """The growth from the image to the latents, bits a value."""
         return self.stops[-1].entropy - self.stops[0].entropy
 
-    @property
-    def split(self) -> Stop | None:
-        """The first split that factors something out, or None."""
-        return next((stop for stop in self.stops if stop.factored_out is not None), None)
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a stop."""
         return [
@@ -116,8 +111,9 @@ def parts(flow: MultiScaleFlow, x: Tensor) -> Iterator[Part]:
             yield Part(level.number, f"step {number}", log_det, finite(x, level.number))
         if level.shuffle is not None and level.split is not None:
             shuffled, log_det = level.shuffle(x)
-            x, noise, of_split = level.split.emit(shuffled)
-            yield Part(level.number, "split", log_det + of_split, x, noise if noise.shape[1] else None)
+            x, _, of_split = level.split.emit(shuffled)
+            leaves = shuffled[:, x.shape[1] :]
+            yield Part(level.number, "split", log_det + of_split, x, leaves if leaves.shape[1] else None)
         elif level.top is not None:
             x, log_det = level.top(x)
             yield Part(level.number, "prior", log_det, x)

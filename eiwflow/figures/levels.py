@@ -111,7 +111,7 @@ def _box(level: LevelFacts, maps: np.ndarray, rows: int, part: str) -> str:
     fate = "are passed on" if passed_on else "are factored out"
     alt = f"Level {level.number}: {len(places)} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}"
     if np.isfinite(structure):
-        alt += f", spectral redundancy {fixed(structure / np.log(2), 2)} bits a pixel on average"
+        alt += f", spectral redundancy {fixed(structure / np.log(2), 2)} bits per value on average"
     return (
         f'<div class="eiw-box eiw-{part}">'
         f'<img alt="{alt}" src="{data_uri(pixels)}" style="{_size(pixels)}">'
@@ -130,7 +130,7 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
     fate = "passed on" if part == "kept" else "factored out"
     lines = [f"channel {channel}, {fate}, place {position + 1} of {level.shape[0]}"]
     if np.isfinite(level.redundancy[0, position]):
-        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position] / np.log(2), 2)} bits a pixel")
+        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position] / np.log(2), 2)} bits per value")
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
         lines.append(f"log₂ ω = {signed(log_weight / np.log(2), 2)} bits (×{np.exp(log_weight):.2f})")
@@ -143,7 +143,6 @@ def _legend() -> str:
         '<i class="eiw-key eiw-emitted"></i>factored out as ε',
         '<i class="eiw-greys"></i>−3 … +3 standard deviations',
         "area: number of values",
-        "point at a map for its channel",
     )
     return f'<p class="eiw-legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</p>'
 
@@ -226,7 +225,7 @@ def staircase(image: Staircase, average: Staircase, floor: float | None = None) 
                 "range": [-0.6, last + 0.6],
                 "title": {"text": "stopped after", "standoff": 8},
             },
-            "yaxis": {"range": limits(ends, 0.16, 0.16), "title": "bits/dim"},
+            "yaxis": {"range": limits(ends, 0.16, 0.16), "title": "bits per value"},
         },
     )
 
@@ -247,6 +246,6 @@ def _stairs(name: str, stairs: np.ndarray, above: np.ndarray, colour: str, dash:
         cliponaxis=False,
         name=name,
         legendgroup=name,
-        label=f"%{{y:.3f}} bits/dim<extra>{name}</extra>",
+        label=f"%{{y:.3f}} bits per value<extra>{name}</extra>",
     )
     return [lines(steps, np.repeat(stairs, 2), colour, 3, dash, legendgroup=name), heights]

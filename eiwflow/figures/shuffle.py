@@ -42,9 +42,7 @@ MOST_LINES = 24
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _SMALL = 260
 #: Height of the river: with few channels it fits, with its axis, on a screen of 720 pixels.
-_FEW, _HEIGHTS = 12, (376, 460)
-#: Margin below the river: with less, plotly would draw twice to make room for the axis.
-_BELOW = 90
+_FEW, _HEIGHTS = 12, (330, 460)
 #: Margin right of the plot, for the overhang of a step's number.
 _RIGHT = 24
 
@@ -60,28 +58,24 @@ def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
 
 def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     last, channels, split = len(shared) - 1, river.channels, river.passed_on + 0.5
-    used = -max(1.0, 0.08 * last)  # the order used stands before step 0, with room for its names
-    places = np.array([used, *steps.places(river.steps, shared)])
-    room = 0.12 * (last + 2)  # for the channels' names, on both sides
-    ranks = np.vstack([np.argsort(river.order), river.ranks]) + 1
-    whens = ["order used", *(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
+    places, ranks = steps.places(river.steps, shared), river.ranks + 1
+    room = 0.09 * (last + 2)  # for the channels' names, on both sides
+    whens = [*(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     histories, crossings = [], []
     for kept, look in SIDES:
         members = np.flatnonzero(river.kept == kept)
         text = [f"channel {channel}, {when}" for channel in members for when in whens]
         named = {"name": look.name, "text": text, "label": "%{text}: rank %{y}"}
-        histories.append(lines(*joined(places, ranks[:, members]), look.colour, 1.6, look.dash, opacity=0.75, **named))
+        histories.append(lines(*joined(places, ranks[:, members]), look.colour, 2, look.dash, **named))
         members = np.flatnonzero((river.kept == kept) & river.crossing.any(axis=0))
         if members.size:
             rows = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
             marker = {"color": look.colour, "size": 5, "symbol": look.symbol}
-            crossings.append(lines(*joined(places[1:], rows), look.colour, 4, look.dash, marker=marker))
-    ends = np.repeat([used - 0.01 * (last + 2), places[-1] + 0.03 * (last + 2)], channels)
+            crossings.append(lines(*joined(places, rows), look.colour, 4, look.dash, marker=marker))
+    ends = np.repeat([-0.02 * (last + 2), places[-1] + 0.02 * (last + 2)], channels)
     positions = ["middle left"] * channels + ["middle right"] * channels
     names = letters(ends, ranks[[0, -1]], [f" {channel} " for channel in range(channels)] * 2, positions)
-    axis = steps.axis(shared, room - used, room)
-    axis["tickvals"], axis["ticktext"] = [used, *axis["tickvals"]], ["<br>order used", *axis["ticktext"]]
-    frames = [_now(river, i, int(place)) for i, place in enumerate(places[1:])]
+    frames = [_now(river, i, int(place)) for i, place in enumerate(places)]
     shade = {"type": "rect", "xref": "x domain", "x0": 0, "x1": 1, "opacity": 0.1, "line_width": 0, "layer": "below"}
     shapes = [
         {**shade, "y0": 0.4, "y1": split, "fillcolor": palette.KEPT},
@@ -89,7 +83,8 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         across(split),
     ]
     traces = [*histories, *crossings, names]
-    return _over_steps(river, traces, frames, axis, "rank by redundancy", shapes=shapes)
+    axis = steps.axis(shared, room, room)
+    return _over_steps(river, traces, frames, axis, "rank by redundancy", shapes=shapes, showlegend=False)
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
@@ -132,7 +127,7 @@ def _over_steps(
     return go.Figure(
         [*traces, *frames[0]],
         {
-            **layout(_HEIGHTS[channels > _FEW], 40, _BELOW, right=_RIGHT),
+            **layout(_HEIGHTS[channels > _FEW], 40 if channels > MOST_LINES else 8, right=_RIGHT),
             "annotations": [note(1, y, text, **side) for text, y in names.items()],
             "xaxis": axis,
             "yaxis": {"range": [channels + 0.6, 0.4], "tickvals": ticks, "title": title, "showgrid": False},

@@ -22,7 +22,7 @@ MEASURES = {
     "bits per value": "bits per value (bits/dim)",
     "gradient norm": "gradient norm (bits per value, by parameters)",
     "learning rate": "learning rate (per step)",
-    "redundancy passed on": "redundancy passed on (bits a pixel)",
+    "redundancy passed on": "redundancy passed on (bits per value)",
 }
 #: axis -> the column of a row, and the title of the axis.
 AXES = {"steps": ("step", "training step (number)"), "CPU seconds": ("cpu", "CPU time (seconds)")}
@@ -125,7 +125,7 @@ def channels(level: int) -> dict[str, Any]:
         "mark": bar,
         "encoding": {
             "x": {"field": "place", "type": "ordinal", **place},
-            "y": {**_number("redundancy", "redundancy (bits a pixel)"), "axis": {"tickCount": 4}},
+            "y": {**_number("redundancy", "redundancy (bits per value)"), "axis": {"tickCount": 4}},
             "color": {**_name("side"), "scale": sides, "legend": {"orient": "top"}},
             "opacity": {**_name("crosses"), "scale": {"domain": crosses, "range": [1, 0.35]}, "legend": None},
             "strokeDash": {
@@ -137,7 +137,7 @@ def channels(level: int) -> dict[str, Any]:
                 {"field": "channel"},
                 {"field": "side"},
                 {"field": "crosses", "title": "sorted now"},
-                {"field": "redundancy", "title": "redundancy (bits a pixel)", "format": ".3f"},
+                {"field": "redundancy", "title": "redundancy (bits per value)", "format": ".3f"},
                 {"field": "entropy", "title": "marginal entropy (bits per value)", "format": ".3f"},
             ],
         },

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from ..analysis.words import weights as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import across, bars, error_bars, layout, legend_room, marks, note, upright
+from .kit import across, bars, error_bars, layout, legend_room, marks, upright
 from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
 GROUPS = {
     "split": "before the split: passed on, then factored out",
-    "read": "reads",
-    "log-scale": "gives: log-scales",
-    "shift": "gives: shifts",
+    "read": "inputs",
+    "log-scale": "log-scales out",
+    "shift": "shifts out",
 }
 #: Between groups, in channels; and the least width of a picture, in pixels.
 _GAP, _LEAST = 0.6, 56
@@ -71,7 +71,7 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
         selected=all_bright,
         unselected=all_bright,
         cliponaxis=False,
-        label="level %{y}, step %{x}<br>ω is %{text} from its average",
+        label="level %{y}, step %{x}<br>channel weights are %{text} from their averages",
     )
     all_steps = range(least, last + 1)
     return go.Figure(
@@ -137,7 +137,7 @@ def channels(
     others = {
         "marker": {"line": {"width": 2}},
         "error_y": error_bars(spread, color=palette.REFERENCE, width=4),
-        "name": f"±1 sd over {weights.images.count} test images",
+        "name": f"±1 sd of {weights.images.count} test images",
     }
     moved = {"marker": {"line": {"width": 3}}, "name": name, "label": f"{name}: %{{y:.3f}}"}
     return go.Figure(
@@ -147,14 +147,9 @@ def channels(
             marks(at, shown * changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
         ],
         {
-            **layout(350, legend_room(1) + 22, 100),
+            **layout(340, legend_room(1), 110),
             "barmode": "overlay",
             "bargap": 0.25,
-            "legend_y": 1.1,
-            "annotations": [
-                note(first + (len(each) - 1) / 2, 1, GROUPS[group], yref="paper", yanchor="bottom")
-                for group, (first, each) in groups.items()
-            ],
             "images": _images(groups),
             "shapes": [
                 {**across(0, width=1.5, dash="solid"), "layer": "below"},
@@ -162,11 +157,11 @@ def channels(
             ],
             "xaxis": {
                 "range": [-0.7, at[-1] + 0.7],
-                "tickvals": [],
-                "title": {"text": "maps of these channels, each ±3 standard deviations", "standoff": 52},
+                "tickvals": [first + (len(each) - 1) / 2 for first, each in groups.values()],
+                "ticktext": [GROUPS[group] for group in groups],
                 "fixedrange": True,
             },
-            "yaxis": {"range": [-span, span], "title": "ω minus its average", "nticks": 6, "fixedrange": True},
+            "yaxis": {"range": [-span, span], "title": "weight minus its average", "nticks": 6, "fixedrange": True},
         },
     )
 
@@ -217,7 +212,7 @@ def _images(groups: dict[str, tuple[float, np.ndarray]]) -> list[dict[str, Any]]
     return [
         {
             "source": data_uri(_grey(channel)),
-            "xref": "x", "yref": "paper", "x": first + number, "y": -0.03, "sizex": 0.94, "sizey": 0.34,
+            "xref": "x", "yref": "paper", "x": first + number, "y": -0.18, "sizex": 0.94, "sizey": 0.34,
             "xanchor": "center", "yanchor": "top", "sizing": "contain",
         }
         for first, maps in groups.values()

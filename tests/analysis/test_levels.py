@@ -218,6 +218,7 @@ def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
     way, average = passage(flow, images(5)[4:], fit), stops(trace, fit).bits_per_dim.mean(axis=0)
     first, last = (redundancy(level.features).mean(dim=0) for level in trace.levels)
     kept, *emitted = trace.levels[0].order.tolist()
+    first, last = first / math.log(2), last / math.log(2)
     expected = [
         [1, 4, "4×8", 96, 32, first[emitted].mean(), first[kept], way.stairs.bits_per_dim[0, 1], average[1]],
         [2, 4, "2×4", 32, 0, last.mean(), math.nan, way.stairs.bits_per_dim[0, 2], average[2]],
@@ -227,7 +228,7 @@ def test_level_table_has_a_row_a_level_and_says_of_how_many_images() -> None:
         assert (row["level"], row["channels"], row["size"]) == (values[0], values[1], values[2])
         assert list(row.values())[3:] == pytest.approx([float(value) for value in values[3:]], nan_ok=True)
     assert [name for name in rows[0] if name.endswith("5 images")] == [
-        "redundancy factored out, nats/pixel, 5 images", "redundancy passed on, nats/pixel, 5 images",
+        "redundancy factored out, bits per value, 5 images", "redundancy passed on, bits per value, 5 images",
         "bits/dim if stopped, 5 images",
     ]  # fmt: skip
 
@@ -248,7 +249,7 @@ def test_maps_are_grey_bytes_of_every_channel_and_the_table_has_a_row_for_each()
                 place + 1,
                 channel,
                 "kept" if is_kept else "emitted",
-                of_channels[channel].item(),
+                of_channels[channel].item() / math.log(2),
                 omega,
             ]
             assert list(next(rows).values()) == pytest.approx(row)

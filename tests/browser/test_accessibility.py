@@ -50,7 +50,7 @@ def walk(page: Page) -> list[str]:
 
 @pytest.mark.slow
 def test_every_control_is_reached_and_worked_by_keys(look: Visit, server: str) -> None:
-    found = look("", url=server.replace("/levels?", "/shuffle?") + "&beside=false")  # one flow: half of the stops
+    found = look("", url=server.replace("/levels?", "/shuffle?"))
     page = found.page
     main = page.get_by_test_id("stMain")
     evidence = main.locator("summary", has_text="How to read this")

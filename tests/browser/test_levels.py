@@ -100,7 +100,7 @@ def test_pointing_at_a_map_names_its_channel(levels: Watched) -> None:
         for number, words in ((2, "place 3 of 12"), (11, "place 12 of 12"), (83, "place 48 of 48")):
             cells.nth(number).hover()
             shown = cells.nth(number).evaluate("c => getComputedStyle(c, '::after').content")
-            assert words in shown and "bits a pixel" in shown
+            assert words in shown and "bits per value" in shown
             assert fits(watched)
     level, image = (watched.page.locator(s).first.bounding_box() for s in (".eiw-kept", ".eiw-strip img"))
     assert level["y"] > image["y"] + image["height"]  # on a telephone they stand one below the other

@@ -84,8 +84,7 @@ def scrub(
         if compared not in tabs:
             watched = tabs[compared] = Scrubbed(open_tab(), urlsplit(address).netloc)
             watched.page.add_init_script(LATE)
-            # Shuffle stands beside another flow of its own accord, until that is put away.
-            versus = f"&vs={other}" if compared else "&beside=false"
+            versus = f"&vs={other}" if compared else ""
             watched.page.goto(f"{address}/shuffle?ck={key}{versus}")
             watched.settle()
             assert watched.received < MAX_PAYLOAD

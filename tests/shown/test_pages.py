@@ -155,7 +155,6 @@ STATES: dict[str, State] = {
     "entropy, photographs": State(ENTROPY, {"ck": "pooled-photos", "image": "7", "level": "2"}, of="entropy"),
     "shuffle": State(SHUFFLE, FACES),
     "shuffle, another rule": State(SHUFFLE, {**FACES, "rule": "first half"}, of="shuffle"),
-    "shuffle, another image": State(SHUFFLE, {**FACES, "image": "40"}, of="shuffle"),
     "shuffle, two flows": State(SHUFFLE, PAIR, of="shuffle"),
     "shuffle, without a record": State(SHUFFLE, {**FACES, "ck": "pooled"}, of="shuffle"),
     "weights": State(WEIGHTS, {**FACES, "flow-step": "2"}),

@@ -28,6 +28,14 @@ PARTS = {
 }
 #: weights inside couplings -> their name.
 WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
+#: order -> the split by it, with the names of the bundled flows.
+SPLITS = {
+    "entropy": "split by entropy",
+    "last": "Glow’s split",
+    "variance": "split by largest variance",
+    "variance-reversed": "split by smallest variance",
+    "random": "random split",
+}
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
@@ -43,7 +51,7 @@ def sound(score: Evaluation, report: Report) -> str:
 def split(config: FlowConfig) -> str:
     """Return how a flow splits: by which order, and whether with channel weights."""
     weights = "" if config.weights == "none" else f" + {WEIGHTS.get(config.weights, 'weights')}"
-    return f"order {config.order}{weights}"
+    return SPLITS.get(config.order, f"order {config.order}") + weights
 
 
 def start(config: FlowConfig) -> str:

@@ -20,13 +20,9 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def grows(way: Way) -> str:
-    """Return how entropy grows, and how much structure the first split passes on."""
-    sentence = (
-        f"Entropy grows from {fixed(way.stops[0].entropy, 2)} to {fixed(way.stops[-1].entropy, 2)} bits per value"
-    )
-    if way.split is None or math.isnan(way.split.redundancy):
-        return f"{sentence}."
-    return f"{sentence}; what is passed on keeps {fixed(max(0.0, way.split.redundancy), 2)} bits of structure."
+    """Return how entropy grows."""
+    first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
+    return f"Entropy rises overall from {first} to {last} bits per value (differential entropy: may be negative)."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

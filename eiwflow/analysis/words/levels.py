@@ -5,30 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .latents import part
-from .numbers import counted, grey_level, listed, power, raw
+from .numbers import counted, grey_level, listed, power
 
 if TYPE_CHECKING:
     from ..levels import Passage, Reconstruction
 
 
 def happens(passage: Passage) -> str:
-    """Return the sentence on the image's values and its reconstruction."""
+    """Return the sentence on the image's values, and on its bits per value."""
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
-    first = f"Each level factors out {share} of its values, the last one all" if shares else "One level factors out all"
-    lost, bits = passage.reconstruction.lost_bytes, passage.reconstruction.bits
-    levels = "" if bits == 8 else f" in its {2**bits} grey levels"
-    back = f"{came_back(passage.reconstruction)} come back" if lost else f"the image comes back exactly{levels}"
-    return f"{first}. From these {back}."
+    first = f"Each level factors out {share} of its values" if shares else "One level factors out all values"
+    if passage.reconstruction.lost_bytes:
+        first = f"Only {came_back(passage.reconstruction)} come back"
+    return f"{first}. {cost(passage)}"
 
 
 def cost(passage: Passage) -> str:
-    """Return the image's bits/dim with the flow and with a Gaussian, and whether they exceed the raw values."""
-    (first_stop, *_, end), bits = passage.stairs.mean, passage.stairs.bits
-    worse = f", more than its {raw(bits)}: {bits}" if first_stop > bits else ""
-    return (
-        f"The flow needs {end:.1f} bits per value for this image. A Gaussian per colour needs {first_stop:.1f}{worse}."
-    )
+    """Return the image's bits per value with the flow and with a Gaussian."""
+    first_stop, *_, end = passage.stairs.mean
+    return f"This image takes {end:.1f} bits per value; a Gaussian per colour takes {first_stop:.1f}."
 
 
 def parts(passage: Passage) -> str:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "Channels were sorted once, by spectral redundancy of the first batch.",
+    "entropy": "Channels were sorted once, by the first batch; ranks are of test images.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
-    "variance": "The principal channels that vary most are passed on.",
-    "variance-reversed": "The principal channels that vary most are factored out.",
+    "variance": "The channels of largest variance are passed on.",
+    "variance-reversed": "The channels of smallest variance are passed on.",
     "released": "This flow sorts its channels by learned weights, again whenever they change.",
     "random": "This flow's order was drawn once, as a control.",
 }
@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "Thick: on the wrong side, where entropy would not put it now."
+THICK = "Line colour: where the flow sends a channel. Background: where redundancy would. Thick: they differ."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -49,24 +49,22 @@ def rule(name: str) -> str:
     return RULES.get(name, f"The order “{name}” decides.")
 
 
-def moves(rivers: Mapping[str, RankRiver], rules: Mapping[str, str]) -> str:
-    """Return how many channels are on the wrong side by entropy before and after training, in at most 20 words.
-
-    Of several flows, the one that loses most of them is named. For a half that is fixed by ``rules`` (by flow), the
-    sentence draws the conclusion.
-    """
-    name = max(rivers, key=lambda each: rivers[each].churn[0] - rivers[each].churn[-1])
+def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
+    """Return how many channels of each flow, by its name, are on the wrong side at a step, in at most 20 words."""
+    at = {name: max(0, int(np.searchsorted(river.steps, step, "right")) - 1) for name, river in rivers.items()}
+    wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
+    if len(rivers) > 1:
+        counts = "; ".join(f"{name}: {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
+        return f"Channels on the wrong side of the split: {counts}."
+    ((name, count),) = wrong.items()
     river = rivers[name]
-    start, end = (round(river.channels * float(share)) for share in (river.churn[0], river.churn[-1]))
-    of = f"{name}: " if len(rivers) > 1 else ""
-    if start == end == 0:
-        return f"{of}Every channel starts and ends on the side of the split where entropy would put it."
-    if start == 0:
-        return f"{of}Every channel starts where entropy would put it; after training {end} no longer do."
-    # Channels cross in pairs, so there is never a single one.
-    sentence = f"{of}{start} of {river.channels} channels start on the wrong side, after training {end or 'none'}"
-    learnt = rules[name] != "entropy" and end < start / 2
-    return f"{sentence}{': training moves structure to where it is passed on' if learnt else ''}."
+    if count:
+        return (
+            f"{count} of {river.channels} channels are on the wrong side of the split: "
+            "sorted by redundancy now, they would change sides."
+        )
+    now = "training moved structure to where it is passed on" if river.crossing[0].any() else "the order still fits"
+    return f"No channel is on the wrong side of the split: {now}."
 
 
 def sorted_anew(report: ShuffleReport) -> str:
@@ -106,12 +104,6 @@ def images(orders: ImageOrders) -> str:
         f"Channel {undecided} is the least decided: {percent(orders.emitted_share[undecided])} of the images would "
         "factor it out."
     )
-
-
-def own(image: ImageOrders) -> str:
-    """Return how many channels the chosen image would move across the split line."""
-    channels = len(image.order)
-    return f"Sorted by this image alone, {_of(round(channels * image.churn[0]), channels)} would change sides."
 
 
 def alternative(outcome: Alternative) -> str:

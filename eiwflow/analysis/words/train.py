@@ -79,4 +79,4 @@ def level(state: LevelNow) -> str:
     )
     halves = (state.kept, state.emitted)
     kept, emitted = (fixed(mean_of(state.redundancy, half) / math.log(2), 2) for half in halves)
-    return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} bits a pixel. {moved}"
+    return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} bits per value. {moved}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from .numbers import counted, fixed, listed, signed
+from .numbers import counted, fixed, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
+#: The captions of the map of places and of the bars.
+MAP = "Distance from the averages; click a place."
+BARS = "Bars: how far each channel’s weight is from its average. Below: the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
@@ -21,36 +24,35 @@ CAVEAT = "weights that predict the grain were not trained to: training only asks
 
 
 def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: str) -> str:
-    """Return the cost of freezing the weights for a picture and for the changed one, in at most 20 words."""
+    """Return what own weights save a picture and the changed one, against average weights, in at most 20 words."""
     if weights.alike:
         return "Nothing: these weights are the same for every picture."
     first, second = prices.cost, changed.cost
-    verb = "saves" if first < 0 else "costs"
-    other = fixed(abs(second), 3)
+    verb, other = "cost" if first < 0 else "save", fixed(abs(second), 3)
     if (second < 0) != (first < 0):
-        other = f"{'saves' if second < 0 else 'costs'} {other}"
-    return f"Freezing the weights {verb} this picture {fixed(abs(first), 3)} bits per value, and {other} {change}."
+        other = f"{'cost' if second < 0 else 'save'} {other}"
+    return f"Its own channel weights {verb} this picture {fixed(abs(first), 3)} bits per value, and {other} {change}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:
-    """Return the caption of a picture: its name and its bits per value, with own or with frozen weights."""
+    """Return the caption of a picture: its name and its bits per value, with own or with average weights."""
     bits = fixed(prices.frozen if frozen else prices.own, 2)
-    return f"{name}: {bits} bits per value{' with frozen weights' * frozen}"
+    return f"{name}: {bits} bits per value{' with average weights' * frozen}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:
-    """Return how far a picture moves the weights, and the cost of freezing them over test images."""
+    """Return how far a picture moves the weights, and what that saves over test images."""
     if weights.alike:
         return "These weights are the same for every picture."
-    return f"Weights move by up to {fixed(weights.largest, 2)} from their averages. {cost(frozen)}"
+    return f"Channel weights move by up to {fixed(weights.largest, 2)} from their averages. {cost(frozen)}"
 
 
 def cost(frozen: Frozen) -> str:
-    """Return the cost of freezing, with its interval."""
+    """Return what own weights save, with its interval."""
     low, high = frozen.interval
     return (
-        f"Cost of freezing: {signed(frozen.mean, 3)} bits per value (95 % {signed(low, 3)} to {signed(high, 3)}, "
-        f"{counted(len(frozen.costs), 'test image')})."
+        f"Own channel weights instead of average ones save {fixed(frozen.mean, 3)} bits per value "
+        f"(95 % {fixed(low, 3)} to {fixed(high, 3)}, {counted(len(frozen.costs), 'test image')})."
     )
 
 
@@ -61,7 +63,7 @@ def named(place: Place) -> str:
 
 def answer(weights: PictureWeights) -> str:
     """Return where a picture's weights are farthest from their averages."""
-    return f"Weights are farthest from their averages at {named(weights.farthest)}."
+    return f"Channel weights are farthest from their averages at {named(weights.farthest)}."
 
 
 def channel(number: int, read: int, count: int) -> str:
@@ -69,7 +71,7 @@ def channel(number: int, read: int, count: int) -> str:
     if not read:  # before a split
         return f"channel {number + 1}"
     if number < read:
-        return f"channel {number + 1} read"
+        return f"input {number + 1}"
     if count == 2 * read:  # shifts alone
         return f"shift {number - read + 1}"
     kind, first = ("log-scale", read) if number < 2 * read else ("shift", 2 * read)

@@ -1,4 +1,4 @@
-"""The choices of the page Weights: own or frozen weights, a change of the picture, and a place with weights."""
+"""The choices of the page Weights: own or average weights, a change of the picture, and a place with weights."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from ..sources import checkpoints
 from ..sources.visit import Page
 from .widgets import choose_one
 
+#: Weights in links -> in words.
+WEIGHTS = {"own": "its own", "frozen": "average"}
 #: Ends of the names of bundled flows with weights.
 WEIGHTED = "-entropy-weighted"
 
@@ -66,8 +68,6 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     all_weights = list(of_flows)
     places = sorted({place for weights in all_weights for place in weights.picture.places})
     level = min(page.level, places[-1].level)
-    if page.level > level:
-        st.info(f"Level {page.level} has no weights: showing level {level}.")
     steps = [place.step for place in places if place.level == level]
     distances = all_weights[0].distances
     farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
@@ -76,7 +76,7 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
     state.write_url({"flow-step": str(step)})
     st.session_state["coupling"] = place
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        frozen = choose_one("Weights", ["own", "frozen"], "own", "weights") == "frozen"
+        frozen = choose_one("Channel weights", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get) == "frozen"
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
         of = CHANGES[change]
         amount = st.slider(

@@ -58,7 +58,6 @@ def begin(
     level: bool = False,
     compare: bool = False,
     image: bool = True,
-    beside: Sequence[str] = (),
 ) -> Page:
     """Start a page that looks at a checkpoint.
 
@@ -68,13 +67,11 @@ def begin(
         level: whether it has the choice of a level.
         compare: whether it can show a second checkpoint beside the first.
         image: whether it has the choice of an image; else it is about all test images.
-        beside: ends of names of bundled checkpoints. The first checkpoint of the same data with such a name is the
-            second by default, until the visitor puts it away.
 
     """
     places = _Places.drawn(title, label)
     try:
-        return _begin(label, places, level=level, compare=compare, image=image, beside=beside)
+        return _begin(label, places, level=level, compare=compare, image=image)
     except _Stopped:
         window.links(places.links, st.query_params.to_dict())
         st.stop()
@@ -98,7 +95,7 @@ class _Places(NamedTuple):
         return cls(st.sidebar.container(), *parts.begin(label))
 
 
-def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bool, beside: Sequence[str]) -> Page:
+def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bool) -> Page:
     """Draw the controls of a page with a checkpoint; a link to a missing thing ends the page."""
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(places.more, checkpoints.complaints())
@@ -126,14 +123,10 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
     compared = _compared_with(labels, chosen, places, compare)
     _checkpoint_uploader(places.more)
     second = compared if compare else NOTHING
-    names = {f"{checkpoint.info.data}-{end}": end for end in beside}
-    companion = next((name for name in names if name in files and name != chosen), NOTHING)
     other, second_given = None, ("", "")
     if second != NOTHING:
         instead = {NOTHING: "none", **labels}
         other, second_given = _open("vs", files[second], places, instead, choose=not given[0])
-    elif compare and companion != NOTHING:
-        second, other = companion, _companion(files[companion], names[companion], places)
     of = given if given[0] else second_given  # both columns show images of one class
     linked = st.query_params.get("ck") == chosen and "data" in st.query_params
     images = _images(checkpoint, of, places, linked)
@@ -285,17 +278,6 @@ def _label_of(file: CheckpointFile) -> str:
     _, classes = checkpoints.classes_of(file)
     label = state.wanted("label") or ""
     return label if label in classes else next(iter(classes), "")
-
-
-def _companion(file: CheckpointFile, name: str, places: _Places) -> Checkpoint | None:
-    """Open the default second flow unless it is put away; it may be missing without a complaint."""
-    if not places.line.toggle(f"Beside {name}", value=True, key="beside", bind="query-params"):
-        return None
-    try:
-        return checkpoints.open_checkpoint(file)
-    except CheckpointError as error:
-        places.above.error(plain(error))
-        return None
 
 
 def _checkpoint_uploader(box: DeltaGenerator) -> None:

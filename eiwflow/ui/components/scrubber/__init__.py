@@ -39,19 +39,21 @@ class _AsItIs(str):
         return self
 
 
-def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = None) -> int:
+def scrubber(steps: np.ndarray, start: int | None = None, under: str | None = None, said: Sequence[str] = ()) -> int:
     """Draw the slider; return the step at which it rests.
 
     Arguments:
         steps: the recorded training steps, at least two: those of all charts on the page.
         start: the first step shown unless the URL names a recorded step; None for the last.
         under: the key of the chart under whose axis the slider lies; None for the whole width.
+        said: the page's takeaway at every step, as HTML.
 
     """
     recorded = tuple(int(step) for step in steps)  # Streamlit imports pandas for a list
     in_url = st.query_params.get("step")
     step = next((option for option in recorded if str(option) == in_url), recorded[-1] if start is None else int(start))
-    _range(key="scrubber", data={"steps": recorded, "start": step, "under": under}, on_moved_change=_rest)
+    data = {"steps": recorded, "start": step, "under": under, "said": tuple(said)}
+    _range(key="scrubber", data=data, on_moved_change=_rest)
     if in_url != str(step):
         st.query_params["step"] = str(step)
     return step

@@ -72,6 +72,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
       out.value = text;
       box.setAttribute("aria-valuetext", "step " + text);
     }
+    const answer = document.querySelector(".eiw-takeaway > span");
+    if (data.said.length && answer && answer.dataset.place !== box.value) {
+      answer.innerHTML = data.said[i];
+      answer.dataset.place = box.value;
+    }
     for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, data.steps);
     for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
   };

@@ -30,6 +30,8 @@ _HTML = """
 _component = declare("way", _HTML, slides=True)
 #: The parameter of the URL.
 PARAMETER = "stop"
+#: The least pixels of a map's side on a sheet: its gaps have one.
+GAPS = 16
 
 
 def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, level: int, key: str) -> int:
@@ -93,7 +95,7 @@ def _split(way: Way, level: int) -> int:
 
 
 def tiles(maps: np.ndarray) -> np.ndarray:
-    """Return channels (C, H, W) as one picture of grey bytes, each from its own darkest to its brightest value.
+    """Return channels (C, H, W) as one picture (H, W, 4), each from its own darkest to its brightest value.
 
     An image of one or three channels is shown as it is.
     """
@@ -103,10 +105,12 @@ def tiles(maps: np.ndarray) -> np.ndarray:
     if channels in (1, 3):
         return ((maps.clip(-0.5, 0.5) + 0.5) * 255).round().astype(np.uint8).transpose(1, 2, 0)
     columns = math.ceil(math.sqrt(channels))
+    times = max(1, GAPS // max(height, width))  # the gap is thin also between maps of few pixels
+    grey, height, width = grey.repeat(times, axis=1).repeat(times, axis=2), height * times, width * times
     rows = math.ceil(channels / columns)
-    gap = 1
-    sheet = np.zeros((rows * (height + gap) - gap, columns * (width + gap) - gap), np.uint8)
+    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 4), np.uint8)  # gaps are transparent
     for number, channel in enumerate(grey):
-        top, left = number // columns * (height + gap), number % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = channel
+        top, left = number // columns * (height + 1), number % columns * (width + 1)
+        sheet[top : top + height, left : left + width, :3] = channel[..., np.newaxis]
+        sheet[top : top + height, left : left + width, 3] = 255
     return sheet

@@ -1,6 +1,6 @@
 // Entropy along the way through a flow: two charts over one axis of stops, and a handle that shows the channels there.
 const BEAT = 350;                            // milliseconds between two stops of a play
-const BLUE = "#0072B2", ORANGE = "#D55E00", SECOND = "#8C8C8C", DASH = "7 5";
+const BLUE = "var(--passed-on)", ORANGE = "var(--factored-out)", SECOND = "#8C8C8C", DASH = "7 5";
 const UPPER = 210, LOWER = 92, GAP = 48, TOP = 30, LEFT = 52, RIGHT = 16;
 const NS = "http://www.w3.org/2000/svg";
 
@@ -56,7 +56,7 @@ function draw(chart, data, at) {
   }
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
-  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 18 }, `white noise: ${data.noise.toFixed(2)}`);
+  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) - 6 }, `white noise: ${data.noise.toFixed(2)}`);
   add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "predictable, bits (estimated)" : "predictable from neighbours, bits per value (estimated)");
 
   data.flows.forEach((flow, number) => {
@@ -100,7 +100,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: px, x2: px, y1: TOP, y2: height - 30, stroke: "currentColor", "stroke-width": 2 });
   add(svg, "circle", { cx: px, cy: up.y(stops[at].entropy), r: 9, fill: "var(--st-primary-color)", stroke: "currentColor" });
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
-  add(svg, "text", { x: px + (at > last / 2 ? -14 : 14), y: up.y(stops[at].entropy) + (at > last / 2 ? 24 : -14), "font-weight": 650,
+  add(svg, "text", { x: px + (at > last / 2 ? -14 : 14), y: up.y(stops[at].entropy) + (at > last / 2 ? 56 : -14), "font-weight": 650,
     "text-anchor": at > last / 2 ? "end" : "start" }, label);
 }
 
