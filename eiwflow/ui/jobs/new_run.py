@@ -120,8 +120,8 @@ def draw(first: bool) -> Callable[[], None]:
     titles, known = {}, presets.timings(device)
     tab, *places = st.columns(1 + len(PRESETS), gap="medium")
     with tab, st.container(border=True, height="stretch"):
-        st.markdown("#### In this tab, 30 s")
-        st.markdown("A small flow learns in your browser; you see every step.")
+        st.markdown("#### In 30 s")
+        st.markdown("A small flow learns in this tab; you see every step.")
         st.page_link("pages/12_playground.py", label="Open the playground")
     for preset, column in zip(PRESETS, places, strict=True):
         with column, st.container(border=True, height="stretch"):
