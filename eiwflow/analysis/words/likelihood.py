@@ -8,13 +8,19 @@ from ..likelihood import BITS
 from .numbers import counted, fixed
 
 if TYPE_CHECKING:
-    from ..likelihood import Likelihood
+    from ..likelihood import GroupScores, Likelihood
 
 #: The caveat on bits per level.
 LEVELS_CAVEAT = (
     "a constant scale that one level applies and the next undoes moves bits between levels, but cancels in these "
     "differences. A scale that depends on the image does not cancel."
 )
+
+#: Columns of tables on the page, and their headings.
+GROUPS = {"group": "group", "images": "images", "bits_per_dim": "bits per value"}
+GROUPS |= {"PNG_bits_per_dim": "as PNG", "WebP_bits_per_dim": "as WebP"}
+LEVELS = {"group": "group", "level": "level", "difference_bits_per_dim": "bits more than own images"}
+LEVELS |= {"difference_error": "95 % interval ±", "auroc": "AUROC"}
 
 
 def takeaway(result: Likelihood) -> str:
@@ -27,6 +33,22 @@ def takeaway(result: Likelihood) -> str:
         f"No. The flow finds “{first.group.name}” likelier than its own {count} test images: "
         f"{fixed(first.bits_per_dim, 1)} against {own} bits/dim."
     )
+
+
+def answer(result: Likelihood, guess: str) -> str:
+    """Return the answer to a prediction of the likeliest group."""
+    first = next(iter(result.likelier), result.own)
+    if first.group.name == guess:
+        beside = "" if first is result.own else f", own test images {fixed(result.own.bits_per_dim, 1)}"
+        return f"Right: {_bits(first)} bits per value{beside}. Fewer bits: likelier, and not more real."
+    (said,) = (scored for scored in (result.own, *result.groups) if scored.group.name == guess)
+    return (
+        f"You said {_bits(said)} bits per value. Likelier: {_bits(first)}. Fewer bits are likelier, and not more real."
+    )
+
+
+def _bits(scored: GroupScores) -> str:
+    return f"“{scored.group.name}”, {fixed(scored.bits_per_dim, 1)}"
 
 
 def sentences(result: Likelihood) -> list[str]:

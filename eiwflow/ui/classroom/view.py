@@ -19,7 +19,12 @@ LOOK_S = 2
 def page() -> None:
     """Draw the page of the class."""
     if not settings().classroom:
-        st.info("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
+        st.markdown(
+            "In a class, students scan a code and land in the lesson. They vote before every answer, follow the "
+            "lecturer’s scene, and train a flow on their own telephones."
+        )
+        st.page_link("pages/0_lesson.py", label="See the lesson")
+        st.caption("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
         return
     code, words = st.columns([1, 1.4], gap="large", vertical_alignment="center")
     svg = base64.b64encode(join.qr_code(address()).encode()).decode()
