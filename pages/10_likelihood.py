@@ -51,7 +51,7 @@ with ui.errors_as_sentences():  # also before the prediction, while the visitor 
 if result is None:
     st.stop()
 if chosen >= 0:
-    ui.takeaway(words.answer(result, names[chosen]))
+    ui.takeaway(words.takeaway(result, names[chosen]))
 with ui.errors_as_sentences():  # after the answer, which does not need it
     bits = subjects.bits_per_dim(ui.look(page))
     if chosen >= 0:

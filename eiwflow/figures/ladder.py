@@ -142,7 +142,10 @@ def added(gains: Sequence[Added]) -> go.Figure:
                     "size": 9,
                     "opacity": _opacity(effect for _, effect in known),
                 },
-                text=[f"{gains[row].name}, {budget}: {effect.figures}, {effect.claim}" for row, effect in known],
+                text=[
+                    f"{gains[row].name}, {gains[row].iterations:,} steps, {budget}: {effect.figures}, {effect.claim}"
+                    for row, effect in known
+                ],
                 hovertemplate="%{text}<extra></extra>",
                 name=budget,
             )

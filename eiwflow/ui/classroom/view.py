@@ -19,10 +19,7 @@ LOOK_S = 2
 def page() -> None:
     """Draw the page of the class."""
     if not settings().classroom:
-        st.markdown(
-            "In a class, students scan a code and land in the lesson. They vote before every answer, follow the "
-            "lecturer’s scene, and train a flow on their own telephones."
-        )
+        st.markdown("Students scan a code, land in the lesson, vote before every answer, and train in their tabs.")
         st.page_link("pages/0_lesson.py", label="See the lesson")
         st.caption("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
         return

@@ -97,14 +97,7 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
 
 def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
-    steps: dict[str, set[int]] = {}
-    for gain in evidence.added:
-        steps.setdefault(gain.choice, set()).add(gain.iterations)
-    after = [f"{choice} {' or '.join(f'{n:,}' for n in sorted(of))}" for choice, of in steps.items()]
-    st.caption(
-        f"On the first screen the table's intervals are over seeds, not corrected. {OF_THE_LAST} What more is added "
-        f"was measured after these steps: {', '.join(after)}. Pale: not shown after correction."
-    )
+    st.caption(f"The first screen's table has intervals over seeds that are not corrected. {OF_THE_LAST}")
     for title, made in evidence.claim.tables.items():
         st.markdown(f"**Start × half**, as written down before the runs: {title}")
         leads = [{"": lead.name, "bits/dim saved": lead.figures, "claim": lead.claim} for lead in made.effects.values()]

@@ -146,12 +146,7 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
         range(MAX_SEED + 1),
         0,
         lambda: places.more.number_input(
-            "Seed",
-            0,
-            MAX_SEED,
-            st.session_state["seed"],
-            key="seed",
-            help="Draws the dequantisation noise and the samples.",
+            "Seed", 0, MAX_SEED, st.session_state["seed"], key="seed", help="Draws dequantisation noise and samples."
         ),
     )
     label_of_flow = {"label": of[1]} if of[0] else {}
