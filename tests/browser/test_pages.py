@@ -237,7 +237,8 @@ FIRST_SCREEN = """() => {
     }
     return {
         controls: of(".st-key-controls").map((one) => box(one).bottom),
-        figures: of(".js-plotly-plot, [data-testid=stVegaLiteChart], .eiw-frame, .eiw-row, .way-chart, canvas, table, i")
+        figures: of(".js-plotly-plot, [data-testid=stVegaLiteChart], .eiw-frame, .eiw-row, " +
+                    ".thumbnails i, .way-chart, canvas, table")
             .map((one) => box(one).top),
         folds: folds.length, words: words.length, small: letters.filter(([size]) => size < 13.9),
     };
