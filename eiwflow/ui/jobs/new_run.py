@@ -104,12 +104,12 @@ def draw(first: bool) -> Callable[[], None]:
     """
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
-        "Data set, or the path of an .npz file or a folder",
+        "Data set, or a path",
         [PRESETS_OWN, *data_sets.names()],
         key="train-data",
         **KEPT,
         accept_new_options=True,
-        help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
+        help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Or an .npz file or folder on this machine.",
     )
     order.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
     weights.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
