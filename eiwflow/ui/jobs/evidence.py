@@ -72,7 +72,9 @@ def draw(page: Visit, evidence: Evidence) -> None:
             if len(tables) > 1:
                 chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
             table(tables[chosen].table(), best=tables[chosen].best)
-            st.caption("Start: rotations at random, or along the data's principal directions. Brackets: 95 %.")
+            st.caption(
+                "The half is passed on. Rotations start at random, or along principal directions. Brackets: 95 %."
+            )
     with right:
         if evidence.added:
             st.markdown("**What more is added** at equal steps and equal time")
