@@ -73,7 +73,7 @@ def draw(page: Visit, evidence: Evidence) -> None:
                 chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
             table(tables[chosen].table(), best=tables[chosen].best)
             st.caption(
-                "The half is passed on. Rotations start at random, or along principal directions. Brackets: 95 %."
+                "Half: channels passed on. Start: rotations at random, or along principal directions. Brackets: 95 %."
             )
     with right:
         if evidence.added:
