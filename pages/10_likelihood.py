@@ -15,11 +15,6 @@ from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.components.thumbnails import thumbnails
 from eiwflow.ui.own import pictures as own_pictures
 
-
-def _guess(number: int) -> None:
-    st.query_params["guess"] = names[number]
-
-
 page = ui.begin("Is a likely picture a real one?", "Likelihood", image="guess" in st.query_params)
 
 above = st.container()
@@ -40,7 +35,9 @@ guess = st.query_params.get("guess")
 chosen = names.index(guess) if guess in names else -1
 with above:
     pictures = to_tensor(np.stack([figures.thumbnail(group) for group in groups]))
-    thumbnails(pictures, chosen, _guess, key="groups", label="Group", names=names)
+    thumbnails(
+        pictures, chosen, lambda number: st.query_params.update(guess=names[number]), "groups", "Group", names=names
+    )
 if chosen < 0:
     ui.takeaway("Which of these groups will the flow find likeliest? Choose one.")
 place, result = st.container(), None

@@ -105,8 +105,7 @@ def _done(treatments: Way, t: float) -> str:
 
 
 def _psnr(of: Blend, t: float) -> float:
-    error = of.errors[round(t * (len(of.errors) - 1))]
-    return min(EXACT, 20 * math.log10(255 / max(error, 1e-6)))
+    return min(EXACT, 20 * math.log10(255 / max(of.errors[round(t * (len(of.errors) - 1))], 1e-6)))
 
 
 def answer(resampled: Treated) -> str:

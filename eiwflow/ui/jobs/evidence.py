@@ -68,9 +68,8 @@ def draw(page: Visit, evidence: Evidence) -> None:
     with left:
         if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:
             st.markdown("**Start × half**: bits per value saved over Glow's flow")
-            chosen = first = next(iter(tables))
-            if len(tables) > 1:
-                chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
+            names = list(tables)
+            chosen = choose_one("Data set", names, names[0], "cells", label_visibility="collapsed")
             table(tables[chosen].table(), best=tables[chosen].best)
             st.caption(
                 "Half: channels passed on. Start: rotations at random, or along principal directions. Brackets: 95 %."
