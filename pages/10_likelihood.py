@@ -1,5 +1,6 @@
 """Likelihood: strange images beside the flow's own, by four scores."""
 
+import numpy as np
 import streamlit as st
 
 from eiwflow.analysis import likelihood, subjects
@@ -7,13 +8,14 @@ from eiwflow.analysis.levels import to_pixels
 from eiwflow.analysis.words import compression as archive_words
 from eiwflow.analysis.words import likelihood as words
 from eiwflow.compression import CompressionError
-from eiwflow.data import DataError
+from eiwflow.data import DataError, to_tensor
 from eiwflow.figures import likelihood as figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
+from eiwflow.ui.components.thumbnails import thumbnails
 from eiwflow.ui.own import pictures as own_pictures
 
-page = ui.begin("Is a likely picture a real one?", "Likelihood")
+page = ui.begin("Is a likely picture a real one?", "Likelihood", image="guess" in st.query_params)
 
 above = st.container()
 own = None
@@ -28,11 +30,15 @@ with ui.errors_as_sentences():
         st.stop()
 if own is not None:
     groups = [*groups, likelihood.Group(own.name, "folder", to_pixels(own.images), None, own.made)]
-above.html(figures.thumbnails(groups))
-guess = st.segmented_control(
-    "Your prediction", [group.name for group in groups], key="guess", bind="query-params", label_visibility="collapsed"
-)
-if guess is None:
+names = [group.name for group in groups]
+guess = st.query_params.get("guess")
+chosen = names.index(guess) if guess in names else -1
+with above:
+    pictures = to_tensor(np.stack([figures.thumbnail(group) for group in groups]))
+    thumbnails(
+        pictures, chosen, lambda number: st.query_params.update(guess=names[number]), "groups", "Group", names=names
+    )
+if chosen < 0:
     ui.takeaway("Which of these groups will the flow find likeliest? Choose one.")
 place, result = st.container(), None
 with ui.errors_as_sentences():  # also before the prediction, while the visitor makes it
@@ -41,25 +47,25 @@ with ui.errors_as_sentences():  # also before the prediction, while the visitor 
         result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
 if result is None:
     st.stop()
-if guess is not None:
-    ui.takeaway(words.takeaway(result))
+if chosen >= 0:
+    ui.takeaway(words.takeaway(result, names[chosen]))
 with ui.errors_as_sentences():  # after the answer, which does not need it
     bits = subjects.bits_per_dim(ui.look(page))
-    if guess is not None:
-        left, right = place.columns(2, gap="large")
-        with left:
+    if chosen >= 0:
+        with place:
             ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
-        with right:
-            ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
+        if (scores := ui.fold("Which score notices?", "scores")).open:
+            with scores:
+                ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))
 
 if (more := ui.more_evidence()).open:
     with more:
-        if guess is None:
+        if chosen < 0:
             st.info("Make your prediction first.")
         else:
             st.markdown("\n".join(f"- {sentence}" for sentence in words.sentences(result)))
-            ui.table(result.group_table())
-            ui.table(result.level_table())
+            for rows, heads in ((result.group_table(), words.GROUPS), (result.level_table(), words.LEVELS)):
+                ui.table([{head: row[key] for key, head in heads.items()} for row in rows])
             ui.caveat(words.LEVELS_CAVEAT)
         ui.exports(
             page, tables={"groups": result.group_table(), "auroc": result.auroc_table(), "levels": result.level_table()}
@@ -87,4 +93,4 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
             ui.reproduce(page, ui.call(page, "compress", out="archive.eiw"))
 
 meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."
-ui.closing(page, "Make your prediction to see the answer." if guess is None else meaning)
+ui.closing(page, "Make your prediction to see the answer." if chosen < 0 else meaning)

@@ -12,7 +12,7 @@ from eiwflow.analysis.words import space as space_words
 from eiwflow.figures import latents as figures
 from eiwflow.figures import space as space_figures
 from eiwflow.ui import shell as ui
-from eiwflow.ui.components.blend import blend
+from eiwflow.ui.components.blend import blend, moment
 from eiwflow.ui.shell.second_image import other_end
 from eiwflow.ui.shell.widgets import choose_one, places
 from eiwflow.ui.sources import checkpoints
@@ -71,8 +71,8 @@ def main(view: ui.Page) -> space.Blend:
 
 blends = ui.each(page, main)
 if blends:
-    both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True))))
-    ui.takeaway(both or words.treated(next(iter(blends.values()))))
+    both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True)), moment()))
+    ui.takeaway(both or words.treated(next(iter(blends.values())), moment()))
 
 
 def one_level(view: ui.Page, _: ui.Results) -> None:

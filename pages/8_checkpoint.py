@@ -22,14 +22,16 @@ page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=Fa
 limit = own_images.scored(page.checkpoint.flow)
 with ui.controls().popover("Score your own images"):
     own = own_images.own_images()
-badge, of_score, drawing = st.empty(), st.empty(), st.container()
+with ui.controls().popover("Train it with another split", key="fold-retrain", on_change="rerun") as popover:
+    if popover.open:
+        retrain.retrain(page)
+drawing = st.container()
 with ui.errors_as_sentences():
     checked = subjects.verification(ui.look(page))
+    if not checked.holds:
+        drawing.error(plain(words.verification(checked)))
     drawing.markdown(f"{words.made(checked)} {plain(words.origin(page.checkpoint.info))}")
     drawing.html(figures.strip(checked))
-    badge.badge(words.badge(checked), color="green" if checked.holds else "red")
-    if not checked.holds:
-        badge.error(plain(words.verification(checked)))
     scored_on = page
     try:
         if own is not None:
@@ -38,7 +40,6 @@ with ui.errors_as_sentences():
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
     score = subjects.score(ui.look(scored_on), limit=limit)
     ui.takeaway(words.sound(score, checked))
-    of_score.markdown(words.score(score, page.checkpoint.info))
     images = scored_on.images
     if scored_on is not page and images.note:
         drawing.caption(plain(f"{images.name}: {images.note}."))
@@ -48,8 +49,9 @@ with ui.errors_as_sentences():
         rest = f"The flow is shown given {factor} {label}; {images.name} has no {factor}."
         drawing.caption(plain(only if images.of[0] else rest))
 
-    with ui.fold("How exactly is it inverted?", "inversion") as fold:
+    with ui.fold("How many bits, and how exactly inverted?", "inversion") as fold:
         if fold.open:
+            st.markdown(words.score(score, page.checkpoint.info))
             st.markdown(words.inversion(checked))
             st.markdown(plain(words.verification(checked)))
             ui.table(words.cells(checked))
@@ -57,10 +59,6 @@ with ui.errors_as_sentences():
             alt = described("How much every step stretches", words.inversion(checked))
             ui.chart(conditioning, page, "conditioning", alt=alt)
             ui.caveat(words.ONLY_NEAR)
-
-with ui.fold("Train this flow with another split", "retrain") as fold:
-    if fold.open:
-        retrain.retrain(page)
 
 if (more := ui.more_evidence()).open:
     with ui.errors_as_sentences(), more:

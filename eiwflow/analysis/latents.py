@@ -128,7 +128,7 @@ class Treated:
         ways: K times one treatment a level.
         shares: of the image's values that are not kept (K,).
         pictures: bytes (K, H, W, C) of the first draw.
-        psnr: in dB (K, R), by :func:`psnr`.
+        psnr: in dB (K, R), by :func:`psnr`; those of the pictures come first.
 
     """
 

@@ -164,7 +164,7 @@ def verify_command(options: argparse.Namespace) -> Result:
     pixels = None if images is None else images_to_score(images, loaded.flow, IMAGES)
     report = verify(loaded, pixels, "" if images is None else images.name, options.batch)
     answers = {True: "holds", False: "FAILS", None: "–"}
-    lines = [f"{loaded.name}: {words.badge(report)}. {words.verification(report)}"]
+    lines = [f"{loaded.name}: {'All checks hold. ' * report.holds}{words.verification(report)}"]
     lines += [
         f"level {check.level}  {answers[check.holds]:6}  {check.name:12}  it {check.finding}" for check in report.checks
     ]

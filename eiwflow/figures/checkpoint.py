@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.checkpoint import PARTS, WEIGHTS
+from ..analysis.words.checkpoint import PARTS
 from . import palette
 from .kit import Trace, across, bars, layout, letters, lines, marks, note
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
 #: Sentences on a split, by order.
 ORDERS = {
-    "entropy": "Shuffle, order by redundancy",
+    "entropy": "most structure passed on",
     "random": "a fixed random order",
     "variance": "largest variance passed on",
     "variance-reversed": "smallest variance passed on",
@@ -67,9 +67,7 @@ def _image(made: Report) -> str:
 
 
 def _policy_in_words(made: Report) -> str:
-    order, weights = made.config.order, made.config.weights
-    inside = f"{WEIGHTS[weights]} in couplings" if weights in WEIGHTS else f"weights {weights}"
-    weighted = {"none": "", "pooled": ", weights ω(x)"}.get(weights, f", {inside}")
+    order, weighted = made.config.order, ", weights ω(x)" * (made.config.weights == "pooled")
     return f"{ORDERS.get(order, f'order {order}')}{weighted}"
 
 

@@ -114,7 +114,7 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
     figure.update_layout(
         **rows(labels, _ROW, (-0.6, len(rungs) - 0.4), below=70),
         bargap=0.4,
-        xaxis={"range": ends, "title": {"text": "bits/dim saved"}, "nticks": 5},
+        xaxis={"range": ends, "title": {"text": "bits per value saved"}, "nticks": 5},
     )
     return figure
 
@@ -142,14 +142,17 @@ def added(gains: Sequence[Added]) -> go.Figure:
                     "size": 9,
                     "opacity": _opacity(effect for _, effect in known),
                 },
-                text=[f"{gains[row].name}, {budget}: {effect.figures}, {effect.claim}" for row, effect in known],
+                text=[
+                    f"{gains[row].name}, {gains[row].iterations:,} steps, {budget}: {effect.figures}, {effect.claim}"
+                    for row, effect in known
+                ],
                 hovertemplate="%{text}<extra></extra>",
                 name=budget,
             )
     figure.add_vline(x=0, line=ZERO)
     figure.update_layout(
         **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5)),
-        xaxis={"rangemode": "tozero", "title": {"text": "bits/dim saved"}, "nticks": 5},
+        xaxis={"rangemode": "tozero", "title": {"text": "bits per value saved"}, "nticks": 5},
     )
     return figure
 
@@ -213,7 +216,7 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         },
         yaxis={
             "range": span(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval)),
-            "title": {"text": "lead over Glow’s half<br>(bits/dim)"},
+            "title": {"text": "bits per value"},
         },
     )
     return figure

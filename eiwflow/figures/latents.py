@@ -36,7 +36,7 @@ def treatments(treated: Treated) -> str:
 
 def _row(treated: Treated, captions: Sequence[str]) -> str:
     cells = [picture(data_uri(treated.image), f"The image: {appearance(treated.image)}", "the image")]
-    for caption, way, psnr, pixels in zip(captions, treated.ways, treated.mean_psnr, treated.pictures, strict=True):
+    for caption, way, psnr, pixels in zip(captions, treated.ways, treated.psnr[:, 0], treated.pictures, strict=True):
         error = words.error(psnr)
         alt = f"{words.way(way)}: {error}; {appearance(pixels)}"
         cells.append(picture(data_uri(pixels), alt, f"{escape(caption)}<br><b>{error}</b>"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +10,6 @@ import plotly.graph_objects as go
 from ..data import montage
 from . import palette
 from .kit import Trace, error_bars, layout, legend_room, lines, marks, note, upright
-from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.likelihood import Group, Likelihood
@@ -31,17 +28,9 @@ _SCORES = {
 }
 
 
-def thumbnails(groups: Sequence[Group]) -> str:
-    """Return four images of each group as HTML, the own images first, under their names."""
-    style = "display: grid; gap: 6px 12px; grid-template-columns: repeat(auto-fill, minmax(112px, 1fr))"
-    return row(map(_thumbnail, groups), style)
-
-
-def _thumbnail(group: Group) -> str:
-    places = np.linspace(0, len(group.images) - 1, SHOWN).astype(int)
-    pixels = montage(group.images[places], 2)
-    alt = f"{group.name}: {group.made}; {appearance(pixels)}"
-    return picture(data_uri(pixels), alt, escape(group.name), "max-width: 64px")
+def thumbnail(group: Group) -> np.ndarray:
+    """Return four images of a group as one, bytes (2H, 2W, C)."""
+    return montage(group.images[np.linspace(0, len(group.images) - 1, SHOWN).astype(int)], 2)
 
 
 def histograms(result: Likelihood, image: float) -> go.Figure:

@@ -77,6 +77,12 @@ class StartByHalf:
             for half, name in HALVES.items()
         ]
 
+    @property
+    def best(self) -> str:
+        """The cell of the table that saves most."""
+        saved = [lead for lead in self.cells.values() if lead is not None and lead.lead > 0]
+        return max(saved, key=lambda lead: lead.lead).figures if saved else "0"
+
 
 def start_by_half(study: Study) -> StartByHalf | None:
     """Return the reading of a study of every half from both starts; None for any other study."""

@@ -237,7 +237,8 @@ FIRST_SCREEN = """() => {
     }
     return {
         controls: of(".st-key-controls").map((one) => box(one).bottom),
-        figures: of(".js-plotly-plot, [data-testid=stVegaLiteChart], .eiw-frame, .eiw-row, .way-chart, canvas, table")
+        figures: of(".js-plotly-plot, [data-testid=stVegaLiteChart], .eiw-frame, .eiw-row, " +
+                    ".thumbnails i, .way-chart, canvas, table")
             .map((one) => box(one).top),
         folds: folds.length, words: words.length, small: letters.filter(([size]) => size < 13.9),
     };
@@ -251,7 +252,7 @@ DRAWN = [entry for entry in PAGES if entry.label != "Class"]
 def test_the_first_screen_has_control_and_figure_and_few_words(look: Visit, entry: Entry) -> None:
     screen = look(path_of(entry), size=(1280, 720)).page.evaluate(FIRST_SCREEN)
     assert max(screen["controls"]) < 720 and min(screen["figures"]) < 560, screen
-    assert screen["folds"] <= 3 and screen["words"] <= 130 and screen["small"] == [], screen
+    assert screen["folds"] <= 3 and screen["words"] <= 110 and screen["small"] == [], screen
 
 
 @pytest.mark.slow
@@ -275,6 +276,19 @@ def test_quick_moves_end_where_a_copied_link_leads_someone_else(look: Visit, ent
     assert theirs.page.url == mine.page.url
     assert theirs.words() == mine.words() and theirs.drawn() == mine.drawn()
     assert (mine.words(), mine.drawn()) != before
+
+
+def test_more_opened_after_a_move_shows_what_the_page_uses_and_changes_nothing(look: Visit, server: str) -> None:
+    found = look("", url=f"{server}&data=letters32&seed=5")
+    chosen = "data=letters32", "seed=5"
+    for image in (18, 20):
+        found.page.locator(f".thumbnails [data-number='{image}']").click()
+        found.page.wait_for_url(f"**image={image}**")
+        found.settle()
+        assert [part for part in chosen if part not in found.page.url] == [], found.page.url
+        found.page.get_by_text("More", exact=True).click()
+        assert found.page.get_by_role("spinbutton", name="Seed").input_value() == "5"
+        found.page.keyboard.press("Escape")
 
 
 @pytest.mark.slow

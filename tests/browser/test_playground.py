@@ -171,7 +171,7 @@ def test_everything_fits_the_screen(playground: Open, size: tuple[int, int]) -> 
     page.set_viewport_size({"width": size[0], "height": size[1]})
     beyond = page.locator(".playground").evaluate(
         """(stage, tall) => [...stage.querySelectorAll("button, canvas, select, output, p, b, small")]
-            .filter(node => node.checkVisibility() && !node.closest(".experiments"))
+            .filter(node => node.checkVisibility())
             .map(node => [node.outerHTML.slice(0, 80), node.getBoundingClientRect(), getComputedStyle(node).fontSize])
             .filter(([, box, size]) => box.right > innerWidth + 1 || (!tall && box.bottom > innerHeight + 1)
                 || parseFloat(size) < 14)""",

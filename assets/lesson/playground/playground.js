@@ -117,6 +117,7 @@ class Playground {
   temperature(temperature) {
     this.settings.temperature = temperature;
     if (this.ready) this.trainer.set({ temperature });
+    this.view.show(this);
     this.publish();
   }
 

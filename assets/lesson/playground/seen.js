@@ -73,7 +73,7 @@ export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, p
   if (saved < 0) return `It needs ${bitsOf(bits)} bits per value, more than a blind guess.`;
   if (lately !== undefined && lately < SAME)
     return `${bitsOf(bits)} bits per value, and the last third of its steps saved nothing.`;
-  return `${step === 1 ? "One step" : `${number(step)} steps`}: ${bitsOf(bits)} bits per value, ${bitsOf(saved)} fewer than a blind guess.`;
+  return `${bitsOf(bits)} bits per value, ${bitsOf(saved)} fewer than a blind guess.`;
 }
 
 /**

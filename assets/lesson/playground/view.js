@@ -226,7 +226,7 @@ export class View {
         counter("width", "Width"),
       ),
       host,
-      el("p", { className: "noise-means" }, "Bars: the noise that leaves. Line: the Gaussian."),
+      el("p", { className: "noise-means" }, "Bars: the noise that leaves. Line: the Gaussian, whose spread is 1."),
       el(
         "div",
         { className: "switches" },
@@ -258,12 +258,13 @@ export class View {
     this.sentence = el("p", { className: "seen", "aria-live": "polite" });
     this.legend = el("div", { className: "legend" });
     this.keep = el("button", { type: "button", onclick: () => act.keepCurve() }, "Keep this curve");
+    this.noise = el("small");
     const room = el("div", { className: "curve-room" });
     this.curve = surface(room, (...canvas) => this.drawCurve(...canvas), "Bits per value by step");
     return el(
       "section",
       { className: "result", "aria-label": "What happens" },
-      el("h2", {}, "Samples ", el("small", {}, "always from the same noise")),
+      el("h2", {}, "Samples ", this.noise),
       this.samples,
       temperature.row,
       this.sentence,
@@ -287,6 +288,9 @@ export class View {
     this.rate.value = String(settings.rate);
     this.bits.textContent = seen.test.length ? seen.test.at(-1)[1].toFixed(3) : "–";
     if (seen.parameters) this.parameters.replaceChildren(...grouped(seen.parameters));
+    this.noise.textContent = settings.temperature
+      ? "always from the same noise"
+      : "temperature 0: without noise all are equal";
     this.showKnobs(settings);
     for (const [name, card] of Object.entries(this.cards))
       card.setAttribute("aria-pressed", String(name === settings.data));

@@ -170,6 +170,7 @@ export const ending = {
       questions.hidden = !asked;
       cards.hidden = asked;
       homework.textContent = asked ? "Back to the four" : "Homework";
+      stage.title.textContent = asked ? "Questions to take home." : ending.title;
       stage.choose(asked ? HOMEWORK : "");
     };
     const doors = el(

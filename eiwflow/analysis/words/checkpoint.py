@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, power, raw
+from .numbers import counted, factor, fixed, floor_in_words, grey_level, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -43,9 +43,8 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on bits/dim and the checks."""
     checks = "passes every check" if report.holds else "fails a check: see below"
-    grain = "" if score.floor_bits_per_dim is None else f" (their grain alone: {fixed(score.floor_bits_per_dim, 2)})"
     images = f"{counted(score.n, 'test image')} of {score.data}"
-    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {images}{grain}, and {checks}."
+    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {images}, and {checks}."
 
 
 def split(config: FlowConfig) -> str:
@@ -128,14 +127,6 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
     bits = 8 if info is None else info.config.bits
     flow = f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {bits} would be the {raw(bits)}."
     return f"{flow}{floor}{beside}{note}"
-
-
-def badge(report: Report) -> str:
-    """Return the result of all checks in a few words."""
-    if report.holds:
-        return "All checks hold"
-    levels = [str(level) for level in report.levels_at_fault]
-    return f"Level{'s' * (len(levels) > 1)} {listed(levels)} at fault"
 
 
 def verification(report: Report) -> str:

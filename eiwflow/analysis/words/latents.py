@@ -82,36 +82,37 @@ def part(share: float) -> str:
 # ---------------------------------------------------------------------- one image
 
 
-def treated(of: Blend) -> str:
-    """Return how far a treatment of the levels changes the picture."""
+def treated(of: Blend, t: float = 1.0) -> str:
+    """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    return f"{_done(of.way)}, {part(of.share)} of the values: pixels change by {error(_psnr(of))}."
+    return f"{_done(of.way, t)}, {part(of.share)} of the values: pixels change by {error(_psnr(of, t))}."
 
 
-def pair(blends: Mapping[str, Blend]) -> str:
-    """Return how far a treatment of the levels changes the picture in two flows."""
+def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:
+    """Return how far a treatment of the levels changes the picture in two flows, up to t."""
     (first, one), (second, other) = blends.items()
     if not one.share + other.share:
         return treated(one)
-    sizes = [f"{grey(_psnr(each)):.2g}" for each in (one, other)]
-    done = _done(max(one.way, other.way, key=len))
+    sizes = [f"{grey(_psnr(each, t)):.2g}" for each in (one, other)]
+    done = _done(max(one.way, other.way, key=len), t)
     return f"{done}: pixels change by {sizes[0]} of 255 in {first} and by {sizes[1]} in {second}."
 
 
-def _done(treatments: Way) -> str:
-    done = way(treatments)
+def _done(treatments: Way, t: float) -> str:
+    done = f"{way(treatments)}{f' up to t = {t:.2f}' if t < 1 else ''}"
     return f"{done[:1].upper()}{done[1:]}"
 
 
-def _psnr(of: Blend) -> float:
-    return min(EXACT, 20 * math.log10(255 / max(of.errors[-1], 1e-6)))
+def _psnr(of: Blend, t: float) -> float:
+    return min(EXACT, 20 * math.log10(255 / max(of.errors[round(t * (len(of.errors) - 1))], 1e-6)))
 
 
 def answer(resampled: Treated) -> str:
     """Return the level that alone changes the picture most."""
-    most = int(resampled.mean_psnr.argmin())
-    left = error(resampled.mean_psnr[most])
+    shown = resampled.psnr[:, 0]
+    most = int(shown.argmin())
+    left = error(shown[most])
     return f"{named(most + 1)} changes this picture most: redrawn alone, it changes pixels by {left}."
 
 

@@ -16,17 +16,18 @@ LEVELS_CAVEAT = (
     "differences. A scale that depends on the image does not cancel."
 )
 
+#: Columns of tables on the page, and their headings.
+GROUPS = {"group": "group", "images": "images", "bits_per_dim": "bits per value", "WebP_bits_per_dim": "as WebP"}
+LEVELS = {"group": "group", "level": "level", "difference_bits_per_dim": "bits more than own images", "auroc": "AUROC"}
 
-def takeaway(result: Likelihood) -> str:
-    """Return the answer to "Is a likely picture a real one?"."""
-    own, count = fixed(result.own.bits_per_dim, 1), len(result.own.group.images)
-    if not result.likelier:
-        return f"Here, yes: the flow finds no group likelier than its own test images ({own} bits/dim, {count} images)."
-    first = result.likelier[0]
-    return (
-        f"No. The flow finds “{first.group.name}” likelier than its own {count} test images: "
-        f"{fixed(first.bits_per_dim, 1)} against {own} bits/dim."
-    )
+
+def takeaway(result: Likelihood, guess: str = "") -> str:
+    """Return the answer to "Is a likely picture a real one?", after a prediction of the likeliest group."""
+    first = next(iter(result.likelier), result.own)
+    name, bits = first.group.name, fixed(first.bits_per_dim, 1)
+    said = {"": "", name: "Right. "}.get(guess, f"You said “{guess}”. ")
+    own = "" if first is result.own else f", own test images {fixed(result.own.bits_per_dim, 1)}"
+    return f"{said}The flow finds “{name}” likeliest: {bits} bits per value{own}. Fewer bits: likelier."
 
 
 def sentences(result: Likelihood) -> list[str]:

@@ -19,7 +19,9 @@ LOOK_S = 2
 def page() -> None:
     """Draw the page of the class."""
     if not settings().classroom:
-        st.info("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
+        st.markdown("Students scan a code, land in the lesson, vote before every answer, and train in their tabs.")
+        st.page_link("pages/0_lesson.py", label="See the lesson")
+        st.caption("No class is running here. A lecturer starts one with `eiwflow app --classroom --address 0.0.0.0`.")
         return
     code, words = st.columns([1, 1.4], gap="large", vertical_alignment="center")
     svg = base64.b64encode(join.qr_code(address()).encode()).decode()

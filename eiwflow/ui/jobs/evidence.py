@@ -64,31 +64,29 @@ def _evidence(key: tuple[object, ...], _studies: list[Study]) -> Evidence:
 
 def draw(page: Visit, evidence: Evidence) -> None:
     """Draw the three parts: start × half, what weights and partitions add, and the lead against training."""
-    left, right = st.columns(2, gap="large")
+    left, right = st.columns([1.2, 1], gap="large")
     with left:
         if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:
-            st.markdown("**Start × half**: bits/dim saved over Glow's")
-            chosen = first = next(iter(tables))
-            if len(tables) > 1:
-                chosen = choose_one("Data set", list(tables), first, "cells", label_visibility="collapsed")
-            table(tables[chosen].table())
-            st.caption(f"{chosen}: 95 % intervals over seeds, not corrected. {OF_THE_LAST}")
+            st.markdown("**Start × half**: bits per value saved over Glow's flow")
+            names = list(tables)
+            chosen = choose_one("Data set", names, names[0], "cells", label_visibility="collapsed")
+            table(tables[chosen].table(), best=tables[chosen].best)
+            st.caption(
+                "Half: channels passed on. Start: rotations at random, or along principal directions. Brackets: 95 %."
+            )
     with right:
         if evidence.added:
-            st.markdown("**What more is added** at equal steps and at equal time")
+            st.markdown("**What more is added** at equal steps and equal time")
             words = " ".join(
                 f"{gain.name}: {gain.steps.figures}, {gain.steps.claim}"
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
             chart(drawn(figures.added, evidence.added), page, "added", alt=words)
-            steps: dict[str, set[int]] = {}
-            for gain in evidence.added:
-                steps.setdefault(gain.choice, set()).add(gain.iterations)
-            after = [f"{choice} {' or '.join(f'{n:,}' for n in sorted(of))}" for choice, of in steps.items()]
-            st.caption(f"Steps: {', '.join(after)}. Pale: not shown after correction. {OWN_WEIGHTS}")
+            st.caption(f"{OWN_WEIGHTS} Random partitions: couplings read random halves.")
     if leads := evidence.leads:
         words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
+        st.markdown("**How the lead changes with training**: the half by entropy against Glow's flow")
         chart(drawn(figures.with_training, leads), page, "leads", alt=words)
 
 
@@ -100,6 +98,7 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
 
 def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
+    st.caption(f"The first screen's table has intervals over seeds that are not corrected. {OF_THE_LAST}")
     for title, made in evidence.claim.tables.items():
         st.markdown(f"**Start × half**, as written down before the runs: {title}")
         leads = [{"": lead.name, "bits/dim saved": lead.figures, "claim": lead.claim} for lead in made.effects.values()]

@@ -104,12 +104,12 @@ def draw(first: bool) -> Callable[[], None]:
     """
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
-        "Data set, or the path of an .npz file or a folder",
+        "Data set, or a path",
         [PRESETS_OWN, *data_sets.names()],
         key="train-data",
         **KEPT,
         accept_new_options=True,
-        help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Paths are on the machine that runs this app.",
+        help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Or an .npz file or folder on this machine.",
     )
     order.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
     weights.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
@@ -120,8 +120,8 @@ def draw(first: bool) -> Callable[[], None]:
     titles, known = {}, presets.timings(device)
     tab, *places = st.columns(1 + len(PRESETS), gap="medium")
     with tab, st.container(border=True, height="stretch"):
-        st.markdown("#### In this tab, 30 s")
-        st.markdown("A small flow learns in your browser; you see every step.")
+        st.markdown("#### In 30 s")
+        st.markdown("A small flow learns in this tab; you see every step.")
         st.page_link("pages/12_playground.py", label="Open the playground")
     for preset, column in zip(PRESETS, places, strict=True):
         with column, st.container(border=True, height="stretch"):

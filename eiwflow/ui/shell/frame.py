@@ -139,7 +139,7 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
         range(MAX_SEED + 1),
         0,
         lambda: places.more.number_input(
-            "Seed", 0, MAX_SEED, key="seed", help="Draws the dequantisation noise and the samples."
+            "Seed", 0, MAX_SEED, st.session_state["seed"], key="seed", help="Draws dequantisation noise and samples."
         ),
     )
     label_of_flow = {"label": of[1]} if of[0] else {}
@@ -302,8 +302,13 @@ def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked
     if (asked := state.wanted("data")) not in (None, *names):
         missing.say(places.above, "data", missing.data_set(str(asked), names), {name: name for name in names})
         raise _Stopped
+    # A popover makes its widgets as it opens, perhaps runs after their value was written: that is their default too.
     name = state.choice(
-        "data", names, default, lambda: places.more.selectbox("Data set", names, key="data"), "the data set"
+        "data",
+        names,
+        default,
+        lambda: places.more.selectbox("Data set", names, names.index(st.session_state["data"]), key="data"),
+        "the data set",
     )
     try:
         images = data_sets.images(name, config.shape, 2**config.levels, of)

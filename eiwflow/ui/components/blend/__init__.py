@@ -58,14 +58,14 @@ def blend(frames: np.ndarray, a: np.ndarray, b: np.ndarray | None, words: str, k
             "height": frames.shape[1],
             "width": frames.shape[2],
             "last": last,
-            "start": round(_start() * last),
+            "start": round(moment() * last),
             "words": words,
         },
         on_moved_change=rest,
     )
 
 
-def _start() -> float:
+def moment() -> float:
     """Return t from the URL, or the end where the URL has no valid t."""
     try:
         t = float(st.query_params.get(PARAMETER, END))

@@ -1,8 +1,8 @@
-"""A strip of test images to choose from, by mouse, by touch, or by the arrow keys."""
+"""A strip of images to choose from, by mouse, by touch, or by the arrow keys."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,22 +21,29 @@ _component = declare("thumbnails", '<div class="thumbnails"></div>')
 
 
 def thumbnails(
-    images: Tensor, chosen: int, choose: Callable[[int], None], key: str, label: str, own: bytes | None = None
+    images: Tensor,
+    chosen: int,
+    choose: Callable[[int], None],
+    key: str,
+    label: str,
+    own: bytes | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Draw the strip around the chosen image.
 
     Arguments:
         images: uint8 (N, C, H, W).
-        chosen: number of the chosen image, from 0.
+        chosen: number of the chosen image, from 0, or -1.
         choose: called with the number of an image when the visitor chooses it.
         key: of the element.
         label: names the choice for screen readers.
         own: a PNG file of the visitor's, which is shown first and is the chosen one instead.
+        names: shown under the images, which are then larger.
 
     """
     page_key = f"_{key}_page"
     if st.session_state.get(f"_{key}_chosen") != chosen:  # chosen elsewhere: bring it into view
-        st.session_state[page_key] = chosen // AT_ONCE
+        st.session_state[page_key] = max(chosen, 0) // AT_ONCE
         st.session_state[f"_{key}_chosen"] = chosen
     pages = -(-len(images) // AT_ONCE)
     first = AT_ONCE * (min(st.session_state.get(page_key, 0), pages - 1))
@@ -62,6 +69,7 @@ def thumbnails(
             "chosen": chosen if own is None else -1,
             "own": "" if own is None else file_uri(own, "png"),
             "label": label,
+            "names": names[first:],
         },
         on_picked_change=picked,
         on_page_change=turned,

@@ -28,16 +28,18 @@ export default function ({ parentElement, data, setTriggerValue }) {
     strip.append(cell);
   }
   for (let place = 0; place < data.shown; place++) {
-    const number = data.first + place, cell = button("", `${data.label} ${number}`, () => pick(number));
-    const chosen = number === data.chosen;
+    const number = data.first + place, name = data.names[place];
+    const cell = button("", name ?? `${data.label} ${number}`, () => pick(number));
+    const chosen = number === data.chosen, image = name ? document.createElement("i") : cell;
+    if (name) cell.append(image, name);
     cell.dataset.role = "image";
     cell.dataset.number = number;
     cell.setAttribute("role", "radio");
     cell.setAttribute("aria-checked", chosen);
     cell.tabIndex = chosen || (!within(data.chosen) && place === 0) ? 0 : -1;
-    cell.style.backgroundImage = `url("${data.sheet}")`;
-    cell.style.backgroundSize = `${100 * data.shown}% 100%`;
-    cell.style.backgroundPosition = `${data.shown > 1 ? (100 * place) / (data.shown - 1) : 0}% 0`;
+    image.style.backgroundImage = `url("${data.sheet}")`;
+    image.style.backgroundSize = `${100 * data.shown}% 100%`;
+    image.style.backgroundPosition = `${data.shown > 1 ? (100 * place) / (data.shown - 1) : 0}% 0`;
     strip.append(cell);
   }
   strip.onkeydown = (event) => {
