@@ -122,12 +122,6 @@ def beating(sign: Path, each_beat: Callable[[], object] = lambda: None) -> Itera
 # ---------------------------------------------------------------------- a process that outlives its parent
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment in which a child process finds this package, with these variables set."""
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
-
-
 def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess.Popen[bytes]:
     """Start a process that runs :func:`main`, in a session of its own, and return it.
 
@@ -137,6 +131,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         output: the file that receives its output.
 
     """
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     child = subprocess.Popen(
         # -P: Python imports no modules from the working folder
         [sys.executable, "-P", "-m", "eiwflow.training.process", module, *arguments],
@@ -144,7 +139,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env=environment(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     # A thread waits for its end, or it stays a zombie.
     threading.Thread(target=child.wait, daemon=True).start()
