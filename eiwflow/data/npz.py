@@ -176,22 +176,14 @@ def _sources(
         return (None, None, ()), remark if there else ""
     train, test = train.astype(np.int64), test.astype(np.int64)
     numbers, places = np.unique(np.concatenate([train, test]), return_inverse=True)
-    if (names := _source_names(arrays)) and ((numbers >= 0) & (numbers < len(names))).all():
+    header = arrays.headers.get("source_names")
+    values = None if header is None else arrays.beside("source_names", sum(header.shape[:1]), "U")
+    names = () if values is None else tuple(values.tolist())
+    if len({*names}) == len(names) and ((numbers >= 0) & (numbers < len(names))).all():
         return (train, test, names), ""
     remark = "source_names left out: a text of its own is needed for every photograph, from number 0"
     numbered = tuple(map(str, numbers.tolist()))
     return (places[: len(train)], places[len(train) :], numbered), remark if "source_names" in there else ""
-
-
-def _source_names(arrays: _Arrays) -> tuple[str, ...]:
-    """Return ``source_names``, which may be texts or bytes; empty where there are none, or two are the same."""
-    header = arrays.headers.get("source_names")
-    values = None if header is None else arrays.beside("source_names", sum(header.shape[:1]), "US")
-    if values is None:
-        return ()
-    texts: list[str | bytes] = values.tolist()
-    names = tuple(text if isinstance(text, str) else text.decode(errors="backslashreplace") for text in texts)
-    return names if len(set(names)) == len(names) else ()
 
 
 def _listing(headers: Mapping[str, Header]) -> str:

@@ -27,8 +27,7 @@ def look(flow: FlowConfig, images: int) -> tuple[int, float]:
     """Return rough estimates of the bytes and CPU seconds that analysing images with a flow takes.
 
     Bytes are those of the widest level's hidden layers for all images, and of the process; seconds assume one rate of
-    multiplications. Fitted
-    to one case, 64 images of 3×256×256, 8 steps, width 256, which took 3.2 GB and 49 s; not checked against others.
+    multiplications. Fitted to one case: 64 images of 3×256×256, 8 steps, width 256 took 3.2 GB and 49 s.
     """
     return images * activation_bytes(flow) + _LOOK_PROCESS, images * work(flow) / _LOOK_RATE
 

@@ -78,13 +78,11 @@ def with_sources(folder: Path, **others: np.ndarray | None) -> ImageData:
     return load(write_npz(folder, train=noise(9, 8, 8), test=noise(2, 8, 8, seed=1), **arrays))
 
 
-def test_photographs_need_no_names_and_names_may_be_bytes(tmp_path: Path) -> None:
+def test_photographs_need_no_names(tmp_path: Path) -> None:
     numbers = {"train_source": np.array([7, -1] * 4 + [7], np.int16), "test_source": np.array([300, 7], np.uint64)}
     data = with_sources(tmp_path, **numbers, source_names=None)
     assert [data.source_names[place] for place in data.train_source] == ["7", "-1"] * 4 + ["7"]
     assert [data.source_names[place] for place in data.test_source] == ["300", "7"] and not data.note
-    data = with_sources(tmp_path, source_names=np.array([b"hill", "mé".encode(), b"\xff"]))
-    assert data.source_names == ("hill", "mé", "\\xff") and data.test_source.tolist() == [1, 0] and not data.note
 
 
 def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
