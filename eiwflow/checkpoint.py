@@ -186,18 +186,13 @@ def save_state(path: Path | str, state: Mapping[str, Tensor], info: CheckpointIn
     for key in ("imported", "labels", "classes"):
         if not document[key]:
             del document[key]
-    tensors = _as_stored(state)
+    tensors = {
+        key: tensor.detach().to("cpu", torch.float32 if tensor.is_floating_point() else tensor.dtype).contiguous()
+        for key, tensor in state.items()
+    }
     for wrong in wrong_values(tensors):
         raise wrong.refusal(name)
     files.write_atomically(Path(path), file_parts(tensors, {KEY: json.dumps(document, allow_nan=False)}))
-
-
-def _stored_type(tensor: Tensor) -> torch.dtype:
-    return torch.float32 if tensor.is_floating_point() else tensor.dtype
-
-
-def _as_stored(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key: tensor.detach().to("cpu", _stored_type(tensor)).contiguous() for key, tensor in state.items()}
 
 
 def file_parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:

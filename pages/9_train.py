@@ -29,7 +29,7 @@ st.subheader("Start a run")
 if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
 if access.may_change():
-    say_times = new_run.draw(first=not listed)
+    new_run.draw(first=not listed)
 else:
     st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
     st.page_link("pages/12_playground.py", label="Train one in this tab")
@@ -57,5 +57,3 @@ if listed and (more := ui.more_evidence()).open:
 ui.closing(
     page, "One training gives a flow to explore. To show that its split is better takes several seeds of both splits."
 )
-if access.may_change() and not (listed and listed[name].state.alive):
-    say_times()  # at the end, so that the rest of the page is drawn before

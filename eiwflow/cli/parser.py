@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,21 +24,10 @@ _TRAINED_ON = "data set's name, an .npz, .npy or .tar file, or a folder of them 
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line that proposes the nearest known word."""
+    """An argument parser whose errors are one line."""
 
     #: The parsers of the commands, by name.
     commands: dict[str, Parser]
-
-    def parse_args(  # type: ignore[override]  # argparse overloads it by the class of the namespace
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Return the options; the error for an unknown option proposes the nearest option of its command."""
-        options, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            command = self.commands[options.name]
-            nearest = _nearest(unknown[0].partition("=")[0], command._option_string_actions)
-            command.error(f"unrecognized arguments: {' '.join(unknown)}{nearest}")
-        return options
 
     def add(self, words: str, help: str, **more: Any) -> None:  # noqa: ANN401 (what add_argument takes)
         """Add an option by its words, such as ``--out DIR``: its names, and what stands for its value, if stated."""
@@ -67,16 +54,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the error on stderr, without the usage block, and exit with code 2."""
         message = " ".join(message.split())
-        if wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.+)\)$", message):
-            message += _nearest(wrong[1], re.split(r"'?, '?", wrong[2].strip("'")))
         # A word may be the name of a foreign file, with commands to the terminal.
         self.exit(WRONG_INPUT, f"{self.prog}: {printable(message, 1000)}\n")
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    """Return the question whether a known word was meant; empty if no known word is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 class _Completion(argparse.Action):
@@ -279,8 +258,6 @@ def build_parser() -> Parser:
     imported.add("--bits", "it was trained on 2^BITS grey levels, if the file does not state it", type=int)
     maps = ("sigmoid", "exp", "sigmoid_inv")
     imported.add("--scale-map", "of normflows' couplings, which no file states", choices=maps)
-    modes = ("channel", "channel_inv", "checkerboard", "checkerboard_inv")
-    imported.add("--split-mode", "of normflows' couplings; only channel can be imported", choices=modes)
     imported.add("--leaky", "slope of the ReLUs of normflows' networks below 0 (default: 0)", type=float)
     imported.add("--check-images NPY", "images that the other code's flow was given, (N, C, H, W)", type=_path)
     imported.add("--check-log-prob NPY", "the other code's log p of them in nats, to compare", type=_path)

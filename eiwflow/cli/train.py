@@ -32,7 +32,7 @@ _FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
 
 
 def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    """Train, with a progress bar on a terminal and lines elsewhere."""
+    """Train, with a progress bar."""
     torch.set_num_threads(options.threads or default_threads())
     team, execution = options.team, Execution(**{name: getattr(options, name) for name in EXECUTION})
     device = choose_device(options.device, team.local_rank)
@@ -63,7 +63,7 @@ def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if begun == recipe.iterations and run.state().name == "finished":
         say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
     try:
-        with training_progress(begun, recipe.iterations, recipe.batch, options.json) as progress:
+        with training_progress(begun, recipe.iterations, options.json) as progress:
             info = train(run, images=images, device=device, progress=progress, team=team, execution=execution)
     except KeyboardInterrupt:
         say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")

@@ -202,7 +202,10 @@ def decompress(flow: MultiScaleFlow, digest: str, content: bytes) -> list[Pictur
             # Last in, first out.
             while header["batches"] and archive.bits >= 8 * code.dimensions:
                 batch = header["batches"].pop()
-                parts.append(code.pop(archive, batch) if batch > 0 else archive.pop_bytes((1, *flow.config.shape)))
+                if batch > 0:
+                    parts.append(code.pop(archive, batch))
+                else:
+                    parts.append(archive.pop(np.full((1, *flow.config.shape), 256)).astype(np.uint8))
         tiles = np.concatenate(parts[::-1])
         for name, *shape in header["pictures"]:
             picture, tiles = _joined(tiles, shape)
@@ -250,7 +253,7 @@ def _push(code: GridFlow, archive: Archive, tiles: NDArray[np.uint8]) -> tuple[A
     except CompressionError:
         archive = before
     if len(tiles) == 1:
-        archive.push_bytes(tiles)
+        archive.push(tiles.astype(np.int64), np.full(tiles.shape, 256))
         return archive, [-1]
     batches: list[int] = []
     for tile in tiles:

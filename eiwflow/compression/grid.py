@@ -106,14 +106,6 @@ class Archive:
         """Take one whole number below each of ``sizes``."""
         self._coder.encode_reverse(symbols.astype(np.int32).ravel(), self._uniform, sizes.astype(np.int32).ravel())
 
-    def push_bytes(self, images: NDArray[np.uint8]) -> None:
-        """Push bytes, eight bits a byte."""
-        self.push(images.astype(np.int64), np.full(images.shape, 256))
-
-    def pop_bytes(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Return the bytes of :meth:`push_bytes`."""
-        return self.pop(np.full(shape, 256)).astype(np.uint8)
-
     def push_noise(self, noise: Cells) -> None:
         """Take ε, in cells of the grid."""
         bins = noise.ravel() // BIN

@@ -25,8 +25,6 @@ OTHER_SUFFIXES = {".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm", ".psd", ".r
 MOST_IN_MEMORY = 2 * 1024**3
 #: About the most test images of a folder on disk, or of shards, without a test part of their own.
 MOST_TEST = 10_000
-#: Class folders that a note names at first.
-NAMED = 5
 #: Files of a run, whose pictures are samples.
 RUN = frozenset({"config.json", "metrics.jsonl"})
 #: Words for the parts, whatever their case; the first that is there is taken.
@@ -71,7 +69,6 @@ def read_folder(folder: Path, size: tuple[int, int], strict: bool = False, valid
     labels, classes, no_labels = _labels(names, own is not None)
     named = {} if labels is None else {"label": classes}
     note = f"pictures are centre-cropped and resized to {size[0]}×{size[1]}{beside}{_left_out(folder)}"
-    note += _in_words(classes)
     note += f"; {no_labels}" if no_labels else ""
     files, numbers = Files(folder, names), np.arange(len(names))
     if len(names) * math.prod(size) * 3 > MOST_IN_MEMORY:
@@ -215,15 +212,6 @@ def _labels(names: Sequence[str], in_parts: bool) -> tuple[np.ndarray | None, tu
         named = listed([repr(name) for name in outside])
         return None, (), f"{are} in no class folder, so there are no labels: {named}"
     return labels.astype(np.int32), tuple(classes.tolist()), ""
-
-
-def _in_words(classes: Sequence[str]) -> str:
-    """Return the numbers of the class folders, as a part of a note."""
-    if not classes:
-        return ""
-    names = ", ".join(f"{number} {name}" for number, name in enumerate(classes[:NAMED]))
-    more = "" if len(classes) <= NAMED else f" … {len(classes) - 1} {classes[-1]}"
-    return f"; label is the number of the folder: {names}{more}"
 
 
 def _left_out(folder: Path) -> str:

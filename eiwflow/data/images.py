@@ -70,15 +70,6 @@ class Factor(NamedTuple):
     test: np.ndarray
 
 
-class Facts(NamedTuple):
-    """Facts of a data set that a recipe needs: its name, the (H, W) and channels of its images, and its test images."""
-
-    name: str
-    size: tuple[int, int]
-    channels: int
-    tested: int
-
-
 @dataclass(frozen=True, eq=False)
 class ImageData:
     """Images in two parts. They share no content, unless the source itself states the parts.
@@ -151,11 +142,6 @@ class ImageData:
     def size(self) -> tuple[int, int]:
         """(H, W) in pixels."""
         return self.train.shape[1], self.train.shape[2]
-
-    @property
-    def facts(self) -> Facts:
-        """The facts that a recipe needs."""
-        return Facts(self.name, self.size, self.channels, len(self.test))
 
     def note_with(self, remark: str) -> str:
         """Return the note with a remark added to it."""

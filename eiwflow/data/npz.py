@@ -15,14 +15,12 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from ..files import listed
-from .images import MIN_SIDE, DataError, Factor, ImageData, check_images, errors_as_data_errors
+from .images import DataError, Factor, ImageData, check_images, errors_as_data_errors
 from .labels import LABEL, is_label
 from .split import shared, tenth_by_hash, without_parts
 
 #: Names of the arrays of both parts and of their labels: our own, and those of Keras.
 PARTS = {("train", "test"): ("train_labels", "test_labels"), ("x_train", "x_test"): ("y_train", "y_test")}
-#: Names that say that an array is of images, in small letters.
-OF_IMAGES = ("data", "image", "images", "x")
 #: Arrays of the photographs that images are from.
 SOURCES = ("train_source", "test_source", "source_names")
 #: Most bytes of an array beside the images.
@@ -52,11 +50,6 @@ class Header(NamedTuple):
         height, width, *channels = self.shape[1:]
         return height, width, channels[0] if channels else 1
 
-    @property
-    def may_be_images(self) -> bool:
-        """Whether shape and numbers are those of images, of any type."""
-        return self.dtype.kind in "iuf" and len(self.shape) in (3, 4) and min(self.shape[1:3]) >= MIN_SIDE
-
     def __str__(self) -> str:
         return f"{self.dtype.name[:40]} {self.shape}"
 
@@ -76,8 +69,7 @@ def read_npz(archive: Path | bytes, name: str = "", most: int | None = None) -> 
 
     Images are uint8, (N, H, W) or (N, H, W, C) with C = 1 or 3. The parts may also be called ``x_train`` and
     ``x_test``. A single array is split by a hash of each image's bytes, about a tenth to test, which the note counts.
-    Where an array of another type may be the images, the single array must be called ``images``, ``image``, ``data`` or
-    ``x``; the note counts arrays left out. ``train_source`` and ``test_source`` are numbers of photographs,
+    ``train_source`` and ``test_source`` are numbers of photographs,
     ``source_names`` their names; without names, the numbers are the names. ``labels`` of a single array, or
     ``train_labels`` and ``test_labels`` (``y_train`` and ``y_test``), become the factor ``label``: whole numbers or
     names. The note says where these do not fit. Other arrays are ignored. The archive's own parts may share images: the
@@ -118,7 +110,7 @@ class _Arrays:
 
 
 def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
-    headers, of_others = arrays.headers, ""
+    headers = arrays.headers
     names: tuple[str, ...] = next((parts for parts in PARTS if set(parts) <= headers.keys()), ())
     if not names:
         names = tuple(name for name, header in headers.items() if header.is_image_like)
@@ -127,7 +119,6 @@ def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
                 f"{file_name!r} has neither 'train' and 'test' nor exactly one uint8 array of images; "
                 f"it holds {_listing(headers)}"
             )
-        of_others = _other_images(headers, names[0], file_name)
     chosen = [headers[name] for name in names]
     for name, header in zip(names, chosen, strict=True):
         if not header.is_image_like:
@@ -153,21 +144,8 @@ def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
     stray = ", ".join(name for name in SOURCES if name in headers)
     of_sources = f"{stray} left out: photographs are read beside train and test alone" if stray else ""
     tenth = without_parts(in_test.sum(), len(whole), "images")
-    note = "; ".join(filter(None, (tenth, remark, of_sources, of_others)))
+    note = "; ".join(filter(None, (tenth, remark, of_sources)))
     return ImageData(file_name, whole[~in_test], whole[in_test], note=note, factors=factors, no_labels=remark)
-
-
-def _other_images(headers: Mapping[str, Header], chosen: str, file_name: str) -> str:
-    """Return a remark on arrays in the shape of images beside the only uint8 array; empty without any."""
-    others = {name: header for name, header in headers.items() if header.may_be_images and header.dtype != np.uint8}
-    if others and chosen.lower() not in OF_IMAGES:
-        several = _listing({chosen: headers[chosen], **others})
-        raise DataError(
-            f"{file_name!r} holds several arrays in the shape of images, {several}; "
-            "only uint8 is read, so give 'train' and 'test', or 'images', as uint8"
-        )
-    count = f"{len(others)} array{'s' * (len(others) > 1)}"
-    return f"{count} in the shape of images left out: only uint8 is read" if others else ""
 
 
 def _labels(
@@ -198,22 +176,14 @@ def _sources(
         return (None, None, ()), remark if there else ""
     train, test = train.astype(np.int64), test.astype(np.int64)
     numbers, places = np.unique(np.concatenate([train, test]), return_inverse=True)
-    if (names := _source_names(arrays)) and ((numbers >= 0) & (numbers < len(names))).all():
+    header = arrays.headers.get("source_names")
+    values = None if header is None else arrays.beside("source_names", sum(header.shape[:1]), "U")
+    names = () if values is None else tuple(values.tolist())
+    if len({*names}) == len(names) and ((numbers >= 0) & (numbers < len(names))).all():
         return (train, test, names), ""
     remark = "source_names left out: a text of its own is needed for every photograph, from number 0"
     numbered = tuple(map(str, numbers.tolist()))
     return (places[: len(train)], places[len(train) :], numbered), remark if "source_names" in there else ""
-
-
-def _source_names(arrays: _Arrays) -> tuple[str, ...]:
-    """Return ``source_names``, which may be texts or bytes; empty where there are none, or two are the same."""
-    header = arrays.headers.get("source_names")
-    values = None if header is None else arrays.beside("source_names", sum(header.shape[:1]), "US")
-    if values is None:
-        return ()
-    texts: list[str | bytes] = values.tolist()
-    names = tuple(text if isinstance(text, str) else text.decode(errors="backslashreplace") for text in texts)
-    return names if len(set(names)) == len(names) else ()
 
 
 def _listing(headers: Mapping[str, Header]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -65,10 +66,10 @@ DATASETS: dict[str, DataSet] = {
         load_test=lambda: drawn.letters32_test(_bundled_file("letters64").parent),
         file="letters64",
     ),
-    "cifar10": DataSet(torchvision_sets.cifar10),
-    "mnist": DataSet(torchvision_sets.mnist, flips=False),
-    "fashion-mnist": DataSet(torchvision_sets.fashion_mnist),
-    "celeba": DataSet(torchvision_sets.celeba),
+    **{
+        name: DataSet(partial(torchvision_sets.load_known, name), flips=name != "mnist")
+        for name in torchvision_sets.CLASSES
+    },
 }
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,43 +19,25 @@ from .views import OnDisk
 if TYPE_CHECKING:
     from PIL import Image
 
-TRAIN_OR_TEST = {"train": True}, {"train": False}
 CELEBA_CROP, CELEBA_SIDE = 148, 64
+#: Name of a data set -> torchvision's class.
+CLASSES = {"cifar10": "CIFAR10", "mnist": "MNIST", "fashion-mnist": "FashionMNIST", "celeba": "CelebA"}
 
 
-def cifar10(download: bool) -> ImageData:
-    """Return CIFAR-10: 50,000 + 10,000 colour images, 32×32.
+def load_known(name: str, download: bool) -> ImageData:
+    """Return a data set of :data:`CLASSES`; CelebA's faces are cut and resized to 64×64.
 
-    Its files are pickles; torchvision compares their MD5 with the published ones before it opens them.
+    CIFAR-10's files are pickles; torchvision compares their MD5 with the published ones before it opens them.
+
+    Raises:
+        DataError: the data or torchvision are missing.
+
     """
-    return _load("cifar10", "CIFAR10", TRAIN_OR_TEST, _whole_array, download)
-
-
-def mnist(download: bool) -> ImageData:
-    """Return MNIST: 60,000 + 10,000 grey images, 28×28."""
-    return _load("mnist", "MNIST", TRAIN_OR_TEST, _whole_array, download)
-
-
-def fashion_mnist(download: bool) -> ImageData:
-    """Return Fashion-MNIST: 60,000 + 10,000 grey images, 28×28."""
-    return _load("fashion-mnist", "FashionMNIST", TRAIN_OR_TEST, _whole_array, download)
-
-
-def celeba(download: bool) -> ImageData:
-    """Return CelebA's train and test parts: 162,770 + 19,962 colour faces, cut and resized to 64×64."""
-    data = _load("celeba", "CelebA", ({"split": "train"}, {"split": "test"}), _faces, download)
-    cut, side = CELEBA_CROP, CELEBA_SIDE
-    return replace(data, note=f"the middle {cut}×{cut} pixels of each portrait are resized to {side}×{side}")
-
-
-def _load(
-    name: str,
-    class_name: str,
-    parts: tuple[dict[str, Any], dict[str, Any]],
-    read: Callable[[Any], np.ndarray | OnDisk],
-    download: bool,
-) -> ImageData:
-    """Return a data set of torchvision's; raise DataError where it or torchvision is missing."""
+    faces = name == "celeba"
+    parts: tuple[dict[str, Any], ...] = ({"train": True}, {"train": False})
+    if faces:
+        parts = ({"split": "train"}, {"split": "test"})
+    read = _faces if faces else _whole_array
     try:
         from torchvision import datasets
     except Exception as error:  # a torchvision that does not fit its torch raises a RuntimeError
@@ -64,7 +45,7 @@ def _load(
     root = str(cache_root())
     try:
         with _one_at_a_time(root) if download else nullcontext():
-            kind = getattr(datasets, class_name)
+            kind = getattr(datasets, CLASSES[name])
             opened = [kind(root, download=download, **part) for part in parts]
             train, test = (read(part) for part in opened)
             labels = [_labels(part) for part in opened]
@@ -74,9 +55,9 @@ def _load(
         attempt = "read or downloaded" if download else "read without a download"
         raise DataError(f"{name!r} cannot be {attempt} in {root!r}: {reason(error)}") from error
     factors = {} if labels[0] is None or labels[1] is None else {"label": Factor(labels[0], labels[1])}
-    return ImageData(
-        name, train, test if isinstance(test, np.ndarray) else test[:], factors=factors, class_names=class_names
-    )
+    cut, side = CELEBA_CROP, CELEBA_SIDE
+    note = f"the middle {cut}×{cut} pixels of each portrait are resized to {side}×{side}" if faces else ""
+    return ImageData(name, train, test[:], note=note, factors=factors, class_names=class_names)
 
 
 def cache_root() -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..options import CHANNELS, FLOW, SIZE, Setting, beginning, short
+from ..options import CHANNELS, FLOW, SIZE, Setting, beginning
 from .bijection import ConfigError as ConfigError
 from .coupling import COUPLINGS
 from .policies import ORDERS as ORDERS
@@ -178,7 +178,9 @@ class FlowConfig:
         channels = 4 * self.shape[0]
         for level, count in enumerate(kept, start=1):
             if not 1 <= count < channels:
-                raise ConfigError(f"kept at level {level} is {short(count)}; it must be between 1 and {channels - 1}.")
+                raise ConfigError(
+                    f"kept at level {level} is {beginning(count)}; it must be between 1 and {channels - 1}."
+                )
             channels = 4 * count
 
     @property

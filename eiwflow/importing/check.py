@@ -84,16 +84,10 @@ def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor
     """Return the numbers of a ``.npy`` file in float64; ``kinds`` are the accepted kinds of numpy's types."""
     try:
         array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
-    except OSError as error:
-        raise GlowError(f"{option} cannot be read: {files.reason(error)}.") from None
     except Exception:  # on damaged headers numpy raises a dozen kinds of errors
-        raise GlowError(
-            f"{option} is {files.printable(path.name)}, which holds no array that numpy.save wrote."
-        ) from None
+        raise GlowError(f"{option} is {files.printable(path.name)}, which cannot be read as an array.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != dimensions:
-        what = (
-            f"an array of {array.dtype} with {array.ndim} dimensions" if isinstance(array, np.ndarray) else "an archive"
-        )
+        what = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
         numbers = "floating-point" if kinds == "f" else "whole"
         raise GlowError(f"{option} holds {what}; it must be {numbers} numbers with {dimensions} dimensions.")
     return torch.from_numpy(array.astype(np.float64))

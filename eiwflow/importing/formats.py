@@ -44,7 +44,6 @@ class Options:
         size: side of the square images, in pixels.
         bits: b; the flow was trained on 2^b grey levels.
         scale_map: normflows' word, of :data:`SCALE_MAP_WORDS`.
-        split_mode: normflows' word for the half that a coupling reads; only ``channel`` can be imported.
         leaky: slope of the ReLUs of normflows' networks below 0.
         part: the state dict to import of a file that holds several, such as ``ema``.
 
@@ -54,7 +53,6 @@ class Options:
     size: int | None = None
     bits: int | None = None
     scale_map: str | None = None
-    split_mode: str | None = None
     leaky: float | None = None
     part: str | None = None
 
@@ -183,7 +181,7 @@ def convert(kind: str, tensors: Mapping[str, Tensor], options: Options) -> Conve
     """Convert a state dict of one of the three kinds."""
     if options.bits is not None and not 1 <= options.bits <= 8:
         raise GlowError(f"--bits is {options.bits}; it must be between 1 and 8.")
-    for name in ("scale_map", "split_mode", "leaky"):
+    for name in ("scale_map", "leaky"):
         if getattr(options, name) is not None and kind != "normflows":
             option = f"--{name.replace('_', '-')}"
             raise GlowError(f"{option} is for files of normflows; {KINDS[kind]} has one choice only, so leave it out.")
@@ -478,10 +476,7 @@ def _normflows(source: Source, options: Options) -> Converted:
     assumed = ["Images are in [0, 1), and no transform stands before the flow."]
     if options.leaky is None:
         assumed.append("Its networks have plain ReLUs (leaky 0).")
-    if options.split_mode is None:
-        assumed.append("Couplings compute from the first half of the channels (split_mode channel).")
-    elif options.split_mode != "channel":
-        raise GlowError(f"--split-mode is {options.split_mode[:40]!r}; {_ONLY_CHANNEL}")
+    assumed.append("Couplings compute from the first half of the channels (split_mode channel).")
     numbers = [(int(m[1]), int(m[2])) for m in source.matches(r"flows\.(\d{1,4})\.(\d{1,4})\.flows\.2\.s")]
     if not numbers:
         raise GlowError("The blocks of this model are not normflows' GlowBlocks with ActNorm last.")
@@ -496,7 +491,6 @@ def _normflows(source: Source, options: Options) -> Converted:
         channels = image * 2 ** (level + 2)
         for step in range(steps):
             theirs = f"flows.{levels - 1 - level}.{steps - 1 - step}.flows"
-            _refuse_checkerboard(source, theirs, channels)
             ours = f"levels.{level}.steps.{step}"
             s, t = (source.take(f"{theirs}.2.{name}", 1, channels, 1, 1) for name in ("s", "t"))
             _check_initialised(source, f"{theirs}.2.data_dep_init_done")
@@ -531,19 +525,6 @@ def _normflows(source: Source, options: Options) -> Converted:
         leaky=options.leaky or 0.0, context=classes.pop(),
     )  # fmt: skip
     return Converted("normflows", config, build.state, assumed)
-
-
-_ONLY_CHANNEL = "couplings and levels of ours split channels only, the first half before the second (channel)."
-
-
-def _refuse_checkerboard(source: Source, block: str, channels: int) -> None:
-    """Refuse couplings and levels that split positions, as on a checkerboard, recognised by their channels."""
-    shape = source.shape(f"{block}.2.s")
-    if len(shape) == 4 and shape[1] == 2 * channels:
-        raise GlowError(f"The level before {_short(block)} splits on a checkerboard; {_ONLY_CHANNEL}")
-    network = source.shape(f"{block}.0.flows.1.param_map.net.0.weight")
-    if len(network) == 4 and network[1] == channels:
-        raise GlowError(f"{_short(block)} has couplings with split_mode checkerboard; {_ONLY_CHANNEL}")
 
 
 def _normflows_network(source: Source, net: str, channels: int) -> list[tuple[Tensor, Tensor]]:

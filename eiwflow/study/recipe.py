@@ -424,24 +424,6 @@ def cost_class(flow: FlowConfig) -> str:
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
 
 
-def same_flows(recipe: StudyRecipe) -> tuple[Arm, Arm] | None:
-    """Return two arms that are the same flow, or None.
-
-    With one level nothing is factored out: fraction and prior have no effect, and an order only where it chooses the
-    couplings' halves, as that by entropy does after a principal start.
-    """
-    if recipe.levels > 1:
-        return None
-    known: dict[Arm, Arm] = {}
-    for arm in recipe.arms:
-        order = arm.order if arm.source or (arm.looks_at_entropy and arm.init != "random") else "random"
-        alike = dataclasses.replace(arm, order=order, keep=HALF, prior="conditional")
-        if alike in known:
-            return known[alike], arm
-        known[alike] = arm
-    return None
-
-
 def kind_of_step(recipe: StudyRecipe, arm: Arm) -> str:
     """Return the kind of an arm's step, on which its cost depends."""
     return f"{arm.name}/{arm.prior}" if arm.source else cost_class(recipe.training(arm, 0).flow)

@@ -28,7 +28,6 @@ from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
 from ..data import DataError, ImageData, labels_of
 from ..files import write_atomically
-from ..flow import ConfigError
 from ..flow.threads import one_thread
 from ..training import process
 from ..training.cost import check_memory
@@ -51,7 +50,7 @@ from .file import (
     read_study,
     run_folder,
 )
-from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs, same_flows
+from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs
 
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
 RECORDED_STEPS, OTHER_STEPS = 24, 2
@@ -280,9 +279,6 @@ def run_study(
     jobs = len(devices) if jobs is None else jobs
     if jobs < 1:
         raise RunError(f"--jobs is {jobs}; it must be at least 1.")
-    if (alike := same_flows(recipe)) is not None:
-        first, second = (arm.text for arm in alike)
-        raise ConfigError(f"The arms {first} and {second} are the same flow: with 1 level nothing is factored out.")
     images = load_data(recipe.training(recipe.arms[0], 0))
     if recipe.size > min(images.size):
         size = "×".join(map(str, images.size))

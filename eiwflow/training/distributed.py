@@ -46,8 +46,6 @@ class Team:
 
     def check(self, batch: int, accumulate: int = 1) -> None:
         """Refuse a batch that cannot be divided evenly."""
-        if batch % self.size:
-            raise ConfigError(f"batch is {batch}; it must be divisible by the {self.size} processes that share it.")
         if batch % (self.size * accumulate):
             raise ConfigError(
                 f"batch is {batch}; it must be divisible by the {self.size} processes that share it times "

@@ -7,7 +7,6 @@ life is ended by a signal.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import signal
@@ -122,12 +121,6 @@ def beating(sign: Path, each_beat: Callable[[], object] = lambda: None) -> Itera
 # ---------------------------------------------------------------------- a process that outlives its parent
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment in which a child process finds this package, with these variables set."""
-    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **more}
-
-
 def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess.Popen[bytes]:
     """Start a process that runs :func:`main`, in a session of its own, and return it.
 
@@ -137,6 +130,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         output: the file that receives its output.
 
     """
+    paths = filter(None, [HOUSE, os.environ.get("PYTHONPATH")])
     child = subprocess.Popen(
         # -P: Python imports no modules from the working folder
         [sys.executable, "-P", "-m", "eiwflow.training.process", module, *arguments],
@@ -144,7 +138,7 @@ def start(module: str, arguments: Sequence[str], output: BinaryIO) -> subprocess
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        env=environment(),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
     )
     # A thread waits for its end, or it stays a zombie.
     threading.Thread(target=child.wait, daemon=True).start()
@@ -165,25 +159,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do a module's ``work`` in a folder while this process holds the folder and a device; return its exit code.
 
     It is 2 if another process holds one of them. The module is imported once both are held.
+
+    Args:
+        arguments: module, folder, the folder of the runs that share devices, device, and CPU threads.
+
     """
-    parser = argparse.ArgumentParser(prog="python -m eiwflow.training.process", description=main.__doc__)
-    parser.add_argument("module")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--root", type=Path, help="the folder of the runs that share devices (default: the run's)")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(arguments)
+    module, folder, root, device, threads = sys.argv[1:] if arguments is None else arguments
     # Signals wait until the loop can handle them: before that, there is nothing to save.
     with suppress(AttributeError):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
-    of_device = device_lock(options.root or options.folder.parent, options.device)
-    of_folder = run_lock(options.folder)
+    of_device, of_folder = device_lock(Path(root), device), run_lock(Path(folder))
     if not (take(of_device) and take(of_folder, START_S)):
-        print(f"Another process trains on {options.device}, or this run.", flush=True)
+        print(f"Another process trains on {device}, or this run.", flush=True)
         return WRONG_INPUT
     try:
-        work: Callable[[Path, str, int], int] = importlib.import_module(options.module).work
-        return work(options.folder, options.device, options.threads)
+        work: Callable[[Path, str, int], int] = importlib.import_module(module).work
+        return work(Path(folder), device, int(threads))
     finally:
         of_folder.release()
         of_device.release()

@@ -119,8 +119,7 @@ def _occupant(root: Path, device: str) -> str | None:
 
 def spawn(run: WorkFolder, device: str, threads: int) -> None:
     """Start the worker; return once it holds its device and then the run, which this process holds until then."""
-    arguments = [str(run.path.resolve()), "--device", device, "--threads", str(threads)]
-    arguments += ["--root", str(run.root.resolve())]
+    arguments = [str(run.path.resolve()), str(run.root.resolve()), device, str(threads)]
     with run.held():
         run.forget_asked()
         step = run.state().step

@@ -8,7 +8,6 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -30,7 +29,6 @@ from eiwflow.training.history import level_records, write_samples
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
 from eiwflow.ui.common import shelves
-from eiwflow.ui.jobs import presets
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints, store
 from tests.words import spelled_out
@@ -152,14 +150,6 @@ def nothing_kept() -> None:
 def quiet() -> None:
     """Streamlit warns on every run outside a server."""
     logging.getLogger("streamlit").setLevel(logging.ERROR)
-
-
-@pytest.fixture(autouse=True)
-def untimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Say no time beside the presets: to measure it takes ten seconds, and only the tests of Train are about it."""
-    none: Future[dict[str, presets.PresetTime]] = Future()
-    none.set_result({})
-    monkeypatch.setattr(presets, "_timer", lambda device: none)
 
 
 @pytest.fixture(autouse=True)

@@ -131,7 +131,7 @@ def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
     assert not at.error
     run.delete()
     at.run()
-    assert_named(at, " is gone: the run was deleted.", ck=key)
+    assert_named(at, " is not here: ", ck=key)
     at.selectbox(key="ck-instead").set_value("one").run()
     assert not at.error and url(at)["ck"] == "one"
 

@@ -10,7 +10,6 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from eiwflow.cli import train as train_command
 from eiwflow.data import DataError, hold_out, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training import worker
-from eiwflow.training.cost import Timing
 from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
@@ -33,17 +31,11 @@ from eiwflow.ui.sources import data_sets
 from ..training.tiny import tiny_data
 from .conftest import sentences, trained_run, url, visit_page
 
-STEP_S = 0.05
-
 
 @pytest.fixture(autouse=True)
-def timed(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Future[dict[str, presets.PresetTime]]:
-    """Return what the page takes for a timing of this machine; there is no checkpoint at all."""
-    timer: Future[dict[str, presets.PresetTime]] = Future()
-    timing = Timing(presets.preset_recipe("five-minutes", "photos32"), STEP_S, 0.1)
-    timer.set_result({name: presets.PresetTime(timing, 70.0 * i) for i, name in enumerate(PRESETS, 1)})
-    monkeypatch.setattr(presets, "_timer", lambda device: timer)
-    return timer
+def no_flow(bundle: Path) -> Path:
+    """There is no checkpoint at all."""
+    return bundle
 
 
 @pytest.fixture
@@ -101,32 +93,6 @@ def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None
     assert data_sets.floor("faces16", False, 32, (17, 17)) is None  # padded: a border has no grain
     assert data_sets.floor("faces16", False, 32, (16, 16)) == images.floor_bits_per_dim()
     assert data_sets.floor("faces16", False, bits=5) is None  # fewer grey levels take fewer bits
-
-
-def test_while_the_device_is_being_timed_everything_else_stands(
-    timed: Future[dict[str, presets.PresetTime]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    asked: list[str] = []
-
-    def timings(device: str) -> dict[str, presets.PresetTime] | None:
-        asked.append(device)
-        return None if len(asked) < 4 else timed.result()
-
-    monkeypatch.setattr(presets, "timings", timings)
-    monkeypatch.setattr("eiwflow.ui.jobs.new_run.parts.takeaway", said.append)
-    at = open_train()
-    assert not at.exception and {"Start", "Start with these settings"} == labels(at)
-    assert "70 s" not in said[0] and "70 s" in said[-1] and "70 s" in sentences(at)
-
-
-@pytest.mark.slow
-def test_presets_are_timed_in_a_child_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = presets.timed_apart("cpu")
-    assert list(times) == list(PRESETS)
-    assert all(0 < preset.timing.step_s < preset.seconds for preset in times.values())
-    monkeypatch.setattr(presets, "TIMING_BYTES", 2**60)
-    assert presets.timed_apart("cpu") == {}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -182,7 +182,6 @@ def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_p
         load(tmp_path / "test", size=8).test
     )
     assert data.factors["label"].train.tolist() == data.factors["label"].test.tolist() == [0] * 6 + [1] * 6
-    assert data.note.endswith("label is the number of the folder: 0 cats, 1 dogs")
 
 
 @pytest.mark.parametrize("labelled", [False, True], ids=["flat", "in classes"])

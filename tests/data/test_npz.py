@@ -78,13 +78,11 @@ def with_sources(folder: Path, **others: np.ndarray | None) -> ImageData:
     return load(write_npz(folder, train=noise(9, 8, 8), test=noise(2, 8, 8, seed=1), **arrays))
 
 
-def test_photographs_need_no_names_and_names_may_be_bytes(tmp_path: Path) -> None:
+def test_photographs_need_no_names(tmp_path: Path) -> None:
     numbers = {"train_source": np.array([7, -1] * 4 + [7], np.int16), "test_source": np.array([300, 7], np.uint64)}
     data = with_sources(tmp_path, **numbers, source_names=None)
     assert [data.source_names[place] for place in data.train_source] == ["7", "-1"] * 4 + ["7"]
     assert [data.source_names[place] for place in data.test_source] == ["300", "7"] and not data.note
-    data = with_sources(tmp_path, source_names=np.array([b"hill", "mé".encode(), b"\xff"]))
-    assert data.source_names == ("hill", "mé", "\\xff") and data.test_source.tolist() == [1, 0] and not data.note
 
 
 def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
@@ -94,14 +92,6 @@ def test_photographs_without_names_are_held_out_whole(tmp_path: Path) -> None:
     )
     held = hold_out(load(archive))
     assert len(held.test) % 6 == 0 and set(held.test_source.tolist()).isdisjoint(held.train_source.tolist())
-
-
-def test_maps_of_other_types_are_left_out_beside_images_by_their_name_and_noted(tmp_path: Path) -> None:
-    data = load(write_npz(tmp_path, images=COLOURS, depth=GREY / 255, near=np.zeros((60, 8, 9, 1), np.float16)))
-    assert as_set(data.train) | as_set(data.test) == as_set(COLOURS)
-    assert data.note.endswith("; 2 arrays in the shape of images left out: only uint8 is read")
-    with pytest.raises(DataError, match="'arr_0' .* 'normals'"):
-        load(write_npz(tmp_path, arr_0=COLOURS, normals=COLOURS / 255))
 
 
 def test_labels_of_every_image_are_kept_as_a_factor(tmp_path: Path) -> None:
@@ -169,8 +159,6 @@ COLOURS, GREY = noise(60, 8, 9, 3), noise(60, 8, 9)
         {"left": noise(9, 8, 8), "right": noise(9, 8, 8)},
         {"images": noise(50, 8, 8) / 255},
         {"images": np.zeros((50, 8, 8), np.uint8)},
-        {"masks": GREY, "images": COLOURS / 255},
-        {"masks": COLOURS, "Image": GREY / 255},
         {"x_train": COLOURS, "x_test": COLOURS[:20] / 255},
         {},
     ],

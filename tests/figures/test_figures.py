@@ -14,9 +14,9 @@ import pytest
 
 from eiwflow.ui.access.navigation import pages
 
-from ..app.conftest import bundle, few_images, nothing_kept, quiet, small_flow, untimed, visit_page, write_checkpoint
+from ..app.conftest import bundle, few_images, nothing_kept, quiet, small_flow, visit_page, write_checkpoint
 
-__all__ = ["bundle", "few_images", "nothing_kept", "quiet", "untimed"]
+__all__ = ["bundle", "few_images", "nothing_kept", "quiet"]
 #: What a page waits for before it draws.
 CHOICES = {"guess": "blurred"}
 PAGES = [entry.path for entry in pages() if entry.group in ("Learn", "Look inside") and entry.label != "Compare"]

@@ -30,7 +30,7 @@ MODELS = {
     "normflows, additive": (lambda: Normflows(affine=False), Options()),
     "normflows, plain matrices": (lambda: Normflows(lu=False), Options(scale_map="sigmoid")),
     "normflows, ActNorm in its networks": (lambda: Normflows(actnorm=True), Options(scale_map="sigmoid")),
-    "normflows, leaky": (lambda: Normflows(leaky=0.2), Options(scale_map="sigmoid", leaky=0.2, split_mode="channel")),
+    "normflows, leaky": (lambda: Normflows(leaky=0.2), Options(scale_map="sigmoid", leaky=0.2)),
     "normflows, ClassCondDiagGaussian": (lambda: Normflows(classes=3), Options(scale_map="sigmoid")),
     "normflows, GlowBase of classes": (
         lambda: Normflows(base="glow", classes=3),

@@ -49,7 +49,6 @@ def test_what_a_file_does_not_say_is_asked_for_in_a_sentence_that_names_the_opti
         ({"bits": 9}, "--bits is 9"),
         ({"kind": "normflows"}, "--from is normflows"),
         ({"scale_map": "exp"}, "--scale-map is for files of normflows"),
-        ({"split_mode": "channel"}, "--split-mode is for files of normflows"),
         ({"leaky": 0.1}, "--leaky is for files of normflows"),
     ],
 )
@@ -76,17 +75,6 @@ OTHER_MODELS = {
     "one base of normflows with classes": (
         Normflows, {f"q0.0.{part}": torch.zeros(8, 2, 2, 10) for part in ("loc", "log_scale")}, {"scale_map": "exp"},
         "The bases are of 0 and 10 classes; all must have the same.",
-    ),
-    "couplings on a checkerboard": (
-        Normflows, {"flows.1.0.flows.0.flows.1.param_map.net.0.weight": torch.zeros(6, 4, 3, 3)}, {"scale_map": "exp"},
-        "flows.1.0.flows has couplings with split_mode checkerboard",
-    ),
-    "levels on a checkerboard": (
-        Normflows, {"flows.0.0.flows.2.s": torch.zeros(1, 16, 1, 1)}, {"scale_map": "exp"},
-        "The level before flows.0.0.flows splits on a checkerboard",
-    ),
-    "couplings of the second half": (
-        Normflows, {}, {"scale_map": "exp", "split_mode": "channel_inv"}, "--split-mode is 'channel_inv'",
     ),
     "a layer of another model": (Y0ast, {"transform.alpha": torch.zeros(1)}, {}, "another model"),
     "saved before the first batch": (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +17,6 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from eiwflow.training.cost import Timing
-from eiwflow.training.presets import PRESETS
 from eiwflow.training.run_directory import runs_root
 from eiwflow.ui.access import navigation, roles
 from eiwflow.ui.classroom import view
@@ -30,12 +27,12 @@ from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.pictures import PICTURES
 from eiwflow.ui.sources import checkpoints
 
-from ..app.conftest import few_images, nothing_kept, quiet, untimed, visit_page
+from ..app.conftest import few_images, nothing_kept, quiet, visit_page
 from ..app.test_compare import BOTH, MEANS, NULL
 from ..studies import arms, write_begun, write_study
 from . import flows, shown
 
-__all__ = ["few_images", "nothing_kept", "quiet", "untimed"]
+__all__ = ["few_images", "nothing_kept", "quiet"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,9 @@ class State:
 
 
 def runs(*titles: str, alive: str = "") -> Callable[[Place], None]:
-    """Return what writes runs, one of which is being trained, on a machine whose presets take known times."""
+    """Return what writes runs, one of which is being trained."""
 
     def prepare(place: Place) -> None:
-        timer: Future[dict[str, presets.PresetTime]] = Future()
-        timing = Timing(presets.preset_recipe("five-minutes", "photos32"), 0.05, 0.1)
-        timer.set_result({name: presets.PresetTime(timing, 70.0 * number) for number, name in enumerate(PRESETS, 1)})
-        place.patch.setattr(presets, "_timer", lambda device: timer)
         place.patch.setattr(presets, "devices", lambda: {"cpu": "2 of 4 cores"})
         for title in titles:
             run = flows.write_run(runs_root(), title)

@@ -21,7 +21,7 @@ from eiwflow.flow import FlowConfig, dequantise
 from eiwflow.training import cost as cost_module
 from eiwflow.training import failures
 from eiwflow.training.batches import batch_indices, training_batch
-from eiwflow.training.cost import Timing, check_memory, look, memory_bytes
+from eiwflow.training.cost import check_memory, look, memory_bytes
 from eiwflow.training.execution import Execution
 from eiwflow.training.history import level_records, sample_montage
 from eiwflow.training.loggers import numbers
@@ -52,7 +52,6 @@ def test_recipes_costs_and_schedules() -> None:
     recipes["random"] = recipe_of(
         preset_settings("quarter-hour"), init="random", order="last", weights="none", schedule="constant", warmup=40
     )
-    timed = Timing(recipes["minute"], step_s=0.05, recording_s=0.4)
     for name, recipe in recipes.items():
         last = recipe.iterations
         steps = [0, 1, 50, 99, 100, last // 3, last // 2, last - 2, last - 1]
@@ -62,7 +61,6 @@ def test_recipes_costs_and_schedules() -> None:
             "learning rate, 1e-3": {f"step {step}": 1e3 * recipe.learning_rate_at(step) for step in steps},
             "parameters": sum(p.numel() for p in outline(recipe.flow).parameters()),
             "MiB": [memory_bytes(recipe, processes) / 2**20 for processes in (1, 2)],
-            "seconds": {"step": timed.step_of(recipe), "in all": timed.seconds(recipe, test_images=553)},
             "look": [size * 1.0 for size in look(recipe.flow, 64)],
             "recorded": recording_steps(last),
             "recorded by a study": sorted(Recording(24, crops=True).steps_of(last)),

@@ -13,7 +13,7 @@ from eiwflow.flow import FlowConfig
 from eiwflow.study import foreign
 from eiwflow.study.file import merge, read_study
 from eiwflow.study.foreign import ForeignError, ForeignTraining, check, initialise, make
-from eiwflow.study.recipe import Arm, StudyRecipe, same_flows
+from eiwflow.study.recipe import Arm, StudyRecipe
 from eiwflow.study.report import report_in_words
 from eiwflow.study.run import Job, devices_of, run_job, run_study
 from eiwflow.training.failures import TrainingFailed
@@ -150,23 +150,6 @@ def test_arms_of_ones_own_are_read_and_written(tmp_path):
     for wrong in ("entropy=a.py:b", "a/b=a.py:b", "name=a.py", "name=a.txt:b"):
         with pytest.raises(ValueError, match=re.escape(wrong.split("=")[0]) if wrong[0] in "ea" else "name"):
             Arm.parse(wrong)
-
-
-@pytest.mark.parametrize(
-    ("arms", "alike"),
-    [
-        (("last/random", "entropy/random"), True),
-        (("variance/principal-random", "variance@0.25/principal-random"), True),
-        (("variance/principal-random", "variance/principal-alternating"), False),
-        (("variance/principal-alternating", "entropy/principal-alternating"), False),
-    ],
-)
-def test_with_one_level_arms_that_differ_in_their_split_alone_are_the_same_flow(tmp_path, arms, alike):
-    recipe = StudyRecipe(arms=arms, levels=1)
-    assert (same_flows(recipe) is not None) == alike and same_flows(StudyRecipe(arms=arms)) is None
-    if alike:
-        with pytest.raises(ValueError, match="same flow"):
-            run_study(recipe, tmp_path / "study")
 
 
 def test_runs_are_spread_over_all_gpus(monkeypatch):

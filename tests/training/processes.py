@@ -80,7 +80,7 @@ def _be_worker(arguments: list[str], said: str) -> None:
 
 def work(run: str) -> None:
     """Be the worker of a run."""
-    sys.exit(process_module.main(["eiwflow.training.worker", run, "--device", "cpu"]))
+    sys.exit(process_module.main(["eiwflow.training.worker", run, str(Path(run).parent), "cpu", "1"]))
 
 
 def place_in_a_team(rank: int, size: int, port: int) -> dict[str, str]:

@@ -7,10 +7,8 @@ import torch
 
 from eiwflow.flow import ConfigError, FlowConfig, MultiScaleFlow
 from eiwflow.training import cost
-from eiwflow.training.cost import Timing, check_memory, memory_bytes, work
+from eiwflow.training.cost import check_memory, memory_bytes, work
 from eiwflow.training.recipe import Recipe
-
-from .tiny import tiny_recipe
 
 CPU = torch.device("cpu")
 FLOWS = {
@@ -62,15 +60,3 @@ def test_work_counts_the_multiplications_of_the_convolutions():
     flow = FlowConfig(shape=(1, 8, 8), levels=1, steps=3, width=5)
     # 4 channels of 4×4: 2→5 by 3×3, 5→5, 5→4 by 3×3, and the 1×1 convolution.
     assert work(flow) == 3 * 16 * (9 * 2 * 5 + 25 + 9 * 5 * 4 + 16)
-
-
-def test_another_recipe_is_timed_by_its_work():
-    recipe = tiny_recipe(iterations=100)
-    timing = Timing(recipe, step_s=0.1, recording_s=1.0)
-    assert timing.step_of(recipe) == 0.1
-    assert timing.step_of(dataclasses.replace(recipe, batch=16)) == pytest.approx(0.2)
-    assert timing.seconds(recipe, 0) == pytest.approx(cost.START_S + 100 * 0.1 + 48 * 1.0)
-    longer = dataclasses.replace(recipe, iterations=1100)
-    assert timing.seconds(longer, 0) - timing.seconds(recipe, 0) == pytest.approx(1000 * 0.1)
-    twice = timing.seconds(recipe, 30 * recipe.batch) - timing.seconds(recipe, 0)
-    assert twice == pytest.approx(2 * 30 * cost.FORWARD * 0.1)  # test images, and as many training images

@@ -1,4 +1,4 @@
-"""Forms for a new run on the page Train: presets with their time on this machine, and the visitor's own settings.
+"""Forms for a new run on the page Train: presets, and the visitor's own settings.
 
 To add a control, add a row to :data:`CONTROLS`: its key is a setting of :mod:`eiwflow.options`.
 """
@@ -6,8 +6,7 @@ To add a control, add a row to :data:`CONTROLS`: its key is a setting of :mod:`e
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -36,8 +35,6 @@ _ROWS: dict[str, Iterable[Any]] = {
 }  # fmt: skip
 #: A setting outlives a visit to another page.
 KEPT: dict[str, Any] = {"persist_state": "session"}
-#: Seconds between two checks whether the device has been timed.
-WAIT_S = 0.25
 
 
 class Number(NamedTuple):
@@ -97,11 +94,8 @@ def _draw_control(box: DeltaGenerator, name: str, number: Number | None) -> None
         box.selectbox(setting.label, default_first(name), key=key, help=_help(name), **KEPT)
 
 
-def draw(first: bool) -> Callable[[], None]:
-    """Draw all controls; return a function that waits until the device is timed, then shows the time of each preset.
-
-    If this is the ``first`` run, the page's sentence is on the device.
-    """
+def draw(first: bool) -> None:
+    """Draw all controls; if this is the ``first`` run, the page's sentence is on the device."""
     what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
     what.selectbox(
         "Data set, or a path",
@@ -117,7 +111,6 @@ def draw(first: bool) -> Callable[[], None]:
     device = where.selectbox(
         "Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT
     )
-    titles, known = {}, presets.timings(device)
     tab, *places = st.columns(1 + len(PRESETS), gap="medium")
     with tab, st.container(border=True, height="stretch"):
         st.markdown("#### In 30 s")
@@ -125,8 +118,7 @@ def draw(first: bool) -> Callable[[], None]:
         st.page_link("pages/12_playground.py", label="Open the playground")
     for preset, column in zip(PRESETS, places, strict=True):
         with column, st.container(border=True, height="stretch"):
-            titles[preset] = st.empty()
-            titles[preset].markdown(_title(preset, known))  # at once: the elements below do not move
+            st.markdown(f"#### {preset.replace('-', ' ').capitalize()}")
             st.html(figures.result(*presets.result(preset)))
             st.button(
                 "Start",
@@ -143,38 +135,10 @@ def draw(first: bool) -> Callable[[], None]:
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
 
-    def say(timings: dict[str, presets.PresetTime] | None) -> None:
-        for preset, title in titles.items():
-            title.markdown(_title(preset, timings))
-        with estimate:
-            _say_estimate(device)
-        if first:
-            parts.takeaway(_answer(device, names[device], timings))
-
-    def wait() -> None:
-        pulse = st.empty()
-        while (timings := presets.timings(device)) is None:
-            time.sleep(WAIT_S)
-            pulse.empty()  # any message lets Streamlit notice a click
-        say(timings)
-
-    say(known)
-    return wait
-
-
-def _title(preset: str, timings: dict[str, presets.PresetTime] | None) -> str:
-    """Return the title of a preset: its time, if known."""
-    named = preset.replace("-", " ").capitalize()
-    return f"#### {f'About {duration(timings[preset].seconds)}' if timings else named}"
-
-
-def _answer(device: str, what: str, timings: dict[str, presets.PresetTime] | None) -> str:
-    if timings is None:
-        return f"Yes, on {device} ({what}); how long it takes is being measured on a few steps."
-    if not timings:
-        return f"Yes, on {device} ({what})."
-    seconds = min(timing.seconds for timing in timings.values())
-    return f"Yes: the shortest takes about {duration(seconds)} on {device}, estimated from a few steps."
+    with estimate:
+        _say_estimate(device)
+    if first:
+        parts.takeaway(f"Yes, on {device} ({names[device]}); the shortest run takes about a minute.")
 
 
 def _own_recipe() -> Recipe:
@@ -212,7 +176,5 @@ def _say_estimate(device: str) -> None:
     except (ConfigError, data.DataError) as error:
         st.error(plain(error))
         return
-    took = [f"{needed / 2**20:,.0f} MiB of memory"]
-    if (seconds := presets.seconds(chosen, device)) is not None:
-        took.insert(0, duration(seconds))
-    st.markdown(f"About {' and '.join(took)} on {device}, estimated from flows of other sizes.")
+    took = duration(presets.cpu_seconds(chosen))
+    st.markdown(f"About {took} of a CPU core and {needed / 2**20:,.0f} MiB, estimated from flows of other sizes.")

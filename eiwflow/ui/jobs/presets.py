@@ -5,11 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
-import sys
-import threading
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +13,17 @@ import streamlit as st
 import torch
 
 from ... import data, project
-from ...data.images import Facts
 from ...flow import FlowConfig
-from ...training.cost import Timing, check_memory, free_bytes
-from ...training.cost import preset_recipe as recipe_of
+from ...flow.score import work
+from ...training.cost import check_memory
 from ...training.presets import PRESETS, preset_settings
-from ...training.process import environment
 from ...training.recipe import Recipe
 from ..access import folders
 from ..sources import store
 
 PICTURES = project.ROOT / "assets" / "presets"
-#: The preset whose timing is used for other settings: the larger preset is closer to long trainings.
-TIMED_FOR_CUSTOM = "five-minutes"
+#: The preset from whose bundled training the time of other settings is estimated.
+TIMED = "five-minutes"
 #: Most steps of a training from the page.
 MOST_ITERATIONS = 200_000
 _FLOW_FIELDS = ("levels", "steps", "width")
@@ -50,76 +44,18 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-#: Memory of the child that times the presets.
-TIMING_BYTES = 2**30
+def cpu_seconds(chosen: Recipe) -> float:
+    """Estimate the CPU seconds of a recipe from those of a bundled training, by their multiplications."""
+    known = PRESETS[TIMED]
+    shape = (3, known["size"], known["size"])
+    flow = FlowConfig(shape=shape, **{name: known[name] for name in _FLOW_FIELDS})
+    share = work(chosen.flow) * chosen.batch * chosen.iterations
+    share /= work(flow) * known["batch"] * known["iterations"]
+    return share * float(_bundled(TIMED)["cpu_seconds"])
 
 
-@dataclass(frozen=True)
-class PresetTime:
-    """The time that a preset takes on a device.
-
-    Attributes:
-        timing: of its steps.
-        seconds: from its start to its end.
-
-    """
-
-    timing: Timing
-    seconds: float
-
-
-@st.cache_resource(show_spinner=False)
-def _timer(device: str) -> Future[dict[str, PresetTime]]:
-    """Begin to time the presets on a device in a thread, so that the page remains usable."""
-    timer: Future[dict[str, PresetTime]] = Future()
-
-    def measure() -> None:
-        try:
-            timer.set_result(timed_apart(device))
-        except Exception:  # the page waits for an answer, also after an error
-            timer.set_result({})  # no times without the photographs, or without memory for them
-
-    # A daemon, unlike a pool's thread, so that the server can end at once.
-    threading.Thread(target=measure, daemon=True).start()
-    return timer
-
-
-def timed_apart(device: str) -> dict[str, PresetTime]:
-    """Return the time of every preset, measured in a child, since the server would keep the memory of a training.
-
-    Empty if there is no memory for a child; a CalledProcessError if it failed, as without the photographs.
-    """
-    if free_bytes(torch.device("cpu")) < TIMING_BYTES:
-        return {}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "eiwflow.training.cost", device],  # -P: no modules from the working folder
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment(OMP_NUM_THREADS=str(torch.get_num_threads())),
-        check=True,
-    )
-    return {
-        preset: PresetTime(Timing(recipe_of(preset), step_s, recording_s), seconds)
-        for preset, (step_s, recording_s, seconds) in json.loads(done.stdout).items()
-    }
-
-
-def timings(device: str) -> dict[str, PresetTime] | None:
-    """Return the times of the presets on a device; None during the measurement, empty if it is impossible."""
-    timer = _timer(device)
-    return timer.result() if timer.done() else None
-
-
-def seconds(chosen: Recipe, device: str) -> float | None:
-    """Estimate the seconds of any recipe by the rate of multiplications of a timed preset."""
-    if not (timed := timings(device)):
-        return None
-    return timed[TIMED_FOR_CUSTOM].timing.seconds(chosen, facts(chosen.data, chosen.flow).tested)
-
-
-def facts(name: str, flow: FlowConfig) -> Facts:
-    """Return the facts of a data set for a flow, of which its files are read once.
+def channels_of(name: str, flow: FlowConfig) -> int:
+    """Return the channels of a data set's images, of which its files are read once.
 
     A set by name is read once for all sizes; a path may lead to very many pictures, which takes long.
 
@@ -132,15 +68,14 @@ def facts(name: str, flow: FlowConfig) -> Facts:
     path = bundled or Path(os.path.realpath(os.path.expanduser(name)))
     key = str(path), multiple, None if by_name else size, folders.stamp(path)
 
-    def read() -> Facts:
-        return data.load(name, multiple=multiple, size=None if by_name else size, download=False).facts
+    def read() -> tuple[str, int, tuple[int, int]]:
+        images = data.load(name, multiple=multiple, size=None if by_name else size, download=False)
+        return images.name, images.channels, images.size
 
-    images = store.get("facts", key, read, "Reading the images …", long=not by_name)
-    if size[0] > min(images.size):
-        raise data.DataError(
-            f"The image side is {size[0]}; images of {images.name} have {images.size[0]}×{images.size[1]} pixels"
-        )
-    return images
+    called, channels, sides = store.get("facts", key, read, "Reading the images …", long=not by_name)
+    if size[0] > min(sides):
+        raise data.DataError(f"The image side is {size[0]}; images of {called} have {sides[0]}×{sides[1]} pixels")
+    return channels
 
 
 def memory(chosen: Recipe, device: str) -> int:
@@ -153,11 +88,16 @@ def memory(chosen: Recipe, device: str) -> int:
 
 def result(preset: str) -> tuple[bytes, str]:
     """Return the bundled result of a preset: samples, and words."""
-    facts = json.loads((PICTURES / f"{preset}.json").read_bytes())
+    facts = _bundled(preset)
     return (PICTURES / f"{preset}.webp").read_bytes(), (
         f"Samples after {facts['cpu_seconds'] / 60:.1f} CPU minutes: {facts['test_bits_per_dim']:.2f} bits/dim on "
         f"{PRESETS[preset]['data']}."
     )
+
+
+def _bundled(preset: str) -> dict[str, Any]:
+    """Return the facts of the bundled training of a preset."""
+    return dict(json.loads((PICTURES / f"{preset}.json").read_bytes()))
 
 
 def preset_recipe(preset: str, data_name: str | None, **choices: str) -> Recipe:
@@ -191,7 +131,7 @@ def recipe(data_name: str, size: int, flow: dict[str, Any], settings: dict[str, 
     """
     config = FlowConfig(shape=(3, size, size), **flow)
     folders.check_data_path(data_name)
-    config = replace(config, shape=(facts(data_name, config).channels, size, size))
+    config = replace(config, shape=(channels_of(data_name, config), size, size))
     return Recipe(flow=config, data=data_name, **settings)
 
 

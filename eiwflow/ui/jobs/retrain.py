@@ -62,7 +62,7 @@ def retrain(page: Page) -> None:
     device = next(iter(presets.devices()))
     try:
         study = recipe(config, split, data, int(seeds), int(steps))
-        channels = presets.facts(study.data, study.training(study.arms[0], 0).flow).channels
+        channels = presets.channels_of(study.data, study.training(study.arms[0], 0).flow)
     except (ConfigError, DataError) as error:
         st.info(plain(error))
         return

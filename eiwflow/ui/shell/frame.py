@@ -119,7 +119,6 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
         name="the checkpoint",
     )
     checkpoint, given = _open("ck", files[chosen], places, labels, choose=True)
-    missing.remember(files, chosen, st.query_params.get("vs", ""))
     compared = _compared_with(labels, chosen, places, compare)
     _checkpoint_uploader(places.more)
     second = compared if compare else NOTHING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,25 @@ from ...analysis.record import TrainingCurve, TrainingRecord, load_curve, load_r
 from ...analysis.subjects import Look, Measure
 from ...checkpoint import Checkpoint
 from ...flow import quantise
-from ...study.file import Study, read_study, settings_file
-from ...study.measures import MEASURES as OF_STUDIES
+from ...study.answer import answer, control
+from ...study.file import Study, read_record, read_study, settings_file
+from ...study.ladder import ladder
+from ...study.statistics import comparisons, factorial
 from . import checkpoints, store
 from .data_sets import Images
 from .visit import Page
 
 #: Samples drawn from a flow.
 SAMPLES = 8
+#: The measures of a study, by name.
+OF_STUDIES: dict[str, Callable[..., Any]] = {
+    "answer": answer,
+    "ladder": ladder,
+    "comparisons": comparisons,
+    "factorial": factorial,
+    "control": control,
+    "record": read_record,
+}
 
 
 def look(page: Page, level: int = 1) -> Look:
@@ -147,7 +158,7 @@ def study(path: Path) -> Study:
 
 
 def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of ``study.measures.MEASURES`` of a study.
+    """Return a measure of :data:`OF_STUDIES` of a study.
 
     Args:
         study: to measure.

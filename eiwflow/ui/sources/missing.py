@@ -9,10 +9,8 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ...training.run_directory import RunDirectory
 from ..common import state
 from ..common.untrusted import distinct, plain
-from . import checkpoints
 
 
 def stop(place: DeltaGenerator, key: str, sentence: str, instead: Mapping[str, str]) -> NoReturn:
@@ -54,29 +52,8 @@ def say(
 
 
 def flow(key: str) -> str:
-    """Say that a flow is gone, and why if known."""
-    file = st.session_state.get("_seen", {}).get(key)
-    if file is None:
-        return (
-            f"The flow {quoted(key)} is not here: its run was deleted or trained further, or it was uploaded in "
-            "another session."
-        )
-    if file.run is None:
-        return f"The flow {quoted(file.label)} is gone: the server forgot the upload. Upload the file again."
-    return f"The flow of {quoted(file.label)} is gone: {_what_became_of(file)}"
-
-
-def _what_became_of(file: checkpoints.CheckpointFile) -> str:
-    if file.run is None or not file.run.is_dir():
-        return "the run was deleted."
-    if RunDirectory(file.run).state().alive:
-        return "the run is training again. It can be chosen when it is at rest."
-    return "the run was trained further and has another checkpoint now."
-
-
-def remember(files: Mapping[str, checkpoints.CheckpointFile], *keys: str) -> None:
-    """Remember the shown flows, whose names are needed when a flow is gone."""
-    st.session_state.setdefault("_seen", {}).update({key: files[key] for key in keys if key in files})
+    """Say that a flow is gone."""
+    return f"The flow {quoted(key)} is not here: its run was deleted or trains further, or its upload was forgotten."
 
 
 def upload(kind: str, key: str) -> str:

@@ -135,7 +135,6 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
     if chosen not in files:
         _stop(missing.flow(chosen), "ck", labels)
     file = files[chosen]
-    missing.remember(files, chosen)
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
         key = file.key, *stamp(file.path), whole
