@@ -95,7 +95,6 @@ def test_what_is_not_json_is_refused(tmp_path, content):
     ("spoilt", "words"),
     [
         ({"results": 5}, "has no recipe and results"),
-        ({"recipe": {"iterations": 10**400}}, "iterations is a number of more than 12 digits; it must be between"),
         ({"recipe": {"seeds": 10**400}}, "seeds is 1000"),
     ],
 )
