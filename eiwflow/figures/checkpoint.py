@@ -14,7 +14,6 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..analysis.words.checkpoint import PARTS
-from ..flow.policies import WEIGHTS
 from . import palette
 from .kit import Trace, across, bars, layout, letters, lines, marks, note
 
@@ -68,7 +67,7 @@ def _image(made: Report) -> str:
 
 
 def _policy_in_words(made: Report) -> str:
-    order, weighted = made.config.order, ", weights ω(x)" * (WEIGHTS[made.config.weights].shuffle is not None)
+    order, weighted = made.config.order, ", weights ω(x)" * bool(made.parameters["shuffle"])
     return f"{ORDERS.get(order, f'order {order}')}{weighted}"
 
 

@@ -158,8 +158,6 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         page.wait_for_selector(".eiw-takeaway")
         key = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
         assert f"ck={key}" in page.url
-        (said,) = page.locator("[data-testid=stMain] [data-testid=stAlert]").all_inner_texts()
-        assert "16×16" in said  # the flow beside it takes the whole image
         assert mine.complaints == []
         page.close()
 
