@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..analysis.words.numbers import listed
 from .file import Study
 from .ladder import Count, by_set, counts, is_start_by_half, ladder, ladders
 from .recipe import Arm
@@ -122,19 +121,19 @@ class Claim:
         return self.counts.get("order", self._of("measure"))
 
     def headline(self) -> str:
-        """Return what the numbers bear out, in one sentence; empty without studies."""
-        start, own = self._of("start"), self.counts.get("constant", Count("", "", {}))
-        named = {"a start from the data": start, "own weights": own, "entropy over variance": self._measure}
-        asked = {name: count for name, count in named.items() if count.leads}
-        if not asked:
-            return ""
-        everywhere = [name for name, count in asked.items() if count.claimed("ahead") == len(count.leads) > 1]
-        others = ", ".join(f"{name} {count.where}" for name, count in asked.items() if name not in everywhere)
-        if not everywhere:
-            return f"Ahead: {others}."
-        lead = "lead" if everywhere[1:] or everywhere == ["own weights"] else "leads"
-        text = f"{listed(everywhere)} {lead} in all studies{', ' * bool(others)}{others}."
-        return f"{text[0].upper()}{text[1:]}"
+        """Return in how many studies one leads another, in one sentence; empty without studies."""
+        named = {
+            "a principal start with the half by entropy leads Glow's half": self.counts.get("data"),
+            "own weights lead no weights": self.counts.get("weights"),
+            "entropy leads variance": self._measure,
+        }
+        parts = [
+            f"{name} {count.where}{f', behind in {behind}' if (behind := count.claimed('behind')) else ''}"
+            for name, count in named.items()
+            if count is not None and count.leads
+        ]
+        text = "; ".join(parts)
+        return f"{text[0].upper()}{text[1:]}." if parts else ""
 
     def details(self) -> list[str]:
         """Return the numbers behind the headline, a sentence a question."""

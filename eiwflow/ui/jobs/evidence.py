@@ -86,7 +86,7 @@ def draw(page: Visit, evidence: Evidence) -> None:
             st.caption(f"{OWN_WEIGHTS} Random partitions: couplings read random halves.")
     if leads := evidence.leads:
         words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
-        st.markdown("**How the lead changes with training**: the half by entropy against Glow's flow")
+        st.markdown("**After more training**: a principal start with the half by entropy against Glow's flow")
         chart(drawn(figures.with_training, leads), page, "leads", alt=words)
 
 
