@@ -11,7 +11,7 @@ import streamlit as st
 from ... import data
 from ...analysis.evaluate import images_to_score
 from ..common import state
-from ..sources import checkpoints, data_sets, missing, store
+from ..sources import checkpoints, data_sets, store
 from .upload import Files, Upload
 
 if TYPE_CHECKING:
@@ -66,12 +66,10 @@ def own_images() -> Archive | None:
     IMAGES.say_refusal("own", st.container())
     if own is not None:
         if archive is None:
-            st.error(missing.upload(IMAGES.name, own))
+            st.error(IMAGES.gone(own))
         st.button("Back to the data set", on_click=state.drop, args=("own",), width="stretch")
     if archive is None:
         IMAGES.draw("own", OWN_IMAGES)
-        if own is not None:
-            st.stop()
     return archive
 
 

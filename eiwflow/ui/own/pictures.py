@@ -15,7 +15,7 @@ from ...analysis import likelihood
 from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
-from ..sources import missing, store
+from ..sources import store
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Upload, named
 
@@ -102,7 +102,7 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     """Return the pictures that the URL names."""
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
-            raise data.DataError(missing.upload(PICTURES.name, asked))
+            raise data.DataError(PICTURES.gone(asked))
         read = _read((asked, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
         return OwnPictures("your pictures", *read, "FOLDER")
     folders.check_data_path(asked)

@@ -81,6 +81,10 @@ class Upload(Generic[Kept]):
         """
         return st.session_state.get(_NAMES, {}).get(key, "")
 
+    def gone(self, key: str) -> str:
+        """Say that an upload is gone."""
+        return f"The server does not have the {self.name} “{plain(key, 60)}”, or has forgotten: upload again."
+
     def kept(self, key: str | None) -> Kept | None:
         """Return the value of a key, and keep it while this session uses it; None if it is gone."""
         return None if key is None else self.shelf.hold(key, visitor())
