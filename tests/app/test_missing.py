@@ -68,7 +68,7 @@ COMPARING = [SHUFFLE, LATENTS, "pages/3_entropy.py", "pages/5_weights.py"]
 #: Parameter of a link, what it asks for in vain -> what is shown.
 GONE = {
     ("ck", "../../etc/passwd"): "one",
-    ("data", "nothing"): "faces16",
+    ("data", "nothing"): "photos32",
     ("photo", HASH): "none",
 }
 
@@ -78,7 +78,7 @@ def test_every_page_names_what_is_not_here_and_shows_its_usual_choice(
     one: Path, path: str, gone: tuple[str, str]
 ) -> None:
     (key, asked), usual = gone, GONE[gone]
-    assert_noted(visit_page(path, **{"ck": "one", "data": "faces16", key: asked}), f"“{asked}”", **{key: usual})
+    assert_noted(visit_page(path, **{"ck": "one", key: asked}), f"“{asked}”", **{key: usual})
 
 
 def test_a_second_flow_that_is_not_here_is_named(one: Path) -> None:

@@ -109,13 +109,9 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
-    return OwnPictures("your folder", *_of_folder(asked, shape, multiple), asked)
-
-
-def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[Tensor, str]:
-    folder = Path(os.path.realpath(os.path.expanduser(path)))
-    key = str(folder), shape, multiple, folders.stamp(folder)
-    return _read(key, lambda: likelihood.also(path, shape, multiple), long=True)
+    key = os.path.realpath(folder), shape, multiple, folders.stamp(folder.resolve())
+    read = _read(key, lambda: likelihood.also(asked, shape, multiple), long=True)
+    return OwnPictures("your folder", *read, asked)
 
 
 def _read(key: store.Key, read: Callable[[], Group], long: bool = False) -> tuple[Tensor, str]:

@@ -72,7 +72,7 @@ def begin(
     places = _Places.drawn(title, label)
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(places.more, checkpoints.complaints())
-    own_checkpoints.upload().say_refusal(MORE, places.above)
+    own_checkpoints.CHECKPOINTS.say_refusal(MORE, places.above)
     if not files:
         places.above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "

@@ -115,11 +115,11 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
         way_back.remember(at)
         query["scene"] = str(at["scene"])[:4]
     # The whole address at once: what a page adds to it would be a step of its own for the browser's Back.
-    if not chosen or chosen == default.flow_name():
+    if not chosen or chosen == default.FLOW:
         query["data"] = default.DATA
     for key, usual in (("vs", NOTHING), ("photo", NOTHING), ("level", 1), ("seed", 0)):
         query.setdefault(key, str(state.wanted(key) or usual))
-    st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
+    st.switch_page(entry.path, query_params={"ck": chosen or default.FLOW, **query})
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
@@ -127,7 +127,7 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
 
     A flow with labels is shown given its first class, which the name states.
     """
-    if not chosen or chosen == default.flow_name():
+    if not chosen or chosen == default.FLOW:
         return default.pack(), ""
     files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
     if chosen not in files:
