@@ -26,7 +26,7 @@ def _written(key: str, files: Files) -> CheckpointFile:
     admit(load(content, name))
     path = Path(_folder().name) / f"{key}.safetensors"
     write_atomically(path, content)  # another visitor may be reading the same file
-    return CheckpointFile(key, f"upload {name[:60]}", path, name, size=len(content))
+    return CheckpointFile(key, f"upload {name[:60]}", path, name)
 
 
 CHECKPOINTS = Upload(
@@ -35,7 +35,7 @@ CHECKPOINTS = Upload(
     MOST_MIB,
     8,
     _written,
-    lambda file: file.size,
+    lambda file: file.path.stat().st_size,
     lambda file: file.path.unlink(True),
 )
 
