@@ -85,7 +85,7 @@ def sweep() -> None:
 
 
 def _is_here(session: str) -> bool:
-    return exists() and get_instance().is_active_session(session)
+    return not exists() or get_instance().is_active_session(session)
 
 
 def visitor() -> str:
