@@ -71,7 +71,7 @@ class Upload(Generic[Kept]):
 
     def gone(self, key: str) -> str:
         """Say that an upload is gone."""
-        return f"The server does not have the {self.name} “{plain(key, 60)}”, or has forgotten: upload again."
+        return f"The server no longer has the {self.name} “{plain(key, 60)}”. Upload again."
 
     def kept(self, key: str | None) -> Kept | None:
         """Return the value of a key, and keep it while this session uses it; None if it is gone."""
