@@ -13,7 +13,6 @@ import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
 #: ``classroom``, ``read-only``, or empty: every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
@@ -33,7 +32,7 @@ RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
 #: Fewest characters of a token: attempts are limited by the network alone.
 SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
-_URL = re.compile(r"https?://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", re.ASCII)
+_URL = re.compile(r"https?://([\w.-]+|\[[\da-f:]+\])(:\d{1,5})?(/[^\s?#\"'<>]*)?", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def settings() -> Settings:
     if mode not in ("", CLASSROOM, READ_ONLY):
         raise ValueError(f"{MODE_VARIABLE} is {mode[:40]!r}; choose {CLASSROOM}, {READ_ONLY} or leave it out.")
     url = os.environ.get(JOIN_VARIABLE, "").rstrip("/")
-    if url and not (_URL.fullmatch(url) and _has_host_and_port(url)):
+    if url and not _URL.fullmatch(url):
         raise ValueError(f"{JOIN_VARIABLE} is {url[:80]!r}; it must be an address such as http://192.168.1.20:8501.")
     uploads = os.environ.get(UPLOADS_VARIABLE) or str(Settings.uploads_mib)
     if not (uploads.isdecimal() and 1 <= int(uploads[:9]) <= 1_000_000):
@@ -121,14 +120,6 @@ def _check_address(address: str) -> None:
             f"The address is {address[:80]!r}, which this machine does not have; choose 127.0.0.1 for this machine "
             "alone, or 0.0.0.0 for all its networks."
         ) from None
-
-
-def _has_host_and_port(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
 
 
 @lru_cache(maxsize=1)

@@ -71,7 +71,18 @@ def order(view: ui.Page, reports: ui.Results) -> None:
     st.markdown(words.images(report.images))
 
 
-reports = ui.draw_level(page, subjects.shuffle, main, words.NO_SPLIT, words.END)
+def load(view: ui.Page) -> object:
+    """Return the report of the wanted level; for a flow without a split say so and return None."""
+    if (level := ui.shuffle_level(view)) is not None:
+        return subjects.shuffle(ui.look(view, level))
+    st.info(words.NO_SPLIT)
+    return None
+
+
+reports = ui.draw_columns(page, load, main)
+if not reports:
+    ui.closing(page, words.END)
+    st.stop()
 rivers = {view: report.river for view, report in reports.items() if report.river is not None}
 if rivers:
     named = {view.file.label: river for view, river in rivers.items()}

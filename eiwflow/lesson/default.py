@@ -9,7 +9,6 @@ import hashlib
 from functools import lru_cache
 
 from .bundle import ASSETS
-from .pack import opened
 
 PACK = ASSETS / "faces16.pack"
 #: The bundled flows: the lesson's own, and one whose half is chosen by position.
@@ -29,9 +28,3 @@ def pack() -> bytes:
 def key() -> str:
     """Return the SHA-256 of the bundled pack."""
     return hashlib.sha256(pack()).hexdigest()
-
-
-@lru_cache(maxsize=1)
-def flow_name() -> str:
-    """Return the name of the flow in the bundled pack."""
-    return str(opened(pack())[0]["flow"]["name"])

@@ -28,7 +28,6 @@ from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.training.history import level_records, write_samples
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, runs_root
-from eiwflow.ui.common import shelves
 from eiwflow.ui.shell.parts import MORE_EVIDENCE
 from eiwflow.ui.sources import checkpoints, store
 from tests.words import spelled_out
@@ -143,7 +142,6 @@ def nothing_kept() -> None:
     """Forget what the app has kept: another file's tests may have made it on fewer images."""
     st.cache_resource.clear()
     store.clear()
-    shelves._SHELVES.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ def test_own_pictures_that_are_gone_or_refused_are_named_and_the_others_stay(
 ) -> None:
     monkeypatch.setenv("EIWFLOW_DATA_ROOTS", str(tmp_path))
     for also, words in (
-        ("upload-0123456789ab", "the server forgot them"),
+        ("upload-0123456789ab", "“upload-0123456789ab”"),
         ("/etc", "reads no images there"),
         (str(tmp_path), "holds 0 pictures"),
         ("photos32", "is no folder"),

@@ -1,4 +1,4 @@
-"""What is gone is named, the page stops and its URL stays; a visitor may then choose something else."""
+"""What is gone is named, and the page shows its usual choice; a broken flow is named, and the page stops."""
 
 from __future__ import annotations
 
@@ -52,47 +52,54 @@ def key_of(run: RunDirectory) -> str:
     return next(key for key, file in checkpoints.checkpoint_files().items() if file.run == run.path)
 
 
+def assert_noted(at: AppTest, text: str, **shown: str) -> None:
+    """The page names what is gone once, and shows its usual choice."""
+    assert not at.exception and not at.error
+    assert sum(text in note.value for note in at.info) == 1, [note.value for note in at.info]
+    assert {key: url(at)[key] for key in shown} == shown
+    at.run()
+    assert not any(text in note.value for note in at.info)
+
+
 # ---------------------------------------------------------------------- a link to what was never here
-
-
-@pytest.mark.parametrize(
-    ("page", "key", "text", "said"),
-    [
-        (SHUFFLE, "vs", HASH, f"The flow “{HASH}” is not here"),
-        (LATENTS, "photo_b", HASH, f"The photo “{HASH}” is not here"),
-        (CHECKPOINT, "own", HASH, f"The images “{HASH}” are not here"),
-    ],
-)
-def test_a_link_to_what_is_not_here_stops_the_page(one: Path, page: str, key: str, text: str, said: str) -> None:
-    at = visit_page(page, **{"ck": "one", key: text})
-    assert said in at.error[0].value and not at.exception
-    assert url(at)[key] == text
-
 
 LOOKING = [entry.path for entry in pages() if entry.label not in ("Home", "Lesson", "Playground", "Compare", "Train")]
 COMPARING = [SHUFFLE, LATENTS, "pages/3_entropy.py", "pages/5_weights.py"]
-
-
-#: Parameter of a link, what it asks for in vain -> what is said.
+#: Parameter of a link, what it asks for in vain -> what is shown.
 GONE = {
-    ("ck", "broken"): "broken.safetensors is not a usable checkpoint: ",
-    ("ck", "../../etc/passwd"): "The flow “../../etc/passwd” is not here",
-    ("data", "nothing"): "The data set “nothing” is not here; choose one of ",
-    ("photo", HASH): f"The photo “{HASH}” is not here",
+    ("ck", "../../etc/passwd"): "one",
+    ("data", "nothing"): "photos32",
+    ("photo", HASH): "none",
 }
 
 
 @crossed(path=LOOKING, gone=GONE)
-def test_every_page_names_what_cannot_be_shown_and_shows_nothing_instead(
+def test_every_page_names_what_is_not_here_and_shows_its_usual_choice(
     one: Path, path: str, gone: tuple[str, str]
 ) -> None:
-    asked, said = dict([gone]), GONE[gone]
+    (key, asked), usual = gone, GONE[gone]
+    assert_noted(visit_page(path, **{"ck": "one", key: asked}), f"“{asked}”", **{key: usual})
+
+
+def test_a_second_flow_that_is_not_here_is_named(one: Path) -> None:
+    assert_noted(visit_page(SHUFFLE, ck="one", vs=HASH), f"“{HASH}”", vs="none")
+
+
+@pytest.mark.parametrize(("page", "key"), [(LATENTS, "photo_b"), (CHECKPOINT, "own")])
+def test_an_upload_that_is_gone_is_named_by_the_page_that_takes_it(one: Path, page: str, key: str) -> None:
+    at = visit_page(page, **{"ck": "one", key: HASH})
+    assert any(HASH in note.value for note in [*at.info, *at.error]) and not at.exception
+    assert url(at)[key] == HASH and at.get("file_uploader")
+
+
+@pytest.mark.parametrize("path", LOOKING)
+def test_every_page_names_a_broken_flow_and_shows_no_other(one: Path, path: str) -> None:
     (one / "broken.safetensors").write_bytes(b"\0" * 100)
-    at = visit_page(path, **{"ck": "one", **asked})
-    assert_named(at, said, **asked)
+    at = visit_page(path, ck="broken")
+    assert_named(at, "broken.safetensors is not a usable checkpoint: ", ck="broken")
     assert len(at.get("page_link")) >= len(pages()), "the ways to other pages are gone"
-    at.run()
-    assert_named(at, said, **asked)
+    at.selectbox(key="ck").set_value("one").run()
+    assert not at.error and url(at)["ck"] == "one"
 
 
 @pytest.mark.parametrize("path", COMPARING)
@@ -100,7 +107,7 @@ def test_a_broken_second_flow_is_named_and_the_first_is_not_shown_alone(one: Pat
     (one / "broken.safetensors").write_bytes(b"\0" * 100)
     at = visit_page(path, ck="one", vs="broken")
     assert_named(at, "broken.safetensors is not a usable checkpoint: ", ck="one", vs="broken")
-    at.selectbox(key="vs-instead").set_value("none").run()
+    at.selectbox(key="vs").set_value("none").run()
     assert not at.error and url(at)["vs"] == "none"
 
 
@@ -111,14 +118,8 @@ def test_the_lesson_names_a_flow_that_it_cannot_open(one: Path) -> None:
         at = visit_page("pages/0_lesson.py", ck=key)
         assert_named(at, said, ck=key)
         assert not at.get("bidi_component"), "no other flow's lesson is shown"
-    at.selectbox(key="ck-instead").set_value("one").run()
-    assert not at.error and url(at)["ck"] == "one" and at.get("bidi_component")
-
-
-def test_a_test_image_can_be_shown_instead_of_a_photo(one: Path) -> None:
-    at = visit_page(LEVELS, photo=HASH)
-    next(button for button in at.button if button.label == "Show a test image").click().run()
-    assert not at.error and url(at)["photo"] == "none" and 'class="eiw-strip' in sentences(at)
+    at.button[0].click().run()
+    assert not at.error and "ck" not in url(at) and at.get("bidi_component")
 
 
 # ---------------------------------------------------------------------- what is shown disappears
@@ -131,9 +132,7 @@ def test_the_flow_of_a_deleted_run_is_named(one: Path) -> None:
     assert not at.error
     run.delete()
     at.run()
-    assert_named(at, " is not here: ", ck=key)
-    at.selectbox(key="ck-instead").set_value("one").run()
-    assert not at.error and url(at)["ck"] == "one"
+    assert_noted(at, f"“{key}”", ck="one")
 
 
 def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
@@ -143,8 +142,7 @@ def test_a_run_that_is_deleted_under_its_page_is_named(one: Path) -> None:
     assert not at.error
     shutil.rmtree(runs[0].path)
     at.run()
-    assert_named(at, f"The run “{name}” is not here", run=name)
-    at.selectbox(key="run-instead").set_value(runs[1].path.name).run()
+    assert any(f"“{name}”" in note.value for note in at.info)
     assert not at.error and url(at)["run"] == runs[1].path.name
 
 
@@ -157,9 +155,8 @@ def test_a_study_that_is_gone_is_named(one: Path, tmp_path: Path, monkeypatch: p
     assert not at.error and at.selectbox(key="study").value == "other"
     (folder / "other.zip").unlink()
     at.run()
-    assert_named(at, "The study “other” is not here", study="other")
-    assert at.expander and not any(fold.error for fold in at.expander)  # it stands where it is seen
-    at.selectbox(key="study-instead").set_value("photos32").run()
+    assert any("“other”" in note.value for note in at.info)
+    assert not any("“other”" in note.value for fold in at.expander for note in fold.info)  # it stands where it is seen
     assert not at.error and at.selectbox(key="study").value == "photos32"
 
 

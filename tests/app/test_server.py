@@ -189,13 +189,11 @@ def test_an_export_of_a_run_that_is_deleted_meanwhile_breaks_off(address: str, s
     doomed = tiny_run(server_runs)
     with open(doomed.path / "large", "wb") as large:
         large.truncate(64 * 2**20)  # more than the connection holds
-    before = (server_runs / "server.log").stat().st_size
     answer = ask(address, f"/{export_link(doomed.path)}")
     assert answer.status == 200 and answer.read(1000)
     doomed.delete()
     with pytest.raises(IncompleteRead):
         answer.read()
-    assert b"Traceback" not in (server_runs / "server.log").read_bytes()[before:]
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "%2e%2e", "..%2Fruns", "%2Fetc", "studies", "."])

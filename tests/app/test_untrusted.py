@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.ui.access.navigation import pages
 from eiwflow.ui.common.untrusted import distinct, plain
 from eiwflow.ui.jobs import studies
-from eiwflow.ui.shell import parts
 
 from .. import LONG
 from ..studies import arms, write_study
@@ -115,15 +112,3 @@ def test_labels_differ_and_begin_with_their_names(names: dict[str, str]) -> None
     labels = distinct(names)
     assert list(labels) == list(names) and len({*labels.values()}) == len(names)
     assert all(label.startswith(names[key]) for key, label in labels.items())
-
-
-@pytest.mark.parametrize(
-    ("cell", "expected"),
-    [
-        ("=1+1", "'=1+1"), ("+x", "'+x"), ("@SUM(A1)", "'@SUM(A1)"), ("-cmd|x", "'-cmd|x"), ("\tx", "'\tx"),
-        ("-0.5", "-0.5"), (-0.5, "-0.5"), ("static-first", "static-first"), (None, ""),
-    ],
-)  # fmt: skip
-def test_no_cell_of_a_csv_is_a_formula(cell: object, expected: str) -> None:
-    (row,) = csv.DictReader(io.StringIO(parts._csv([{"a": cell}]).decode(), newline=""))
-    assert row["a"] == expected

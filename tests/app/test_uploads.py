@@ -17,7 +17,6 @@ import streamlit as st
 import streamlit.runtime
 from PIL import Image
 from starlette.requests import ClientDisconnect
-from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFileRec
 
@@ -70,7 +69,7 @@ def test_an_upload_that_the_server_has_lost_is_refused_in_a_sentence() -> None:
 
 def test_a_visitor_keeps_the_newest_of_his_own() -> None:
     gone: list[int] = []
-    shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
+    shelf: Shelf[int] = Shelf(2, abs, gone.append)
     for number in range(4):
         shelf.keep(str(number), number, "me")
         shelf.keep(f"other-{number}", 100 + number, "other")
@@ -78,20 +77,21 @@ def test_a_visitor_keeps_the_newest_of_his_own() -> None:
 
 
 def test_what_two_look_at_stays_until_both_sessions_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_resource_api, "get_session_id_or_throw", lambda: "a session")
-    monkeypatch.setattr(shelves, "get_script_run_ctx", lambda: SimpleNamespace(session_id="a session"))
+    here = {"a session", "a guest"}
+    monkeypatch.setattr(shelves, "exists", lambda: True)
+    monkeypatch.setattr(shelves, "get_instance", lambda: SimpleNamespace(is_active_session=here.__contains__))
     gone: list[int] = []
-    shelf: Shelf[int] = Shelf("test", 2, abs, gone.append)
-    shelf.keep("a", 1, shelves.visitor())
+    shelf: Shelf[int] = Shelf(2, abs, gone.append)
+    shelf.keep("a", 1, "a session")
     assert shelf.hold("a", "a guest") == 1 and shelf.hold("b", "a guest") is None
     now = time.monotonic()
     monkeypatch.setattr(shelves.time, "monotonic", lambda: now)
-    cache_resource_api.clear_session_cache("a session")  # as Streamlit does when a tab is closed
+    here.remove("a session")  # its tab was closed
     now += 10 * shelves.GRACE_S
-    shelf.leave("a guest")
+    shelves.sweep()
+    here.remove("a guest")
     now += shelves.GRACE_S / 2
     assert shelf.hold("a", "a guest again") == 1  # the page was loaded again
-    shelf.leave("a guest again")
     now += shelves.GRACE_S - 1
     shelves.sweep()
     assert not gone
@@ -104,9 +104,10 @@ def test_what_two_look_at_stays_until_both_sessions_have_ended(monkeypatch: pyte
 def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
     """Return the files of a server that has 2 MiB for uploads."""
     manager = MemoryUploadedFileManager("/upload")
+    runtime = SimpleNamespace(uploaded_file_mgr=manager, is_active_session=lambda _: True)
     monkeypatch.setattr(shelves, "exists", lambda: True)
-    monkeypatch.setattr(shelves, "get_instance", lambda: SimpleNamespace(uploaded_file_mgr=manager))
-    monkeypatch.setattr(shelves, "_SHELVES", {})
+    monkeypatch.setattr(shelves, "get_instance", lambda: runtime)
+    monkeypatch.setattr(shelves, "_SHELVES", [])
     monkeypatch.setenv("EIWFLOW_UPLOADS_MIB", "2")
     return manager
 
@@ -114,7 +115,7 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
 def test_one_tab_leaves_room_to_others_and_all_have_one_limit(manager: MemoryUploadedFileManager) -> None:
     """Thirty visitors beside a tab that uploads without a pause; what pages keep counts too."""
     half = 2**19
-    shelf: Shelf[bytes] = Shelf("test", 2, len)
+    shelf: Shelf[bytes] = Shelf(2, len)
     shelf.keep("kept", bytes(half), "a page")
     assert shelves.refusal("mine", 2 * half, {}) == "" != shelves.refusal("mine", 2 * half + 1, {})
     manager.add_file("mine", UploadedFileRec("1", "a.png", "image/png", bytes(half)))
@@ -125,11 +126,10 @@ def test_one_tab_leaves_room_to_others_and_all_have_one_limit(manager: MemoryUpl
     assert not shelves.refusal("mine", half, {})
 
 
-def test_the_same_file_of_another_visitor_is_kept_once() -> None:
+def test_nobody_names_a_file_that_another_visitor_sends() -> None:
     upload = Upload("test", ("txt",), 1, 2, lambda key, files: next(iter(files)), len)
-    key = upload.keep({"mine.txt": b"content"})
-    assert upload.keep({"theirs.txt": b"content"}) == key
-    assert upload.kept(key) == "mine.txt"
+    keys = [upload.keep({name: b"content"}) for name in ("mine.txt", "theirs.txt", "mine.txt")]
+    assert keys[0] == keys[2] and [upload.kept(key) for key in keys[:2]] == ["mine.txt", "theirs.txt"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -587,7 +587,7 @@ def test_home_moves_before_the_app_has_loaded_answers_a_brush_and_leads_into_the
     page.wait_for_url("**/lesson**")
     page.locator("[data-lesson=stage] h1").wait_for()
     page.get_by_role("button", name="See more").click()
-    page.wait_for_url(f"**/levels?*ck={default.flow_name()}*")
+    page.wait_for_url(f"**/levels?*ck={default.FLOW}*")
     page.locator(".eiw-strip").wait_for()
     page.unroute("**/static/js/index.*")
     page.goto(address)

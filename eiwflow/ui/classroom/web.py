@@ -36,7 +36,6 @@ class Visitors:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        settings()  # a wrong setting ends the server at its start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and add the cookie to its response."""

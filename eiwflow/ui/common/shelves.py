@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-import streamlit as st
 from streamlit.runtime import exists, get_instance
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -20,15 +19,14 @@ Kept = TypeVar("Kept")
 GRACE_S = 120.0
 #: Share of the room for all uploads that one session has: a tab that uploads without a pause leaves room to others.
 SESSION_SHARE = 0.5
-#: All shelves by their name.
-_SHELVES: dict[str, Shelf[Any]] = {}
+#: All shelves.
+_SHELVES: list[Shelf[Any]] = []
 
 
 class Shelf(Generic[Kept]):
     """Values by key, each held by the sessions that uploaded or use it.
 
     Arguments:
-        name: of the shelf; a new shelf replaces an old one of the same name.
         most: values of a session; its oldest go first.
         size: returns the bytes of a value.
         discard: called with a value that no session holds any more.
@@ -36,14 +34,14 @@ class Shelf(Generic[Kept]):
     """
 
     def __init__(
-        self, name: str, most: int, size: Callable[[Kept], int], discard: Callable[[Kept], object] = lambda _: None
+        self, most: int, size: Callable[[Kept], int], discard: Callable[[Kept], object] = lambda _: None
     ) -> None:
         self._most, self._size, self._discard = most, size, discard
         self._values: dict[str, Kept] = {}
         self._keys: dict[str, list[str]] = {}  # session -> keys, the newest last
-        self._ended: dict[str, float] = {}  # session -> when
+        self._seen: dict[str, float] = {}  # session -> when it was last here
         self._lock = threading.RLock()
-        _SHELVES[name] = self
+        _SHELVES.append(self)
 
     def keep(self, key: str, value: Kept, session: str) -> None:
         """Put a value on the shelf for a session."""
@@ -54,19 +52,12 @@ class Shelf(Generic[Kept]):
     def hold(self, key: str, session: str) -> Kept | None:
         """Hold a value for this session, and return it; None if it is not there."""
         with self._lock:
-            self._ended.pop(session, None)
             if key not in self._values:
                 return None
             keys = [other for other in self._keys.get(session, []) if other != key] + [key]
-            self._keys[session] = keys[-self._most :]
+            self._keys[session], self._seen[session] = keys[-self._most :], time.monotonic()
             self.sweep()
             return self._values[key]
-
-    def leave(self, session: str) -> None:
-        """Release the values of a session that has ended; they stay for :data:`GRACE_S`."""
-        with self._lock:
-            if session in self._keys:
-                self._ended[session] = time.monotonic()
 
     def taken(self) -> int:
         """Return the bytes of all values."""
@@ -75,9 +66,13 @@ class Shelf(Generic[Kept]):
 
     def sweep(self) -> None:
         """Discard the values that no session holds any more."""
+        now = time.monotonic()
         with self._lock:
-            for session in [each for each, when in self._ended.items() if time.monotonic() - when >= GRACE_S]:
-                del self._ended[session], self._keys[session]
+            for session, when in list(self._seen.items()):
+                if _is_here(session):
+                    self._seen[session] = now
+                elif now - when >= GRACE_S:
+                    del self._seen[session], self._keys[session]
             held = {key for keys in self._keys.values() for key in keys}
             for key in self._values.keys() - held:
                 self._discard(self._values.pop(key))
@@ -85,24 +80,18 @@ class Shelf(Generic[Kept]):
 
 def sweep() -> None:
     """Discard what no session holds any more; the server calls this regularly."""
-    for shelf in list(_SHELVES.values()):
+    for shelf in _SHELVES:
         shelf.sweep()
 
 
-def _left(session: str) -> None:
-    for shelf in list(_SHELVES.values()):
-        shelf.leave(session)
-
-
-@st.cache_resource(scope="session", on_release=_left, show_spinner=False)
-def _session(name: str) -> str:
-    return name  # in the session's cache, so that Streamlit reports its end
+def _is_here(session: str) -> bool:
+    return not exists() or get_instance().is_active_session(session)
 
 
 def visitor() -> str:
     """Return the name of this session; empty outside of a session."""
     context = get_script_run_ctx()
-    return "" if context is None else _session(context.session_id)
+    return "" if context is None else context.session_id
 
 
 def refusal(session: str, size: int, coming: Mapping[str, int]) -> str:
@@ -119,7 +108,7 @@ def refusal(session: str, size: int, coming: Mapping[str, int]) -> str:
     own = waiting.get(session, 0) + coming.get(session, 0)
     if own + size > SESSION_SHARE * most:
         return f"This page has sent {_mib(own)} of files; at most {_mib(SESSION_SHARE * most)} are allowed."
-    used = sum(waiting.values()) + sum(coming.values()) + sum(shelf.taken() for shelf in list(_SHELVES.values()))
+    used = sum(waiting.values()) + sum(coming.values()) + sum(shelf.taken() for shelf in _SHELVES)
     if used + size > most:
         return f"The server holds {_mib(used)} of uploads; at most {_mib(most)} are allowed. Try again in some minutes."
     return ""

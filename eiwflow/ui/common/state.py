@@ -12,11 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from .untrusted import plain
 
 Option = TypeVar("Option")
+#: Choices of things that may be deleted or forgotten while a page shows them.
+MAY_GO = ("ck", "photo", "run", "study")
 
 
 def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = "") -> Option:
@@ -103,14 +106,10 @@ def wanted(key: str) -> str | None:
     return None if kept is None else str(kept)
 
 
-def note(sentence: str) -> None:
-    """Keep a sentence until :func:`notes` takes it, since callbacks and choices cannot draw it."""
-    st.session_state.setdefault("_notes", []).append(sentence)
-
-
-def notes() -> list[str]:
-    """Return the sentences for this run of the script, and forget them."""
-    return st.session_state.pop("_notes", [])
+def say_notes(place: DeltaGenerator) -> None:
+    """Name, once, the things that were asked for and are not here."""
+    for sentence in st.session_state.pop("_notes", []):
+        place.info(sentence)
 
 
 def write_url(values: dict[str, str]) -> dict[str, str]:
@@ -162,8 +161,10 @@ def _asked(
     wanted = _find(options, url) if url is not None and by_url else None
     value = survived if wanted is None else wanted
     chosen = value if value in options else default
-    if wanted is None and by_url:
-        note(f"This link asks for {name or key} “{plain(url, 40)}”, which is not here: showing {plain(chosen)}.")
+    gone = url if wanted is None and by_url else value if value not in options and key in MAY_GO else None
+    if gone is not None:
+        sentence = f"The {plain(name or key)} “{plain(gone, 60)}” is not here: showing {plain(chosen)}."
+        st.session_state.setdefault("_notes", []).append(sentence)
     return chosen, by_url
 
 

@@ -29,8 +29,8 @@ def place(carried: Mapping[str, str]) -> dict[str, str]:
         if "scene" not in carried:
             return dict(carried)
         kept = {key: carried[key] for key in ("ck", "scene") if key in carried}
-    flow = carried.get("ck", kept.get("ck", default.flow_name()))
-    return dict(kept) if flow == kept.get("ck", default.flow_name()) else {"ck": flow, "scene": kept["scene"]}
+    flow = carried.get("ck", kept.get("ck", default.FLOW))
+    return dict(kept) if flow == kept.get("ck", default.FLOW) else {"ck": flow, "scene": kept["scene"]}
 
 
 def link() -> None:

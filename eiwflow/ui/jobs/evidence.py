@@ -16,6 +16,7 @@ from ...study.statistics import Effect
 from ...study.words import OWN_WEIGHTS
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
+from ..sources import store
 from ..sources.visit import Visit
 
 
@@ -53,13 +54,11 @@ class Evidence:
 def of(studies: Iterable[Study]) -> Evidence:
     """Return the evidence of studies, counted once for every state of their files."""
     listed = list(studies)
-    return _evidence(tuple((study.path, study.sha256) for study in listed), listed)
 
+    def count() -> Evidence:
+        return Evidence(ladders(listed), counts(listed), by_set(listed), claim(listed), added(listed))
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _evidence(key: tuple[object, ...], _studies: list[Study]) -> Evidence:
-    del key
-    return Evidence(ladders(_studies), counts(_studies), by_set(_studies), claim(_studies), added(_studies))
+    return store.get("study", ("evidence", *((study.path, study.sha256) for study in listed)), count)
 
 
 def draw(page: Visit, evidence: Evidence) -> None:

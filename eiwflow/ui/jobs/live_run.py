@@ -14,7 +14,6 @@ from ..common import state
 from ..common.untrusted import distinct, plain
 from ..shell import parts
 from ..shell.widgets import choose_one
-from ..sources import missing
 from ..sources.data_sets import floor
 from ..sources.visit import Visit
 from . import control, runs
@@ -30,8 +29,6 @@ LOOK_S = 1
 def choice(known: dict[str, runs.Listed], device: str) -> str:
     """Draw the choice of a run, a running one first, with the buttons that its state allows; return its name."""
     called = labels(known)
-    if (asked := state.wanted("run")) is not None and asked not in known:
-        missing.stop(st.container(), "run", missing.run(asked), called)
     first = next((name for name, listed in known.items() if listed.state.alive), next(iter(known)))
     line = parts.controls()
     name = state.choice(
@@ -39,11 +36,9 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
         list(known),
         first,
         lambda: line.selectbox("Run", list(known), format_func=called.__getitem__, key="run", width=340),
-        name="the run",
     )
     state.write_url({"run": name})
-    for sentence in state.notes():
-        st.info(sentence)
+    state.say_notes(st.container())
     run = known[name].run
     with line:
         control.buttons(run, partial(runs.resume, run, device))

@@ -161,7 +161,7 @@ def _open_now(run: RunDirectory, path: str, page: Visit) -> None:
     """Open a page on a copy of the run's last save, since the next save replaces the file."""
     try:
         content = run.last_checkpoint.read_bytes()
-        key = own_checkpoints.upload().keep({f"of {run.title} in training": content})
+        key = own_checkpoints.CHECKPOINTS.keep({f"of {run.title} in training": content})
     except (OSError, CheckpointError):
         st.info("Nothing of this run is saved yet: try again in a few seconds.")
         return

@@ -18,7 +18,7 @@ from ...training.run_directory import runs_root
 from ..common import state
 from ..common.untrusted import distinct, plain
 from ..shell.reproduce import Call
-from ..sources import cache, missing
+from ..sources import cache
 from ..sources.visit import Visit
 
 BUNDLED = project.ROOT / "assets" / "studies"
@@ -79,7 +79,7 @@ def state_in_words(study: Study) -> str:
 
 
 def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str], top: DeltaGenerator) -> str:
-    """Draw the choice of a study; return its key. A study that is gone is named at the top, and the page ends there.
+    """Draw the choice of a study; return its key. A study that is gone is named at the top.
 
     Args:
         known: the studies, by their key.
@@ -90,16 +90,14 @@ def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str],
     """
     keys = list(known)
     labels = distinct({key: name_of(key) for key in keys})
-    if (asked := state.wanted("study")) is not None and asked not in known:
-        missing.stop(top, "study", missing.study(asked), labels)
     key = state.choice(
         "study",
         keys,
         first,
         lambda: st.selectbox("Study", keys, format_func=labels.__getitem__, key="study", on_change=_forget_choices),
-        name="the study",
     )
     state.write_url({"study": key})
+    state.say_notes(top)
     return key
 
 

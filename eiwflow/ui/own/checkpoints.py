@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,23 +20,27 @@ MOST_MIB = 495
 LABEL = "An eiwflow .safetensors file, or one that `eiwflow import` wrote of another Glow; it stays on this machine."
 
 
-@cache
-def upload() -> Upload[CheckpointFile]:
-    """Return the kind of upload that checkpoints are."""
-    size, discard = (lambda file: file.size), (lambda file: file.path.unlink(True))
-    return Upload("checkpoints", ("safetensors",), MOST_MIB, 8, _written, size, discard)
-
-
 def _written(key: str, files: Files) -> CheckpointFile:
     """Check a checkpoint and write it into a folder of the server; its own name never becomes a path."""
     ((name, content),) = files.items()
     admit(load(content, name))
     path = Path(_folder().name) / f"{key}.safetensors"
     write_atomically(path, content)  # another visitor may be reading the same file
-    return CheckpointFile(key, f"upload {key}", path, path.name, size=len(content))
+    return CheckpointFile(key, f"upload {name[:60]}", path, name)
 
 
-@st.cache_resource(show_spinner=False)
+CHECKPOINTS = Upload(
+    "checkpoints",
+    ("safetensors",),
+    MOST_MIB,
+    8,
+    _written,
+    lambda file: file.path.stat().st_size,
+    lambda file: file.path.unlink(True),
+)
+
+
+@cache
 def _folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="eiwflow-")
 
@@ -49,7 +52,7 @@ def end() -> None:
 
 def draw(place: str) -> None:
     """Draw an uploader for a checkpoint, which becomes the page's; ``place`` distinguishes uploaders on a page."""
-    upload().draw(place, LABEL, show)
+    CHECKPOINTS.draw(place, LABEL, show)
 
 
 def show(key: str) -> None:
@@ -61,6 +64,4 @@ def show(key: str) -> None:
 def files(named: Iterable[str] = ()) -> list[CheckpointFile]:
     """Return the files that this session uploaded or that a link names, if the server still holds them."""
     keys = dict.fromkeys([*st.session_state.get("_uploaded", []), *named])
-    kept = [file for key in keys if (file := upload().kept(key)) is not None]
-    names = ((file, upload().name_of(file.key)) for file in kept)
-    return [replace(file, label=f"upload {name[:60]}", argument=name) if name else file for file, name in names]
+    return [file for key in keys if (file := CHECKPOINTS.kept(key)) is not None]

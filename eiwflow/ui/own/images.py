@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ import streamlit as st
 from ... import data
 from ...analysis.evaluate import images_to_score
 from ..common import state
-from ..sources import checkpoints, data_sets, missing, store
+from ..sources import checkpoints, data_sets, store
 from .upload import Files, Upload
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Archive:
     """Images that were uploaded.
 
     Attributes:
-        key: a hash of their file.
-        name: the file's, or the key's for a visitor who did not send it.
+        key: a hash of their file and its name.
+        name: the file's.
         content: of the file.
 
     """
@@ -46,7 +46,7 @@ class Archive:
 def _archive(key: str, files: Files) -> Archive:
     ((name, content),) = files.items()
     data.images.check_parts(data.npz.read_npz(content, _shown(name), MAX_UNPACKED))
-    return Archive(key, f"{key}.npz", content)
+    return Archive(key, _shown(name), content)
 
 
 def _shown(name: str) -> str:
@@ -61,17 +61,13 @@ def own_images() -> Archive | None:
     """Draw the uploader for a visitor's images; return those whose key is in the URL as ``own``."""
     own = st.query_params.get("own")
     archive = IMAGES.kept(own)  # once: other visitors' images may push these out meanwhile
-    if archive is not None and (name := IMAGES.name_of(archive.key)):
-        archive = replace(archive, name=_shown(name))
     IMAGES.say_refusal("own", st.container())
     if own is not None:
         if archive is None:
-            st.error(missing.upload(IMAGES.name, own))
+            st.error(IMAGES.gone(own))
         st.button("Back to the data set", on_click=state.drop, args=("own",), width="stretch")
     if archive is None:
         IMAGES.draw("own", OWN_IMAGES)
-        if own is not None:
-            st.stop()
     return archive
 
 

@@ -15,7 +15,7 @@ from ...analysis import likelihood
 from ..access import folders
 from ..common import state
 from ..common.untrusted import plain
-from ..sources import missing, store
+from ..sources import store
 from .photos import MAX_PHOTO_MB, PICTURE_SUFFIXES
 from .upload import Files, Upload, named
 
@@ -102,20 +102,16 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     """Return the pictures that the URL names."""
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
-            raise data.DataError(missing.upload(PICTURES.name, asked))
+            raise data.DataError(PICTURES.gone(asked))
         read = _read((asked, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
         return OwnPictures("your pictures", *read, "FOLDER")
     folders.check_data_path(asked)
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
-    return OwnPictures("your folder", *_of_folder(asked, shape, multiple), asked)
-
-
-def _of_folder(path: str, shape: tuple[int, int, int], multiple: int) -> tuple[Tensor, str]:
-    folder = Path(os.path.realpath(os.path.expanduser(path)))
-    key = str(folder), shape, multiple, folders.stamp(folder)
-    return _read(key, lambda: likelihood.also(path, shape, multiple), long=True)
+    key = os.path.realpath(folder), shape, multiple, folders.stamp(folder.resolve())
+    read = _read(key, lambda: likelihood.also(asked, shape, multiple), long=True)
+    return OwnPictures("your folder", *read, asked)
 
 
 def _read(key: store.Key, read: Callable[[], Group], long: bool = False) -> tuple[Tensor, str]:

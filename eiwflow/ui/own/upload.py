@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import streamlit as st
@@ -21,18 +21,16 @@ from ..sources import store
 Kept = TypeVar("Kept")
 #: Of a key: two files of one key of twelve letters were made in a minute, and one visitor saw the other's.
 KEY_LETTERS = 32
-#: Key of a session's state: key of an upload -> name of its file.
-_NAMES = "_names_of_uploads"
 #: Uploaded files: name -> content.
 Files = Mapping[str, bytes]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Upload(Generic[Kept]):
     """One kind of upload.
 
     Attributes:
-        name: of the kind; also of its shelf.
+        name: of the kind.
         suffixes: of the files that the uploader offers to take.
         megabytes: of a file at most, unless the server takes fewer.
         most: uploads that the server keeps for a session; older ones go first.
@@ -41,6 +39,7 @@ class Upload(Generic[Kept]):
         discard: called with a value that no session holds any more.
         several: whether one upload has several files.
         prefix: begins every key.
+        shelf: the values that the server keeps, by key.
 
     """
 
@@ -53,33 +52,26 @@ class Upload(Generic[Kept]):
     discard: Callable[[Kept], object] = lambda _: None
     several: bool = False
     prefix: str = ""
+    shelf: Shelf[Kept] = field(init=False)
 
-    @property
-    def shelf(self) -> Shelf[Kept]:
-        """The values that the server keeps, by key."""
-        return _shelf(self.name, self)
+    def __post_init__(self) -> None:
+        self.shelf = Shelf(self.most, self.size, self.discard)
 
     def keep(self, files: Files) -> str:
-        """Keep files for this session; return their key, a hash of their content."""
+        """Keep files for this session; return their key, a hash of their names and content."""
         files = dict(sorted(files.items()))  # as the command line reads a folder
         digest = hashlib.sha256()
         for name, content in files.items():
-            digest.update(f"{name}\0{len(content)}\0".encode() * self.several + content)
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
         key = self.prefix + digest.hexdigest()[:KEY_LETTERS]
-        if not self.several:
-            st.session_state.setdefault(_NAMES, {})[key] = next(iter(files))
         if self.shelf.hold(key, visitor()) is None:
             read = store.get("upload", (self.prefix, key), lambda: self.parse(key, files), "Reading the upload …")
             self.shelf.keep(key, read, visitor())
         return key
 
-    @staticmethod
-    def name_of(key: str) -> str:
-        """Return the name of an upload's file as this session sent it; empty if another sent it.
-
-        Visitors may send the same content, and none decides what the others read about it.
-        """
-        return st.session_state.get(_NAMES, {}).get(key, "")
+    def gone(self, key: str) -> str:
+        """Say that an upload is gone."""
+        return f"The server no longer has the {self.name} “{plain(key, 60)}”. Upload again."
 
     def kept(self, key: str | None) -> Kept | None:
         """Return the value of a key, and keep it while this session uses it; None if it is gone."""
@@ -151,8 +143,3 @@ def named(name: str, content: bytes) -> io.BytesIO:
 
 def _refused(place: str) -> str:
     return f"_refused_{place}"
-
-
-@st.cache_resource(show_spinner=False)
-def _shelf(name: str, _upload: Upload[Kept]) -> Shelf[Kept]:
-    return Shelf(name, _upload.most, _upload.size, _upload.discard)

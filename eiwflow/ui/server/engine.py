@@ -23,10 +23,3 @@ def start() -> None:
         torch.set_num_threads(max(1, (os.cpu_count() or 2) // 2))
     gc.collect()
     gc.freeze()
-
-
-def end() -> None:
-    """Remove what visitors uploaded: the interpreter does this too, but not when a signal ends it."""
-    from ..own import checkpoints
-
-    checkpoints.end()

@@ -45,7 +45,9 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
     join.announce()
     threading.Thread(target=_import_then_give_back, daemon=True).start()
     yield
-    engine.end()  # the interpreter does this too, but not when a signal ends it
+    from ..own import checkpoints  # with torch, which has been imported meanwhile
+
+    checkpoints.end()
 
 
 def _import_then_give_back() -> None:

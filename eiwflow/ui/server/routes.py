@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from ..access import navigation, roles
 from ..access.address import base_path
@@ -37,14 +35,5 @@ def _export(request: Request) -> Response:
         return PlainTextResponse("Only the teacher may export a run.", status_code=403)
     name = quote(f"{run.path.name}.zip", safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-    return _Export(run.zip_parts(), media_type="application/zip", headers=headers)
-
-
-class _Export(StreamingResponse):
-    """A run that may be deleted meanwhile: then the server breaks off, and the browser says so."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from ...training.run_directory import RunError
-
-        with suppress(RunError):
-            await super().__call__(scope, receive, send)
+    # Of a run that is deleted meanwhile the server breaks off, and the browser says so.
+    return StreamingResponse(run.zip_parts(), media_type="application/zip", headers=headers)

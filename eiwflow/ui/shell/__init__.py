@@ -10,7 +10,6 @@ from .parts import (
     closing,
     controls,
     draw_columns,
-    draw_level,
     drawn,
     each,
     errors_as_sentences,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,7 +18,7 @@ from ..common.untrusted import distinct, plain
 from ..components.thumbnails import thumbnails
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS, photo_of_shape
-from ..sources import checkpoints, data_sets, missing
+from ..sources import checkpoints, data_sets
 from ..sources.checkpoints import CheckpointFile
 from ..sources.visit import Page, Visit
 from . import parts
@@ -70,62 +70,31 @@ def begin(
 
     """
     places = _Places.drawn(title, label)
-    try:
-        return _begin(label, places, level=level, compare=compare, image=image)
-    except _Stopped:
-        window.links(places.links, st.query_params.to_dict())
-        st.stop()
-
-
-class _Places(NamedTuple):
-    """Where the frame draws: links, sentences under the title, the line of controls, and the popover at its end."""
-
-    links: DeltaGenerator
-    above: DeltaGenerator
-    line: DeltaGenerator
-    more: DeltaGenerator
-    strip: DeltaGenerator
-
-    @classmethod
-    def drawn(cls, title: str, label: str) -> _Places:
-        """Draw the window of a page and these places in it."""
-        window.open_window(title)
-        way_back.link()
-        st.title(title)
-        return cls(st.sidebar.container(), *parts.begin(label))
-
-
-def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bool) -> Page:
-    """Draw the controls of a page with a checkpoint; a link to a missing thing ends the page."""
     files = checkpoints.checkpoint_files(own_checkpoints.files(st.query_params.get(key, "") for key in ("ck", "vs")))
     untrusted.complaints(places.more, checkpoints.complaints())
-    own_checkpoints.upload().say_refusal(MORE, places.above)
+    own_checkpoints.CHECKPOINTS.say_refusal(MORE, places.above)
     if not files:
         places.above.error(
             "There is no checkpoint to look at: assets/checkpoints holds no .safetensors file and no run has "
             "ended. Train one with `python -m eiwflow train`, then load this page again."
         )
-        raise _Stopped
+        _stop(places)
     labels = {key: file.label for key, file in files.items()}
-    _stop_without("ck", labels, places)
-    if compare:
-        _stop_without("vs", {NOTHING: "none", **labels}, places)
     keys = list(files)
     chosen = state.choice(
         "ck",
         keys,
         FIRST_CHECKPOINT if FIRST_CHECKPOINT in keys else keys[0],
         lambda: places.line.selectbox("Flow", keys, format_func=labels.__getitem__, key="ck", width=WIDE),
-        name="the checkpoint",
+        "flow",
     )
-    checkpoint, given = _open("ck", files[chosen], places, labels, choose=True)
+    checkpoint, given = _open(files[chosen], places, choose=True)
     compared = _compared_with(labels, chosen, places, compare)
     _checkpoint_uploader(places.more)
     second = compared if compare else NOTHING
     other, second_given = None, ("", "")
     if second != NOTHING:
-        instead = {NOTHING: "none", **labels}
-        other, second_given = _open("vs", files[second], places, instead, choose=not given[0])
+        other, second_given = _open(files[second], places, choose=not given[0])
     of = given if given[0] else second_given  # both columns show images of one class
     linked = st.query_params.get("ck") == chosen and "data" in st.query_params
     images = _images(checkpoint, of, places, linked)
@@ -148,22 +117,33 @@ def _begin(label: str, places: _Places, *, level: bool, compare: bool, image: bo
     )
     window.links(places.links, carried)
     for_print = _for_print(places.more)
-    for sentence in state.notes():
-        places.above.info(sentence)
+    state.say_notes(places.above)
     page = Page(label, carried, for_print, files[chosen], checkpoint, images, looked_at, photo, seed, wanted, *given)
     return page if other is None else _beside(page, files[second], other, second_given, of, places)
 
 
-def _stop_without(key: str, labels: Mapping[str, str], places: _Places) -> None:
-    """End the page if a link asks for a flow that is none of these."""
-    if (asked := state.wanted(key)) not in (None, *labels):
-        _checkpoint_uploader(places.more)
-        missing.say(places.above, key, missing.flow(str(asked)), labels)
-        raise _Stopped
+class _Places(NamedTuple):
+    """Where the frame draws: links, sentences under the title, the line of controls, and the popover at its end."""
+
+    links: DeltaGenerator
+    above: DeltaGenerator
+    line: DeltaGenerator
+    more: DeltaGenerator
+    strip: DeltaGenerator
+
+    @classmethod
+    def drawn(cls, title: str, label: str) -> _Places:
+        """Draw the window of a page and these places in it."""
+        window.open_window(title)
+        way_back.link()
+        st.title(title)
+        return cls(st.sidebar.container(), *parts.begin(label))
 
 
-class _Stopped(Exception):
-    """The page ends here: the missing thing has been named."""
+def _stop(places: _Places) -> NoReturn:
+    """End the page, whose sentence says why; the ways to other pages stay."""
+    window.links(places.links, st.query_params.to_dict())
+    st.stop()
 
 
 def _for_print(box: DeltaGenerator) -> bool:
@@ -178,7 +158,7 @@ def _for_print(box: DeltaGenerator) -> bool:
 def _compared_with(labels: Mapping[str, str], chosen: str, places: _Places, drawn: bool) -> str:
     """Draw the choice of a second checkpoint if the page can show one; return its key or ``none``."""
     options = [NOTHING, *(key for key in labels if key != chosen)]
-    name = "the checkpoint compared with"
+    name = "second flow"
     if drawn:
         return state.choice(
             "vs",
@@ -242,9 +222,7 @@ def _parts(images: data_sets.Images, checkpoint: Checkpoint) -> str:
     return f"a crop of {height}×{width} pixels" if images.cropped else "all of it"
 
 
-def _open(
-    key: str, file: CheckpointFile, places: _Places, instead: Mapping[str, str], *, choose: bool
-) -> tuple[Checkpoint, tuple[str, str]]:
+def _open(file: CheckpointFile, places: _Places, *, choose: bool) -> tuple[Checkpoint, tuple[str, str]]:
     """Open a flow; if its file is broken, name it and end the page.
 
     For a flow with labels, return the flow of a class, which the visitor may ``choose``, with the factor and the class.
@@ -254,9 +232,8 @@ def _open(
         label = _choose_label(factor, classes, places.line) if classes and choose else _label_of(file)
         return checkpoints.open_checkpoint(file, label), (factor, label)
     except CheckpointError as error:
-        others = {other: label for other, label in instead.items() if other != file.key}
-        missing.say(places.above, key, plain(error), others)
-        raise _Stopped from error
+        places.above.error(plain(error))
+        _stop(places)
 
 
 def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> str:
@@ -268,7 +245,7 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
         lambda: box.selectbox(
             f"Given {plain(factor)}", classes, format_func=labels.__getitem__, key="label", width=WIDE
         ),
-        f"the {factor}",
+        factor,
     )
 
 
@@ -289,7 +266,7 @@ def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked
     names = data_sets.names()
     if not names:
         places.above.error("There is no data set to look at: assets/data holds no .npz file.")
-        raise _Stopped
+        _stop(places)
     config, trained_on = checkpoint.info.config, checkpoint.info.data
     default = trained_on if trained_on in names else names[0]
     # From a flow's own data set, another flow leads to that flow's data set, unless the URL names both.
@@ -298,22 +275,19 @@ def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked
         state.read_again("data")
     elif before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
-    if (asked := state.wanted("data")) not in (None, *names):
-        missing.say(places.above, "data", missing.data_set(str(asked), names), {name: name for name in names})
-        raise _Stopped
     # A popover makes its widgets as it opens, perhaps runs after their value was written: that is their default too.
     name = state.choice(
         "data",
         names,
         default,
         lambda: places.more.selectbox("Data set", names, names.index(st.session_state["data"]), key="data"),
-        "the data set",
+        "data set",
     )
     try:
         images = data_sets.images(name, config.shape, 2**config.levels, of)
     except data.DataError as error:
         places.above.error(plain(error))
-        raise _Stopped from error
+        _stop(places)
     images = data_sets.few(images, config)
     if checkpoints.is_large(config):
         places.above.caption(LARGE)
@@ -329,13 +303,7 @@ def _choose_image(images: data_sets.Images, places: _Places, drawn: bool) -> tup
     key = state.wanted("photo") or NOTHING
     content = PHOTOS.kept(key)  # read once: the server may forget it meanwhile
     PHOTOS.say_refusal("photo", places.above)
-    if key != NOTHING and content is None:
-        places.above.error(missing.upload(PHOTOS.name, key))
-        with places.above:
-            st.button("Show a test image", on_click=_drop_photo)
-            PHOTOS.draw("photo", show=_take_photo)
-        raise _Stopped
-    photo = state.hidden_choice("photo", [NOTHING, key], NOTHING, name="the photo")
+    photo = state.hidden_choice("photo", [NOTHING] if content is None else [NOTHING, key], NOTHING)
     own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.hidden_choice("image", numbers, min(default.SHOWN[0], numbers[-1]), name="test image")

@@ -19,7 +19,6 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from ...analysis.levels import NoPartsError
-from ...analysis.subjects import Measure
 from ...analysis.words.checkpoint import split, start
 from ...analysis.words.numbers import counted, fixed
 from ...figures import kit, steps
@@ -87,27 +86,6 @@ def draw_columns(
     results = _in_columns(places, load)
     _in_columns([place for place in places if place[0] in results], lambda column: draw(column, results))
     return results
-
-
-def draw_level(
-    page: Page, measure: Measure[[], Any], draw: Callable[[Page, Results], None], otherwise: str, end: str
-) -> Results:
-    """Draw a measure of the wanted level, as :func:`draw_columns` does.
-
-    A flow without a split gets the sentence ``otherwise``; if no flow splits, the page ends with ``end``.
-    """
-
-    def load(column: Page) -> Any:  # noqa: ANN401 (as the measure)
-        level = shuffle_level(column)
-        if level is None:
-            st.info(plain(otherwise))
-            return None
-        return measure(cache.look(column, level))
-
-    if results := draw_columns(page, load, draw):
-        return results
-    closing(page, end)
-    st.stop()
 
 
 def folds(
@@ -329,19 +307,8 @@ def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(rows[0]))
     writer.writeheader()
-    writer.writerows({name: _csv_cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows(rows)
     return file.getvalue().encode()
-
-
-def _csv_cell(value: object) -> object:
-    """Return a cell that no spreadsheet takes for a formula, with an apostrophe if need be."""
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
 
 
 def closing(page: Visit, sentence: str) -> None:

@@ -92,18 +92,12 @@ def reproduce(page: Visit, *calls: Call, photo: bool | None = None) -> None:
         else:
             elsewhere = [view for view in page.views if view.images_by_command != view.images.of]
             for view in elsewhere:
-                st.markdown(
-                    f"No command prints the figures of “{plain(view.file.label)}”: the command line measures it on "
-                    f"{_which(view.images_by_command)}, and this page on {_which(view.images.of)}."
-                )
+                name = plain(view.file.label)
+                st.markdown(f"No command prints the figures of “{name}”: the command line measures it on other images.")
             others = {view.file.argument for view in elsewhere}
             _show([each for each in calls if "data" not in each.options or each.words[0] not in others])
             if checkpoints.is_large(page.checkpoint.info.config):
                 st.caption(OF_LARGE)
-
-
-def _which(of: tuple[str, str]) -> str:
-    return f"images whose {plain(of[0])} is {plain(of[1])}" if of[0] else "all images"
 
 
 def _show(calls: Sequence[Call]) -> None:

@@ -11,7 +11,6 @@ from ...analysis import OTHER_IMAGE
 from ..common import state
 from ..components.thumbnails import thumbnails
 from ..own.photos import PHOTOS, photo_of_shape
-from ..sources import missing
 from ..sources.visit import Page
 
 
@@ -35,10 +34,7 @@ def other_end(page: Page, drawn: bool) -> OtherEnd:
     content = PHOTOS.kept(photo)
     PHOTOS.say_refusal("photo_b", st.container())
     if photo is not None and content is None:
-        st.error(missing.upload(PHOTOS.name, photo))
-        st.button("Show a test image as B", on_click=state.drop, args=("photo_b",))
-        PHOTOS.draw("photo_b")
-        st.stop()
+        st.info(PHOTOS.gone(photo))
     numbers = range(len(page.images.test))
     number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
     if drawn:

@@ -38,11 +38,8 @@ def choose_one(
     return default if chosen is None else chosen
 
 
-def compared(page: Page) -> bool:
-    """Return whether the page stands beside another."""
-    return page.second or page.other is not None
-
-
 def places(page: Page, widths: Sequence[float]) -> list[DeltaGenerator]:
     """Return a place for each of ``widths``: columns of these proportions, or rows inside a compared page's column."""
-    return [st.container() for _ in widths] if compared(page) else st.columns(widths, gap="large")
+    if page.second or page.other is not None:
+        return [st.container() for _ in widths]
+    return st.columns(widths, gap="large")

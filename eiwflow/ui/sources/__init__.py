@@ -1,1 +1,1 @@
-"""Sources of the pages: checkpoints, data sets, cached results, and notes on missing things."""
+"""Sources of the pages: checkpoints, data sets, and cached results."""

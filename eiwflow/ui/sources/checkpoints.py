@@ -52,7 +52,6 @@ class CheckpointFile:
         path: the file.
         argument: its name on the command line; the file's name for an upload.
         run: the run's directory, or None.
-        size: bytes of an upload.
 
     """
 
@@ -61,7 +60,6 @@ class CheckpointFile:
     path: Path
     argument: str
     run: Path | None = None
-    size: int = 0
 
 
 def checkpoint_files(uploaded: Iterable[CheckpointFile] = ()) -> dict[str, CheckpointFile]:

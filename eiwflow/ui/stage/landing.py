@@ -43,16 +43,9 @@ def page() -> None:
         st.switch_page("pages/0_lesson.py", query_params=HOMEWORK)
     ways.download_button(
         "Download this lesson",
-        data=lambda: offline_page(default.key()),
+        data=lambda: lesson.one_file(default.pack()),
         file_name="lesson.html",
         mime="text/html",
         on_click="ignore",
         type="tertiary",
     )
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)  # cache_data would write a line into the log
-def offline_page(key: str) -> bytes:
-    """Return the lesson of the bundled flow as one file."""
-    del key
-    return lesson.one_file(default.pack())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, NoReturn
 
@@ -23,7 +22,7 @@ from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
 from ..own.photos import PHOTOS
 from ..shell.frame import NOTHING
-from ..sources import checkpoints, missing, store
+from ..sources import checkpoints, store
 from . import first_scene
 
 TITLE = "The lesson: multi-scale flows"
@@ -47,8 +46,8 @@ def page() -> None:
     shape = tuple(head["flow"]["shape"])
     if access.settings().classroom:
         more["class"] = {"teacher": access.role() is access.Role.TEACHER, "address": address()}
-    if (photo := st.query_params.get("photo", NOTHING)) != NOTHING:
-        more["photo"] = _photo(photo, shape) or _stop(missing.upload(PHOTOS.name, photo), "photo", {})
+    if sent := _photo(st.query_params.get("photo", NOTHING), shape):
+        more["photo"] = sent
     if "scene" in (place := way_back.place({})):
         more["place"] = place
     window.begin_stage(TITLE)
@@ -116,11 +115,11 @@ def _leave(leave: dict[str, Any], chosen: str) -> None:
         way_back.remember(at)
         query["scene"] = str(at["scene"])[:4]
     # The whole address at once: what a page adds to it would be a step of its own for the browser's Back.
-    if not chosen or chosen == default.flow_name():
+    if not chosen or chosen == default.FLOW:
         query["data"] = default.DATA
     for key, usual in (("vs", NOTHING), ("photo", NOTHING), ("level", 1), ("seed", 0)):
         query.setdefault(key, str(state.wanted(key) or usual))
-    st.switch_page(entry.path, query_params={"ck": chosen or default.flow_name(), **query})
+    st.switch_page(entry.path, query_params={"ck": chosen or default.FLOW, **query})
 
 
 def _pack_of(chosen: str) -> tuple[bytes, str]:
@@ -128,12 +127,11 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
 
     A flow with labels is shown given its first class, which the name states.
     """
-    if not chosen or chosen == default.flow_name():
+    if not chosen or chosen == default.FLOW:
         return default.pack(), ""
     files = checkpoints.checkpoint_files(own_checkpoints.files([chosen]))
-    labels = {key: file.label for key, file in files.items() if key != chosen}
     if chosen not in files:
-        _stop(missing.flow(chosen), "ck", labels)
+        _stop(f"The flow “{plain(chosen, 60)}” is not here.")
     file = files[chosen]
     try:
         whole = "scenes" not in st.query_params  # a few scenes of a new flow open faster than all
@@ -143,14 +141,13 @@ def _pack_of(chosen: str) -> tuple[bytes, str]:
         factor, classes = checkpoints.classes_of(file)
         return content, f"{file.label}, given {factor} {classes[0]}" if classes else file.label
     except (CheckpointError, data.DataError, LessonError, OSError) as error:
-        _stop(plain(error), "ck", labels)
+        _stop(plain(error))
 
 
-def _stop(sentence: str, key: str, instead: Mapping[str, str]) -> NoReturn:
-    """Name a thing that is missing or cannot be shown, and end the page."""
+def _stop(sentence: str) -> NoReturn:
+    """Name a flow that is missing or cannot be shown, and end the page."""
     window.begin_landing(TITLE)
     st.title("The lesson")
-    missing.say(st.container(), key, sentence, instead, lambda other: st.query_params.update({key: other}))
-    what = "Show the bundled lesson" if key == "ck" else "Go on without the photo"
-    st.button(what, on_click=state.drop, args=(key,))
+    st.error(sentence)
+    st.button("Show the bundled lesson", on_click=state.drop, args=("ck",))
     st.stop()
