@@ -172,7 +172,6 @@ def _latents(look: Look) -> dict[str, Any]:
         "thrown_away": subjects.halved(look).table(),
         "levels": [row for how in ("resample", "zero") for row in subjects.one_level(look, treatment=how).table()],
         "test": survey.table(),
-        "norms": subjects.norms(look).table(),
     }
 
 

@@ -219,13 +219,6 @@ def latents_survey(look: Look) -> latents.Survey:
     return latents.survey(look.flow, some.test, draws=_draws(look), sources=some.sources)
 
 
-@measure("test", "image", "seed", of_a_split=True)
-def norms(look: Look) -> latents.Norms:
-    """Return the norms of the image's latents beside those of test images."""
-    test = latents_survey(look)
-    return latents.Norms(test.dimensions, latents.norms_of(encoded(look)[1])[0], test.norms)
-
-
 # ---------------------------------------------------------------------- entropy and shuffle
 
 
