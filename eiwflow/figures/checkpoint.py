@@ -15,14 +15,12 @@ import plotly.graph_objects as go
 
 from ..analysis.words.checkpoint import PARTS
 from . import palette
-from .kit import Trace, across, bars, layout, letters, lines, marks, note
+from .kit import Trace, across, layout, lines, marks, note
 
 if TYPE_CHECKING:
     from ..analysis.record import TrainingCurve
     from ..analysis.report import LevelReport, Report
 
-#: Short names of parts for an axis.
-SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
 #: Sentences on a split, by order.
 ORDERS = {
     "entropy": "most structure passed on",
@@ -33,8 +31,6 @@ ORDERS = {
     "last": "the last channels factored out",
     "released": "the order of the published code",
 }
-#: Patterns of levels, which distinguish them without their shades.
-PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
 #: Most labels of steps at an axis.
 LABELS = 26
@@ -109,29 +105,6 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 
 # ---------------------------------------------------------------------- charts
-
-
-def parameters(made: Report) -> go.Figure:
-    """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
-    names, totals = [SHORT.get(part, name) for part, name in PARTS.items()], [made.parameters[part] for part in PARTS]
-    pieces = []
-    for level, shape in zip(made.levels, PATTERNS, strict=False):
-        pattern = {"shape": shape, "fillmode": "replace", "fgcolor": _SUBJECT, "solidity": 0.4}
-        marker = {"color": _SUBJECT, "line": {"color": _SUBJECT, "width": 1}, "pattern": pattern}
-        counts, name = [level.parameters[part] for part in PARTS], f"level {level.number}"
-        label = f"{name}: %{{x:,}} parameters"
-        pieces.append(bars(counts, names, marker, orientation="h", name=name, label=label))
-    sums = [f"  {count:,} ({100 * count / made.total:.2g} %)" if count else "  none" for count in totals]
-    return go.Figure(
-        [*pieces, letters(totals, names, sums, "middle right")],
-        {
-            **layout(300, **_LEGEND),
-            "barmode": "stack",
-            "bargap": 0.35,
-            "xaxis": {"range": [0, 1.55 * max(totals)], "title": _title("parameters"), "nticks": 5},
-            "yaxis": {"autorange": "reversed", "showgrid": False},
-        },
-    )
 
 
 def conditioning(made: Report) -> go.Figure:
