@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.checkpoint import PARTS
+from ..analysis.words.checkpoint import PARTS, by_order
 from . import palette
 from .kit import Trace, across, layout, lines, marks, note
 
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from ..analysis.record import TrainingCurve
     from ..analysis.report import LevelReport, Report
 
-#: Sentences on a split, by order.
-ORDERS = {
-    "entropy": "most structure passed on",
-    "random": "a fixed random order",
-    "variance": "largest variance passed on",
-    "variance-reversed": "smallest variance passed on",
-    "first": "the first channels factored out",
-    "last": "the last channels factored out",
-    "released": "the order of the published code",
-}
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
 #: Most labels of steps at an axis.
 LABELS = 26
@@ -62,16 +52,12 @@ def _image(made: Report) -> str:
     )
 
 
-def _policy_in_words(made: Report) -> str:
-    order, weighted = made.config.order, ", weights ω(x)" * bool(made.parameters["shuffle"])
-    return f"{ORDERS.get(order, f'order {order}')}{weighted}"
-
-
 def _level(made: Report, level: LevelReport) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
     boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
     out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
+    split = by_order(config.order) + ", weights ω(x)" * bool(made.parameters["shuffle"])
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
         (f"{times} ActNorm", counts["actnorm"]),
@@ -79,7 +65,7 @@ def _level(made: Report, level: LevelReport) -> str:
         (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
     ]
     if level.kept is not None and level.emitted[0]:
-        rows += [(_policy_in_words(made), counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
+        rows += [(split, counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
     on = f"{_size(level.kept)} passed on · " if level.kept is not None else ""
     return (
         f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"
@@ -140,7 +126,7 @@ def conditioning(made: Report) -> go.Figure:
                 "tickangle": 0,
                 "title": _title("step"),
             },
-            "yaxis": {"type": "log", "range": [low, high], **_factors(low, high), "title": "stretched by"},
+            "yaxis": {"type": "log", "range": [low, high], "tickprefix": "×", "title": "stretched by"},
         },
     )
 
@@ -162,14 +148,6 @@ def _ranges(
     marker = {"color": colour, "symbol": symbol, "size": 6}
     label = f"%{{text}}<extra>{name}</extra>"
     return lines(x, y, colour, 2, dash, marker=marker, text=text, name=name, label=label)
-
-
-def _factors(low: float, high: float) -> dict[str, Any]:
-    """Return ticks of an axis of powers between two logarithms to base 10: 1, 2, 5 of each power, or powers alone."""
-    digits = (1, 2, 5) if high - low < 3 else (1,)
-    values = [digit * 10.0**power for power in range(int(low) - 1, int(high) + 2) for digit in digits]
-    ticks = [value for value in values if low <= np.log10(value) <= high]
-    return {"tickvals": ticks, "ticktext": [f"×{value:g}" for value in ticks]}
 
 
 def training(curve: TrainingCurve) -> go.Figure:
