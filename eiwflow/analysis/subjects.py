@@ -241,12 +241,6 @@ def maps(look: Look) -> tuple[np.ndarray, ...]:
     return ways.maps(look.flow, look.image, look.seed)
 
 
-@measure("record", of_a_split=True)
-def growth(look: Look) -> entropy.Growth | None:
-    """Return the entropies over the training, if recorded."""
-    return None if look.record is None else entropy.growth(look.record)
-
-
 @measure("test", "image", "level", "seed", "record", of_a_split=True)
 def shuffle(look: Look) -> shuffles.ShuffleReport:
     """Return the effects of a level's permutation."""
