@@ -90,15 +90,11 @@ ui.folds(page, blends, {"One level at a time": one_level})
 
 
 def evidence(view: ui.Page, surveys: ui.Results) -> None:
-    """Show test images instead of one, norms of latents and of paths, and all files."""
+    """Show test images instead of one, norms of paths, and all files."""
     b = other.images[view]
     dots = ui.drawn(figures.error_dots, surveys[view], list(surveys.values()))
     ui.chart(dots, view, "errors", alt=words.left(surveys[view]))
     st.markdown(words.left(surveys[view]))
-    norms = {each: subjects.norms(ui.look(each)) for each in surveys}
-    chart = ui.drawn(figures.norm_dots, norms[view], list(norms.values()))
-    ui.chart(chart, view, "norms", alt=words.norms(norms[view]))
-    st.caption(words.norms(norms[view]))
     way = subjects.interpolation(ui.look(view), other=b, path=path, frames=ALONE)
     st.subheader("Why an arc?")
     ui.chart(ui.drawn(space_figures.norm_paths, way.norms), view, "paths", alt=space_words.norms(way.norms))
@@ -110,7 +106,6 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
             "image": subjects.halved(ui.look(view)).table(),
             "levels": levels,
             "test images": surveys[view].table(),
-            "norms": norms[view].table(),
             "moved": way.table(),
         },
     )

@@ -76,9 +76,9 @@ with ui.fold("Which channels have structure?", "all-levels") as fold:
 def over_training(view: ui.Page, grown: ui.Results) -> None:
     """Draw how redundancy changed in training, moved by one slider."""
     growth, samples, number = grown[view], cache.samples_in_training(view), level_of(view)
-    limits = figures.growth_span([each.level(level_of(other)) for other, each in grown.items()])
+    limits = figures.growth_span([each.levels[level_of(other) - 1] for other, each in grown.items()])
     recorded = steps.together(each.steps for each in grown.values())
-    chart = ui.drawn(figures.growth, growth.level(number), growth.steps, limits, recorded)
+    chart = ui.drawn(figures.growth, growth.levels[number - 1], growth.steps, limits, recorded)
     ui.chart(chart, view, "scrub-redundancy", alt=words.growth(growth, number))
     if samples:
         scrubber.film(recorded, samples, under=view.key("scrub-redundancy"))
@@ -88,7 +88,7 @@ def over_training(view: ui.Page, grown: ui.Results) -> None:
 
 
 with ui.fold("Over training", "training") as fold, ui.errors_as_sentences():
-    grown = {view: growth for view in ways if fold.open and (growth := subjects.growth(ui.look(view))) is not None}
+    grown = {view: growth for view in ways if fold.open and (growth := ui.look(view).record) is not None}
     if fold.open and len(grown) < len(ways):
         st.info(words.NO_RECORD)
     if grown:
@@ -104,7 +104,7 @@ def evidence(view: ui.Page, results: ui.Results) -> None:
     ui.table(readable(ways[view].table()))
     ui.table(words.cells(results[view]))
     tables = {"way": ways[view].table(), "entropies": results[view].table(), "channels": results[view].channel_table()}
-    if (growth := subjects.growth(ui.look(view))) is not None:
+    if (growth := ui.look(view).record) is not None:
         tables["growth"] = growth.table()
     ui.exports(view, tables=tables)
     ui.offer_film(view)

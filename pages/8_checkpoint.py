@@ -73,13 +73,6 @@ if (more := ui.more_evidence()).open:
         st.subheader("The file's metadata")
         facts = file_table(page.checkpoint)
         ui.table(facts)
-        st.subheader("Where the parameters are")
-        ui.chart(
-            ui.drawn(figures.parameters, checked),
-            page,
-            "parameters",
-            alt=described("Parameters by part", words.made(checked)),
-        )
         training = {} if curve is None else {"training": curve.table()}
         ui.exports(page, tables=checked.tables() | {"file": facts} | training)
         ui.reproduce(

@@ -157,11 +157,10 @@ def _shuffle(look: Look, level: int | None) -> dict[str, Any]:
 def _entropy(look: Look, level: int | None) -> dict[str, Any]:
     entropies, way = subjects.entropies(look), subjects.way(look)
     numbers = [each.number for each in entropies.levels if level in (None, each.number)]
-    growth = subjects.growth(look)
     return entropies.to_dict(level) | {
         "in_words": [entropy_words.answer(entropies, number) for number in numbers],
         "way": {"in_words": entropy_words.grows(way), "images": way.images, "parts": way.table()},
-        "growth": None if growth is None else [row for row in growth.table() if row["level"] in numbers],
+        "growth": None if look.record is None else [row for row in look.record.table() if row["level"] in numbers],
     }
 
 
@@ -172,7 +171,6 @@ def _latents(look: Look) -> dict[str, Any]:
         "thrown_away": subjects.halved(look).table(),
         "levels": [row for how in ("resample", "zero") for row in subjects.one_level(look, treatment=how).table()],
         "test": survey.table(),
-        "norms": subjects.norms(look).table(),
     }
 
 

@@ -28,7 +28,6 @@ from ..flow.policies import entropy_order
 from . import intervals
 from .intervals import Estimate
 from .levels import trace_of
-from .record import LevelRecord, TrainingRecord
 
 #: The measures of a channel, in bits a value: the entropy of a Gaussian of its variance minus its own; and how far
 #: its entropy rate lies below that of white noise of its power.
@@ -294,60 +293,3 @@ def _half(channels: Channels, places: Sequence[int], numbers: Sequence[int]) -> 
     rows = channels.values[:, list(places)]
     means = {measured: channels.mean(measured, list(places)) for measured in MEASURES}
     return Half(tuple(numbers), dict(zip(MEASURES, rows, strict=True)), means)
-
-
-# ---------------------------------------------------------------------- over training
-
-
-@dataclass(frozen=True, eq=False)
-class LevelGrowth:
-    """One level over S recording steps.
-
-    Attributes:
-        number: the level, from 1.
-        kept_channels: number passed on; 0 at the last level.
-        redundancy: (S, C) in bits a value, by position in the order used; NaN where nothing was recorded.
-
-    """
-
-    number: int
-    kept_channels: int
-    redundancy: np.ndarray
-
-    def mean(self, part: str) -> np.ndarray:
-        """Return the mean (S,) over the ``kept`` or the ``emitted`` channels; NaN where there are none."""
-        kept, emitted = np.split(self.redundancy, [self.kept_channels], axis=1)
-        rows = kept if part == "kept" else emitted
-        return rows.mean(axis=1) if rows.shape[1] else np.full(len(rows), np.nan)
-
-
-@dataclass(frozen=True, eq=False)
-class Growth:
-    """Redundancy over a training: recording steps (S,) and one :class:`LevelGrowth` per level."""
-
-    steps: np.ndarray
-    levels: tuple[LevelGrowth, ...]
-
-    def level(self, number: int) -> LevelGrowth:
-        """Return a level by its number, from 1."""
-        return self.levels[number - 1]
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a step, level and half."""
-        return [
-            {"step": int(step), "level": level.number, "part": part, "redundancy_bits": float(level.mean(part)[index])}
-            for level in self.levels
-            for part in (("kept", "emitted") if level.kept_channels else ("emitted",))
-            for index, step in enumerate(self.steps)
-        ]
-
-
-def growth(record: TrainingRecord) -> Growth:
-    """Return the redundancy of every level's halves from a training record."""
-    return Growth(record.steps, tuple(_growth(level) for level in record.levels))
-
-
-def _growth(level: LevelRecord) -> LevelGrowth:
-    rows = np.full(level.entropy.shape, np.nan) if level.redundancy is None else level.redundancy / BIT
-    rows = rows if level.order is None else np.take_along_axis(rows, level.order, axis=1)
-    return LevelGrowth(level.number, level.kept_channels, rows)

@@ -197,16 +197,12 @@ class Survey:
     Attributes:
         shares: of the values that are resampled, by stage (S,).
         psnr: in dB (N, S), the mean over draws.
-        norms: ‖ε_l‖ (N, L).
-        dimensions: values of each ε_l (L,).
         sources: the photograph of each image, where that is known.
 
     """
 
     shares: np.ndarray
     psnr: np.ndarray
-    norms: np.ndarray
-    dimensions: np.ndarray
     sources: tuple[int, ...] | None = None
 
     @property
@@ -256,53 +252,11 @@ def survey(
     return Survey(
         shares=thrown_away(flow, ways),
         psnr=torch.stack(stages, dim=1).numpy(),
-        norms=norms_of(latents),
-        dimensions=dimensions(flow),
         sources=sources,
     )
 
 
 # ---------------------------------------------------------------------- norms
-
-
-@dataclass(frozen=True, eq=False)
-class Norms:
-    """Norms ‖ε_l‖ of an image and of test images, against those of N(0, I) in d_l dimensions: about √d_l.
-
-    Attributes:
-        dimensions: d_l (L,).
-        image: ‖ε_l‖ of the image (L,).
-        test: ‖ε_l‖ of N test images (N, L).
-
-    """
-
-    dimensions: np.ndarray
-    image: np.ndarray
-    test: np.ndarray
-
-    @property
-    def typical(self) -> np.ndarray:
-        """The intervals (L, 2) of 95 % of the draws of N(0, I)."""
-        return typical_norms(self.dimensions)
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return one row a level."""
-        return [
-            {
-                "level": level,
-                "dimensions": int(d),
-                "root_dimensions": float(np.sqrt(d)),
-                "norm": float(norm),
-                "typical_low": float(low),
-                "typical_high": float(high),
-                "test_mean": float(test.mean()),
-                "test_min": float(test.min()),
-                "test_max": float(test.max()),
-            }
-            for level, (d, norm, (low, high), test) in enumerate(
-                zip(self.dimensions, self.image, self.typical, self.test.T, strict=True), start=1
-            )
-        ]
 
 
 def norms_of(latents: Latents) -> np.ndarray:

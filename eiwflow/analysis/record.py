@@ -114,6 +114,55 @@ class LevelRecord:
     order: np.ndarray | None
     entropy_order: np.ndarray | None
 
+    @property
+    def used(self) -> np.ndarray:
+        """The order used (C,) at the newest step; the channels by their number at the last level."""
+        return np.arange(self.entropy.shape[1]) if self.order is None else self.order[-1]
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The channels passed on at the newest step."""
+        return self.used[: self.kept_channels]
+
+    @property
+    def emitted(self) -> np.ndarray:
+        """The channels factored out at the newest step."""
+        return self.used[self.kept_channels :]
+
+    @property
+    def crossing(self) -> np.ndarray:
+        """Whether the entropy order of the newest step has a channel on the other side, (C,) by channel number."""
+        sorted_now = self.used if self.entropy_order is None else self.entropy_order[-1]
+        numbers = np.arange(len(self.used))
+        return np.isin(numbers, self.kept) != np.isin(numbers, sorted_now[: self.kept_channels])
+
+    def halves(self) -> dict[str, np.ndarray]:
+        """Return the redundancy (S, C) in bits a value of ``kept`` and ``emitted`` channels, in the order used.
+
+        It is NaN for a level of single pixels; a half without channels is left out.
+        """
+        rows = np.full(self.entropy.shape, np.nan) if self.redundancy is None else self.redundancy / math.log(2)
+        rows = rows if self.order is None else np.take_along_axis(rows, self.order, axis=1)
+        halves = zip(("kept", "emitted"), np.split(rows, [self.kept_channels], axis=1), strict=True)
+        return {part: of_part for part, of_part in halves if of_part.shape[1]}
+
+    def row(self) -> dict[str, Any]:
+        """Return averages over channels at the newest step as a row, in bits."""
+        return {
+            "level": self.number,
+            "channels": len(self.used),
+            "redundancy passed on": newest(self.redundancy, self.kept),
+            "redundancy factored out": newest(self.redundancy, self.emitted),
+            "entropy passed on": newest(self.entropy, self.kept),
+            "entropy factored out": newest(self.entropy, self.emitted),
+            "would cross": math.nan if self.order is None else int(self.crossing[self.kept].sum()),
+        }
+
+
+def newest(values: np.ndarray | None, channels: np.ndarray) -> float:
+    """Return the mean of values (S, C) in nats over some channels at the newest step, in bits; NaN for none."""
+    return math.nan if values is None or not channels.size else float(values[-1, channels].mean()) / math.log(2)
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingRecord:
@@ -129,6 +178,15 @@ class TrainingRecord:
     steps: np.ndarray
     levels: list[LevelRecord]
     samples: dict[int, bytes]
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return one row a step, level and half."""
+        return [
+            {"step": int(step), "level": level.number, "part": part, "redundancy_bits": float(mean)}
+            for level in self.levels
+            for part, rows in level.halves().items()
+            for step, mean in zip(self.steps, rows.mean(axis=1), strict=True)
+        ]
 
 
 def record_folder(checkpoint: Path) -> Path:

@@ -204,14 +204,9 @@ class Report:
         return max(check.measured for check in self.checks if check.name == name and check.measured is not None)
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the rows of checks, of levels, of their steps and of their parts, by the names of files."""
+        """Return the rows of checks, of levels and of their steps, by the names of files."""
         return {
             "levels": [_level_row(level) for level in self.levels],
-            "parts": [
-                {"level": level.number, "part": part, "parameters": count}
-                for level in self.levels
-                for part, count in level.parameters.items()
-            ],
             "steps": [row for level in self.levels for row in _step_rows(level)],
             "checks": [asdict(check) for check in self.checks],
         }

@@ -219,13 +219,6 @@ def latents_survey(look: Look) -> latents.Survey:
     return latents.survey(look.flow, some.test, draws=_draws(look), sources=some.sources)
 
 
-@measure("test", "image", "seed", of_a_split=True)
-def norms(look: Look) -> latents.Norms:
-    """Return the norms of the image's latents beside those of test images."""
-    test = latents_survey(look)
-    return latents.Norms(test.dimensions, latents.norms_of(encoded(look)[1])[0], test.norms)
-
-
 # ---------------------------------------------------------------------- entropy and shuffle
 
 
@@ -246,12 +239,6 @@ def way(look: Look) -> ways.Way:
 def maps(look: Look) -> tuple[np.ndarray, ...]:
     """Return the image's channels after every part of the flow."""
     return ways.maps(look.flow, look.image, look.seed)
-
-
-@measure("record", of_a_split=True)
-def growth(look: Look) -> entropy.Growth | None:
-    """Return the entropies over the training, if recorded."""
-    return None if look.record is None else entropy.growth(look.record)
 
 
 @measure("test", "image", "level", "seed", "record", of_a_split=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -12,59 +11,10 @@ import numpy as np
 
 from ..data import DATASETS
 from ..training.run_directory import RunDirectory
-from .record import LevelRecord, TrainingCurve, is_number, level_records, training_curve
+from .record import LevelRecord, TrainingCurve, is_number, level_records, newest, training_curve
 
 #: Points at the end of the curve that give the pace.
 PACE_POINTS = 20
-
-
-@dataclass(frozen=True)
-class LevelNow:
-    """A level's channels at the newest recording step.
-
-    Attributes:
-        number: from 1.
-        redundancy: spectral redundancy by channel number, nats a pixel; empty where maps have one pixel.
-        entropy: marginal entropy by channel number, nats a dimension.
-        order: channel numbers in the order used, those passed on first; None for the last level, which does not split.
-        would_stay: by channel number, whether the entropy order at that step would pass the channel on.
-        count: number of channels passed on.
-
-    """
-
-    number: int
-    redundancy: tuple[float, ...]
-    entropy: tuple[float, ...]
-    order: tuple[int, ...] | None
-    would_stay: tuple[bool, ...]
-    count: int
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """The channels passed on."""
-        return () if self.order is None else self.order[: self.count]
-
-    @property
-    def emitted(self) -> tuple[int, ...]:
-        """The channels factored out."""
-        return tuple(range(len(self.entropy))) if self.order is None else self.order[self.count :]
-
-    @property
-    def crossing(self) -> int:
-        """Number of channels passed on that the entropy order at that step would factor out."""
-        return sum(not self.would_stay[channel] for channel in self.kept)
-
-    def row(self) -> dict[str, Any]:
-        """Return the level's averages as a row, in bits."""
-        return {
-            "level": self.number,
-            "channels": len(self.entropy),
-            "redundancy passed on": mean_of(self.redundancy, self.kept) / math.log(2),
-            "redundancy factored out": mean_of(self.redundancy, self.emitted) / math.log(2),
-            "entropy passed on": mean_of(self.entropy, self.kept) / math.log(2),
-            "entropy factored out": mean_of(self.entropy, self.emitted) / math.log(2),
-            "would cross": math.nan if self.order is None else self.crossing,
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +39,7 @@ class Progress:
     validation: bool
     seconds: float
     per_second: float | None
-    levels: tuple[LevelNow, ...]
+    levels: tuple[LevelRecord, ...]
     takes_first: bool = False
 
     @property
@@ -177,10 +127,8 @@ def _redundancy_passed_on(records: list[dict[str, Any]]) -> dict[int, float]:
     means: dict[int, float] = {}
     for record in records:
         with suppress(LookupError, TypeError, ValueError, OverflowError):
-            levels = [mean_of(level.redundancy, level.kept) for level in map(_now, level_records([record]))]
-            means[record["step"]] = (
-                float(np.nanmean([*levels])) / math.log(2) if np.isfinite(levels).any() else math.nan
-            )
+            levels = [newest(level.redundancy, level.kept) for level in level_records([record])]
+            means[record["step"]] = float(np.nanmean(levels)) if np.isfinite(levels).any() else math.nan
     return means
 
 
@@ -190,27 +138,9 @@ def _pace(steps: np.ndarray, seconds: np.ndarray) -> float | None:
     return float((steps[-1] - steps[0]) / (seconds[-1] - seconds[0]))
 
 
-def _newest_levels(records: list[dict[str, Any]]) -> tuple[LevelNow, ...]:
+def _newest_levels(records: list[dict[str, Any]]) -> tuple[LevelRecord, ...]:
     """Return the levels of the newest recording step with readable ones."""
     for record in reversed(records):
         with suppress(LookupError, TypeError, ValueError, OverflowError):
-            return tuple(map(_now, level_records([record])))
+            return tuple(level_records([record]))
     return ()
-
-
-def _now(level: LevelRecord) -> LevelNow:
-    count = level.kept_channels
-    stays = set() if level.entropy_order is None else set(level.entropy_order[-1, :count].tolist())
-    return LevelNow(
-        level.number,
-        () if level.redundancy is None else tuple(level.redundancy[-1].tolist()),
-        entropy=tuple(level.entropy[-1].tolist()),
-        order=None if level.order is None else tuple(level.order[-1].tolist()),
-        would_stay=tuple(channel in stays for channel in range(level.entropy.shape[1])),
-        count=count,
-    )
-
-
-def mean_of(values: Sequence[float], channels: Sequence[int]) -> float:
-    """Return the mean of some channels' values, NaN for no channels."""
-    return float(np.mean([values[channel] for channel in channels])) if values and channels else math.nan

@@ -13,28 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..analysis.words.checkpoint import PARTS
+from ..analysis.words.checkpoint import PARTS, by_order
 from . import palette
-from .kit import Trace, across, bars, layout, letters, lines, marks, note
+from .kit import Trace, across, layout, lines, marks, note
 
 if TYPE_CHECKING:
     from ..analysis.record import TrainingCurve
     from ..analysis.report import LevelReport, Report
 
-#: Short names of parts for an axis.
-SHORT = {"coupling": "couplings", "mixing": "1×1 conv.", "shuffle": "weights"}
-#: Sentences on a split, by order.
-ORDERS = {
-    "entropy": "most structure passed on",
-    "random": "a fixed random order",
-    "variance": "largest variance passed on",
-    "variance-reversed": "smallest variance passed on",
-    "first": "the first channels factored out",
-    "last": "the last channels factored out",
-    "released": "the order of the published code",
-}
-#: Patterns of levels, which distinguish them without their shades.
-PATTERNS = ("", "/", "x", ".", "-", "+")
 _SUBJECT, _SCALES = palette.ARMS[0], palette.ARMS[3]
 #: Most labels of steps at an axis.
 LABELS = 26
@@ -66,16 +52,12 @@ def _image(made: Report) -> str:
     )
 
 
-def _policy_in_words(made: Report) -> str:
-    order, weighted = made.config.order, ", weights ω(x)" * bool(made.parameters["shuffle"])
-    return f"{ORDERS.get(order, f'order {order}')}{weighted}"
-
-
 def _level(made: Report, level: LevelReport) -> str:
     config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
     boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
     out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
+    split = by_order(config.order) + ", weights ω(x)" * bool(made.parameters["shuffle"])
     counts, times = level.parameters, f"{level.steps} ×"
     rows: list[tuple[str, int]] = [
         (f"{times} ActNorm", counts["actnorm"]),
@@ -83,7 +65,7 @@ def _level(made: Report, level: LevelReport) -> str:
         (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
     ]
     if level.kept is not None and level.emitted[0]:
-        rows += [(_policy_in_words(made), counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
+        rows += [(split, counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
     on = f"{_size(level.kept)} passed on · " if level.kept is not None else ""
     return (
         f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"
@@ -109,29 +91,6 @@ def _size(shape: tuple[int, int, int]) -> str:
 
 
 # ---------------------------------------------------------------------- charts
-
-
-def parameters(made: Report) -> go.Figure:
-    """Return the parameters of each part as bars with a piece per level, and their sum and share at the end."""
-    names, totals = [SHORT.get(part, name) for part, name in PARTS.items()], [made.parameters[part] for part in PARTS]
-    pieces = []
-    for level, shape in zip(made.levels, PATTERNS, strict=False):
-        pattern = {"shape": shape, "fillmode": "replace", "fgcolor": _SUBJECT, "solidity": 0.4}
-        marker = {"color": _SUBJECT, "line": {"color": _SUBJECT, "width": 1}, "pattern": pattern}
-        counts, name = [level.parameters[part] for part in PARTS], f"level {level.number}"
-        label = f"{name}: %{{x:,}} parameters"
-        pieces.append(bars(counts, names, marker, orientation="h", name=name, label=label))
-    sums = [f"  {count:,} ({100 * count / made.total:.2g} %)" if count else "  none" for count in totals]
-    return go.Figure(
-        [*pieces, letters(totals, names, sums, "middle right")],
-        {
-            **layout(300, **_LEGEND),
-            "barmode": "stack",
-            "bargap": 0.35,
-            "xaxis": {"range": [0, 1.55 * max(totals)], "title": _title("parameters"), "nticks": 5},
-            "yaxis": {"autorange": "reversed", "showgrid": False},
-        },
-    )
 
 
 def conditioning(made: Report) -> go.Figure:
@@ -167,7 +126,7 @@ def conditioning(made: Report) -> go.Figure:
                 "tickangle": 0,
                 "title": _title("step"),
             },
-            "yaxis": {"type": "log", "range": [low, high], **_factors(low, high), "title": "stretched by"},
+            "yaxis": {"type": "log", "range": [low, high], "tickprefix": "×", "title": "stretched by"},
         },
     )
 
@@ -189,14 +148,6 @@ def _ranges(
     marker = {"color": colour, "symbol": symbol, "size": 6}
     label = f"%{{text}}<extra>{name}</extra>"
     return lines(x, y, colour, 2, dash, marker=marker, text=text, name=name, label=label)
-
-
-def _factors(low: float, high: float) -> dict[str, Any]:
-    """Return ticks of an axis of powers between two logarithms to base 10: 1, 2, 5 of each power, or powers alone."""
-    digits = (1, 2, 5) if high - low < 3 else (1,)
-    values = [digit * 10.0**power for power in range(int(low) - 1, int(high) + 2) for digit in digits]
-    ticks = [value for value in values if low <= np.log10(value) <= high]
-    return {"tickvals": ticks, "ticktext": [f"×{value:g}" for value in ticks]}
 
 
 def training(curve: TrainingCurve) -> go.Figure:

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from ..analysis.words.numbers import signed
 from . import palette, steps
-from .kit import intervals, layout, legend_room, limits
+from .kit import Trace, across, intervals, joined, layout, legend_room, limits, lines, marks, upright
 from .ladder import ZERO, rows, span
 
 if TYPE_CHECKING:
@@ -56,44 +56,38 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
         title: of the axis.
 
     """
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[round(float(value), 5) for effect in effects for value in effect.values],
-        y=[row + 0.22 for row, effect in enumerate(effects) for _ in effect.values],
-        text=[
-            f"seed {seed}: lead {signed(value, 4)} bits/dim"
-            for effect in effects
-            for seed, value in zip(effect.seeds, effect.values, strict=True)
-        ],
-        mode="markers",
-        marker={"color": palette.REFERENCE, "size": 6, "opacity": 0.75},
-        name="one seed",
-        hovertemplate="%{text}<extra></extra>",
-    )
+    of_seeds = [
+        (row, effect, *each)
+        for row, effect in enumerate(effects)
+        for each in zip(effect.seeds, effect.values, strict=True)
+    ]
+    text = [f"seed {seed}: lead {signed(value, 4)} bits/dim" for *_, seed, value in of_seeds]
+    x, y = np.array([value for *_, value in of_seeds]), [row + 0.22 for row, *_ in of_seeds]
+    faint: Trace = {"marker": {"opacity": 0.75}, "name": "one seed", "label": "%{text}"}
+    traces = [marks(x, y, palette.REFERENCE, 6, text=text, **faint)]
     for claim, (colour, symbol) in CLAIMS.items():
         if of_claim := [(row, effect) for row, effect in enumerate(effects) if effect.claim == claim]:
-            figure.add_scatter(
-                x=[round(effect.lead, 5) for _, effect in of_claim],
-                y=[row - 0.1 for row, _ in of_claim],
-                error_x=intervals([effect for _, effect in of_claim], colour, thickness=2.5),
-                text=[effect.in_words() for _, effect in of_claim],
-                mode="markers",
-                marker={"color": colour, "size": 10, "symbol": symbol, "line": {"width": 2, "color": colour}},
-                name=f"mean: {claim}",
-                hovertemplate="%{text}<extra></extra>",
-            )
-    figure.add_vline(x=0, line=ZERO)
-    lines = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
+            claimed = [effect for _, effect in of_claim]
+            look: Trace = {
+                "marker": {"line": {"width": 2, "color": colour}},
+                "error_x": intervals(claimed, colour, thickness=2.5),
+                "text": [effect.in_words() for effect in claimed],
+                "name": f"mean: {claim}",
+            }
+            x, y = np.array([effect.lead for effect in claimed]), [row - 0.1 for row, _ in of_claim]
+            traces.append(marks(x, y, colour, 10, symbol, label="%{text}", **look))
+    heading = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
     labels = [f"<b>{name}</b><br>{effect.figures}" for name, effect in zip(names, effects, strict=True)]
-    # In half a page's width every entry of the legend takes a row.
-    figure.update_layout(
-        **rows(labels, _ROW, (len(effects) - 0.4, -0.6), len(figure.data), 50 + 18 * len(lines)),
-        xaxis={
-            "range": span(end for effect in effects for end in (*effect.values, *effect.lead_interval)),
-            "title": {"text": "<br>".join(lines)},
+    ends = span(end for effect in effects for end in (*effect.values, *effect.lead_interval))
+    return go.Figure(
+        traces,
+        {
+            # In half a page's width every entry of the legend takes a row.
+            **rows(labels, _ROW, (len(effects) - 0.4, -0.6), len(traces), 50 + 18 * len(heading)),
+            "shapes": [upright(0, **ZERO)],
+            "xaxis": {"range": ends, "title": {"text": "<br>".join(heading)}},
         },
     )
-    return figure
 
 
 # ---------------------------------------------------------------------- in lock-step
@@ -112,48 +106,28 @@ def curves(
         differences: whether curves are differences from the first arm, which is the line at 0.
 
     """
-    figure = go.Figure()
-    styles = dict(zip(arms, STYLES[1:] if differences else STYLES, strict=False))
+    styles, traces = dict(zip(arms, STYLES[1:] if differences else STYLES, strict=False)), []
     for name, curve in arms.items():
         colour, dash, symbol = styles[name]
         places = _between(curve.steps, shared)
-        gaps = np.hstack([curve.bits_per_dim, np.full((len(curve.seeds), 1), np.nan)]).ravel()
-        figure.add_scatter(
-            x=np.tile([*places, places[-1]], len(curve.seeds)).round(3).tolist(),
-            y=[None if np.isnan(value) else round(float(value), 4) for value in gaps],
-            mode="lines",
-            line={"color": colour, "width": 1},
-            opacity=0.3,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-        figure.add_scatter(
-            x=places.round(3).tolist(),
-            y=curve.mean.round(4).tolist(),
-            text=[f"{name}, step {step:,.0f}" for step in curve.steps],
-            mode="lines+markers",
-            line={"color": colour, "width": 2.5, "dash": dash},
-            marker={"color": colour, "size": 7, "symbol": symbol},
-            name=name,
-            hovertemplate=f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim<extra></extra>",
-        )
+        traces.append(lines(*joined(places, curve.bits_per_dim.T), colour, 1, opacity=0.3))
+        marker = {"color": colour, "size": 7, "symbol": symbol}
+        text = [f"{name}, step {step:,.0f}" for step in curve.steps]
+        label = f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim"
+        traces.append(lines(places, curve.mean, colour, 2.5, dash, marker=marker, text=text, name=name, label=label))
     values = np.concatenate([curve.bits_per_dim.ravel() for curve in arms.values()])
-    if differences:
-        ends = span(values.ravel().tolist())
-        figure.add_hline(y=0, line=ZERO)
-    else:
-        ends = limits([values])
-    if scrubbed:
-        cursors = [steps.cursor(place, ends) for place in range(len(shared))]
-        figure.add_scatter(**cursors[-1])
-        moving = [len(figure.data) - 1]
-        figure.frames = [steps.frame(step, [cursor], moving) for step, cursor in zip(shared, cursors, strict=True)]
-    figure.update_layout(
-        **layout(_CURVES, legend_room()),
-        xaxis=steps.axis(shared, 0.6, 0.6),
-        yaxis={"range": ends, "title": {"text": title}},
+    ends = span(values.tolist()) if differences else limits([values])
+    cursors = [steps.cursor(place, ends) for place in range(len(shared))] if scrubbed else []
+    return go.Figure(
+        [*traces, *cursors[-1:]],
+        {
+            **layout(_CURVES, legend_room()),
+            "shapes": [across(0, **ZERO)] if differences else [],
+            "xaxis": steps.axis(shared, 0.6, 0.6),
+            "yaxis": {"range": ends, "title": {"text": title}},
+        },
+        [steps.frame(step, [cursor], [len(traces)]) for step, cursor in zip(shared, cursors, strict=False)],
     )
-    return figure
 
 
 def _between(own: np.ndarray, shared: np.ndarray) -> np.ndarray:

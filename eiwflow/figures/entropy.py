@@ -20,7 +20,8 @@ from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, letters, li
 from .pixels import data_uri
 
 if TYPE_CHECKING:
-    from ..analysis.entropy import Entropies, Half, LevelEntropies, LevelGrowth
+    from ..analysis.entropy import Entropies, Half, LevelEntropies
+    from ..analysis.record import LevelRecord
 
 #: Direction in which the marks of a half are shifted.
 _ASIDE = {"kept": -1, "emitted": 1}
@@ -174,7 +175,7 @@ def _noise(ends: tuple[float, float], measured: str) -> Trace:
 # ---------------------------------------------------------------------- growth over training
 
 
-def growth(level: LevelGrowth, own: np.ndarray, ends: tuple[float, float], shared: np.ndarray) -> go.Figure:
+def growth(level: LevelRecord, own: np.ndarray, ends: tuple[float, float], shared: np.ndarray) -> go.Figure:
     """Return the redundancy of a level's channels over training, with one frame a recording step for the scrubber.
 
     Thin lines are channels, thick lines the means of channels passed on and factored out. A frame moves the cursor and
@@ -188,7 +189,7 @@ def growth(level: LevelGrowth, own: np.ndarray, ends: tuple[float, float], share
 
     """
     places, margin, traces = steps.places(own, shared), 0.04 * (len(shared) + 1), []
-    for part, rows in _parts(level).items():
+    for part, rows in level.halves().items():
         look = HALVES[part]
         label = f"%{{text}}: %{{y:.3f}}<extra>{look.name}, mean</extra>"
         text = [f"step {step:,}" for step in own]
@@ -207,21 +208,15 @@ def growth(level: LevelGrowth, own: np.ndarray, ends: tuple[float, float], share
     )
 
 
-def growth_span(levels: Iterable[LevelGrowth]) -> tuple[float, float]:
+def growth_span(levels: Iterable[LevelRecord]) -> tuple[float, float]:
     """Return the range of redundancy of these levels over training."""
-    return kit.limits([0.0, *(level.redundancy for level in levels)], 0.08, 0.08)
+    return kit.limits([0.0, *(rows for level in levels for rows in level.halves().values())], 0.08, 0.08)
 
 
-def _parts(level: LevelGrowth) -> dict[str, np.ndarray]:
-    """Return the rows (S, C) of the parts passed on and factored out, by part."""
-    kept, emitted = np.split(level.redundancy, [level.kept_channels], axis=1)
-    return {part: rows for part, rows in (("kept", kept), ("emitted", emitted)) if rows.shape[1]}
-
-
-def _now(level: LevelGrowth, index: int, place: int, length: int, ends: tuple[float, float]) -> list[Trace]:
+def _now(level: LevelRecord, index: int, place: int, length: int, ends: tuple[float, float]) -> list[Trace]:
     """Return the moving parts of a frame: a line at the step, and each mean's mark and value there."""
     position, moving = "top left" if place > length / 2 else "top right", [steps.cursor(place, ends)]
-    for part, rows in _parts(level).items():
+    for part, rows in level.halves().items():
         look, mean = HALVES[part], rows[index].mean()
         text = [f" {fixed(mean, 2)} "]
         moving.append(marks([place], np.array([mean]), look.colour, 11, look.symbol, text=text, textposition=position))

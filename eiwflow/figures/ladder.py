@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
-from .kit import intervals, layout, legend_room
+from .kit import across, bars, intervals, layout, legend_room, lines, marks, numbers, upright
 
 if TYPE_CHECKING:
     from ..study.claim import Added
@@ -38,8 +38,8 @@ _BUDGETS = {
 PALE = 0.35
 #: An upper bound on the width of a letter beside an axis, in pixels.
 LETTER = 6.4
-#: The line at no lead.
-ZERO = {"width": 1.5, "color": palette.REFERENCE}
+#: The look of the line at no lead.
+ZERO: dict[str, Any] = {"width": 1.5, "dash": "solid"}
 #: Distance between studies of the same length, as a share of their steps.
 _APART = 0.07
 
@@ -78,45 +78,38 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
         rungs: of one study, the lowest first.
 
     """
-    figure = go.Figure()
     # A bar begins at the saving of the rung below, over the common seeds.
-    bars = [
+    steps = [
         (row, rung, rung.step, rung.saved.lead - rung.step.lead)
         for row, rung in enumerate(rungs)
         if rung.saved is not None and rung.step is not None
     ]
-    figure.add_scatter(
-        x=[value for *_, start in bars for value in (round(start, 5), round(start, 5), None)],
-        y=[value for row, *_ in bars for value in (row - 1, row, None)],
-        mode="lines", line={"color": palette.REFERENCE, "width": 1, "dash": "dot"}, hoverinfo="skip", showlegend=False,
-    )  # fmt: skip
+    x = [value for *_, start in steps for value in (round(start, 5), round(start, 5), None)]
+    traces = [lines(x, [place for row, *_ in steps for place in (row - 1, row, None)], palette.REFERENCE, 1, "dot")]
     for claim, (name, colour, filled) in CLAIMS.items():
-        if of_claim := [bar for bar in bars if bar[2].claim == claim]:
-            figure.add_bar(
-                orientation="h",
-                base=[round(start, 5) for *_, start in of_claim],
-                x=[round(step.lead, 5) for _, _, step, _ in of_claim],
-                y=[row for row, *_ in of_claim],
-                width=0.5,
-                error_x=intervals([step for _, _, step, _ in of_claim], palette.LETTERS),
-                marker={"color": colour if filled else "rgba(0, 0, 0, 0)", "line": {"color": colour, "width": 2}},
-                text=[f"{step.in_words()} {rung.detail}" for _, rung, step, _ in of_claim],
-                textposition="none",
-                hovertemplate="%{text}<extra></extra>",
-                name=name,
+        if of_claim := [step for step in steps if step[2].claim == claim]:
+            places, of_rungs, effects, starts = zip(*of_claim, strict=True)
+            marker = {"color": colour if filled else "rgba(0, 0, 0, 0)", "line": {"color": colour, "width": 2}}
+            text = [f"{step.in_words()} {rung.detail}" for rung, step in zip(of_rungs, effects, strict=True)]
+            look = {"orientation": "h", "base": numbers(starts), "width": 0.5}
+            errors = intervals(effects, palette.LETTERS)
+            traces.append(
+                bars(_leads(effects), places, marker, error_x=errors, text=text, name=name, label="%{text}", **look)
             )
-    figure.add_vline(x=0, line=ZERO)
-    ends = span(start + end for *_, step, start in bars for end in (step.lead, *step.lead_interval))
+    ends = span(start + end for *_, step, start in steps for end in (step.lead, *step.lead_interval))
     labels = [
         f"<b>{rung.name.replace(' + ', '<br>+ ')}</b>" + ("" if rung.step is None else f"<br>{rung.step.figures}")
         for rung in rungs
     ]
-    figure.update_layout(
-        **rows(labels, _ROW, (-0.6, len(rungs) - 0.4), below=70),
-        bargap=0.4,
-        xaxis={"range": ends, "title": {"text": "bits per value saved"}, "nticks": 5},
+    return go.Figure(
+        traces,
+        {
+            **rows(labels, _ROW, (-0.6, len(rungs) - 0.4), below=70),
+            "bargap": 0.4,
+            "shapes": [upright(0, **ZERO)],
+            "xaxis": {"range": ends, "title": {"text": "bits per value saved"}, "nticks": 5},
+        },
     )
-    return figure
 
 
 def added(gains: Sequence[Added]) -> go.Figure:
@@ -126,35 +119,31 @@ def added(gains: Sequence[Added]) -> go.Figure:
         gains: from top to bottom; what is not shown after correction is pale.
 
     """
-    figure = go.Figure()
+    traces = []
     for budget, (colour, symbol, place) in _BUDGETS.items():
         both = [(row, gain.steps if budget == "equal steps" else gain.time) for row, gain in enumerate(gains)]
         known = [(row, effect) for row, effect in both if effect is not None]
         if known:
-            figure.add_scatter(
-                x=[round(effect.lead, 5) for _, effect in known],
-                y=[row + place for row, _ in known],
-                error_x=intervals([effect for _, effect in known], colour, width=4),
-                mode="markers",
-                marker={
-                    "color": colour,
-                    "symbol": symbol,
-                    "size": 9,
-                    "opacity": _opacity(effect for _, effect in known),
-                },
-                text=[
-                    f"{gains[row].name}, {gains[row].iterations:,} steps, {budget}: {effect.figures}, {effect.claim}"
-                    for row, effect in known
-                ],
-                hovertemplate="%{text}<extra></extra>",
-                name=budget,
-            )
-    figure.add_vline(x=0, line=ZERO)
-    figure.update_layout(
-        **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5)),
-        xaxis={"rangemode": "tozero", "title": {"text": "bits per value saved"}, "nticks": 5},
+            effects = [effect for _, effect in known]
+            text = [
+                f"{gains[row].name}, {gains[row].iterations:,} steps, {budget}: {effect.figures}, {effect.claim}"
+                for row, effect in known
+            ]
+            look = {"marker": {"opacity": _opacity(effects)}, "error_x": intervals(effects, colour, width=4)}
+            y = [row + place for row, _ in known]
+            traces.append(marks(_leads(effects), y, colour, 9, symbol, text=text, name=budget, label="%{text}", **look))
+    return go.Figure(
+        traces,
+        {
+            **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5)),
+            "shapes": [upright(0, **ZERO)],
+            "xaxis": {"rangemode": "tozero", "title": {"text": "bits per value saved"}, "nticks": 5},
+        },
     )
-    return figure
+
+
+def _leads(effects: Iterable[Effect]) -> np.ndarray:
+    return np.array([effect.lead for effect in effects])
 
 
 def _opacity(effects: Iterable[Effect]) -> list[float]:
@@ -170,7 +159,6 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         leads: title of a study -> its recipe and its lead, at least one; those of the same length are side by side.
 
     """
-    figure = go.Figure()
     points = sorted(
         (recipe.data_name + ", held out" * (recipe.evaluate_on == "validation"), recipe.size, recipe.iterations, title)
         for title, (recipe, _) in leads.items()
@@ -179,6 +167,7 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
     smallest = min(size for _, size, *_ in points)
     lengths = sorted({steps for *_, steps, _ in points})
     places: dict[str, float] = {}
+    traces = []
     for steps in lengths:
         alike = sorted((data, title) for data, _, length, title in points if length == steps)
         middle = (len(alike) - 1) / 2
@@ -188,35 +177,27 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         effects = [leads[title][1] for title in named]
         colour, symbol = SETS[sets.index(data) % len(SETS)]
         larger = size > smallest
-        figure.add_scatter(
-            x=[round(places[title], 2) for title in named],
-            y=[round(effect.lead, 5) for effect in effects],
-            error_y=intervals(effects, colour, width=5),
-            mode="markers",
-            marker={
-                "color": colour,
-                "symbol": symbol + "-open" * larger,
-                "size": 11,
-                "line": {"width": 2 * larger},
-                "opacity": _opacity(effects),
+        look = {
+            "marker": {"line": {"width": 2 * larger}, "opacity": _opacity(effects)},
+            "error_y": intervals(effects, colour, width=5),
+            "text": [f"{title}: {each.figures}, {each.claim}" for title, each in zip(named, effects, strict=True)],
+            "name": data + f", {size}×{size}" * larger,
+        }
+        x, symbol = np.array([places[title] for title in named]), symbol + "-open" * larger
+        traces.append(marks(x, _leads(effects), colour, 11, symbol, label="%{text}", **look))
+    ends = span(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval))
+    return go.Figure(
+        traces,
+        {
+            **layout(_TREND, legend_room(2)),
+            "shapes": [across(0, **ZERO)],
+            "xaxis": {
+                "type": "log",
+                "range": [float(np.log10(lengths[0] / 1.6)), float(np.log10(lengths[-1] * 1.6))],
+                "tickvals": lengths,
+                "ticktext": [f"{steps:,}" for steps in lengths],
+                "title": {"text": "training steps"},
             },
-            text=[f"{title}: {effect.figures}, {effect.claim}" for title, effect in zip(named, effects, strict=True)],
-            hovertemplate="%{text}<extra></extra>",
-            name=data + f", {size}×{size}" * larger,
-        )
-    figure.add_hline(y=0, line=ZERO)
-    figure.update_layout(
-        **layout(_TREND, legend_room(2)),
-        xaxis={
-            "type": "log",
-            "range": [float(np.log10(lengths[0] / 1.6)), float(np.log10(lengths[-1] * 1.6))],
-            "tickvals": lengths,
-            "ticktext": [f"{steps:,}" for steps in lengths],
-            "title": {"text": "training steps"},
-        },
-        yaxis={
-            "range": span(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval)),
-            "title": {"text": "bits per value"},
+            "yaxis": {"range": ends, "title": {"text": "bits per value"}},
         },
     )
-    return figure

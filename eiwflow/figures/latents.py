@@ -1,4 +1,4 @@
-"""Images with resampled latents, and charts of their PSNR and norms."""
+"""Images with resampled latents, and a chart of their error."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ import plotly.graph_objects as go
 
 from ..analysis.words import latents as words
 from . import palette
-from .kit import error_bars, layout, legend_room, limits, marks
+from .kit import error_bars, layout, limits, marks
 from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
-    from ..analysis.latents import Norms, Survey, Treated
-
-#: Width of the scatter of test images beside their level, in levels.
-_SPREAD = 0.5
+    from ..analysis.latents import Survey, Treated
 
 
 # ---------------------------------------------------------------------- images
@@ -67,38 +64,3 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
 
 def _grey_levels(psnr: np.ndarray) -> np.ndarray:
     return 255 * 10 ** (-psnr / 20)
-
-
-def norm_dots(norms: Norms, beside: Iterable[Norms] = ()) -> go.Figure:
-    """Return ‖ε_l‖ / √d_l by level: the image, test images, and the band where 95 % of N(0, I) lies.
-
-    The axis also holds the norms of charts ``beside`` this one.
-    """
-    roots, count = np.sqrt(norms.dimensions), len(norms.test)
-    levels = np.arange(1, len(roots) + 1)
-    ratios = (
-        part / np.sqrt(each.dimensions) for each in (norms, *beside) for part in (each.test, each.image, each.typical.T)
-    )
-    band = {"type": "rect", "line": {"width": 0}, "fillcolor": palette.SUBJECT, "opacity": 0.25, "layer": "below"}
-    spread = levels + np.linspace(-_SPREAD / 2, _SPREAD / 2, count)[:, None]
-    outlined = {"line": {"width": 1.5, "color": "white"}}
-    image = {"marker": outlined, "name": "this image", "label": "%{y:.3f} √d<extra>this image</extra>"}
-    return go.Figure(
-        [
-            marks(spread, norms.test / roots, palette.REFERENCE, 5, name=f"{count} test images", label="%{y:.3f} √d"),
-            marks(levels, norms.image / roots, palette.SUBJECT, 14, "diamond", **image),
-        ],
-        {
-            **layout(300, legend_room()),
-            "shapes": [
-                {**band, "x0": level - 0.4, "x1": level + 0.4, "y0": low, "y1": high}
-                for level, (low, high) in zip(levels, norms.typical / roots[:, None], strict=True)
-            ],
-            "xaxis": {
-                "tickvals": levels.tolist(),
-                "ticktext": [f"level {level}<br>d = {d:,}" for level, d in enumerate(norms.dimensions, start=1)],
-                "range": [0.4, len(levels) + 0.6],
-            },
-            "yaxis": {"title": "‖ε‖ / √d (green: 95 % of N(0, I))", "range": limits(ratios)},
-        },
-    )

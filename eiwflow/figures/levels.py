@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from plotly.colors import PLOTLY_SCALES, unlabel_rgb
 
 from ..analysis.words import levels as words
+from ..analysis.words.checkpoint import by_order
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from ..data import montage
 from . import palette
@@ -28,16 +29,6 @@ if TYPE_CHECKING:
 
 #: From this many levels on, levels are stacked: side by side the last would be too narrow for its words.
 STACKED_FROM = 4
-
-#: How a level sorts its channels, by the policy's order.
-ORDER_WORDS = {
-    "entropy": "Shuffle",
-    "random": "random order",
-    "first": "fixed order",
-    "last": "fixed order",
-    "variance": "order by variance",
-    "variance-reversed": "reversed order by variance",
-}
 
 
 def strip(passage: Passage) -> str:
@@ -73,7 +64,7 @@ def _entrance(passage: Passage) -> str:
 def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int) -> str:
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
-    then = ORDER_WORDS.get(passage.order_rule, f"order {passage.order_rule}") if level.kept else "no split"
+    then = by_order(passage.order_rule) if level.kept else "no split"
     share = level.emitted / passage.dimensions
     kept, rows = level.kept_channels, passage.reconstruction.image.shape[0] // height
     leaves = _box(level, maps, rows, "emitted")

@@ -15,7 +15,8 @@ from . import palette
 from .pixels import file_uri, picture, row
 
 if TYPE_CHECKING:
-    from ..analysis.train import LevelNow, Progress
+    from ..analysis.record import LevelRecord
+    from ..analysis.train import Progress
 
 #: measure of ``analysis.train.points`` -> the title of its axis.
 MEASURES = {
@@ -154,19 +155,20 @@ def _number(field: str, title: str) -> dict[str, Any]:
     return {"field": field, "type": "quantitative", "title": title}
 
 
-def channel_rows(level: LevelNow) -> list[dict[str, Any]]:
+def channel_rows(level: LevelRecord) -> list[dict[str, Any]]:
     """Return the rows of :func:`channels`."""
-    kept = set(level.kept)
+    assert level.redundancy is not None  # nobody draws a level of single pixels
+    bits = math.log(2)
     return [
         {
             "place": place,
-            "channel": channel,
-            "side": "passed on" if channel in kept else "factored out",
-            "crosses": "as used" if (channel in kept) == level.would_stay[channel] else "would cross",
-            "redundancy": level.redundancy[channel] / math.log(2),
-            "entropy": level.entropy[channel] / math.log(2),
+            "channel": int(channel),
+            "side": "passed on" if place <= level.kept_channels else "factored out",
+            "crosses": "would cross" if level.crossing[channel] else "as used",
+            "redundancy": float(level.redundancy[-1, channel]) / bits,
+            "entropy": float(level.entropy[-1, channel]) / bits,
         }
-        for place, channel in enumerate((*level.kept, *level.emitted), 1)
+        for place, channel in enumerate(level.used, 1)
     ]
 
 

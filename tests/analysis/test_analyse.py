@@ -87,13 +87,11 @@ def test_a_trace_accounts_for_the_log_probability(opened):
 def test_every_subject_is_of_the_image_and_the_seed_that_are_asked_for(opened):
     images, flow = tiny_data(test=32), opened.flow
     (trace,) = traces(flow, images_to_score(images, flow)[2:3], 3)
-    traced, stops, latents, scores = (
-        analyse(opened, images, what, image=2, seed=3) for what in ("trace", "levels", "latents", "likelihood")
+    traced, stops, scores = (
+        analyse(opened, images, what, image=2, seed=3) for what in ("trace", "levels", "likelihood")
     )
     bits = 8 - trace.log_prob.item() / (flow.config.dimensions * math.log(2))
     assert (stops["bits_per_dim_if_stopped"][-1], scores["image_bits_per_dim"]) == pytest.approx((bits, bits), rel=1e-5)
-    norms = [level.noise.norm().item() for level in trace.levels]
-    assert [row["norm"] for row in latents["norms"]] == pytest.approx(norms)
     for row, level in zip(traced["levels"], trace.levels, strict=True):
         for name in ("input", "kept", "emitted", "noise"):
             if (values := getattr(level, name)) is not None:

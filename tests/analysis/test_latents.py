@@ -12,13 +12,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi
 
 from eiwflow.analysis import intervals
 from eiwflow.analysis.latents import (
     DRAWS,
     LEAST_ERROR,
-    Norms,
     Survey,
     Treated,
     decode_all,
@@ -35,7 +33,6 @@ from eiwflow.analysis.latents import (
     treat_image,
     typical_norms,
 )
-from eiwflow.analysis.levels import traces
 from eiwflow.analysis.words import latents as words
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from eiwflow.flow import Latents, dequantise, quantise
@@ -194,15 +191,13 @@ def test_a_survey_does_not_depend_on_batches_or_on_what_follows() -> None:
     flow = ready_flow()
     few, many = survey(flow, images(70)[:3]), survey(flow, images(70))
     np.testing.assert_allclose(many.psnr[:3], few.psnr)
-    np.testing.assert_allclose(many.norms[:3], few.norms)
     latents = latents_of(flow, 5)
     torch.testing.assert_close(decode_all(flow, latents, batch=2), flow.decode(latents))
 
 
 def survey_of(values: np.ndarray) -> Survey:
     """Return a survey with these PSNR (N, 3)."""
-    n = len(values)
-    return Survey(np.array([0.5, 0.75, 1.0]), values, np.ones((n, 3)), np.array([32, 16, 16]))
+    return Survey(np.array([0.5, 0.75, 1.0]), values)
 
 
 def test_intervals_are_percentile_bootstraps_of_the_mean() -> None:
@@ -252,22 +247,6 @@ def test_norms_by_hand_and_their_typical_interval() -> None:
     draws = torch.randn(4000, 1536, generator=torch.Generator().manual_seed(0)).norm(dim=1)
     assert 0.93 < ((draws > low) & (draws < high)).float().mean() < 0.97
     assert low < math.sqrt(1536) < high
-
-
-def test_norms_of_an_image_are_those_of_its_latents_level_by_level() -> None:
-    flow = ready_flow(levels=3)
-    test = survey(flow, images(5))
-    result = Norms(test.dimensions, norms_of(encode(flow, images(5)[4:])[1])[0], test.norms)
-    (trace,) = traces(flow, images(5))
-    known = np.stack([level.noise.flatten(1).norm(dim=1).numpy() for level in trace.levels], axis=1)
-    np.testing.assert_allclose(result.test, known, rtol=1e-6)
-    (alone,) = traces(flow, images(5)[4:])
-    image = [level.noise.norm().item() for level in alone.levels]
-    low, high = chi(np.array([64, 32, 32])).ppf([[0.025], [0.975]])
-    columns = "norm", "root_dimensions", "typical_low", "typical_high", "test_mean", "test_min", "test_max"
-    expected = image, np.sqrt([64, 32, 32]), low, high, known.mean(axis=0), known.min(axis=0), known.max(axis=0)
-    for name, values in zip(columns, expected, strict=True):
-        assert [row[name] for row in result.table()] == pytest.approx(list(values)), name
 
 
 def test_tables_of_resampled_pictures_have_a_row_a_way_and_a_stage() -> None:

@@ -59,7 +59,7 @@ def archive(seed: int = 0, size: int = 32, channels: int = 3, count: int = 12, g
     return file.getvalue()
 
 
-def assert_healthy(at: AppTest, charts: int = 2) -> None:
+def assert_healthy(at: AppTest, charts: int = 1) -> None:
     """Strip, charts, table, and neither an error nor a traceback."""
     assert not at.exception and not at.error, [each.value for each in at.error]
     assert "<h4>Level 1</h4>" in sentences(at) and "whole flow" in sentences(at)

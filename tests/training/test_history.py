@@ -59,7 +59,7 @@ def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_pa
     last = recorded(run)[-1]
     assert last["levels"][0]["noise_square"] == 0 and len(last["levels"][1]["entropy"]) == 4 * 12
     now = progress(run).levels[0]
-    assert now.emitted == () and words.level(now) == "Level 1 passes on all of its 12 channels."
+    assert not now.emitted.size and words.level(now) == "Level 1 passes on all of its 12 channels."
     assert load_record(run.last_checkpoint).levels[0].kept_channels == 12
 
 

@@ -50,7 +50,12 @@ def sound(score: Evaluation, report: Report) -> str:
 def split(config: FlowConfig) -> str:
     """Return how a flow splits: by which order, and whether with channel weights."""
     weights = "" if config.weights == "none" else f" + {WEIGHTS.get(config.weights, 'weights')}"
-    return SPLITS.get(config.order, f"order {config.order}") + weights
+    return by_order(config.order) + weights
+
+
+def by_order(order: str) -> str:
+    """Return the name of a split by an order."""
+    return SPLITS.get(order, f"order {order}")
 
 
 def start(config: FlowConfig) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from .numbers import fixed
 
 if TYPE_CHECKING:
-    from ..entropy import Entropies, Growth
+    from ..entropy import Entropies
+    from ..record import TrainingRecord
     from ..way import Way
 
 PARTS = {"kept": "passed on", "emitted": "factored out"}
@@ -61,14 +62,13 @@ def cells(entropies: Entropies) -> list[dict[str, Any]]:
     ]
 
 
-def growth(record: Growth, number: int) -> str:
+def growth(record: TrainingRecord, number: int) -> str:
     """Return how the redundancy of the halves of a level moved between the first and the last recorded step."""
-    level = record.level(number)
-    parts = [("passed on", "kept"), ("factored out", "emitted")] if level.kept_channels else [("", "emitted")]
+    halves = record.levels[number - 1].halves()
     moved = [
-        f"from {fixed(rows[0], 2)} to {fixed(rows[-1], 2)} for channels {which}".strip()
-        for which, part in parts
-        if not np.isnan((rows := level.mean(part))[[0, -1]]).any()
+        f"from {fixed(rows[0].mean(), 2)} to {fixed(rows[-1].mean(), 2)} for channels {PARTS[part]}"
+        for part, rows in halves.items()
+        if not np.isnan(rows[[0, -1]]).any()
     ]
     if not moved:
         return f"At level {number} a channel is a single pixel: it has no redundancy."

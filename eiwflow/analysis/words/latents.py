@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .numbers import counted, listed, percent
+from .numbers import counted, listed
 
 if TYPE_CHECKING:
-    from ..latents import Norms, Survey, Treated, Way
+    from ..latents import Survey, Treated, Way
     from ..space import Blend
 
 #: The PSNR of float32's own rounding, dB.
@@ -114,21 +114,6 @@ def answer(resampled: Treated) -> str:
     most = int(shown.argmin())
     left = error(shown[most])
     return f"{named(most + 1)} changes this picture most: redrawn alone, it changes pixels by {left}."
-
-
-def norms(lengths: Norms) -> str:
-    """Return the norms of an image's latents, and how many test images have typical ones."""
-    low, high = lengths.typical.T
-    inside = ((lengths.test >= low) & (lengths.test <= high)).mean(axis=0)
-    each = [
-        f"‖ε{latent(level)[1:]}‖ = {norm:.1f} (√d = {np.sqrt(d):.1f})"
-        for level, (norm, d) in enumerate(zip(lengths.image, lengths.dimensions, strict=True), start=1)
-    ]
-    shares = listed([percent(share) for share in inside])
-    return (
-        f"This image has {', '.join(each)}. Of {counted(len(lengths.test), 'test image')}, {shares} lie within the "
-        "95 % interval of N(0, I), level by level."
-    )
 
 
 # ---------------------------------------------------------------------- many images

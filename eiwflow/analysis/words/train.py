@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
-from ..train import LevelNow, Progress, mean_of
+from ..record import LevelRecord, newest
+from ..train import Progress
 from .numbers import duration, fixed
 
 #: Below this many bits/dim two curves lie on each other.
@@ -64,19 +64,19 @@ def pace(progress: Progress, alive: bool) -> str:
     return " · ".join([*parts, f"{duration(progress.seconds)} of training{' so far' * alive}"])
 
 
-def level(state: LevelNow) -> str:
+def level(state: LevelRecord) -> str:
     """Return which part of a level's channels has more structure, and whether the order still holds."""
     if state.order is None:
-        return f"Level {state.number} is the last: all {len(state.entropy)} channels are factored out."
-    if not state.emitted:
-        return f"Level {state.number} passes on all of its {len(state.entropy)} channels."
-    if not state.redundancy:
-        return f"Level {state.number} passes on {state.count} of {len(state.order)} channels."
+        return f"Level {state.number} is the last: all {len(state.used)} channels are factored out."
+    if not state.emitted.size:
+        return f"Level {state.number} passes on all of its {len(state.used)} channels."
+    if state.redundancy is None:
+        return f"Level {state.number} passes on {len(state.kept)} of {len(state.used)} channels."
+    crossing = int(state.crossing[state.kept].sum())
     moved = (
         "Sorting again would change nothing."
-        if not state.crossing
-        else f"Sorting again would move {state.crossing} of {state.count} channels across the split line."
+        if not crossing
+        else f"Sorting again would move {crossing} of {len(state.kept)} channels across the split line."
     )
-    halves = (state.kept, state.emitted)
-    kept, emitted = (fixed(mean_of(state.redundancy, half) / math.log(2), 2) for half in halves)
+    kept, emitted = (fixed(newest(state.redundancy, half), 2) for half in (state.kept, state.emitted))
     return f"Level {state.number} passes on a redundancy of {kept} and factors out {emitted} bits per value. {moved}"

@@ -122,7 +122,9 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
 def draw_channels(listed: runs.Listed) -> None:
     """Draw the redundancy of every level's channels at the newest recording step."""
     levels = [
-        level for level in listed.progress.levels if level.order is not None and level.emitted and level.redundancy
+        level
+        for level in listed.progress.levels
+        if level.order is not None and level.emitted.size and level.redundancy is not None
     ]
     for level, column in zip(levels, st.columns(max(1, len(levels)), gap="large"), strict=False):
         with column:
