@@ -23,9 +23,10 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 def grows(way: Way) -> str:
     """Return how entropy grows."""
     first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
-    noise = ", white noise’s" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
-    way_up = f"Entropy rises overall from {first} to {last}{noise}, in bits per value"
-    return f"{way_up} (differential entropy: may be negative)."
+    noise = ", that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
+    return (
+        f"Entropy rises overall from {first} to {last} bits per value{noise} (differential entropy: may be negative)."
+    )
 
 
 def pair(ways: Mapping[str, Way]) -> str:
