@@ -48,8 +48,9 @@ def main(view: ui.Page, results: ui.Results) -> None:
             pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
         st.html(figures.pictures(pictures))
         st.caption(words.MAP)
-        square = ui.drawn(figures.couplings, results[view], shown[view], figures.most_distant(*results.values()))
-        farthest = words.answer(results[view])
+        most = figures.most_distant(*results.values())
+        square = ui.drawn(figures.couplings, results[view], shown[view], most, frozen=chosen.frozen)
+        farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
         alt = described("Distance of the channel weights from their averages, by place", farthest)
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:

@@ -63,7 +63,8 @@ export function mountTouch(root, bytes) {
       text: (v) => v.toFixed(2),
       onmove: (v) => {
         stopMotion();
-        temperature = v;
+        temperature = warmth.input.value = v;
+        warmth.show();
         ask(flow.levels.length - 1, () => `Temperature ${v.toFixed(2)}: the ${noun} moved by ${moved()} of 255.`);
       },
     });
@@ -194,19 +195,17 @@ export function mountTouch(root, bytes) {
     drawn = flow.levels.map(({ height, width, gone }) => normals(++seed, height * width * gone));
     choose(-1);
   }
-  /** Draw values of a level anew. */
+  /** Draw values of a level anew, and name all levels that are not as they were. */
   function renew(l, places) {
     const values = normals(5000 + ++seed, places.length);
     places.forEach((i, k) => {
       noises[l][i] = values[k];
       redrawn[l].add(i);
     });
-    ask(
-      l,
-      () =>
-        `${number(redrawn[l].size)} of ${number(noises[l].length)} values of level ${l + 1} redrawn: ` +
-        `the ${noun} moved by ${moved()} of 255.`,
+    const parts = redrawn.flatMap(({ size }, k) =>
+      size ? `${number(size)} of ${number(noises[k].length)} values of level ${k + 1}` : [],
     );
+    ask(l, () => `${parts.join(", ")} redrawn: the ${noun} moved by ${moved()} of 255.`);
   }
   function redraw(l) {
     stopMotion();
@@ -266,9 +265,9 @@ export function mountTouch(root, bytes) {
     file.value = "";
   }
 
-  /** A brush moves over one level after the other, until a hand takes over. */
+  /** A brush moves over one level after the other, until a hand takes over: then the face is itself again. */
   const play = () => {
-    stopMotion = animate((seconds) => {
+    const stop = animate((seconds) => {
       const l = Math.floor(seconds / LEVEL_S);
       if (l >= blocks.length) {
         brush = null;
@@ -280,6 +279,11 @@ export function mountTouch(root, bytes) {
       stroke(l, REACH + part * (rows - 2 * REACH), REACH + wide * (0.5 - 0.5 * Math.cos(2 * Math.PI * TURNS * part)));
       return true;
     });
+    stopMotion = () => {
+      stop();
+      stopMotion = () => {};
+      choose(chosen);
+    };
   };
   fillThumbs();
   choose(0);

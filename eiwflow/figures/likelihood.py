@@ -50,9 +50,9 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
         filled: Trace = {"fill": "toself", "name": name, "showlegend": False, "label": label}
         traces.append(lines(edges, heights, colour, 2, **filled))
         names.append(f"<b>◀ {name}</b>" if stands_out else name)
-        if scored in result.beyond:
+        if mean > edges[-1]:
             edge = {"xanchor": "right", "bgcolor": "rgba(128, 128, 128, 0.15)"}
-            beyond.append(note(edges[-1], base + 0.75, f"{mean:.0f} on average ▶", **edge))
+            beyond.append(note(edges[-1], base + 0.75, f"{mean:.1f} on average ▶", **edge))
     at = np.clip([image], edges[0], edges[-1])
     aside = "left" if at > edges.mean() else "right"
     words = {"text": ["this image"], "textposition": f"middle {aside}"}

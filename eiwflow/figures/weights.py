@@ -36,19 +36,20 @@ _GAP, _LEAST = 0.6, 56
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
-def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
+def couplings(weights: PictureWeights, chosen: Place, most: float, *, frozen: bool = False) -> go.Figure:
     """Return a map of all couplings, level by level and step by step, whose squares can be clicked.
 
     Arguments:
         weights: of the picture.
         chosen: the coupling whose square has a frame.
         most: the difference of the strongest colour, shared by maps side by side.
+        frozen: with average weights, whose distance is 0.
 
     """
     places = weights.picture.places
     levels, steps = sorted({place.level for place in places}), sorted({place.step for place in places})
     least, last = steps[0], steps[-1]
-    values = np.array([weights.distances[place] for place in places])
+    values = np.array([0.0 if frozen else weights.distances[place] for place in places])
     size = min(SQUARE, SIDE_BY_SIDE // (last - least + 1))
     # Letters have the page's colour, which contrasts with all of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)

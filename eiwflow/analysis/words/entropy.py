@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..way import NOISE_BITS
 from .numbers import fixed
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 def grows(way: Way) -> str:
     """Return how entropy grows."""
     first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
-    return f"Entropy rises overall from {first} to {last} bits per value (differential entropy: may be negative)."
+    noise = ", that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
+    return (
+        f"Entropy rises overall from {first} to {last} bits per value{noise} (differential entropy: may be negative)."
+    )
 
 
 def pair(ways: Mapping[str, Way]) -> str:
@@ -74,5 +78,5 @@ def growth(record: TrainingRecord, number: int) -> str:
         return f"At level {number} a channel is a single pixel: it has no redundancy."
     return (
         f"From step {record.steps[0]:,} to step {record.steps[-1]:,}, redundancy at level {number} went "
-        f"{' and '.join(moved)}, in bits per value."
+        f"{' and '.join(moved)}, in bits per value, over the images of the training record."
     )

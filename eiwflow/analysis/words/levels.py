@@ -15,7 +15,9 @@ def happens(passage: Passage) -> str:
     """Return the sentence on the image's values, and on its bits per value."""
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
-    first = f"Each level factors out {share} of its values" if shares else "One level factors out all values"
+    first = "One level factors out all values"
+    if shares:
+        first = f"Each level but the last factors out {share} of its values"
     if passage.reconstruction.lost_bytes:
         first = f"Only {came_back(passage.reconstruction)} come back"
     return f"{first}. {cost(passage)}"

@@ -35,7 +35,10 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "Line colour: where the flow sends a channel. Background: where redundancy would. Thick: they differ."
+THICK = (
+    "Line colour: where the flow sends a channel. Background: where redundancy (predictable from neighbours) would. "
+    "Thick: they differ."
+)
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -50,7 +53,7 @@ def rule(name: str) -> str:
 
 
 def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
-    """Return how many channels of each flow, by its name, are on the wrong side at a step, in at most 20 words."""
+    """Return how many channels of each flow, by its name, are on the wrong side at a step; at first with the end."""
     at = {name: max(0, int(np.searchsorted(river.steps, step, "right")) - 1) for name, river in rivers.items()}
     wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
     if len(rivers) > 1:
@@ -58,6 +61,10 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
         return f"Channels on the wrong side of the split: {counts}."
     ((name, count),) = wrong.items()
     river = rivers[name]
+    if at[name] == 0:
+        end = int(river.crossing[-1].sum()) or "none"
+        start = f"{count or 'None'} of {river.channels} channels start on the wrong side of the split"
+        return f"{start}; {end} {'is' if end == 1 else 'are'} there after training."
     if count:
         return (
             f"{count} of {river.channels} channels are on the wrong side of the split: "

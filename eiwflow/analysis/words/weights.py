@@ -18,6 +18,7 @@ NONE = "This flow has no channel weights: every picture goes through the same ma
 MAP = "Distance from the averages; click a place."
 BARS = "Bars: how far each channel’s weight is from its average. Below: the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
+AVERAGE = "All weights are average."
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
@@ -31,7 +32,8 @@ def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: s
     verb, other = "cost" if first < 0 else "save", fixed(abs(second), 3)
     if (second < 0) != (first < 0):
         other = f"{'cost' if second < 0 else 'save'} {other}"
-    return f"Its own channel weights {verb} this picture {fixed(abs(first), 3)} bits per value, and {other} {change}."
+    saved = f"Own instead of average channel weights {verb} this picture {fixed(abs(first), 3)} bits per value"
+    return f"{saved}, and {other} {change}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

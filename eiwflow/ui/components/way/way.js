@@ -106,7 +106,7 @@ function draw(chart, data, at) {
 
 function sentence(stop) {
   const parts = [`${stop.values.toLocaleString("en")} values in the flow`];
-  if (stop.tell !== null) parts.push(`${stop.tell.toFixed(2)} bits predictable`);
+  if (stop.tell !== null) parts.push(`${stop.left === null ? "" : "passed on: "}${stop.tell.toFixed(2)} bits predictable from neighbours`);
   if (stop.left !== null) parts.push(`factored out: ${stop.left.toFixed(2)}`);
   return `${stop.level ? "After " : "The "}${stop.title}: ${parts.join("; ")}.`;
 }
