@@ -24,7 +24,7 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 def grows(way: Way) -> str:
     """Return how entropy grows."""
     first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
-    noise = ", that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
+    noise = ", about that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
     return (
         f"Entropy rises overall from {first} to {last} bits per value{noise} (differential entropy: may be negative)."
     )
