@@ -27,7 +27,7 @@ export function choicesNamed({ possible, kept, results, tallies }) {
     const tally = tallies[number],
       own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""));
     const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
-    return text ? [`${short}: ${text}`] : [];
+    return text ? [`${short}${short.endsWith("?") ? "" : ":"} ${text}`] : [];
   });
   return said.length ? `You chose. ${said.join(" · ")}.` : "No choices yet; the menu leads back to the votes.";
 }

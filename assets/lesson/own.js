@@ -29,7 +29,7 @@ export function adoptOwn(pack) {
   pack.floats = (reference) => (reference instanceof Float32Array ? reference : floats(reference));
   pack.blob = (reference) => (reference instanceof Uint8Array ? reference : blob(reference));
   Object.assign(head, { flow, faces, note: `Your flow, ${flow.step} steps`, attributes: null, before: null });
-  Object.assign(head, { homework: null, partial: false });
+  Object.assign(head, { homework: null, partial: false, ownSteps: flow.step });
   if (faces) return;
   const values = flow.shape.reduce((a, b) => a * b);
   Object.assign(head, { fixed: null, probe: null });

@@ -413,7 +413,7 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     assert told.count() == 0  # it is to be said first
     page.get_by_role("button", name="Say it, then click").first.click()
     told.wait_for()
-    assert "Likely or real?: flat grey" in page.locator(".caption").inner_text()
+    assert "Likely or real? flat grey" in page.locator(".caption").inner_text()
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == len(homework.QUESTIONS) and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()

@@ -162,9 +162,15 @@ export const ending = {
         ),
       ),
     );
-    const chosen = [choicesNamed(stage), trainedInTab()].join(" ").trim();
+    const chosen = [choicesNamed(stage), trainedInTab(pack.head.ownSteps)].join(" ").trim();
     const door = (text, act) => el("button", { type: "button", className: "strong", onclick: act }, text);
     const homework = door("Homework", () => turn(questions.hidden));
+    const say = (asked) =>
+      stage.say(
+        asked
+          ? "Find the answers in the scenes; each button opens one."
+          : "What does each picture show? Say it in a sentence, then click.",
+      );
     /** Show the questions in place of the four pictures, or these again. */
     const turn = (asked) => {
       questions.hidden = !asked;
@@ -172,6 +178,7 @@ export const ending = {
       homework.textContent = asked ? "Back to the four" : "Homework";
       stage.title.textContent = asked ? "Questions to take home." : ending.title;
       stage.choose(asked ? HOMEWORK : "");
+      say(asked);
     };
     const doors = el(
       "div",
@@ -182,9 +189,9 @@ export const ending = {
         ? door("Play", () => stage.leave({ page: "playground" }))
         : stage.options.onLeave && door("Explore", () => stage.leave({ page: "levels" })),
     );
-    if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
-    stage.say("What does each picture show? Say it in a sentence, then click.");
+    if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
+    else say(false);
     return {
       stop: () => {
         barsView.stop();

@@ -57,9 +57,13 @@ export function progressInTab() {
       : "Your flow is ready";
 }
 
-/** What was trained, in words, for the last scene; empty without it. */
-export function trainedInTab() {
+/**
+ * What was trained, in words, for the last scene; empty without it.
+ * @param {number} [opened] the steps of one's own flow that is open, where that is so: it may be another
+ */
+export function trainedInTab(opened) {
   const { step = 0, test = [] } = tab.trainer?.state ?? {};
+  if (opened && opened !== step) return `You trained the flow that is open: ${number(opened)} steps.`;
   return step ? `You trained a flow: ${number(step)} steps, ${test.at(-1)[1].toFixed(2)} bits per value.` : "";
 }
 
