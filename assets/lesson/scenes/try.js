@@ -9,8 +9,8 @@ const BLIND_GUESS = 8,
   /** Bits that the axis of leads shows at least. */
   AXIS = [-0.06, 0.22];
 
-const bits = (value) => `${Math.abs(value).toFixed(2)} bits ${value < 0 ? "lost" : "saved"}`;
-const signed = (value) => minus(value.toFixed(2));
+const bits = (value) => `${Math.abs(value).toFixed(3)} bits ${value < 0 ? "lost" : "saved"}`;
+const signed = (value, digits = 3) => minus(value.toFixed(digits));
 
 /** What leads show, in a sentence. @param {number[]} leads @param {string} noun */
 export function shownBy(leads, noun) {
@@ -161,7 +161,7 @@ export function trial(stage, room, { voted, arms, studied }) {
     context.fillText("0", x(0), height - 2);
     const step = high - low > 1 ? 0.5 : high - low > 0.5 ? 0.2 : 0.1;
     for (let value = Math.ceil(low / step) * step; value < high; value += step)
-      if (Math.abs(value) > step / 2) context.fillText(signed(value), x(value), height - 2);
+      if (Math.abs(value) > step / 2) context.fillText(signed(value, 2), x(value), height - 2);
     context.textAlign = "right";
     context.fillText("bits saved →", width, 0.8 * size);
     // Dots that would cover each other stand above each other.
@@ -266,9 +266,12 @@ export function trial(stage, room, { voted, arms, studied }) {
       return `${done} of ${known().begun} tabs are done.${small}`;
     }
     if (pair?.light)
-      return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ""}.`;
+      return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
+    const study = counted.length && !leads ? studied(what) : null,
+      others = study ? `Our study: ${study.seeds} seeds, trained on more faces` : "Every seed counts";
     if (pair?.working && counted.length)
-      return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. Every seed counts.`;
+      return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. ${others}.`;
+    if (study) return `${others}, so its bits differ from yours.`;
     return leads
       ? "Each tab trains both flows; its lead becomes a dot."
       : "Thick: pictures that neither flow trained on. Thin: those that it trains on.";

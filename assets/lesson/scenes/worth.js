@@ -27,7 +27,7 @@ const CHOICES = [
   {
     key: "partitions",
     name: "random halves",
-    what: "each coupling splits channels at random",
+    what: "each coupling reads a random half of the channels",
     other: "fixed halves",
     rung: "random partitions",
     of: "step",
@@ -149,7 +149,15 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   let here = studies.find((one) => one.data === data) ?? studies[0];
   const room = el("div", { className: "room" }),
     caption = el("p", { className: "caption" });
-  host.append(room, caption);
+  host.append(
+    el(
+      "p",
+      { style: "margin: 0" },
+      "Bits saved over the bar above; the first, over Glow’s flow with its random start.",
+    ),
+    room,
+    caption,
+  );
   const view = surface(
     room,
     (context, width, height) => {
@@ -209,8 +217,9 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       known = leads.map((lead, i) => (lead?.claim === "ahead" ? i : -1)).filter((i) => i >= 0);
     if (!known.length) return stage.say(`On ${dataOf(here)} none of the three saves bits for certain.`);
     const best = known.reduce((a, b) => (leads[b].lead > leads[a].lead ? b : a)),
-      verdict = CHOICES[best].key === votedFor() ? "Right" : "Not quite";
-    stage.results[worth.number] = CHOICES.find(({ key }) => key === votedFor()).name;
+      /** The vote before any study was seen. */
+      first = (stage.results[worth.number] ??= CHOICES.find(({ key }) => key === votedFor()).name),
+      verdict = CHOICES[best].name === first ? "Right" : "Not quite";
     stage.say(
       `${verdict}: on ${dataOf(here)}, ${best ? "" : "a "}${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(3)} bits per value.`.replace(
         /(weights|halves) saves/,
