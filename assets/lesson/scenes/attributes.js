@@ -8,7 +8,6 @@ const VISIBLE = 12,
 const SEEN = 5;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
-const CAPTION = "Number: pairs told apart of 100, chance 50. To tell is not to draw.";
 
 /** Of 100 pairs, one face with an attribute and one without, so many that a level tells apart: the AUROC. */
 const pairs = (auroc) => String(Math.round(100 * auroc));
@@ -111,6 +110,7 @@ export const attributes = {
       ];
       return row;
     });
+    const caption = el("p", { className: "caption" });
     const draw = () => {
       for (const row of rows) {
         const { one } = row,
@@ -129,7 +129,12 @@ export const attributes = {
         });
       }
       const [first, second] = rows.map(({ one }) => one),
-        reading = ({ metric, readings }) =>
+        level = bestOf(first);
+      caption.textContent =
+        first.metric === "AUROC"
+          ? `Level ${level + 1} tells ${first.name.toLowerCase()} from none in ${pairs(first.readings[level])} of 100 pairs of faces.`
+          : "Number: the share of its variance that the level explains.";
+      const reading = ({ metric, readings }) =>
           metric === "AUROC" ? `${pairs(Math.max(...readings))} of 100 pairs` : percent(Math.max(...readings)),
         said = [...new Set([first, second])].map((one, r) => {
           if (alike(one)) return `${one.name}: no level stands out.`;
@@ -155,7 +160,7 @@ export const attributes = {
       text: (v) => `${minus(Math.round(100 * v))} %`,
       onmove: (v) => show(v),
     });
-    room.append(table, el("p", { className: "caption" }, CAPTION));
+    room.append(table, caption);
     controls.append(control.row);
     let stop = () => {};
     /** Decode the slider's other pictures while nothing moves, one step of a row each frame. */

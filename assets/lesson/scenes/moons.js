@@ -1,5 +1,5 @@
 // Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and one cell of its grid is followed.
-import { animate, colours, el, surface } from "../draw.js";
+import { animate, colours, el, number, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
 /** Steps of the training, and those of one frame; points that are trained on, and those that are drawn. */
@@ -29,8 +29,17 @@ export const moons = {
       stop = () => {};
     const canvas = el("div", { className: "room" });
     room.append(
+      el(
+        "p",
+        { style: "margin: 0; font-size: 1.2em" },
+        "8 bits: one of 256 equally likely values. One bit more: half as likely.",
+      ),
       canvas,
-      el("p", { className: "caption" }, "8 bits: one of 256 equally likely values. One bit more: half as likely."),
+      el(
+        "p",
+        { className: "caption" },
+        `Each point: a toy picture of two values. A real one has ${number(stage.flow.dimensions)}.`,
+      ),
     );
 
     /** The four corners of a cell, with points between them, in noise. */
@@ -192,10 +201,7 @@ export const moons = {
     view.canvas.addEventListener("pointermove", point);
     view.canvas.addEventListener("pointerdown", point);
     view.canvas.style.cursor = "crosshair";
-    controls.append(
-      el("button", { type: "button", onclick: learn }, "Learn again"),
-      el("span", { className: "quiet" }, "Point at a cell."),
-    );
+    controls.append(el("button", { type: "button", onclick: learn }, "Learn again"));
     if (moving) learn();
     else {
       flow = new PlaneFlow(3);

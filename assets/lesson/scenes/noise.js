@@ -196,7 +196,7 @@ export const noise = {
           drawNoise(g, l);
           slide(g, f);
         },
-        "The Shuffle orders the channels: the right half will leave.",
+        "The small pictures are put in order: the right half will leave.",
       );
       add(
         l ? 0.7 : 1.1,

@@ -21,7 +21,7 @@ export const weighting = {
   asked:
     "A coupling’s network reads one half of the channels, each times its weight. The weights are computed from this " +
     "picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
-    "ones. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
+    "ones. The network sees small patches; the weights tell it how grainy the whole picture is. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
     "weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
     "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
     "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
@@ -85,7 +85,7 @@ export const weighting = {
       el(
         "p",
         { className: "caption" },
-        "The network sees small patches; weights tell it how grainy the whole picture is.",
+        "Cards: the channels that this coupling’s network reads. Bars: how much louder than usual.",
       ),
     );
     const view = surface(
@@ -114,12 +114,7 @@ export const weighting = {
             bottom = foot - map - (deepest < 0 ? 1.4 * ink.size : 6),
             unit = (bottom - top) / (highest - deepest),
             zero = top + highest * unit;
-          context.fillText(
-            small ? "% louder" : "read louder than usual, in %",
-            left,
-            y0 + 0.8 * ink.size,
-            right - left,
-          );
+          context.fillText(small ? "% louder" : "louder than usual, %", left, y0 + 0.8 * ink.size, right - left);
           apart({ weights }).forEach((far, c) => {
             const v = far * (1 - ease(turned)) * grown,
               x = left + c * step,
@@ -167,7 +162,8 @@ export const weighting = {
       "A clean and a grainy picture, the channel weights of one coupling for each, and what freezing them costs",
     );
     const say = () => {
-      if (kind === "own") return stage.say("Channel weights are factors: this picture sets how loud each channel is.");
+      if (kind === "own")
+        return stage.say("Weights are factors: each picture sets how loudly the coupling network reads each channel.");
       const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };
