@@ -162,8 +162,7 @@ export const weighting = {
       "A clean and a grainy picture, the channel weights of one coupling for each, and what freezing them costs",
     );
     const say = () => {
-      if (kind === "own")
-        return stage.say("Weights are factors: each picture sets how loudly the coupling network reads each channel.");
+      if (kind === "own") return stage.say("Weights are factors: how loudly the coupling network reads each channel.");
       const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };

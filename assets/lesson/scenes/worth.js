@@ -27,7 +27,7 @@ const CHOICES = [
   {
     key: "partitions",
     name: "random halves",
-    what: "each coupling reads a random half of the channels",
+    what: "each coupling reads a random half",
     other: "fixed halves",
     rung: "random partitions",
     of: "step",
