@@ -366,7 +366,7 @@ def test_alone_one_seed_follows_the_other_and_all_count(scene: Open) -> None:
     page.locator("[data-lesson=stage]").evaluate(FEWER)
     page.get_by_role("button", name="own weights").click()
     page.get_by_role("button", name="Train both").click()
-    wait_for(page, re.compile(r"On your seed: \d\.\d\d bits (saved|lost)"))
+    wait_for(page, re.compile(r"On your seed: \d\.\d{3} bits (saved|lost)"))
     page.keyboard.press("PageUp")  # it goes on elsewhere
     page.keyboard.press("PageDown")
     wait_for(page, re.compile(r"3 seeds: "))
