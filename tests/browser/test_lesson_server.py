@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .. import LONG
 from ..app.conftest import small_flow
 from .conftest import Watched, write_run
 
@@ -80,19 +79,6 @@ def test_every_way_leads_back_to_the_scene_that_was_left(lesson: Page, address: 
     back.click()
     page.locator("[data-lesson=stage]").wait_for()
     page.wait_for_url("**/lesson?*scene=8*")
-
-
-# That a flow that is gone is named is tested without a browser too, in tests/app/test_missing.py.
-@pytest.mark.slow
-@pytest.mark.parametrize("asked", [*(["ck=nobody"] if LONG else []), "photo=0123456789ab"])
-def test_what_a_link_asks_for_in_vain_is_named_and_the_url_stays(lesson: Page, address: str, asked: str) -> None:
-    page = lesson
-    page.goto(f"{address}/lesson?scene=5&{asked}")
-    page.get_by_text(asked.split("=")[1]).first.wait_for()
-    assert asked in page.url and page.locator("[data-lesson=stage]").count() == 0
-    page.get_by_role("button", name="Show the bundled lesson" if asked[0] == "c" else "Go on without the photo").click()
-    page.locator("[data-lesson=stage]").wait_for()
-    assert asked not in page.url
 
 
 @pytest.mark.slow
