@@ -27,7 +27,7 @@ over_all = evidence.of(bundled.values())
 with top:
     ui.takeaway(over_all.headline)
 
-first, all_studies = st.container(), st.expander("All studies: one by one, every question, every arm")
+first, all_studies = st.container(), ui.fold("All studies: one by one, every question, every arm", "all-studies")
 with all_studies:
     key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)
 own = known[key].parent == studies.own_folder()
