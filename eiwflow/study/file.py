@@ -34,6 +34,8 @@ from .recipe import Arm, StudyRecipe
 
 FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
+#: Samples at the end of a run of a flow of one's own.
+SAMPLES = "samples.png"
 #: The suffix of a packed study.
 PACKED = ".zip"
 #: Most bytes of a study's document, of a result, and of a record.
@@ -240,6 +242,18 @@ def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
         return None
 
 
+def own_samples(study: Study, arm: Arm) -> bytes | None:
+    """Return the samples that seed 0 of a flow of one's own drew at its end, a picture file; None without them."""
+    if not arm.source:
+        return None
+    try:
+        if study.path.is_dir():
+            return _bytes(run_folder(study.path, arm, 0) / SAMPLES)
+        return _entry(study.path, f"samples/{arm.name}.png")
+    except StudyError:
+        return None
+
+
 def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     """Return the record of an arm's run of seed 0, step by step, in the form of a packed study.
 
@@ -297,6 +311,8 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
         for arm in merged.arms:
             if (steps := _first_record(studies, arm)) is not None:
                 _add(file, f"records/{arm.name}.json", {"steps": _thinned(steps)})
+            if (picture := next(filter(None, (own_samples(study, arm) for study in studies)), None)) is not None:
+                _add(file, f"samples/{arm.name}.png", picture)
     files.write_atomically(out, content.getvalue())
     return read_study(out)
 
@@ -339,11 +355,11 @@ def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [steps[place] for place in places]
 
 
-def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any]) -> None:
+def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any] | bytes) -> None:
     # A fixed date makes the bytes of the same study the same.
     entry = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
-    file.writestr(entry, json.dumps(document, separators=(",", ":")))
+    file.writestr(entry, document if isinstance(document, bytes) else json.dumps(document, separators=(",", ":")))
 
 
 # ---------------------------------------------------------------------- parts of a document

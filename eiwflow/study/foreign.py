@@ -35,9 +35,10 @@ from ..training.run import SAVE_SECONDS
 from ..training.scores import CURVE_CROPS
 from ..training.stopwatch import Stopwatch
 from ..training.trainer import GATHER_EVERY, INIT_IMAGES, averaging
+from .file import SAMPLES
 
-#: Files of a run: its state, its averaged parameters, and samples of these.
-RESUME, WEIGHTS, SAMPLES = "resume.pt", "weights.pt", "samples.png"
+#: Files of a run: its state and its averaged parameters.
+RESUME, WEIGHTS = "resume.pt", "weights.pt"
 #: Images that a module is checked on, and how far two log-densities of one image may be apart.
 CHECKED, RELATIVE, ABSOLUTE = 8, 1e-4, 1e-2
 

@@ -9,8 +9,7 @@ import streamlit as st
 
 from ...study.answer import usual_prior
 from ...study.arms import arm_table
-from ...study.file import Study, run_folder
-from ...study.foreign import SAMPLES
+from ...study.file import Study, own_samples
 from ...study.recipe import AGAIN, Arm
 from ...study.statistics import label, subjects
 from ..shell.widgets import choose_one
@@ -56,8 +55,7 @@ def name(study: Study, choice: str) -> str:
 
 def draw_samples(study: Study) -> None:
     """Draw the samples that flows of one's own left beside their run of seed 0, each under its arm's name."""
-    kept = {arm: run_folder(study.path, arm, 0) / SAMPLES for arm in study.arms if arm.source}
-    pictures = {arm.order: path.read_bytes() for arm, path in kept.items() if path.is_file()}
+    pictures = {arm.order: picture for arm in study.arms if (picture := own_samples(study, arm)) is not None}
     for column, (title, picture) in zip(st.columns(max(1, len(pictures))), pictures.items(), strict=False):
         column.image(picture, f"{title}: 16 samples, temperature 1, seed 0", width=256)
 
