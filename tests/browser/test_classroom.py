@@ -118,7 +118,7 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
 
     teacher.keyboard.press("PageDown")
     teacher.locator("h1", has_text="to take home").wait_for()  # the last scene names the class's favourites
-    assert "Does it pay?: own weights (1 of 1)" in teacher.locator(".caption").inner_text()
+    assert "Does it pay? own weights (1 of 1)" in teacher.locator(".caption").inner_text()
     teacher.keyboard.press("PageUp")
     student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
 
