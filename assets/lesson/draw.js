@@ -1,5 +1,8 @@
 // Small helpers: elements, pixel pictures, colours of the theme.
 
+/** Pictures in a row of a film. */
+const ACROSS = 8;
+
 /** An element with properties, attributes ("aria-…", "data-…", class) and children. */
 export function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -34,6 +37,27 @@ export function picture(bytes, shape, canvas) {
     width,
     height,
     (i) => (channels === 3 ? bytes.subarray(3 * i, 3 * i + 3) : [bytes[i], bytes[i], bytes[i]]),
+    canvas,
+  );
+}
+
+/**
+ * Square pictures of a training, eight in a row.
+ * @param {{pixels: Uint8Array | Uint8ClampedArray, count: number}} samples bytes [picture][pixel][red, green, blue]
+ * @param {number} side in pixels
+ * @param {HTMLCanvasElement} canvas
+ */
+export function drawFilm(samples, side, canvas) {
+  const wide = ACROSS * side;
+  pixels(
+    wide,
+    (samples.count / ACROSS) * side,
+    (i) => {
+      const row = Math.floor(i / wide),
+        n = Math.floor(row / side) * ACROSS + Math.floor((i % wide) / side),
+        from = 3 * ((n * side + (row % side)) * side + (i % side));
+      return samples.pixels.subarray(from, from + 3);
+    },
     canvas,
   );
 }

@@ -1,5 +1,5 @@
 // Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
-import { colours, el, number, pixels, surface } from "../draw.js";
+import { colours, drawFilm, el, number, surface } from "../draw.js";
 import { normals } from "../flow.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
@@ -9,7 +9,6 @@ const FIRST = 500,
   FURTHER = 1400,
   /** Of the coupling networks, where there is no WebAssembly. */
   NARROW = 24,
-  ACROSS = 8,
   /** Noise that is shown before a start: so many pictures, from a seed. */
   SHOWN = 32,
   SEED = 10,
@@ -208,23 +207,9 @@ export const trainingInTab = {
     function faceFilm(samples) {
       if (samples === filmed) return;
       filmed = samples;
-      const { pixels: bytes, count, step: at } = samples,
-        across = ACROSS,
-        down = count / across,
-        side = 16;
-      pixels(
-        across * side,
-        down * side,
-        (i) => {
-          const row = Math.floor(i / (across * side)),
-            col = i % (across * side),
-            n = Math.floor(row / side) * across + Math.floor(col / side),
-            from = 3 * ((n * side + (row % side)) * side + (col % side));
-          return bytes.subarray(from, from + 3);
-        },
-        film,
-      );
-      if (at !== undefined) film.setAttribute("aria-label", `Faces of the flow after ${number(at)} steps`);
+      drawFilm(samples, SHAPE[0], film);
+      if (samples.step !== undefined)
+        film.setAttribute("aria-label", `Faces of the flow after ${number(samples.step)} steps`);
     }
 
     function show() {

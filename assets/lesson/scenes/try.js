@@ -1,10 +1,9 @@
 // The first half of scene 11: a choice is tried here, by two flows from one seed, or by a class.
-import { colours, el, minus, number, pixels, surface } from "../draw.js";
+import { colours, drawFilm, el, minus, number, surface } from "../draw.js";
 import { intervalOf, verdictOf } from "../interval.js";
 import { hearTries, pauseTries, runTry, tryOf } from "../tries.js";
 
 const BLIND_GUESS = 8,
-  ACROSS = 8,
   SIDE = 16,
   /** Bits that the axis of leads shows at least. */
   AXIS = [-0.06, 0.22];
@@ -219,18 +218,7 @@ export function trial(stage, room, { voted, arms, studied }) {
     film.canvas.hidden = !samples;
     if (!samples || samples === film.drawn) return;
     film.drawn = samples;
-    const wide = ACROSS * SIDE;
-    pixels(
-      wide,
-      (samples.count / ACROSS) * SIDE,
-      (i) => {
-        const row = Math.floor(i / wide),
-          n = Math.floor(row / SIDE) * ACROSS + Math.floor((i % wide) / SIDE),
-          from = 3 * ((n * SIDE + (row % SIDE)) * SIDE + (i % SIDE));
-        return samples.pixels.subarray(from, from + 3);
-      },
-      film.canvas,
-    );
+    drawFilm(samples, SIDE, film.canvas);
   }
 
   function sentence() {
