@@ -1,5 +1,8 @@
 // Small helpers: elements, pixel pictures, colours of the theme.
 
+/** What a blind guess among 256 grey levels costs, in bits per value. */
+export const BLIND_GUESS = 8;
+
 /** Pictures in a row of a film. */
 const ACROSS = 8;
 

@@ -1,9 +1,6 @@
 // The plots of the playground: bits per value against steps, and the noise of a level beside the Gaussian.
 import { normal } from "../curve.js";
-import { number } from "../draw.js";
-
-/** What a blind guess among 256 grey levels costs. */
-export const BLIND_GUESS = 8;
+import { BLIND_GUESS, number } from "../draw.js";
 
 const NICE = [1, 2, 5];
 

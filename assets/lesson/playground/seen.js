@@ -1,7 +1,6 @@
 // One sentence about a training, computed from what was seen of it.
-import { number } from "../draw.js";
+import { BLIND_GUESS, number } from "../draw.js";
 import { changed, inWords } from "./knobs.js";
-import { BLIND_GUESS } from "./plots.js";
 
 /** Differences below this, in bits per value, are no difference. */
 const SAME = 0.01,

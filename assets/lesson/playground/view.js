@@ -1,9 +1,9 @@
 // What the playground shows: its controls, the flow, the samples, the curve. What a control does is up to its owner.
-import { choices, colours, el, number, slider, surface } from "../draw.js";
+import { BLIND_GUESS, choices, colours, el, number, slider, surface } from "../draw.js";
 import { Drawing } from "./drawing.js";
 import { FEWEST } from "./heap.js";
 import { changed, DEFAULTS, EXPERIMENTS, KNOBS, named } from "./knobs.js";
-import { BLIND_GUESS, drawCurves } from "./plots.js";
+import { drawCurves } from "./plots.js";
 import { fileOf, ITERATIONS, pythonCommand } from "./python.js";
 import { whatWasSeen, withoutEffect } from "./seen.js";
 

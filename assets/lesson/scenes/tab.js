@@ -1,5 +1,5 @@
 // Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
-import { colours, drawFilm, el, number, surface } from "../draw.js";
+import { BLIND_GUESS, colours, drawFilm, el, number, surface } from "../draw.js";
 import { normals } from "../flow.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
@@ -14,7 +14,6 @@ const FIRST = 500,
   SEED = 10,
   /** The test bits have risen where they lie so far above their lowest. */
   RISEN = 0.02,
-  BLIND_GUESS = 8,
   DATA = "faces16",
   /** Height, width and channels. */
   SHAPE = [16, 16, 3];

@@ -1,10 +1,9 @@
 // The first half of scene 11: a choice is tried here, by two flows from one seed, or by a class.
-import { colours, drawFilm, el, minus, number, surface } from "../draw.js";
+import { BLIND_GUESS, colours, drawFilm, el, minus, number, surface } from "../draw.js";
 import { intervalOf, verdictOf } from "../interval.js";
 import { hearTries, pauseTries, runTry, tryOf } from "../tries.js";
 
-const BLIND_GUESS = 8,
-  SIDE = 16,
+const SIDE = 16,
   /** Bits that the axis of leads shows at least. */
   AXIS = [-0.06, 0.22];
 
