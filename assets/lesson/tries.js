@@ -1,4 +1,5 @@
 // The studies of this tab, one for each choice of scene 11: they go on while other scenes are shown.
+import { Listeners } from "./listeners.js";
 import { ARMS, Pair } from "./pair.js";
 
 /** Alone, so many seeds follow each other by themselves. */
@@ -7,21 +8,16 @@ const BY_ITSELF = 8;
 /** @typedef {{seed: number, lead: number, light: boolean}} Lead bits per value saved by a choice, from one seed */
 /** @typedef {{pair: Pair | null, next: number, leads: Lead[], sentence: string}} Try */
 
-/** @type {{tries: Record<string, Try>, listeners: Set<() => void>}} */
+/** @type {{tries: Record<string, Try>, listeners: Listeners}} */
 const study = (globalThis.eiwflowStudy ??= {
   tries: Object.fromEntries(Object.keys(ARMS).map((key) => [key, { pair: null, next: 1, leads: [], sentence: "" }])),
-  listeners: new Set(),
+  listeners: new Listeners(),
 });
 
-const tell = () => {
-  for (const listener of study.listeners) listener();
-};
+const tell = () => study.listeners.tell();
 
 /** Call f() whenever something is new; returns a function that ends it. */
-export function hearTries(f) {
-  study.listeners.add(f);
-  return () => study.listeners.delete(f);
-}
+export const hearTries = (f) => study.listeners.hear(f);
 
 /** @returns {Try} */
 export const tryOf = (choice) => study.tries[choice];

@@ -1,6 +1,7 @@
 // Scene 10: a flow that trains in this tab. It goes on while other scenes are shown, and stays until the tab closes.
 import { BLIND_GUESS, colours, drawFilm, el, number, surface } from "../draw.js";
 import { normals } from "../flow.js";
+import { Listeners } from "../listeners.js";
 import { keepOwn } from "../own.js";
 import { Trainer } from "../trainer/client.js";
 import { fast } from "../trainer/kernels.js";
@@ -21,7 +22,7 @@ const FIRST = 500,
 /**
  * The training of this tab, whatever scene or page is shown: every page of the app has a script of its own.
  * @type {{trainer: Trainer | null, seed: number, goal: number, busy: boolean, trouble: string, test: any,
- *   listeners: Set<() => void>}}
+ *   listeners: Listeners}}
  */
 const tab = (globalThis.eiwflowTab ??= {
   trainer: null,
@@ -30,18 +31,13 @@ const tab = (globalThis.eiwflowTab ??= {
   busy: false,
   trouble: "",
   test: null,
-  listeners: new Set(),
+  listeners: new Listeners(),
 });
 
-const tell = () => {
-  for (const listener of tab.listeners) listener();
-};
+const tell = () => tab.listeners.tell();
 
 /** Call f() whenever something is new of the training; returns a function that ends it. */
-export function hearTraining(f) {
-  tab.listeners.add(f);
-  return () => tab.listeners.delete(f);
-}
+export const hearTraining = (f) => tab.listeners.hear(f);
 
 /** How far the training of this tab is, in words; empty without one. */
 export function progressInTab() {

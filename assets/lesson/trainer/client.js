@@ -1,4 +1,5 @@
 // The page's side of a training in the visitor's own tab.
+import { Listeners } from "../listeners.js";
 import { serve } from "./worker.js";
 
 /** The recipe of the bundled studies: 500 steps on faces of 16×16. @type {import("./api").Recipe} */
@@ -23,7 +24,7 @@ export class Trainer {
   constructor() {
     /** @type {import("./api").State} */
     this.state = blank();
-    this.listeners = new Set();
+    this.listeners = new Listeners();
     this.waiting = new Map();
     this.asked = 0;
     this.port = connect((message) => this.hear(message));
@@ -31,8 +32,7 @@ export class Trainer {
 
   /** Call f(event) for every event from now on; returns a function that ends it. @param {(event: import("./api").TrainerEvent) => void} f */
   listen(f) {
-    this.listeners.add(f);
-    return () => this.listeners.delete(f);
+    return this.listeners.hear(f);
   }
 
   /** Begin anew: the start is computed, nothing runs yet. Resolves as the event "ready". @param {import("./api").Start} what */
@@ -111,7 +111,7 @@ export class Trainer {
       for (const { reject } of this.waiting.values()) reject(new Error(message.message));
       this.waiting.clear();
     }
-    for (const listener of this.listeners) listener(message);
+    this.listeners.tell(message);
   }
 }
 
