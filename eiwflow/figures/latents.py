@@ -49,9 +49,9 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
     The axis also holds the intervals of charts ``beside`` this one.
     """
     names, colour = [f"{words.part(share)} gone" for share in survey.shares], palette.SUBJECT
-    mean, (high, low) = _grey_levels(survey.mean), _grey_levels(survey.interval.T)
+    mean, (high, low) = words.grey(survey.mean), words.grey(survey.interval.T)
     errors = error_bars(np.nan_to_num(high - mean), np.nan_to_num(mean - low), color=colour, width=5)
-    ends = [_grey_levels(end) for each in (survey, *beside) for end in (each.mean, each.interval)]
+    ends = [words.grey(end) for each in (survey, *beside) for end in (each.mean, each.interval)]
     return go.Figure(
         [marks(mean, names, colour, 12, "diamond", error_x=errors, label="%{y}: %{x:.1f} of 255")],
         {
@@ -60,7 +60,3 @@ def error_dots(survey: Survey, beside: Iterable[Survey] = ()) -> go.Figure:
             "yaxis": {"autorange": "reversed", "showgrid": False},
         },
     )
-
-
-def _grey_levels(psnr: np.ndarray) -> np.ndarray:
-    return 255 * 10 ** (-psnr / 20)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: The PSNR of float32's own rounding, dB.
 EXACT = 120.0
+#: One number or an array of them.
+Decibels = TypeVar("Decibels", float, np.ndarray)
 
 
 def latent(level: int) -> str:
@@ -53,9 +55,9 @@ def way(treatments: Way) -> str:
     return ", ".join(parts) or "every level kept"
 
 
-def grey(psnr: float) -> float:
+def grey(psnr: Decibels) -> Decibels:
     """Return the root mean square error of pixels, in grey levels of 255, by its PSNR in dB."""
-    return float(255 * 10 ** (-psnr / 20))
+    return 255 * 10 ** (-psnr / 20)
 
 
 def error(psnr: float) -> str:
