@@ -27,7 +27,6 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 #: The allowed words are the rows of a table.
 _ROWS: dict[str, Iterable[str]] = {"order": ORDERS, "weights": WEIGHTS, "partition": PARTITIONS, "coupling": COUPLINGS}
-MAX_PARAMETERS = 120_000_000
 #: The refusal of a file that version 0.1 wrote.
 OLDER = "It was written by version 0.1; this version reads files of 0.2 and later, so train or run it again."
 #: Fields that a file may lack: it is older than the field, or the field has its default.
