@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from typing import Any
 
 from .. import data, project
 from ..analysis import passes
@@ -33,9 +32,7 @@ from .arguments import (
     plus_minus,
     size_of,
 )
-from .progress import as_json, bar
-
-Result = tuple[dict[str, Any], str]
+from .progress import Result, as_json, bar
 
 
 def list_command(options: argparse.Namespace) -> Result:

@@ -21,9 +21,7 @@ from ..files import missing, printable, read_bytes, reason, write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.score import batch_size
 from .arguments import check_out, find_checkpoint, open_flow, size_of
-from .progress import bar
-
-Result = tuple[dict[str, Any], str]
+from .progress import Result, bar
 
 #: Samples that one picture holds.
 MOST_IN_ONE = 4096

@@ -15,6 +15,8 @@ from ..files import without_controls
 LINE_S = 30.0
 
 Progress = Callable[[int, float], None]
+#: What a command returns: its object and its text.
+Result = tuple[dict[str, Any], str]
 
 
 def say(text: str) -> None:

@@ -16,10 +16,10 @@ from ..study.report import report, report_in_words, summary, summary_in_words
 from ..study.run import parse_shard, run_study
 from ..training.run_directory import RunError
 from .arguments import given, say_note
-from .progress import bar, say
+from .progress import Result, bar, say
 
 
-def study_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def study_command(options: argparse.Namespace) -> Result:
     """Run a study, with a progress bar on a terminal, or report on a study."""
     if options.report:
         return _report(options)
@@ -60,7 +60,7 @@ def study_arms(options: argparse.Namespace) -> dict[str, Any]:
     return {"arms": tuple(arms)}
 
 
-def _report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _report(options: argparse.Namespace) -> Result:
     if options.out is None:
         result = summary(bundled())
         return result, summary_in_words(result)
@@ -80,7 +80,7 @@ def _report(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     return result, report_in_words(result)
 
 
-def _pack(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def _pack(options: argparse.Namespace) -> Result:
     study = pack([read_study(path) for path in (options.out, *options.also)], options.pack)
     size = options.pack.stat().st_size
     facts = {"out": str(options.pack), "runs": len(study.runs), "bytes": size}

@@ -26,12 +26,12 @@ from ..training.run_directory import RunDirectory, RunError, runs_root
 from ..training.trainer import check_start, choose_device, load_data
 from .arguments import find_checkpoint, given, own_data, say_note
 from .parser import EXECUTION
-from .progress import say, training_progress
+from .progress import Result, say, training_progress
 
 _FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
 
 
-def train_command(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
+def train_command(options: argparse.Namespace) -> Result:
     """Train, with a progress bar."""
     torch.set_num_threads(options.threads or default_threads())
     team, execution = options.team, Execution(**{name: getattr(options, name) for name in EXECUTION})
