@@ -11,23 +11,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .file import Study
-from .ladder import Count, by_set, counts, is_start_by_half, ladder, ladders
+from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_by_half, ladder, ladders
 from .recipe import Arm
 from .statistics import Effect, contrast, corrected, paired
 
-#: The halves in the order of the table, and the starts.
-HALVES = {"last": "Glow's fixed half", "random": "a random half", "variance": "by variance", "entropy": "by entropy"}
-STARTS = {"random": "random rotations", "principal": "principal start"}
 #: What the fixed half is after a principal start, whose channels are sorted by variance.
 OF_THE_LAST = "After a principal start Glow's fixed half passes on the channels of smallest variance."
 
 
-def _arm(half: str, start: str) -> Arm:
-    return Arm(half, init=start, partition="alternating")
-
-
 def _half(start: str, first: str, second: str) -> dict[Arm, float]:
-    return {_arm(first, start): 1.0, _arm(second, start): -1.0}
+    return {half_from(first, start): 1.0, half_from(second, start): -1.0}
 
 
 _AFTER = "After a principal start, the half by entropy"
@@ -35,7 +28,7 @@ _AFTER = "After a principal start, the half by entropy"
 FAMILY: dict[str, tuple[str, str, dict[Arm, float]]] = {
     "start": (
         "A principal start", "random rotations, both with a random half",
-        {_arm("random", "principal"): 1.0, _arm("random", "random"): -1.0},
+        {half_from("random", "principal"): 1.0, half_from("random", "random"): -1.0},
     ),
     **{
         f"{half} half without a start": (f"From random rotations, {name}", "Glow's half", _half("random", half, "last"))
@@ -87,11 +80,11 @@ def start_by_half(study: Study) -> StartByHalf | None:
     """Return the reading of a study of every half from both starts; None for any other study."""
     if not is_start_by_half(study):
         return None
-    base = _arm("last", "random")
+    base = half_from("last", "random")
     cells: dict[tuple[str, str], Effect | None] = {}
     for half, name in HALVES.items():
         for start, where in STARTS.items():
-            arm = _arm(half, start)
+            arm = half_from(half, start)
             cells[half, start] = None if arm == base else paired(study, arm, base, (f"{name}, {where}", "Glow's flow"))
     known = {key: lead for key, asked in FAMILY.items() if (lead := contrast(study, *asked)) is not None}
     return StartByHalf(study, cells, dict(zip(known, corrected(known.values()), strict=True)))

@@ -37,6 +37,9 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("random partitions", "couplings read random halves, not the same two in turn", RANDOM_PAIRS),
     ("partitions by information", "couplings read what tells most of the rest", INFORMED),
 )
+#: The halves and the starts of a study of start × half, in the order of its table.
+HALVES = {"last": "Glow's fixed half", "random": "a random half", "variance": "by variance", "entropy": "by entropy"}
+STARTS = {"random": "random rotations", "principal": "principal start"}
 #: Partitions of a study that are not the alternating ones of Glow's half, as a choice.
 PARTITIONS = {choices["partition"]: name for name, _, choices in RUNGS if "partition" in choices}
 
@@ -178,9 +181,12 @@ def ladder(study: Study, prior: str = FlowConfig.prior) -> Ladder:
 
 def is_start_by_half(study: Study) -> bool:
     """Return whether a study has every half from both starts."""
-    halves = ("last", "random", "variance", "entropy")
-    wanted = {Arm(half, init=start, partition="alternating") for half in halves for start in ("random", "principal")}
-    return wanted <= {*study.arms}
+    return {half_from(half, start) for half in HALVES for start in STARTS} <= {*study.arms}
+
+
+def half_from(half: str, start: str) -> Arm:
+    """Return the arm that passes on a half from a start."""
+    return Arm(half, init=start, partition="alternating")
 
 
 def arm_for(study: Study, choices: Choices, prior: str) -> Arm:
