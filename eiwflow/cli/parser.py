@@ -164,7 +164,7 @@ def build_parser() -> Parser:
     train.add("--log", "log there too", choices=("tensorboard", "wandb", "trackio"), default="")
     train.add("--out", "folder that the run directory is made in (default: runs)", type=_path)
 
-    study = command("study", "Train every arm with every seed on one budget, each run in a folder of its own.")
+    study = command("study", "Train every arm with every seed on one budget, each run in a folder of its own.", "force")
     study.add("--out DIR", "the study's folder; an existing study is continued or extended", type=_path)
     study.add("--data", _TRAINED_ON)
     combined = "arms are all combinations of the lists (default: the ladder, up to partitions by information)"

@@ -15,12 +15,17 @@ from ..study.recipe import DEFAULT_ARMS, HALF, StudyRecipe, arms_of, control, cr
 from ..study.report import report, report_in_words, summary, summary_in_words
 from ..study.run import parse_shard, run_study
 from ..training.run_directory import RunError
-from .arguments import given, say_note
+from .arguments import check_out, given, say_note
 from .progress import Result, bar, say
 
 
 def study_command(options: argparse.Namespace) -> Result:
     """Run a study, with a progress bar on a terminal, or report on a study."""
+    for file in (options.csv, options.latex, options.figure, options.pack):
+        if file is not None:
+            check_out(options, file)
+    if options.figure is not None and options.figure.suffix not in (".svg", ".pdf"):
+        raise StudyError(f"--figure is {str(options.figure)[:200]!r}; its name must end in .svg or .pdf.")
     if options.report:
         return _report(options)
     if options.out is None:
@@ -73,8 +78,6 @@ def _report(options: argparse.Namespace) -> Result:
     if options.figure is not None:
         from ..figures.paper import leads_figure
 
-        if options.figure.suffix not in (".svg", ".pdf"):
-            raise StudyError(f"--figure is {str(options.figure)[:200]!r}; its name must end in .svg or .pdf.")
         drawing = leads_figure(study, options.subject)
         write_atomically(options.figure, drawing.pdf() if options.figure.suffix == ".pdf" else drawing.svg().encode())
     return result, report_in_words(result)

@@ -20,7 +20,7 @@ from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run_directory import RunError
 from eiwflow.training.trainer import Trainer
 
-from ..test_cli import json_of, printed
+from ..test_cli import json_of, printed, refused
 from ..training.tiny import tiny_data, write_npz
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
@@ -208,3 +208,12 @@ def test_a_report_is_written_for_a_paper(tmp_path, source):
     assert float(row["lead_bits_per_dim"]) == found["lead"] and row["over"] == "own"
     assert latex.count(r"\toprule") == latex.count(r"\bottomrule") == 2 and "own" in svg
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-1.4")
+    for name, option in (("a.csv", "--csv"), ("a.tex", "--latex"), ("a.pdf", "--figure"), ("a.svg", "--pack")):
+        assert name in refused(
+            "study", "--out", out, "--report", "--csv", tmp_path / "new.csv", option, tmp_path / name
+        )
+    assert "a.png" in refused("study", "--out", out, "--report", "--csv", tmp_path / "new.csv", "--figure", "a.png")
+    assert not (tmp_path / "new.csv").exists()
+    files[0].write_text("mine")
+    printed("study", "--out", out, "--report", "--csv", files[0], "--force")
+    assert files[0].read_text() == table
