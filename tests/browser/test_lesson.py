@@ -209,7 +209,7 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "5, flat grey and a face": (5, "", "flat grey", stated.likely),
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
     "7, entropy of what leaves": (7, "after", "", stated.entropies),
-    "8, level 1 redrawn": (8, "1", "half", stated.redrawn),
+    "8, level 1 redrawn": (8, "1", "level 1", stated.redrawn),
     "9, frozen weights": (9, "frozen", "", stated.frozen_cost),
 }
 
@@ -513,7 +513,7 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
 def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, address: str) -> None:
     def measured(page: Page) -> list[str]:
         said = []
-        for name, choice in (("What a level holds", "half"), ("Likely or real", "flat grey")):
+        for name, choice in (("What a level holds", "level 1"), ("Likely or real", "flat grey")):
             page.locator(".menu-list button", has_text=name).evaluate("button => button.click()")
             if choice:
                 page.get_by_role("button", name=choice, exact=True).click()

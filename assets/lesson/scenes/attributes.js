@@ -129,17 +129,17 @@ export const attributes = {
         });
       }
       const [first, second] = rows.map(({ one }) => one),
-        level = bestOf(first);
+        reading = ({ metric, readings }) =>
+          metric === "AUROC" ? `${pairs(Math.max(...readings))} of 100` : percent(Math.max(...readings)),
+        said = [...new Set([first, second])].map((one) =>
+          alike(one)
+            ? `${one.name}: in no single level.`
+            : `${one.name}: most in level ${bestOf(one) + 1} (${reading(one)}).`,
+        );
       caption.textContent =
         first.metric === "AUROC"
-          ? `Level ${level + 1} tells ${first.name.toLowerCase()} from none in ${pairs(first.readings[level])} of 100 pairs of faces.`
+          ? "Number: pairs of 100 in which this level finds the face with it; a guess finds 50."
           : "Number: the share of its variance that the level explains.";
-      const reading = ({ metric, readings }) =>
-          metric === "AUROC" ? `${pairs(Math.max(...readings))} of 100 pairs` : percent(Math.max(...readings)),
-        said = [...new Set([first, second])].map((one, r) => {
-          if (alike(one)) return `${one.name}: no level stands out.`;
-          return `${one.name}: level ${bestOf(one) + 1} tells best${r ? "" : `, ${reading(one)}`}.`;
-        });
       stage.say(said.join(" "));
     };
     const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) =>

@@ -32,7 +32,7 @@ export const moons = {
       el(
         "p",
         { style: "margin: 0; font-size: 1.2em" },
-        "8 bits: one of 256 equally likely values. One bit more: half as likely.",
+        "One bit more: half as likely. Eight bits: a chance of one in 256.",
       ),
       canvas,
       el(
@@ -146,7 +146,7 @@ export const moons = {
           context.lineWidth = 1;
           context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
           context.fillStyle = ink.quiet;
-          context.fillText(which ? "points" : "their noise", from[which], side + 1.2 * ink.size);
+          context.fillText(which ? "what the flow makes of it" : "noise", from[which], side + 1.2 * ink.size);
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;
@@ -168,8 +168,8 @@ export const moons = {
         written === "1.0"
           ? "This cell keeps its area, so its density and its bits stay."
           : bits > 0
-            ? `Area ×${written}: the same points spread out, density ÷${written}, so ${cost} bits more each.`
-            : `Area ÷${written}: the same points crowd together, density ×${written}, so ${cost} bits less each.`,
+            ? `This cell grows ×${written}: its points lie ${written} times thinner, and cost ${cost} bits more.`
+            : `This cell shrinks ÷${written}: its points lie ${written} times denser, and cost ${cost} bits less.`,
       );
     };
     const draw = () => {

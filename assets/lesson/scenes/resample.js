@@ -42,7 +42,12 @@ export const resampling = {
         el("figure", {}, after, el("figcaption", {}, "with redrawn values")),
       ),
     );
-    const [first, second] = noise("flow").map((e) => e.length);
+    let end = 0;
+    /** How many values are redrawn with level 1, with levels 1 and 2, and so on to all. */
+    const ends = noise("flow").map((e) => {
+      end += e.length;
+      return end;
+    });
     /** The picture's values with so many latents resampled, and how far they are off in grey levels (root mean square). */
     const resampled = (count, of = name) => {
       const flow = flows[of];
@@ -67,9 +72,12 @@ export const resampling = {
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {
       const near = off < another / 2;
-      if (count === total) return off > 0.75 * another ? `All redrawn, a new ${noun}` : "All redrawn";
-      if (count === first) return near ? "Level 1 holds detail" : "Level 1 redrawn";
-      if (count === first + second) return near ? "The gist is left" : "Levels 1 and 2 redrawn";
+      if (count === total) return off > 0.75 * another ? `All redrawn: another ${noun}` : "All redrawn";
+      if (count === ends[0]) return near ? "Only details changed: they are in level 1" : "Level 1 redrawn";
+      if (count === ends[1])
+        return near
+          ? `The gist stays: ${ends.length === 3 ? "level 3 holds" : "later levels hold"} it`
+          : "Levels 1 and 2 redrawn";
       return `${number(count)} of ${number(total)} values redrawn`;
     };
     const draw = () => {
@@ -79,11 +87,8 @@ export const resampling = {
       if (!thrown) stage.say("Nothing is redrawn: the picture is exact.");
       else if (name === "fixed") {
         const ours = resampled(thrown, "flow").off.toFixed(0);
-        stage.say(`Sorted by position: error ${error} grey levels; by entropy ${ours}.`);
-      } else
-        stage.say(
-          `${what(thrown, off)}: error ${error} grey levels; another ${noun} would have ${another.toFixed(0)}.`,
-        );
+        stage.say(`Sorted by position: ${error} grey levels off; by entropy: ${ours}.`);
+      } else stage.say(`${what(thrown, off)}. ${error} grey levels off; another ${noun}: ${another.toFixed(0)}.`);
       caption.textContent =
         name === "fixed"
           ? "By position: always the last channels leave. Your eye may judge otherwise than grey levels."
@@ -113,9 +118,10 @@ export const resampling = {
     };
     const stops = [
       ["nothing", 0],
-      ["half", total / 2],
-      ["three quarters", (3 * total) / 4],
-      ["everything", total],
+      ...ends.map((end, l) => [
+        end === total ? "everything" : l ? `levels 1 ${l > 1 ? "to" : "and"} ${l + 1}` : "level 1",
+        end,
+      ]),
     ].map(([text, v]) => [
       v,
       el(
@@ -161,7 +167,7 @@ export const resampling = {
     const play = () => {
       stop();
       stop = animate((s) => {
-        thrown = Math.round((total / 2) * Math.min(1, s / 1.6));
+        thrown = Math.round(ends[0] * Math.min(1, s / 1.6));
         control.input.value = thrown;
         control.show();
         draw();
@@ -170,7 +176,7 @@ export const resampling = {
     };
     if (state !== "" && +state >= 0 && +state <= total) set(Math.round(+state));
     else if (moving) play();
-    else set(total / 2);
+    else set(ends[0]);
     return { play, stop: () => stop() };
   },
 };

@@ -1,9 +1,23 @@
-// Scene 9: a clean and a grainy picture side by side, with weights of their own or with frozen ones; their bits answer.
-import { animate, choices, colours, ease, el, greyMap, minus, mixed, own as ownOf, picture, surface } from "../draw.js";
+// Scene 9: a picture beside itself with grain that is dragged, with weights of its own or with frozen ones; bits answer.
+import {
+  animate,
+  choices,
+  colours,
+  ease,
+  el,
+  greyMap,
+  minus,
+  mixed,
+  own as ownOf,
+  picture,
+  slider,
+  surface,
+} from "../draw.js";
 import { normals, squeeze } from "../flow.js";
 
-/** Grain in grey levels that is added to the second picture, and the seed of it. */
+/** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
 const GRAIN = 16,
+  MOST = 24,
   SEED = 77;
 /** Seconds in which bars grow or change. */
 const TURN_S = 0.5;
@@ -17,11 +31,11 @@ export const weighting = {
   short: "Weights by picture",
   title: "Each picture turns its channels up or down.",
   keepsChoice: true,
-  notes: "Which channels does grain turn up? Then freeze the weights: which picture pays more?",
+  notes: "Drag the grain: which channels are turned up? Then freeze the weights: which picture pays more?",
   asked:
     "A coupling’s network reads one half of the channels, each times its weight. The weights are computed from this " +
     "picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
-    "ones. The network sees small patches; the weights tell it how grainy the whole picture is. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
+    "ones. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
     "weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
     "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
     "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
@@ -58,36 +72,35 @@ export const weighting = {
       };
     };
     const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
-    const shown = [
-      ["clean", x],
-      ["grainy", x.map((v, i) => v + (GRAIN / 256) * noise[i])],
-    ].map(([name, values]) => ({
+    const measured = (name, values) => ({
       name,
       canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
       own: bitsOf(flow, values),
       frozen: bitsOf(frozen, values),
       ...read(values),
-    }));
+    });
+    const withGrain = (grain) =>
+      measured(
+        "with grain",
+        x.map((v, i) => v + (grain / 256) * noise[i]),
+      );
+    const shown = [measured("clean", x), withGrain(GRAIN)],
+      /** What both axes have to hold. */
+      held = [...shown, withGrain(MOST)];
     const usual = averages[place - 1][k].read,
-      costs = Math.max(...shown.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
+      costs = 1.2 * Math.max(...held.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
       /** Channels' weights against those of the average picture. */
       apart = ({ weights }) => weights.map((weight, c) => weight / usual[c] - 1),
-      highest = Math.max(0.05, ...shown.flatMap(apart)),
-      deepest = Math.min(0, ...shown.flatMap(apart));
+      highest = Math.max(0.05, ...held.flatMap(apart)),
+      deepest = Math.min(0, ...held.flatMap(apart));
     let kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
       grown = 1,
       turned = kind === "frozen" ? 1 : 0,
       stop = () => {};
-    const room = el("div", { className: "room" });
-    stage.host.append(
-      room,
-      el(
-        "p",
-        { className: "caption" },
-        "Cards: the channels that this coupling’s network reads. Bars: how much louder than usual.",
-      ),
-    );
+    const room = el("div", { className: "room" }),
+      caption = el("p", { className: "caption" });
+    stage.host.append(room, caption);
     const view = surface(
       room,
       (context, width, height) => {
@@ -143,7 +156,7 @@ export const weighting = {
           // What freezing costs, on one scale for both pictures.
           const cost = frozen - own,
             per = (wide - (small ? 190 : 330)) / costs,
-            long = Math.abs(cost) * ease(turned) * per,
+            long = Math.min(1, Math.abs(cost) / costs) * costs * ease(turned) * per,
             share = (100 * cost) / own,
             y = foot + 1.4 * line;
           if (!turned) return;
@@ -162,7 +175,12 @@ export const weighting = {
       "A clean and a grainy picture, the channel weights of one coupling for each, and what freezing them costs",
     );
     const say = () => {
-      if (kind === "own") return stage.say("Weights are factors: how loudly the coupling network reads each channel.");
+      caption.textContent =
+        kind === "own"
+          ? "Bars: its weights, how much louder than usual it reads each channel below."
+          : "Frozen: it reads every picture as it would the average one.";
+      if (kind === "own")
+        return stage.say("The coupling network sees small patches; weights tell it how grainy the whole is.");
       const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };
@@ -191,7 +209,19 @@ export const weighting = {
       },
       kind,
     );
-    stage.host.append(switched.row);
+    const grain = slider({
+      label: "Grain",
+      max: MOST,
+      step: 1,
+      value: GRAIN,
+      text: (v) => `${v} of 255`,
+      onmove: (v) => {
+        shown[1] = withGrain(v);
+        view.redraw();
+        say();
+      },
+    });
+    stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
     say();
     if (!stage.reduced)
       stop = animate((s) => {
