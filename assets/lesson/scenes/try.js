@@ -24,12 +24,13 @@ export function shownBy(leads, noun) {
 
 /**
  * Draw it into a room. `voted()` is the choice of this visitor, `arms(choice)` names the flow without it and
- * the one with it, `studied(choice)` is the lead of the study.
+ * the one with it, `studied(choice)` is the lead of the study, `sketch` draws the choices until one is tried.
  * @param {any} stage
  * @param {HTMLElement} room
- * @param {{voted: () => string, arms: (choice: string) => string[], studied: (choice: string) => any}} options
+ * @param {{voted: () => string, arms: (choice: string) => string[], studied: (choice: string) => any,
+ *   sketch: (context: CanvasRenderingContext2D, width: number, height: number, choice: string) => void}} options
  */
-export function trial(stage, room, { voted, arms, studied }) {
+export function trial(stage, room, { voted, arms, studied, sketch }) {
   const { klass, pack } = stage,
     leads = Boolean(pack.head.class?.teacher);
   /** What the server knows of the class's study. */
@@ -48,16 +49,15 @@ export function trial(stage, room, { voted, arms, studied }) {
       };
     }),
     curves = el("div", { className: "trial-curves" }),
-    dots = el("div", { className: "trial-dots" });
-  room.append(
-    el(
+    dots = el("div", { className: "trial-dots" }),
+    before = el("div", { className: "room" }),
+    tried = el(
       "div",
       { className: `trial${leads ? " board" : ""}` },
       ...(leads ? [] : [curves, el("div", { className: "trial-films" }, ...films.map(({ figure }) => figure))]),
       dots,
-    ),
-    caption,
-  );
+    );
+  room.append(before, tried, caption);
 
   function act() {
     const { pair } = tryOf(choice()) ?? {};
@@ -84,6 +84,15 @@ export function trial(stage, room, { voted, arms, studied }) {
 
   const curveView = leads ? null : surface(curves, drawCurves, "Bits per value by step, of both flows");
   const dotsView = surface(dots, drawDots, "Bits per value saved, one dot a seed, their mean and its 95 % interval");
+
+  const sketchView = surface(
+    before,
+    (context, width, height) => sketch(context, width, height, choice()),
+    "The three choices, drawn: orange without them, blue with them",
+  );
+  /** Whether there is something to show of the choice. */
+  const begun = () =>
+    leads ? Boolean(known().choice) : Boolean(tryOf(choice())?.pair) || collected().counted.length > 0;
 
   function drawCurves(context, width, height) {
     const { quiet, line, accent, warm, size, sans } = colours(stage.stage),
@@ -135,9 +144,12 @@ export function trial(stage, room, { voted, arms, studied }) {
   function drawDots(context, width, height) {
     const { ink, quiet, line, accent, size, sans } = colours(stage.stage),
       { counted, light } = collected(),
+      { pair } = tryOf(choice()) ?? {},
+      /** Leads that do not count: of smaller flows, and of the seed that is under way. */
+      hollow = [...light.map(({ lead }) => lead), ...(pair?.working ? [pair.lead] : [])].filter(Number.isFinite),
       all = intervalOf(counted),
       study = counted.length ? studied(choice()) : null,
-      values = [...counted, ...light.map(({ lead }) => lead), all?.low, all?.high, study?.low, study?.high],
+      values = [...counted, ...hollow, all?.low, all?.high, study?.low, study?.high],
       finite = values.filter((value) => Number.isFinite(value)),
       low = Math.min(AXIS[0], ...finite) - 0.01,
       high = Math.max(AXIS[1], ...finite) + 0.01,
@@ -164,9 +176,9 @@ export function trial(stage, room, { voted, arms, studied }) {
     context.fillText("bits saved →", width, 0.8 * size);
     // Dots that would cover each other stand above each other.
     const placed = [];
-    for (const { lead, hollow } of [
-      ...counted.map((lead) => ({ lead, hollow: false })),
-      ...light.map(({ lead }) => ({ lead, hollow: true })),
+    for (const { lead, counts } of [
+      ...counted.map((lead) => ({ lead, counts: true })),
+      ...hollow.map((lead) => ({ lead, counts: false })),
     ].sort((a, b) => a.lead - b.lead)) {
       const at = x(lead),
         taken = placed.filter((one) => Math.abs(one.at - at) < 2 * radius).map((one) => one.row);
@@ -176,8 +188,8 @@ export function trial(stage, room, { voted, arms, studied }) {
       context.beginPath();
       context.arc(at, Math.max(radius, rows * foot - radius - 3 - 2 * radius * row), radius, 0, 7);
       context.fillStyle = context.strokeStyle = accent;
-      if (hollow) context.stroke();
-      else context.fill();
+      if (counts) context.fill();
+      else context.stroke();
     }
     const bar = ({ lead, low: from, high: to }, top, colour, text) => {
       context.strokeStyle = context.fillStyle = colour;
@@ -254,6 +266,7 @@ export function trial(stage, room, { voted, arms, studied }) {
     }
     if (pair?.light)
       return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
+    if (!begun()) return "Orange: without the choice. Blue: with it. All else stays the same.";
     const study = counted.length && !leads ? studied(what) : null,
       others = study ? `Our study: ${study.seeds} seeds, trained on more faces` : "Every seed counts";
     if (pair?.working && counted.length)
@@ -290,8 +303,9 @@ export function trial(stage, room, { voted, arms, studied }) {
       film.words.textContent = what ? arms(what)[i] : "\u00a0";
       showFilm(film, pair?.states[i]?.samples);
     });
-    curveView?.redraw();
-    dotsView.redraw();
+    tried.hidden = !begun();
+    before.hidden = begun();
+    for (const view of [curveView, dotsView, sketchView]) view?.redraw();
     stage.say(sentence());
   }
 
@@ -306,6 +320,7 @@ export function trial(stage, room, { voted, arms, studied }) {
       leave();
       curveView?.stop();
       dotsView.stop();
+      sketchView.stop();
     },
   };
 }

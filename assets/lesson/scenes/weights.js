@@ -26,6 +26,37 @@ const KINDS = [
   ["frozen", "frozen: the same for all"],
 ];
 
+/** A picture's values with grain of so many grey levels. */
+export function withGrain(values, grain = GRAIN) {
+  const noise = normals(SEED, values.length);
+  return values.map((v, i) => v + (grain / 256) * noise[i]);
+}
+
+/** What the coupling that answers grain most reads of a picture: its channels and their weights. */
+function readingOf({ flow, pack }, values) {
+  const { level: place, step } = pack.head.flow.weights,
+    level = flow.levels[place - 1];
+  let input = values,
+    half = null;
+  for (const each of flow.levels.slice(0, place)) {
+    input = squeeze(input, 2 * each.height, 2 * each.width, each.channels / 4);
+    if (each !== level) input = each.forward(input).kept;
+  }
+  level.run(input, ({ number, a }) => {
+    if (number === step) half = a;
+  });
+  return { half, level, weights: [...level.couplingWeights(level.steps[step], half).read] };
+}
+
+/** How much louder than in the average picture each channel is read, as a share. */
+function against({ pack }, weights) {
+  const { averages, level, step } = pack.head.flow.weights;
+  return weights.map((weight, c) => weight / averages[level - 1][step].read[c] - 1);
+}
+
+/** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
+export const louder = (stage, values) => against(stage, readingOf(stage, values).weights);
+
 export const weighting = {
   number: 9,
   short: "Weights by picture",
@@ -48,51 +79,28 @@ export const weighting = {
 
   build(stage) {
     const { flow, pack } = stage,
-      { averages, level: place, step: k } = pack.head.flow.weights,
-      level = flow.levels[place - 1],
-      frozen = flow.frozen(averages),
-      x = flow.dequantise(stage.images[stage.image].bytes),
-      noise = normals(SEED, x.length);
-    /** What the network of the coupling reads: its channels as small pictures, and their weights. */
-    const read = (values) => {
-      let input = values,
-        half = null;
-      for (const each of flow.levels.slice(0, place)) {
-        input = squeeze(input, 2 * each.height, 2 * each.width, each.channels / 4);
-        if (each !== level) input = each.forward(input).kept;
-      }
-      level.run(input, ({ number, a }) => {
-        if (number === k) half = a;
-      });
-      const weights = [...level.couplingWeights(level.steps[k], half).read],
+      frozen = flow.frozen(pack.head.flow.weights.averages),
+      x = flow.dequantise(stage.images[stage.image].bytes);
+    const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
+    const measured = (name, values) => {
+      const { half, level, weights } = readingOf(stage, values),
         { middle, spread } = ownOf(half, weights.length);
       return {
-        weights,
+        name,
+        canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
+        own: bitsOf(flow, values),
+        frozen: bitsOf(frozen, values),
+        bars: against(stage, weights),
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
     };
-    const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
-    const measured = (name, values) => ({
-      name,
-      canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-      own: bitsOf(flow, values),
-      frozen: bitsOf(frozen, values),
-      ...read(values),
-    });
-    const withGrain = (grain) =>
-      measured(
-        "with grain",
-        x.map((v, i) => v + (grain / 256) * noise[i]),
-      );
-    const shown = [measured("clean", x), withGrain(GRAIN)],
+    const grainy = (grain) => measured("with grain", withGrain(x, grain));
+    const shown = [measured("clean", x), grainy(GRAIN)],
       /** What both axes have to hold. */
-      held = [...shown, withGrain(MOST)];
-    const usual = averages[place - 1][k].read,
-      costs = 1.2 * Math.max(...held.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
-      /** Channels' weights against those of the average picture. */
-      apart = ({ weights }) => weights.map((weight, c) => weight / usual[c] - 1),
-      highest = Math.max(0.05, ...held.flatMap(apart)),
-      deepest = Math.min(0, ...held.flatMap(apart));
+      held = [...shown, grainy(MOST)];
+    const costs = 1.2 * Math.max(...held.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
+      highest = Math.max(0.05, ...held.flatMap(({ bars }) => bars)),
+      deepest = Math.min(0, ...held.flatMap(({ bars }) => bars));
     let kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
       grown = 1,
@@ -109,14 +117,14 @@ export const weighting = {
           line = 1.3 * ink.size,
           [wide, tall] = small ? [width, (height - 16) / 2] : [(width - 56) / 2, height];
         context.font = `${ink.size}px ${ink.sans}`;
-        shown.forEach(({ name, canvas, own, frozen, maps, weights }, i) => {
+        shown.forEach(({ name, canvas, own, frozen, maps, bars }, i) => {
           const x0 = small ? 0 : i * (wide + 56),
             y0 = small ? i * (tall + 16) : 0,
             side = Math.min(0.46 * wide, tall - 3.4 * line),
             left = x0 + side + 24,
             right = x0 + wide,
             foot = y0 + side,
-            step = (right - left) / weights.length,
+            step = (right - left) / bars.length,
             map = Math.min(step - 4, 0.2 * side);
           context.fillStyle = ink.quiet;
           context.textAlign = "left";
@@ -128,7 +136,7 @@ export const weighting = {
             unit = (bottom - top) / (highest - deepest),
             zero = top + highest * unit;
           context.fillText(small ? "% louder" : "louder than usual, %", left, y0 + 0.8 * ink.size, right - left);
-          apart({ weights }).forEach((far, c) => {
+          bars.forEach((far, c) => {
             const v = far * (1 - ease(turned)) * grown,
               x = left + c * step,
               high = Math.abs(v) * unit,
@@ -216,7 +224,7 @@ export const weighting = {
       value: GRAIN,
       text: (v) => `${v} of 255`,
       onmove: (v) => {
-        shown[1] = withGrain(v);
+        shown[1] = grainy(v);
         view.redraw();
         say();
       },

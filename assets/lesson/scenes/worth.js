@@ -1,5 +1,6 @@
 // Scene 11: what looking at the data saves, in three choices: predict, try one, and see what the bundled studies found.
 import { choices, colours, el, minus, number, surface } from "../draw.js";
+import { sketches } from "./sketch.js";
 import { trial } from "./try.js";
 
 /**
@@ -77,7 +78,8 @@ export const worth = {
     let [voted, data] = stage.choice.split("."),
       live = null;
     if (!CHOICES.some(({ key }) => key === voted)) voted = "";
-    const room = el("div", { className: "beat-room" }),
+    const sketch = sketches(stage),
+      room = el("div", { className: "beat-room" }),
       more = el("div", { className: "buttons" }),
       other = el("button", { type: "button", onclick: () => turn(data ? -1 : 1) });
     const vote = choices(
@@ -122,6 +124,13 @@ export const worth = {
             const { other, name } = CHOICES.find(({ key }) => key === choice);
             return [other, name];
           },
+          sketch: (context, width, height, choice) =>
+            sketch(
+              context,
+              width,
+              height,
+              CHOICES.findIndex(({ key }) => key === choice),
+            ),
           studied: (choice) => {
             const study = studies.find((one) => one.data === FACES);
             return study && leadsOf(study)[CHOICES.findIndex(({ key }) => key === choice)];
@@ -142,19 +151,14 @@ export const worth = {
   },
 };
 
-/** The second half: three bars of a bundled study. */
+/** The second half: what a bundled study saved, one choice added after the other, each bar beginning where the last ends. */
 function bars(stage, host, { data, voted: votedFor, pick }) {
-  const { studies } = stage.pack.head,
-    most = Math.max(...studies.flatMap((study) => leadsOf(study).map((lead) => lead?.high ?? 0)), 0.01);
+  const { studies } = stage.pack.head;
   let here = studies.find((one) => one.data === data) ?? studies[0];
   const room = el("div", { className: "room" }),
     caption = el("p", { className: "caption" });
   host.append(
-    el(
-      "p",
-      { style: "margin: 0" },
-      "Bits saved over the bar above; the first, over Glow’s flow with its random start.",
-    ),
+    el("p", { style: "margin: 0" }, "Added one after the other to Glow’s flow: bits per value saved."),
     room,
     caption,
   );
@@ -165,45 +169,56 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
         small = width < 640,
         leads = leadsOf(here),
         row = height / CHOICES.length,
-        left = small ? 0 : 0.22 * width,
-        zero = left + 4,
-        unit = (width - zero - 9 * ink.size) / most;
+        zero = (small ? 0 : 0.22 * width) + 4;
+      let saved = 0;
+      const begins = leads.map((lead) => {
+          const from = saved;
+          saved += lead?.lead ?? 0;
+          return from;
+        }),
+        most = Math.max(...leads.map((lead, i) => begins[i] + (lead?.high ?? 0)), 0.01),
+        least = Math.min(0, ...leads.map((lead, i) => begins[i] + (lead?.low ?? 0))),
+        unit = (width - zero - 7 * ink.size) / (most - least),
+        at = (bits) => zero + (bits - least) * unit;
       CHOICES.forEach(({ name }, i) => {
         const lead = leads[i],
+          from = begins[i],
           tall = Math.min(64, (small ? 0.3 : 0.5) * row),
           y = small ? i * row + 0.52 * row : i * row + (row - tall) / 2,
-          words = small ? i * row + 0.36 * row : y + tall / 2 + 0.35 * ink.size;
+          middle = y + tall / 2,
+          words = small ? i * row + 0.36 * row : middle + 0.35 * ink.size;
         context.textAlign = "left";
         context.fillStyle = ink.ink;
         context.font = `600 ${ink.size}px ${ink.sans}`;
-        context.fillText(name, 0, words);
+        context.fillText(`${i ? "+ " : ""}${name}`, 0, words);
         context.font = `${ink.size}px ${ink.sans}`;
+        // Where this bar begins: at Glow's flow, or where the bar above ends.
         context.fillStyle = ink.line;
-        context.fillRect(zero - 2, y - 4, 2, tall + 8);
+        context.fillRect(at(from) - 1, i ? y - row + tall : y - 4, 2, i ? row : tall + 8);
         if (!lead) {
           context.fillStyle = ink.quiet;
-          return context.fillText("not asked here", zero + 10, y + tall / 2 + 0.35 * ink.size);
+          return context.fillText("not asked here", at(from) + 10, middle + 0.35 * ink.size);
         }
         context.globalAlpha = lead.claim === "not shown" ? PALE : 1;
         context.fillStyle = lead.lead < 0 ? ink.warm : ink.accent;
-        context.fillRect(zero, y, Math.max(0, lead.lead) * unit, tall);
+        context.fillRect(at(from + Math.min(0, lead.lead)), y, Math.abs(lead.lead) * unit, tall);
         context.globalAlpha = 1;
-        const [low, high] = [lead.low, lead.high].map((bits) => zero + bits * unit);
+        const [low, high] = [lead.low, lead.high].map((bits) => at(from + bits));
         for (const { colour, edge } of [
           { colour: ink.paper, edge: 1.5 },
           { colour: ink.ink, edge: 0 },
         ]) {
           // A line with an edge of paper: it shows on every colour.
           context.fillStyle = colour;
-          context.fillRect(low - edge, y + tall / 2 - 1 - edge, high - low + 2 * edge, 2 + 2 * edge);
-          for (const at of [low, high])
-            context.fillRect(at - 1 - edge, y + 0.3 * tall - edge, 2 + 2 * edge, 0.4 * tall + 2 * edge);
+          context.fillRect(low - edge, middle - 1 - edge, high - low + 2 * edge, 2 + 2 * edge);
+          for (const end of [low, high])
+            context.fillRect(end - 1 - edge, y + 0.3 * tall - edge, 2 + 2 * edge, 0.4 * tall + 2 * edge);
         }
         context.fillStyle = ink.ink;
-        context.fillText(`${minus(lead.lead.toFixed(3))} bits saved`, high + 10, y + tall / 2 + 0.35 * ink.size);
+        context.fillText(minus(lead.lead.toFixed(3)), high + 10, middle + 0.35 * ink.size);
       });
     },
-    "The bits per value that each choice saves",
+    "The bits per value that each choice saves, added one after the other",
   );
   const draw = () => {
     view.redraw();
