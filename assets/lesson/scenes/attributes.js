@@ -138,7 +138,7 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? "Number: pairs of 100 in which this level finds the face with it; a guess finds 50."
+          ? "Number: of 100 pairs this level tells so many right; guessing gets 50."
           : "Number: the share of its variance that the level explains.";
       stage.say(said.join(" "));
     };
