@@ -16,9 +16,13 @@ temperature = page.checkpoint.info.temperature
 
 with ui.errors_as_sentences():
     way = subjects.passage(ui.look(page))
-    ui.takeaway(words.happens(way))
-    st.html(figures.strip(way))
+    numbers = [level.number for level in way.levels]
+    anew = ui.controls().pills("Draw ε anew", numbers, selection_mode="multi", key="redraw", bind="query-params")
+    redrawn = subjects.redrawn(ui.look(page), levels=tuple(sorted(anew))) if anew else None
+    ui.takeaway(words.happens(way) if redrawn is None else words.drawn_anew(redrawn))
+    st.html(figures.strip(way, redrawn))
 
+    told = ["levels", *(["latents"] if redrawn else [])]
     average, facts = subjects.survey(ui.look(page))
     st.subheader("Bits per value if the flow stopped here")
     floor = page.floor_bits_per_dim()
@@ -44,7 +48,7 @@ with ui.errors_as_sentences():
             ui.exports(page, tables={"levels": rows, "channels": way.channel_table()})
             ui.reproduce(
                 page,
-                ui.call(page, "analyse", what="levels", image=page.number, seed=page.seed),
+                *(ui.call(page, "analyse", what=what, image=page.number, seed=page.seed) for what in told),
                 ui.call(page, "evaluate", limit=SURVEY_IMAGES),
                 ui.call(page, "inspect"),
                 ui.call(page, "sample", n=cache.SAMPLES, temperature=(temperature,), seed=page.seed),

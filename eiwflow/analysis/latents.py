@@ -18,7 +18,7 @@ from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import generator_for
 from ..flow.multiscale import coarsened
 from . import intervals, passes, progress
-from .levels import dequantised, to_pixels
+from .levels import as_grey, dequantised, to_pixels
 
 #: The treatments of an ε_l: kept, resampled from N(0, I), set to 0, the mean of its prior, or that of image B.
 Treatment = Literal["keep", "resample", "zero", "b"]
@@ -184,6 +184,35 @@ def treat_image(
         shares=thrown_away(flow, ways),
         pictures=to_pixels(quantise(torch.stack([of_way[0] for of_way in decoded]), flow.config.bits)),
         psnr=torch.stack([psnr(x, of_way).expand(draws) for of_way in decoded]).numpy(),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Redrawn:
+    """One image, decoded after the ε of some levels were drawn anew.
+
+    Attributes:
+        picture: bytes (H, W, C), in the flow's grey levels.
+        error: root mean square, of 255.
+        noise: number of a redrawn level -> its ε as grey bytes (C, H, W).
+
+    """
+
+    picture: np.ndarray
+    error: float
+    noise: dict[int, np.ndarray]
+
+
+def redraw(flow: MultiScaleFlow, image: Tensor, levels: Sequence[int], seed: int = 0) -> Redrawn:
+    """Decode one uint8 image (1, C, H, W) with the ε of these levels, from 1, drawn anew."""
+    x, latents = encode(flow, image, seed)
+    noise = [draws[:1] for draws in noise_for(flow, 1, seed)]
+    way = tuple[Treatment, ...]("resample" if number in levels else "keep" for number in range(1, len(noise) + 1))
+    decoded = decode_all(flow, treat(latents, noise, way))
+    return Redrawn(
+        picture=to_pixels(quantise(decoded, flow.config.bits))[0],
+        error=255 * 10 ** (-float(psnr(x, decoded)) / 20),
+        noise={number: as_grey(noise[number - 1][0, 0]) for number in levels},
     )
 
 

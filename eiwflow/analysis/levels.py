@@ -346,7 +346,12 @@ def _maps(level: LevelTrace, fit: KeptFit) -> np.ndarray:
     parts = [level.noise.double()]
     if level.kept is not None:
         parts.insert(0, fit.standardise(level.number, level.kept))
-    grey = (torch.cat(parts, dim=1)[0] / GREY_RANGE).clamp(-1, 1) * 127.5 + 127.5
+    return as_grey(torch.cat(parts, dim=1)[0])
+
+
+def as_grey(maps: Tensor) -> np.ndarray:
+    """Return maps in standard deviations as grey bytes, from −:data:`GREY_RANGE` to +:data:`GREY_RANGE`."""
+    grey = (maps / GREY_RANGE).clamp(-1, 1) * 127.5 + 127.5
     return grey.round().to(torch.uint8).numpy()
 
 

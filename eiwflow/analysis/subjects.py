@@ -158,6 +158,12 @@ def passage(look: Look) -> levels.Passage:
     return levels.passage(look.flow, look.image, kept_fit(look), look.seed)
 
 
+@measure("image", "seed")
+def redrawn(look: Look, levels: tuple[int, ...]) -> latents.Redrawn:
+    """Return the image decoded with the ε of these levels drawn anew."""
+    return latents.redraw(look.flow, look.image, levels, look.seed)
+
+
 @measure("train", "test", of_a_split=True)
 def survey(look: Look) -> tuple[levels.Staircase, tuple[levels.LevelFacts, ...]]:
     """Return staircase and facts of some test images, under the noise of ``evaluate``."""

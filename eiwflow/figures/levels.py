@@ -25,18 +25,24 @@ from .kit import BELOW, Trace, across, layout, legend_room, limits, lines, marks
 from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
+    from ..analysis.latents import Redrawn
     from ..analysis.levels import LevelFacts, Passage, Reconstruction, Staircase
 
 #: From this many levels on, levels are stacked: side by side the last would be too narrow for its words.
 STACKED_FROM = 4
 
 
-def strip(passage: Passage) -> str:
-    """Return the strip as HTML; ``assets/style/page.css`` lays it out, stacked where it is narrow."""
+def strip(passage: Passage, redrawn: Redrawn | None = None) -> str:
+    """Return the strip as HTML; ``assets/style/page.css`` lays it out, stacked where it is narrow.
+
+    With ``redrawn``, its ε and its picture stand in place of the image's.
+    """
+    drawn = {} if redrawn is None else redrawn.noise
     height, width, channels = passage.reconstruction.image.shape
     stations = [_entrance(passage)]
-    for level, maps in zip(passage.levels, passage.maps, strict=True):
-        column = 2 * level.number
+    for level, of_image in zip(passage.levels, passage.maps, strict=True):
+        column, anew = 2 * level.number, drawn.get(level.number)
+        maps = of_image if anew is None else np.concatenate([of_image[: level.kept_channels], anew])
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
         stations.append(_station(passage, level, maps, column + 1))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
@@ -45,7 +51,7 @@ def strip(passage: Passage) -> str:
     style = "; ".join(f"--{name}: {size}" for name, size in sizes.items())
     return (
         f'<div class="eiw-frame"><div class="eiw-strip{layout}" style="{style}">'
-        f"{''.join(stations)}{_return(passage)}</div>{_legend()}</div>"
+        f"{''.join(stations)}{_return(passage, redrawn)}</div>{_legend()}</div>"
     )
 
 
@@ -81,14 +87,16 @@ def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int)
     )
 
 
-def _return(passage: Passage) -> str:
-    result = passage.reconstruction
-    came_back = f"{words.came_back(result)}, ±{power(result.max_abs_error)}"
+def _return(passage: Passage, redrawn: Redrawn | None) -> str:
+    result, picture = passage.reconstruction, passage.reconstruction.restored
+    of, came_back = "all ε", f"{words.came_back(result)}, ±{power(result.max_abs_error)}"
+    if redrawn is not None:
+        of, picture, came_back = "these ε", redrawn.picture, f"off by {redrawn.error:.0f} of 255"
     return (
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
-        f'<div class="eiw-box"><img alt="What the flow makes of all latents: {came_back}" '
-        f'src="{data_uri(result.restored)}" style="{_size(result.restored)}"></div>'
-        f"<p>From all ε, backwards:<br>{came_back}</p></section>"
+        f'<div class="eiw-box"><img alt="What the flow makes of {of}: {came_back}" '
+        f'src="{data_uri(picture)}" style="{_size(picture)}"></div>'
+        f"<p>From {of}, backwards:<br>{came_back}</p></section>"
     )
 
 

@@ -27,6 +27,7 @@ from eiwflow.analysis.latents import (
     norms_of,
     one_level,
     psnr,
+    redraw,
     survey,
     thrown_away,
     treat,
@@ -292,6 +293,19 @@ def test_a_level_set_to_zero_is_decoded_from_zeros_and_a_resampled_one_from_draw
         expected = quantise(flow.decode(Latents(levels)))[0].permute(1, 2, 0).numpy()
         assert np.array_equal(zeroed.pictures[level], expected)
         assert not np.array_equal(resampled.pictures[level], expected)
+
+
+def test_levels_redrawn_together_are_decoded_from_their_draws() -> None:
+    flow, image = ready_flow(levels=3), images(1)
+    found, (x, latents) = redraw(flow, image, (1, 3), seed=2), encode(flow, image, 2)
+    drawn = [values[0] for values in noise_for(flow, 1, 2)]
+    decoded = flow.decode(Latents([drawn[0], latents.levels[1], drawn[2]]))
+    assert np.array_equal(found.picture, quantise(decoded)[0].permute(1, 2, 0).numpy())
+    error = (decoded.clamp(-0.5, 0.5) - x).square().mean().sqrt()
+    assert found.error == pytest.approx(255 * error.item(), rel=1e-4)
+    assert [*found.noise] == [1, 3]
+    expected = 127.5 * (1 + (drawn[2][0] / 3).clamp(-1, 1))
+    assert np.abs(found.noise[3] - expected.numpy()).max() <= 0.51
 
 
 # ---------------------------------------------------------------------- errors of pixels

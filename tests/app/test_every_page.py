@@ -141,7 +141,7 @@ def move(control: Any) -> AppTest:
 
 
 #: Values of a choice whose labels differ from them.
-KEYS = {"level": [1, 2], "weights": ["own", "frozen"]}
+KEYS = {"level": [1, 2], "weights": ["own", "frozen"], "redraw": [[], [2]]}
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from .latents import part
 from .numbers import counted, grey_level, listed, power
 
 if TYPE_CHECKING:
+    from ..latents import Redrawn
     from ..levels import Passage, Reconstruction
 
 
@@ -21,6 +22,12 @@ def happens(passage: Passage) -> str:
     if passage.reconstruction.lost_bytes:
         first = f"Only {came_back(passage.reconstruction)} come back"
     return f"{first}. {cost(passage)}"
+
+
+def drawn_anew(result: Redrawn) -> str:
+    """Return which ε were drawn anew, and how far the picture moved."""
+    which = listed([f"ε{number}" for number in result.noise])
+    return f"With {which} drawn anew, the picture that comes back is off by {result.error:.0f} of 255."
 
 
 def cost(passage: Passage) -> str:
