@@ -32,7 +32,7 @@ with all_studies:
     key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)
 own = known[key].parent == studies.own_folder()
 with all_studies if own else first:
-    evidence.draw(visit, over_all)
+    evidence.draw(visit, over_all, st.container(horizontal=True) if own else ui.controls())
 try:
     study = cache.study(known[key])
     if own:

@@ -4,20 +4,25 @@ from dataclasses import replace
 
 import streamlit as st
 
-from eiwflow.analysis import subjects
+from eiwflow.analysis import space, subjects
 from eiwflow.analysis.flows import bundled_flows
 from eiwflow.analysis.report import file_table
 from eiwflow.analysis.words import checkpoint as words
 from eiwflow.analysis.words.numbers import described
 from eiwflow.data import DataError
 from eiwflow.figures import checkpoint as figures
+from eiwflow.figures import space as space_figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.jobs import retrain
 from eiwflow.ui.own import images as own_images
-from eiwflow.ui.sources import cache
+from eiwflow.ui.sources import cache, checkpoints
+
+#: Samples in the row.
+SAMPLES = 12
 
 page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
+config = page.checkpoint.info.config
 
 limit = own_images.scored(page.checkpoint.flow)
 with ui.controls().popover("Score your own images"):
@@ -31,6 +36,13 @@ with ui.errors_as_sentences():
     if not checked.holds:
         drawing.error(plain(words.verification(checked)))
     drawing.markdown(f"{words.made(checked)} {plain(words.origin(page.checkpoint.info))}")
+    knob, row = drawing.columns([1, 4], vertical_alignment="center")
+    own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
+    scale = knob.slider(
+        "It draws, at temperature", 0.0, space.MAX_TEMPERATURE, own_scale, 0.05, key="temperature", bind="query-params"
+    )
+    count, scales = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES, (scale,) * config.levels
+    row.html(space_figures.samples(subjects.samples(ui.look(page), n=count, temperatures=scales), columns=count))
     drawing.html(figures.strip(checked))
     scored_on = page
     try:
@@ -80,6 +92,7 @@ if (more := ui.more_evidence()).open:
             ui.call(page, "verify"),
             ui.call(page, "inspect"),
             ui.call(page, "evaluate", data=scored_on.images.name, limit=limit),
+            ui.call(page, "sample", n=count, temperature=scales, seed=page.seed),
             photo=False,  # over test images, or the visitor's own archive
         )
 

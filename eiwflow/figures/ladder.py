@@ -28,12 +28,17 @@ CLAIMS = {
 }
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
-_ROW, _TREND, _ADDED = 52, 270, 26
+_ROW, _TREND, _ADDED = 52, 176, 24
 #: What is added at equal steps and at equal CPU seconds: colour, symbol, place in its row.
 _BUDGETS = {
     "equal steps": (palette.ARMS[0], "circle", -0.15),
     "equal CPU seconds": (palette.ARMS[2], "square", 0.15),
 }
+#: Symbols as letters.
+SIGNS = {
+    "circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "x": "✖",
+    "circle-open": "○", "square-open": "□", "diamond-open": "◇", "triangle-up-open": "△", "x-open": "✕",
+}  # fmt: skip
 #: Opacity of a lead that is not claimed.
 PALE = 0.35
 #: An upper bound on the width of a letter beside an axis, in pixels.
@@ -135,10 +140,19 @@ def added(gains: Sequence[Added]) -> go.Figure:
     return go.Figure(
         traces,
         {
-            **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5)),
+            **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5), 0, 28),
+            "showlegend": False,
             "shapes": [upright(0, **ZERO)],
-            "xaxis": {"rangemode": "tozero", "title": {"text": "bits per value saved"}, "nticks": 5},
+            "xaxis": {"rangemode": "tozero", "nticks": 5},
         },
+    )
+
+
+def legend(figure: go.Figure) -> str:
+    """Return the marks of a figure with their names as HTML; plotly's legend has a line for each where it is narrow."""
+    looks = {trace.name: (trace.marker.color, SIGNS[trace.marker.symbol]) for trace in figure.data}
+    return "".join(
+        f'<span><i style="color: {colour}">{sign}</i>{name}</span>' for name, (colour, sign) in looks.items()
     )
 
 
@@ -153,7 +167,7 @@ def _opacity(effects: Iterable[Effect]) -> list[float]:
 def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
     """Return leads with their 95 % intervals against training steps, a colour and a symbol for each data set.
 
-    Images larger than the smallest have an open symbol, and their size in the legend.
+    Images larger than the smallest have an open symbol.
 
     Args:
         leads: title of a study -> its recipe and its lead, at least one; those of the same length are side by side.
@@ -189,15 +203,15 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
     return go.Figure(
         traces,
         {
-            **layout(_TREND, legend_room(2)),
+            **layout(_TREND, below=30),
+            "showlegend": False,
             "shapes": [across(0, **ZERO)],
             "xaxis": {
                 "type": "log",
                 "range": [float(np.log10(lengths[0] / 1.6)), float(np.log10(lengths[-1] * 1.6))],
                 "tickvals": lengths,
                 "ticktext": [f"{steps:,}" for steps in lengths],
-                "title": {"text": "training steps"},
             },
-            "yaxis": {"range": ends, "title": {"text": "bits per value"}},
+            "yaxis": {"range": ends, "nticks": 4},
         },
     )

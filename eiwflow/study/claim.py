@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from .file import Study
 from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_by_half, ladder, ladders
 from .recipe import Arm
@@ -68,6 +70,11 @@ class StartByHalf:
             {"half passed on": name} | {where: cells[half, start] for start, where in STARTS.items()}
             for half, name in HALVES.items()
         ]
+
+    def bits(self, half: str, start: str) -> float:
+        """Return bits/dim of the arm of a cell, the mean over its seeds."""
+        arm = half_from(half, start)
+        return float(np.mean([run.bits_per_dim for (of, _), run in self.study.runs.items() if of == arm]))
 
     @property
     def best(self) -> str:

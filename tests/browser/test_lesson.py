@@ -289,7 +289,7 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
 @pytest.mark.slow
 def test_a_cell_of_twice_the_area_costs_one_bit_and_two_bars_add_up(scene: Open) -> None:
     page = scene(4, reduced_motion="reduce")
-    cell = re.compile(r"Area ×([\d.]+): .* density ÷([\d.]+), so ([\d.]+) bits more each")
+    cell = re.compile(r"cell grows ×([\d.]+): its points lie ([\d.]+) times thinner, and cost ([\d.]+) bits more")
     wait_for(page, cell)
     area, density, bits = (float(part) for part in cell.findall(sentence(page))[0])
     assert area == density and bits == pytest.approx(np.log2(area), abs=0.1)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ...figures import ladder as figures
-from ...study.claim import OF_THE_LAST, Added, Claim, added, claim
+from ...figures.pixels import file_uri, picture, row
+from ...study.claim import OF_THE_LAST, Added, Claim, StartByHalf, added, claim
 from ...study.file import Study
-from ...study.ladder import Count, Ladder, by_set, counts, ladders
+from ...study.ladder import HALVES, STARTS, Count, Ladder, by_set, counts, half_from, ladders
 from ...study.recipe import StudyRecipe
 from ...study.statistics import Effect
 from ...study.words import OWN_WEIGHTS
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
-from ..sources import store
+from ..sources import cache, store
 from ..sources.visit import Visit
 
 
@@ -61,32 +64,68 @@ def of(studies: Iterable[Study]) -> Evidence:
     return store.get("study", ("evidence", *((study.path, study.sha256) for study in listed)), count)
 
 
-def draw(page: Visit, evidence: Evidence) -> None:
-    """Draw the three parts: start × half, what weights and partitions add, and the lead against training."""
+def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> None:
+    """Draw the three parts: start × half, what weights and partitions add, and the lead against training.
+
+    The choice of a start and of a half stands in ``line``.
+    """
     left, right = st.columns([1.2, 1], gap="large")
     with left:
-        if tables := {made.study.recipe.data_name: made for made in evidence.claim.tables.values()}:
-            st.markdown("**Start × half**: bits per value saved over Glow's flow")
-            names = list(tables)
-            chosen = choose_one("Data set", names, names[0], "cells", label_visibility="collapsed")
-            table(tables[chosen].table(), best=tables[chosen].best)
-            st.caption(
-                "Half: channels passed on. Start: rotations at random, or along principal directions. Brackets: 95 %."
-            )
+        _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
     with right:
         if evidence.added:
-            st.markdown("**What more is added** at equal steps and equal time")
             words = " ".join(
                 f"{gain.name}: {gain.steps.figures}, {gain.steps.claim}"
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
-            chart(drawn(figures.added, evidence.added), page, "added", alt=words)
+            _chart(drawn(figures.added, evidence.added), page, "added", words, "What more is added")
+        if leads := evidence.leads:
+            words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
+            _chart(drawn(figures.with_training, leads), page, "leads", words, "With more training steps")
             st.caption(f"{OWN_WEIGHTS} Random partitions: couplings read random halves.")
-    if leads := evidence.leads:
-        words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
-        st.markdown("**After more training**: a principal start with the half by entropy against Glow's flow")
-        chart(drawn(figures.with_training, leads), page, "leads", alt=words)
+
+
+def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> None:
+    """Draw a chart of bits per value saved under its title and legend; for print, with both inside."""
+    if page.for_print:
+        whole = go.Figure(figure.to_dict()).update_layout(
+            title={"text": f"{title}, bits saved", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
+            showlegend=True, legend={"y": -40 / figure.layout.height, "yanchor": "top"},
+            height=figure.layout.height + 220, margin={"t": 40, "b": 210},
+        )  # fmt: skip
+        return chart(whole, page, what, alt=alt)
+    st.html(f'<p class="eiw-signs"><span><b>{title}</b>, bits saved</span>{figures.legend(figure)}</p>')
+    chart(figure, page, what, alt=alt)
+
+
+def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) -> None:
+    """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
+    if not tables:
+        return
+    st.markdown("**Start × half**: bits per value saved over Glow's flow (95 %)")
+    made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
+    with line:
+        start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
+        half = _named(dict(zip(HALVES, ("Glow's", "random", "by variance", "by entropy"), strict=True)), "Half", "half")
+    table(made.table(), best=made.best, chosen=([*HALVES].index(half), STARTS[start]))
+    pictures = {}
+    for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():
+        record = cache.of_study(made.study, "record", arm=half_from(*cell))
+        if record is not None and record.samples:
+            pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
+    st.html(
+        row(
+            picture(file_uri(webp, "webp"), f"Samples of {name}", f"{name}: {bits:.2f} bits per value")
+            for name, (bits, webp) in pictures.items()
+        )
+    )
+
+
+def _named(names: Mapping[str, str], label: str, key: str) -> str:
+    """Draw the choice of a name, at first the last; return its key."""
+    chosen = choose_one(label, list(names.values()), [*names.values()][-1], key)
+    return next(key for key, name in names.items() if name == chosen)
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:

@@ -250,18 +250,22 @@ def caveat(sentence: str) -> None:
     st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
 
 
-def table(rows: Sequence[Mapping[str, Any]], pale: Collection[int] = (), best: str = "") -> None:
+def table(
+    rows: Sequence[Mapping[str, Any]], pale: Collection[int] = (), best: str = "", chosen: tuple[int, str] | None = None
+) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
     Words are aligned left, all else right. A narrow table scrolls, also by keys. Rows whose number is in ``pale`` are
-    drawn so; a cell with the text ``best`` is bold.
+    drawn so; a cell with the text ``best`` is bold, and that of the ``chosen`` row and column framed.
     """
     style = {name: "eiw-words" * all(str(row[name])[:1].isalpha() for row in rows) for name in rows[0]}
     heads = (f'<th scope="col" class="{style[name]}">{escape(name)}</th>' if name else "<td></td>" for name in rows[0])
     body = ""
     for place, row in enumerate(rows):
-        bold = {name: " eiw-best" * (row[name] == best) for name in rows[0]}
-        cells = "".join(_table_cell(_cell(row[name]), style[name] + bold[name]) for name in rows[0])
+        marked = {
+            name: " eiw-best" * (row[name] == best) + " eiw-chosen" * ((place, name) == chosen) for name in rows[0]
+        }
+        cells = "".join(_table_cell(_cell(row[name]), style[name] + marked[name]) for name in rows[0])
         body += f'<tr class="{"eiw-pale" * (place in pale)}">{cells}</tr>'
     label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
     st.html(
