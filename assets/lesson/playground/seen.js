@@ -51,10 +51,10 @@ export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, p
     saved = BLIND_GUESS - bits;
   if (!step) {
     const press = playing ? "" : " Press play.",
-      start = settings.start === "data" ? "The start from the data" : "A random start";
+      start = settings.start === "data" ? "the start from the data" : "a random start";
     return saved > SAME
-      ? `${start} saves ${bitsOf(saved)} of 8 bits per value before the first step.${press}`
-      : `${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
+      ? `Before the first step ${start} is ${bitsOf(saved)} bits better than a blind guess.${press}`
+      : `Before the first step ${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
   }
   const comparison = kept ? beside(settings, test, kept) : "";
   if (comparison) return comparison;

@@ -122,7 +122,7 @@ export const attributes = {
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
           const reading = one.readings[l],
-            part = Math.max(0, one.metric === "AUROC" ? 2 * reading - 1 : reading);
+            part = Math.max(0, reading);
           value.textContent = one.metric === "AUROC" ? pairs(reading) : percent(Math.max(0, reading));
           bar.style.setProperty("--part", part);
           cell.classList.toggle("best", l === best && !alike(one));
@@ -138,7 +138,7 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? "Number: of 100 pairs this level tells so many right; guessing gets 50."
+          ? "Of 100 pairs, one face with it: so often this level picks the right one."
           : "Number: the share of its variance that the level explains.";
       stage.say(said.join(" "));
     };

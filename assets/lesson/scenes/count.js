@@ -106,11 +106,7 @@ const oneValue = {
     const hold = el("div", { className: "room" });
     room.append(
       hold,
-      el(
-        "p",
-        { className: "caption" },
-        "Rarity: few dots have such noise. Stretching: a step of noise covers many values.",
-      ),
+      el("p", { className: "caption" }, "Rarity: is its noise unusual? Stretching: is the noise spread thin here?"),
     );
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
@@ -314,7 +310,7 @@ const allValues = {
       hold,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          small = width < 640,
+          small = width < 800,
           cell = width / running.length,
           side = Math.min(0.66 * cell, 0.32 * height), // a picture of halves is wider than high
           foot = height - side - 1.6 * ink.size,

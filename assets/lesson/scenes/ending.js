@@ -128,7 +128,8 @@ export const ending = {
 
     const [study] = pack.head.studies ?? [],
       start = study && startOf(study),
-      saved = start ? ` A start from the data saves ${start.bits} bits per value (${start.data}).` : "";
+      byVariance = start?.byVariance ? `; by variance ${start.byVariance}` : "",
+      saved = start ? ` A start from the data saves ${start.bits} bits per value (${start.data}${byVariance}).` : "";
     const card = (drawing, text) => {
       const words = el("figcaption", {}),
         show = () => words.replaceChildren(text);

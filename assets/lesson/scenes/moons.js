@@ -32,7 +32,7 @@ export const moons = {
       el(
         "p",
         { style: "margin: 0; font-size: 1.2em" },
-        "One bit more: half as likely. Eight bits: a chance of one in 256.",
+        "How likely is a picture? Its bits say it: one bit more, half as likely.",
       ),
       canvas,
       el(

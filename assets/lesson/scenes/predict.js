@@ -98,13 +98,13 @@ export const predicting = {
       left.forEach((canvas, c) => {
         signedMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], inks, canvas);
       });
-      said.textContent = `what is left of B${at === ADDED ? ", all of it" : ""}`;
+      said.textContent = at > TAKEN ? `B comes back${at === ADDED ? ", all of it" : ""}` : "what is left of B";
       if (at === 0) stage.say("Slide: how much of half B does half A predict?");
       else if (at <= TAKEN)
         stage.say(
           at < TAKEN
             ? `Subtracting part of it removes ${signed(gone(part))} of B’s variance.`
-            : `Subtracting A’s prediction removes ${signed(gone(1))} of B’s variance: less is left to describe.`,
+            : `A predicts part of B. Subtracted, it takes ${signed(gone(1))} of B’s variance away.`,
         );
       else if (at < ADDED) stage.say("The way back: A is unchanged, predicts the same, and is added again.");
       else stage.say(`B is back from A and the rest: ${differing()} of ${flow.dimensions} values differ.`);
@@ -113,7 +113,7 @@ export const predicting = {
       el(
         "p",
         { className: "caption" },
-        "Blue: above a channel’s mean; orange: below. Paler: less is left to describe.",
+        "Blue: above a channel’s mean; orange: below. Paler: fewer bits are left to write.",
       ),
     );
     const control = slider({

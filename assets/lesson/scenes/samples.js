@@ -10,6 +10,8 @@ const FACES = 12,
   /** A patch reaches so many values to each side; shaking by so many pixels renews it wholly. */
   REACH = 3,
   WHOLE = 60,
+  /** By so much a patch is drawn anew when it is touched. */
+  TOUCH = 0.3,
   /** So many times a patch is shaken as the scene opens. */
   SHAKES = 90;
 
@@ -142,7 +144,7 @@ export const sampling = {
         const bytes = faces[shown].bytes,
           error = Math.sqrt(bytes.reduce((sum, v, i) => sum + (v - patch.from[i]) ** 2, 0) / bytes.length);
         return stage.say(
-          `${patch.count} values of level ${patch.level + 1} shaken: this ${noun} moved by ${error.toFixed(0)} grey levels of 255.`,
+          `${patch.count} values of level ${patch.level + 1} shaken: pixels changed by ${error.toFixed(0)} of 255 on average.`,
         );
       }
       const named = away();
@@ -248,7 +250,7 @@ export const sampling = {
       stopMotion();
       view.canvas.setPointerCapture(event.pointerId);
       take(...place);
-      say();
+      shake(TOUCH);
     });
     view.canvas.addEventListener("pointermove", (event) => {
       if (event.buttons && patch) shake(Math.hypot(event.movementX, event.movementY) / WHOLE);
@@ -285,7 +287,7 @@ export const sampling = {
         }).row,
     );
     stage.host.append(
-      el("p", { className: "caption" }, "Temperature: the factor on a level’s noise. 1 as in training."),
+      el("p", { className: "caption" }, "Temperature multiplies a level’s noise: 0 is none, 1 is as in training."),
       el(
         "div",
         { className: "sliders" },

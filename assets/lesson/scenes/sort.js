@@ -145,8 +145,8 @@ export const sorting = {
     const say = () => {
       const sorted = t > 0.98;
       caption.textContent = sorted
-        ? "Order: from the first batch, before training. Heights: the mean over 256 test pictures."
-        : "High: like noise, neighbours tell nothing. Low: structure, neighbours tell much.";
+        ? "Noise has nothing left to learn, so it may leave; structure is passed on."
+        : "A card’s middle is its entropy. High: like noise. Low: neighbours tell much.";
       if (!sorted) return stage.say("Entropy: how hard a value is to guess from its neighbours. Drag to sort.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),

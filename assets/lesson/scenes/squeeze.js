@@ -1,11 +1,11 @@
 // Scene 3, first beat: the squeeze, a rearrangement of values that a slider runs.
-import { animate, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
+import { animate, cap, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
 
 /** @type {import("../beats.js").Beat} */
 export const squeezing = {
   key: "1",
   label: "Channels",
-  title: "First, make channels from a picture.",
+  title: "Coupling, first: many small pictures from one.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
@@ -15,8 +15,7 @@ export const squeezing = {
       [columns, rows] = channels === 3 ? [4, 3] : [2, 2],
       value = Math.sqrt(1 / channels),
       side = small * value;
-    const before = `${size}×${size}×${channels}`,
-      after = `${small}×${small}×${4 * channels}`;
+    const before = `${size}×${size}×${channels}`;
     let t = 0,
       picked = null,
       gap = 1,
@@ -112,7 +111,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `${before} became ${after}: ${word(4 * channels)} channels. Next, ${word(2 * channels)} of them predict ${word(2 * channels)}.`
+              ? `${cap(word(4 * channels))} small pictures, or channels, so that ${word(2 * channels)} can predict the other ${word(2 * channels)}.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

@@ -112,7 +112,7 @@ export const throwing = {
               "span",
               {},
               el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " in our test; noise in the flow"),
+              el("span", { className: "wide" }, " here; in the flow it becomes noise"),
             ),
             left,
           ),
@@ -225,7 +225,7 @@ export const throwing = {
       showFlow.disabled = !done || shown === "flow";
       const compared = shown === "flow" && usual;
       beside.textContent = compared
-        ? `flow: usually ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}`
+        ? `on most pictures: flow ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}`
         : "";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
@@ -256,7 +256,7 @@ export const throwing = {
             : ["its half is one for all pictures", "though its half is one for all pictures"];
           stage.say(
             own < rank && usual
-              ? `Over ${usual.images} pictures the flow’s ${noun} usually ranks ${ordinal(usual.median)}; here yours ${ordinal(own)}, the flow’s ${ordinal(rank)}.`
+              ? `Yours ranks ${ordinal(own)} here, the flow’s ${ordinal(rank)}; on most pictures the flow’s ranks about ${ordinal(usual.median)}.`
               : `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`,
           );
         }

@@ -60,7 +60,7 @@ export const louder = (stage, values) => against(stage, readingOf(stage, values)
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Each picture turns its channels up or down.",
+  title: "Each picture weights its own channels.",
   keepsChoice: true,
   notes: "Drag the grain: which channels are turned up? Then freeze the weights: which picture pays more?",
   asked:
@@ -135,7 +135,7 @@ export const weighting = {
             bottom = foot - map - (deepest < 0 ? 1.4 * ink.size : 6),
             unit = (bottom - top) / (highest - deepest),
             zero = top + highest * unit;
-          context.fillText(small ? "% louder" : "louder than usual, %", left, y0 + 0.8 * ink.size, right - left);
+          context.fillText(small ? "weight, %" : "weight, % above usual", left, y0 + 0.8 * ink.size, right - left);
           bars.forEach((far, c) => {
             const v = far * (1 - ease(turned)) * grown,
               x = left + c * step,
@@ -173,7 +173,7 @@ export const weighting = {
           context.fillStyle = ink.ink;
           context.font = `600 ${ink.size}px ${ink.sans}`;
           context.fillText(
-            `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} bits, ${minus(share.toFixed(1))} % ${small ? "" : "of the file"}`,
+            `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} bits, ${minus(share.toFixed(1))} % ${small ? "" : "more"}`,
             x0 + long + 10,
             y + 0.72 * line,
           );
@@ -185,10 +185,10 @@ export const weighting = {
     const say = () => {
       caption.textContent =
         kind === "own"
-          ? "Bars: its weights, how much louder than usual it reads each channel below."
+          ? "Why: it sees small patches only; weights tell it how grainy the whole is."
           : "Frozen: it reads every picture as it would the average one.";
       if (kind === "own")
-        return stage.say("The coupling network sees small patches; weights tell it how grainy the whole is.");
+        return stage.say("Before the network reads a channel, a weight computed from the picture multiplies it.");
       const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };

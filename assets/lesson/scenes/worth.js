@@ -28,7 +28,7 @@ const CHOICES = [
   {
     key: "partitions",
     name: "random halves",
-    what: "each coupling reads a random half",
+    what: "a coupling reads other channels each time",
     other: "fixed halves",
     rung: "random partitions",
     of: "step",
@@ -50,7 +50,13 @@ const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[o
 /** What a start from the data saves in a study; nothing where that is not certain. */
 export function startOf(study) {
   const [start] = leadsOf(study);
-  return start?.claim === "ahead" ? { bits: start.lead.toFixed(2), data: dataOf(study) } : null;
+  return start?.claim === "ahead"
+    ? {
+        bits: start.lead.toFixed(2),
+        byVariance: rungOf(study, "half by variance")?.saved?.lead.toFixed(2),
+        data: dataOf(study),
+      }
+    : null;
 }
 
 export const worth = {
@@ -158,7 +164,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const room = el("div", { className: "room" }),
     caption = el("p", { className: "caption" });
   host.append(
-    el("p", { style: "margin: 0" }, "Added one after the other to Glow’s flow: bits per value saved."),
+    el(
+      "p",
+      { style: "margin: 0" },
+      "Glow: a known flow without these choices. Added to it, one after the other, they save:",
+    ),
     room,
     caption,
   );
@@ -166,7 +176,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     room,
     (context, width, height) => {
       const ink = colours(stage.stage),
-        small = width < 640,
+        small = width < 800,
         leads = leadsOf(here),
         row = height / CHOICES.length,
         zero = (small ? 0 : 0.22 * width) + 4;
