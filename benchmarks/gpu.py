@@ -61,7 +61,7 @@ def main() -> None:
             for words, (recipe, compiled) in lines.items():
                 if (recipe.precision == "bfloat16" and device.type != "cuda") or (compiled and options.quick):
                     continue
-                trainer = Trainer(recipe, images, device, team, Execution(compiled=compiled))
+                trainer = Trainer(recipe, images, Execution(device, team, compiled))
                 seconds, memory = timed(trainer.enqueue, trainer.gather, device, repeats)
                 reading, _ = timed(partial(trainer.input.batch, trainer.step), lambda: None, device, (0, 1))
                 trainer.input.close()

@@ -17,7 +17,7 @@ from ..data import DataError, ImageData, labels_of, same_data
 from ..flow import ConfigError, FlowConfig
 from ..options import FLOW, TRAINING, option, without_effect
 from ..training.cost import check_memory, free_bytes
-from ..training.execution import Execution, check_precision, default_threads
+from ..training.execution import Execution, default_threads
 from ..training.loggers import check_logger
 from ..training.presets import preset_settings
 from ..training.recipe import Recipe
@@ -34,11 +34,11 @@ _FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
 def train_command(options: argparse.Namespace) -> Result:
     """Train, with a progress bar."""
     torch.set_num_threads(options.threads or default_threads())
-    team, execution = options.team, Execution(**{name: getattr(options, name) for name in EXECUTION})
-    device = choose_device(options.device, team.local_rank)
+    team, device = options.team, choose_device(options.device, options.team.local_rank)
+    execution = Execution(device, team, **{name: getattr(options, name) for name in EXECUTION})
     if not team.first:
         if (shared := team.share(None)) is not None:
-            follow(shared, team, device, execution=execution)
+            follow(shared, execution)
         return {}, ""
     check_logger(execution.log)
     command, images = _stored_command(options.arguments), None
@@ -47,7 +47,7 @@ def train_command(options: argparse.Namespace) -> Result:
     else:
         run = _resumed(options, command)
         recipe, _ = run.config()
-    check_precision(recipe, device)
+    execution.check(recipe)
     needed = check_memory(recipe, device, team.size)
     if options.resume is None:
         run = RunDirectory.create(options.out or runs_root(), recipe, command)
@@ -64,7 +64,7 @@ def train_command(options: argparse.Namespace) -> Result:
         say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
     try:
         with training_progress(begun, recipe.iterations, options.json) as progress:
-            info = train(run, images=images, device=device, progress=progress, team=team, execution=execution)
+            info = train(run, images=images, progress=progress, execution=execution)
     except KeyboardInterrupt:
         say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")
         raise

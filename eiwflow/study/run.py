@@ -31,7 +31,7 @@ from ..files import write_atomically
 from ..flow.threads import one_thread
 from ..training import process
 from ..training.cost import check_memory
-from ..training.execution import check_precision
+from ..training.execution import Execution
 from ..training.failures import TrainingFailed
 from ..training.history import most_seconds
 from ..training.recipe import Recipe, Recording
@@ -285,7 +285,7 @@ def run_study(
         raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
     for arm in recipe.arms:
         training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
-        check_precision(training, devices[0])
+        Execution(devices[0]).check(training)
         if not arm.source:
             outline(training.flow)
             check_memory(training, devices[0])
@@ -415,15 +415,15 @@ STOPPED = "stopped"
 
 def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> str:
     """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
+    where = device or torch.device("cpu")
     try:
         if job.arm.source:
             folder = run_folder(job.folder, job.arm, job.recipe.seed)
-            where = device or torch.device("cpu")
             result = foreign.train(folder, job.arm.text, job.recipe, job.arm.source, images, where)
             write_atomically(folder / RESULT, json.dumps(result, allow_nan=False).encode())
             return ""
         run = _open(job)
-        info = train(run, images=images, device=device)
+        info = train(run, images=images, execution=Execution(where))
         if info.step < job.recipe.iterations:
             return STOPPED
         result = result_of(run, job.arm)

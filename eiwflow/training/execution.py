@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import ConfigError
+from .distributed import ALONE, Team
 from .recipe import Recipe
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,8 @@ class Execution:
     """Settings of one process, which may differ when a run is resumed.
 
     Args:
+        device: where it trains.
+        team: the processes that train together, of which this is one.
         compiled: compile the flow's forward and backward pass as one graph.
         deterministic: use only algorithms that give the same bits in every run, also on a GPU.
         workers: processes that read batches ahead; None chooses by device and data set.
@@ -26,6 +31,8 @@ class Execution:
 
     """
 
+    device: torch.device = CPU
+    team: Team = ALONE
     compiled: bool = False
     deterministic: bool = False
     workers: int | None = None
@@ -34,13 +41,14 @@ class Execution:
     keep_every: int = 0
     log: str = ""
 
-
-def check_precision(recipe: Recipe, device: torch.device) -> None:
-    """Refuse bfloat16 on a device that cannot train with it."""
-    if recipe.precision == "bfloat16" and device.type != "cuda":
-        raise ConfigError(
-            f"precision is bfloat16; on {device} only float32 is trained. Choose --precision float32 or --device cuda."
-        )
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a batch that the team cannot divide evenly, and bfloat16 on a device that cannot train with it."""
+        self.team.check(recipe.batch, recipe.accumulate)
+        if recipe.precision == "bfloat16" and self.device.type != "cuda":
+            raise ConfigError(
+                f"precision is bfloat16; on {self.device} only float32 is trained. Choose --precision float32 or "
+                "--device cuda."
+            )
 
 
 def set_arithmetic(device: torch.device, deterministic: bool) -> str:

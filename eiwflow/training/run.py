@@ -15,7 +15,6 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData
 from ..flow import ConfigError, ShapeError
 from . import failures, process, scores
-from .distributed import ALONE, Team
 from .execution import Execution
 from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore
 from .loggers import logger_for
@@ -33,9 +32,7 @@ def train(
     run: RunDirectory,
     *,
     images: ImageData | None = None,
-    device: torch.device | None = None,
     progress: Callable[[int, float], None] | None = None,
-    team: Team = ALONE,
     execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
 ) -> CheckpointInfo:
     """Train the run's recipe to its end, from its last save, and return the facts of the last checkpoint.
@@ -46,14 +43,13 @@ def train(
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
         images: the data set, if it is in memory already.
-        device: where to train; the CPU by default.
         progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few steps.
-        team: the processes that train together; this is the first process, the others run :func:`follow`.
-        execution: arithmetic, steps between saves, and loggers.
+        execution: device, team, arithmetic, steps between saves, and loggers; by default this process alone, on the
+            CPU. It is the first process of its team, the others run :func:`follow`.
 
     """
     recipe, command = run.config()
-    trainer: Trainer | None = None
+    team, trainer = execution.team, None
     with run.held():
         status = run.status()
         if status.get("process") != process.identity():
@@ -67,7 +63,7 @@ def train(
             with process.beating(run.path / "status.json"):
                 run.check_can_go_on()
                 resumed = run.resume_file.exists()
-                trainer = Trainer(recipe, images, device, team, execution, resumed)
+                trainer = Trainer(recipe, images, execution, resumed)
                 if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
                     restore(trainer, content, run.path.name)
                 with (
@@ -161,18 +157,12 @@ def _to_the_end(
     return info
 
 
-def follow(
-    recipe: Recipe,
-    team: Team,
-    device: torch.device,
-    images: ImageData | None = None,
-    execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
-) -> None:
+def follow(recipe: Recipe, execution: Execution) -> None:
     """Train beside the first process of the group, which writes the run directory, to the same end."""
-    trainer = Trainer(recipe, images, device, team, execution)
-    if (content := team.share(None)) is not None:
+    trainer = Trainer(recipe, execution=execution)
+    if (content := execution.team.share(None)) is not None:
         restore(trainer, content, "the first process")
-    stops: frozenset[int] = team.share(None) or frozenset()
+    stops: frozenset[int] = execution.team.share(None) or frozenset()
     with _stop_signals() as stopped:
         while trainer.step < recipe.iterations and not trainer.asked(stopped):
             trainer.advance_to(stops)

@@ -21,8 +21,7 @@ from ..data import DataError, ImageData, corner_crops, fixed_crops, labels_of, t
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
 from .batches import batch_indices, take
-from .distributed import ALONE, Team
-from .execution import Execution, check_precision, set_arithmetic
+from .execution import Execution, set_arithmetic
 from .failures import NotFinite
 from .input import Batches, Input
 from .memory import channels_last, keep_freed_memory
@@ -82,9 +81,7 @@ class Trainer:
     Arguments:
         recipe: the settings.
         images: the data set; by default loaded by the name in the recipe's ``data``.
-        device: where it trains.
-        team: the processes that train it together.
-        execution: the settings of its arithmetic.
+        execution: where and how this process trains it.
         resumed: :meth:`restore` follows, so the checkpoint to start from is not opened.
 
     """
@@ -93,15 +90,11 @@ class Trainer:
         self,
         recipe: Recipe,
         images: ImageData | None = None,
-        device: torch.device | None = None,
-        team: Team = ALONE,
         execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
         resumed: bool = False,
     ) -> None:
-        team.check(recipe.batch, recipe.accumulate)
-        self.recipe, self.team = recipe, team
-        self.device = device or torch.device("cpu")
-        check_precision(recipe, self.device)
+        execution.check(recipe)
+        self.recipe, self.device, self.team = recipe, execution.device, execution.team
         #: The device's arithmetic, in words.
         self.arithmetic = set_arithmetic(self.device, execution.deterministic)
         #: Steps between two calls of :meth:`gather`; 1 on the CPU, which has nothing to wait for.
@@ -113,7 +106,7 @@ class Trainer:
         self.train_images = images.train
         #: Whether measures over some images take the first ones, as ``ImageData.takes_first``.
         self.takes_first = images.takes_first
-        self._part = (team.rank, team.size)
+        self._part = (self.team.rank, self.team.size)
         self.input = Input(Batches(self.train_images, recipe, self._part), self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
@@ -124,15 +117,15 @@ class Trainer:
             labels = labels_of(images, recipe.labels, recipe.classes)
             self.train_labels, self.test_labels = torch.from_numpy(labels.train), torch.from_numpy(labels.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
-        if team.first and recipe.init_from and not resumed:
+        if self.team.first and recipe.init_from and not resumed:
             self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
-        elif team.first:
+        elif self.team.first:
             self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
-        kept = team.share(self.flow.config.kept)
+        kept = self.team.share(self.flow.config.kept)
         if kept != self.flow.config.kept:
             self.flow.resolve(kept or ())
         channels_last(self.flow)  # keep="auto" rebuilds parts
-        self.model = team.join(self.flow)
+        self.model = self.team.join(self.flow)
         self.flow.initialised = True  # in the first process, whose state all processes now have
         self.averaging = averaging(recipe.ema)
         self.averaged = AveragedModel(self.flow, multi_avg_fn=self.averaging)

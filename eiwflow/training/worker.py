@@ -19,6 +19,7 @@ import torch
 from .. import files
 from ..flow import ConfigError
 from . import process
+from .execution import Execution
 from .failures import TrainingFailed
 from .recipe import Recipe
 from .run import train
@@ -146,7 +147,7 @@ def work(folder: Path, device: str, threads: int) -> int:
             last = time.monotonic()
 
     try:
-        train(run, device=choose_device(device), progress=heartbeat)
+        train(run, progress=heartbeat, execution=Execution(choose_device(device)))
     except TrainingFailed:
         return 1
     except (ConfigError, RunError) as error:
