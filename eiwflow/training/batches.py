@@ -67,8 +67,8 @@ def training_batch(
     count = batch // part[1]
     first = count * part[0]
     own = slice(first, first + count)
-    chosen = take(images, batch_indices(len(images), batch, seed, step, part))
-    chosen = crops.random_crops(chosen, size, generator, of=batch, first=first)
+    numbers = batch_indices(len(images), batch, seed, step, part)
+    chosen = crops.random_crops(take(images, numbers), size, generator, of=batch, first=first)
     values = chosen[0].numel()
     _skip(first * values, generator)
     x = dequantise(chosen, generator, bits=bits)

@@ -38,16 +38,18 @@ class Journal:
     """Write the records of one training, with the seconds that they took, its samples and its saves.
 
     Arguments:
-        run: the run directory; records and samples of later steps than its last save are dropped.
+        run: the run directory.
         trainer: the training, at the step of the last save.
         command: the command that a checkpoint states.
+        records: those up to the last save.
         log: a place for the records beside ``metrics.jsonl``.
 
     """
 
-    def __init__(self, run: RunDirectory, trainer: Trainer, command: str, log: Log) -> None:
-        self._run, self._trainer, self._command, self._log = run, trainer, command, log
-        self._records = records = run.forget_after(trainer.step if run.resume_file.exists() else -1)
+    def __init__(
+        self, run: RunDirectory, trainer: Trainer, command: str, records: list[dict[str, Any]], log: Log
+    ) -> None:
+        self._run, self._trainer, self._command, self._records, self._log = run, trainer, command, records, log
         self._before = {name: most_seconds(records, name) for name in ("seconds", "cpu_seconds", "step_cpu_seconds")}
         self._started, self._cpu_started = time.monotonic(), time.process_time()
         #: Counts the seconds of training steps: CPU seconds, or a GPU's own.

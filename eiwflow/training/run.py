@@ -18,7 +18,7 @@ from . import failures, process, scores
 from .execution import Execution
 from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore
 from .loggers import logger_for
-from .recipe import Recipe
+from .recipe import Recipe, Recording
 from .run_directory import RunDirectory, RunError
 from .trainer import PAUSE, Trainer
 
@@ -48,6 +48,7 @@ def train(
             CPU. It is the first process of its team, the others run :func:`follow`.
 
     """
+    recording = run.recording()
     recipe, command = run.config()
     team, trainer = execution.team, None
     with run.held():
@@ -55,7 +56,6 @@ def train(
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended
         try:
-            run.sweep()
             if team.size == 1 and (ended := _ended(run, recipe)) is not None:
                 return ended
             # From here on a request to pause the run reaches this process, not an earlier one.
@@ -66,12 +66,13 @@ def train(
                 trainer = Trainer(recipe, images, execution, resumed)
                 if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
                     restore(trainer, content, run.path.name)
+                records, written = run.forget_after(trainer.step if resumed else -1)
                 with (
                     _stop_signals() as stopped,
-                    logger_for(execution.log, run, recipe, trainer.step) as log,
-                    closing(Journal(run, trainer, command, log)) as journal,
+                    logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
+                    closing(Journal(run, trainer, command, records, log)) as journal,
                 ):
-                    return _to_the_end(trainer, run, journal, progress, stopped, execution)
+                    return _to_the_end(trainer, run, recording, journal, progress, stopped, execution)
         except (RunError, ConfigError):
             run.restore_status(status)
             raise
@@ -92,13 +93,14 @@ def train(
 def _to_the_end(
     trainer: Trainer,
     run: RunDirectory,
+    recording: Recording,
     journal: Journal,
     progress: Callable[[int, float], None] | None,
     stopped: list[int],
     execution: Execution,
 ) -> CheckpointInfo:
-    recipe, settings = trainer.recipe, run.recording()
-    recorded_steps, scored_steps = settings.steps_of(recipe.iterations), settings.curve_steps_of(recipe.iterations)
+    recipe = trainer.recipe
+    recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
     every = max(1, recipe.iterations // CURVE_POINTS)
     intervals = [every, *filter(None, (execution.save_every, execution.keep_every))]
     stops = {step for interval in intervals for step in range(interval, recipe.iterations, interval)}
@@ -144,7 +146,7 @@ def _to_the_end(
             progress(step, value)
     if trainer.step == recipe.iterations and not journal.has_final_scores():
         final = scores.at_end(trainer)
-        if settings.crops:  # a study needs its own score, and no sampling temperature
+        if recording.crops:  # a study needs its own score, and no sampling temperature
             final["crops_bits_per_dim"] = scores.of_crops(trainer)
         else:
             final["temperature"] = scores.temperature(trainer)
