@@ -100,6 +100,7 @@ class Trainer:
         #: Steps between two calls of :meth:`gather`; 1 on the CPU, which has nothing to wait for.
         self.gather_every = GATHER_EVERY if self.device.type == "cuda" else 1
         keep_freed_memory()
+        start = starting_point(recipe) if self.team.first and recipe.init_from and not resumed else None
         images = images or load_data(recipe, execution.strict)
         size = recipe.flow.shape[1:]
         #: (N, H, W, C) uint8, in memory or on disk.
@@ -107,7 +108,8 @@ class Trainer:
         #: Whether measures over some images take the first ones, as ``ImageData.takes_first``.
         self.takes_first = images.takes_first
         self._part = (self.team.rank, self.team.size)
-        self.input = Input(Batches(self.train_images, recipe, self._part), self.device, execution.workers)
+        batches = Batches(self.train_images, recipe, self._part)
+        self.input = Input(batches, self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         #: The class of every image, (N,) and (M,); None for a flow without labels.
@@ -117,10 +119,11 @@ class Trainer:
             labels = labels_of(images, recipe.labels, recipe.classes)
             self.train_labels, self.test_labels = torch.from_numpy(labels.train), torch.from_numpy(labels.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
-        if self.team.first and recipe.init_from and not resumed:
-            self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
+        if start is not None:
+            self.flow.load_state_dict(self.flow.state_dict() | start.flow.state_dict())
         elif self.team.first:
-            self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
+            first = batches.of_step(0, min(INIT_IMAGES, len(self.train_images)))
+            self.flow.initialise(first.to(self.device))
         kept = self.team.share(self.flow.config.kept)
         if kept != self.flow.config.kept:
             self.flow.resolve(kept or ())
@@ -186,10 +189,6 @@ class Trainer:
         numbers = batch_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
         # As rows: checking labels would wait for the device at every step.
         return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
-
-    def batch(self, step: int, n: int) -> Tensor:
-        """Return x (n, C, H, W), the training images of a step, on the device."""
-        return Batches(self.train_images, self.recipe).of_step(step, n).to(self.device)
 
     def advance(self) -> tuple[float, float]:
         """Take one step; return (bits/dim of the batch before it, gradient norm)."""

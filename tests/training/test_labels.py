@@ -37,7 +37,7 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     seen = set()
     for step in (0, 1, 9):  # 9 is of the second epoch
         labels = trainer.context(step).argmax(dim=1).tolist()
-        assert labels == [side(image) for image in quantise(trainer.batch(step, 8))]
+        assert labels == [side(image) for image in quantise(trainer.input.batch(step))]
         seen |= {*labels}
     assert seen == {0, 1, 2}
     before = score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean()
