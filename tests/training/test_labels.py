@@ -105,7 +105,7 @@ def test_a_flow_without_labels_can_be_given_some(tmp_path):
     with pytest.raises(RunError, match=said):
         Trainer(dataclasses.replace(recipe, classes=("left", "none", "right")), labelled_data())
     with pytest.raises(DataError, match="which is none of the 3 classes a, b, c"):
-        Trainer(dataclasses.replace(recipe, classes=("a", "b", "c")), labelled_data())
+        Trainer(dataclasses.replace(recipe, classes=("a", "b", "c"), init_from=""), labelled_data())
 
 
 def test_bayes_rule_reads_labels_with_the_prior_of_the_training_images():

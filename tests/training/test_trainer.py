@@ -67,7 +67,7 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(partition):
         ours, theirs = arms[0].flow.state_dict(), arm.flow.state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in alike)
         for step in range(4):
-            assert torch.equal(arms[0].batch(step, 8), arm.batch(step, 8))
+            assert torch.equal(arms[0].input.batch(step), arm.input.batch(step))
 
 
 def test_a_flow_starts_from_the_same_images_whatever_the_batch():
