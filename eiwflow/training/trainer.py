@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from typing import cast
@@ -35,20 +35,13 @@ INIT_IMAGES = 256
 DIGEST_IMAGES = 64
 #: Steps after which numbers are read from a GPU: reading them after every step would leave it idle.
 GATHER_EVERY = 10
-#: The parameters as AveragedModel passes them.
-Tensors = tuple[Tensor, ...] | list[Tensor]
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
 
-def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Return the update of averaged weights at step t, with the decay min(decay, (1 + t) / (10 + t))."""
-
-    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        t = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
-
-    return average
+def update_averages(averages: list[Tensor], current: list[Tensor], t: int, decay: float) -> None:
+    """Update averaged weights at step t, with the decay min(decay, (1 + t) / (10 + t))."""
+    torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + t) / (10 + t)))
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
@@ -130,8 +123,7 @@ class Trainer:
         channels_last(self.flow)  # keep="auto" rebuilds parts
         self.model = self.team.join(self.flow)
         self.flow.initialised = True  # in the first process, whose state all processes now have
-        self.averaging = averaging(recipe.ema)
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=self.averaging)
+        self.averaged = AveragedModel(self.flow)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
         # Listed once: walking through all modules at every step takes longer than averaging.
@@ -253,12 +245,12 @@ class Trainer:
 
     @torch.no_grad()
     def _apply_gradients(self) -> None:
-        """Step the parameters and update their average, with the same numbers as AveragedModel's own update."""
+        """Step the parameters and update their average."""
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
         # The step gives the number of averaged states without a read from the device: n_averaged is 1 before the first.
-        self.averaging(self.averages, self.parameters, self.step)
+        update_averages(self.averages, self.parameters, self.step, self.recipe.ema)
         self.averaged.n_averaged += 1
 
     def _level_at_fault(self, x: Tensor) -> str:
