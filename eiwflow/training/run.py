@@ -50,8 +50,9 @@ def train(
     """
     recording = run.recording()
     recipe, command = run.config()
+    execution.check(recipe)
     team, trainer = execution.team, None
-    with run.held():
+    with run.held(), process.beating(run.path / "status.json"):
         status = run.status()
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended
@@ -60,19 +61,18 @@ def train(
                 return ended
             # From here on a request to pause the run reaches this process, not an earlier one.
             run.set_status("starting", run.saved_step() or 0)
-            with process.beating(run.path / "status.json"):
-                run.check_can_go_on()
-                resumed = run.resume_file.exists()
-                trainer = Trainer(recipe, images, execution, resumed)
-                if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
-                    restore(trainer, content, run.path.name)
-                records, written = run.forget_after(trainer.step if resumed else -1)
-                with (
-                    _stop_signals() as stopped,
-                    logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
-                    closing(Journal(run, trainer, command, records, log)) as journal,
-                ):
-                    return _to_the_end(trainer, run, recording, journal, progress, stopped, execution)
+            run.check_can_go_on()
+            resumed = run.resume_file.exists()
+            trainer = Trainer(recipe, images, execution, resumed)
+            if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
+                restore(trainer, content, run.path.name)
+            records, written = run.forget_after(trainer.step if resumed else -1)
+            with (
+                _stop_signals() as stopped,
+                logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
+                closing(Journal(run, trainer, command, records, log)) as journal,
+            ):
+                return _to_the_end(trainer, run, recording, journal, progress, stopped, execution)
         except (RunError, ConfigError):
             run.restore_status(status)
             raise
@@ -161,6 +161,7 @@ def _to_the_end(
 
 def follow(recipe: Recipe, execution: Execution) -> None:
     """Train beside the first process of the group, which writes the run directory, to the same end."""
+    execution.check(recipe)
     trainer = Trainer(recipe, execution=execution)
     if (content := execution.team.share(None)) is not None:
         restore(trainer, content, "the first process")
