@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,8 +48,12 @@ def train_command(options: argparse.Namespace) -> Result:
     if options.resume is None:
         root = stated.pop("out", runs_root())
         recipe, images = _new_recipe(stated, execution.strict)
+    elif own := sorted(stated.keys() - {"iterations"}):
+        raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(own)}.")
     else:
-        run = _resumed(options.resume, stated, command)
+        run = RunDirectory.open(options.resume)
+        if stated:
+            run.extend(stated["iterations"], command)
         recipe, images = run.config()[0], None
     execution.check(recipe)
     needed = check_memory(recipe, device, team.size)
@@ -81,16 +84,6 @@ def _stored_command(arguments: Sequence[str]) -> str:
     places = {at + along for at, word in enumerate(arguments) if word == "--out" for along in (0, 1)}
     kept = [word for at, word in enumerate(arguments) if at not in places and not word.startswith("--out=")]
     return shlex.join(["python", "-m", "eiwflow", *kept])
-
-
-def _resumed(path: Path, stated: Mapping[str, Any], command: str) -> RunDirectory:
-    """Return the run at a path, with its end at ``--iterations``, if stated."""
-    if own := sorted(stated.keys() - {"iterations"}):
-        raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(own)}.")
-    run = RunDirectory.open(path)
-    if stated:
-        run.extend(stated["iterations"], command)
-    return run
 
 
 def _new_recipe(stated: Mapping[str, Any], strict: bool) -> tuple[Recipe, ImageData]:
