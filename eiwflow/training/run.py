@@ -50,7 +50,6 @@ def train(
     """
     recording = run.recording()
     recipe, command = run.config()
-    execution.check(recipe)
     team, trainer = execution.team, None
     with run.held(), process.beating(run.path / "status.json"):
         status = run.status()
@@ -161,7 +160,6 @@ def _to_the_end(
 
 def follow(recipe: Recipe, execution: Execution) -> None:
     """Train beside the first process of the group, which writes the run directory, to the same end."""
-    execution.check(recipe)
     trainer = Trainer(recipe, execution=execution)
     if (content := execution.team.share(None)) is not None:
         restore(trainer, content, "the first process")

@@ -86,6 +86,7 @@ class Trainer:
         execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
         resumed: bool = False,
     ) -> None:
+        execution.check(recipe)
         self.recipe, self.device, self.team = recipe, execution.device, execution.team
         #: The device's arithmetic, in words.
         self.arithmetic = set_arithmetic(self.device, execution.deterministic)
