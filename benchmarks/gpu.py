@@ -25,9 +25,9 @@ from eiwflow.flow import FlowConfig
 from eiwflow.study.cost import seconds_per_step, step_of
 from eiwflow.study.recipe import StudyRecipe, kind_of_step, relative_costs
 from eiwflow.training.distributed import gathered
-from eiwflow.training.execution import Execution
+from eiwflow.training.execution import Execution, choose_device
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.trainer import Trainer, choose_device
+from eiwflow.training.trainer import Trainer
 
 GLOW = {"order": "last", "weights": "none", "init": "random"}
 SIZES = {

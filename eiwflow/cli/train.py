@@ -18,13 +18,13 @@ from ..data import DataError, ImageData, labels_of, same_data
 from ..flow import ConfigError, FlowConfig
 from ..options import FLOW, TRAINING, option, without_effect
 from ..training.cost import check_memory, free_bytes
-from ..training.execution import Execution, default_threads
+from ..training.execution import Execution, choose_device, default_threads
 from ..training.loggers import check_logger
 from ..training.presets import preset_settings
 from ..training.recipe import Recipe
 from ..training.run import follow, train
 from ..training.run_directory import RunDirectory, RunError, runs_root
-from ..training.trainer import check_start, choose_device, load_data
+from ..training.trainer import check_start, load_data
 from .arguments import find_checkpoint, given, own_data, say_note
 from .parser import EXECUTION
 from .progress import Result, say, training_progress

@@ -31,12 +31,12 @@ from ..files import write_atomically
 from ..flow.threads import one_thread
 from ..training import process
 from ..training.cost import check_memory
-from ..training.execution import Execution
+from ..training.execution import Execution, choose_device
 from ..training.failures import TrainingFailed
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
-from ..training.trainer import choose_device, load_data
+from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
 from .file import (

@@ -10,6 +10,7 @@ import torch
 from ..flow import ConfigError
 from .distributed import ALONE, Team
 from .recipe import Recipe
+from .run_directory import RunError
 
 CPU = torch.device("cpu")
 
@@ -49,6 +50,28 @@ class Execution:
                 f"precision is bfloat16; on {self.device} only float32 is trained. Choose --precision float32 or "
                 "--device cuda."
             )
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Return the device called ``auto``, ``cpu`` or ``cuda``; refuse a missing device.
+
+    Apple's MPS is excluded: it has no float64, in which initialisation and inverses are computed. With several CUDA
+    devices ``auto`` and ``cuda`` mean the device with this process' number on its machine. It becomes torch's current
+    device: otherwise every process' pinned memory would take room on the first GPU.
+    """
+    here = {"cuda": torch.cuda.is_available(), "cpu": True}
+    devices = [kind for kind, there in here.items() if there]
+    if name == "auto":
+        name = devices[0]
+    if name == "cuda" and here["cuda"] and torch.cuda.device_count() > 1:
+        name = f"cuda:{local_rank % torch.cuda.device_count()}"
+    devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name not in devices:
+        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def set_arithmetic(device: torch.device, deterministic: bool) -> str:

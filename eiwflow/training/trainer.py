@@ -44,28 +44,6 @@ def update_averages(averages: list[Tensor], current: list[Tensor], t: int, decay
     torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + t) / (10 + t)))
 
 
-def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Return the device called ``auto``, ``cpu`` or ``cuda``; refuse a missing device.
-
-    Apple's MPS is excluded: it has no float64, in which initialisation and inverses are computed. With several CUDA
-    devices ``auto`` and ``cuda`` mean the device with this process' number on its machine. It becomes torch's current
-    device: otherwise every process' pinned memory would take room on the first GPU.
-    """
-    here = {"cuda": torch.cuda.is_available(), "cpu": True}
-    devices = [kind for kind, there in here.items() if there]
-    if name == "auto":
-        name = devices[0]
-    if name == "cuda" and here["cuda"] and torch.cuda.device_count() > 1:
-        name = f"cuda:{local_rank % torch.cuda.device_count()}"
-    devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    if name not in devices:
-        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
-    device = torch.device(name)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
-
-
 class Trainer:
     """A flow in training: weights, averaged weights, optimiser and step number.
 

@@ -19,12 +19,11 @@ import torch
 from .. import files
 from ..flow import ConfigError
 from . import process
-from .execution import Execution
+from .execution import Execution, choose_device
 from .failures import TrainingFailed
 from .recipe import Recipe
 from .run import train
 from .run_directory import STUDIES, RunDirectory, RunError, WorkFolder, all_runs
-from .trainer import choose_device
 
 #: Seconds between two writings of its status.
 HEARTBEAT_S = 1.0
@@ -39,7 +38,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
     Arguments:
         recipe: of the training.
         root: the folder that holds the runs.
-        device: as in :func:`~eiwflow.training.trainer.choose_device`.
+        device: as in :func:`~eiwflow.training.execution.choose_device`.
         threads: CPU threads.
         command: the equivalent command line.
 

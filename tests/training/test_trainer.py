@@ -5,9 +5,9 @@ import torch
 
 from eiwflow.flow import ConfigError, to_bits_per_dim
 from eiwflow.flow.score import score
+from eiwflow.training.execution import choose_device
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run_directory import RunError
-from eiwflow.training.trainer import choose_device
 from tests.flow.numerics import Questions
 
 from .tiny import same_tensors, tiny_data, tiny_recipe, trained
