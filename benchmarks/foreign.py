@@ -16,8 +16,9 @@ import torch
 from eiwflow.flow import FlowConfig
 from eiwflow.study.cost import seconds_per_step
 from eiwflow.study.foreign import ForeignTraining
+from eiwflow.training.execution import choose_device
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.trainer import choose_device, load_data
+from eiwflow.training.trainer import load_data
 
 #: Rounds, whose median ratio counts: other work on the machine falls on some of them.
 ROUNDS = 7

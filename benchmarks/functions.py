@@ -94,7 +94,7 @@ def main() -> None:
     """Print one line a figure."""
     trainer = Trainer(Recipe())
     flow, fit = trainer.average, fit_kept(trainer.average, trainer.test_images[:8])
-    x, image = trainer.batch(0, 1), trainer.test_images[:1]
+    x, image = trainer.input.batch(0)[:1], trainer.test_images[:1]
     with torch.no_grad():
         print("encode:", functions(lambda: flow.encode(x)))
         print("encode and decode:", functions(lambda: flow.decode(flow.encode(x))))

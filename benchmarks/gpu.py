@@ -25,9 +25,9 @@ from eiwflow.flow import FlowConfig
 from eiwflow.study.cost import seconds_per_step, step_of
 from eiwflow.study.recipe import StudyRecipe, kind_of_step, relative_costs
 from eiwflow.training.distributed import gathered
-from eiwflow.training.execution import Execution
+from eiwflow.training.execution import Execution, choose_device
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.trainer import Trainer, choose_device
+from eiwflow.training.trainer import Trainer
 
 GLOW = {"order": "last", "weights": "none", "init": "random"}
 SIZES = {
@@ -61,7 +61,7 @@ def main() -> None:
             for words, (recipe, compiled) in lines.items():
                 if (recipe.precision == "bfloat16" and device.type != "cuda") or (compiled and options.quick):
                     continue
-                trainer = Trainer(recipe, images, device, team, Execution(compiled=compiled))
+                trainer = Trainer(recipe, images, Execution(device, team, compiled))
                 seconds, memory = timed(trainer.enqueue, trainer.gather, device, repeats)
                 reading, _ = timed(partial(trainer.input.batch, trainer.step), lambda: None, device, (0, 1))
                 trainer.input.close()

@@ -26,7 +26,7 @@ from eiwflow.training.batches import training_batch
 from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import Muon, optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.trainer import INIT_IMAGES, averaging
+from eiwflow.training.trainer import INIT_IMAGES, update_averages
 
 SIZE, DIMENSIONS = (32, 32), 3072
 #: This project's defaults but for the batch, half of the images mirrored as for the bundled flows.
@@ -63,7 +63,10 @@ class Racer:
         """Begin the average as the flow itself."""
         self.averaged: AveragedModel | None = None
         if self.recipe is not None:
-            self.averaged = AveragedModel(self.flow, multi_avg_fn=averaging(self.recipe.ema))
+            decay = self.recipe.ema
+            self.averaged = AveragedModel(
+                self.flow, multi_avg_fn=lambda averages, current, t: update_averages(averages, current, int(t), decay)
+            )
             self.averaged.n_averaged.fill_(1)
 
     def rate(self, budget: float) -> float:

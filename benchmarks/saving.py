@@ -47,7 +47,7 @@ def main() -> None:
         for parameter in trainer.parameters:
             parameter.grad = torch.zeros_like(parameter)
         trainer._apply_gradients()  # which makes the moments
-        journal = Journal(run, trainer, "", lambda record: None)
+        journal = Journal(run, trainer, "", [], lambda record: None)
         for _ in range(REPEATS):
             report(trainer, journal)
         journal.close()

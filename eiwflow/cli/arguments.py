@@ -15,7 +15,7 @@ from ..checkpoint import Checkpoint, CheckpointError, given_label
 from ..data import DataError, ImageData
 from ..files import printable
 from ..flow import ConfigError, FlowConfig
-from ..training.trainer import choose_device
+from ..training.execution import choose_device
 from .progress import say
 
 

@@ -17,7 +17,7 @@ from ..training.presets import PRESETS
 WRONG_INPUT = 2
 #: The subjects of ``analyse``, also named here so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
-#: The fields of :class:`.Execution`: how ``train`` computes.
+#: Fields of :class:`.Execution`: how ``train`` computes.
 EXECUTION = ("compiled", "deterministic", "workers", "strict", "save_every", "keep_every", "log")
 #: ``--data`` of commands that train.
 _TRAINED_ON = "data set's name, an .npz, .npy or .tar file, or a folder of them or of images (default: photos32)"

@@ -7,50 +7,58 @@ import dataclasses
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from .. import checkpoint
+from ..checkpoint import Checkpoint
 from ..data import DataError, ImageData, labels_of, same_data
 from ..flow import ConfigError, FlowConfig
 from ..options import FLOW, TRAINING, option, without_effect
 from ..training.cost import check_memory, free_bytes
-from ..training.execution import Execution, check_precision, default_threads
+from ..training.execution import Execution, choose_device, default_threads
 from ..training.loggers import check_logger
 from ..training.presets import preset_settings
 from ..training.recipe import Recipe
 from ..training.run import follow, train
 from ..training.run_directory import RunDirectory, RunError, runs_root
-from ..training.trainer import check_start, choose_device, load_data
+from ..training.trainer import check_start, load_data
 from .arguments import find_checkpoint, given, own_data, say_note
 from .parser import EXECUTION
 from .progress import Result, say, training_progress
 
 _FLOW_OPTIONS = tuple(name for name in FLOW if option(name))
+#: Options that say what a new run trains, and where it is kept; a resumed run takes none of them but ``iterations``.
+_OF_A_NEW_RUN = ("preset", "init_from", "data", "labels", "size", *_FLOW_OPTIONS, *TRAINING, "out")
 
 
 def train_command(options: argparse.Namespace) -> Result:
     """Train, with a progress bar."""
     torch.set_num_threads(options.threads or default_threads())
-    team, execution = options.team, Execution(**{name: getattr(options, name) for name in EXECUTION})
-    device = choose_device(options.device, team.local_rank)
+    team, device = options.team, choose_device(options.device, options.team.local_rank)
+    execution = Execution(device, team, **{name: getattr(options, name) for name in EXECUTION})
     if not team.first:
         if (shared := team.share(None)) is not None:
-            follow(shared, team, device, execution=execution)
+            follow(shared, execution)
         return {}, ""
     check_logger(execution.log)
-    command, images = _stored_command(options.arguments), None
+    stated, command = given(options, *_OF_A_NEW_RUN), _stored_command(options.arguments)
     if options.resume is None:
-        recipe, images = _new_recipe(options)
+        root = stated.pop("out", runs_root())
+        recipe, images = _new_recipe(stated, execution.strict)
+    elif own := sorted(stated.keys() - {"iterations"}):
+        raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(own)}.")
     else:
-        run = _resumed(options, command)
-        recipe, _ = run.config()
-    check_precision(recipe, device)
+        run = RunDirectory.open(options.resume)
+        if stated:
+            run.extend(stated["iterations"], command)
+        recipe, images = run.config()[0], None
+    execution.check(recipe)
     needed = check_memory(recipe, device, team.size)
     if options.resume is None:
-        run = RunDirectory.create(options.out or runs_root(), recipe, command)
+        run = RunDirectory.create(root, recipe, command)
     team.share(recipe)
     begun = run.saved_step() or 0
     if not (options.json or sys.stderr.isatty()):
@@ -64,7 +72,7 @@ def train_command(options: argparse.Namespace) -> Result:
         say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
     try:
         with training_progress(begun, recipe.iterations, options.json) as progress:
-            info = train(run, images=images, device=device, progress=progress, team=team, execution=execution)
+            info = train(run, images=images, progress=progress, execution=execution)
     except KeyboardInterrupt:
         say(f"python -m eiwflow train --resume {shlex.quote(str(run.path))} continues it.")
         raise
@@ -78,42 +86,28 @@ def _stored_command(arguments: Sequence[str]) -> str:
     return shlex.join(["python", "-m", "eiwflow", *kept])
 
 
-def _resumed(options: argparse.Namespace, command: str) -> RunDirectory:
-    """Return the run that ``--resume`` names, with its end at ``--iterations``, if stated."""
-    own = {"preset", "size", "out", "init_from", "labels", "data", *_FLOW_OPTIONS, *TRAINING} - {"iterations"}
-    if stated := given(options, *sorted(own)):
-        raise RunError(f"--resume continues a run with its own settings; leave out {', '.join(stated)}.")
-    run = RunDirectory.open(options.resume)
-    if options.iterations is not None:
-        run.extend(options.iterations, command)
-    return run
-
-
-def _new_recipe(options: argparse.Namespace) -> tuple[Recipe, ImageData]:
+def _new_recipe(stated: Mapping[str, Any], strict: bool) -> tuple[Recipe, ImageData]:
     """Return the recipe of a new run, and its data set. A wrong setting is refused before data are read."""
-    settings = preset_settings(options.preset, options.data)
-    settings |= given(options, "data", "labels", "size", *_FLOW_OPTIONS, *TRAINING)
-    size = settings.pop("size", 32)
-    if options.init_from is None:
-        start, flow = None, {name: settings.pop(name) for name in _FLOW_OPTIONS if name in settings}
-        config = FlowConfig(shape=(3, size, size), **flow)
+    if "init_from" in stated:
+        start, settings = _start(stated)
+        config = dataclasses.replace(start.info.config, memory=settings.pop("memory", "store"), context=0)
     else:
-        start = _start(options, settings)
-        settings.pop("memory", None)
-        config = dataclasses.replace(start.info.config, memory=options.memory or "store", context=0)
+        start, settings = None, {**preset_settings(stated.get("preset"), stated.get("data")), **stated}
+        settings.pop("preset", None)
+        size = settings.pop("size", 32)
+        flow = {name: settings.pop(name) for name in _FLOW_OPTIONS if name in settings}
+        config = FlowConfig(shape=(3, size, size), **flow)
     for name, why in without_effect({**vars(config), **settings}).items():
-        if getattr(options, name, None) is not None:
+        if name in stated:
             raise ConfigError(f"{option(name)} has no effect: {why}. Leave it out.")
     labels = settings.pop("labels", "")
     recipe = Recipe(flow=config, **settings)
-    options.team.check(recipe.batch, recipe.accumulate)
-    images = load_data(recipe, options.strict)
+    images = load_data(recipe, strict)
     # The numbers of channels and of classes come from the data.
     if start is not None and images.channels != config.shape[0]:
         raise DataError(f"{images.name} has {images.channels} channels; {start.name} takes {config.shape[0]}.")
-    config = dataclasses.replace(config, shape=(images.channels, *config.shape[1:]))
     classes = labels_of(images, labels).classes if labels else ()
-    config = dataclasses.replace(config, context=len(classes))
+    config = dataclasses.replace(config, shape=(images.channels, *config.shape[1:]), context=len(classes))
     recipe = dataclasses.replace(recipe, flow=config, labels=labels, classes=classes)
     if start is not None:
         check_start(start.info, start.name, recipe)  # before there is a run
@@ -124,18 +118,19 @@ def _new_recipe(options: argparse.Namespace) -> tuple[Recipe, ImageData]:
     return recipe, images
 
 
-def _start(options: argparse.Namespace, settings: dict[str, Any]) -> checkpoint.Checkpoint:
-    """Return the checkpoint to start from; put its path, data and labels into the settings."""
-    if stated := given(options, "preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory")):
-        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(stated)}.")
-    path = find_checkpoint(options.init_from)
+def _start(stated: Mapping[str, Any]) -> tuple[Checkpoint, dict[str, Any]]:
+    """Return the checkpoint to start from, and the settings with its path, data and labels."""
+    own = ("preset", "size", *(name for name in _FLOW_OPTIONS if name != "memory"))
+    if refused := [name for name in own if name in stated]:
+        raise ConfigError(f"--init-from takes the flow of a checkpoint as it is; leave out {', '.join(refused)}.")
+    path = find_checkpoint(stated["init_from"])
     start = checkpoint.load(path)
-    settings["init_from"] = os.path.abspath(path)
-    if options.data is None and start.info.data:
+    settings = {**stated, "init_from": os.path.abspath(path)}
+    if "data" not in stated and start.info.data:
         settings["data"] = own_data(start)
     if start.info.config.context:
-        own = start.info.labels
-        if not own or settings.setdefault("labels", own) != own:
-            what = own or "another context"
+        labels = start.info.labels
+        if not labels or settings.setdefault("labels", labels) != labels:
+            what = labels or "another context"
             raise ConfigError(f"--init-from: {start.name} is conditional on {what}; start from a flow without labels.")
-    return start
+    return start, settings

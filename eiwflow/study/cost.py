@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from ..data import ImageData
+from ..training.execution import Execution
 from ..training.recipe import Recipe
 from ..training.stopwatch import Stopwatch
 from ..training.trainer import Trainer
@@ -34,5 +35,5 @@ def seconds_per_step(steps: Mapping[str, Callable[[], object]], device: torch.de
 
 def step_of(recipe: Recipe, source: str, images: ImageData, device: torch.device) -> Callable[[], object]:
     """Return a function that takes a training step of a recipe, of ours or of a flow of one's own."""
-    training = ForeignTraining(recipe, source, images, device) if source else Trainer(recipe, images, device)
+    training = ForeignTraining(recipe, source, images, device) if source else Trainer(recipe, images, Execution(device))
     return training.advance

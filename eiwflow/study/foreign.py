@@ -34,7 +34,7 @@ from ..training.recipe import Recipe, Recording
 from ..training.run import SAVE_SECONDS
 from ..training.scores import CURVE_CROPS
 from ..training.stopwatch import Stopwatch
-from ..training.trainer import GATHER_EVERY, INIT_IMAGES, averaging
+from ..training.trainer import GATHER_EVERY, INIT_IMAGES, update_averages
 from .file import SAMPLES
 
 #: Files of a run: its state and its averaged parameters.
@@ -216,7 +216,6 @@ class ForeignTraining:
         trained = [pair for pair in pairs if pair[0].requires_grad]
         self._parameters: list[Tensor] = [ours for ours, _ in trained]
         self._averages: list[Tensor] = [average for _, average in trained]
-        self._averaging = averaging(recipe.ema)
         self.optimiser = AdamW([{"params": self._parameters}], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
         self.step = 0
         self._waiting: list[Tensor] = []
@@ -239,7 +238,7 @@ class ForeignTraining:
         with torch.no_grad():
             self.optimiser.step()
             self.step += 1
-            self._averaging(self._averages, self._parameters, self.step)
+            update_averages(self._averages, self._parameters, self.step, recipe.ema)
         self._waiting.append(torch.stack([total, norm]))
 
     def gather(self) -> list[float]:

@@ -31,13 +31,12 @@ from ..files import write_atomically
 from ..flow.threads import one_thread
 from ..training import process
 from ..training.cost import check_memory
-from ..training.execution import check_precision
+from ..training.execution import Execution, choose_device
 from ..training.failures import TrainingFailed
-from ..training.history import most_seconds
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
 from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
-from ..training.trainer import choose_device, load_data
+from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
 from .file import (
@@ -285,7 +284,7 @@ def run_study(
         raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
     for arm in recipe.arms:
         training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
-        check_precision(training, devices[0])
+        Execution(devices[0]).check(training)
         if not arm.source:
             outline(training.flow)
             check_memory(training, devices[0])
@@ -415,15 +414,15 @@ STOPPED = "stopped"
 
 def run_job(job: Job, images: ImageData, device: torch.device | None = None) -> str:
     """Train one run to its end and write its result; return the reason of a failure, else an empty text."""
+    where = device or torch.device("cpu")
     try:
         if job.arm.source:
             folder = run_folder(job.folder, job.arm, job.recipe.seed)
-            where = device or torch.device("cpu")
             result = foreign.train(folder, job.arm.text, job.recipe, job.arm.source, images, where)
             write_atomically(folder / RESULT, json.dumps(result, allow_nan=False).encode())
             return ""
         run = _open(job)
-        info = train(run, images=images, device=device)
+        info = train(run, images=images, execution=Execution(where))
         if info.step < job.recipe.iterations:
             return STOPPED
         result = result_of(run, job.arm)
@@ -483,7 +482,7 @@ def result_of(run: RunDirectory, arm: Arm) -> dict[str, Any]:
         "bits_per_dim": ends[-1],
         "iterations": recipe.iterations,
         "parameters": loaded.flow.parameter_count(),
-        "cpu_s": round(most_seconds(records, "step_cpu_seconds"), 2),
+        "cpu_s": round(records[-1].get("step_cpu_seconds", 0.0), 2),
         "permutation_seed": recipe.flow.permutation_seed
         if "random" in (recipe.flow.order, recipe.flow.partition)
         else None,

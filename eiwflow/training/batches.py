@@ -67,19 +67,14 @@ def training_batch(
     count = batch // part[1]
     first = count * part[0]
     own = slice(first, first + count)
-    chosen = take(images, batch_indices(len(images), batch, seed, step, part))
-    chosen = crops.random_crops(chosen, size, generator, of=batch, first=first)
+    numbers = batch_indices(len(images), batch, seed, step, part)
+    chosen = crops.random_crops(take(images, numbers), size, generator, of=batch, first=first)
     values = chosen[0].numel()
-    _skip(first * values, generator)
+    # Random numbers of the images before and after the part, which other processes take, are drawn and dropped.
+    torch.rand(first * values, generator=generator)
     x = dequantise(chosen, generator, bits=bits)
     if flip:
-        _skip((batch - first - count) * values, generator)
+        torch.rand((batch - first - count) * values, generator=generator)
         mirrored = (torch.rand(batch, generator=generator) < 0.5)[own]
         x = torch.where(mirrored[:, None, None, None], x.flip(3), x)
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _skip(count: int, generator: torch.Generator) -> None:
-    """Draw and discard the random numbers of other processes' images."""
-    if count:
-        torch.rand(count, generator=generator)

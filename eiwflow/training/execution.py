@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from ..flow import ConfigError
+from .distributed import ALONE, Team
 from .recipe import Recipe
+from .run_directory import RunError
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,8 @@ class Execution:
     """Settings of one process, which may differ when a run is resumed.
 
     Args:
+        device: where it trains.
+        team: the processes that train together, of which this is one.
         compiled: compile the flow's forward and backward pass as one graph.
         deterministic: use only algorithms that give the same bits in every run, also on a GPU.
         workers: processes that read batches ahead; None chooses by device and data set.
@@ -26,6 +32,8 @@ class Execution:
 
     """
 
+    device: torch.device = CPU
+    team: Team = ALONE
     compiled: bool = False
     deterministic: bool = False
     workers: int | None = None
@@ -34,13 +42,36 @@ class Execution:
     keep_every: int = 0
     log: str = ""
 
+    def check(self, recipe: Recipe) -> None:
+        """Refuse a batch that the team cannot divide evenly, and bfloat16 on a device that cannot train with it."""
+        self.team.check(recipe.batch, recipe.accumulate)
+        if recipe.precision == "bfloat16" and self.device.type != "cuda":
+            raise ConfigError(
+                f"precision is bfloat16; on {self.device} only float32 is trained. Choose --precision float32 or "
+                "--device cuda."
+            )
 
-def check_precision(recipe: Recipe, device: torch.device) -> None:
-    """Refuse bfloat16 on a device that cannot train with it."""
-    if recipe.precision == "bfloat16" and device.type != "cuda":
-        raise ConfigError(
-            f"precision is bfloat16; on {device} only float32 is trained. Choose --precision float32 or --device cuda."
-        )
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Return the device called ``auto``, ``cpu`` or ``cuda``; refuse a missing device.
+
+    Apple's MPS is excluded: it has no float64, in which initialisation and inverses are computed. With several CUDA
+    devices ``auto`` and ``cuda`` mean the device with this process' number on its machine. It becomes torch's current
+    device: otherwise every process' pinned memory would take room on the first GPU.
+    """
+    here = {"cuda": torch.cuda.is_available(), "cpu": True}
+    devices = [kind for kind, there in here.items() if there]
+    if name == "auto":
+        name = devices[0]
+    if name == "cuda" and here["cuda"] and torch.cuda.device_count() > 1:
+        name = f"cuda:{local_rank % torch.cuda.device_count()}"
+    devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    if name not in devices:
+        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def set_arithmetic(device: torch.device, deterministic: bool) -> str:

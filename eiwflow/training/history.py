@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +126,6 @@ def read_records(path: Path) -> list[dict[str, Any]]:
         except (ValueError, LookupError, TypeError):
             continue
     return records
-
-
-def most_seconds(records: Iterable[Mapping[str, Any]], name: str) -> float:
-    """Return the largest ``seconds``, ``cpu_seconds`` or ``step_cpu_seconds`` of records; 0 without any."""
-    return max((float(r[name]) for r in records if isinstance(r.get(name), (int, float))), default=0.0)
 
 
 def read_samples(folder: Path) -> dict[int, bytes]:

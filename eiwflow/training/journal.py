@@ -17,7 +17,7 @@ from .. import checkpoint, files
 from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DATASETS
 from .failures import NotFinite
-from .history import most_seconds, write_samples
+from .history import write_samples
 from .loggers import SAMPLES, Log
 from .run_directory import RunDirectory, RunError
 from .stopwatch import Stopwatch
@@ -38,17 +38,20 @@ class Journal:
     """Write the records of one training, with the seconds that they took, its samples and its saves.
 
     Arguments:
-        run: the run directory; records and samples of later steps than its last save are dropped.
+        run: the run directory.
         trainer: the training, at the step of the last save.
         command: the command that a checkpoint states.
+        records: those up to the last save.
         log: a place for the records beside ``metrics.jsonl``.
 
     """
 
-    def __init__(self, run: RunDirectory, trainer: Trainer, command: str, log: Log) -> None:
-        self._run, self._trainer, self._command, self._log = run, trainer, command, log
-        self._records = records = run.forget_after(trainer.step if run.resume_file.exists() else -1)
-        self._before = {name: most_seconds(records, name) for name in ("seconds", "cpu_seconds", "step_cpu_seconds")}
+    def __init__(
+        self, run: RunDirectory, trainer: Trainer, command: str, records: list[dict[str, Any]], log: Log
+    ) -> None:
+        self._run, self._trainer, self._command, self._records, self._log = run, trainer, command, records, log
+        #: With the seconds that earlier processes took.
+        self._before = records[-1] if records else {}
         self._started, self._cpu_started = time.monotonic(), time.process_time()
         #: Counts the seconds of training steps: CPU seconds, or a GPU's own.
         self.stepping = Stopwatch(trainer.device)
@@ -59,9 +62,9 @@ class Journal:
         """Return seconds, CPU seconds and CPU seconds of steps so far, over all processes that trained the run."""
         before = self._before
         return {
-            "seconds": round(before["seconds"] + time.monotonic() - self._started, 2),
-            "cpu_seconds": round(before["cpu_seconds"] + time.process_time() - self._cpu_started, 2),
-            "step_cpu_seconds": round(before["step_cpu_seconds"] + self.stepping.seconds, 3),
+            "seconds": round(before.get("seconds", 0.0) + time.monotonic() - self._started, 2),
+            "cpu_seconds": round(before.get("cpu_seconds", 0.0) + time.process_time() - self._cpu_started, 2),
+            "step_cpu_seconds": round(before.get("step_cpu_seconds", 0.0) + self.stepping.seconds, 3),
         }
 
     def note(self, record: Mapping[str, Any]) -> None:

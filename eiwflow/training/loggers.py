@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..files import missing
 from .recipe import Recipe
-from .run_directory import RunDirectory, RunError
+from .run_directory import RunError
 
 PROJECT = "eiwflow"
 #: The name of a record's samples, the bytes of a WEBP.
@@ -88,22 +88,22 @@ LOGGERS: dict[str, Callable[[Path, Recipe, int, int], Any]] = {
 
 
 @contextmanager
-def logger_for(name: str, run: RunDirectory, recipe: Recipe, step: int) -> Iterator[Log]:
+def logger_for(name: str, folder: Path, recipe: Recipe, step: int, written: int) -> Iterator[Log]:
     """Open the logger of a run, and close it with the block; an empty name drops all records.
 
     Args:
         name: a word of :data:`LOGGERS`, or empty.
-        run: the run directory, with the records that an earlier process logged.
+        folder: of the run.
         recipe: of the run, which the logger shows.
         step: the step from which the run resumes; 0 at its start.
+        written: the last step that an earlier process recorded; -1 if none.
 
     """
     if not name:
         yield lambda record: None
         return
     check_logger(name)
-    written = max((record["step"] for record in run.records()), default=-1)
-    with LOGGERS[name](run.path, recipe, step, written) as log:
+    with LOGGERS[name](folder, recipe, step, written) as log:
         yield log
 
 

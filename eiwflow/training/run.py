@@ -15,11 +15,10 @@ from ..checkpoint import CheckpointError, CheckpointInfo
 from ..data import DataError, ImageData
 from ..flow import ConfigError, ShapeError
 from . import failures, process, scores
-from .distributed import ALONE, Team
 from .execution import Execution
 from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore
 from .loggers import logger_for
-from .recipe import Recipe
+from .recipe import Recipe, Recording
 from .run_directory import RunDirectory, RunError
 from .trainer import PAUSE, Trainer
 
@@ -33,9 +32,7 @@ def train(
     run: RunDirectory,
     *,
     images: ImageData | None = None,
-    device: torch.device | None = None,
     progress: Callable[[int, float], None] | None = None,
-    team: Team = ALONE,
     execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
 ) -> CheckpointInfo:
     """Train the run's recipe to its end, from its last save, and return the facts of the last checkpoint.
@@ -46,36 +43,35 @@ def train(
     Arguments:
         run: the run directory; one with a ``resume.safetensors`` is continued.
         images: the data set, if it is in memory already.
-        device: where to train; the CPU by default.
         progress: called with (step, bits/dim of the batch) after every step, on a GPU after every few steps.
-        team: the processes that train together; this is the first process, the others run :func:`follow`.
-        execution: arithmetic, steps between saves, and loggers.
+        execution: device, team, arithmetic, steps between saves, and loggers; by default this process alone, on the
+            CPU. It is the first process of its team, the others run :func:`follow`.
 
     """
+    recording = run.recording()
     recipe, command = run.config()
-    trainer: Trainer | None = None
-    with run.held():
+    team, trainer = execution.team, None
+    with run.held(), process.beating(run.path / "status.json"):
         status = run.status()
         if status.get("process") != process.identity():
             run.forget_asked()  # a request to an earlier process, which has ended
         try:
-            run.sweep()
             if team.size == 1 and (ended := _ended(run, recipe)) is not None:
                 return ended
             # From here on a request to pause the run reaches this process, not an earlier one.
             run.set_status("starting", run.saved_step() or 0)
-            with process.beating(run.path / "status.json"):
-                run.check_can_go_on()
-                resumed = run.resume_file.exists()
-                trainer = Trainer(recipe, images, device, team, execution, resumed)
-                if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
-                    restore(trainer, content, run.path.name)
-                with (
-                    _stop_signals() as stopped,
-                    logger_for(execution.log, run, recipe, trainer.step) as log,
-                    closing(Journal(run, trainer, command, log)) as journal,
-                ):
-                    return _to_the_end(trainer, run, journal, progress, stopped, execution)
+            run.check_can_go_on()
+            resumed = run.resume_file.exists()
+            trainer = Trainer(recipe, images, execution, resumed)
+            if (content := team.share(run.resume_file.read_bytes() if resumed else None)) is not None:
+                restore(trainer, content, run.path.name)
+            records, written = run.forget_after(trainer.step if resumed else -1)
+            with (
+                _stop_signals() as stopped,
+                logger_for(execution.log, run.path, recipe, trainer.step, written) as log,
+                closing(Journal(run, trainer, command, records, log)) as journal,
+            ):
+                return _to_the_end(trainer, run, recording, journal, progress, stopped, execution)
         except (RunError, ConfigError):
             run.restore_status(status)
             raise
@@ -96,13 +92,14 @@ def train(
 def _to_the_end(
     trainer: Trainer,
     run: RunDirectory,
+    recording: Recording,
     journal: Journal,
     progress: Callable[[int, float], None] | None,
     stopped: list[int],
     execution: Execution,
 ) -> CheckpointInfo:
-    recipe, settings = trainer.recipe, run.recording()
-    recorded_steps, scored_steps = settings.steps_of(recipe.iterations), settings.curve_steps_of(recipe.iterations)
+    recipe = trainer.recipe
+    recorded_steps, scored_steps = recording.steps_of(recipe.iterations), recording.curve_steps_of(recipe.iterations)
     every = max(1, recipe.iterations // CURVE_POINTS)
     intervals = [every, *filter(None, (execution.save_every, execution.keep_every))]
     stops = {step for interval in intervals for step in range(interval, recipe.iterations, interval)}
@@ -148,7 +145,7 @@ def _to_the_end(
             progress(step, value)
     if trainer.step == recipe.iterations and not journal.has_final_scores():
         final = scores.at_end(trainer)
-        if settings.crops:  # a study needs its own score, and no sampling temperature
+        if recording.crops:  # a study needs its own score, and no sampling temperature
             final["crops_bits_per_dim"] = scores.of_crops(trainer)
         else:
             final["temperature"] = scores.temperature(trainer)
@@ -161,18 +158,12 @@ def _to_the_end(
     return info
 
 
-def follow(
-    recipe: Recipe,
-    team: Team,
-    device: torch.device,
-    images: ImageData | None = None,
-    execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
-) -> None:
+def follow(recipe: Recipe, execution: Execution) -> None:
     """Train beside the first process of the group, which writes the run directory, to the same end."""
-    trainer = Trainer(recipe, images, device, team, execution)
-    if (content := team.share(None)) is not None:
+    trainer = Trainer(recipe, execution=execution)
+    if (content := execution.team.share(None)) is not None:
         restore(trainer, content, "the first process")
-    stops: frozenset[int] = team.share(None) or frozenset()
+    stops: frozenset[int] = execution.team.share(None) or frozenset()
     with _stop_signals() as stopped:
         while trainer.step < recipe.iterations and not trainer.asked(stopped):
             trainer.advance_to(stops)

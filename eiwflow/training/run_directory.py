@@ -392,11 +392,6 @@ class RunDirectory(WorkFolder):
                 raise RunError(f"Run {files.printable(self.path.name)} was deleted while it was exported.")
         yield sink.taken()
 
-    def sweep(self) -> None:
-        """Remove files left half written by a killed process."""
-        for folder in (self.path, self.checkpoints, self.samples):
-            files.remove_leftovers(folder)
-
     # ------------------------------------------------------------------ records
 
     def append(self, record: Mapping[str, Any]) -> None:
@@ -413,14 +408,20 @@ class RunDirectory(WorkFolder):
         """Return the records of ``metrics.jsonl``."""
         return history.read_records(self.path / "metrics.jsonl")
 
-    def forget_after(self, step: int) -> list[dict[str, Any]]:
-        """Drop records and samples of steps after ``step``, which a resumed run writes again; return the others."""
-        kept = [record for record in self.records() if record["step"] <= step]
-        write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
+    def forget_after(self, step: int) -> tuple[list[dict[str, Any]], int]:
+        """Drop records and samples of steps after ``step``, which a resumed run writes again, and half-written files.
+
+        Return the other records, and the last step that had one before; -1 if none had.
+        """
+        records = self.records()
         for number, sample in history.sample_files(self.samples).items():
             if number > step:
                 sample.unlink()
-        return kept
+        for folder in (self.path, self.checkpoints, self.samples):
+            files.remove_leftovers(folder)
+        kept = [record for record in records if record["step"] <= step]
+        write_atomically(self.path / "metrics.jsonl", b"".join(_json_bytes(record) + b"\n" for record in kept))
+        return kept, max((record["step"] for record in records), default=-1)
 
 
 class _Sink(io.RawIOBase):

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import math
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from functools import cached_property
 from typing import cast
@@ -21,8 +21,7 @@ from ..data import DataError, ImageData, corner_crops, fixed_crops, labels_of, t
 from ..flow import MultiScaleFlow, one_hot, to_bits_per_dim
 from ..flow.released import RELEASED_STRENGTH
 from .batches import batch_indices, take
-from .distributed import ALONE, Team
-from .execution import Execution, check_precision, set_arithmetic
+from .execution import Execution, set_arithmetic
 from .failures import NotFinite
 from .input import Batches, Input
 from .memory import channels_last, keep_freed_memory
@@ -36,42 +35,13 @@ INIT_IMAGES = 256
 DIGEST_IMAGES = 64
 #: Steps after which numbers are read from a GPU: reading them after every step would leave it idle.
 GATHER_EVERY = 10
-#: The parameters as AveragedModel passes them.
-Tensors = tuple[Tensor, ...] | list[Tensor]
 #: Asks a run to pause; SIGTERM and SIGINT ask it to stop.
 PAUSE: int | None = getattr(signal, "SIGUSR1", None)
 
 
-def averaging(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """Return the update of averaged weights at step t, with the decay min(decay, (1 + t) / (10 + t))."""
-
-    def average(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        t = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + t) / (10 + t)))
-
-    return average
-
-
-def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Return the device called ``auto``, ``cpu`` or ``cuda``; refuse a missing device.
-
-    Apple's MPS is excluded: it has no float64, in which initialisation and inverses are computed. With several CUDA
-    devices ``auto`` and ``cuda`` mean the device with this process' number on its machine. It becomes torch's current
-    device: otherwise every process' pinned memory would take room on the first GPU.
-    """
-    here = {"cuda": torch.cuda.is_available(), "cpu": True}
-    devices = [kind for kind, there in here.items() if there]
-    if name == "auto":
-        name = devices[0]
-    if name == "cuda" and here["cuda"] and torch.cuda.device_count() > 1:
-        name = f"cuda:{local_rank % torch.cuda.device_count()}"
-    devices += [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    if name not in devices:
-        raise RunError(f"device is {name[:40]!r}; this machine has {', '.join(devices)}.")
-    device = torch.device(name)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    return device
+def update_averages(averages: list[Tensor], current: list[Tensor], t: int, decay: float) -> None:
+    """Update averaged weights at step t, with the decay min(decay, (1 + t) / (10 + t))."""
+    torch._foreach_lerp_(averages, current, 1 - min(decay, (1 + t) / (10 + t)))
 
 
 class Trainer:
@@ -82,9 +52,7 @@ class Trainer:
     Arguments:
         recipe: the settings.
         images: the data set; by default loaded by the name in the recipe's ``data``.
-        device: where it trains.
-        team: the processes that train it together.
-        execution: the settings of its arithmetic.
+        execution: where and how this process trains it.
         resumed: :meth:`restore` follows, so the checkpoint to start from is not opened.
 
     """
@@ -93,28 +61,26 @@ class Trainer:
         self,
         recipe: Recipe,
         images: ImageData | None = None,
-        device: torch.device | None = None,
-        team: Team = ALONE,
         execution: Execution = Execution(),  # noqa: B008 (it cannot be changed)
         resumed: bool = False,
     ) -> None:
-        team.check(recipe.batch, recipe.accumulate)
-        self.recipe, self.team = recipe, team
-        self.device = device or torch.device("cpu")
-        check_precision(recipe, self.device)
+        execution.check(recipe)
+        self.recipe, self.device, self.team = recipe, execution.device, execution.team
         #: The device's arithmetic, in words.
         self.arithmetic = set_arithmetic(self.device, execution.deterministic)
         #: Steps between two calls of :meth:`gather`; 1 on the CPU, which has nothing to wait for.
         self.gather_every = GATHER_EVERY if self.device.type == "cuda" else 1
         keep_freed_memory()
+        start = starting_point(recipe) if self.team.first and recipe.init_from and not resumed else None
         images = images or load_data(recipe, execution.strict)
         size = recipe.flow.shape[1:]
         #: (N, H, W, C) uint8, in memory or on disk.
         self.train_images = images.train
         #: Whether measures over some images take the first ones, as ``ImageData.takes_first``.
         self.takes_first = images.takes_first
-        self._part = (team.rank, team.size)
-        self.input = Input(Batches(self.train_images, recipe, self._part), self.device, execution.workers)
+        self._part = (self.team.rank, self.team.size)
+        batches = Batches(self.train_images, recipe, self._part)
+        self.input = Input(batches, self.device, execution.workers)
         self._whole_test_images = to_tensor(images.test)
         self.test_images = fixed_crops(self._whole_test_images, size)
         #: The class of every image, (N,) and (M,); None for a flow without labels.
@@ -124,18 +90,18 @@ class Trainer:
             labels = labels_of(images, recipe.labels, recipe.classes)
             self.train_labels, self.test_labels = torch.from_numpy(labels.train), torch.from_numpy(labels.test)
         self.flow = channels_last(MultiScaleFlow(recipe.flow, recipe.seed).to(self.device))
-        if team.first and recipe.init_from and not resumed:
-            self.flow.load_state_dict(self.flow.state_dict() | starting_point(recipe).flow.state_dict())
-        elif team.first:
-            self.flow.initialise(self.batch(0, min(INIT_IMAGES, len(self.train_images))))
-        kept = team.share(self.flow.config.kept)
+        if start is not None:
+            self.flow.load_state_dict(self.flow.state_dict() | start.flow.state_dict())
+        elif self.team.first:
+            first = batches.of_step(0, min(INIT_IMAGES, len(self.train_images)))
+            self.flow.initialise(first.to(self.device))
+        kept = self.team.share(self.flow.config.kept)
         if kept != self.flow.config.kept:
             self.flow.resolve(kept or ())
         channels_last(self.flow)  # keep="auto" rebuilds parts
-        self.model = team.join(self.flow)
+        self.model = self.team.join(self.flow)
         self.flow.initialised = True  # in the first process, whose state all processes now have
-        self.averaging = averaging(recipe.ema)
-        self.averaged = AveragedModel(self.flow, multi_avg_fn=self.averaging)
+        self.averaged = AveragedModel(self.flow)
         # The averaged flow starts as the initialised one; its first update then averages instead of copying.
         self.averaged.n_averaged.fill_(1)
         # Listed once: walking through all modules at every step takes longer than averaging.
@@ -193,10 +159,6 @@ class Trainer:
         numbers = batch_indices(len(self.train_images), recipe.batch, recipe.seed, step, self._part)
         # As rows: checking labels would wait for the device at every step.
         return one_hot(self.train_labels[numbers], recipe.flow.context).to(self.device, non_blocking=True)
-
-    def batch(self, step: int, n: int) -> Tensor:
-        """Return x (n, C, H, W), the training images of a step, on the device."""
-        return Batches(self.train_images, self.recipe).of_step(step, n).to(self.device)
 
     def advance(self) -> tuple[float, float]:
         """Take one step; return (bits/dim of the batch before it, gradient norm)."""
@@ -261,12 +223,12 @@ class Trainer:
 
     @torch.no_grad()
     def _apply_gradients(self) -> None:
-        """Step the parameters and update their average, with the same numbers as AveragedModel's own update."""
+        """Step the parameters and update their average."""
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
         # The step gives the number of averaged states without a read from the device: n_averaged is 1 before the first.
-        self.averaging(self.averages, self.parameters, self.step)
+        update_averages(self.averages, self.parameters, self.step, self.recipe.ema)
         self.averaged.n_averaged += 1
 
     def _level_at_fault(self, x: Tensor) -> str:

@@ -19,11 +19,11 @@ import torch
 from .. import files
 from ..flow import ConfigError
 from . import process
+from .execution import Execution, choose_device
 from .failures import TrainingFailed
 from .recipe import Recipe
 from .run import train
 from .run_directory import STUDIES, RunDirectory, RunError, WorkFolder, all_runs
-from .trainer import choose_device
 
 #: Seconds between two writings of its status.
 HEARTBEAT_S = 1.0
@@ -38,7 +38,7 @@ def start(recipe: Recipe, root: Path, device: str, threads: int, command: str) -
     Arguments:
         recipe: of the training.
         root: the folder that holds the runs.
-        device: as in :func:`~eiwflow.training.trainer.choose_device`.
+        device: as in :func:`~eiwflow.training.execution.choose_device`.
         threads: CPU threads.
         command: the equivalent command line.
 
@@ -146,7 +146,7 @@ def work(folder: Path, device: str, threads: int) -> int:
             last = time.monotonic()
 
     try:
-        train(run, device=choose_device(device), progress=heartbeat)
+        train(run, progress=heartbeat, execution=Execution(choose_device(device)))
     except TrainingFailed:
         return 1
     except (ConfigError, RunError) as error:

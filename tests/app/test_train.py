@@ -18,10 +18,10 @@ from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
 from eiwflow.cli import train as train_command
+from eiwflow.cli.arguments import given
 from eiwflow.data import DataError, hold_out, load
 from eiwflow.flow import FlowConfig
 from eiwflow.training import worker
-from eiwflow.training.distributed import ALONE
 from eiwflow.training.presets import PRESETS
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory, RunError, all_runs, runs_root
@@ -123,9 +123,7 @@ def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, .
     assert not at.exception and not at.error
     ((_, recipe, device, command),) = calls
     options = cli.build_parser().parse_args(shlex.split(command)[3:])
-    options.arguments = []
-    options.team = ALONE
-    made, _ = train_command._new_recipe(options)
+    made, _ = train_command._new_recipe(given(options, *train_command._OF_A_NEW_RUN), strict=False)
     assert made == recipe and options.device == device == "cpu"
     assert (recipe.flow.split, recipe.flow.init) == ("last", "random")
     assert recipe.iterations == PRESETS[preset]["iterations"]

@@ -86,7 +86,7 @@ def test_a_flow_adds_the_divergences_of_its_levels():
 
 def test_training_adds_it_times_its_strength_to_the_loss():
     trainer = Trainer(tiny_recipe(split="released", prior="standard", init="random", clip=1e6), tiny_data())
-    x = trainer.batch(0, 8)
+    x = trainer.input.batch(0)
     log_prob, divergence = trainer.flow(x, divergence=True)
     loss = 8 - log_prob.mean() / (trainer.recipe.flow.dimensions * math.log(2)) + RELEASED_STRENGTH * divergence.mean()
     parameters = list(trainer.flow.parameters())

@@ -28,7 +28,7 @@ from eiwflow.lesson.pack import opened
 from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
-from eiwflow.training.trainer import averaging
+from eiwflow.training.trainer import update_averages
 
 from .. import WHOLE
 
@@ -149,7 +149,7 @@ def trained_by_torch(tab: Tab, steps: int) -> tuple[list[float], MultiScaleFlow]
             parameter.register_hook(torch.zeros_like)
     rates = Recipe(flow=flow.config, learning_rate=recipe["learningRate"], iterations=recipe["iterations"])
     steppers = optimisers(flow, "muon", rates.learning_rate, rates.weight_decay)
-    update, curve = averaging(rates.ema), []
+    curve = []
     for step in range(steps):
         x = tab.x[step * recipe["batch"] : (step + 1) * recipe["batch"]]
         set_learning_rate(steppers, rates.learning_rate_at(step))
@@ -160,7 +160,7 @@ def trained_by_torch(tab: Tab, steps: int) -> tuple[list[float], MultiScaleFlow]
         for stepper in steppers:
             stepper.step()
         with torch.no_grad():
-            update(list(average.parameters()), list(flow.parameters()), step + 1)
+            update_averages(list(average.parameters()), list(flow.parameters()), step + 1, rates.ema)
         curve.append(float(bits.detach()))
     return curve, average
 

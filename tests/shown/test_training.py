@@ -28,7 +28,7 @@ from eiwflow.training.loggers import numbers
 from eiwflow.training.presets import PRESETS, preset_settings
 from eiwflow.training.recipe import CURVE_STEPS, Recipe, Recording, recording_steps
 from eiwflow.training.temperature import TEMPERATURES, best_temperature, octave_power
-from eiwflow.training.trainer import Trainer, averaging
+from eiwflow.training.trainer import Trainer, update_averages
 
 from . import kit
 from .shown import approved
@@ -172,6 +172,6 @@ def test_steps_of_optimisers() -> None:
     facts["averages"] = {}
     for count in (1, 9, 50_000):
         held = [torch.zeros(1)]
-        averaging(0.99)(held, [torch.ones(1)], count)
+        update_averages(held, [torch.ones(1)], count, 0.99)
         facts["averages"][f"step {count}"] = held[0].item()
     approved("training-steps", kit.text_of(facts))

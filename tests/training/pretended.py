@@ -29,6 +29,7 @@ from eiwflow.data import Factor, ImageData, labels_of
 from eiwflow.flow import dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
+from eiwflow.training.execution import Execution
 from eiwflow.training.run import train
 from eiwflow.training.trainer import Trainer
 
@@ -156,16 +157,16 @@ def differences(out: str) -> None:
 
     def step(**fields):
         data = labelled_data() if "labels" in fields else tiny_data()
-        trainer = Trainer(tiny_recipe(**fields), data, at)
+        trainer = Trainer(tiny_recipe(**fields), data, Execution(at))
         first = trainer.advance()
-        again = Trainer(tiny_recipe(**fields), data, at)
+        again = Trainer(tiny_recipe(**fields), data, Execution(at))
         again.restore(trainer.state(), 1, [])
         return np.array([*first, *again.advance()])
 
     def run():
         folder = Path(tempfile.mkdtemp())
         one = tiny_run(folder, iterations=6, recorded=3)
-        train(one, images=tiny_data(), device=at)
+        train(one, images=tiny_data(), execution=Execution(at))
         flow = load(one.last_checkpoint).flow  # on the CPU, wherever it was trained
         assert not any(isinstance(tensor, OnDevice) for tensor in flow.state_dict().values())
         assert same_tensors(flow.state_dict(), load(one.last_checkpoint).flow.state_dict())

@@ -47,13 +47,13 @@ ARMS = {
 @pytest.mark.parametrize("fields", ARMS.values(), ids=ARMS.keys())
 def test_a_step_on_cuda_is_that_of_the_cpu(fields):
     data = labelled_data() if "labels" in fields else tiny_data()
-    ours = Trainer(tiny_recipe(**fields), data, GPU)
+    ours = Trainer(tiny_recipe(**fields), data, Execution(GPU))
     theirs = Trainer(tiny_recipe(**{**fields, "precision": "float32"}), data)
     assert ours.advance()[0] == pytest.approx(theirs.advance()[0], abs=0.05)
 
 
 def test_queued_steps_ask_the_device_nothing():
-    trainer = Trainer(tiny_recipe(iterations=50), tiny_data(), GPU, execution=Execution(workers=1))
+    trainer = Trainer(tiny_recipe(iterations=50), tiny_data(), Execution(GPU, workers=1))
     trainer.advance()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -68,9 +68,9 @@ def test_queued_steps_ask_the_device_nothing():
 
 def test_a_run_on_cuda_ends_stops_and_goes_on(tmp_path):
     run = tiny_run(tmp_path, iterations=40, recorded=4)
-    train(run, images=tiny_data(), device=GPU, progress=signalled_at(2 * GATHER_EVERY))
+    train(run, images=tiny_data(), execution=Execution(GPU), progress=signalled_at(2 * GATHER_EVERY))
     assert run.state().name == "stopped" and run.saved_step() == run.state().step < 40
-    train(run, images=tiny_data(), device=GPU)
+    train(run, images=tiny_data(), execution=Execution(GPU))
     assert run.state().name == "finished"
     assert score(load(run.last_checkpoint).flow, torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).isfinite().all()
 
@@ -78,7 +78,7 @@ def test_a_run_on_cuda_ends_stops_and_goes_on(tmp_path):
 def test_deterministic_runs_on_cuda_are_equal_to_the_bit(tmp_path):
     runs = [tiny_run(tmp_path, iterations=12, recorded=4) for _ in range(2)]
     for run in runs:
-        train(run, images=tiny_data(), device=GPU, execution=Execution(deterministic=True))
+        train(run, images=tiny_data(), execution=Execution(GPU, deterministic=True))
     assert same_tensors(*(load(run.last_checkpoint).flow.state_dict() for run in runs))
 
 
@@ -94,19 +94,17 @@ def test_what_is_not_finite_stops_before_a_save(tmp_path):
     built = Trainer.__init__
     with pytest.MonkeyPatch.context() as patched, pytest.raises(TrainingFailed, match="was not finite"):
         patched.setattr(Trainer, "__init__", lambda self, *a, **k: (built(self, *a, **k), trainer.append(self))[0])
-        train(run, images=data, device=GPU, progress=poison)
+        train(run, images=data, execution=Execution(GPU), progress=poison)
     assert all(tensor.isfinite().all() for tensor in load(run.last_checkpoint).flow.parameters())
 
 
 def test_a_compiled_step_is_that_of_the_plain_one():
-    plain, compiled = (
-        Trainer(tiny_recipe(), tiny_data(), GPU, execution=Execution(compiled=on)) for on in (False, True)
-    )
+    plain, compiled = (Trainer(tiny_recipe(), tiny_data(), Execution(GPU, compiled=on)) for on in (False, True))
     assert compiled.advance() == pytest.approx(plain.advance(), rel=1e-2)
 
 
 def test_evaluation_sampling_and_estimates_on_cuda():
-    trainer = Trainer(tiny_recipe(), tiny_data(), GPU)
+    trainer = Trainer(tiny_recipe(), tiny_data(), Execution(GPU))
     flow = trainer.average
     result = evaluate(flow, tiny_data(), importance=3)
     assert result.round_trip_max_abs < 1e-3 and result.importance_bits_per_dim < result.bits_per_dim + 0.1
@@ -141,7 +139,7 @@ def test_samples_drawn_on_cuda_are_those_of_the_cpu():
 
 
 def test_a_flow_of_the_cpu_is_moved_and_saved_alike(tmp_path):
-    trainer = Trainer(tiny_recipe(), tiny_data(), GPU)
+    trainer = Trainer(tiny_recipe(), tiny_data(), Execution(GPU))
     info = checkpoint.CheckpointInfo(dataclasses.replace(trainer.flow.config))
     checkpoint.save(tmp_path / "flow.safetensors", trainer.average, info)
     assert same_tensors(

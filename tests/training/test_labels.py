@@ -37,7 +37,7 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     seen = set()
     for step in (0, 1, 9):  # 9 is of the second epoch
         labels = trainer.context(step).argmax(dim=1).tolist()
-        assert labels == [side(image) for image in quantise(trainer.batch(step, 8))]
+        assert labels == [side(image) for image in quantise(trainer.input.batch(step))]
         seen |= {*labels}
     assert seen == {0, 1, 2}
     before = score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean()
@@ -105,7 +105,7 @@ def test_a_flow_without_labels_can_be_given_some(tmp_path):
     with pytest.raises(RunError, match=said):
         Trainer(dataclasses.replace(recipe, classes=("left", "none", "right")), labelled_data())
     with pytest.raises(DataError, match="which is none of the 3 classes a, b, c"):
-        Trainer(dataclasses.replace(recipe, classes=("a", "b", "c")), labelled_data())
+        Trainer(dataclasses.replace(recipe, classes=("a", "b", "c"), init_from=""), labelled_data())
 
 
 def test_bayes_rule_reads_labels_with_the_prior_of_the_training_images():

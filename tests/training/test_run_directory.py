@@ -57,7 +57,9 @@ def test_forgetting_drops_later_records_and_samples_and_half_lines(tmp_path):
         (run.samples / f"step_{step:07d}.webp").write_bytes(b"")
     with open(run.path / "metrics.jsonl", "ab") as file:
         file.write(b'{"step":4,"bits')
-    run.forget_after(1)
+    (run.samples / ".step_0000004.webp.0123abcd").write_bytes(b"")  # half written
+    kept, last = run.forget_after(1)
+    assert ([record["step"] for record in kept], last) == ([0, 1], 3)
     run.append({"step": 2})
     assert [record["step"] for record in run.records()] == [0, 1, 2]
     assert sorted(path.name for path in run.samples.iterdir()) == ["step_0000000.webp", "step_0000001.webp"]

@@ -5,9 +5,9 @@ import torch
 
 from eiwflow.flow import ConfigError, to_bits_per_dim
 from eiwflow.flow.score import score
+from eiwflow.training.execution import choose_device
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run_directory import RunError
-from eiwflow.training.trainer import choose_device
 from tests.flow.numerics import Questions
 
 from .tiny import same_tensors, tiny_data, tiny_recipe, trained
@@ -33,7 +33,7 @@ def test_thirty_iterations_on_tiny_images_lower_bits_per_dim(split):
 def test_the_bits_per_dim_of_a_step_are_those_before_it():
     trainer = trained(3)
     with torch.no_grad():
-        log_prob = trainer.flow.log_prob(trainer.batch(3, 8))
+        log_prob = trainer.flow.log_prob(trainer.input.batch(3))
     before = to_bits_per_dim(log_prob, 192).mean().item()
     assert trainer.advance()[0] == pytest.approx(before, abs=1e-5)
 
@@ -67,7 +67,7 @@ def test_arms_are_paired_they_share_initial_numbers_and_batches(partition):
         ours, theirs = arms[0].flow.state_dict(), arm.flow.state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in alike)
         for step in range(4):
-            assert torch.equal(arms[0].batch(step, 8), arm.batch(step, 8))
+            assert torch.equal(arms[0].input.batch(step), arm.input.batch(step))
 
 
 def test_a_flow_starts_from_the_same_images_whatever_the_batch():
@@ -181,7 +181,7 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(optimiser):
 @pytest.mark.parametrize("fields", [{}, {"split": "released", "prior": "standard"}, {"memory": "recompute"}])
 def test_a_flow_compiles_as_one_graph(fields):
     trainer = trained(0, **fields)
-    x = trainer.batch(0, 8)
+    x = trainer.input.batch(0)
     compiled = torch.compile(trainer.flow, fullgraph=True, backend="eager")
     assert torch.equal(compiled(x, divergence=True)[0], trainer.flow(x, divergence=True)[0])
 
