@@ -17,23 +17,23 @@ from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_b
 from .recipe import Arm
 from .statistics import Effect, contrast, corrected, paired
 
-#: What the fixed half is after a principal start, whose channels are sorted by variance.
-OF_THE_LAST = "After a principal start Glow's fixed half passes on the channels of smallest variance."
+#: What the fixed half is after a start from the data, whose channels are sorted by variance.
+OF_THE_LAST = "After a start from the data Glow's fixed half passes on the channels of smallest variance."
 
 
 def _half(start: str, first: str, second: str) -> dict[Arm, float]:
     return {half_from(first, start): 1.0, half_from(second, start): -1.0}
 
 
-_AFTER = "After a principal start, the half by entropy"
+_AFTER = "After a start from the data, the half by entropy"
 #: The comparisons that were written down: key -> both sides in words, and arms with their weights.
 FAMILY: dict[str, tuple[str, str, dict[Arm, float]]] = {
     "start": (
-        "A principal start", "random rotations, both with a random half",
+        "A start from the data", "a random start, both with a random half",
         {half_from("random", "principal"): 1.0, half_from("random", "random"): -1.0},
     ),
     **{
-        f"{half} half without a start": (f"From random rotations, {name}", "Glow's half", _half("random", half, "last"))
+        f"{half} half without a start": (f"From a random start, {name}", "Glow's half", _half("random", half, "last"))
         for half, name in {**HALVES, "variance": "the half by variance", "entropy": "the half by entropy"}.items()
         if half != "last"
     },
@@ -41,7 +41,7 @@ FAMILY: dict[str, tuple[str, str, dict[Arm, float]]] = {
     "half over the last": (_AFTER, "Glow's half", _half("principal", "entropy", "last")),
     "measure": (_AFTER, "the half by variance", _half("principal", "entropy", "variance")),
     "together": (
-        "Start × half: entropy's lead over a random half, after a principal start minus without", "",
+        "Start × half: entropy's lead over a random half, after a start from the data minus without", "",
         _half("principal", "entropy", "random") | _half("random", "random", "entropy"),
     ),
 }  # fmt: skip
@@ -53,7 +53,7 @@ class StartByHalf:
 
     Attributes:
         study: that was read.
-        cells: (half, start) -> the lead of the arm over Glow's half from random rotations; None for that arm itself.
+        cells: (half, start) -> the lead of the arm over Glow's half from a random start; None for that arm itself.
             Shown with intervals, not claimed.
         effects: key of :data:`FAMILY` -> effect, corrected together.
 
@@ -64,7 +64,7 @@ class StartByHalf:
     effects: Mapping[str, Effect]
 
     def table(self) -> list[dict[str, str]]:
-        """Return one row a half: bits/dim saved over Glow's half from random rotations, with its interval."""
+        """Return one row a half: bits/dim saved over Glow's half from a random start, with its interval."""
         cells = {place: "0" if lead is None else lead.figures for place, lead in self.cells.items()}
         return [
             {"half passed on": name} | {where: cells[half, start] for start, where in STARTS.items()}
@@ -123,12 +123,12 @@ class Claim:
     def headline(self) -> str:
         """Return in how many studies one leads another, in one sentence; empty without studies."""
         named = {
-            "a principal start with the half by entropy leads Glow's half": self.counts.get("data"),
-            "own weights lead no weights": self.counts.get("weights"),
-            "entropy leads variance": self._measure,
+            "a start from the data with the half by entropy saves bits over Glow's flow": self.counts.get("data"),
+            "own weights save bits": self.counts.get("weights"),
+            "entropy beats variance": self._measure,
         }
         parts = [
-            f"{name} {count.where}{f', behind in {behind}' if (behind := count.claimed('behind')) else ''}"
+            f"{name} {count.where}{f', loses to it in {behind}' if (behind := count.claimed('behind')) else ''}"
             for name, count in named.items()
             if count is not None and count.leads
         ]
@@ -144,7 +144,7 @@ class Claim:
             for title, lead in self._of(key).leads.items()
         }
         asked = [
-            self._of("start"), Count("From random rotations, a half from the data or at random", "Glow's", without),
+            self._of("start"), Count("From a random start, a half from the data or at random", "Glow's", without),
             self._of("half"), self._of("together"), self._measure,
             *(self.counts[key] for key in ("weights", "constant") if key in self.counts),
         ]  # fmt: skip

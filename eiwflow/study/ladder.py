@@ -30,7 +30,7 @@ INFORMED: Choices = {**WEIGHTED, "partition": "information"}
 #: The rungs from below: name, new choice, and fields of the arm.
 RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("Glow's half", "random rotations, the last channels factored out", GLOW),
-    ("principal start", "principal channels, a random half of them passed on", RANDOM_HALF),
+    ("start from the data", "principal channels, a random half of them passed on", RANDOM_HALF),
     ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
     ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
     ("own weights", "couplings weight channels by the entropies of each picture", WEIGHTED),
@@ -39,7 +39,7 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
 )
 #: The halves and the starts of a study of start × half, in the order of its table.
 HALVES = {"last": "Glow's fixed half", "random": "a random half", "variance": "by variance", "entropy": "by entropy"}
-STARTS = {"random": "random rotations", "principal": "principal start"}
+STARTS = {"random": "random start", "principal": "start from the data"}
 #: Partitions of a study that are not the alternating ones of Glow's half, as a choice.
 PARTITIONS = {choices["partition"]: name for name, _, choices in RUNGS if "partition" in choices}
 
@@ -63,8 +63,8 @@ class Question:
 
 
 QUESTIONS: dict[str, Question] = {
-    "data": Question("A principal start and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
-    "start": Question("A principal start with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
+    "data": Question("A start from the data and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
+    "start": Question("A start from the data with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
     "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
     "worst": Question(
         "The half by entropy", "the half of smallest variance", BY_ENTROPY, {"order": "variance-reversed"}
@@ -94,7 +94,7 @@ class Rung:
 
     Attributes:
         name, detail: name and new choice. Where a study lacks the rung below, the name holds both choices, as in
-            ``principal start + half by variance``.
+            ``start from the data + half by variance``.
         arm: that was run.
         saved: the lead of ``arm`` over the lowest rung; None for the lowest.
         step: the lead of ``arm`` over the rung below; None for the lowest.
@@ -261,7 +261,7 @@ def counts(studies: Iterable[Study]) -> dict[str, Count]:
 def by_set(studies: Iterable[Study]) -> dict[str, Ladder]:
     """Return data set -> its ladder with the most rungs; among equals, with the longest training.
 
-    Only studies at equal steps that tell a principal start from the choice of the half have such a ladder.
+    Only studies at equal steps that tell a start from the data from the choice of the half have such a ladder.
     """
     sets: dict[str, list[Ladder]] = {}
     for made in ladders(studies).values():

@@ -117,7 +117,7 @@ def _table(table: list[dict[str, str]]) -> list[str]:
     """Return the lines of the table of start and half."""
     lines = [[*table[0]], *([*row.values()] for row in table)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    head = "Start × half: bits/dim saved over Glow's half from random rotations, with 95 % intervals, not corrected"
+    head = "Start × half: bits/dim saved over Glow's half from a random start, with 95 % intervals, not corrected"
     cells = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
     return [head, *cells, OF_THE_LAST]
 

@@ -192,7 +192,7 @@ def label(study: Study, arm: Arm) -> str:
 def subjects(study: Study) -> list[str]:
     """Return the arms of a study that may be compared with all others, as :attr:`.Arm.choice`: the adaptive one first.
 
-    That is the order by entropy, if possible from a principal start, with half of the channels passed on, the usual
+    That is the order by entropy, if possible from a start from the data, with half of the channels passed on, the usual
     partitions and weights. A study without weights at these partitions has the order alone as its subject, not two
     changes at once.
     """

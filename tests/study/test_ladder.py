@@ -159,19 +159,19 @@ def test_the_arms_of_a_study_are_those_of_the_ladder_unless_others_are_asked_for
 def test_a_rung_over_one_that_the_study_lacks_names_both_choices(tmp_path):
     few = {name: MEANS[name] for name in ("last/random", f"variance/{P}", f"entropy/{P}")}
     named = [rung.name for rung in ladder(read_study(write_study(tmp_path / "few.zip", arms(few)))).rungs]
-    assert named == ["Glow's half", "principal start + half by variance", "half by entropy"]
+    assert named == ["Glow's half", "start from the data + half by variance", "half by entropy"]
 
 
 def test_glows_half_is_asked_about_where_all_arms_have_its_partitions(tmp_path):
     few = {"last/random": 4.3, "random/principal": 4.2, "entropy/principal": 4.1, "variance/principal": 4.15}
     made = ladder(read_study(write_study(tmp_path / "random.zip", arms(few))))
     assert {*made.answers} == {"half", "order"}
-    names = ["Glow's half", "random partitions + principal start", "half by variance", "half by entropy"]
+    names = ["Glow's half", "random partitions + start from the data", "half by variance", "half by entropy"]
     assert [rung.name for rung in made.rungs] == names
     informed = {name.replace("principal", "principal-information"): mean for name, mean in few.items()}
     del informed["random/principal-information"]
     made = ladder(read_study(write_study(tmp_path / "informed.zip", arms(informed))))
-    assert [rung.name for rung in made.rungs][1] == "partitions by information + principal start + half by variance"
+    assert [rung.name for rung in made.rungs][1] == "partitions by information + start from the data + half by variance"
 
 
 def test_studies_of_one_title_are_counted_apart(tmp_path):
@@ -241,7 +241,7 @@ def test_the_claim_counts_what_the_numbers_say_and_has_no_threshold(tmp_path):
 
     found = said()
     assert [found._of(key).claimed("ahead") for key in ("start", "half", "measure")] == [1, 1, 0]
-    assert found.headline() == "Entropy leads variance in 0 of 1."
+    assert found.headline() == "Entropy beats variance in 0 of 1."
     assert said(random_random=4.10)._of("start").claimed("ahead") == 0
     unfinished = {arm: [*bits[:5], None] for arm, bits in arms(CELLS).items()}
     assert claim([read_study(write_study(tmp_path / "begun.zip", unfinished))]).headline() == ""

@@ -72,12 +72,9 @@ export const resampling = {
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {
       const near = off < another / 2;
-      if (count === total) return off > 0.75 * another ? `All redrawn: another ${noun}` : "All redrawn";
-      if (count === ends[0]) return near ? "Only details changed: they are in level 1" : "Level 1 redrawn";
-      if (count === ends[1])
-        return near
-          ? `The gist stays: ${ends.length === 3 ? "level 3 holds" : "later levels hold"} it`
-          : "Levels 1 and 2 redrawn";
+      if (count === ends.at(-1)) return "All redrawn";
+      if (count === ends[0]) return near ? "Level 1 holds details" : "Level 1 redrawn";
+      if (count === ends[1]) return near && ends.length === 3 ? "Level 3 keeps the gist" : "Levels 1 and 2 redrawn";
       return `${number(count)} of ${number(total)} values redrawn`;
     };
     const draw = () => {
@@ -89,7 +86,7 @@ export const resampling = {
         const ours = resampled(thrown, "flow").off.toFixed(0);
         stage.say(`Sorted by position: ${error} grey levels off; by entropy: ${ours}.`);
       } else
-        stage.say(`${what(thrown, off)}. ${error} grey levels off; another ${noun} would be ${another.toFixed(0)}.`);
+        stage.say(`${what(thrown, off)}: ${error} grey levels off; another ${noun} would be ${another.toFixed(0)}.`);
       caption.textContent =
         name === "fixed"
           ? "By position: always the last channels leave. Your eye may judge otherwise than grey levels."

@@ -147,5 +147,5 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
     st.caption(
         "Glow's half is fixed in advance. The other halves are chosen from data, once, before the first step. In "
-        "studies with random partitions the principal start comes with these."
+        "studies with random partitions the start from the data comes with these."
     )

@@ -22,10 +22,10 @@ from . import control, new_study, presets, runs
 
 #: Name -> order and start of a split.
 SPLITS = {
-    "principal start, half by entropy": ("entropy", "principal"),
-    "principal start, half by variance": ("variance", "principal"),
-    "principal start, a random half": ("random", "principal"),
-    "random rotations, a fixed half (Glow)": ("last", "random"),
+    "start from the data, half by entropy": ("entropy", "principal"),
+    "start from the data, half by variance": ("variance", "principal"),
+    "start from the data, a random half": ("random", "principal"),
+    "random start, Glow's half": ("last", "random"),
 }
 #: Settings that a study shares with a flow; the others are arms, or have no effect on a new flow.
 SHARED = ("levels", "steps", "width", *(name for name in STUDY_SHARED if hasattr(FlowConfig, name)))
