@@ -84,7 +84,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ]
     traces = [*histories, *crossings, names]
     axis = steps.axis(shared, room, room)
-    return _over_steps(river, traces, frames, axis, "rank by redundancy", shapes=shapes, showlegend=False)
+    return _over_steps(river, traces, frames, axis, "most predictable first", shapes=shapes, showlegend=False)
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:

@@ -25,9 +25,8 @@ def grows(way: Way) -> str:
     """Return how entropy grows."""
     first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
     noise = ", about that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
-    return (
-        f"Entropy rises overall from {first} to {last} bits per value{noise} (differential entropy: may be negative)."
-    )
+    close = " (close together)" if way.stops[0].entropy < 0 else ""
+    return f"The flow makes noise of pictures: entropy rises from {first}{close} to {last} bits per value{noise}."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

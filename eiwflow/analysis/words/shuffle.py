@@ -63,7 +63,8 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     river = rivers[name]
     if at[name] == 0:
         end = int(river.crossing[-1].sum()) or "none"
-        start = f"{count or 'None'} of {river.channels} channels start on the wrong side of the split"
+        where = "the wrong side of the split" + " (thick lines)" * bool(count)
+        start = f"{count or 'None'} of {river.channels} channels start on {where}"
         return f"{start}; {end} {'is' if end == 1 else 'are'} there after training."
     if count:
         return (
