@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: The captions of the map of places and of the bars.
 MAP = "Distance from the averages; click a place."
-BARS = "Bars: how far each channel’s weight is from its average. Below: the channel."
+BARS = (
+    "A coupling's network sees small patches; weights, computed from the whole picture, tell it how grainy that is. "
+    "Bars: each channel’s weight against its average."
+)
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
 AVERAGE = "All weights are average."
 #: Weights predict a factor if the lower end of R² is above this.
