@@ -579,7 +579,8 @@ def test_home_moves_before_the_app_has_loaded_answers_a_brush_and_leads_into_the
     Image.fromarray(pixels.repeat(4, 0).repeat(4, 1)).save(tmp_path / "own.png")
     page.get_by_label("Your own photo").set_input_files(tmp_path / "own.png")
     card = page.get_by_role("dialog", name="Result card")
-    assert f"{bits.inner_text()} bits per value" in (card.get_by_role("img").get_attribute("aria-label") or "")
+    label = card.get_by_role("img").get_attribute("aria-label") or ""
+    assert f"{bits.inner_text()} bits per value" in label
     card.get_by_role("button", name="Close").click()
     page.get_by_role("button", name="Start the lesson").click()
     page.wait_for_url("**/lesson**")
