@@ -32,6 +32,8 @@ class Playground {
     this.cleanup = [];
     this.sets = {};
     this.kept = null;
+    /** The settings of the flow that learned last. */
+    this.learning = null;
     this.turns = 0;
     this.forget(false);
     const { settings, wrong } = fromAddress(location.search);
@@ -123,13 +125,15 @@ class Playground {
 
   /** Move knobs: the flow starts anew, and goes on by itself where one was learning. */
   set(knobs) {
-    const settings = { ...this.settings, ...knobs },
-      names = changed(this.settings, settings),
-      { step } = this.seen;
-    if (!names.length || !this.sets.faces) return;
+    const settings = { ...this.settings, ...knobs };
+    if (!changed(this.settings, settings).length || !this.sets.faces) return;
+    // Several clicks in a row are one change of the flow that was learning.
+    if (this.seen.step) this.learning = this.settings;
     this.settings = settings;
     this.begin(this.playing);
-    if (step) this.view.notice(`Starts anew: ${names.map((name) => movedTo(name, settings)).join(", ")}.`);
+    if (!this.learning) return;
+    const moved = changed(this.learning, settings).map((name) => movedTo(name, settings));
+    this.view.notice(`Starts anew${moved.length ? `: ${moved.join(", ")}` : ""}.`);
   }
 
   // Training

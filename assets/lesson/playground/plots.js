@@ -61,7 +61,7 @@ export function drawCurves(context, width, height, { curves, lines, colours }) {
   context.fillStyle = quiet;
   context.textAlign = "left";
   context.fillText("0", left, height - 3);
-  context.fillText("bits per value", left, small);
+  context.fillText("bits per value: fewer is better", left, small);
   context.textAlign = "right";
   context.fillText(`${number(end)} steps`, right, height - 3);
   const stroke = (points, colour, wide, dash) => {
