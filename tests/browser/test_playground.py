@@ -119,6 +119,11 @@ def test_a_moved_knob_starts_anew_and_is_in_the_link(playground: Open) -> None:
     assert text(page, "step") == "0"
     assert page.locator(".notice").is_visible()
     assert parse_qs(urlsplit(page.url).query)["levels"] == ["1"]
+    for _ in range(2):  # clicks in a row are one change
+        page.locator(play("width-less")).click()
+    (width,) = parse_qs(urlsplit(page.url).query)["width"]
+    page.locator(".notice", has_text=f"width {width}").wait_for()
+    assert "level" in page.locator(".notice").inner_text()
 
 
 def test_a_link_opens_every_knob_and_nonsense_is_the_default(playground: Open) -> None:
