@@ -13,8 +13,8 @@ from ..files import printable
 from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
 from ..server_settings import Settings
 from ..training.presets import PRESETS
+from ..training.process import WRONG_INPUT
 
-WRONG_INPUT = 2
 #: The subjects of ``analyse``, also named here so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 #: Fields of :class:`.Execution`: how ``train`` computes.
