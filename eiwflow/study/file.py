@@ -32,7 +32,6 @@ from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
 from .recipe import Arm, StudyRecipe
 
-FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
 #: Samples at the end of a run of a flow of one's own.
 SAMPLES = "samples.png"
@@ -121,8 +120,8 @@ class Study:
     def document(self, command: str | None = None) -> dict[str, Any]:
         """Return the study as a document for its file, with its own command or another."""
         return {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": "eiwflow-study",
+            "version": 2,
             "recipe": self.recipe.to_dict(),
             "command": self.command if command is None else command,
             "data_sha256": self.data_sha256,

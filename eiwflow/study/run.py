@@ -39,16 +39,7 @@ from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolde
 from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
-from .file import (
-    FORMAT,
-    RESULT,
-    SETTINGS,
-    VERSION,
-    Study,
-    StudyError,
-    read_study,
-    run_folder,
-)
+from .file import RESULT, SETTINGS, Study, StudyError, read_study, run_folder
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs
 
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
@@ -91,11 +82,8 @@ class StudyFolder(WorkFolder):
                     return folder
                 if any(entry.suffix != ".lock" for entry in files.entries(path)):
                     raise RunError(f"{path.name} is there already and is not a study's folder.")
-                document = {
-                    "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
-                    "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
-                }  # fmt: skip
-                folder._write(document)
+                begun = Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions())
+                folder._write(begun.document())
         except OSError as error:
             raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
         return folder
