@@ -18,10 +18,9 @@ import torch
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
+from .entropy import BIT
 from .record import TrainingRecord
 
-#: Nats in a bit.
-BIT = math.log(2)
 #: The name of the flow's own rule among :class:`Alternative`.
 USED = "used"
 
