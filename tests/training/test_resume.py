@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.checkpoint import load
-from eiwflow.training import journal
+from eiwflow.training import saves
 from eiwflow.training.execution import Execution
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
@@ -263,7 +263,7 @@ def test_a_run_is_not_resumed_on_other_images(run, other):
     assert train(RunDirectory.open(run.path), images=same).step == 4
 
 
-@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": journal.ARITHMETIC + 1}], ids=str)
+@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": saves.ARITHMETIC + 1}], ids=str)
 def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithmetic):
     rewritten(run, **arithmetic)
     before, status = state_of(run), run.status()
@@ -272,5 +272,5 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithme
     assert state_of(run) == before
     assert run.status() == status
     digest = Trainer(run.config()[0], tiny_data()).images_digest
-    rewritten(run, arithmetic=journal.ARITHMETIC, images=digest)
+    rewritten(run, arithmetic=saves.ARITHMETIC, images=digest)
     assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4
