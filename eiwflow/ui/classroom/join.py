@@ -9,7 +9,7 @@ from functools import lru_cache
 import segno
 
 from ...server_settings import settings, teacher_token
-from ..access.address import address
+from ..access.app_url import address
 
 #: Path below the app's address that, with the token, makes a browser the teacher's.
 TEACHER_PATH = "_class/teacher"

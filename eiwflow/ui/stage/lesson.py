@@ -16,7 +16,7 @@ from ...lesson.build import build_for
 from ...lesson.spec import LessonError
 from .. import access
 from ..access import navigation
-from ..access.address import address
+from ..access.app_url import address
 from ..common import state, way_back, window
 from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
