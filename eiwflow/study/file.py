@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
@@ -37,10 +36,6 @@ SETTINGS, RESULT = "study.json", "result.json"
 SAMPLES = "samples.png"
 #: The suffix of a packed study.
 PACKED = ".zip"
-#: Most bytes of a study's document, of a result, and of a record.
-MAX_BYTES = 16 * 2**20
-#: Most pixels of samples in a record.
-MAX_PIXELS = 2**22
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
 #: name of a number in a result -> its type.
@@ -235,7 +230,7 @@ def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
     """Return the record of seed 0 of an arm, or None where it is missing or unreadable."""
     try:
         recorded = recorded_steps(study, arm)
-        samples = {int(step["step"]): _webp(step["samples"]) for step in recorded if step["samples"] is not None}
+        samples = {int(step["step"]): base64.b64decode(step["samples"]) for step in recorded if step["samples"]}
         return training_record(recorded, samples) if recorded else None
     except (StudyError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
@@ -275,14 +270,6 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     ]
 
 
-def _webp(text: str) -> bytes:
-    content = base64.b64decode(text, validate=True)
-    with suppress(Image.DecompressionBombError), Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
-        if math.prod(picture.size) <= MAX_PIXELS:  # nothing was decoded
-            return content
-    raise ValueError("too large a picture")
-
-
 # ---------------------------------------------------------------------- packing
 
 
@@ -308,7 +295,8 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         _add(file, SETTINGS, document)
         for arm in merged.arms:
-            if (steps := _first_record(studies, arm)) is not None:
+            recorded = (recorded_steps(study, arm) for study in studies if read_record(study, arm) is not None)
+            if (steps := next(recorded, None)) is not None:
                 _add(file, f"records/{arm.name}.json", {"steps": _thinned(steps)})
             if (picture := next(filter(None, (own_samples(study, arm) for study in studies)), None)) is not None:
                 _add(file, f"samples/{arm.name}.png", picture)
@@ -339,13 +327,6 @@ def merge(studies: Sequence[Study]) -> Study:
     present = {arm for arm, _ in runs}
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     return replace(first, recipe=recipe, runs={run: runs[run] for run in recipe.runs() if run in runs})
-
-
-def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
-    for study in studies:
-        if read_record(study, arm) is not None:
-            return recorded_steps(study, arm)
-    return None
 
 
 def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -385,7 +366,7 @@ def run_of(where: str, result: Any) -> Run:  # noqa: ANN401 (whatever JSON can h
 
 def _bytes(path: Path) -> bytes:
     try:
-        return files.read_bytes(path, MAX_BYTES)
+        return path.read_bytes()
     except OSError as error:
         raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
 
@@ -395,8 +376,6 @@ def _entry(path: Path, entry: str) -> bytes:
     name = files.printable(path.name)
     try:
         with zipfile.ZipFile(path) as packed:
-            if packed.getinfo(entry).file_size > MAX_BYTES:
-                raise StudyError(f"{entry} of {name} has more than {MAX_BYTES:,} bytes.")
             return packed.read(entry)
     except FileNotFoundError:
         raise StudyError(f"{name} cannot be read (no such file).") from None

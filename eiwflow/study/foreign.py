@@ -70,14 +70,9 @@ class ForeignFlow(nn.Module):
         """
         with _theirs(self.source, "log_prob"):
             log_prob = self.module.log_prob(x.contiguous())  # type: ignore[operator]  # a module's attributes are not typed
-        if not isinstance(log_prob, Tensor) or not log_prob.is_floating_point():
+        if not isinstance(log_prob, Tensor) or log_prob.shape != (len(x),) or not log_prob.is_floating_point():
             raise ForeignError(
-                f"log_prob of {self.source} returns {_kind(log_prob)}; it must return floats in a tensor."
-            )
-        if log_prob.shape != (len(x),):
-            shape = tuple(log_prob.shape)
-            raise ForeignError(
-                f"log_prob of {self.source} has the shape {shape}; it must be ({len(x)},), one an image."
+                f"log_prob of {self.source} returns {_kind(log_prob)}; it must return floats ({len(x)},), one an image."
             )
         return log_prob
 
@@ -103,7 +98,9 @@ def _theirs(source: str, what: str) -> Iterator[None]:
 
 
 def _kind(value: object) -> str:
-    return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype} and the shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
 
 
 def function_of(source: str) -> Callable[..., Any]:

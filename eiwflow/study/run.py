@@ -74,18 +74,15 @@ class StudyFolder(WorkFolder):
 
         """
         folder = cls(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            with folder._changing():
-                files.remove_leftovers(path, SETTINGS)
-                if folder.settings_file.exists():
-                    return folder
-                if any(entry.suffix != ".lock" for entry in files.entries(path)):
-                    raise RunError(f"{path.name} is there already and is not a study's folder.")
-                begun = Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions())
-                folder._write(begun.document())
-        except OSError as error:
-            raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
+        path.mkdir(parents=True, exist_ok=True)
+        with folder._changing():
+            files.remove_leftovers(path, SETTINGS)
+            if folder.settings_file.exists():
+                return folder
+            if any(entry.suffix != ".lock" for entry in files.entries(path)):
+                raise RunError(f"{path.name} is there already and is not a study's folder.")
+            begun = Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions())
+            folder._write(begun.document())
         return folder
 
     @contextmanager
@@ -256,7 +253,8 @@ def run_study(
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto``. Runs are spread over all GPUs.
 
     Raises:
-        RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
+        RunError: ``out`` holds another study, or is being written by one; nothing is changed.
+        OSError: it cannot be written.
         DataError, ConfigError: the data set or the flow is not usable.
         TrainingFailed: a run failed; all others are done, and the same call tries again.
         Stopped: SIGTERM came, or the study or its run was asked to stop; the same call goes on.
@@ -277,28 +275,25 @@ def run_study(
             outline(training.flow)
             check_memory(training, devices[0])
     folder = StudyFolder.begin(out, recipe, command)
-    try:
-        with folder.shared(shard):
-            recipe = folder.extend(recipe, images, devices[0].type)
-            if begun is not None:
-                begun(images)
-            folder.forget_asked()  # the request was to a process that has ended
-            if shard == (1, 1):
-                folder.set_status("running", 0)
-            beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
-            with beating, _stopped_by_a_signal(folder.path):
-                state, message = "stopped", ""
-                try:
-                    _run(folder, recipe, images, command, jobs, progress, shard, devices)
-                    state = "finished"
-                except (TrainingFailed, RunError) as error:
-                    state, message = "failed", str(error)
-                    raise
-                finally:
-                    if shard == (1, 1):
-                        folder.set_status(state, folder.count(), message)
-    except OSError as error:
-        raise RunError(f"The study {str(folder.path)[:200]} cannot be written ({error.strerror}).") from None
+    with folder.shared(shard):
+        recipe = folder.extend(recipe, images, devices[0].type)
+        if begun is not None:
+            begun(images)
+        folder.forget_asked()  # the request was to a process that has ended
+        if shard == (1, 1):
+            folder.set_status("running", 0)
+        beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
+        with beating, _stopped_by_a_signal(folder.path):
+            state, message = "stopped", ""
+            try:
+                _run(folder, recipe, images, command, jobs, progress, shard, devices)
+                state = "finished"
+            except (TrainingFailed, RunError) as error:
+                state, message = "failed", str(error)
+                raise
+            finally:
+                if shard == (1, 1):
+                    folder.set_status(state, folder.count(), message)
     return read_study(folder.path)
 
 
@@ -348,14 +343,12 @@ def _run(
     costs = folder.step_costs(recipe, images, devices[0])
     classes = _classes(recipe, images)
 
-    def cost_of(arm: Arm) -> float:
-        return costs[kind_of_step(recipe, arm)] if costs else 1.0
-
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
-        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost_of(arm), classes), command)
+        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost, classes), command)
         for arm, seed in ours
+        for cost in [costs[kind_of_step(recipe, arm)] if costs else 1.0]
         if (arm, seed) not in done
     ]
     count = len(ours) - len(waiting)
