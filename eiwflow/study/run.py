@@ -509,8 +509,6 @@ def _results(
 
 #: A worker's data set and device, passed once.
 _given: list[tuple[ImageData, torch.device]] = []
-#: Whether this worker was asked to stop and begins no other run.
-_stopped: list[bool] = []
 
 
 def _start_worker(images: ImageData, free: SimpleQueue[torch.device]) -> None:
@@ -531,12 +529,7 @@ def _leave_with(sentinel: int) -> None:
 
 
 def _do_in_worker(job: Job) -> str:
-    if _stopped:
-        return STOPPED
     try:
-        complaint = run_job(job, *_given[0])
+        return run_job(job, *_given[0])
     except SystemExit:  # of SIGTERM while a run is made; the pool would keep the exception, and this process
         os._exit(1)
-    if complaint == STOPPED:
-        _stopped.append(True)
-    return complaint
