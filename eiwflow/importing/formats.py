@@ -7,7 +7,7 @@ couplings and priors differently; the readers below convert them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,7 +113,7 @@ def recognise(content: object, kind: str | None = None, part: str | None = None)
         part: the keys that lead to the state dict, with dots between them; None if there is only one.
 
     """
-    fitting = _state_dicts(content)
+    fitting = list(_state_dicts(content, (), set()))
     if not fitting:
         raise GlowError(f"The file holds no state dict with the names of a Glow of {', '.join(KINDS.values())}.")
     if kind is not None:
@@ -138,28 +138,20 @@ def recognise(content: object, kind: str | None = None, part: str | None = None)
     return recognised, tensors
 
 
-def _state_dicts(content: object) -> list[tuple[str, str, Mapping[Any, Any]]]:
-    """Return (place, kind, state dict) of every state dict in the content; place is its keys with dots between them."""
-    state_dicts: list[tuple[str, str, Mapping[Any, Any]]] = []
-    candidates: list[tuple[tuple[Any, ...], Mapping[Any, Any]]] = (
-        [((), content)] if isinstance(content, Mapping) else []
-    )
-    seen: set[int] = set()
-    for _ in range(_PLACES):
-        inner = []
-        for keys, mapping in candidates:
-            names = _plain_names(mapping)
-            kind = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, names))), None)
-            if kind is not None:
-                state_dicts.append((".".join(map(str, keys)), kind, mapping))
-                continue
-            for key, value in mapping.items():
-                # Each dictionary once: a small file may hold the same one in a million places.
-                if isinstance(value, Mapping) and id(value) not in seen:
-                    seen.add(id(value))
-                    inner.append(((*keys, key), value))
-        candidates = inner
-    return state_dicts
+def _state_dicts(
+    content: object, keys: tuple[Any, ...], seen: set[int]
+) -> Iterator[tuple[str, str, Mapping[Any, Any]]]:
+    """Yield (place, kind, state dict) of every state dict in the content; place is its keys with dots between them."""
+    if not isinstance(content, Mapping) or len(keys) == _PLACES or id(content) in seen:
+        return
+    seen.add(id(content))  # each dictionary once: a file may hold the same one in several places
+    names = _plain_names(content)
+    kind = next((kind for kind, pattern in _SIGNS.items() if any(map(pattern.match, names))), None)
+    if kind is not None:
+        yield ".".join(map(str, keys)), kind, content
+        return
+    for key, value in content.items():
+        yield from _state_dicts(value, (*keys, key), seen)
 
 
 def _plain_names(mapping: Mapping[Any, Any]) -> dict[str, Any]:

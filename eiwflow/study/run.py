@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
-from ..data import DataError, ImageData, labels_of
+from ..data import ImageData, labels_of
 from ..files import write_atomically
 from ..flow.threads import one_thread
 from ..training import process
@@ -265,9 +265,6 @@ def run_study(
     if jobs < 1:
         raise RunError(f"--jobs is {jobs}; it must be at least 1.")
     images = load_data(recipe.training(recipe.arms[0], 0))
-    if recipe.size > min(images.size):
-        size = "×".join(map(str, images.size))
-        raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
     for arm in recipe.arms:
         training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
         Execution(devices[0]).check(training)
