@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+#: Addresses that only this machine can reach.
+OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 #: ``classroom``, ``read-only``, or empty: every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
 CLASSROOM, READ_ONLY = "classroom", "read-only"
