@@ -63,18 +63,11 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
             f"--check-images has the shape {tuple(x.shape)} and --check-log-prob {tuple(values.shape)}; they must be "
             f"(N, {', '.join(map(str, flow.config.shape))}) and (N,)."
         )
-    if bool(flow.config.context) != (labels is not None):
-        what = "needs" if flow.config.context else "takes no"
-        raise GlowError(f"This flow {what} --check-labels, the classes (N,) of the images.")
-    size = images_at_once(flow.config)
-    parts = x.split(size)
-    if labels is None:
-        ours = torch.cat([flow.log_prob(part.float()).double() for part in parts])
-    else:
-        classes = flow.checked_context(_array(labels, "--check-labels", 1, "iu").long(), len(x))
-        assert classes is not None  # the flow has a context
-        pairs = zip(parts, classes.split(size), strict=True)
-        ours = torch.cat([flow.log_prob(part.float(), own).double() for part, own in pairs])
+    classes = None if labels is None else _array(labels, "--check-labels", 1, "iu").long()
+    context, size = flow.checked_context(classes, len(x)), images_at_once(flow.config)
+    parts = x.float().split(size)
+    contexts = [None] * len(parts) if context is None else context.split(size)
+    ours = torch.cat([flow.log_prob(*pair).double() for pair in zip(parts, contexts, strict=True)])
     gaps = (ours - values) / (flow.config.dimensions * math.log(2))
     worst = int(gaps.abs().nan_to_num(nan=math.inf).argmax())
     return Difference(len(x), worst, float(gaps[worst]))

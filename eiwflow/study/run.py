@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
@@ -81,8 +81,7 @@ class StudyFolder(WorkFolder):
                 return folder
             if any(entry.suffix != ".lock" for entry in files.entries(path)):
                 raise RunError(f"{path.name} is there already and is not a study's folder.")
-            begun = Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions())
-            folder._write(begun.document())
+            folder._write(Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions()))
         return folder
 
     @contextmanager
@@ -94,15 +93,16 @@ class StudyFolder(WorkFolder):
         except Timeout:
             raise RunError(f"The study {self.path.name} is being changed by another process: try again.") from None
 
-    def _read(self) -> tuple[dict[str, Any], Study]:
-        """Return the content of ``study.json``, and the study with the results of its runs."""
+    def _read(self) -> Study:
+        """Return the study with the results of its runs."""
         try:
-            begun = read_study(self.path)
-            return dict(json.loads(self.settings_file.read_bytes())), begun
-        except (OSError, ValueError, TypeError) as error:
+            return read_study(self.path)
+        except StudyError as error:
             raise RunError(f"{self.path.name} is there already and cannot be continued: {error}") from None
 
-    def _write(self, document: dict[str, Any]) -> None:
+    def _write(self, study: Study) -> None:
+        """Write ``study.json``; the results of runs stand in their own folders."""
+        document = study.document() | {"results": []}
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
@@ -115,7 +115,7 @@ class StudyFolder(WorkFolder):
         """
         fingerprint = None if images is None else _fingerprint(images)
         with self._changing():
-            document, begun = self._read()
+            begun = self._read()
             if difference := recipe.difference(begun.recipe):
                 raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
             extended = begun.recipe.extended(recipe)
@@ -131,8 +131,8 @@ class StudyFolder(WorkFolder):
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
             if begun.runs and begun.device != device:
                 raise RunError(f"{self.path.name} was begun on {begun.device}: go on with --device {begun.device}.")
-            changed = document | {"recipe": extended.to_dict(), "data_sha256": known, "device": device}
-            if changed != document:
+            changed = replace(begun, recipe=extended, data_sha256=known or "", device=device)
+            if changed.document() != begun.document():
                 self._write(changed)
         return extended
 
@@ -141,7 +141,7 @@ class StudyFolder(WorkFolder):
         if not recipe.equal_time:
             return {}
         with self._changing():
-            document, begun = self._read()
+            begun = self._read()
             if begun.step_cost:
                 return begun.step_cost
             # Of the runs of seed 0: with keep="auto" a flow's size depends on the images that initialise it.
@@ -153,7 +153,7 @@ class StudyFolder(WorkFolder):
                 for arm in recipe.arms
             }
             costs = relative_costs(seconds_per_step(steps, device))
-            self._write(document | {"step_cost": costs})
+            self._write(replace(begun, step_cost=costs))
         return costs
 
     def state(self) -> RunState:
