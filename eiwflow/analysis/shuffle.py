@@ -41,11 +41,6 @@ def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     return (ranks_of(orders) < kept) != (ranks_of(used) < kept)
 
 
-def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return the part of the channels, 0 to 1, that orders (…, C) and ``used`` (C,) put on different sides."""
-    return crossing(orders, used, kept).mean(axis=-1)
-
-
 @dataclass(frozen=True, eq=False)
 class Orders:
     """Orders of a level's channels by redundancy beside the order used; channels C by their number.
@@ -85,8 +80,8 @@ class Orders:
 
     @cached_property
     def churn(self) -> np.ndarray:
-        """The part of the channels that would cross, (R,)."""
-        return split_churn(self.entropy_orders, self.order, self.passed_on)
+        """The part of the channels, 0 to 1, that would cross, (R,)."""
+        return self.crossing.mean(axis=-1)
 
 
 # ---------------------------------------------------------------------- over training

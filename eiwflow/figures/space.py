@@ -106,12 +106,10 @@ def gif(images: np.ndarray, scale: int = 5) -> bytes:
         scale: screen pixels an image pixel.
 
     """
-    frames = [_enlarged(montage(now, len(now)), scale) for now in images.swapaxes(0, 1)]
+    frames = []
+    for now in images.swapaxes(0, 1):
+        image = as_picture(montage(now, len(now))).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        frames.append(image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST))
     moving = [FRAME_MS] * (len(frames) - 2)
     durations = [8 * FRAME_MS, *moving, 8 * FRAME_MS, *moving]  # it rests at both ends
     return pixels.gif([*frames, *frames[-2:0:-1]], durations)
-
-
-def _enlarged(content: np.ndarray, scale: int) -> Image.Image:
-    image = as_picture(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

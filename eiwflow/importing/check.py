@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from ..flow import MultiScaleFlow
 from ..flow.score import images_at_once
 from .formats import KINDS, GlowError
 
-#: Most bytes of a file of images or values.
-MAX_BYTES = 256 * 2**20
 #: The largest difference of a right import, in bits/dim: rounding alone is near 1e-6, a wrong scale map above 0.1.
 MOST = 1e-3
 #: Repository -> the smallest value of its images, where that is not −½ as for ours.
@@ -76,7 +73,7 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
 def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor:
     """Return the numbers of a ``.npy`` file in float64; ``kinds`` are the accepted kinds of numpy's types."""
     try:
-        array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except Exception:  # on damaged headers numpy raises a dozen kinds of errors
         raise GlowError(f"{option} is {files.printable(path.name)}, which cannot be read as an array.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != dimensions:

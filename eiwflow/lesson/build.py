@@ -311,7 +311,6 @@ def _pack_of(loaded: checkpoint.Checkpoint, whole: bool) -> Pack:
     else:
         pack = build(loaded, data.fitted(source.test[:AVERAGED], shape), range(min(8, len(source.test))))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
-    if not whole:
-        return pack
-    pack.head["studies"] = study_facts(project.ASSETS / "studies")
+    if whole:
+        pack.head["studies"] = study_facts(project.ASSETS / "studies")
     return pack
