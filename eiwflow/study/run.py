@@ -262,8 +262,6 @@ def run_study(
     """
     devices = devices_of(device)
     jobs = len(devices) if jobs is None else jobs
-    if jobs < 1:
-        raise RunError(f"--jobs is {jobs}; it must be at least 1.")
     images = load_data(recipe.training(recipe.arms[0], 0))
     for arm in recipe.arms:
         training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
