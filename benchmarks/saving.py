@@ -19,9 +19,9 @@ import torch
 from eiwflow.checkpoint import CheckpointInfo, save
 from eiwflow.data import ImageData
 from eiwflow.flow import FlowConfig, MultiScaleFlow
-from eiwflow.training.journal import Journal
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.saves import Journal
 from eiwflow.training.trainer import Trainer
 
 REPEATS = 3

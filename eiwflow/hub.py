@@ -66,44 +66,6 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
         """Return log p(x), (N,) in nats, of dequantised images x (N, C, H, W), given their context if it has one."""
         return self.flow.log_prob(x, context)
 
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:  # noqa: ANN401
-        """Return the flow in a folder, or with a name on the hub.
-
-        Args:
-            pretrained_model_name_or_path: of the folder, or the name.
-            options: of ``PyTorchModelHubMixin.from_pretrained``, for the hub.
-
-        Raises:
-            CheckpointError: the folder's ``model.safetensors`` is no checkpoint.
-
-        """
-        if os.path.isdir(pretrained_model_name_or_path):
-            # The mixin would read config.json unchecked; the checkpoint holds the same config.
-            return cls._from_pretrained(model_id=str(pretrained_model_name_or_path))
-        return super().from_pretrained(pretrained_model_name_or_path, **options)
-
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:  # noqa: ANN401 (as the mixin's)
-        """Write the flow into a folder.
-
-        Args:
-            save_directory: the folder, made if it is not there.
-            options: of ``PyTorchModelHubMixin.save_pretrained``, such as ``push_to_hub``.
-
-        Returns:
-            The address of the commit with ``push_to_hub=True``; otherwise None.
-
-        Raises:
-            FileExistsError: it is the folder of a run, whose config.json would be lost.
-            CheckpointError: the flow cannot be saved.
-
-        """
-        folder = Path(save_directory)
-        if (folder / "status.json").exists():
-            raise FileExistsError(f"{folder} is the folder of a run: name a new folder.")
-        checkpoint.check_flow(self.flow, PRETRAINED)
-        return super().save_pretrained(save_directory, **options)
-
     def _save_pretrained(self, save_directory: Path) -> None:
         checkpoint.save(save_directory / PRETRAINED, self.flow, self.info)
         text = json.dumps({"model_type": "eiwflow", **self.flow.config.to_dict()}, indent=1)

@@ -220,7 +220,8 @@ def table() -> str:
     lines = ["| option | default | allowed | |", "|---|---|---|---|"]
     for name, setting in SETTINGS.items():
         if option(name):
-            lines.append(f"| `{option(name)}` | {_default(setting)} | {_allowed(setting)} | {setting.help} |")
+            default = "off" if setting.default is False else f"`{_printed(setting.default)}`"
+            lines.append(f"| `{option(name)}` | {default} | {_allowed(setting)} | {setting.help} |")
     return "\n".join(lines)
 
 
@@ -228,10 +229,6 @@ def described(name: str, default: object = None) -> str:
     """Return a setting's help with its default, or another."""
     setting = SETTINGS[name]
     return f"{setting.help} (default: {_printed(setting.default if default is None else default)})"
-
-
-def _default(setting: Setting) -> str:
-    return "off" if setting.default is False else f"`{_printed(setting.default)}`"
 
 
 def _allowed(setting: Setting) -> str:

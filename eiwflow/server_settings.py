@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+#: Addresses that only this machine can reach.
+OF_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 #: ``classroom``, ``read-only``, or empty: every visitor may do everything.
 MODE_VARIABLE = "EIWFLOW_MODE"
 CLASSROOM, READ_ONLY = "classroom", "read-only"
@@ -27,8 +29,6 @@ ANCESTORS_VARIABLE = "EIWFLOW_FRAME_ANCESTORS"
 DATA_ROOTS_VARIABLE = "EIWFLOW_DATA_ROOTS"
 #: Environment variable with the MiB of all visitors' uploads together.
 UPLOADS_VARIABLE = "EIWFLOW_UPLOADS_MIB"
-#: Environment variables with the folder of runs and studies, and with that of downloaded data sets.
-RUNS_VARIABLE, DATA_VARIABLE = "EIWFLOW_RUNS", "EIWFLOW_DATA"
 #: Fewest characters of a token: attempts are limited by the network alone.
 SHORTEST_TOKEN = 16
 _ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9.-]+(:\d{1,5})?|\*", re.ASCII)
@@ -80,10 +80,6 @@ def check(address: str | None = None) -> None:
     if settings().classroom:
         _check_token(os.environ.get(TOKEN_VARIABLE, "").strip() or None)
     ancestors()
-    for variable in (RUNS_VARIABLE, DATA_VARIABLE):
-        folder = Path(os.path.expanduser(os.environ.get(variable, "")))
-        if os.path.exists(folder) and not os.path.isdir(folder):
-            raise ValueError(f"{variable} is {str(folder)[:200]!r}, which is no folder; name one, or leave it out.")
     for root in data_roots() or []:
         if not os.path.isdir(root):
             raise ValueError(f"{DATA_ROOTS_VARIABLE} names {str(root)[:200]!r}, which is no folder; leave it out.")

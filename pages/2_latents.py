@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 import torch
-from streamlit.delta_generator import DeltaGenerator
 
 from eiwflow.analysis import latents, space, subjects
 from eiwflow.analysis.words import latents as words
@@ -45,15 +44,6 @@ other = other_end(page, drawn="go to B" in chosen)
 path = PATHS["line" if st.query_params.get("path") == "line" else "arc"]
 
 
-temperatures: list[float] = []
-
-
-def _temperature(place: DeltaGenerator) -> float:
-    """Draw the temperature of samples: beside them, or above both flows."""
-    choices = 0.0, space.MAX_TEMPERATURE, own, 0.05
-    return place.slider("Samples at temperature", *choices, key="temperature", bind="query-params")
-
-
 def main(view: ui.Page) -> space.Blend:
     """Draw the picture with its treatment, and samples of the flow."""
     blended = subjects.blend(ui.look(view), other=other.images[view], way=ways[view], path=path, frames=FRAMES)
@@ -63,8 +53,10 @@ def main(view: ui.Page) -> space.Blend:
         blend(blended.images, blended.a, to_b, f"The image with {words.way(blended.way)}.", key=view.key("blend"))
     with samples:
         if view is page:
-            temperatures.append(_temperature(above if page.other else st.container()))
-        scales = (temperatures[0],) * view.checkpoint.info.config.levels
+            place = above if page.other else st.container()  # above both flows, or beside the samples of one
+            choices = 0.0, space.MAX_TEMPERATURE, own, 0.05
+            place.slider("Samples at temperature", *choices, key="temperature", bind="query-params")
+        scales = (st.session_state["temperature"],) * view.checkpoint.info.config.levels
         st.html(space_figures.samples(subjects.samples(ui.look(view), n=SAMPLES, temperatures=scales), columns=4))
     return blended
 
@@ -123,7 +115,7 @@ def evidence(view: ui.Page, surveys: ui.Results) -> None:
 def calls(view: ui.Page) -> list[ui.Call]:
     """Return the calls for the numbers of the page and the samples."""
     choices = {"image": page.number, "seed": page.seed}
-    scales = (temperatures[0],) * view.checkpoint.info.config.levels
+    scales = (st.session_state["temperature"],) * view.checkpoint.info.config.levels
     return [
         ui.call(view, "analyse", what="latents", **choices),
         ui.call(view, "analyse", what="space", other_image=other.number, path=path, **choices),

@@ -104,16 +104,12 @@ ui.folds(
         "Does every image ask for this order?": order,
     },
 )
-rule: list[str] = []
 
 
 def evidence(view: ui.Page, reports: ui.Results) -> None:
     """Show the halves of other rules, rules and levels as tables, and offer the files."""
     report, levels = reports[view], range(1, view.checkpoint.info.config.levels)
-    if not rule:
-        question = "Another rule would have factored out"
-        rule.append(choose_one(question, list(words.OTHERS), "last", "rule", format_func=words.OTHERS.__getitem__))
-    st.markdown(halves(view, reports, rule[0], "by-rule"))
+    st.markdown(halves(view, reports, rule, "by-rule"))
     ui.caveat(words.OTHER_RULES)
     of_levels = [subjects.shuffle(ui.look(view, level)).summary() for level in levels]
     for rows in (report.rules_table(), of_levels):
@@ -125,6 +121,8 @@ def evidence(view: ui.Page, reports: ui.Results) -> None:
 
 if (more := ui.more_evidence()).open:
     with more:
+        question = "Another rule would have factored out"
+        rule = choose_one(question, list(words.OTHERS), "last", "rule", format_func=words.OTHERS.__getitem__)
         ui.draw_columns(page, reports.get, evidence)
     choices = {"image": page.number, "seed": page.seed}
     calls = (ui.call(view, "analyse", what="shuffle", level=reports[view].level, **choices) for view in reports)

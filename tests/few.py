@@ -10,7 +10,6 @@ from eiwflow.analysis import compression, entropy, likelihood, way, weights
 def use_few_images(replace: Callable[[object, str, object], None] = setattr) -> None:
     """Lower how much the analysis of a page looks at, with ``setattr`` or a fixture's."""
     replace(likelihood, "IMAGES", 24)
-    replace(likelihood.spread, "__defaults__", (24,))
     replace(weights, "IMAGES", 12)
     replace(weights, "FACTOR_IMAGES", 48)
     replace(way, "IMAGES", 24)

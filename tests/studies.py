@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from eiwflow.study.file import FORMAT, SETTINGS, VERSION
+from eiwflow.study.file import SETTINGS
 from eiwflow.study.recipe import Arm, StudyRecipe
 
 STEPS = (1, 10, 100)
@@ -30,8 +30,8 @@ def document(bits: Mapping[Arm, Sequence[float | None]], /, **fields: Any) -> di
     runs = [(arm, seed, value) for arm, values in bits.items() for seed, value in enumerate(values)]
     results = [result(arm, seed, value) for arm, seed, value in runs if value is not None]
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": "eiwflow-study",
+        "version": 2,
         "recipe": recipe.to_dict(),
         "command": "python -m eiwflow study",
         "results": results,

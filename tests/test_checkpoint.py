@@ -200,7 +200,7 @@ def test_save_refuses_an_uninitialised_flow(tmp_path):
 
 @pytest.mark.parametrize(
     "facts",
-    [{"metrics": {"bits": math.nan}}, {"temperature": 5}, {"step": -1}],
+    [{"metrics": {"bits": math.nan}}, {"temperature": 5}],
     ids=str,
 )
 def test_save_refuses_what_load_would_refuse_and_replaces_no_file(tmp_path, facts):

@@ -157,11 +157,6 @@ def measure_attributes(flow: MultiScaleFlow, images: ImageData, seed: int = 0, l
 def _latents(flow: MultiScaleFlow, images: ImageData, part: str, limit: int, seed: int) -> list[Tensor]:
     """Return the latents (N, C_l, H_l, W_l) of the first images of a part, one tensor a level."""
     pixels = to_tensor(getattr(images, part)[:limit])
-    if tuple(pixels.shape[1:]) != flow.config.shape:
-        sizes = ["×".join(map(str, shape)) for shape in (flow.config.shape, pixels.shape[1:])]
-        raise DataError(
-            f"this flow takes images of {sizes[0]}; attributes need whole images of {images.name}, {sizes[1]}"
-        )
     generator = generator_for(seed, f"attributes of {part}")
     size = passes.images_at_once(flow, BATCH)
     noisy = (dequantise(batch, generator, bits=flow.config.bits) for batch in pixels.split(size))

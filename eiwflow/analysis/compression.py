@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..compression import CompressionError
-from ..compression.archive import Picture, Summary, compress, flow_digest, lossless_sizes
+from ..compression.archive import Picture, Summary, compress, lossless_sizes
 from ..data import DataError
 from ..data.picture import on_white, upright
 from ..flow import MultiScaleFlow
@@ -62,5 +62,5 @@ def _compressed(flow: MultiScaleFlow, pictures: Sequence[Picture], size: tuple[i
             f"This flow has {parameters:,} parameters; a page compresses with at most {MOST_PARAMETERS:,}. "
             "Use the command compress, which takes any."
         )
-    content, summary = compress(flow, flow_digest(flow), pictures)
+    content, summary = compress(flow, pictures)
     return Compressed(content, summary, lossless_sizes(pictures), size)

@@ -109,15 +109,12 @@ def images_to_score(images: ImageData, flow: MultiScaleFlow, limit: int | None =
     if images.channels != channels:
         raise DataError(f"{images.name} has images of {images.channels} channels; this flow takes {channels}.")
     places = _places(images, limit)
-    numbers = None if isinstance(places, slice) else places
-    return fixed_crops(to_tensor(images.test[places]), (height, width), numbers=numbers)
+    return fixed_crops(to_tensor(images.test[places]), (height, width), numbers=places)
 
 
-def _places(images: ImageData, limit: int | None) -> np.ndarray | slice:
-    """Return the places of at most ``limit`` test images; all of them are not copied."""
-    if limit is None or limit >= len(images.test):
-        return slice(None)
-    return chosen_places(len(images.test), limit, images.takes_first)
+def _places(images: ImageData, limit: int | None) -> np.ndarray:
+    """Return the places of at most ``limit`` test images."""
+    return chosen_places(len(images.test), limit or len(images.test), images.takes_first)
 
 
 def evaluate(

@@ -98,15 +98,13 @@ def _shares(drawn: np.ndarray) -> np.ndarray:
         return drawn / drawn.sum(axis=1, keepdims=True)
 
 
-def percentiles(statistics: np.ndarray, axis: int = 0, level: float = ALPHA) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ends (low, high) of the percentile interval of draws along an axis; NaN draws do not count.
-
-    The interval leaves out the part ``level`` of the draws, half of it at either end.
+def percentiles(statistics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends (low, high) of the 95 % percentile interval of draws (B, …); NaN draws do not count.
 
     >>> [float(end) for end in percentiles(np.arange(101.0))]
     [2.5, 97.5]
     """
-    low, high = np.nanquantile(statistics, [level / 2, 1 - level / 2], axis=axis)
+    low, high = np.nanquantile(statistics, [ALPHA / 2, 1 - ALPHA / 2], axis=0)
     return low, high
 
 

@@ -266,14 +266,12 @@ class Survey:
         ]
 
 
-def survey(
-    flow: MultiScaleFlow, images: Tensor, seed: int = 0, draws: int = DRAWS, sources: tuple[int, ...] | None = None
-) -> Survey:
-    """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of the seed."""
+def survey(flow: MultiScaleFlow, images: Tensor, draws: int = DRAWS, sources: tuple[int, ...] | None = None) -> Survey:
+    """Resample half, three quarters, … of the values of uint8 images (N, C, H, W), with the noise of seed 0."""
     ways = halvings(flow.config.levels)
     progress.expect((1 + len(ways) * draws) * len(images))
-    x, latents = encode(flow, images, seed)
-    noise = [drawn[:draws] for drawn in noise_for(flow, len(x), seed)]
+    x, latents = encode(flow, images)
+    noise = [drawn[:draws] for drawn in noise_for(flow, len(x), seed=0)]
     stages = []
     for way in ways:
         restored = decode_all(flow, treat(latents, noise, way)).unflatten(0, (draws, len(x)))

@@ -69,18 +69,11 @@ class KeptFit:
         return standard_normal_log_prob(self.standardise(level, kept)) - positions * log_scale
 
 
-def fit_kept(flow: MultiScaleFlow, reference: Tensor, seed: int = 0) -> KeptFit:
-    """Fit the Gaussians of a flow that stops early, on training images.
-
-    Arguments:
-        flow: an initialised flow.
-        reference: uint8 images (N, C, H, W).
-        seed: of their dequantisation.
-
-    """
+def fit_kept(flow: MultiScaleFlow, reference: Tensor) -> KeptFit:
+    """Fit the Gaussians of an initialised flow that stops early, on uint8 training images (N, C, H, W)."""
     kept = [
         [trace.x, *(level.kept for level in trace.levels if level.kept is not None)]
-        for trace in traces(flow, reference, seed)
+        for trace in traces(flow, reference)
     ]
     moments = [
         torch.var_mean(torch.cat(parts).double(), dim=(0, 2, 3), correction=0, keepdim=True)

@@ -231,11 +231,6 @@ def _interval(auroc: Estimate) -> dict[str, Any]:
 # ---------------------------------------------------------------------- groups
 
 
-def spread(count: int, most: int | None = None) -> np.ndarray:
-    """Return at most ``most`` (by default :data:`IMAGES`) of ``count`` places, evenly spread, in order."""
-    return chosen_places(count, IMAGES if most is None else most)
-
-
 def blurred(images: np.ndarray) -> np.ndarray:
     """Return uint8 images (N, H, W, C) blurred by a Gaussian whose σ is a twentieth of their height."""
     from scipy.ndimage import gaussian_filter
@@ -299,7 +294,7 @@ def also(path: str, shape: tuple[int, int, int], multiple: int, most: int | None
         return replace(group, made=f"{group.made}; {some.note}") if some.note else group
     folder = folder.resolve()
     names = in_test_part(folder)
-    places = spread(len(names), most)
+    places = chosen_places(len(names), most or IMAGES)
     return pictures(folder.name or str(folder), [folder / names[place] for place in places], shape)
 
 
@@ -311,7 +306,7 @@ def pictures(name: str, files: Sequence[Path | BinaryIO], shape: tuple[int, int,
 
 def _some(data_set: ImageData, most: int | None) -> tuple[ImageData, np.ndarray]:
     """Return a data set with some of its test images alone, and their numbers in it."""
-    places = spread(len(data_set.test), most)
+    places = chosen_places(len(data_set.test), most or IMAGES)
     sources = None if data_set.test_source is None else np.asarray(data_set.test_source)[places]
     return replace(data_set, train=data_set.test[:0], test=data_set.test[places], test_source=sources), places
 
@@ -437,7 +432,7 @@ def groups(
     """Return the own images and all strange ones, unscored; arguments and errors as of :func:`likelihood`."""
     if len(test) < 2:
         raise DataError(f"{len(test)} test image cannot be compared with anything; at least 2 are needed")
-    places = spread(len(test), most)
+    places = chosen_places(len(test), most or IMAGES)
     known = None if sources is None else np.asarray(sources)[places]
     own_group = Group(OWN, "own", to_pixels(test[places]), known, f"test images of {data}")
     return [

@@ -56,6 +56,8 @@ FIGURES = {
         "has a 1×1 convolution (step {step}) that has no inverse",
     ),
 }
+#: Fields of a file that :func:`inspect` repeats.
+OF_THE_FILE = ("step", "seed", "data", "metrics", "recipe", "command", "versions", "temperature")
 #: Fields of a file whose name alone would be taken for something else.
 NAMES = {"weights": "channel weights"}
 
@@ -479,15 +481,8 @@ def inspect(checkpoint: Checkpoint, images: ImageData | None, curve: TrainingCur
         "parts": report.parameters,
         "inversion": {"images": report.images, "max_abs": report.max_abs, "relative": report.relative},
         "holds": report.holds,
-        "step": info.step,
-        "seed": info.seed,
-        "data": info.data,
         "sha256": checkpoint.sha256,
-        "metrics": info.metrics,
-        "recipe": info.recipe,
-        "command": info.command,
-        "versions": info.versions,
-        "temperature": info.temperature,
+        **{name: getattr(info, name) for name in OF_THE_FILE},
         "tables": report.tables() | {"file": file_table(checkpoint), "training": training},
     }
 

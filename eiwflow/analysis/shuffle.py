@@ -18,10 +18,9 @@ import torch
 from ..flow.information import redundancy
 from ..flow.multiscale import Trace
 from ..flow.shuffle import Shuffle
+from .entropy import BIT
 from .record import TrainingRecord
 
-#: Nats in a bit.
-BIT = math.log(2)
 #: The name of the flow's own rule among :class:`Alternative`.
 USED = "used"
 
@@ -40,11 +39,6 @@ def crossing(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
     ``kept`` channels are passed on.
     """
     return (ranks_of(orders) < kept) != (ranks_of(used) < kept)
-
-
-def split_churn(orders: np.ndarray, used: np.ndarray, kept: int) -> np.ndarray:
-    """Return the part of the channels, 0 to 1, that orders (…, C) and ``used`` (C,) put on different sides."""
-    return crossing(orders, used, kept).mean(axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +80,8 @@ class Orders:
 
     @cached_property
     def churn(self) -> np.ndarray:
-        """The part of the channels that would cross, (R,)."""
-        return split_churn(self.entropy_orders, self.order, self.passed_on)
+        """The part of the channels, 0 to 1, that would cross, (R,)."""
+        return self.crossing.mean(axis=-1)
 
 
 # ---------------------------------------------------------------------- over training

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data import DataError
 from ..data.camera import photograph
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.entropy_weights import CouplingWeights
@@ -450,8 +449,6 @@ def read_factors(flow: MultiScaleFlow, test: Tensor, factors: Mapping[str, np.nd
         factors: numbers (N,) by name, as ``ImageData.measured`` has them.
 
     """
-    if len(test) < LEAST_FACTOR_IMAGES:
-        raise DataError(f"{len(test)} test images are too few to fit and to check on; {LEAST_FACTOR_IMAGES} are needed")
     count = 2 * len(test) // 3
     seen = measure(flow, test)
     drawn = intervals.draws(len(test) - count, None, RESAMPLES)

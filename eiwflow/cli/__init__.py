@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NoReturn
 
 from ..files import without_controls
-from .parser import WRONG_INPUT, build_parser
+from ..training.process import WRONG_INPUT
+from .parser import build_parser
 from .progress import as_json
 
 __all__ = ["INTERRUPTED", "WRONG_INPUT", "build_parser", "main", "run"]

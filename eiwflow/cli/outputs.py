@@ -15,9 +15,9 @@ import torch
 from ..analysis.samples import draw, write_array, write_pictures
 from ..analysis.words.numbers import counted
 from ..checkpoint import MAX_TEMPERATURE
-from ..compression import CompressionError, archive
+from ..compression import archive
 from ..data import as_picture, montage
-from ..files import missing, printable, read_bytes, reason, write_atomically
+from ..files import missing, printable, write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.score import batch_size
 from .arguments import check_out, find_checkpoint, open_flow, size_of
@@ -111,7 +111,7 @@ def compress_command(options: argparse.Namespace) -> Result:
     flow = open_flow(options).flow
     pictures, left_out = archive.gather(options.pictures)
     others = archive.lossless_sizes(pictures)
-    content, summary = archive.compress(flow, archive.flow_digest(flow), pictures)
+    content, summary = archive.compress(flow, pictures)
     write_atomically(options.out, content)
     stated = 8 * summary.stated_bytes / summary.values
     facts = {
@@ -137,11 +137,8 @@ def compress_command(options: argparse.Namespace) -> Result:
 def decompress_command(options: argparse.Namespace) -> Result:
     """Write the pictures of an archive into a new folder."""
     flow = open_flow(options).flow
-    try:
-        content = read_bytes(options.archive, archive.MAX_BYTES)
-    except OSError as error:
-        raise CompressionError(f"{options.archive} cannot be read: {reason(error)}.") from None
-    paths = archive.write_pictures(archive.decompress(flow, archive.flow_digest(flow), content), options.out)
+    pictures = archive.decompress(flow, options.archive.read_bytes())
+    paths = archive.write_pictures(pictures, options.out)
     return {"out": str(options.out), "pictures": len(paths)}, f"{counted(len(paths), 'picture')} in {options.out}"
 
 

@@ -13,8 +13,8 @@ from ..files import printable
 from ..options import FLOW, SETTINGS, STUDY, STUDY_SHARED, TRAINING, described, option
 from ..server_settings import Settings
 from ..training.presets import PRESETS
+from ..training.process import WRONG_INPUT
 
-WRONG_INPUT = 2
 #: The subjects of ``analyse``, also named here so that --help does not wait for torch.
 SUBJECTS = ("trace", "levels", "weights", "shuffle", "entropy", "latents", "space", "attributes", "likelihood")
 #: Fields of :class:`.Execution`: how ``train`` computes.
@@ -188,7 +188,8 @@ def build_parser() -> Parser:
     study.add("--evaluate-on", "validation: images held out from train (default: test)", choices=("test", "validation"))
     equal = "give every arm the same seconds, of the CPU or GPU: its iterations are divided by its step's cost"
     study.flag("--equal-time --equal-cpu", equal, default=None)
-    study.add("--jobs", "runs at the same time, one thread each (default: one, or one for every GPU)", type=int)
+    jobs = "runs at the same time, one thread each (default: one, or one for every GPU)"
+    study.add("--jobs", jobs, type=_count(1024))
     study.add("--device", "auto, cpu or cuda (default: cpu)", default="cpu")
     study.add("--shard I/N", "run only the I-th of N shares; shares may run at the same time, on any machines")
     study.flag("--report", "run nothing, print the result of the study in --out, or without it of all bundled studies")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from .. import project, server_settings
 from ..files import missing
+from ..server_settings import OF_THIS_MACHINE
 
 PORT = 8501
-_HERE = ("localhost", "127.0.0.1", "::1")
 _EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -64,7 +64,7 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
 
 def names(address: str | None, join_url: str | None) -> list[str]:
     """Return the names under which browsers may reach a server with this address."""
-    hosts = list(_HERE)
+    hosts = list(OF_THIS_MACHINE)
     if address in _EVERYWHERE:
         hosts += [*own_addresses(), socket.gethostname()]
     elif address is not None:
@@ -90,9 +90,8 @@ def own_addresses() -> list[str]:
             addresses.append(str(line.getsockname()[0]))
     with suppress(OSError):
         addresses += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)]
-    return [
-        entry for entry in dict.fromkeys(addresses) if entry not in _HERE and not entry.startswith(("127.", "fe80:"))
-    ]
+    here = ("127.", "::1", "fe80:")
+    return [entry for entry in dict.fromkeys(addresses) if not entry.startswith(here)]
 
 
 def _in_url(address: str) -> str:

@@ -71,14 +71,13 @@ class Archive:
     """A stack of bits: digits are pushed, and popped in reverse order.
 
     Args:
-        words: 32-bit words of an archive; None for a new archive, which starts with random digits.
-        start: number of such words.
+        words: its 32-bit words.
+        seal: whether they are any digits to start from, and not those of an archive.
 
     """
 
-    def __init__(self, words: NDArray[np.uint32] | None = None, start: int = 0) -> None:
-        begun = np.random.default_rng(_SEED).integers(1, 2**32, start, dtype=np.uint32)
-        self._coder = constriction.stream.stack.AnsCoder(begun if words is None else words, seal=words is None)
+    def __init__(self, words: NDArray[np.uint32], seal: bool = False) -> None:
+        self._coder = constriction.stream.stack.AnsCoder(words, seal=seal)
         self._uniform = constriction.stream.model.Uniform()
         self._normal = constriction.stream.model.QuantizedGaussian(-LIMIT, LIMIT - 1, -0.5, UNIT / BIN)
 
@@ -86,12 +85,6 @@ class Archive:
     def bits(self) -> int:
         """Number of bits that the archive holds."""
         return int(self._coder.num_valid_bits())
-
-    def copy(self) -> Archive:
-        """Return another stack of the same bits."""
-        other = Archive.__new__(Archive)
-        other.__dict__ = {**self.__dict__, "_coder": self._coder.clone()}
-        return other
 
     def words(self) -> NDArray[np.uint32]:
         """Return the archive as 32-bit words."""
@@ -117,6 +110,11 @@ class Archive:
         size = math.prod(shape)
         bins = self._coder.decode(self._normal, size).astype(np.int64)
         return (bins * BIN + self.pop(np.full(size, BIN))).reshape(shape)
+
+
+def started(count: int) -> Archive:
+    """Return a new archive, which starts with random words."""
+    return Archive(np.random.default_rng(_SEED).integers(1, 2**32, count, dtype=np.uint32), seal=True)
 
 
 def fraction(log_scale: NDArray[np.float64]) -> tuple[Cells, Cells]:
@@ -268,7 +266,7 @@ class _Order:
 Move = _Affine | _Conditional | _Order
 
 
-def _moves(level: Level) -> Iterator[_Affine | _Conditional | _Order]:
+def _moves(level: Level) -> Iterator[Move]:
     """Yield the maps of a level after its squeeze."""
     for step in level.steps:
         half = step.coupling.channels // 2

@@ -16,6 +16,8 @@ import numpy as np
 MAX_LIGHT = 0.15
 #: Images a pass: bounds the memory that grain takes.
 CHUNK = 2000
+#: Means between two grey levels that the entropy of grain is averaged over.
+OFFSETS = 32
 
 
 def camera_factors(count: int, max_grain: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -69,7 +71,7 @@ def photograph(pictures: np.ndarray, factors: Mapping[str, np.ndarray], rng: np.
     return images
 
 
-def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
+def grain_entropy(sigma: np.ndarray) -> np.ndarray:
     r"""Return the entropy of rounded Gaussian grain, in bits a value.
 
     .. math:: -\sum_k p_k \log_2 p_k, \qquad p_k = \Phi((k + ½ - \mu)/\sigma) - \Phi((k - ½ - \mu)/\sigma)
@@ -79,7 +81,6 @@ def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
 
     Args:
         sigma: standard deviation of the grain in grey levels, any shape, 0.05 or more.
-        offsets: how many μ are averaged over.
 
     Returns:
         bits, of the shape of ``sigma``.
@@ -88,13 +89,13 @@ def grain_entropy(sigma: np.ndarray, offsets: int = 32) -> np.ndarray:
     from scipy.special import ndtr
 
     sigma = np.asarray(sigma, dtype=np.float64)
-    means = (np.arange(offsets) + 0.5) / offsets
+    means = (np.arange(OFFSETS) + 0.5) / OFFSETS
     reach = math.ceil(8 * sigma.max(initial=0)) + 1
     edges = np.arange(-reach, reach + 2) - 0.5
     entropy = np.empty(sigma.size)
     for i, s in enumerate(sigma.ravel()):
         p = np.diff(ndtr((edges - means[:, None]) / s), axis=1)
-        entropy[i] = -(p * np.log2(p, where=p > 0, out=np.zeros_like(p))).sum() / offsets
+        entropy[i] = -(p * np.log2(p, where=p > 0, out=np.zeros_like(p))).sum() / OFFSETS
     return entropy.reshape(sigma.shape)
 
 

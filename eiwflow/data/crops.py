@@ -64,11 +64,14 @@ def fixed_crops(
 def corner_crops(images: torch.Tensor, size: int | tuple[int, int]) -> torch.Tensor:
     """Return the four corners of every image: (4N, C, h, w), an image's four in a row.
 
-    The corners come in reading order. Raises DataError where the images are smaller than ``size``.
+    The corners come in reading order. Images that have the size already are returned as they are. Raises DataError
+    where the images are smaller than ``size``.
     """
     import torch
 
     down, across = _room(images, size)
+    if (down, across) == (0, 0):
+        return images
     height, width = images.shape[2] - down, images.shape[3] - across
     corners = [images[:, :, y : y + height, x : x + width] for y in (0, down) for x in (0, across)]
     return torch.stack(corners, dim=1).flatten(0, 1)

@@ -103,11 +103,6 @@ def _in_memory(images: OnDisk, name: str) -> np.ndarray:
 # ---------------------------------------------------------------------- ImageNet's small archives
 
 
-def is_batch_folder(folder: Path) -> bool:
-    """Return whether a folder holds the archives of ImageNet-8, -16, -32 or -64."""
-    return any(folder.glob(BATCHES))
-
-
 def read_batches(folder: Path, cache: Path) -> ImageData:
     """Return the archives ``train_data_batch_*.npz`` and ``val_data.npz``; without the latter the parts are by number.
 

@@ -86,13 +86,11 @@ class _Arrays:
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        self.headers = {
-            name.removesuffix(".npy"): self._header(name) for name in archive.namelist() if name.endswith(".npy")
-        }
-
-    def _header(self, name: str) -> Header:
-        with self._archive.open(name) as file:
-            return read_header(file)
+        self.headers: dict[str, Header] = {}
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                with archive.open(name) as file:
+                    self.headers[name.removesuffix(".npy")] = read_header(file)
 
     def read(self, name: str) -> np.ndarray:
         """Return the values of an array."""
@@ -115,9 +113,9 @@ def _read(arrays: _Arrays, file_name: str, most: int | None) -> ImageData:
     if not names:
         names = tuple(name for name, header in headers.items() if header.is_image_like)
         if len(names) != 1:
+            there = listed([f"{name[:40]!r} ({header})" for name, header in headers.items()]) or "no readable array"
             raise DataError(
-                f"{file_name!r} has neither 'train' and 'test' nor exactly one uint8 array of images; "
-                f"it holds {_listing(headers)}"
+                f"{file_name!r} has neither 'train' and 'test' nor exactly one uint8 array of images; it holds {there}"
             )
     chosen = [headers[name] for name in names]
     for name, header in zip(names, chosen, strict=True):
@@ -184,8 +182,3 @@ def _sources(
     remark = "source_names left out: a text of its own is needed for every photograph, from number 0"
     numbered = tuple(map(str, numbers.tolist()))
     return (places[: len(train)], places[len(train) :], numbered), remark if "source_names" in there else ""
-
-
-def _listing(headers: Mapping[str, Header]) -> str:
-    named = [f"{name[:40]!r} ({header})" for name, header in headers.items()]
-    return listed(named) if named else "no readable array"

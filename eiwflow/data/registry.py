@@ -16,7 +16,7 @@ from .folder import has_validation, pictures_in, read_folder
 from .holdout import hold_out
 from .images import DataError, ImageData, check_parts, pad_to_multiple
 from .mosaic import read_arrays
-from .npy import BATCHES, is_batch_folder, is_npy_folder, read_batches, read_npy, read_npy_folder
+from .npy import BATCHES, is_npy_folder, read_batches, read_npy, read_npy_folder
 from .npz import read_npz
 from .shards import is_shard, read_shards, shards_in
 
@@ -151,7 +151,7 @@ def load(
 
 def _load_folder(folder: Path, size: tuple[int, int], strict: bool, validation: bool) -> ImageData:
     """Return the images of a folder, which must be of one kind: one kind would hide the others."""
-    kinds = [BATCHES] * is_batch_folder(folder) + ["train.npy"] * is_npy_folder(folder)
+    kinds = [BATCHES] * any(folder.glob(BATCHES)) + ["train.npy"] * is_npy_folder(folder)
     kinds += [path.name for path in shards_in(folder)[:1]]
     kinds += [path.name for path in islice(pictures_in(folder), 1)] if kinds else []
     if len(kinds) > 1:

@@ -19,6 +19,8 @@ from .pixels import appearance, data_uri
 if TYPE_CHECKING:
     from ..analysis.space import Interpolation, NormPaths, Samples
 
+#: Milliseconds of a frame.
+FRAME_MS = 80
 _BAND = "rgba(0, 158, 115, 0.25)"
 #: Name, colour and dash of each path.
 _PATHS = {
@@ -96,21 +98,18 @@ def samples(drawn: Samples, columns: int = 8) -> str:
     return f'<div class="eiw-row">{picture}</div>'
 
 
-def gif(images: np.ndarray, scale: int = 5, milliseconds: int = 80) -> bytes:
+def gif(images: np.ndarray, scale: int = 5) -> bytes:
     """Return the bytes of a GIF that goes there and back through rows of images, all rows side by side.
 
     Arguments:
         images: bytes (R, T, H, W, C).
         scale: screen pixels an image pixel.
-        milliseconds: per frame.
 
     """
-    frames = [_enlarged(montage(now, len(now)), scale) for now in images.swapaxes(0, 1)]
-    rest = 8 * milliseconds  # at both ends
-    durations = [rest, *[milliseconds] * (len(frames) - 2), rest, *[milliseconds] * (len(frames) - 2)]
+    frames = []
+    for now in images.swapaxes(0, 1):
+        image = as_picture(montage(now, len(now))).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        frames.append(image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST))
+    moving = [FRAME_MS] * (len(frames) - 2)
+    durations = [8 * FRAME_MS, *moving, 8 * FRAME_MS, *moving]  # it rests at both ends
     return pixels.gif([*frames, *frames[-2:0:-1]], durations)
-
-
-def _enlarged(content: np.ndarray, scale: int) -> Image.Image:
-    image = as_picture(content).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,6 @@ from ..flow import MultiScaleFlow
 from ..flow.score import images_at_once
 from .formats import KINDS, GlowError
 
-#: Most bytes of a file of images or values.
-MAX_BYTES = 256 * 2**20
 #: The largest difference of a right import, in bits/dim: rounding alone is near 1e-6, a wrong scale map above 0.1.
 MOST = 1e-3
 #: Repository -> the smallest value of its images, where that is not −½ as for ours.
@@ -63,18 +60,11 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
             f"--check-images has the shape {tuple(x.shape)} and --check-log-prob {tuple(values.shape)}; they must be "
             f"(N, {', '.join(map(str, flow.config.shape))}) and (N,)."
         )
-    if bool(flow.config.context) != (labels is not None):
-        what = "needs" if flow.config.context else "takes no"
-        raise GlowError(f"This flow {what} --check-labels, the classes (N,) of the images.")
-    size = images_at_once(flow.config)
-    parts = x.split(size)
-    if labels is None:
-        ours = torch.cat([flow.log_prob(part.float()).double() for part in parts])
-    else:
-        classes = flow.checked_context(_array(labels, "--check-labels", 1, "iu").long(), len(x))
-        assert classes is not None  # the flow has a context
-        pairs = zip(parts, classes.split(size), strict=True)
-        ours = torch.cat([flow.log_prob(part.float(), own).double() for part, own in pairs])
+    classes = None if labels is None else _array(labels, "--check-labels", 1, "iu").long()
+    context, size = flow.checked_context(classes, len(x)), images_at_once(flow.config)
+    parts = x.float().split(size)
+    contexts = [None] * len(parts) if context is None else context.split(size)
+    ours = torch.cat([flow.log_prob(*pair).double() for pair in zip(parts, contexts, strict=True)])
     gaps = (ours - values) / (flow.config.dimensions * math.log(2))
     worst = int(gaps.abs().nan_to_num(nan=math.inf).argmax())
     return Difference(len(x), worst, float(gaps[worst]))
@@ -83,7 +73,7 @@ def compare(flow: MultiScaleFlow, kind: str, images: Path, log_prob: Path, label
 def _array(path: Path, option: str, dimensions: int, kinds: str = "f") -> Tensor:
     """Return the numbers of a ``.npy`` file in float64; ``kinds`` are the accepted kinds of numpy's types."""
     try:
-        array = np.load(io.BytesIO(files.read_bytes(path, MAX_BYTES)), allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except Exception:  # on damaged headers numpy raises a dozen kinds of errors
         raise GlowError(f"{option} is {files.printable(path.name)}, which cannot be read as an array.") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds or array.ndim != dimensions:

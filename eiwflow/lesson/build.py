@@ -16,7 +16,7 @@ from ..analysis.attributes import attribute_values, measure_attributes
 from ..data import DataError, ImageData, to_tensor
 from ..flow import ConfigError, MultiScaleFlow, NonFiniteError
 from ..flow.information import redundancy
-from ..flow.multiscale import LevelTrace, to_bits_per_dim
+from ..flow.multiscale import to_bits_per_dim
 from ..study.file import read_study, studies_in
 from ..study.ladder import by_set
 from ..study.statistics import Effect
@@ -51,7 +51,7 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
     check(flow)
     levels = flow.trace(at_bin_centres(images[:AVERAGED])).levels
     features = [level.features for level in levels]
-    first = features[0]
+    first, noise = features[0], torch.cat([level.noise.flatten(1) for level in levels], dim=1)
     return flow_spec(pack, flow) | {
         "name": loaded.name.removesuffix(".safetensors"),
         "parameters": parameters_hash(flow),
@@ -60,7 +60,7 @@ def flow_facts(pack: Pack, loaded: checkpoint.Checkpoint, images: Tensor) -> dic
         "spread": [_rounded(level.std(dim=(0, 2, 3))) for level in features],
         "middle": [_rounded(level.mean(dim=(0, 2, 3))) for level in features],
         # Noise has a mean square of 1; for a picture unlike these it is larger than for any of them.
-        "loudest": round(float(_mean_squares(levels).max()), 3),
+        "loudest": round(float(noise.square().mean(dim=1).max()), 3),
         "rest": [_moments(level.kept) for level in levels if level.kept is not None],
         "redundancy": _rounded(redundancy(first).mean(dim=0)),
         "couplings": explained(flow, at_bin_centres(images[:AVERAGED])),
@@ -214,12 +214,6 @@ def _lead(lead: Effect | None) -> dict[str, Any] | None:
     return rounded | {"claim": lead.claim, "seeds": len(lead.values)}
 
 
-def _mean_squares(levels: Sequence[LevelTrace]) -> Tensor:
-    """Return the mean square (N,) of all noise of N images."""
-    noise = [level.noise.flatten(1) for level in levels]
-    return torch.cat(noise, dim=1).square().mean(dim=1)
-
-
 def _moments(x: Tensor) -> dict[str, list[float]]:
     """Return mean and standard deviation of every channel of x (N, C, H, W), over images and positions."""
     return {"mean": _rounded(x.mean(dim=(0, 2, 3))), "spread": _rounded(x.std(dim=(0, 2, 3)).clamp_min(LEAST_SPREAD))}
@@ -317,7 +311,6 @@ def _pack_of(loaded: checkpoint.Checkpoint, whole: bool) -> Pack:
     else:
         pack = build(loaded, data.fitted(source.test[:AVERAGED], shape), range(min(8, len(source.test))))
     pack.head |= {"faces": name == default.DATA, "partial": not whole}
-    if not whole:
-        return pack
-    pack.head["studies"] = study_facts(project.ASSETS / "studies")
+    if whole:
+        pack.head["studies"] = study_facts(project.ASSETS / "studies")
     return pack

@@ -81,14 +81,9 @@ class Curve(nn.Module):
         return noise, (slope + (heights / widths * (1 - steps.square())).sum(1)).log()
 
 
-def values_of(images: Tensor) -> Tensor:
-    """Return the middle pixel's last colour (N,) uint8 in images (N, C, H, W)."""
-    return images[:, -1, images.shape[2] // 2, images.shape[3] // 2]
-
-
 def probe_facts(images: Tensor) -> dict[str, Any]:
     """Return the middle pixel's last colour in images (N, C, H, W) uint8, and the map fitted to its values."""
-    values = values_of(images).numpy()
+    values = images[:, -1, images.shape[2] // 2, images.shape[3] // 2].numpy()
     offset, slope, *steps = Curve(values).parts()
     return {
         "values": values.tolist(),

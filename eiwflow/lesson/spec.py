@@ -29,27 +29,21 @@ def at_bin_centres(images: Tensor) -> Tensor:
 
 def check(flow: MultiScaleFlow) -> None:
     """Raise LessonError unless the stage can draw the images of this flow."""
-    _, height, width = flow.config.shape
-    if height != width or height & (height - 1) or height > MAX_SIDE:
-        raise LessonError(
-            f"This flow takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32."
-        )
-    if flow.config.context:
-        raise LessonError(
-            "This flow is conditional on a context; the lesson shows it given one label: flow.given(label)."
-        )
-    if flow.config.bits != 8:
-        raise LessonError(f"This flow has images of {flow.config.bits} bits; the lesson shows flows of 8-bit images.")
-    if flow.config.levels < 2:
-        raise LessonError("This flow has one level; the lesson shows how a flow splits, which takes two or more.")
-    if not flow.config.splits:
-        raise LessonError("This flow passes on all channels (keep all); the lesson shows how a flow splits.")
-
-    if (needed := multiplications(flow)) > MAX_MULTIPLICATIONS:
-        raise LessonError(
-            f"This flow takes {needed / 1e6:,.0f} million multiplications a picture; the lesson runs flows of up to "
-            f"{MAX_MULTIPLICATIONS / 1e6:.0f} million in the browser."
-        )
+    config, needed = flow.config, multiplications(flow)
+    _, height, width = config.shape
+    other_sides = height != width or height & (height - 1) or height > MAX_SIDE
+    refusals = {
+        f"takes images of {height}×{width} pixels; the lesson shows square ones of 8, 16 or 32": other_sides,
+        "is conditional on a context; the lesson shows it given one label: flow.given(label)": config.context,
+        f"has images of {config.bits} bits; the lesson shows flows of 8-bit images": config.bits != 8,
+        "has one level; the lesson shows how a flow splits, which takes two or more": config.levels < 2,
+        "passes on all channels (keep all); the lesson shows how a flow splits": not config.splits,
+        f"takes {needed / 1e6:,.0f} million multiplications a picture; the lesson runs flows of up to "
+        f"{MAX_MULTIPLICATIONS / 1e6:.0f} million in the browser": needed > MAX_MULTIPLICATIONS,
+    }
+    for reason, refused in refusals.items():
+        if refused:
+            raise LessonError(f"This flow {reason}.")
 
 
 def multiplications(flow: MultiScaleFlow) -> int:

@@ -69,7 +69,9 @@ class Answer:
 
     def in_words(self) -> str:
         """Return the answer in one sentence, with the lead over the nearest rival, or of the best arm."""
-        name, where = label(self.study, self.arm), f"on {self.study.recipe.data_name}{_conditions(self.study)}"
+        name, recipe = label(self.study, self.arm), self.study.recipe
+        where = f"on {recipe.data_name}{', scored on held-out images' * (recipe.evaluate_on == 'validation')}"
+        where += ", at equal time" * recipe.equal_time
         if self.word == "No":
             best, *others = self.better
             lead = self.effects[best]
@@ -138,8 +140,3 @@ def at_equal_time(study: Study, others: Iterable[Study]) -> Study | None:
 
 def _over(effect: Effect) -> str:
     return f" over {counted(len(effect.values), 'seed')}"
-
-
-def _conditions(study: Study) -> str:
-    held_out = ", scored on held-out images" if study.recipe.evaluate_on == "validation" else ""
-    return held_out + (", at equal time" if study.recipe.equal_time else "")

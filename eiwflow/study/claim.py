@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -149,10 +148,6 @@ class Claim:
             *(self.counts[key] for key in ("weights", "constant") if key in self.counts),
         ]  # fmt: skip
         return [count.in_words() for count in asked if count.leads]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the claim as values for JSON."""
-        return {"headline": self.headline(), "details": self.details()}
 
 
 def claim(studies: Iterable[Study]) -> Claim:

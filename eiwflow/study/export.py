@@ -56,7 +56,8 @@ def as_latex(study: Study, subject: str | None = None) -> str:
     arms = [
         (
             names[row["arm"]],
-            f"${fixed(row['bits_per_dim'], 3)}$" + _scatter(row["sd_over_seeds"]),
+            f"${fixed(row['bits_per_dim'], 3)}$"
+            + ("" if (scatter := row["sd_over_seeds"]) is None else rf" $\pm$ ${fixed(scatter, 3)}$"),
             str(row["parameters"]),
             fixed(row["cpu_s_per_step"], 3),
         )
@@ -98,10 +99,6 @@ def _tex(text: str) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("−", "-")
-
-
-def _scatter(value: float | None) -> str:
-    return "" if value is None else rf" $\pm$ ${fixed(value, 3)}$"
 
 
 def _interval(lead: Effect) -> str:

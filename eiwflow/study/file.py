@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
@@ -32,16 +31,11 @@ from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
 from .recipe import Arm, StudyRecipe
 
-FORMAT, VERSION = "eiwflow-study", 2
 SETTINGS, RESULT = "study.json", "result.json"
 #: Samples at the end of a run of a flow of one's own.
 SAMPLES = "samples.png"
 #: The suffix of a packed study.
 PACKED = ".zip"
-#: Most bytes of a study's document, of a result, and of a record.
-MAX_BYTES = 16 * 2**20
-#: Most pixels of samples in a record.
-MAX_PIXELS = 2**22
 #: Recording steps of an arm that a packed study keeps.
 PACKED_STEPS = 8
 #: name of a number in a result -> its type.
@@ -121,8 +115,8 @@ class Study:
     def document(self, command: str | None = None) -> dict[str, Any]:
         """Return the study as a document for its file, with its own command or another."""
         return {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": "eiwflow-study",
+            "version": 2,
             "recipe": self.recipe.to_dict(),
             "command": self.command if command is None else command,
             "data_sha256": self.data_sha256,
@@ -188,8 +182,6 @@ def read_study(path: Path) -> Study:
             results.append((where, _json(where, content)))
     read = {(run.arm, run.seed): run for run in (run_of(*result) for result in results)}
     runs = {key: read[key] for key in recipe.runs() if key in read}
-    for arm, seed in read.keys() - runs.keys():
-        raise StudyError(f"{name} has a result of {arm.text} with seed {seed}, which is not in its recipe.")
     return Study(
         name=path.name if path.is_dir() else path.stem,
         recipe=recipe,
@@ -236,7 +228,7 @@ def read_record(study: Study, arm: Arm) -> TrainingRecord | None:
     """Return the record of seed 0 of an arm, or None where it is missing or unreadable."""
     try:
         recorded = recorded_steps(study, arm)
-        samples = {int(step["step"]): _webp(step["samples"]) for step in recorded if step["samples"] is not None}
+        samples = {int(step["step"]): base64.b64decode(step["samples"]) for step in recorded if step["samples"]}
         return training_record(recorded, samples) if recorded else None
     except (StudyError, LookupError, TypeError, ValueError, AttributeError, OverflowError, OSError):
         return None
@@ -276,14 +268,6 @@ def recorded_steps(study: Study, arm: Arm) -> list[dict[str, Any]]:
     ]
 
 
-def _webp(text: str) -> bytes:
-    content = base64.b64decode(text, validate=True)
-    with suppress(Image.DecompressionBombError), Image.open(io.BytesIO(content), formats=["WEBP"]) as picture:
-        if math.prod(picture.size) <= MAX_PIXELS:  # nothing was decoded
-            return content
-    raise ValueError("too large a picture")
-
-
 # ---------------------------------------------------------------------- packing
 
 
@@ -309,7 +293,8 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         _add(file, SETTINGS, document)
         for arm in merged.arms:
-            if (steps := _first_record(studies, arm)) is not None:
+            recorded = (recorded_steps(study, arm) for study in studies if read_record(study, arm) is not None)
+            if (steps := next(recorded, None)) is not None:
                 _add(file, f"records/{arm.name}.json", {"steps": _thinned(steps)})
             if (picture := next(filter(None, (own_samples(study, arm) for study in studies)), None)) is not None:
                 _add(file, f"samples/{arm.name}.png", picture)
@@ -340,13 +325,6 @@ def merge(studies: Sequence[Study]) -> Study:
     present = {arm for arm, _ in runs}
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     return replace(first, recipe=recipe, runs={run: runs[run] for run in recipe.runs() if run in runs})
-
-
-def _first_record(studies: Sequence[Study], arm: Arm) -> list[dict[str, Any]] | None:
-    for study in studies:
-        if read_record(study, arm) is not None:
-            return recorded_steps(study, arm)
-    return None
 
 
 def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -386,7 +364,7 @@ def run_of(where: str, result: Any) -> Run:  # noqa: ANN401 (whatever JSON can h
 
 def _bytes(path: Path) -> bytes:
     try:
-        return files.read_bytes(path, MAX_BYTES)
+        return path.read_bytes()
     except OSError as error:
         raise StudyError(f"{files.printable(path.name)} cannot be read ({files.reason(error)}).") from None
 
@@ -396,8 +374,6 @@ def _entry(path: Path, entry: str) -> bytes:
     name = files.printable(path.name)
     try:
         with zipfile.ZipFile(path) as packed:
-            if packed.getinfo(entry).file_size > MAX_BYTES:
-                raise StudyError(f"{entry} of {name} has more than {MAX_BYTES:,} bytes.")
             return packed.read(entry)
     except FileNotFoundError:
         raise StudyError(f"{name} cannot be read (no such file).") from None

@@ -19,14 +19,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from ..data import ImageData, corner_crops, to_tensor
+from ..data import ImageData, corner_crops, montage, png_file, to_tensor
 from ..files import write_atomically
-from ..flow import ConfigError, FlowConfig, to_bits_per_dim
+from ..flow import ConfigError, FlowConfig, quantise, to_bits_per_dim
 from ..flow.score import score
 from ..training.input import Batches
 from ..training.optimiser import AdamW, set_learning_rate
@@ -70,14 +68,9 @@ class ForeignFlow(nn.Module):
         """
         with _theirs(self.source, "log_prob"):
             log_prob = self.module.log_prob(x.contiguous())  # type: ignore[operator]  # a module's attributes are not typed
-        if not isinstance(log_prob, Tensor) or not log_prob.is_floating_point():
+        if not isinstance(log_prob, Tensor) or log_prob.shape != (len(x),) or not log_prob.is_floating_point():
             raise ForeignError(
-                f"log_prob of {self.source} returns {_kind(log_prob)}; it must return floats in a tensor."
-            )
-        if log_prob.shape != (len(x),):
-            shape = tuple(log_prob.shape)
-            raise ForeignError(
-                f"log_prob of {self.source} has the shape {shape}; it must be ({len(x)},), one an image."
+                f"log_prob of {self.source} returns {_kind(log_prob)}; it must return floats ({len(x)},), one an image."
             )
         return log_prob
 
@@ -103,7 +96,9 @@ def _theirs(source: str, what: str) -> Iterator[None]:
 
 
 def _kind(value: object) -> str:
-    return f"a tensor of {value.dtype}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    if isinstance(value, Tensor):
+        return f"a tensor of {value.dtype} and the shape {tuple(value.shape)}"
+    return f"a {type(value).__name__}"
 
 
 def function_of(source: str) -> Callable[..., Any]:
@@ -306,7 +301,7 @@ def train(
             raise ForeignError(f"{folder.parent.name}/{folder.name} was begun with another {source}: move it away.")
         training.restore(saved)
         curve, since, seconds = saved["curve"], saved["since"], saved["seconds"]
-    crops = _crops(to_tensor(images.test), recipe.flow.shape[1:])
+    crops = corner_crops(to_tensor(images.test), recipe.flow.shape[1:])
     steps = Recording(crops=True).curve_steps_of(recipe.iterations)
     gathered, saved_at = 1 if device.type == "cpu" else GATHER_EVERY, time.monotonic()
     while training.step < recipe.iterations:
@@ -358,13 +353,8 @@ def evaluate(
     initialise(flow, Batches(images.train, Recipe(flow=flow.config)).of_step(0, CHECKED))
     with _theirs(source, f"loading {weights.name}"):
         flow.module.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    tests = _crops(to_tensor(images.test)[:limit], (height, width))
+    tests = corner_crops(to_tensor(images.test)[:limit], (height, width))
     return score(flow.eval(), tests)  # type: ignore[arg-type]  # it has what score takes
-
-
-def _crops(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return the corner crops of images (N, C, H, W) larger than the flow's, else the images."""
-    return images if tuple(images.shape[2:]) == size else corner_crops(images, size)
 
 
 def _bits(training: ForeignTraining, crops: Tensor, places: int) -> float:
@@ -387,9 +377,6 @@ def _draw(path: Path, flow: ForeignFlow, side: int = 4) -> None:
     """Write samples as one picture."""
     torch.manual_seed(0)
     with _theirs(flow.source, "sample"):
-        samples = flow.module.sample(side * side)  # type: ignore[operator]  # checked by the caller
-        grey = ((samples.float() + 0.5) * 256).clamp(0, 255).to(torch.uint8).cpu().unflatten(0, (side, side))
-        picture = grey.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2).numpy()
-    content = io.BytesIO()
-    Image.fromarray(np.squeeze(picture, 2) if picture.shape[2] == 1 else picture).save(content, "PNG")
-    write_atomically(path, content.getvalue())
+        samples = quantise(flow.module.sample(side * side))  # type: ignore[operator]  # checked by the caller
+        picture = montage(samples.permute(0, 2, 3, 1).cpu().numpy(), side)
+    write_atomically(path, png_file(picture))

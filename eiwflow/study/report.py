@@ -144,12 +144,11 @@ def _arm(row: Mapping[str, Any]) -> str:
 def summary(studies: Iterable[Study]) -> dict[str, Any]:
     """Return the summary of several studies: the claim, every question with its count, and the ladder of each study."""
     studies = list(studies)
+    made = claim(studies)
     return {
-        "claim": claim(studies).to_dict(),
+        "claim": {"headline": made.headline(), "details": made.details()},
         "questions": {key: count.to_dict() for key, count in counts(studies).items()},
-        "ladders": {
-            title: [step.row() for step in made.steps] for title, made in ladders(studies).items() if made.rungs
-        },
+        "ladders": {title: [step.row() for step in of.steps] for title, of in ladders(studies).items() if of.rungs},
     }
 
 

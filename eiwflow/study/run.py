@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.queues import SimpleQueue
@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
-from ..data import DataError, ImageData, labels_of
+from ..data import ImageData, labels_of
 from ..files import write_atomically
 from ..flow.threads import one_thread
 from ..training import process
@@ -39,16 +39,7 @@ from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolde
 from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
-from .file import (
-    FORMAT,
-    RESULT,
-    SETTINGS,
-    VERSION,
-    Study,
-    StudyError,
-    read_study,
-    run_folder,
-)
+from .file import RESULT, SETTINGS, Study, StudyError, read_study, run_folder
 from .recipe import EVALUATE_ON, Arm, StudyRecipe, kind_of_step, relative_costs
 
 #: Recording steps of the run of seed 0, shown on pages, and of every other run.
@@ -83,21 +74,14 @@ class StudyFolder(WorkFolder):
 
         """
         folder = cls(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            with folder._changing():
-                files.remove_leftovers(path, SETTINGS)
-                if folder.settings_file.exists():
-                    return folder
-                if any(entry.suffix != ".lock" for entry in files.entries(path)):
-                    raise RunError(f"{path.name} is there already and is not a study's folder.")
-                document = {
-                    "format": FORMAT, "version": VERSION, "recipe": recipe.to_dict(), "command": command,
-                    "data_sha256": None, "step_cost": None, "versions": software_versions(), "results": [],
-                }  # fmt: skip
-                folder._write(document)
-        except OSError as error:
-            raise RunError(f"The study {str(path)[:200]} cannot be written ({error.strerror}).") from None
+        path.mkdir(parents=True, exist_ok=True)
+        with folder._changing():
+            files.remove_leftovers(path, SETTINGS)
+            if folder.settings_file.exists():
+                return folder
+            if any(entry.suffix != ".lock" for entry in files.entries(path)):
+                raise RunError(f"{path.name} is there already and is not a study's folder.")
+            folder._write(Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions()))
         return folder
 
     @contextmanager
@@ -109,15 +93,16 @@ class StudyFolder(WorkFolder):
         except Timeout:
             raise RunError(f"The study {self.path.name} is being changed by another process: try again.") from None
 
-    def _read(self) -> tuple[dict[str, Any], Study]:
-        """Return the content of ``study.json``, and the study with the results of its runs."""
+    def _read(self) -> Study:
+        """Return the study with the results of its runs."""
         try:
-            begun = read_study(self.path)
-            return dict(json.loads(self.settings_file.read_bytes())), begun
-        except (OSError, ValueError, TypeError) as error:
+            return read_study(self.path)
+        except StudyError as error:
             raise RunError(f"{self.path.name} is there already and cannot be continued: {error}") from None
 
-    def _write(self, document: dict[str, Any]) -> None:
+    def _write(self, study: Study) -> None:
+        """Write ``study.json``; the results of runs stand in their own folders."""
+        document = study.document() | {"results": []}
         write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
@@ -130,7 +115,7 @@ class StudyFolder(WorkFolder):
         """
         fingerprint = None if images is None else _fingerprint(images)
         with self._changing():
-            document, begun = self._read()
+            begun = self._read()
             if difference := recipe.difference(begun.recipe):
                 raise RunError(f"{self.path.name} holds a study of another recipe, with {difference}.")
             extended = begun.recipe.extended(recipe)
@@ -146,8 +131,8 @@ class StudyFolder(WorkFolder):
                 raise RunError(f"{self.path.name} holds a study of other images than {recipe.data} has now.")
             if begun.runs and begun.device != device:
                 raise RunError(f"{self.path.name} was begun on {begun.device}: go on with --device {begun.device}.")
-            changed = document | {"recipe": extended.to_dict(), "data_sha256": known, "device": device}
-            if changed != document:
+            changed = replace(begun, recipe=extended, data_sha256=known or "", device=device)
+            if changed.document() != begun.document():
                 self._write(changed)
         return extended
 
@@ -156,7 +141,7 @@ class StudyFolder(WorkFolder):
         if not recipe.equal_time:
             return {}
         with self._changing():
-            document, begun = self._read()
+            begun = self._read()
             if begun.step_cost:
                 return begun.step_cost
             # Of the runs of seed 0: with keep="auto" a flow's size depends on the images that initialise it.
@@ -168,7 +153,7 @@ class StudyFolder(WorkFolder):
                 for arm in recipe.arms
             }
             costs = relative_costs(seconds_per_step(steps, device))
-            self._write(document | {"step_cost": costs})
+            self._write(replace(begun, step_cost=costs))
         return costs
 
     def state(self) -> RunState:
@@ -268,7 +253,8 @@ def run_study(
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``auto``. Runs are spread over all GPUs.
 
     Raises:
-        RunError: ``out`` holds another study, is being written by one, or cannot be written; nothing is changed.
+        RunError: ``out`` holds another study, or is being written by one; nothing is changed.
+        OSError: it cannot be written.
         DataError, ConfigError: the data set or the flow is not usable.
         TrainingFailed: a run failed; all others are done, and the same call tries again.
         Stopped: SIGTERM came, or the study or its run was asked to stop; the same call goes on.
@@ -276,12 +262,7 @@ def run_study(
     """
     devices = devices_of(device)
     jobs = len(devices) if jobs is None else jobs
-    if jobs < 1:
-        raise RunError(f"--jobs is {jobs}; it must be at least 1.")
     images = load_data(recipe.training(recipe.arms[0], 0))
-    if recipe.size > min(images.size):
-        size = "×".join(map(str, images.size))
-        raise DataError(f"--size is {recipe.size}; the images of {images.name} have {size} pixels.")
     for arm in recipe.arms:
         training = recipe.training(arm, 0, images.channels, classes=_classes(recipe, images))
         Execution(devices[0]).check(training)
@@ -289,28 +270,25 @@ def run_study(
             outline(training.flow)
             check_memory(training, devices[0])
     folder = StudyFolder.begin(out, recipe, command)
-    try:
-        with folder.shared(shard):
-            recipe = folder.extend(recipe, images, devices[0].type)
-            if begun is not None:
-                begun(images)
-            folder.forget_asked()  # the request was to a process that has ended
-            if shard == (1, 1):
-                folder.set_status("running", 0)
-            beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
-            with beating, _stopped_by_a_signal(folder.path):
-                state, message = "stopped", ""
-                try:
-                    _run(folder, recipe, images, command, jobs, progress, shard, devices)
-                    state = "finished"
-                except (TrainingFailed, RunError) as error:
-                    state, message = "failed", str(error)
-                    raise
-                finally:
-                    if shard == (1, 1):
-                        folder.set_status(state, folder.count(), message)
-    except OSError as error:
-        raise RunError(f"The study {str(folder.path)[:200]} cannot be written ({error.strerror}).") from None
+    with folder.shared(shard):
+        recipe = folder.extend(recipe, images, devices[0].type)
+        if begun is not None:
+            begun(images)
+        folder.forget_asked()  # the request was to a process that has ended
+        if shard == (1, 1):
+            folder.set_status("running", 0)
+        beating = process.beating(folder.path / "status.json", partial(_end_if_asked, folder))
+        with beating, _stopped_by_a_signal(folder.path):
+            state, message = "stopped", ""
+            try:
+                _run(folder, recipe, images, command, jobs, progress, shard, devices)
+                state = "finished"
+            except (TrainingFailed, RunError) as error:
+                state, message = "failed", str(error)
+                raise
+            finally:
+                if shard == (1, 1):
+                    folder.set_status(state, folder.count(), message)
     return read_study(folder.path)
 
 
@@ -360,14 +338,12 @@ def _run(
     costs = folder.step_costs(recipe, images, devices[0])
     classes = _classes(recipe, images)
 
-    def cost_of(arm: Arm) -> float:
-        return costs[kind_of_step(recipe, arm)] if costs else 1.0
-
     done = set(read_study(folder.path).runs)
     ours = list(recipe.runs())[shard[0] - 1 :: shard[1]]
     waiting = [
-        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost_of(arm), classes), command)
+        Job(folder.path, arm, recipe.training(arm, seed, images.channels, cost, classes), command)
         for arm, seed in ours
+        for cost in [costs[kind_of_step(recipe, arm)] if costs else 1.0]
         if (arm, seed) not in done
     ]
     count = len(ours) - len(waiting)
@@ -528,8 +504,6 @@ def _results(
 
 #: A worker's data set and device, passed once.
 _given: list[tuple[ImageData, torch.device]] = []
-#: Whether this worker was asked to stop and begins no other run.
-_stopped: list[bool] = []
 
 
 def _start_worker(images: ImageData, free: SimpleQueue[torch.device]) -> None:
@@ -550,12 +524,7 @@ def _leave_with(sentinel: int) -> None:
 
 
 def _do_in_worker(job: Job) -> str:
-    if _stopped:
-        return STOPPED
     try:
-        complaint = run_job(job, *_given[0])
+        return run_job(job, *_given[0])
     except SystemExit:  # of SIGTERM while a run is made; the pool would keep the exception, and this process
         os._exit(1)
-    if complaint == STOPPED:
-        _stopped.append(True)
-    return complaint

@@ -29,7 +29,7 @@ PATIENCE_S = 0.5
 _GLANCE_S, _POLL_S = 0.03, 0.01
 #: Seconds in which a new process must take its locks, also on a busy machine: it does so before it imports torch.
 START_S = 30.0
-#: Exit code of a process that cannot do its work.
+#: Exit code of a command or a process that refuses its input.
 WRONG_INPUT = 2
 #: Folder of the package: the server's working folder may be another.
 HOUSE = str(Path(__file__).resolve().parents[2])

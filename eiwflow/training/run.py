@@ -16,10 +16,10 @@ from ..data import DataError, ImageData
 from ..flow import ConfigError, ShapeError
 from . import failures, process, scores
 from .execution import Execution
-from .journal import FINAL_SCORES, GIVEN_LABEL, Journal, restore
 from .loggers import logger_for
 from .recipe import Recipe, Recording
 from .run_directory import RunDirectory, RunError
+from .saves import FINAL_SCORES, GIVEN_LABEL, Journal, restore
 from .trainer import PAUSE, Trainer
 
 #: Seconds between two saves, beside the recording steps.

@@ -127,8 +127,7 @@ class Trainer:
     @property
     def crops(self) -> Tensor:
         """The images that a study scores, uint8 (N, C, H, W): four corner crops of every test image, or test images."""
-        whole, size = self._whole_test_images, self.recipe.flow.shape[1:]
-        return whole if tuple(whole.shape[2:]) == size else corner_crops(whole, size)
+        return corner_crops(self._whole_test_images, self.recipe.flow.shape[1:])
 
     @property
     def crop_labels(self) -> Tensor | None:

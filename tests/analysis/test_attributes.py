@@ -14,7 +14,7 @@ from PIL import Image
 from eiwflow import checkpoint
 from eiwflow.analysis import attributes
 from eiwflow.analysis.analyse import analyse
-from eiwflow.data import DataError, Factor, ImageData, load, to_tensor
+from eiwflow.data import Factor, ImageData, load, to_tensor
 from eiwflow.flow import MultiScaleFlow, NonFiniteError, dequantise
 from eiwflow.flow.bijection import generator_for
 from tests.training.tiny import planes, tiny_flow, tiny_info
@@ -157,11 +157,6 @@ def test_readings_that_overflow_are_refused_with_their_level(flow: MultiScaleFlo
     far, moves = [1e25 * level for level in near], {"skin": [1e25 * level[0].numpy() for level in near]}
     with pytest.raises(NonFiniteError, match="Level 1 of the flow gave .* while reading an attribute"):
         attributes._readings(moves, (far, values), (far, values))
-
-
-def test_images_of_another_size_are_refused(flow: MultiScaleFlow) -> None:
-    with pytest.raises(DataError, match="takes images of 3×8×8; attributes need whole images of faces16, 3×16×16"):
-        attributes.measure_attributes(flow, load("faces16"))
 
 
 def test_the_command_line_prints_what_json_can_hold(flow: MultiScaleFlow, marked: ImageData, tmp_path: Path) -> None:

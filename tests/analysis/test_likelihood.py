@@ -16,7 +16,7 @@ from scipy import stats
 from eiwflow import checkpoint, cli
 from eiwflow.analysis import intervals, likelihood
 from eiwflow.analysis.analyse import analyse
-from eiwflow.data import DATASETS, DataError, ImageData, to_tensor
+from eiwflow.data import DATASETS, DataError, ImageData, chosen_places, to_tensor
 from eiwflow.data.registry import DataSet
 from eiwflow.flow import ConfigError, NonFiniteError
 from eiwflow.flow.score import score
@@ -253,12 +253,6 @@ def test_bundled_sets_are_fitted_and_say_how():
     assert grey.images.shape == (3, 16, 16, 1) and grey.made == "test images, 8×8 resized to 16×16 and made grey"
 
 
-def test_images_are_spread_over_the_set():
-    assert likelihood.spread(3).tolist() == [0, 1, 2]
-    places = likelihood.spread(1000, 256)
-    assert len(places) == 256 and places[0] == 0 and places[-1] == 999 and np.diff(places).max() <= 4
-
-
 def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
     for number, image in enumerate(planes(3, size=20, seed=5)):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
@@ -337,8 +331,8 @@ def test_of_arrays_without_parts_a_tenth_is_scored_and_the_group_says_so(tmp_pat
 def test_photographs_are_counted_among_the_images_that_are_scored(alone):
     result = measured(count=32, sources=list(range(32)), most=8)
     assert result.photographs == 8 and result.to_dict()["photographs"] == 8
-    assert result.own.group.sources.tolist() == likelihood.spread(32, 8).tolist() != list(range(8))
-    assert np.array_equal(result.own.group.images, planes(32, seed=2)[likelihood.spread(32, 8)])
+    assert result.own.group.sources.tolist() == chosen_places(32, 8).tolist() != list(range(8))
+    assert np.array_equal(result.own.group.images, planes(32, seed=2)[chosen_places(32, 8)])
 
 
 def test_pictures_of_a_large_folder_are_spread_over_it(tmp_path):

@@ -19,11 +19,11 @@ from eiwflow.analysis.shuffle import (
     RankRiver,
     ShuffleReport,
     alternatives,
+    crossing,
     image_orders,
     rank_river,
     ranks_of,
     shuffle_report,
-    split_churn,
 )
 from eiwflow.flow import FlowConfig, MultiScaleFlow
 from eiwflow.flow.information import redundancy
@@ -36,6 +36,11 @@ sizes = some.integers(2, 16).map(lambda half: 2 * half)
 orders = sizes.flatmap(lambda c: some.permutations(range(c))).map(np.array)
 pairs = sizes.flatmap(lambda c: some.tuples(*[some.permutations(range(c)).map(np.array)] * 2))
 triples = sizes.flatmap(lambda c: some.tuples(*[some.permutations(range(c)).map(np.array)] * 3))
+
+
+def churn(order: np.ndarray, used: np.ndarray, kept: int) -> float:
+    """Return the part of the channels that two orders put on different sides."""
+    return crossing(order, used, kept).mean()
 
 
 def images(n: int, seed: int = 0) -> torch.Tensor:
@@ -86,9 +91,9 @@ def test_ranks_undo_the_order(order: np.ndarray) -> None:
 
 @given(orders)
 def test_churn_is_none_for_the_same_order_and_all_for_swapped_halves(order: np.ndarray) -> None:
-    assert split_churn(order, order, len(order) // 2) == 0
-    assert split_churn(np.roll(order, len(order) // 2), order, len(order) // 2) == 1
-    assert split_churn(order[::-1], order, len(order) // 2) == 1
+    assert churn(order, order, len(order) // 2) == 0
+    assert churn(np.roll(order, len(order) // 2), order, len(order) // 2) == 1
+    assert churn(order[::-1], order, len(order) // 2) == 1
 
 
 @given(pairs, some.randoms())
@@ -98,7 +103,7 @@ def test_churn_does_not_see_who_stands_where_within_a_half(pair: tuple[np.ndarra
     kept, emitted = list(one[:half]), list(one[half:])
     random.shuffle(kept)
     random.shuffle(emitted)
-    assert split_churn(np.array(kept + emitted), other, half) == split_churn(one, other, half)
+    assert churn(np.array(kept + emitted), other, half) == churn(one, other, half)
 
 
 @given(triples)
@@ -107,7 +112,7 @@ def test_churn_does_not_depend_on_the_names_of_channels_nor_on_which_order_comes
 ) -> None:
     one, other, names = triple
     half = len(one) // 2
-    assert split_churn(names[one], names[other], half) == split_churn(one, other, half) == split_churn(other, one, half)
+    assert churn(names[one], names[other], half) == churn(one, other, half) == churn(other, one, half)
 
 
 # ---------------------------------------------------------------------- over training

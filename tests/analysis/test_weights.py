@@ -30,7 +30,7 @@ from eiwflow.analysis.weights import (
     ridge,
     with_frozen_weights,
 )
-from eiwflow.data import DataError, Factor
+from eiwflow.data import Factor
 from eiwflow.flow import ConfigError, MultiScaleFlow
 from eiwflow.flow.entropy_weights import CouplingWeights
 from eiwflow.flow.score import score
@@ -214,11 +214,6 @@ def test_r_squared_is_of_images_that_were_not_fitted() -> None:
     other = {name: np.where(np.arange(90) < 60, values, values + 5) for name, values in factors.items()}
     shifted = {(row.factor, row.level): row for row in read_factors(flow, pixels, other)}
     assert shifted["clear", 1].r_squared < 0 < rows["clear", 1].r_squared
-
-
-def test_too_few_images_tell_nothing_and_the_bound_is_named() -> None:
-    with pytest.raises(DataError, match="23"):
-        read_factors(weighted_flow(), images(23), {"grain": np.ones(23)})
 
 
 def test_factors_are_numbers_of_the_test_images_and_grain_is_a_logarithm() -> None:

@@ -229,7 +229,6 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         ("EIWFLOW_TEACHER_TOKEN", "short"),
         ("EIWFLOW_FRAME_ANCESTORS", "x"),
         ("EIWFLOW_DATA_ROOTS", "/no/such/folder"),
-        ("EIWFLOW_RUNS", __file__),
         ("STREAMLIT_SERVER_ADDRESS", "192.0.2.1"),
     ],
 )

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from eiwflow import checkpoint, cli, data
-from eiwflow.compression.archive import decompress, flow_digest
+from eiwflow.compression.archive import decompress
 from eiwflow.flow import Latents, MultiScaleFlow, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
@@ -205,7 +205,7 @@ def check_latents(content: bytes, run: RunDirectory) -> None:
 def check_archive(content: bytes, run: RunDirectory) -> None:
     """Check that an archive holds the first test images, exactly."""
     flow = checkpoint.load(run.last_checkpoint).flow
-    pictures = decompress(flow, flow_digest(flow), content)
+    pictures = decompress(flow, content)
     assert pictures
     for picture, image in zip(pictures, data.load("photos32").test, strict=False):
         assert np.array_equal(picture.pixels, image)

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from eiwflow import checkpoint
 from eiwflow.analysis import compression
 from eiwflow.analysis.analyse import analyse
-from eiwflow.compression.archive import decompress, flow_digest
+from eiwflow.compression.archive import decompress
 from eiwflow.data import load
 from eiwflow.ui.own.photos import PHOTOS
 from eiwflow.ui.own.pictures import PICTURES
@@ -88,6 +88,6 @@ def test_an_archive_of_test_images_and_of_ones_own_photo_holds_what_the_page_say
     assert said is not None and not at.exception
     flow = checkpoint.load(one / "one.safetensors").flow
     made = compression.compress_photo(flow, PHOTOS.shelf._values[key])  # as small as the server keeps it
-    (again,) = decompress(flow, flow_digest(flow), made.content)
+    (again,) = decompress(flow, made.content)
     assert f"{len(made.content):,}" == said[3]
     assert again.pixels.shape[:2] == (int(said[2]), int(said[1]))

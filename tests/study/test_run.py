@@ -629,7 +629,6 @@ def test_an_arm_that_no_flow_can_be_is_left_out_with_a_sentence(capsys):
 
 
 REFUSED = {
-    "jobs": (["--jobs", "0"], "--jobs is 0"),
     "size": (["--size", "16"], "have 8×8 pixels"),
     "order": (["--order", "middle"], "middle"),
     "arm": (["--arms", "entropy"], "ORDER+WEIGHTS"),

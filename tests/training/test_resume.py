@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.checkpoint import load
-from eiwflow.training import journal
+from eiwflow.training import saves
 from eiwflow.training.execution import Execution
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunDirectory, RunError
 from eiwflow.training.trainer import PAUSE, Trainer
 
-from .tiny import CLOCKS, labelled_data, numbers, same_tensors, tiny_data
+from .tiny import labelled_data, numbers, same_tensors, tiny_data
 from .tiny import tiny_run as any_run
 
 #: Of few recorded steps: a run is stopped at one, and between two.
@@ -211,13 +211,6 @@ def run(stopped_at_2, tmp_path):
     return RunDirectory.open(shutil.copytree(stopped_at_2.path, tmp_path / stopped_at_2.path.name))
 
 
-def test_the_seconds_of_a_resumed_run_go_on_from_those_before_it_stopped(run):
-    for record in run.records():
-        run.append(record | dict.fromkeys(CLOCKS, 1000.0))
-    train(run, images=tiny_data())
-    assert all(run.records()[-1][name] >= 1000 for name in CLOCKS)
-
-
 def rewritten(run, change=lambda tensors: tensors, **document):
     """Write the run's resume file anew, with other tensors or another document."""
     tensors = change(safetensors.torch.load_file(run.resume_file))
@@ -270,7 +263,7 @@ def test_a_run_is_not_resumed_on_other_images(run, other):
     assert train(RunDirectory.open(run.path), images=same).step == 4
 
 
-@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": journal.ARITHMETIC + 1}], ids=str)
+@pytest.mark.parametrize("arithmetic", [{}, {"arithmetic": 1}, {"arithmetic": saves.ARITHMETIC + 1}], ids=str)
 def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithmetic):
     rewritten(run, **arithmetic)
     before, status = state_of(run), run.status()
@@ -279,5 +272,5 @@ def test_a_run_of_another_version_is_refused_and_nothing_is_changed(run, arithme
     assert state_of(run) == before
     assert run.status() == status
     digest = Trainer(run.config()[0], tiny_data()).images_digest
-    rewritten(run, arithmetic=journal.ARITHMETIC, images=digest)
+    rewritten(run, arithmetic=saves.ARITHMETIC, images=digest)
     assert train(RunDirectory.open(run.path), images=tiny_data()).step == 4

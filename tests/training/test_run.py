@@ -118,12 +118,14 @@ def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
     run = tiny_run(tmp_path, iterations=6)
     train(run, images=tiny_data(), progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
     assert run.status()["state"] == "stopped"
-    records = [record | {"seconds": 1000.0, "cpu_seconds": 500.0} for record in run.records()]
+    clocks = {"seconds": 1000.0, "cpu_seconds": 500.0, "step_cpu_seconds": 400.0}
+    records = [record | clocks for record in run.records()]
     (run.path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     info = train(run, images=tiny_data())
     last = run.records()[-1]
     assert last["step"] == 6
     assert 1000 < last["seconds"] < 1300 and 500 < last["cpu_seconds"] < 800
+    assert 400 < last["step_cpu_seconds"] < 700
     assert 500 < info.metrics["cpu_seconds"] < 800
 
 

@@ -12,8 +12,6 @@ import streamlit as st
 
 from ... import data, files, server_settings
 
-#: Addresses that only this machine can reach.
-OF_THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
 #: Most files of a folder that are checked for changes.
 MAX_LISTED = 100_000
 
@@ -46,7 +44,7 @@ def data_roots() -> list[Path]:
     """
     if (named := server_settings.data_roots()) is not None:
         return named
-    return [Path.home().resolve()] if st.get_option("server.address") in OF_THIS_MACHINE else []
+    return [Path.home().resolve()] if st.get_option("server.address") in server_settings.OF_THIS_MACHINE else []
 
 
 def stamp(path: Path) -> object:

@@ -15,7 +15,7 @@ from enum import Enum
 import streamlit as st
 
 from ...server_settings import CLASSROOM, READ_ONLY, settings
-from .address import base_path
+from .app_url import base_path
 
 #: Signs the cookies of this server; after a restart no browser is known.
 _KEY = secrets.token_bytes(32)

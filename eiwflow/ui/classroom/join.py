@@ -8,17 +8,11 @@ from functools import lru_cache
 
 import segno
 
-from ...server_settings import settings, teacher_token
-from ..access.address import address
+from ...server_settings import OF_THIS_MACHINE, settings, teacher_token
+from ..access.app_url import address
 
 #: Path below the app's address that, with the token, makes a browser the teacher's.
 TEACHER_PATH = "_class/teacher"
-_HERE = ("127.0.0.1", "localhost", "::1")
-
-
-def teacher_link() -> str:
-    """Return the link that makes a browser the teacher's."""
-    return f"{address()}/{TEACHER_PATH}/{teacher_token()}"
 
 
 @lru_cache(maxsize=4)
@@ -38,12 +32,13 @@ def announcement() -> str:
     drawn = io.StringIO()
     segno.make(address(), micro=False, error="m").terminal(drawn, compact=True, border=2)
     lines = ["", "Classroom mode", f"  Students join at   {address()}", "", drawn.getvalue().rstrip("\n"), ""]
-    if any(f"//{host}" in address() for host in _HERE):
+    if any(f"//{host}" in address() for host in OF_THIS_MACHINE):
         lines += [
             "  Only this machine reaches that address. For a class: eiwflow app --classroom --address 0.0.0.0",
             "",
         ]
-    lines += ["  Open this in your own browser, and show it to nobody:", f"  Teacher            {teacher_link()}", ""]
+    link = f"{address()}/{TEACHER_PATH}/{teacher_token()}"
+    lines += ["  Open this in your own browser, and show it to nobody:", f"  Teacher            {link}", ""]
     return "\n".join(lines)
 
 

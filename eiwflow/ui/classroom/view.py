@@ -8,7 +8,7 @@ import streamlit as st
 
 from ...server_settings import settings
 from ..access import roles
-from ..access.address import address
+from ..access.app_url import address
 from . import join
 from .board import BOARD
 

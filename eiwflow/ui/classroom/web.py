@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...server_settings import settings, teacher_token
 from ..access import roles
-from ..access.address import base_path
+from ..access.app_url import base_path
 from .board import BOARD
 from .join import TEACHER_PATH
 

@@ -69,7 +69,7 @@ class Shelf(Generic[Kept]):
         now = time.monotonic()
         with self._lock:
             for session, when in list(self._seen.items()):
-                if _is_here(session):
+                if not exists() or get_instance().is_active_session(session):
                     self._seen[session] = now
                 elif now - when >= GRACE_S:
                     del self._seen[session], self._keys[session]
@@ -82,10 +82,6 @@ def sweep() -> None:
     """Discard what no session holds any more; the server calls this regularly."""
     for shelf in _SHELVES:
         shelf.sweep()
-
-
-def _is_here(session: str) -> bool:
-    return not exists() or get_instance().is_active_session(session)
 
 
 def visitor() -> str:

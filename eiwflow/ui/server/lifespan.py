@@ -8,7 +8,7 @@ import logging
 import platform
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from streamlit.runtime import exists, get_instance
@@ -51,30 +51,22 @@ async def while_the_server_runs(_: object) -> AsyncIterator[None]:
 
 
 def _import_then_give_back() -> None:
+    """Import, then return freed memory to the system regularly; without visitors forget flows and results."""
     try:
         engine.start()
     finally:
         engine.STARTED.set()
-    _give_back_now_and_then()
-
-
-def _give_back_now_and_then(sleep: Callable[[float], None] = time.sleep) -> None:
-    """Return freed memory to the system regularly; without visitors forget flows and results."""
     from ...training.memory import give_back_freed_memory
 
     alone_s = 0.0
     while True:
         give_back_freed_memory()
         shelves.sweep()
-        sleep(GIVE_BACK_S)
-        alone_s = alone_s + GIVE_BACK_S if nobody_is_here() else 0.0
+        time.sleep(GIVE_BACK_S)
+        nobody_is_here = exists() and get_instance().state is RuntimeState.NO_SESSIONS_CONNECTED
+        alone_s = alone_s + GIVE_BACK_S if nobody_is_here else 0.0
         if FORGET_S <= alone_s < FORGET_S + GIVE_BACK_S:  # once
             forget()
-
-
-def nobody_is_here() -> bool:
-    """Return whether no browser has a page open."""
-    return exists() and get_instance().state is RuntimeState.NO_SESSIONS_CONNECTED
 
 
 def forget() -> None:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..access import navigation, roles
-from ..access.address import base_path
+from ..access.app_url import base_path
 from ..classroom import web
 from . import front_page
 

@@ -90,7 +90,8 @@ def begin(
     )
     checkpoint, given = _open(files[chosen], places, choose=True)
     compared = _compared_with(labels, chosen, places, compare)
-    _checkpoint_uploader(places.more)
+    with places.more:
+        own_checkpoints.draw(MORE)
     second = compared if compare else NOTHING
     other, second_given = None, ("", "")
     if second != NOTHING:
@@ -256,11 +257,6 @@ def _label_of(file: CheckpointFile) -> str:
     return label if label in classes else next(iter(classes), "")
 
 
-def _checkpoint_uploader(box: DeltaGenerator) -> None:
-    with box:
-        own_checkpoints.draw(MORE)
-
-
 def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked: bool) -> data_sets.Images:
     """Draw the choice of a data set; ``linked`` says whether the URL names it together with the flow."""
     names = data_sets.names()
@@ -330,8 +326,4 @@ def _take_photo(key: str) -> None:
 
 def _take_image(number: int) -> None:
     state.set_choice("image", number)
-    _drop_photo()
-
-
-def _drop_photo() -> None:
     state.set_choice("photo", NOTHING)

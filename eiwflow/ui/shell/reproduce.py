@@ -138,7 +138,7 @@ _PYTHON = {
     "compress": (
         "from eiwflow.compression import archive",
         "pictures, left_out = archive.gather([{words[1]!r}])\n"
-        "content, summary = archive.compress(loaded.flow, archive.flow_digest(loaded.flow), pictures)",
+        "content, summary = archive.compress(loaded.flow, pictures)",
     ),
 }
 _OF_STUDIES = """from pathlib import Path

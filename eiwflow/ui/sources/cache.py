@@ -84,12 +84,8 @@ def _key(look: Look, images: Images, measure: Measure[..., Any], choices: dict[s
         "seed": look.seed,
         "record": None if look.record is None else len(look.record.steps),
     }
-    chosen = tuple((choice, _hashable(value)) for choice, value in sorted(choices.items()))
+    chosen = tuple((name, _bytes(of) if isinstance(of, Tensor) else of) for name, of in sorted(choices.items()))
     return measure.name, look.checkpoint.sha256, tuple(fields[field] for field in measure.depends_on), chosen
-
-
-def _hashable(value: Any) -> Hashable:  # noqa: ANN401
-    return _bytes(value) if isinstance(value, Tensor) else value
 
 
 def _bytes(image: Tensor) -> bytes:

@@ -16,7 +16,7 @@ from ...lesson.build import build_for
 from ...lesson.spec import LessonError
 from .. import access
 from ..access import navigation
-from ..access.address import address
+from ..access.app_url import address
 from ..common import state, way_back, window
 from ..common.untrusted import plain
 from ..own import checkpoints as own_checkpoints
@@ -39,7 +39,8 @@ def page() -> None:
     """Draw the lesson of the bundled flow or of the flow that the link names (``ck``)."""
     chosen = st.query_params.get("ck", "")
     content, label = _pack_of(chosen)
-    more: dict[str, Any] = {"pages": _pages()}
+    others = [[_name(entry), entry.label] for entry in navigation.pages() if entry.label != "Lesson"]
+    more: dict[str, Any] = {"pages": others}
     if label:
         more["note"] = label
     head, blobs = pack.opened(content)
@@ -93,10 +94,6 @@ def _take_photo(shape: tuple[int, int, int]) -> None:
     # The same photo sent twice gets two answers.
     answer["count"] = 1 + st.session_state.get("_lesson_photo", {"count": 0})["count"]
     st.session_state["_lesson_photo"] = answer
-
-
-def _pages() -> list[list[str]]:
-    return [[_name(entry), entry.label] for entry in navigation.pages() if entry.label != "Lesson"]
 
 
 def _name(entry: navigation.Entry) -> str:

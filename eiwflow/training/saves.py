@@ -1,4 +1,4 @@
-"""The journal of a training: the records and saves that it leaves in its run directory, and going on from them."""
+"""The saves of a training in its run directory, with its records and samples, and going on from them."""
 
 from __future__ import annotations
 

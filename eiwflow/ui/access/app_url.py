@@ -1,4 +1,4 @@
-"""The address under which visitors reach the app."""
+"""The URL of the app, as visitors reach it."""
 
 from __future__ import annotations
 
