@@ -123,6 +123,7 @@ class Claim:
         """Return in how many studies one leads another, in one sentence; empty without studies."""
         named = {
             "a start from the data with the half by entropy saves bits over Glow's flow": self.counts.get("data"),
+            "that half without such a start": self._of("entropy half without a start"),
             "own weights save bits": self.counts.get("weights"),
             "entropy beats variance": self._measure,
         }
@@ -177,8 +178,8 @@ class Added:
 
     @property
     def name(self) -> str:
-        """The choice on its data set."""
-        return f"{self.choice}, {self.data}"
+        """The choice on its data set, with its training steps."""
+        return f"{self.choice}, {self.data}, {self.iterations:,}"
 
 
 def added(studies: Iterable[Study]) -> list[Added]:

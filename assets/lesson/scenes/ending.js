@@ -19,8 +19,8 @@ export const ending = {
   notes: "Say what each picture shows before you click. Then look back at what was chosen.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
-    "redrawn; its channels stand as high as their entropy, after training. The bits saved are those of scene 11: a start " +
-    "from the data against that of Glow, a well-known flow that starts at random and whose half is fixed by position.",
+    "redrawn; its channels stand as high as their entropy, after training. The bits saved are those of scene 11: start " +
+    "and half from the data against those of Glow, a well-known flow that starts at random and whose half is fixed by position.",
   more: { page: "levels" },
 
   build(stage) {
@@ -129,7 +129,9 @@ export const ending = {
     const [study] = pack.head.studies ?? [],
       start = study && startOf(study),
       byVariance = start?.byVariance ? `; by variance ${start.byVariance}` : "",
-      saved = start ? ` A start from the data saves ${start.bits} bits per value (${start.data}${byVariance}).` : "";
+      saved = start
+        ? ` Start and half from the data save ${start.bits} bits per value (${start.data}${byVariance}).`
+        : "";
     const card = (drawing, text) => {
       const words = el("figcaption", {}),
         show = () => words.replaceChildren(text);

@@ -11,9 +11,9 @@ import { trial } from "./try.js";
 const CHOICES = [
   {
     key: "start",
-    name: "start from the data",
-    what: "first layers rotate to what varies most",
-    other: "random start",
+    name: "start and half from the data",
+    what: "rotate to what varies most, pass on structure",
+    other: "Glow’s start and half",
     rung: "half by entropy",
     of: "saved",
   },
@@ -35,7 +35,7 @@ const CHOICES = [
   },
 ];
 /** What variance saves, by what a study claims of entropy. */
-const AGAINST = { ahead: "less", behind: "more", "not shown": "as much" };
+const AGAINST = { ahead: "saves less", behind: "saves more", "not shown": "is not shown to differ" };
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -71,8 +71,8 @@ export const worth = {
     "Each choice is tried by two flows that train here from one seed, on the same faces in the same order, as in " +
     "our studies: three levels of four steps, 500 steps of 32 faces. A dot is the bits saved on 256 other " +
     "faces by one seed; the interval is Student’s t. " +
-    "Each choice is added to those above it: first a start from the data (channels as principal components, and the half " +
-    "with most structure passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
+    "Each choice is added to those above it: first start and half from the data (channels as principal components, and " +
+    "the half with most structure passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
     "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
     "trainings of small flows; the lead shrinks with training. “See more” has every study.",
@@ -235,21 +235,23 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     const [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `Choosing the half by variance instead of entropy saves ${AGAINST[entropy.step.claim]}: ` +
+        ? `The half by variance instead of entropy ${AGAINST[entropy.step.claim]}: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : "This study did not compare variance with entropy.";
     const leads = leadsOf(here),
       known = leads.map((lead, i) => (lead?.claim === "ahead" ? i : -1)).filter((i) => i >= 0);
     if (!known.length) return stage.say(`On ${dataOf(here)} none of the three saves bits for certain.`);
     const best = known.reduce((a, b) => (leads[b].lead > leads[a].lead ? b : a)),
+      /** Whether no other choice may save as much: their intervals lie apart. */
+      clear = leads.every((lead, i) => i === best || !lead || lead.high < leads[best].low),
       /** The vote before any study was seen. */
       first = (stage.results[worth.number] ??= CHOICES.find(({ key }) => key === votedFor()).name),
       verdict = CHOICES[best].name === first ? "Right" : "Not quite";
+    const saved = `${CHOICES[best].name} save ${clear ? "most, " : ""}${leads[best].lead.toFixed(3)} bits per value`;
     stage.say(
-      `${verdict}: on ${dataOf(here)}, ${best ? "" : "a "}${CHOICES[best].name} saves most, ${leads[best].lead.toFixed(3)} bits per value.`.replace(
-        /(weights|halves) saves/,
-        "$1 save",
-      ),
+      clear
+        ? `${verdict}: on ${dataOf(here)}, ${saved}.`
+        : `On ${dataOf(here)}, ${saved}; that others save less is not shown.`,
     );
   };
   const sets = choices(

@@ -79,7 +79,7 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> None:
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
-            _chart(drawn(figures.added, evidence.added), page, "added", words, "What more is added")
+            _chart(drawn(figures.added, evidence.added), page, "added", words, "What more is added, by steps")
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
             _chart(drawn(figures.with_training, leads), page, "leads", words, "With more training steps")
@@ -103,7 +103,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
         return
-    st.markdown("**Start × half**: bits per value saved over Glow's flow (95 %)")
+    st.markdown("**Start × half**: bits per value saved over Glow's flow")
     made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
