@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "start and half from the data",
-    what: "rotate to what varies most, pass on structure",
+    what: "rotate to what varies, keep structure",
     other: "Glow’s start and half",
     rung: "half by entropy",
     of: "saved",
@@ -178,8 +178,10 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       const ink = colours(stage.stage),
         small = width < 800,
         leads = leadsOf(here),
-        row = height / CHOICES.length,
-        zero = (small ? 0 : 0.22 * width) + 4;
+        row = height / CHOICES.length;
+      context.font = `600 ${ink.size}px ${ink.sans}`;
+      const named = Math.max(...CHOICES.map(({ name }) => context.measureText(name).width)),
+        zero = (small ? 0 : named + ink.size) + 4;
       let saved = 0;
       const begins = leads.map((lead) => {
           const from = saved;
