@@ -182,10 +182,11 @@ export class Engine {
     this.small = take(largestWeight);
     this.turned = take(largestWeight);
     this.products = [0, 1, 2, 3].map(() => take(largestWeight));
-    const { f, conv, convDw, simd: found } = kernels(top, simd);
+    const { f, conv, convDw, columnSums, simd: found } = kernels(top, simd);
     this.f = f;
     this.conv = conv;
     this.convDw = convDw;
+    this.columnSums = columnSums;
     this.simd = found;
   }
 
@@ -461,7 +462,7 @@ export class Engine {
       size = this.size4(level, images, kernel),
       rows = level.pixels * images;
     this.convDw(x, xs, inputs, dy, ys, outputs, gradient + weight, size);
-    this.columnSums(dy, ys, given, rows, gradient + bias);
+    this.columnSums(dy, ys, outputs, rows, gradient + bias);
     // [tap][input][output] to [tap][output][input]
     for (let tap = 0; tap < kernel * kernel; tap++)
       for (let o = 0; o < given; o++) {
@@ -471,14 +472,6 @@ export class Engine {
         for (let i = inputs; i < dxs; i++) f[to + i] = 0;
       }
     this.conv(dy, ys, given, turned, 0, dx, dxs, dxs, size, -1, mode, mask);
-  }
-
-  /** Sums over the rows of a matrix, of so many columns. */
-  columnSums(x, stride, columns, rows, to) {
-    const { f } = this,
-      sums = new Float64Array(columns);
-    for (let r = 0, at = x; r < rows; r++, at += stride) for (let c = 0; c < columns; c++) sums[c] += f[at + c];
-    for (let c = 0; c < columns; c++) f[to + c] = sums[c];
   }
 
   /** From the gradient of a step's output, at dz, to that of the coupling's input, at dy; draw is room. */

@@ -18,11 +18,11 @@ const code = () => Uint8Array.from(atob(SIMD), (letter) => letter.charCodeAt(0))
 /** Whether WebAssembly with SIMD computes here; without it a training takes about ten times as long. */
 export const fast = () => typeof WebAssembly === "object" && WebAssembly.validate(code());
 
-/** {simd, f, conv, convDw} with f a Float32Array of so many floats. */
+/** {simd, f, conv, convDw, columnSums} with f a Float32Array of so many floats. */
 export function kernels(floats, simd = true) {
   if (!simd || !fast()) return plain(new Float32Array(floats));
   const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * floats) / PAGE) + 1 });
-  const { conv, conv_dw } = /** @type {any} */ (
+  const { conv, conv_dw, column_sums } = /** @type {any} */ (
     new WebAssembly.Instance(new WebAssembly.Module(code()), { env: { memory } }).exports
   );
   return {
@@ -48,6 +48,7 @@ export function kernels(floats, simd = true) {
       ),
     convDw: (x, xs, inputs, dy, ys, outputs, dw, size) =>
       conv_dw(4 * x, xs, inputs, 4 * dy, ys, outputs, 4 * dw, size.height, size.width, size.images, size.kernel),
+    columnSums: (x, stride, columns, rows, to) => column_sums(4 * x, stride, columns, rows, 4 * to),
   };
 }
 
@@ -120,5 +121,10 @@ function plain(f) {
             }
         }
   }
-  return { simd: false, f, conv, convDw };
+  function columnSums(x, stride, columns, rows, to) {
+    const all = new Float64Array(columns);
+    for (let r = 0, at = x; r < rows; r++, at += stride) for (let c = 0; c < columns; c++) all[c] += f[at + c];
+    f.set(all, to);
+  }
+  return { simd: false, f, conv, convDw, columnSums };
 }

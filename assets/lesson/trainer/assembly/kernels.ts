@@ -218,3 +218,19 @@ export function conv_dw(
     }
   }
 }
+
+/** to = the sums over the rows of a matrix, added up in double precision. stride: floats between two rows. */
+export function column_sums(x: usize, stride: i32, columns: i32, rows: i32, to: usize): void {
+  const step = <usize>stride << 2;
+  for (let c = 0; c < columns; c += 4) {
+    let low = f64x2.splat(0), high = f64x2.splat(0);
+    let at = x + (<usize>c << 2);
+    for (let r = 0; r < rows; r++, at += step) {
+      const v = v128.load(at);
+      low = v128.add<f64>(low, f64x2.promote_low_f32x4(v));
+      high = v128.add<f64>(high, f64x2.promote_low_f32x4(v128.shuffle<i64>(v, v, 1, 1)));
+    }
+    const two = f32x4.demote_f64x2_zero(high);
+    v128.store(to + (<usize>c << 2), v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), two, 0, 2));
+  }
+}
