@@ -31,20 +31,21 @@ export function gradientNorm({ f, gradient, size }) {
 export function update(engine, norm, step) {
   const { f, trained, average, gradient, size, parameters, recipe } = engine,
     rate = learningRateAt(recipe, step),
-    clip = Math.min(1, CLIP / (norm + 1e-6));
+    clip = Math.min(1, CLIP / (norm + 1e-6)),
+    t = step + 1,
+    // In an array: V8 moves bare powers into adamw()'s loop, where they take ten times as long as all the rest.
+    corrections = Float64Array.of(1 - BETA1 ** t, Math.sqrt(1 - BETA2 ** t));
   if (clip < 1) for (let i = gradient; i < gradient + size; i++) f[i] *= clip;
   for (const parameter of parameters) {
     if (parameter.by === "muon") muon(engine, parameter, MUON * rate);
-    if (parameter.by === "adamw") adamw(engine, parameter, rate, step + 1);
+    if (parameter.by === "adamw") adamw(engine, parameter, rate, corrections);
   }
-  const t = step + 1,
-    share = 1 - Math.min(AVERAGE, (1 + t) / (10 + t));
+  const share = 1 - Math.min(AVERAGE, (1 + t) / (10 + t));
   for (let i = 0; i < size; i++) f[average + i] += share * (f[trained + i] - f[average + i]);
 }
 
-function adamw({ f, trained, gradient, first, second }, { at, size }, rate, t) {
-  const length = rate / (1 - BETA1 ** t),
-    root = Math.sqrt(1 - BETA2 ** t);
+function adamw({ f, trained, gradient, first, second }, { at, size }, rate, [mean, root]) {
+  const length = rate / mean;
   for (let i = at; i < at + size; i++) {
     const g = f[gradient + i];
     f[first + i] += (1 - BETA1) * (g - f[first + i]);
