@@ -160,12 +160,15 @@ export function colours(node) {
 }
 
 /**
- * A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called again when the size changes.
+ * A canvas that fills its parent, in CSS pixels; draw(context, width, height) is called in the first frame, once all has
+ * its place, and again when the size changes.
  */
 export function surface(host, draw, label) {
   const canvas = el("canvas", { className: "fill", role: "img", "aria-label": label });
   host.append(canvas);
+  let placed = false;
   const redraw = () => {
+    if (!placed) return;
     const width = canvas.clientWidth,
       height = canvas.clientHeight,
       ratio = Math.min(2, devicePixelRatio || 1);
@@ -178,9 +181,24 @@ export function surface(host, draw, label) {
     context.imageSmoothingEnabled = false;
     draw(context, width, height);
   };
-  const watch = new ResizeObserver(redraw);
+  const watch = new ResizeObserver(() => {
+    placed = true;
+    redraw();
+  });
   watch.observe(canvas);
   return { canvas, redraw, stop: () => watch.disconnect() };
+}
+
+/** Calls f once the next frame is drawn; returns a function that prevents it. */
+export function afterFrame(f) {
+  let timer;
+  const frame = requestAnimationFrame(() => {
+    timer = setTimeout(f);
+  });
+  return () => {
+    cancelAnimationFrame(frame);
+    clearTimeout(timer);
+  };
 }
 
 export const ease = (t) => (t < 0 ? 0 : t > 1 ? 1 : t * t * (3 - 2 * t));

@@ -236,16 +236,17 @@ function couplingWeights(x, channels, { of, hidden, out }) {
 }
 
 function times(x, factors) {
-  const n = factors.length;
-  return x.map((v, i) => v * factors[i % n]);
-}
-
-function scaled(x, logs, sign) {
-  const n = logs.length,
-    factors = logs.map((log) => Math.exp(sign * log)),
+  const n = factors.length,
     y = new Float64Array(x.length);
   for (let p = 0; p < x.length; p += n) for (let c = 0; c < n; c++) y[p + c] = x[p + c] * factors[c];
   return y;
+}
+
+function scaled(x, logs, sign) {
+  return times(
+    x,
+    logs.map((log) => Math.exp(sign * log)),
+  );
 }
 
 /** The inverse of a square matrix [row][column], by elimination with pivots. */

@@ -11,7 +11,8 @@ import { beginInTab, hearTraining, progressInTab, trainingInTab } from "./scenes
 import { scenes } from "./scenes.js";
 
 const CHANNEL = "eiwflow-lesson",
-  NOTICE_MS = 6000;
+  NOTICE_MS = 6000,
+  AHEAD_MS = 500;
 /** Number of the visitor's own photo among the images; side of the square that is kept of it. */
 const OWN = "own",
   PHOTO_SIDE = 512;
@@ -361,6 +362,9 @@ class Stage {
     }
     this.showTraining();
     this.publish();
+    // The next scene may need them in its first frame.
+    clearTimeout(this.ahead);
+    this.ahead = setTimeout(() => this.traces, AHEAD_MS);
   }
 
   /** The scene's sentence. */
@@ -560,6 +564,7 @@ class Stage {
   stop() {
     this.root.eiwLesson = undefined;
     clearTimeout(this.noticed);
+    clearTimeout(this.ahead);
     this.live?.stop?.();
     this.cleanup.forEach((act) => act());
     this.channel?.close();

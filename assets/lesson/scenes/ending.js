@@ -2,7 +2,7 @@
 // choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
-import { colours, el, picture, surface } from "../draw.js";
+import { afterFrame, colours, el, picture, surface } from "../draw.js";
 import { normals, psnr } from "../flow.js";
 import { states } from "./count.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
@@ -28,8 +28,21 @@ export const ending = {
       { bytes } = images[image],
       shape = pack.head.shape;
     const noises = traces.map((trace) => trace.noise),
-      decoded = flow.quantise(flow.decode(noises)),
+      [height, width] = shape,
+      again = el("canvas", { width, height }),
+      renewed = el("canvas", { width, height }),
+      error = el("span", {});
+    let differ = 0;
+    /** Two pictures are decoded once the others are drawn. */
+    const decode = () => {
+      const decoded = flow.quantise(flow.decode(noises)),
+        values = flow.decode(noises.map((values, l) => (l ? values : normals(101, values.length)))),
+        off = 255 * 10 ** (-psnr(values, bytes) / 20);
       differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
+      picture(Uint8Array.from(decoded), shape, again);
+      picture(Uint8Array.from(flow.quantise(values)), shape, renewed);
+      error.textContent = `level 1 redrawn: error ${off.toFixed(0)} of 255`;
+    };
     const shown = (canvas, label) => {
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", label);
@@ -43,7 +56,7 @@ export const ending = {
       arrow(),
       shown(states(flow, traces).at(-1), "Its noise"),
       arrow(),
-      shown(picture(Uint8Array.from(decoded), shape), "The picture again"),
+      shown(again, "The picture again"),
     );
 
     const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1),
@@ -86,17 +99,13 @@ export const ending = {
         "The bits of the picture: rarity of its noise and stretching",
       );
 
-    const fresh = noises.map((values, l) => (l ? values : normals(101, values.length))),
-      values = flow.decode(fresh),
-      renewed = flow.quantise(values),
-      off = 255 * 10 ** (-psnr(values, bytes) / 20);
     const scales = el(
       "div",
       { className: "row" },
       shown(picture(bytes, shape), "The picture"),
       arrow(),
-      shown(picture(Uint8Array.from(renewed), shape), "With the values of level 1 redrawn"),
-      el("span", {}, `level 1 redrawn: error ${off.toFixed(0)} of 255`),
+      shown(renewed, "With the values of level 1 redrawn"),
+      error,
     );
 
     const level = flow.levels[0],
@@ -134,19 +143,19 @@ export const ending = {
         : "";
     const card = (drawing, text) => {
       const words = el("figcaption", {}),
-        show = () => words.replaceChildren(text);
+        show = () => words.replaceChildren(text());
       words.append(el("button", { type: "button", onclick: show }, "Say it, then click"));
       return el("figure", { className: "home-card" }, drawing, words);
     };
     const cards = el(
       "div",
       { className: "home-cards", "aria-live": "polite" },
-      card(there, `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`),
-      card(bars, "It counts bits: rarity of the noise plus stretching. Fewer bits, higher likelihood."),
-      card(scales, "Several scales: half leaves at each level, fine detail first, the gist last."),
+      card(there, () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`),
+      card(bars, () => "It counts bits: rarity of the noise plus stretching. Fewer bits, higher likelihood."),
+      card(scales, () => "Several scales: half leaves at each level, fine detail first, the gist last."),
       card(
         sorted,
-        `${flow.sortsByEntropy ? "By entropy, noise leaves early." : "What leaves early is a choice."}${saved}`,
+        () => `${flow.sortsByEntropy ? "By entropy, noise leaves early." : "What leaves early is a choice."}${saved}`,
       ),
     );
     const questions = el(
@@ -195,8 +204,10 @@ export const ending = {
     stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     else say(false);
+    const stopDecoding = afterFrame(decode);
     return {
       stop: () => {
+        stopDecoding();
         barsView.stop();
         sortedView.stop();
       },

@@ -1,7 +1,7 @@
 // Scene 5: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
 // A photo of one's own gets a card to keep.
 import { cardPanel } from "../card.js";
-import { el, picture } from "../draw.js";
+import { afterFrame, el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
 const TILES = 4,
@@ -91,7 +91,7 @@ export const likely = {
     const here = [],
       score = (bytes) => flow.bitsPerDim(flow.encode(flow.dequantise(bytes)));
     let voted = KINDS.some(([key]) => key === stage.choice) ? stage.choice : "",
-      timer;
+      stopScoring = () => {};
     const caption = el("p", { className: "caption" }, CAPTION),
       own = images[image].number === "own";
     const columns = KINDS.map(([key, name], k) => {
@@ -176,10 +176,10 @@ export const likely = {
         if (here.length === KINDS.length) return draw();
         here.push(score(all[here.length]));
       } while (performance.now() < end);
-      timer = setTimeout(slice, 0);
+      stopScoring = afterFrame(slice);
     };
-    timer = setTimeout(slice, 0);
+    stopScoring = afterFrame(slice);
     draw();
-    return { stop: () => clearTimeout(timer) };
+    return { stop: () => stopScoring() };
   },
 };

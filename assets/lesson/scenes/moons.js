@@ -2,16 +2,23 @@
 import { animate, colours, el, number, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
-/** Steps of the training, and those of one frame; points that are trained on, and those that are drawn. */
+/** Steps of the training, those of one frame, which ends early after so long; points trained on, and those drawn. */
 const STEPS = 500,
   A_FRAME = 6,
+  A_FRAME_MS = 6,
   POINTS = 2000,
   DRAWN = 400;
 /** The grid reaches from −REACH to REACH in noise, in cells of side CELL; a side of a cell is drawn as PARTS lines. */
 const REACH = 2.5,
   CELL = 0.5,
   PARTS = 6,
-  SIDE = Math.round((2 * REACH) / CELL);
+  SIDE = Math.round((2 * REACH) / CELL),
+  ALONG = Array.from({ length: SIDE * PARTS + 1 }, (_, k) => (k * CELL) / PARTS - REACH),
+  /** The lines of the grid, upright ones and level ones. @type {number[][][]} */
+  GRID = Array.from({ length: SIDE + 1 }, (_, i) => i * CELL - REACH).flatMap((at) => [
+    ALONG.map((v) => [at, v]),
+    ALONG.map((v) => [v, at]),
+  ]);
 /** The picture of the points reaches from −FAR to FAR. */
 const FAR = 2.5;
 
@@ -101,16 +108,16 @@ export const moons = {
           { side, from } = plan(width, height, ink.size),
           place = (which, [x, y]) => [from[which] + side * (0.5 + x / 2 / FAR), side * (0.5 - y / 2 / FAR)];
         context.font = `${ink.size}px ${ink.sans}`;
-        const path = (which, polygon) => {
+        const path = (which, line) => {
           context.beginPath();
-          polygon.forEach((point) => context.lineTo(...place(which, point)));
-          context.closePath();
+          line.forEach((point) => context.lineTo(...place(which, point)));
         };
         const noise = Array.from({ length: DRAWN }, (_, i) => flow.forward(points[2 * i], points[2 * i + 1])),
-          followedAt = followedCell();
+          followedAt = followedCell(),
+          isFollowed = noise.map(([u, v]) => cellOf([u, v]).every((one, i) => one === followedAt[i]));
         const dots = (which) => {
           noise.forEach(([u, v], i) => {
-            const inside = String(cellOf([u, v])) === String(followedAt),
+            const inside = isFollowed[i],
               [x, y] = place(which, which ? [points[2 * i], points[2 * i + 1]] : [u, v]);
             context.fillStyle = inside ? ink.ink : ink.quiet;
             context.beginPath();
@@ -124,16 +131,15 @@ export const moons = {
           context.rect(from[which], 0, side, side);
           context.clip();
           context.strokeStyle = ink.quiet;
-          context.globalAlpha = 0.5;
+          context.globalAlpha = 0.75;
           context.lineWidth = 1;
-          for (let column = 0; column < SIDE; column++)
-            for (let row = 0; row < SIDE; row++) {
-              const square = outline(column, row);
-              path(which, which ? mapped(square) : square);
-              context.stroke();
-            }
+          for (const line of GRID) {
+            path(which, which ? mapped(line) : line);
+            context.stroke();
+          }
           const followed = outline(...followedAt);
           path(which, which ? mapped(followed) : followed);
+          context.closePath();
           context.fillStyle = context.strokeStyle = ink.warm;
           context.globalAlpha = 0.45;
           context.fill();
@@ -180,8 +186,9 @@ export const moons = {
       stop();
       flow = new PlaneFlow(3);
       told = undefined;
-      stop = animate(() => {
-        for (let i = 0; i < A_FRAME && flow.steps < STEPS; i++) flow.train(points);
+      stop = animate((seconds) => {
+        const end = performance.now() + (seconds ? A_FRAME_MS : 0); // the first frame shows what is there
+        for (let i = 0; i < A_FRAME && flow.steps < STEPS && performance.now() < end; i++) flow.train(points);
         draw();
         return flow.steps < STEPS;
       });

@@ -2,7 +2,7 @@
 // every level.
 
 import { noiseBlocks } from "../blocks.js";
-import { animate, colours, el, minus, picture, slider, surface } from "../draw.js";
+import { afterFrame, animate, colours, el, minus, picture, slider, surface } from "../draw.js";
 import { normals } from "../flow.js";
 
 const FACES = 12,
@@ -37,7 +37,7 @@ export const sampling = {
       temperatures = flow.levels.map(() => start);
     const [noun, nouns] = stage.pack.head.faces ? ["face", "faces"] : ["picture", "pictures"];
     let seed = Math.max(1, Math.round(+stage.choice) || 1),
-      timer,
+      stopSlices = () => {},
       at = 0,
       shown = 0,
       patch = null,
@@ -175,10 +175,10 @@ export const sampling = {
           face.stale = -1;
         }
       }
-      clearTimeout(timer);
+      stopSlices();
       const busy = faces.some((face) => face.stale >= 0 || (!face.plain.length && away().length));
       wall.setAttribute("aria-busy", String(busy));
-      if (busy) timer = setTimeout(slice, 0);
+      if (busy) stopSlices = afterFrame(slice);
       else say();
     };
     const redraw = (level) => {
@@ -302,7 +302,7 @@ export const sampling = {
       play: next,
       stop: () => {
         stopMotion();
-        clearTimeout(timer);
+        stopSlices();
         view.stop();
       },
     };

@@ -1,5 +1,5 @@
 // Scene 6: which half of the channels would you throw away? Every answer is ranked among all halves.
-import { cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
+import { afterFrame, cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
 import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
@@ -316,20 +316,22 @@ export const throwing = {
         ];
         card.animate(from, { duration: 300, delay: 40 * i, fill: "backwards" }); // the cards are dealt
       });
-    const stop = scoreAll({
-      pack: stage.bytes,
-      flow,
-      features,
-      average,
-      bytes: image.bytes,
-      part: (share) => {
-        part = share;
-        if (count(thrown) === half) draw();
-      },
-      done: (all) => {
-        scores = all;
-        draw();
-      },
+    let stop = afterFrame(() => {
+      stop = scoreAll({
+        pack: stage.bytes,
+        flow,
+        features,
+        average,
+        bytes: image.bytes,
+        part: (share) => {
+          part = share;
+          if (count(thrown) === half) draw();
+        },
+        done: (all) => {
+          scores = all;
+          draw();
+        },
+      });
     });
     /** How often a class threw each card. */
     const tally = (votes) => {
@@ -344,6 +346,6 @@ export const throwing = {
         badge.textContent = String(times);
       }
     };
-    return { stop, tally };
+    return { stop: () => stop(), tally };
   },
 };

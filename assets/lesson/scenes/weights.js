@@ -13,7 +13,7 @@ import {
   slider,
   surface,
 } from "../draw.js";
-import { normals, squeeze } from "../flow.js";
+import { cut, normals } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
 const GRAIN = 16,
@@ -32,19 +32,11 @@ export function withGrain(values, grain = GRAIN) {
   return values.map((v, i) => v + (grain / 256) * noise[i]);
 }
 
-/** What the coupling that answers grain most reads of a picture: its channels and their weights. */
-function readingOf({ flow, pack }, values) {
+/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, and their weights. */
+function readingOf({ flow, pack }, traces) {
   const { level: place, step } = pack.head.flow.weights,
-    level = flow.levels[place - 1];
-  let input = values,
-    half = null;
-  for (const each of flow.levels.slice(0, place)) {
-    input = squeeze(input, 2 * each.height, 2 * each.width, each.channels / 4);
-    if (each !== level) input = each.forward(input).kept;
-  }
-  level.run(input, ({ number, a }) => {
-    if (number === step) half = a;
-  });
+    level = flow.levels[place - 1],
+    [half] = cut(traces[place - 1].steps[step], level.channels, level.channels / 2);
   return { half, level, weights: [...level.couplingWeights(level.steps[step], half).read] };
 }
 
@@ -55,7 +47,7 @@ function against({ pack }, weights) {
 }
 
 /** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
-export const louder = (stage, values) => against(stage, readingOf(stage, values).weights);
+export const louder = (stage, values) => against(stage, readingOf(stage, stage.flow.encode(values)).weights);
 
 export const weighting = {
   number: 9,
@@ -81,24 +73,26 @@ export const weighting = {
     const { flow, pack } = stage,
       frozen = flow.frozen(pack.head.flow.weights.averages),
       x = flow.dequantise(stage.images[stage.image].bytes);
-    const bitsOf = (one, values) => one.bitsPerDim(one.encode(values));
-    const measured = (name, values) => {
-      const { half, level, weights } = readingOf(stage, values),
-        { middle, spread } = ownOf(half, weights.length);
+    const measured = (name, values, traces = flow.encode(values)) => {
+      const { half, level, weights } = readingOf(stage, traces),
+        { middle, spread } = ownOf(half, weights.length),
+        own = flow.bitsPerDim(traces);
+      let cost = null;
       return {
         name,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-        own: bitsOf(flow, values),
-        frozen: bitsOf(frozen, values),
+        own,
+        /** Bits that freezing costs, computed when they are asked for. */
+        cost: () => (cost ??= frozen.bitsPerDim(frozen.encode(values)) - own),
         bars: against(stage, weights),
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
     };
     const grainy = (grain) => measured("with grain", withGrain(x, grain));
-    const shown = [measured("clean", x), grainy(GRAIN)],
+    const shown = [measured("clean", x, stage.traces), grainy(GRAIN)],
       /** What both axes have to hold. */
       held = [...shown, grainy(MOST)];
-    const costs = 1.2 * Math.max(...held.map(({ own, frozen }) => Math.abs(frozen - own)), 1e-6),
+    const mostCost = () => 1.2 * Math.max(...held.map(({ cost }) => Math.abs(cost())), 1e-6),
       highest = Math.max(0.05, ...held.flatMap(({ bars }) => bars)),
       deepest = Math.min(0, ...held.flatMap(({ bars }) => bars));
     let kind = stage.choice === "frozen" ? "frozen" : "own",
@@ -117,7 +111,7 @@ export const weighting = {
           line = 1.3 * ink.size,
           [wide, tall] = small ? [width, (height - 16) / 2] : [(width - 56) / 2, height];
         context.font = `${ink.size}px ${ink.sans}`;
-        shown.forEach(({ name, canvas, own, frozen, maps, bars }, i) => {
+        shown.forEach(({ name, canvas, own, cost: costOf, maps, bars }, i) => {
           const x0 = small ? 0 : i * (wide + 56),
             y0 = small ? i * (tall + 16) : 0,
             side = Math.min(0.46 * wide, tall - 3.4 * line),
@@ -162,12 +156,13 @@ export const weighting = {
           context.lineTo(right, zero);
           context.stroke();
           // What freezing costs, on one scale for both pictures.
-          const cost = frozen - own,
+          if (!turned) return;
+          const cost = costOf(),
+            costs = mostCost(),
             per = (wide - (small ? 190 : 330)) / costs,
             long = Math.min(1, Math.abs(cost) / costs) * costs * ease(turned) * per,
             share = (100 * cost) / own,
             y = foot + 1.4 * line;
-          if (!turned) return;
           context.fillStyle = cost > 0 ? ink.warm : ink.accent;
           context.fillRect(x0, y, Math.max(2, long), 0.9 * line);
           context.fillStyle = ink.ink;
@@ -189,7 +184,7 @@ export const weighting = {
           : "Frozen: it reads every picture as it would the average one.";
       if (kind === "own")
         return stage.say("Before the network reads a channel, a weight computed from the picture multiplies it.");
-      const [clean, grainy] = shown.map(({ own, frozen }) => minus((frozen - own).toFixed(2)));
+      const [clean, grainy] = shown.map(({ cost }) => minus(cost().toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };
     const turn = (to) => {
@@ -237,9 +232,11 @@ export const weighting = {
         view.redraw();
         return s < TURN_S;
       });
+    const ahead = setTimeout(mostCost, 1500 * TURN_S);
     return {
       play: () => switched.pick(kind === "own" ? "frozen" : "own"),
       stop: () => {
+        clearTimeout(ahead);
         stop();
         view.stop();
       },

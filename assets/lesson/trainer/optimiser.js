@@ -44,8 +44,9 @@ export function update(engine, norm, step) {
   for (let i = 0; i < size; i++) f[average + i] += share * (f[trained + i] - f[average + i]);
 }
 
-function adamw({ f, trained, gradient, first, second }, { at, size }, rate, [mean, root]) {
-  const length = rate / mean;
+function adamw({ f, trained, gradient, first, second }, { at, size }, rate, corrections) {
+  const [mean, root] = corrections,
+    length = rate / mean;
   for (let i = at; i < at + size; i++) {
     const g = f[gradient + i];
     f[first + i] += (1 - BETA1) * (g - f[first + i]);
