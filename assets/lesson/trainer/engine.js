@@ -182,11 +182,13 @@ export class Engine {
     this.small = take(largestWeight);
     this.turned = take(largestWeight);
     this.products = [0, 1, 2, 3].map(() => take(largestWeight));
-    const { f, conv, convDw, columnSums, simd: found } = kernels(top, simd);
+    const { f, conv, convDw, columnSums, lerp, combine, simd: found } = kernels(top, simd);
     this.f = f;
     this.conv = conv;
     this.convDw = convDw;
     this.columnSums = columnSums;
+    this.lerp = lerp;
+    this.combine = combine;
     this.simd = found;
   }
 

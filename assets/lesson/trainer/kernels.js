@@ -18,11 +18,11 @@ const code = () => Uint8Array.from(atob(SIMD), (letter) => letter.charCodeAt(0))
 /** Whether WebAssembly with SIMD computes here; without it a training takes about ten times as long. */
 export const fast = () => typeof WebAssembly === "object" && WebAssembly.validate(code());
 
-/** {simd, f, conv, convDw, columnSums} with f a Float32Array of so many floats. */
+/** {simd, f, conv, convDw, columnSums, lerp, combine} with f a Float32Array of so many floats. */
 export function kernels(floats, simd = true) {
   if (!simd || !fast()) return plain(new Float32Array(floats));
   const memory = new WebAssembly.Memory({ initial: Math.ceil((4 * floats) / PAGE) + 1 });
-  const { conv, conv_dw, column_sums } = /** @type {any} */ (
+  const { conv, conv_dw, column_sums, lerp, combine } = /** @type {any} */ (
     new WebAssembly.Instance(new WebAssembly.Module(code()), { env: { memory } }).exports
   );
   return {
@@ -49,6 +49,8 @@ export function kernels(floats, simd = true) {
     convDw: (x, xs, inputs, dy, ys, outputs, dw, size) =>
       conv_dw(4 * x, xs, inputs, 4 * dy, ys, outputs, 4 * dw, size.height, size.width, size.images, size.kernel),
     columnSums: (x, stride, columns, rows, to) => column_sums(4 * x, stride, columns, rows, 4 * to),
+    lerp: (to, a, b, count, t) => lerp(4 * to, 4 * a, 4 * b, count, t),
+    combine: (to, a, b, count, u, v) => combine(4 * to, 4 * a, 4 * b, count, u, v),
   };
 }
 
@@ -126,5 +128,11 @@ function plain(f) {
     for (let r = 0, at = x; r < rows; r++, at += stride) for (let c = 0; c < columns; c++) all[c] += f[at + c];
     f.set(all, to);
   }
-  return { simd: false, f, conv, convDw, columnSums };
+  function lerp(to, a, b, count, t) {
+    for (let i = 0; i < count; i++) f[to + i] = f[a + i] + t * (f[b + i] - f[a + i]);
+  }
+  function combine(to, a, b, count, u, v) {
+    for (let i = 0; i < count; i++) f[to + i] = u * f[a + i] + v * f[b + i];
+  }
+  return { simd: false, f, conv, convDw, columnSums, lerp, combine };
 }

@@ -41,7 +41,7 @@ export function update(engine, norm, step) {
     if (parameter.by === "adamw") adamw(engine, parameter, rate, corrections);
   }
   const share = 1 - Math.min(AVERAGE, (1 + t) / (10 + t));
-  for (let i = 0; i < size; i++) f[average + i] += share * (f[trained + i] - f[average + i]);
+  engine.lerp(average, average, trained, size, share);
 }
 
 function adamw({ f, trained, gradient, first, second }, { at, size }, rate, corrections) {
@@ -57,40 +57,34 @@ function adamw({ f, trained, gradient, first, second }, { at, size }, rate, corr
 
 /** W is the matrix (inputs × taps) by outputs, the other way round than torch has it, which changes nothing. */
 function muon(engine, { at, size, shape }, rate) {
-  const { f, trained, gradient, first, small } = engine,
+  const { trained, gradient, first, small, lerp, combine } = engine,
     [outputs, inputs, kernel] = shape,
     rows = inputs * kernel * kernel,
     columns = size / rows;
-  let squares = 0;
-  for (let i = 0; i < size; i++) {
-    const g = f[gradient + at + i],
-      m = f[first + at + i] + (1 - MOMENTUM) * (g - f[first + at + i]),
-      ahead = g + MOMENTUM * (m - g);
-    f[first + at + i] = m;
-    f[small + i] = ahead;
-    squares += ahead * ahead;
-  }
-  const scale = 1 / Math.max(Math.sqrt(squares), 1e-7);
-  for (let i = 0; i < size; i++) f[small + i] *= scale;
+  lerp(first + at, first + at, gradient + at, size, 1 - MOMENTUM);
+  lerp(small, gradient + at, first + at, size, MOMENTUM);
   const result = outputs > rows ? orthogonalWide(engine, rows, columns) : orthogonal(engine, rows, columns),
-    length = rate * Math.sqrt(Math.max(1, outputs / rows)),
-    keep = 1 - rate * DECAY;
-  for (let i = 0; i < size; i++) f[trained + at + i] = keep * f[trained + at + i] - length * f[result + i];
+    length = rate * Math.sqrt(Math.max(1, outputs / rows));
+  combine(trained + at, trained + at, result, size, 1 - rate * DECAY, -length);
 }
 
 /** The place of a matrix of the same singular vectors as that at `small`, with singular values close to 1. */
 function orthogonal(engine, rows, columns) {
-  const { conv, convDw, small, turned, products } = engine,
+  const { f, conv, convDw, combine, small, turned, products } = engine,
+    count = columns * columns,
     tall = (images) => ({ height: 1, width: 1, images, kernel: 1 });
-  const times = (a, b, c, count) => conv(a, columns, columns, b, 0, c, columns, columns, tall(count), 1, PLAIN, 0);
+  const times = (a, b, c, height) => conv(a, columns, columns, b, 0, c, columns, columns, tall(height), 1, PLAIN, 0);
   let [gram, product, room, spare] = products;
   convDw(small, columns, columns, small, columns, columns, gram, tall(rows));
+  let squares = 0;
+  for (let i = 0; i < count; i += columns + 1) squares += f[gram + i];
+  const scale = 1 / Math.max(Math.sqrt(squares), 1e-7);
+  combine(gram, gram, gram, count, scale * scale, 0);
   /** a I + b G + c G², of G at `from`. */
   const polynomial = (from, to) => {
-    const { f } = engine;
     times(from, from, to, columns);
-    for (let i = 0; i < columns * columns; i++) f[to + i] = C * f[to + i] + B * f[from + i];
-    for (let i = 0; i < columns; i++) f[to + i * (columns + 1)] += A;
+    combine(to, to, from, count, C, B);
+    for (let i = 0; i < count; i += columns + 1) f[to + i] += A;
   };
   polynomial(gram, product);
   for (let i = 1; i < ITERATIONS; i++) {
@@ -100,6 +94,7 @@ function orthogonal(engine, rows, columns) {
     times(room, product, spare, columns);
     [product, spare] = [spare, product];
   }
+  combine(product, product, product, count, scale, 0);
   times(small, product, turned, rows);
   return turned;
 }

@@ -234,3 +234,19 @@ export function column_sums(x: usize, stride: i32, columns: i32, rows: i32, to: 
     v128.store(to + (<usize>c << 2), v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), two, 0, 2));
   }
 }
+
+/** to = a + t (b − a), of so many floats: a multiple of 4. */
+export function lerp(to: usize, a: usize, b: usize, count: i32, t: f32): void {
+  const part = f32x4.splat(t);
+  for (const end = to + (<usize>count << 2); to < end; to += 16, a += 16, b += 16) {
+    const from = v128.load(a);
+    v128.store(to, mac(from, part, v128.sub<f32>(v128.load(b), from)));
+  }
+}
+
+/** to = u a + v b, of so many floats: a multiple of 4. */
+export function combine(to: usize, a: usize, b: usize, count: i32, u: f32, v: f32): void {
+  const left = f32x4.splat(u), right = f32x4.splat(v);
+  for (const end = to + (<usize>count << 2); to < end; to += 16, a += 16, b += 16)
+    v128.store(to, mac(v128.mul<f32>(left, v128.load(a)), right, v128.load(b)));
+}
