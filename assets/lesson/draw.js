@@ -189,11 +189,11 @@ export function surface(host, draw, label) {
   return { canvas, redraw, stop: () => watch.disconnect() };
 }
 
-/** Calls f once the next frame is drawn; returns a function that prevents it. */
+/** Calls f once the next frame is drawn and input has had its turn; returns a function that prevents it. */
 export function afterFrame(f) {
   let timer;
   const frame = requestAnimationFrame(() => {
-    timer = setTimeout(f);
+    timer = setTimeout(f, 4);
   });
   return () => {
     cancelAnimationFrame(frame);
