@@ -58,6 +58,7 @@ export class PlaneFlow {
 
   /** The noise of a point, and the log-determinant of the way there. */
   forward(x, y) {
+    if (!this.steps) return [x, y, 0]; // it starts as the identity
     const z = [x, y];
     let logDet = 0;
     for (let k = 0; k < COUPLINGS; k++) {
@@ -70,6 +71,7 @@ export class PlaneFlow {
 
   /** The point of noise, and the log-determinant of the way back: by how much, as a logarithm, an area grows. */
   inverse(x, y) {
+    if (!this.steps) return [x, y, 0];
     const z = [x, y];
     let logDet = 0;
     for (let k = COUPLINGS - 1; k >= 0; k--) {
