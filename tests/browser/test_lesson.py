@@ -349,9 +349,10 @@ def test_three_choices_are_those_of_the_studies_and_are_hidden_before_a_vote(sce
             rungs["half by entropy"]["saved"],
             *(rungs[one]["step"] for one in ("own weights", "random partitions")),
         ]
-        best = max(lead["lead"] for lead in leads if lead["claim"] == "ahead")
-        wait_for(page, f"on {name}, ")
-        assert f", {best:.3f} bits per value." in sentence(page)
+        best, *others = sorted((lead for lead in leads if lead["claim"] == "ahead"), key=lambda lead: -lead["lead"])
+        wait_for(page, f"on {name}")
+        assert f" {best['lead']:.3f} bits per value." in sentence(page)
+        assert ("save most," in sentence(page)) == all(lead["high"] < best["low"] for lead in others)
         variance, entropy = (rungs[f"half by {one}"]["saved"]["lead"] for one in ("variance", "entropy"))
         assert f"{variance:.3f} against {entropy:.3f}" in page.locator(".caption").inner_text()
 

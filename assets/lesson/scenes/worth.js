@@ -249,11 +249,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       /** The vote before any study was seen. */
       first = (stage.results[worth.number] ??= CHOICES.find(({ key }) => key === votedFor()).name),
       verdict = CHOICES[best].name === first ? "Right" : "Not quite";
-    const saved = `${CHOICES[best].name} save ${clear ? "most, " : ""}${leads[best].lead.toFixed(3)} bits per value`;
+    const bits = `${leads[best].lead.toFixed(3)} bits per value.`;
     stage.say(
       clear
-        ? `${verdict}: on ${dataOf(here)}, ${saved}.`
-        : `On ${dataOf(here)}, ${saved}; that others save less is not shown.`,
+        ? `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} save most, ${bits}`
+        : `None is shown to save most on ${dataOf(here)}; the highest mean is ${bits}`,
     );
   };
   const sets = choices(
