@@ -130,10 +130,7 @@ def added(gains: Sequence[Added]) -> go.Figure:
         known = [(row, effect) for row, effect in both if effect is not None]
         if known:
             effects = [effect for _, effect in known]
-            text = [
-                f"{gains[row].name}, {gains[row].iterations:,} steps, {budget}: {effect.figures}, {effect.claim}"
-                for row, effect in known
-            ]
+            text = [f"{gains[row].name} steps, {budget}: {effect.figures}, {effect.claim}" for row, effect in known]
             look = {"marker": {"opacity": _opacity(effects)}, "error_x": intervals(effects, colour, width=4)}
             y = [row + place for row, _ in known]
             traces.append(marks(_leads(effects), y, colour, 9, symbol, text=text, name=budget, label="%{text}", **look))
