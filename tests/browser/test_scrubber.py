@@ -134,6 +134,17 @@ def test_keys_walk_through_all_steps_and_everything_follows(scrub: Callable[...,
 
 
 @pytest.mark.slow
+def test_the_sentence_is_that_of_the_chosen_level(open_tab: Callable[..., Page], address: str) -> None:
+    page = open_tab()
+    page.goto(f"{address}/shuffle?ck=faces16-entropy-weighted&level=1&step=0")
+    sentence = page.locator(".eiw-takeaway")
+    for level, channels in (("1", 12), ("2", 24), ("1", 12)):
+        page.locator(".st-key-level").get_by_text(level, exact=True).click()
+        sentence.filter(has_text=f"of {channels} ").wait_for()
+    page.close()
+
+
+@pytest.mark.slow
 def test_an_answer_that_comes_late_does_not_move_the_slider_back(scrub: Callable[..., Scrubbed]) -> None:
     """The server answers a rest after the next one: the slider stays where it was moved to last."""
     watched = scrub()

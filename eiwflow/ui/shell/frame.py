@@ -101,7 +101,8 @@ def begin(
     images = _images(checkpoint, of, places, linked)
     photo, picked = _choose_image(images, places, image)
     looked_at = _picked(photo, picked["image"], images, checkpoint.info.config.shape)
-    levels = range(1, 1 + max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None))
+    deepest = max(opened.info.config.levels for opened in (checkpoint, other) if opened is not None)
+    levels = range(1, max(2, deepest))  # the last level splits nothing
     wanted = _level(levels, places.line, level)
     seed = state.choice(
         "seed",

@@ -72,10 +72,10 @@ export default function ({ parentElement, data, setTriggerValue }) {
       out.value = text;
       box.setAttribute("aria-valuetext", "step " + text);
     }
-    const answer = document.querySelector(".eiw-takeaway > span");
-    if (data.said.length && answer && answer.dataset.place !== box.value) {
-      answer.innerHTML = data.said[i];
-      answer.dataset.place = box.value;
+    const answer = document.querySelector(".eiw-takeaway > span"), said = data.said[i];
+    if (said && answer && answer.said !== said) {
+      answer.innerHTML = said;
+      answer.said = said;                            // what was written; its HTML may read otherwise
     }
     for (const film of document.querySelectorAll(FILMS)) moveFilm(film, i, data.steps);
     for (const gd of document.querySelectorAll(CHARTS)) moveChart(gd, data.steps[i]);
