@@ -17,7 +17,9 @@ temperature = page.checkpoint.info.temperature
 with ui.errors_as_sentences():
     way = subjects.passage(ui.look(page))
     numbers = [level.number for level in way.levels]
-    anew = ui.controls().pills("Draw ε anew", numbers, selection_mode="multi", key="redraw", bind="query-params")
+    anew = ui.controls().pills(
+        "Redraw the noise of level", numbers, selection_mode="multi", key="redraw", bind="query-params"
+    )
     redrawn = subjects.redrawn(ui.look(page), levels=tuple(sorted(anew))) if anew else None
     ui.takeaway(words.happens(way) if redrawn is None else words.drawn_anew(redrawn))
     st.html(figures.strip(way, redrawn))
@@ -25,10 +27,11 @@ with ui.errors_as_sentences():
     told = ["levels", *(["latents"] if redrawn else [])]
     average, facts = subjects.survey(ui.look(page))
     st.subheader("Bits per value if the flow stopped here")
+    st.caption(words.cost(way))
     floor = page.floor_bits_per_dim()
     alt = described("Bits per value if the flow stopped after each level", words.cost(way))
     ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
-    ui.caveat("This is the price of stopping, never a level’s share of the bits.")
+    ui.caveat("These steps do not say how many bits each level holds.")
 
     if (there_and_back := ui.fold("There and back", "there-and-back")).open:
         with there_and_back:

@@ -48,20 +48,28 @@ def main(view: ui.Page, results: ui.Results) -> None:
             pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
         st.html(figures.pictures(pictures))
         st.caption(words.MAP)
-        most = figures.most_distant(*results.values())
-        square = ui.drawn(figures.couplings, results[view], shown[view], most, frozen=chosen.frozen)
-        farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
+        most = figures.most_distant(*grainy.values())
+        square = ui.drawn(figures.couplings, grainy[view], shown[view], most, frozen=chosen.frozen)
+        farthest = words.AVERAGE if chosen.frozen else words.answer(grainy[view])
         alt = described("Distance of the channel weights from their averages, by place", farthest)
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
-        maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
-        span = figures.channel_span(*((each[key], shown[key]) for each in (results, grainy) for key in each))
-        bars = ui.drawn(
-            figures.channels, results[view], grainy[view], maps, span, chosen.in_words, frozen=chosen.frozen
-        )
-        alt = described(f"Channel weights of {words.named(shown[view])} minus their averages", farthest)
-        ui.chart(bars, view, "channels", alt=alt)
+        draw_channels(view, results, whole=False)
         st.caption(words.BARS)
+
+
+def draw_channels(view: ui.Page, results: ui.Results, whole: bool) -> None:
+    """Draw the weights of the chosen place: of what its network reads, or also of what it gives."""
+    (chosen,) = asked
+    shown = {each: chosen.place_in(weights) for each, weights in results.items()}
+    changes = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    place = shown[view]
+    maps = subjects.channel_maps(ui.look(view, place.level), step=place.step)
+    span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
+    looks = {"frozen": chosen.frozen, "whole": whole}
+    bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words, **looks)
+    alt = described(f"Channel weights of {words.named(place)} minus their averages", words.answer(results[view]))
+    ui.chart(bars, view, "channels" + "-whole" * whole, alt=alt)
 
 
 def answer(view: ui.Page, weights: PictureWeights) -> str:
@@ -85,7 +93,8 @@ def factors(view: ui.Page, _: ui.Results) -> None:
 
 
 def evidence(view: ui.Page, results: ui.Results) -> None:
-    """Show the weights of the chosen place; offer all of them."""
+    """Show all weights of the chosen place; offer those of all places."""
+    draw_channels(view, results, whole=True)
     ui.table(readable(results[view].rows(asked[0].place_in(results[view]))))
     ui.exports(view, tables={"weights": results[view].table()})
 

@@ -8,6 +8,8 @@ import { bytesOf, squareOf } from "./photo.js";
 const PHOTO_SIDE = 512,
   /** The brush reaches so many values to each side. */
   REACH = 2,
+  /** From this share of redrawn values on, almost all are new. */
+  MOST = 0.9,
   /** Of the brush that moves by itself as the page opens: seconds a level, turns to and fro. */
   LEVEL_S = 2.2,
   TURNS = 3;
@@ -205,7 +207,12 @@ export function mountTouch(root, bytes) {
     const parts = redrawn.flatMap(({ size }, k) =>
       size ? `${number(size)} of ${number(noises[k].length)} values of level ${k + 1}` : [],
     );
-    ask(l, () => `${parts.join(", ")} redrawn: the ${noun} moved by ${moved()} of 255.`);
+    const share = redrawn.reduce((sum, { size }) => sum + size, 0) / flow.dimensions;
+    ask(l, () =>
+      share > MOST
+        ? `Almost all of the noise is new, and so is the ${noun}: it is off by ${moved()} of 255.`
+        : `${parts.join(", ")} redrawn: the ${noun} moved by ${moved()} of 255.`,
+    );
   }
   function redraw(l) {
     stopMotion();

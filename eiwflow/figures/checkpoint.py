@@ -45,7 +45,7 @@ def strip(made: Report) -> str:
 
 
 def _image(made: Report) -> str:
-    rows = [(name, made.parameters[part]) for part, name in PARTS.items()]
+    rows = [(name, count) for part, name in PARTS.items() if (count := made.parameters[part])]
     return (
         f"<section><h4>The image</h4><p>{_size(made.config.shape)},<br>{made.config.dimensions:,} values</p>"
         f"{_boxes({'whole': 1.0})}<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
@@ -62,7 +62,7 @@ def _level(made: Report, level: LevelReport) -> str:
     rows: list[tuple[str, int]] = [
         (f"{times} ActNorm", counts["actnorm"]),
         (f"{times} 1×1 convolution", counts["mixing"]),
-        (f"{times} coupling {config.network}, width {config.width}", counts["coupling"]),
+        (f"{times} coupling, width {config.width}", counts["coupling"]),
     ]
     if level.kept is not None and level.emitted[0]:
         rows += [(split, counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]

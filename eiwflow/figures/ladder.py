@@ -28,7 +28,7 @@ CLAIMS = {
 }
 #: Colour and symbol of data sets, in their order.
 SETS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "triangle-up", "x"), strict=True))
-_ROW, _TREND, _ADDED = 52, 176, 24
+_ROW, _TREND, _ADDED = 52, 164, 22
 #: What is added at equal steps and at equal CPU seconds: colour, symbol, place in its row.
 _BUDGETS = {
     "equal steps": (palette.ARMS[0], "circle", -0.15),
@@ -137,7 +137,7 @@ def added(gains: Sequence[Added]) -> go.Figure:
     return go.Figure(
         traces,
         {
-            **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5), 0, 28),
+            **rows([gain.name for gain in gains], _ADDED, (len(gains) - 0.5, -0.5), -1, 28),
             "showlegend": False,
             "shapes": [upright(0, **ZERO)],
             "xaxis": {"rangemode": "tozero", "nticks": 5},
@@ -193,6 +193,8 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
             "error_y": intervals(effects, colour, width=5),
             "text": [f"{title}: {each.figures}, {each.claim}" for title, each in zip(named, effects, strict=True)],
             "name": data + f", {size}×{size}" * larger,
+            "mode": "lines+markers",
+            "line": {"color": colour, "width": 1.5},
         }
         x, symbol = np.array([places[title] for title in named]), symbol + "-open" * larger
         traces.append(marks(x, _leads(effects), colour, 11, symbol, label="%{text}", **look))

@@ -27,9 +27,9 @@ GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
 GROUPS = {
     "split": "before the split: passed on, then factored out",
-    "read": "inputs",
-    "log-scale": "log-scales out",
-    "shift": "shifts out",
+    "read": "channels that the network reads",
+    "log-scale": "log-scales that it gives",
+    "shift": "shifts that it gives",
 }
 #: Between groups, in channels; and the least width of a picture, in pixels.
 _GAP, _LEAST = 0.6, 56
@@ -112,7 +112,13 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
 
 
 def channels(
-    weights: PictureWeights, changed: PictureWeights, maps: ChannelMaps, span: float, name: str, frozen: bool = False
+    weights: PictureWeights,
+    changed: PictureWeights,
+    maps: ChannelMaps,
+    span: float,
+    name: str,
+    frozen: bool = False,
+    whole: bool = True,
 ) -> go.Figure:
     """Return bars of ω minus its average for the channels of one place, with the channels' maps below them.
 
@@ -123,16 +129,20 @@ def channels(
         span: the axis ends at ±span, the :func:`channel_span` of all charts that share it.
         name: of the change, for the legend.
         frozen: whether the weights stay at their averages: no bars.
+        whole: whether a coupling shows also what its network gives, beside what it reads.
 
     """
     place, shown = maps.place, 0 if frozen else 1
-    difference, spread = shown * weights.difference(place), weights.spread(place)
-    groups, count = _groups(maps), len(difference)
+    groups, count = _groups(maps), len(weights.spread(place))
+    if not whole and "read" in groups:
+        groups = {"read": groups["read"]}
+    drawn = slice(sum(len(each) for _, each in groups.values()))
+    difference, spread = shown * weights.difference(place)[drawn], weights.spread(place)[drawn]
     at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
-    kinds = [words.channel(number, len(maps.read), count) for number in range(count)]
+    kinds = [words.channel(number, len(maps.read), count) for number in range(len(at))]
     text = [
         f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
-        for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
+        for kind, value, rest in zip(kinds, weights.picture.of(place)[0][drawn], difference, strict=True)
     ]
     own = bars(at, difference, {"color": palette.SUBJECT}, name="this picture", text=text, label="%{text}")
     others = {
@@ -145,7 +155,7 @@ def channels(
         [
             own,
             marks(at, 0 * at, palette.REFERENCE, 11, "line-ns-open", **others),
-            marks(at, shown * changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
+            marks(at, shown * changed.difference(place)[drawn], palette.ARMS[3], 9, "line-ew-open", **moved),
         ],
         {
             **layout(340, legend_room(1), 110),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..analysis.words.numbers import fixed
 from .file import Study
 from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_by_half, ladder, ladders
 from .recipe import Arm
@@ -18,6 +19,10 @@ from .statistics import Effect, contrast, corrected, paired
 
 #: What the fixed half is after a start from the data, whose channels are sorted by variance.
 OF_THE_LAST = "After a start from the data Glow's fixed half passes on the channels of smallest variance."
+
+
+#: The halves in the words of a sentence.
+_HALVES = {**HALVES, "last": "Glow's half", "variance": "the half by variance", "entropy": "the half by entropy"}
 
 
 def _half(start: str, first: str, second: str) -> dict[Arm, float]:
@@ -33,7 +38,7 @@ FAMILY: dict[str, tuple[str, str, dict[Arm, float]]] = {
     ),
     **{
         f"{half} half without a start": (f"From a random start, {name}", "Glow's half", _half("random", half, "last"))
-        for half, name in {**HALVES, "variance": "the half by variance", "entropy": "the half by entropy"}.items()
+        for half, name in _HALVES.items()
         if half != "last"
     },
     "half": (_AFTER, "a random half", _half("principal", "entropy", "random")),
@@ -69,6 +74,17 @@ class StartByHalf:
             {"half passed on": name} | {where: cells[half, start] for start, where in STARTS.items()}
             for half, name in HALVES.items()
         ]
+
+    def in_words(self, half: str, start: str) -> str:
+        """Return what the arm of a cell saves over Glow's flow, in a sentence."""
+        lead = self.cells[half, start]
+        if lead is None:
+            return "This is Glow's flow: a random start, and a half that is fixed in advance."
+        did = "save" if lead.lead > 0 else "cost"
+        return (
+            f"On {self.study.recipe.data_name}, a {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} "
+            "bits per value against Glow's flow."
+        )
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""

@@ -42,7 +42,7 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on bits/dim and the checks."""
-    checks = "passes every check" if report.holds else "fails a check: see below"
+    checks = "runs backwards exactly: every check passes" if report.holds else "fails a check: see below"
     images = f"{counted(score.n, 'test image')} of {score.data}"
     return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {images}, and {checks}."
 

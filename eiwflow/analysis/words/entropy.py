@@ -22,11 +22,10 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def grows(way: Way) -> str:
-    """Return how entropy grows."""
-    first, last = (fixed(stop.entropy, 2) for stop in (way.stops[0], way.stops[-1]))
-    noise = ", about that of white noise" if abs(way.stops[-1].entropy - NOISE_BITS) < 0.05 else ""
-    close = " (close together)" if way.stops[0].entropy < 0 else ""
-    return f"The flow makes noise of pictures: entropy rises from {first}{close} to {last} bits per value{noise}."
+    """Return how much less entropy than white noise values have, before the flow and after it."""
+    first, last = (NOISE_BITS - stop.entropy for stop in (way.stops[0], way.stops[-1]))
+    end = "this order is gone" if abs(last) < 0.05 else f"{fixed(last, 2)} are left"
+    return f"Pictures are {fixed(first, 2)} bits per value more orderly than white noise; step by step {end}."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

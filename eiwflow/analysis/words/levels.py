@@ -13,21 +13,23 @@ if TYPE_CHECKING:
 
 
 def happens(passage: Passage) -> str:
-    """Return the sentence on the image's values, and on its bits per value."""
+    """Return the sentence on where the image's values go, and on what comes back."""
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
-    first = "One level factors out all values"
+    first = "All values leave as noise"
     if shares:
-        first = f"Each level but the last factors out {share} of its values"
+        first = f"At each level {share} of the values leave as noise and the rest go on"
+    back = "together they give the picture back exactly"
     if passage.reconstruction.lost_bytes:
-        first = f"Only {came_back(passage.reconstruction)} come back"
-    return f"{first}. {cost(passage)}"
+        back = f"of the picture {came_back(passage.reconstruction)} come back"
+    return f"{first}; {back}."
 
 
 def drawn_anew(result: Redrawn) -> str:
-    """Return which ε were drawn anew, and how far the picture moved."""
-    which = listed([f"ε{number}" for number in result.noise])
-    return f"With {which} drawn anew, the picture that comes back is off by {result.error:.0f} of 255."
+    """Return the noise of which levels was redrawn, and how far the picture moved."""
+    which = listed([str(number) for number in result.noise])
+    levels = f"level{'s' * (len(result.noise) > 1)} {which}"
+    return f"With the noise of {levels} redrawn, the picture that comes back is off by {result.error:.0f} of 255."
 
 
 def cost(passage: Passage) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "Channels were sorted once, by the first batch; ranks are of test images.",
+    "entropy": "The flow sorted its channels once, by its first batch. Lines: their order on test images since.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
@@ -58,21 +58,20 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
     if len(rivers) > 1:
         counts = "; ".join(f"{name}: {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
-        return f"Channels on the wrong side of the split: {counts}."
+        return f"Channels that go the wrong way: {counts}."
     ((name, count),) = wrong.items()
     river = rivers[name]
     if at[name] == 0:
         end = int(river.crossing[-1].sum()) or "none"
-        where = "the wrong side of the split" + " (thick lines)" * bool(count)
-        start = f"{count or 'None'} of {river.channels} channels start on {where}"
-        return f"{start}; {end} {'is' if end == 1 else 'are'} there after training."
+        start = f"{count or 'none'} of {river.channels} start the wrong way{' (thick lines)' * bool(count)}"
+        return f"Predictable channels should be passed on, noisy ones leave: {start}, {end} end so."
     if count:
         return (
-            f"{count} of {river.channels} channels are on the wrong side of the split: "
-            "sorted by redundancy now, they would change sides."
+            f"{count} of {river.channels} channels go the wrong way: "
+            "predictable ones leave, and noisy ones are passed on."
         )
     now = "training moved structure to where it is passed on" if river.crossing[0].any() else "the order still fits"
-    return f"No channel is on the wrong side of the split: {now}."
+    return f"No channel goes the wrong way: {now}."
 
 
 def sorted_anew(report: ShuffleReport) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: The captions of the map of places and of the bars.
-MAP = "Distance from the averages; click a place."
+MAP = "How far from average, with that change; click a place."
 BARS = (
     "A coupling's network sees small patches; weights, computed from the whole picture, tell it how grainy that is. "
     "Bars: each channel’s weight against its average."
@@ -35,8 +35,8 @@ def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: s
     verb, other = "cost" if first < 0 else "save", fixed(abs(second), 3)
     if (second < 0) != (first < 0):
         other = f"{'cost' if second < 0 else 'save'} {other}"
-    saved = f"Own instead of average channel weights {verb} this picture {fixed(abs(first), 3)} bits per value"
-    return f"{saved}, and {other} {change}."
+    saved = f"these weights {verb} {fixed(abs(first), 3)} bits per value here"
+    return f"Each picture turns its channels up or down: {saved}, and {other} {change}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

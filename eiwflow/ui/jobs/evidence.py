@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from ...study.ladder import HALVES, STARTS, Count, Ladder, by_set, counts, half_
 from ...study.recipe import StudyRecipe
 from ...study.statistics import Effect
 from ...study.words import OWN_WEIGHTS
-from ..shell.parts import chart, drawn, table
+from ..shell.parts import chart, drawn, table, takeaway
 from ..shell.widgets import choose_one
 from ..sources import cache, store
 from ..sources.visit import Visit
@@ -49,9 +50,22 @@ class Evidence:
 
     @property
     def leads(self) -> dict[str, tuple[StudyRecipe, Effect]]:
-        """Title -> recipe and lead of a split that looks at the data, of all studies at equal steps that asked."""
+        """Title -> recipe and lead of start and half from the data, of studies that differ in their length alone.
+
+        Without such a pair, of all studies at equal steps that asked.
+        """
         asked = self.counts["data"].leads if "data" in self.counts else {}
-        return {title: (self.ladders[title].study.recipe, lead) for title, lead in asked.items()}
+        found = {title: (self.ladders[title].study.recipe, lead) for title, lead in asked.items()}
+        recipes = [recipe for recipe, _ in found.values()]
+        return {title: each for title, each in found.items() if _has_longer_or_shorter(each[0], recipes)} or found
+
+
+def _has_longer_or_shorter(recipe: StudyRecipe, others: Iterable[StudyRecipe]) -> bool:
+    return any(
+        other.iterations != recipe.iterations
+        and not recipe.difference(dataclasses.replace(other, iterations=recipe.iterations))
+        for other in others
+    )
 
 
 def of(studies: Iterable[Study]) -> Evidence:
@@ -69,6 +83,8 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> None:
 
     The choice of a start and of a half stands in ``line``.
     """
+    if evidence.claim.tables:
+        st.caption(f"**All studies.** {evidence.headline}")
     left, right = st.columns([1.2, 1], gap="large")
     with left:
         _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
@@ -108,6 +124,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
         half = _named(dict(zip(HALVES, ("Glow's", "random", "by variance", "by entropy"), strict=True)), "Half", "half")
+    takeaway(made.in_words(half, start))
     table(made.table(), best=made.best, chosen=([*HALVES].index(half), STARTS[start]))
     pictures = {}
     for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():

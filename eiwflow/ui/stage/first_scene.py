@@ -9,8 +9,8 @@ from ...lesson import bundle, default
 
 TITLE = "See inside a multi-scale normalizing flow"
 WHAT = (
-    "A flow turns pictures into noise and noise into pictures, exactly. See what is factored out at every "
-    "scale and what is passed on, and train one yourself."
+    "A flow turns pictures into noise and noise into pictures, exactly. See what leaves at every level and "
+    "what goes on, and train one yourself."
 )
 #: Below the app's own address. The script asks for the pack beside it.
 FOLDER, SCRIPT = "_lesson", "home.js"

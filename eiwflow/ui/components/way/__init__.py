@@ -59,6 +59,7 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
         data={
             "alt": alt,
             "noise": round(NOISE_BITS, 3),
+            "images": first.images,
             "start": start,
             # As text: of a list of dictionaries Streamlit would make a data frame, and import pandas.
             "flows": json.dumps(

@@ -104,11 +104,11 @@ function draw(chart, data, at) {
     "text-anchor": at > last / 2 ? "end" : "start" }, label);
 }
 
-function sentence(stop) {
+function sentence(stop, images) {
   const parts = [`${stop.values.toLocaleString("en")} values in the flow`];
   if (stop.tell !== null) parts.push(`${stop.left === null ? "" : "passed on: "}${stop.tell.toFixed(2)} bits predictable from neighbours`);
-  if (stop.left !== null) parts.push(`factored out: ${stop.left.toFixed(2)}`);
-  return `${stop.level ? "After " : "The "}${stop.title}: ${parts.join("; ")}.`;
+  if (stop.left !== null) parts.push(`leaving: ${stop.left.toFixed(2)}`);
+  return `${stop.level ? "After " : "The "}${stop.title}: ${parts.join("; ")} (means of ${images} images). Below: this picture.`;
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -130,7 +130,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       const [caption, image] = maps.children[number].children;
       image.src = stop.maps;
       image.alt = `The channels of the chosen picture after ${stop.title}.`;
-      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
+      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop, data.images);
     });
     box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
   };
