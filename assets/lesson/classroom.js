@@ -66,10 +66,11 @@ export function joinClass(stage) {
   function lead() {
     const scene = String(stage.scene.number),
       flow = flowHash(),
-      name = (shown().note ?? shown().flow.name).slice(0, 200);
-    if (kept.scene === scene && kept.flow === flow) return;
-    Object.assign(kept, { scene, flow });
-    send("scene", { scene, flow, name }).then((answer) => {
+      name = (shown().note ?? shown().flow.name).slice(0, 200),
+      answered = Boolean(stage.scene.answers?.(stage.choice));
+    if (kept.scene === scene && kept.flow === flow && kept.answered === answered) return;
+    Object.assign(kept, { scene, flow, answered });
+    send("scene", { scene, flow, name, answered }).then((answer) => {
       if (answer?.ok) return ask();
       if (kept.scene === scene) kept.scene = UNSENT; // the next second sends it again
     });
@@ -122,6 +123,7 @@ export function joinClass(stage) {
         return;
       }
       stage.study = known.study;
+      stage.answered = known.answered;
       stage.live?.study?.();
       if (waits) {
         waits = false;
@@ -148,7 +150,7 @@ export function joinClass(stage) {
   function remember(votes) {
     const scenes = new Set([
       ...Object.keys(votes),
-      ...Object.keys(kept).filter((key) => key !== "scene" && key !== "flow"),
+      ...Object.keys(kept).filter((key) => !["scene", "flow", "answered"].includes(key)),
     ]);
     for (const scene of scenes) {
       const choice = votes[scene];

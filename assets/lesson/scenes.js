@@ -26,6 +26,7 @@ import { worth } from "./scenes/worth.js";
  * @property {string} [asked] how we know: what was measured, and how
  * @property {{page: string, query?: Record<string, string>}} [more] the page behind "See more"
  * @property {string[][]} [votes] the choices that a class votes on: a word for the link and a label
+ * @property {(choice: string) => boolean} [answers] whether the answer is shown with this choice
  * @property {RegExp} [ballot] what a vote looks like where there is no list of choices
  * @property {boolean} [noPicture] whether the row of pictures is hidden
  * @property {boolean} [keepsChoice] whether the choice stays when the picture changes

@@ -57,6 +57,8 @@ class Stage {
     this.options = options;
     this.pack = readPack(bytes);
     this.live = null;
+    /** Of a class: the scenes whose answer the lecturer has shown. @type {string[]} */
+    this.answered = [];
     this.kept = {};
     /** What came of a choice, in words, by scene. */
     this.results = root.eiwResults ??= {};
@@ -385,6 +387,12 @@ class Stage {
 
   get choice() {
     return this.kept[this.scene.number] ?? "";
+  }
+
+  /** Whether the answer of this scene is kept from a student, as the lecturer has not shown it yet. */
+  get hidesAnswer() {
+    const leads = this.pack.head.class?.teacher;
+    return Boolean(this.klass) && !leads && !this.answered?.includes(String(this.scene.number));
   }
 
   choose(text) {

@@ -132,7 +132,7 @@ QUESTIONS = (
         _entropy,
     ),
     Question(
-        "Which level tells glasses best, and which a smile? In how many of 100 pairs?",
+        "Which level tells glasses best? Does one level tell a smile? In how many of 100 pairs?",
         {"scene": "8", "image": FIRST, "choice": "2"},
         _levels,
     ),

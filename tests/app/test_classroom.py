@@ -125,6 +125,13 @@ def test_a_visitor_has_one_vote_in_each_scene() -> None:
     assert board.tally("5") == {} and board.tally("11") == {"behind": 1}
 
 
+def test_students_know_an_answer_once_the_teacher_has_shown_it() -> None:
+    board = Board()
+    assert board.show("5") and board.show("5", answered="yes") and board.of("a", teacher=False)["answered"] == []
+    assert board.show("5", answered=True) and board.show("6") and board.of("a", teacher=False)["answered"] == ["5"]
+    assert board.clear("5") and board.of("a", teacher=False)["answered"] == []
+
+
 def test_channels_of_another_flow_than_the_lecturers_are_not_counted() -> None:
     board = Board()
     assert board.show("6", "letters", "run of May") and not board.tally("6")
@@ -394,11 +401,12 @@ def test_a_browser_is_known_again_after_a_reload(server: str) -> None:
     assert before and browser.cookies == before
 
 
-def test_a_new_browser_lands_in_the_lesson_and_may_go_home_afterwards(server: str) -> None:
+def test_who_joins_lands_in_the_lesson_also_the_second_time(server: str) -> None:
     browser = Browser(server)
-    answer = browser.ask("/", Accept="text/html")
-    assert (answer.status, answer.getheader("Location")) == (303, "/lesson") and browser.cookies
-    assert browser.ask("/", Accept="text/html").status == 200
+    for _ in range(2):
+        answer = browser.ask("/", Accept="text/html")
+        assert (answer.status, answer.getheader("Location")) == (303, "/lesson") and browser.cookies
+    assert browser.ask("/levels", Accept="text/html").status == 200
 
 
 def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:

@@ -113,12 +113,12 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     assert student.locator(".tally").count() == 0
     teacher.get_by_text("0 votes").wait_for()
     student.get_by_role("button", name="own weights").click()
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 1, random halves 0").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data 0, own weights 1, random halves 0").wait_for()
     teacher.get_by_text("1 here").wait_for()
 
     teacher.keyboard.press("PageDown")
     teacher.locator("h1", has_text="to take home").wait_for()  # the last scene names the class's favourites
-    assert "Does it pay? own weights (1 of 1)" in teacher.locator(".caption").inner_text()
+    assert "What pays: own weights (1 of 1)" in teacher.locator(".caption").inner_text()
     teacher.keyboard.press("PageUp")
     student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
 
@@ -139,12 +139,12 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.get_by_role("button", name="Follow the lecturer").click()
     student.get_by_role("button", name="own weights", pressed=True).wait_for()
     student.get_by_role("button", name="random halves").click()  # a vote in place of the first one
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 0, random halves 1").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data 0, own weights 0, random halves 1").wait_for()
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
     student.get_by_role("button", name="random halves", pressed=False).wait_for()
     student.get_by_role("button", name="random halves").click()  # the same vote once more
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 0, random halves 1").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data 0, own weights 0, random halves 1").wait_for()
     # The network is away while the lecturer turns a scene.
     teacher.evaluate(
         "() => { const f = fetch; window.fetch = (...a) => (window.fetch = f, Promise.reject(new TypeError())) }"
@@ -225,20 +225,23 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
         said(student, "The lecturer starts the study")
         assert student.get_by_role("button", name="Train my seed").is_disabled()
     teacher.get_by_role(
-        "img", name="2 votes: start and half from the data 0, own weights 2, random halves 0"
+        "img", name="2 votes: looking at the data 0, own weights 2, random halves 0"
     ).wait_for()
     # The lecturer may try what the class did not vote for.
-    teacher.get_by_role("button", name="start and half from the data").click()
+    teacher.get_by_role("button", name="looking at the data").click()
     teacher.get_by_role("button", name="The class tries it").click()
     said(teacher, "No lead has arrived yet")
     for student in students:
-        said(student, "The class tries start and half from the data")
+        said(student, "The class tries looking at the data")
         student.get_by_role("button", name="Train my seed").click()
         said(student, "On your seed: ")
     said(teacher, "2 leads: ")
     teacher.get_by_text("2 of 2 tabs are done.").wait_for()
+    found = students[0].get_by_role("button", name="What studies found")
+    assert found.is_disabled()  # the class sees an answer once the lecturer shows it
     teacher.get_by_role("button", name="What studies found").click()
     said(teacher, "bits per value.")
+    found.and_(students[0].locator(":enabled")).wait_for()
     students[0].reload()  # a tab that comes back has given its lead
     said(students[0], "On your seed: ")
     assert students[0].get_by_role("button", name="Train my seed").is_disabled()

@@ -117,8 +117,7 @@ export const attributes = {
           best = bestOf(one),
           pictures = picturesAt(one, Math.round(at * STEPS));
         row.strength.textContent =
-          `${minus((at * fullOf(one)).toFixed(1))} × ` +
-          (one.metric === "AUROC" ? "the usual difference" : "the standard deviation");
+          one.metric === "AUROC" ? "" : `${minus((at * fullOf(one)).toFixed(1))} × the standard deviation`;
         row.levels.forEach(({ canvas, cell, value, bar }, l) => {
           picture(pictures[l], shape, canvas);
           const reading = one.readings[l],
@@ -138,7 +137,7 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? "Of 100 pairs, one face with it: so often this level picks the right one."
+          ? "Two faces, one with it: so often of 100 this level points right."
           : "Number: the share of its variance that the level explains.";
       stage.say(said.join(" "));
     };

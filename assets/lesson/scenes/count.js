@@ -106,7 +106,11 @@ const oneValue = {
     const hold = el("div", { className: "room" });
     room.append(
       hold,
-      el("p", { className: "caption" }, "Rarity: is its noise unusual? Stretching: is the noise spread thin here?"),
+      el(
+        "p",
+        { className: "caption" },
+        "Rarity: how unusual its noise is. Stretching: over how many values noise is spread.",
+      ),
     );
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
@@ -403,7 +407,7 @@ const allValues = {
 export const counting = {
   number: 4,
   short: "Counting bits",
-  title: "Stretching costs bits.",
+  title: "Stretching thins points out: that costs bits.",
   notes: "Point at a cell: where do its points go? Then drag one value, and add up both bars for the whole face.",
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +

@@ -137,10 +137,7 @@ export const ending = {
 
     const [study] = pack.head.studies ?? [],
       start = study && startOf(study),
-      byVariance = start?.byVariance ? `; by variance ${start.byVariance}` : "",
-      saved = start
-        ? ` Start and half from the data save ${start.bits} bits per value (${start.data}${byVariance}).`
-        : "";
+      saved = start ? ` Looking at the data saves ${start.bits} bits per value (${start.data}).` : "";
     const card = (drawing, text) => {
       const words = el("figcaption", {}),
         show = () => words.replaceChildren(text());
@@ -155,7 +152,8 @@ export const ending = {
       card(scales, () => "Several scales: half leaves at each level, fine detail first, the gist last."),
       card(
         sorted,
-        () => `${flow.sortsByEntropy ? "By entropy, noise leaves early." : "What leaves early is a choice."}${saved}`,
+        () =>
+          `${flow.sortsByEntropy ? "By entropy, or as well by variance, noise leaves early." : "What leaves early is a choice."}${saved}`,
       ),
     );
     const questions = el(

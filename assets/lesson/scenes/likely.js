@@ -76,6 +76,7 @@ export const likely = {
   votes: KINDS.map(([key, name]) => [key, name]),
   title: "Is a likely picture a real one?",
   keepsChoice: true, // a vote is not about one picture
+  answers: Boolean,
   notes: "Vote for the likeliest of the five, then look at the bars. With your own photo there is a card to keep.",
   asked:
     "Each of the five is scored by the flow in this tab. Flat grey may need fewer bits than the pictures that the flow " +
@@ -143,6 +144,7 @@ export const likely = {
     const draw = () => {
       columns.forEach((one, k) => one.button.setAttribute("aria-pressed", String(KINDS[k][0] === voted)));
       if (!voted) return stage.say("Which of these does the flow find likeliest? Click it.");
+      if (stage.hidesAnswer) return stage.say("Your vote counts. The answer comes when the lecturer shows it.");
       if (here.length < KINDS.length) return;
       const best = here.indexOf(Math.min(...here));
       columns.forEach(({ button, bar, value }, k) => {
@@ -180,6 +182,6 @@ export const likely = {
     };
     stopScoring = afterFrame(slice);
     draw();
-    return { stop: () => stopScoring() };
+    return { stop: () => stopScoring(), study: draw };
   },
 };

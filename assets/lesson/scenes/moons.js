@@ -26,7 +26,7 @@ const FAR = 2.5;
 export const moons = {
   key: "1",
   label: "Two values",
-  title: "Stretching costs bits.",
+  title: "Stretching thins points out: that costs bits.",
 
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);
@@ -36,11 +36,7 @@ export const moons = {
       stop = () => {};
     const canvas = el("div", { className: "room" });
     room.append(
-      el(
-        "p",
-        { style: "margin: 0; font-size: 1.2em" },
-        "How likely is a picture? Its bits say it: one bit more, half as likely.",
-      ),
+      el("p", { style: "margin: 0; font-size: 1.2em" }, "Bits measure surprise: one bit more, half as likely."),
       canvas,
       el(
         "p",
@@ -152,7 +148,7 @@ export const moons = {
           context.lineWidth = 1;
           context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
           context.fillStyle = ink.quiet;
-          context.fillText(which ? "what the flow makes of it" : "noise", from[which], side + 1.2 * ink.size);
+          context.fillText(which ? "made by the flow" : "noise", from[which], side + 1.2 * ink.size);
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;

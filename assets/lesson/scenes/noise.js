@@ -113,7 +113,7 @@ export const noise = {
     add(
       0.9,
       (g) => square(g, start),
-      `${size}×${size} pixels, ${channels === 3 ? "3 colours each" : "one grey each"}: ${number(total)} values enter the flow.`,
+      `All ${number(total)} values become noise; from that noise the same picture comes back.`,
     );
     levels.forEach((one, l) => {
       const { level, columns, left: keptColumns, right, steps } = one,

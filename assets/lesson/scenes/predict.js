@@ -104,7 +104,7 @@ export const predicting = {
         stage.say(
           at < TAKEN
             ? `Subtracting part of it removes ${signed(gone(part))} of B’s variance.`
-            : `A predicts part of B. Subtracted, it takes ${signed(gone(1))} of B’s variance away.`,
+            : `Half A guesses half B; the error that is left has ${signed(gone(1))} less variance.`,
         );
       else if (at < ADDED) stage.say("The way back: A is unchanged, predicts the same, and is added again.");
       else stage.say(`B is back from A and the rest: ${differing()} of ${flow.dimensions} values differ.`);
@@ -113,7 +113,7 @@ export const predicting = {
       el(
         "p",
         { className: "caption" },
-        "Blue: above a channel’s mean; orange: below. Paler: fewer bits are left to write.",
+        "Blue: above a channel’s mean; orange: below. Paler: less is left to describe.",
       ),
     );
     const control = slider({

@@ -7,6 +7,8 @@ import { louder, withGrain } from "./weights.js";
 /** Couplings that are drawn, and the channels that each splits into halves. */
 const COUPLINGS = 4,
   CHANNELS = 12;
+/** What is drawn of each choice. */
+const LABELS = ["pixels, each beside its neighbour", "how loudly channels are read", "what four couplings read"];
 /** How strongly a choice is drawn that is not voted for. */
 const PALE = 0.3;
 
@@ -113,11 +115,17 @@ export function sketches(stage) {
   return (context, width, height, voted) => {
     const ink = colours(stage.stage),
       column = width / 3,
-      side = Math.min(column - 16, height - 8);
+      line = 1.3 * ink.size,
+      labelled = column > 300,
+      side = Math.min(column - 16, height - 8 - (labelled ? line : 0));
+    context.font = `${0.8 * ink.size}px ${ink.sans}`;
+    context.textAlign = "center";
     [start, weights, halves].forEach((draw, i) => {
       context.save();
-      context.translate(i * column + (column - side) / 2, (height - side) / 2);
       context.globalAlpha = voted < 0 || voted === i ? 1 : PALE;
+      context.fillStyle = ink.quiet;
+      if (labelled) context.fillText(LABELS[i], (i + 0.5) * column, ink.size);
+      context.translate(i * column + (column - side) / 2, height - side);
       draw(context, ink, side);
       context.restore();
     });

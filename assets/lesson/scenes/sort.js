@@ -145,9 +145,9 @@ export const sorting = {
     const say = () => {
       const sorted = t > 0.98;
       caption.textContent = sorted
-        ? "Noise has nothing left to learn, so it may leave; structure is passed on."
-        : "A card’s middle is its entropy. High: like noise. Low: neighbours tell much.";
-      if (!sorted) return stage.say("Entropy: how hard a value is to guess from its neighbours. Drag to sort.");
+        ? "Nothing more can be predicted in noise, so it may leave; structure is passed on."
+        : "Entropy: how hard to guess; a card’s middle marks it. Drag to sort the cards.";
+      if (!sorted) return stage.say("Hide one pixel: do its neighbours give it away? If not, entropy is high.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
         when = start ? ` ${state} training` : "";

@@ -1,11 +1,11 @@
 // Scene 3, first beat: the squeeze, a rearrangement of values that a slider runs.
-import { animate, cap, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
+import { animate, colours, ease, el, mixed, number, picture, slider, surface, word } from "../draw.js";
 
 /** @type {import("../beats.js").Beat} */
 export const squeezing = {
   key: "1",
   label: "Channels",
-  title: "Coupling, first: many small pictures from one.",
+  title: "Coupling: half the channels predict the rest.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
@@ -111,7 +111,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `${cap(word(4 * channels))} small pictures, or channels, so that ${word(2 * channels)} can predict the other ${word(2 * channels)}.`
+              ? `First, ${word(4 * channels)} small pictures are made, the channels: ${word(2 * channels)} will predict ${word(2 * channels)}.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

@@ -7,6 +7,13 @@ const SIDE = 16,
   /** Bits that the axis of leads shows at least. */
   AXIS = [-0.06, 0.22];
 
+/** Fewer leads have no interval: two that happen to agree would make it tiny. */
+const INTERVAL_FROM = 3;
+
+const meanOf = (leads) => {
+  const all = intervalOf(leads);
+  return all && { ...all, low: Number.NaN, high: Number.NaN };
+};
 const bits = (value) => `${Math.abs(value).toFixed(3)} bits ${value < 0 ? "lost" : "saved"}`;
 const signed = (value, digits = 3) => minus(value.toFixed(digits));
 
@@ -17,6 +24,7 @@ export function shownBy(leads, noun) {
   if (all.seeds === 1)
     return `On ${noun === "seed" ? "your" : "one"} seed: ${bits(all.mean)}. One seed decides nothing.`;
   const what = `${number(all.seeds)} ${noun}s: `;
+  if (all.seeds < INTERVAL_FROM) return `${what}${bits(all.mean)} in the mean; more ${noun}s make an interval.`;
   return verdictOf(all)
     ? `${what}${bits(all.mean)}, 95 % interval ${signed(all.low)} to ${signed(all.high)}.`
     : `${what}no conclusion, the 95 % interval ${signed(all.low)} to ${signed(all.high)} holds 0.`;
@@ -147,8 +155,8 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
       { pair } = tryOf(choice()) ?? {},
       /** Leads that do not count: of smaller flows, and of the seed that is under way. */
       hollow = [...light.map(({ lead }) => lead), ...(pair?.working ? [pair.lead] : [])].filter(Number.isFinite),
-      all = intervalOf(counted),
-      study = counted.length ? studied(choice()) : null,
+      all = counted.length < INTERVAL_FROM ? meanOf(counted) : intervalOf(counted),
+      study = counted.length && !stage.hidesAnswer ? studied(choice()) : null,
       values = [...counted, ...hollow, all?.low, all?.high, study?.low, study?.high],
       finite = values.filter((value) => Number.isFinite(value)),
       low = Math.min(AXIS[0], ...finite) - 0.01,
@@ -267,7 +275,7 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
     if (pair?.light)
       return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
     if (!begun()) return "Orange: without the choice. Blue: with it. All else stays the same.";
-    const study = counted.length && !leads ? studied(what) : null,
+    const study = counted.length && !leads && !stage.hidesAnswer ? studied(what) : null,
       others = study ? `Our study: ${study.seeds} seeds, trained on more faces` : "Every seed counts";
     if (pair?.working && counted.length)
       return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. ${others}.`;

@@ -52,7 +52,7 @@ export const louder = (stage, values) => against(stage, readingOf(stage, stage.f
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Each picture weights its own channels.",
+  title: "Each picture sets the volume of its channels.",
   keepsChoice: true,
   notes: "Drag the grain: which channels are turned up? Then freeze the weights: which picture pays more?",
   asked:
@@ -180,10 +180,10 @@ export const weighting = {
     const say = () => {
       caption.textContent =
         kind === "own"
-          ? "Why: it sees small patches only; weights tell it how grainy the whole is."
-          : "Frozen: it reads every picture as it would the average one.";
+          ? "Its networks see small patches; these weights tell them about the whole picture."
+          : "Frozen: every picture is read as the average one would be.";
       if (kind === "own")
-        return stage.say("Before the network reads a channel, a weight computed from the picture multiplies it.");
+        return stage.say("The flow measures how grainy a picture is, and turns each channel up or down.");
       const [clean, grainy] = shown.map(({ cost }) => minus(cost().toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };

@@ -11,8 +11,8 @@ import { trial } from "./try.js";
 const CHOICES = [
   {
     key: "start",
-    name: "start and half from the data",
-    what: "rotate to what varies, keep structure",
+    name: "looking at the data",
+    what: "start and half are chosen from the faces",
     other: "Glow’s start and half",
     rung: "half by entropy",
     of: "saved",
@@ -53,7 +53,6 @@ export function startOf(study) {
   return start?.claim === "ahead"
     ? {
         bits: start.lead.toFixed(2),
-        byVariance: rungOf(study, "half by variance")?.saved?.lead.toFixed(2),
         data: dataOf(study),
       }
     : null;
@@ -62,20 +61,21 @@ export function startOf(study) {
 export const worth = {
   number: 11,
   noPicture: true,
-  short: "Does it pay?",
+  short: "What pays",
   votes: CHOICES.map(({ key, name }) => [key, name]),
   title: "Does looking at the data pay? We try.",
+  answers: (choice) => choice.includes("."),
   keepsChoice: true,
   notes: "Vote first: which of the three saves most bits? Then try it, and look at our studies.",
   asked:
     "Each choice is tried by two flows that train here from one seed, on the same faces in the same order, as in " +
     "our studies: three levels of four steps, 500 steps of 32 faces. A dot is the bits saved on 256 other " +
     "faces by one seed; the interval is Student’s t. " +
-    "Each choice is added to those above it: first start and half from the data (channels as principal components, and " +
-    "the half with most structure passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
+    "Each choice is added to those above it: first looking at the data (channels start as principal components, and " +
+    "the half with most structure is passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
     "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
-    "trainings of small flows; the lead shrinks with training. “See more” has every study.",
+    "trainings of small flows; the lead shrinks with training. The page Compare has every study.",
   more: { page: "compare" },
   cannot: ({ pack }) => (pack.head.studies?.length ? null : "There are no studies here."),
 
@@ -100,11 +100,14 @@ export const worth = {
     );
     const publish = () => {
       stage.choose(data ? `${voted}.${data}` : voted);
-      other.disabled = !voted;
+      free();
+    };
+    const free = () => {
+      other.disabled = !voted || stage.hidesAnswer;
     };
     /** The studies (1) or one's own trial (−1); whether there was one to turn to. */
     function turn(by) {
-      if (!voted || by > 0 === Boolean(data)) return false;
+      if (!voted || stage.hidesAnswer || by > 0 === Boolean(data)) return false;
       data = by > 0 ? studies[0].data : "";
       publish();
       fill();
@@ -147,11 +150,14 @@ export const worth = {
     vote.row.classList.add("explained");
     stage.host.append(room, el("div", { className: "ballots" }, vote.row, more));
     fill();
-    other.disabled = !voted;
+    free();
     return {
       turn,
       play: () => live.play?.(),
-      study: () => live.study?.(),
+      study: () => {
+        free();
+        live.study?.();
+      },
       stop: () => live.stop(),
     };
   },
@@ -252,7 +258,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     const bits = `${leads[best].lead.toFixed(3)} bits per value.`;
     stage.say(
       clear
-        ? `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} save most, ${bits}`
+        ? `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} save${best ? "" : "s"} most, ${bits}`
         : `None is shown to save most on ${dataOf(here)}; the highest mean is ${bits}`,
     );
   };

@@ -61,6 +61,8 @@ class Board:
         self.study: dict[str, dict[str, Lead | None]] = {choice: {} for choice in CHOICES}
         self.tried = ""
         self.scene = self.flow = self.name = ""
+        #: The scenes whose answer the teacher has shown; students see it from then on.
+        self.answered: set[str] = set()
 
     def vote(self, visitor: str, scene: object, choice: object, flow: object = "") -> bool:
         """Count a visitor's vote, in place of an earlier one; return whether it counts."""
@@ -76,6 +78,7 @@ class Board:
             return False
         with self._lock:
             self._votes[str(scene)].clear()
+            self.answered.discard(str(scene))
         return True
 
     def tally(self, scene: str) -> dict[str, int]:
@@ -84,11 +87,14 @@ class Board:
             votes = self._votes.get(scene, {}).values()
             return dict(Counter(vote.choice for vote in votes if scene != OF_CHANNELS or vote.flow == self.flow))
 
-    def show(self, scene: object, flow: object = "", name: object = "") -> bool:
-        """Note the scene, the flow and its name that the teacher shows; return whether it is a scene."""
+    def show(self, scene: object, flow: object = "", name: object = "", answered: object = False) -> bool:
+        """Note the scene, the flow and its name that the teacher shows, and whether its answer; False for no scene."""
         if not _is_word(scene):
             return False
         self.scene, self.flow, self.name = str(scene), _text(flow), _text(name)
+        if answered is True:
+            with self._lock:
+                self.answered.add(str(scene))
         return True
 
     def try_(self, choice: object) -> bool:
@@ -149,7 +155,7 @@ class Board:
             voted = {scene: votes[visitor] for scene, votes in self._votes.items() if visitor in votes}
         own = {scene: vote.choice for scene, vote in voted.items() if scene != OF_CHANNELS or vote.flow == _text(flow)}
         state: dict[str, Any] = {"scene": self.scene, "flow": self.flow, "name": self.name, "votes": own}
-        state["study"] = self.study_of(visitor, teacher)
+        state |= {"study": self.study_of(visitor, teacher), "answered": sorted(self.answered)}
         if teacher:
             state |= {"present": self.present(), "tally": self.tally(self.scene)}
         return state

@@ -39,9 +39,10 @@ class Visitors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and add the cookie to its response."""
-        if scope["type"] != "http" or not settings().classroom or not _is_new(scope):
+        if scope["type"] != "http" or not settings().classroom or not _opens_a_page(scope):
             await self.app(scope, receive, send)
             return
+        cookies = cookies_in(Headers(scope=scope))
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -50,15 +51,13 @@ class Visitors:
                 headers["Cache-Control"] = "no-store"
             await send(message)
 
-        joins = scope["path"].rstrip("/") == base_path()
+        joins = scope["path"].rstrip("/") == base_path() and not roles.is_teacher(cookies)
         app = RedirectResponse(f"{base_path()}/lesson", status_code=303) if joins else self.app
-        await app(scope, receive, send_with_cookie)
+        await app(scope, receive, send if roles.visitor_of(cookies) else send_with_cookie)
 
 
-def _is_new(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    opens_a_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
-    return opens_a_page and not roles.visitor_of(cookies_in(headers))
+def _opens_a_page(scope: Scope) -> bool:
+    return scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", "")
 
 
 def cookies_in(headers: Headers) -> dict[str, str]:
@@ -168,7 +167,7 @@ def _fields(message: dict[str, object], *names: str) -> list[object]:
 
 _ACTS: dict[str, Act] = {
     "vote": lambda message, visitor, _: BOARD.vote(visitor, *_fields(message, "scene", "choice", "flow")),
-    "scene": lambda message, _, teacher: teacher and BOARD.show(*_fields(message, "scene", "flow", "name")),
+    "scene": lambda message, _, teacher: teacher and BOARD.show(*_fields(message, "scene", "flow", "name", "answered")),
     "clear": lambda message, _, teacher: teacher and BOARD.clear(message.get("scene")),
     "try": lambda message, _, teacher: teacher and BOARD.try_(message.get("choice")),
     "begin": _begin,
