@@ -420,7 +420,7 @@ def test_votes_are_counted_and_only_the_teacher_leads(server: str) -> None:
     assert students[0].ask("/_class/scene", {"scene": "1"}).status == 403
     assert students[0].ask("/_class/clear", {"scene": "5"}).status == 403
     assert students[0].state() == {
-        "scene": "5", "flow": "", "name": "", "votes": {"5": "half"}, "study": {},
+        "scene": "5", "flow": "", "name": "", "votes": {"5": "half"}, "study": {}, "answered": [],
     }  # fmt: skip
     assert teacher.ask("/_class/clear", {"scene": "5"}).status == 204 and teacher.state()["tally"] == {}
     assert Browser(server).ask("/_class/vote", {"scene": "5", "choice": "half"}).status == 403  # no cookie
