@@ -259,7 +259,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     stage.say(
       clear
         ? `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} save${best ? "" : "s"} most, ${bits}`
-        : `None is shown to save most on ${dataOf(here)}; the highest mean is ${bits}`,
+        : `None is shown to save most on ${dataOf(here)}; highest mean: ${bits}`,
     );
   };
   const sets = choices(
