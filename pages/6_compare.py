@@ -24,15 +24,14 @@ readable = studies.readable(known)
 titles = words.titles(readable)
 bundled = {key: study for key, study in readable.items() if known[key].parent == studies.BUNDLED}
 over_all = evidence.of(bundled.values())
-with top:
-    ui.takeaway(over_all.headline)
-
 first, all_studies = st.container(), ui.fold("All studies: one by one, every question, every arm", "all-studies")
 with all_studies:
+    st.markdown(f"**{over_all.headline}**")
     key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)
 own = known[key].parent == studies.own_folder()
 with all_studies if own else first:
-    evidence.draw(visit, over_all, st.container(horizontal=True) if own else ui.controls())
+    answer_to_choice = evidence.draw(visit, over_all, st.container(horizontal=True) if own else ui.controls())
+ui.takeaway(over_all.headline if own or not answer_to_choice else answer_to_choice)
 try:
     study = cache.study(known[key])
     if own:

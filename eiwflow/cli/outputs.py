@@ -136,6 +136,8 @@ def compress_command(options: argparse.Namespace) -> Result:
 
 def decompress_command(options: argparse.Namespace) -> Result:
     """Write the pictures of an archive into a new folder."""
+    if options.out.exists():
+        raise ConfigError(f"{str(options.out)[:200]!r} exists; name a new folder.")
     flow = open_flow(options).flow
     pictures = archive.decompress(flow, options.archive.read_bytes())
     paths = archive.write_pictures(pictures, options.out)

@@ -136,18 +136,20 @@ class Claim:
         return self.counts.get("order", self._of("measure"))
 
     def headline(self) -> str:
-        """Return in how many studies one leads another, in one sentence; empty without studies."""
-        named = {
-            "a start from the data with the half by entropy saves bits over Glow's flow": self.counts.get("data"),
-            "that half without such a start": self._of("entropy half without a start"),
-            "own weights save bits": self.counts.get("weights"),
-            "entropy beats variance": self._measure,
-        }
-        parts = [
-            f"{name} {count.where}{f', loses to it in {behind}' if (behind := count.claimed('behind')) else ''}"
-            for name, count in named.items()
-            if count is not None and count.leads
-        ]
+        """Return in how many studies one saves bits over another, in one sentence; empty without studies."""
+        parts = []
+        if data := self.counts.get("data"):
+            without = self._of("entropy half without a start")
+            parts = [
+                f"a start from the data with the half by entropy saves bits over Glow's flow {data.where}"
+                + (f", that half without such a start {without.where}" if without.leads else "")
+            ]
+        if weights := self.counts.get("weights"):
+            parts.append(f"own weights save bits {weights.where}")
+        if self._measure.leads:
+            behind = self._measure.claimed("behind")
+            lost = f", loses to it in {behind}" if behind else ""
+            parts.append(f"entropy beats variance {self._measure.where}{lost}")
         text = "; ".join(parts)
         return f"{text[0].upper()}{text[1:]}." if parts else ""
 

@@ -21,6 +21,7 @@ PIXELS = torch.from_numpy(planes(48, seed=2)).permute(0, 3, 1, 2).contiguous()
 OTHER = PIXELS[1:2]
 #: What measures are asked for beside a look.
 CHOICES: dict[str, dict[str, Any]] = {
+    "redrawn": {"levels": (1,)},
     "one_level": {"treatment": "zero"},
     "ends": {"other": OTHER},
     "interpolation": {"other": OTHER, "path": "linear"},

@@ -224,9 +224,7 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
         student.get_by_role("button", name="own weights").click()
         said(student, "The lecturer starts the study")
         assert student.get_by_role("button", name="Train my seed").is_disabled()
-    teacher.get_by_role(
-        "img", name="2 votes: looking at the data 0, own weights 2, random halves 0"
-    ).wait_for()
+    teacher.get_by_role("img", name="2 votes: looking at the data 0, own weights 2, random halves 0").wait_for()
     # The lecturer may try what the class did not vote for.
     teacher.get_by_role("button", name="looking at the data").click()
     teacher.get_by_role("button", name="The class tries it").click()

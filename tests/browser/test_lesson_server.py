@@ -86,7 +86,7 @@ def test_the_scene_of_levels_states_the_part_that_leaves_first(lesson: Page, add
     key = write_run(server_runs, small_flow(levels=2, keep=0.75))
     lesson.goto(f"{address}/lesson?ck={key}&scene=8")
     lesson.get_by_role("slider", name="Redrawn").fill(str(3 * 32 * 32 // 4))
-    said(lesson, "Level 1 holds detail: error ")
+    said(lesson, "Level 1 holds details: ")
 
 
 @pytest.mark.slow

@@ -17,8 +17,7 @@ from ...study.file import Study
 from ...study.ladder import HALVES, STARTS, Count, Ladder, by_set, counts, half_from, ladders
 from ...study.recipe import StudyRecipe
 from ...study.statistics import Effect
-from ...study.words import OWN_WEIGHTS
-from ..shell.parts import chart, drawn, table, takeaway
+from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
 from ..sources import cache, store
 from ..sources.visit import Visit
@@ -78,16 +77,14 @@ def of(studies: Iterable[Study]) -> Evidence:
     return store.get("study", ("evidence", *((study.path, study.sha256) for study in listed)), count)
 
 
-def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> None:
+def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
     """Draw the three parts: start × half, what weights and partitions add, and the lead against training.
 
-    The choice of a start and of a half stands in ``line``.
+    The choice of a start and of a half stands in ``line``. Return what is saved by them; empty without a choice.
     """
-    if evidence.claim.tables:
-        st.caption(f"**All studies.** {evidence.headline}")
     left, right = st.columns([1.2, 1], gap="large")
     with left:
-        _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
+        said = _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
     with right:
         if evidence.added:
             words = " ".join(
@@ -99,7 +96,7 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> None:
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
             _chart(drawn(figures.with_training, leads), page, "leads", words, "With more training steps")
-            st.caption(f"{OWN_WEIGHTS} Random partitions: couplings read random halves.")
+    return said
 
 
 def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> None:
@@ -115,16 +112,15 @@ def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> N
     chart(figure, page, what, alt=alt)
 
 
-def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) -> None:
+def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) -> str:
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
-        return
+        return ""
     st.markdown("**Start × half**: bits per value saved over Glow's flow")
     made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
         half = _named(dict(zip(HALVES, ("Glow's", "random", "by variance", "by entropy"), strict=True)), "Half", "half")
-    takeaway(made.in_words(half, start))
     table(made.table(), best=made.best, chosen=([*HALVES].index(half), STARTS[start]))
     pictures = {}
     for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():
@@ -133,11 +129,12 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
     st.html(
         row(
-            picture(file_uri(webp, "webp"), f"Samples of {name}", f"{name}: {bits:.2f} bits per value")
+            picture(file_uri(webp, "webp"), f"16 samples of {name}, seed 0", f"{name}: {bits:.2f} bits per value")
             for name, (bits, webp) in pictures.items()
         )
     )
-    st.caption("Brackets: 95 %. Bold: the highest mean. Samples and bits: of the framed cell, after its training.")
+    st.caption("Brackets: 95 %. Bold: highest mean.")
+    return made.in_words(half, start)
 
 
 def _named(names: Mapping[str, str], label: str, key: str) -> str:
