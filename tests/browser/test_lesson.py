@@ -270,7 +270,7 @@ def test_a_patch_of_noise_is_shaken_and_its_face_answers(scene: Open) -> None:
 
 def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_way_back(scene: Open) -> None:
     page = scene(3, reduced_motion="reduce")
-    wait_for(page, "twelve small pictures")
+    wait_for(page, "twelve channels")
     page.locator(".original").hover(position={"x": 5, "y": 5})
     wait_for(page, "Pixel (1, 1) went to channels 1, 5, 9.")
     page.keyboard.press("ArrowRight")  # a beat, not a scene
@@ -439,7 +439,7 @@ def test_ten_minutes_are_seven_scenes_and_stay_in_the_url(scene: Open) -> None:
 def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(2)
     page.keyboard.press("ArrowRight")
-    page.locator("h1", has_text="predict the rest").wait_for()
+    page.locator("h1", has_text="into channels").wait_for()
     page.get_by_label("Squeeze", exact=True).focus()
     page.keyboard.press("ArrowRight")  # a slider keeps its arrows
     assert "scene=3" in page.url and "choice=2" not in page.url
@@ -461,7 +461,7 @@ def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     notes = waiting.value
     notes.get_by_role("heading", name="2. Noise in").wait_for()
     notes.keyboard.press("PageDown")  # each window follows the other
-    page.locator("h1", has_text="predict the rest").wait_for()
+    page.locator("h1", has_text="into channels").wait_for()
     page.keyboard.press("Home")
     notes.get_by_role("heading", name="1. A flow turns").wait_for()
     notes.close()

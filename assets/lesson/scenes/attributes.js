@@ -128,16 +128,13 @@ export const attributes = {
         });
       }
       const [first, second] = rows.map(({ one }) => one),
-        reading = ({ metric, readings }) =>
-          metric === "AUROC" ? `${pairs(Math.max(...readings))} of 100` : percent(Math.max(...readings)),
+        level = bestOf(first),
         said = [...new Set([first, second])].map((one) =>
-          alike(one)
-            ? `${one.name}: in no single level.`
-            : `${one.name}: most in level ${bestOf(one) + 1} (${reading(one)}).`,
+          alike(one) ? `${one.name}: in no single level.` : `${one.name}: most in level ${bestOf(one) + 1}.`,
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? "Two faces, one with it: so often of 100 this level points right."
+          ? `Shown two faces, level ${level + 1} picks the one with ${first.name.toLowerCase()} ${pairs(first.readings[level])} times of 100.`
           : "Number: the share of its variance that the level explains.";
       stage.say(said.join(" "));
     };

@@ -109,7 +109,7 @@ const oneValue = {
       el(
         "p",
         { className: "caption" },
-        "Rarity: how unusual its noise is. Stretching: over how many values noise is spread.",
+        "Rarity: how unusual its noise is. Stretching: how far apart neighbours are pulled.",
       ),
     );
     /** Noise above, values below, two bars to the right. */
@@ -407,7 +407,7 @@ const allValues = {
 export const counting = {
   number: 4,
   short: "Counting bits",
-  title: "Stretching thins points out: that costs bits.",
+  title: "Stretching makes points rarer: that costs bits.",
   notes: "Point at a cell: where do its points go? Then drag one value, and add up both bars for the whole face.",
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +

@@ -153,7 +153,7 @@ export const ending = {
       card(
         sorted,
         () =>
-          `${flow.sortsByEntropy ? "By entropy, or as well by variance, noise leaves early." : "What leaves early is a choice."}${saved}`,
+          `${flow.sortsByEntropy ? "By entropy or by variance, noise leaves early." : "What leaves early is a choice."}${saved}`,
       ),
     );
     const questions = el(

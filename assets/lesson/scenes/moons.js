@@ -26,7 +26,7 @@ const FAR = 2.5;
 export const moons = {
   key: "1",
   label: "Two values",
-  title: "Stretching thins points out: that costs bits.",
+  title: "Stretching makes points rarer: that costs bits.",
 
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);

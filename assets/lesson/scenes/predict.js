@@ -104,7 +104,7 @@ export const predicting = {
         stage.say(
           at < TAKEN
             ? `Subtracting part of it removes ${signed(gone(part))} of B’s variance.`
-            : `Half A guesses half B; the error that is left has ${signed(gone(1))} less variance.`,
+            : `Half A guesses half B. Only the error is kept; it varies ${signed(gone(1))} less.`,
         );
       else if (at < ADDED) stage.say("The way back: A is unchanged, predicts the same, and is added again.");
       else stage.say(`B is back from A and the rest: ${differing()} of ${flow.dimensions} values differ.`);

@@ -7,8 +7,12 @@ import { louder, withGrain } from "./weights.js";
 /** Couplings that are drawn, and the channels that each splits into halves. */
 const COUPLINGS = 4,
   CHANNELS = 12;
-/** What is drawn of each choice. */
-const LABELS = ["pixels, each beside its neighbour", "how loudly channels are read", "what four couplings read"];
+/** What is drawn of each choice: without it, or with it. */
+const LABELS = [
+  "axes: at random, or as the faces vary",
+  "channels: all alike, or louder and softer",
+  "halves: the same two, or others each time",
+];
 /** How strongly a choice is drawn that is not voted for. */
 const PALE = 0.3;
 

@@ -146,8 +146,8 @@ export const sorting = {
       const sorted = t > 0.98;
       caption.textContent = sorted
         ? "Nothing more can be predicted in noise, so it may leave; structure is passed on."
-        : "Entropy: how hard to guess; a card’s middle marks it. Drag to sort the cards.";
-      if (!sorted) return stage.say("Hide one pixel: do its neighbours give it away? If not, entropy is high.");
+        : "A card’s middle marks its entropy. High: like noise. Low: structure.";
+      if (!sorted) return stage.say("Entropy: how hard a pixel is to guess from its neighbours. Sort the cards.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
         when = start ? ` ${state} training` : "";

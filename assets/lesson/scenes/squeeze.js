@@ -5,7 +5,7 @@ import { animate, colours, ease, el, mixed, number, picture, slider, surface, wo
 export const squeezing = {
   key: "1",
   label: "Channels",
-  title: "Coupling: half the channels predict the rest.",
+  title: "First, cut the picture into channels.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
@@ -111,7 +111,7 @@ export const squeezing = {
           t < 0.02
             ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
             : t > 0.98
-              ? `First, ${word(4 * channels)} small pictures are made, the channels: ${word(2 * channels)} will predict ${word(2 * channels)}.`
+              ? `Now there are ${word(4 * channels)} channels; in a coupling, ${word(2 * channels)} predict the other ${word(2 * channels)}.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };

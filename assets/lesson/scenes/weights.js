@@ -123,7 +123,8 @@ export const weighting = {
           context.fillStyle = ink.quiet;
           context.textAlign = "left";
           context.drawImage(canvas, x0, y0, side, side);
-          context.fillText(`${name}: ${own.toFixed(2)} bits per value`, x0, foot + line - 4);
+          const bits = turned ? own + ease(turned) * costOf() : own;
+          context.fillText(`${name}: ${bits.toFixed(2)} bits per value`, x0, foot + line - 4);
           // Each channel that the network reads; above it, in per cent, how much louder or softer than usual.
           const top = y0 + 2.4 * ink.size,
             bottom = foot - map - (deepest < 0 ? 1.4 * ink.size : 6),
@@ -180,10 +181,10 @@ export const weighting = {
     const say = () => {
       caption.textContent =
         kind === "own"
-          ? "Its networks see small patches; these weights tell them about the whole picture."
+          ? "So networks, which see small patches, learn how grainy the whole picture is."
           : "Frozen: every picture is read as the average one would be.";
       if (kind === "own")
-        return stage.say("The flow measures how grainy a picture is, and turns each channel up or down.");
+        return stage.say("Before a network reads a channel, a weight computed from this picture multiplies it.");
       const [clean, grainy] = shown.map(({ cost }) => minus(cost().toFixed(2)));
       stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
     };

@@ -13,7 +13,7 @@ const CHOICES = [
     key: "start",
     name: "looking at the data",
     what: "start and half are chosen from the faces",
-    other: "Glow’s start and half",
+    other: "not looking",
     rung: "half by entropy",
     of: "saved",
   },
