@@ -120,7 +120,7 @@ def test_a_moved_knob_starts_anew_and_is_in_the_link(playground: Open) -> None:
     assert page.locator(".notice").is_visible()
     assert parse_qs(urlsplit(page.url).query)["levels"] == ["1"]
     for _ in range(2):  # clicks in a row are one change
-        page.locator(play("width-less")).click()
+        page.locator(play("width-more")).click()
     (width,) = parse_qs(urlsplit(page.url).query)["width"]
     page.locator(".notice", has_text=f"width {width}").wait_for()
     assert "level" in page.locator(".notice").inner_text()
