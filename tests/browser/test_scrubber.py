@@ -141,6 +141,10 @@ def test_the_sentence_is_that_of_the_chosen_level(open_tab: Callable[..., Page],
     for level, channels in (("1", 12), ("2", 24), ("1", 12)):
         page.locator(".st-key-level").get_by_text(level, exact=True).click()
         sentence.filter(has_text=f"of {channels} ").wait_for()
+        page.wait_for_function(IDLE)
+        for _ in range(8):  # and stays
+            page.wait_for_timeout(100)
+            assert f"of {channels} " in sentence.inner_text()
     page.close()
 
 

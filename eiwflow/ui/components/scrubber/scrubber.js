@@ -123,6 +123,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
     show();
   };
   care();
-  const watch = setInterval(care, CARE);
-  return () => clearInterval(watch);
+  clearInterval(me.watch);                           // that of the last run still knows its charts and sentences
+  me.watch = setInterval(care, CARE);
+  return () => clearInterval(me.watch);
 }
