@@ -75,7 +75,9 @@ def draw_channels(view: ui.Page, results: ui.Results, whole: bool) -> None:
 def answer(view: ui.Page, weights: PictureWeights) -> str:
     """Return what a flow's own weights save for both pictures."""
     of = ui.look(view)
-    return words.takeaway(weights, subjects.prices(of), subjects.prices(of, **asked[0].choices), asked[0].in_words)
+    (chosen,) = asked
+    changed_price = subjects.prices(of, **chosen.choices)
+    return words.takeaway(weights, subjects.prices(of), changed_price, chosen.in_words, chosen.frozen)
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:

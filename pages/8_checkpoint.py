@@ -16,6 +16,7 @@ from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.jobs import retrain
 from eiwflow.ui.own import images as own_images
+from eiwflow.ui.shell.widgets import choose_one
 from eiwflow.ui.sources import cache, checkpoints
 
 #: Samples in the row.
@@ -41,7 +42,11 @@ with ui.errors_as_sentences():
     scale = knob.slider(
         "It draws, at temperature", 0.0, space.MAX_TEMPERATURE, own_scale, 0.05, key="temperature", bind="query-params"
     )
-    count, scales = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES, (scale,) * config.levels
+    levels = [str(level) for level in range(1, config.levels + 1)]
+    with knob:
+        at = choose_one("in level", ["all", *levels], "all", "scaled")
+    count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
+    scales = tuple(scale if at in ("all", level) else own_scale for level in levels)
     row.html(space_figures.samples(subjects.samples(ui.look(page), n=count, temperatures=scales), columns=count))
     drawing.html(figures.strip(checked))
     scored_on = page

@@ -210,7 +210,7 @@ export function mountTouch(root, bytes) {
     const share = redrawn.reduce((sum, { size }) => sum + size, 0) / flow.dimensions;
     ask(l, () =>
       share > MOST
-        ? `Almost all of the noise is new, and so is the ${noun}: it is off by ${moved()} of 255.`
+        ? `Almost all of the noise is new, so this is a new ${noun}: its pixels differ by ${moved()} of 255.`
         : `${parts.join(", ")} redrawn: the ${noun} moved by ${moved()} of 255.`,
     );
   }

@@ -66,7 +66,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         members = np.flatnonzero(river.kept == kept)
         text = [f"channel {channel}, {when}" for channel in members for when in whens]
         named = {"name": look.name, "text": text, "label": "%{text}: rank %{y}"}
-        histories.append(lines(*joined(places, ranks[:, members]), look.colour, 2, look.dash, **named))
+        histories.append(lines(*joined(places, ranks[:, members]), palette.REFERENCE, 1.5, look.dash, **named))
         members = np.flatnonzero((river.kept == kept) & river.crossing.any(axis=0))
         if members.size:
             rows = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)

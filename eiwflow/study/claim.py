@@ -83,8 +83,14 @@ class StartByHalf:
         did = "save" if lead.lead > 0 else "cost"
         return (
             f"On {self.study.recipe.data_name}, a {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} "
-            "bits per value against Glow's flow."
+            f"bits per value against Glow's flow{self._best_half(half, start)}."
         )
+
+    def _best_half(self, half: str, start: str) -> str:
+        """Return what the best half saves after the same start, if it is another."""
+        leads = {of: lead.lead for (of, where), lead in self.cells.items() if where == start and lead is not None}
+        best = max(leads, key=lambda of: leads[of])
+        return "" if best == half or leads[best] <= 0 else f"; {HALVES[best]} {fixed(leads[best], 3)}"
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""

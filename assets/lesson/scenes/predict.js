@@ -60,6 +60,12 @@ export const predicting = {
     const sign = (text) => el("b", { "aria-hidden": "true" }, text);
     const coloured = (x, of) =>
       Array.from({ length: n }, (_, c) => signedMap(x, n, c, height, width, of.middle[c], spread[c], inks));
+    const operation = sign("−"),
+      rest = b.map((v, i) => v - prediction[i]),
+      ofRest = { middle: ofB.middle.map((v, c) => v - ofP.middle[c]) },
+      before = block("half B, before", coloured(b, ofB)),
+      remainder = block("what was left of B", coloured(rest, ofRest));
+    remainder.hidden = true;
     room.append(
       el(
         "div",
@@ -69,8 +75,9 @@ export const predicting = {
           Array.from({ length: n }, (_, c) => greyMap(a, n, c, height, width, ofA.middle[c], ofA.spread[c])),
         ),
         sign(""),
-        block("half B, before", coloured(b, ofB)),
-        sign("−"),
+        before,
+        remainder,
+        operation,
         block("A’s prediction of B", coloured(prediction, ofP)),
         sign("="),
         block("what is left of B", left, said),
@@ -98,7 +105,11 @@ export const predicting = {
       left.forEach((canvas, c) => {
         signedMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], inks, canvas);
       });
-      said.textContent = at > TAKEN ? `B comes back${at === ADDED ? ", all of it" : ""}` : "what is left of B";
+      const back = at > TAKEN;
+      before.hidden = back;
+      remainder.hidden = !back;
+      operation.textContent = back ? "+" : "−";
+      said.textContent = back ? `B comes back${at === ADDED ? ", all of it" : ""}` : "what is left of B";
       if (at === 0) stage.say("Slide: how much of half B does half A predict?");
       else if (at <= TAKEN)
         stage.say(

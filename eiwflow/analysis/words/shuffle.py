@@ -36,8 +36,8 @@ HEADINGS = {
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
 THICK = (
-    "Line colour: where the flow sends a channel. Background: where redundancy (predictable from neighbours) would. "
-    "Thick: they differ."
+    "Background: the side that fits a channel, blue for the predictable. Thick: the flow sends it the other way; "
+    "dashed lines leave."
 )
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
@@ -62,9 +62,9 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     ((name, count),) = wrong.items()
     river = rivers[name]
     if at[name] == 0:
-        end = int(river.crossing[-1].sum()) or "none"
-        start = f"{count or 'none'} of {river.channels} start the wrong way{' (thick lines)' * bool(count)}"
-        return f"Predictable channels should be passed on, noisy ones leave: {start}, {end} end so."
+        end = int(river.crossing[-1].sum())
+        start = f"at the start {count or 'none'} of {river.channels} go the wrong way{' (thick lines)' * bool(count)}"
+        return f"Predictable channels should be passed on: {start}, {_later(river, end)}."
     if count:
         return (
             f"{count} of {river.channels} channels go the wrong way: "
@@ -72,6 +72,13 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
         )
     now = "training moved structure to where it is passed on" if river.crossing[0].any() else "the order still fits"
     return f"No channel goes the wrong way: {now}."
+
+
+def _later(river: RankRiver, end: int) -> str:
+    """Return how many channels go the wrong way in the end, and from which recorded step on."""
+    wrong = river.crossing.sum(axis=1)
+    settled = int(np.flatnonzero(wrong != end)[-1]) + 1 if (wrong != end).any() else 0
+    return f"{f'from step {river.steps[settled]:,} on' if settled else 'later'} {end or 'none'}"
 
 
 def sorted_anew(report: ShuffleReport) -> str:

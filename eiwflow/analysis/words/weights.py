@@ -27,16 +27,19 @@ TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
-def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: str) -> str:
-    """Return what own weights save a picture and the changed one, against average weights, in at most 20 words."""
+def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: str, frozen: bool = False) -> str:
+    """Return what own weights save a picture and the changed one, or what average ones cost, in at most 20 words."""
     if weights.alike:
         return "Nothing: these weights are the same for every picture."
     first, second = prices.cost, changed.cost
-    verb, other = "cost" if first < 0 else "save", fixed(abs(second), 3)
-    if (second < 0) != (first < 0):
-        other = f"{'cost' if second < 0 else 'save'} {other}"
-    saved = f"these weights {verb} {fixed(abs(first), 3)} bits per value here"
-    return f"Each picture turns its channels up or down: {saved}, and {other} {change}."
+    verbs = [
+        ("save" if cost < 0 else "cost") if frozen else ("cost" if cost < 0 else "save") for cost in (first, second)
+    ]
+    other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second), 3)
+    here = f"{verbs[0]} {fixed(abs(first), 3)} bits per value here, and {other} {change}"
+    if frozen:
+        return f"Average weights, the same for all pictures, {here}."
+    return f"Each picture turns its channels up or down: its own weights {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:
