@@ -113,7 +113,6 @@ def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp
     assert abs(info.metrics["validation_bits_per_dim"] - on_test_part) > 1e-3
 
 
-@pytest.mark.slow
 def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
     run = tiny_run(tmp_path, iterations=6)
     train(run, images=tiny_data(), progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
