@@ -161,6 +161,18 @@ def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
     assert load(run.last_checkpoint).info.step == 12
 
 
+def test_ten_minutes_of_steps_are_saved_about_once_a_minute(tmp_path, monkeypatch):
+    run, steps, saved = tiny_run(tmp_path, recorded=2, iterations=30), [], []
+    monkeypatch.setattr(run_module, "time", mock.Mock(monotonic=lambda: 21.0 * len(steps)))
+
+    def progress(step, _):
+        steps.append(step)
+        saved.append(run.saved_step())
+
+    train(run, images=tiny_data(), progress=progress)
+    assert 8 <= len({*saved}) <= 12
+
+
 @pytest.mark.slow
 def test_a_run_goes_on_to_more_steps_and_is_scored_again(tmp_path):
     run = tiny_run(tmp_path, iterations=4)
