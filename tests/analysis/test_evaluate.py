@@ -114,6 +114,15 @@ def test_a_limit_takes_the_first_images_of_a_set_by_name_with_the_same_scores(li
     assert limited.bits_per_dim == pytest.approx(first.mean().item(), rel=1e-6)
 
 
+def test_of_spaced_images_the_error_is_robust_over_their_own_photographs():
+    flow, images = tiny_flow(), tiny_data(test=48, test_source=np.arange(48) // 6)
+    places = [0, 4, 8, 12, 16, 20, 24, 27, 31, 35, 39, 43, 47]
+    scores = score(flow, to_tensor(images.test[places])).double().numpy()
+    result = evaluate(flow, images, 13)
+    assert result.clusters == 8
+    assert result.bits_per_dim_stderr == pytest.approx(by_hand(scores, images.test_source[places]), rel=1e-6)
+
+
 def test_evaluating_twice_gives_the_same_figures_and_another_seed_others():
     flow, images = tiny_flow(), tiny_data()
     torch.manual_seed(5)

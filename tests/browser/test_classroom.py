@@ -211,6 +211,21 @@ def test_channels_of_two_runs_are_told_apart(enter: Open, address: str, runs: Pa
 
 
 @pytest.mark.slow
+def test_the_class_learns_of_a_flow_that_the_lecturer_trained_in_the_same_scene(enter: Open, address: str) -> None:
+    teacher = enter(f"/_class/teacher/{TOKEN}")
+    with teacher.expect_response("**/_class/scene"):
+        teacher.goto(f"{address}/lesson?scene=10")
+    before = teacher.request.get(f"{address}/_class/state").json()
+    teacher.locator("[data-lesson=train-start]").click()
+    teacher.locator("[data-lesson=train-step]", has_text=re.compile(r"^[1-9]")).wait_for()
+    teacher.locator("[data-lesson=train-start]").click()
+    with teacher.expect_response("**/_class/scene"):
+        teacher.locator("[data-lesson=train-open]").click()
+    after = teacher.request.get(f"{address}/_class/state").json()
+    assert after["scene"] == before["scene"] == "10" and after["flow"] != before["flow"]
+
+
+@pytest.mark.slow
 def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None:
     teacher = enter(f"/_class/teacher/{TOKEN}")
     teacher.goto(f"{address}/lesson?scene=11")

@@ -11,10 +11,12 @@ from eiwflow.analysis.evaluate import evaluate
 from eiwflow.checkpoint import LabelError, given_label
 from eiwflow.data import DataError, labels_of, to_tensor
 from eiwflow.flow import dequantise, quantise
+from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run import train
 from eiwflow.training.run_directory import RunError
+from eiwflow.training.scores import at_end
 from eiwflow.training.trainer import Trainer
 
 from .test_resume import signalled_at
@@ -64,6 +66,15 @@ def test_a_step_is_taken_with_the_labels_of_its_own_images(step, monkeypatch):
     trainer.advance()
     ((x, labels),) = taken
     assert labels.argmax(dim=1).tolist() == [side(image) for image in quantise(x)]
+
+
+def test_train_images_are_scored_at_the_end_with_their_own_labels():
+    images = labelled_data()
+    trainer = trained(40, images, **{**LABELLED, "iterations": 40, "learning_rate": 0.01})
+    drawn = torch.randperm(64, generator=generator_for(0, "train part"))[:16]
+    part = to_tensor(images.train)[drawn]
+    bits = score(trainer.average, part, context=torch.tensor([side(image) for image in part]))
+    assert at_end(trainer)["train_bits_per_dim"] == pytest.approx(bits.mean().item(), abs=1e-4)
 
 
 def test_other_labels_are_another_data_set(tmp_path):

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eiwflow.checkpoint import load
+from eiwflow.training import run as run_module
 from eiwflow.training import saves
 from eiwflow.training.execution import Execution
 from eiwflow.training.run import train
@@ -117,6 +118,16 @@ def whole_run(request, tmp_path_factory):
     images = (labelled_data if "labels" in fields else tiny_data)(size=request.param.get("size", 8))
     train(run, images=images)
     return run, images, fields
+
+
+def test_a_stop_between_two_points_of_the_curve_loses_none_of_its_steps(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "CURVE_POINTS", 2)
+    whole, stopped = (tiny_run(tmp_path, recorded=2, iterations=7) for _ in range(2))
+    train(whole, images=tiny_data())
+    train(stopped, images=tiny_data(), progress=signalled_at(5))
+    train(stopped, images=tiny_data())
+    assert [record["step"] for record in stopped.records() if "bits_per_dim" in record] == [3, 6, 7]
+    assert_same_run(stopped, whole)
 
 
 def test_a_run_that_is_finished_stays_as_it_is(tmp_path):

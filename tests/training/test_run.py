@@ -113,7 +113,6 @@ def test_validation_trains_and_scores_on_images_held_out_from_the_train_part(tmp
     assert abs(info.metrics["validation_bits_per_dim"] - on_test_part) > 1e-3
 
 
-@pytest.mark.slow
 def test_the_clock_of_a_resumed_run_goes_on_where_it_stood(tmp_path):
     run = tiny_run(tmp_path, iterations=6)
     train(run, images=tiny_data(), progress=lambda step, _: os.kill(os.getpid(), signal.SIGTERM) if step == 3 else None)
@@ -160,6 +159,18 @@ def test_saves_and_kept_checkpoints_come_at_their_steps(tmp_path, monkeypatch):
     assert kept == ["step_0000005.safetensors", "step_0000010.safetensors"]
     assert load(run.milestone(10)).info.step == 10
     assert load(run.last_checkpoint).info.step == 12
+
+
+def test_ten_minutes_of_steps_are_saved_about_once_a_minute(tmp_path, monkeypatch):
+    run, steps, saved = tiny_run(tmp_path, recorded=2, iterations=30), [], []
+    monkeypatch.setattr(run_module, "time", mock.Mock(monotonic=lambda: 21.0 * len(steps)))
+
+    def progress(step, _):
+        steps.append(step)
+        saved.append(run.saved_step())
+
+    train(run, images=tiny_data(), progress=progress)
+    assert 8 <= len({*saved}) <= 12
 
 
 @pytest.mark.slow
