@@ -277,7 +277,7 @@ def seed(page: Page, turn: int) -> None:
 #: Page and what is moved there.
 MOVES: tuple[tuple[str, Callable[[Page, int], None]], ...] = (
     ("levels", image), ("latents", image), ("entropy", image), ("entropy", level), ("shuffle", level),
-    ("weights", image), ("weights", level), ("likelihood?guess=blurred", image), ("checkpoint", seed),
+    ("weights", image), ("likelihood?guess=blurred", image), ("checkpoint", seed),
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """How the app bears a class: visitors who click, drag, vote and upload beside one training, and one tab gone wild.
 
-    python benchmarks/load.py [--visitors 30] [--seconds 300] [--log FILE]
+    python benchmarks/load.py [--visitors 30] [--seconds 300] [--rounds 1] [--log FILE]
 
 The visitors speak the app's own protocol and draw nothing: so many browsers would leave a small machine no time for the
 server. A page's time is from the click to the script's last word. The tab gone wild sends moves as fast as it can, each
@@ -246,6 +246,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--rounds", type=int, default=1, help="classes, one after the other, on one server")
     parser.add_argument("--log", type=Path, default=Path(gettempdir()) / "eiwflow-load.log", help="the server's")
     options = parser.parse_args()
     os.environ["EIWFLOW_MODE"] = "classroom"
@@ -256,10 +257,11 @@ def main() -> None:
         before, stop = resident_mib(pid), threading.Event()
         threading.Thread(target=watch, args=(pid, stop, memory)).start()
         try:
-            with training():
-                seen = crowd(address, options.visitors, options.seconds)
-            time.sleep(FORGOTTEN_S)
-            after = resident_mib(pid)
+            for _ in range(options.rounds):
+                with training():
+                    seen = crowd(address, options.visitors, options.seconds)
+                time.sleep(FORGOTTEN_S)
+                print(f"memory: {before:.0f} MiB before, {max(memory):.0f} at most, {resident_mib(pid):.0f} after")
         finally:
             stop.set()
     for name in ("pages", "drags", "asked", "health"):
@@ -268,7 +270,6 @@ def main() -> None:
             median, late = statistics.median(values), statistics.quantiles(values, n=20)[-1]
             print(f"{name}: {len(values)}, median {median:.3f} s, p95 {late:.3f} s, most {max(values):.3f} s")
     print(f"counts: {dict(seen.counts)}\nwrong: {dict(seen.wrong)}")
-    print(f"memory: {before:.0f} MiB before, {max(memory):.0f} at most, {after:.0f} after")
     print(f"tracebacks: {options.log.read_text(errors='replace').count('Traceback')} in {options.log}")
 
 

@@ -8,12 +8,8 @@ from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import levels as figures
 from eiwflow.ui import shell as ui
 from eiwflow.ui.shell.rows import readable
-from eiwflow.ui.sources import cache
 
 page = ui.begin("What happens to an image in a multi-scale flow?", "Levels")
-temperature = page.checkpoint.info.temperature
-
-
 with ui.errors_as_sentences():
     way = subjects.passage(ui.look(page))
     numbers = [level.number for level in way.levels]
@@ -37,12 +33,6 @@ with ui.errors_as_sentences():
         with there_and_back:
             st.html(figures.reconstruction(way.reconstruction))
             st.caption(words.reconstruction(way.reconstruction))
-    if (drawn := ui.fold("Drawn from the flow", "drawn")).open:
-        with drawn, ui.errors_as_sentences():
-            images = cache.samples(page.checkpoint, page.seed)
-            st.html(figures.samples(images, temperature))
-            st.caption(f"{len(images)} samples, ε drawn at temperature {temperature:g}, seed {page.seed}.")
-
     if (more := ui.more_evidence()).open:
         with more:
             rows = way.level_table(facts, average)
@@ -54,7 +44,6 @@ with ui.errors_as_sentences():
                 *(ui.call(page, "analyse", what=what, image=page.number, seed=page.seed) for what in told),
                 ui.call(page, "evaluate", limit=SURVEY_IMAGES),
                 ui.call(page, "inspect"),
-                ui.call(page, "sample", n=cache.SAMPLES, temperature=(temperature,), seed=page.seed),
             )
 
 ui.closing(page, "Every level factors out part of the values; together the latents hold the whole image.")

@@ -68,7 +68,8 @@ def draw_channels(view: ui.Page, results: ui.Results, whole: bool) -> None:
     span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
     looks = {"frozen": chosen.frozen, "whole": whole}
     bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words, **looks)
-    alt = described(f"Channel weights of {words.named(place)} minus their averages", words.answer(results[view]))
+    farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
+    alt = described(f"Channel weights of {words.named(place)} minus their averages", farthest)
     ui.chart(bars, view, "channels" + "-whole" * whole, alt=alt)
 
 

@@ -170,15 +170,6 @@ def _cividis(magnitude: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(magnitude, places, channel) for channel in channels], axis=-1).round().astype(np.uint8)
 
 
-def samples(images: np.ndarray, temperature: float) -> str:
-    """Return images (N, H, W, C) drawn from a flow as HTML, four a row."""
-    drawn = "".join(
-        f'<img alt="Sample {number} at temperature {temperature}: {appearance(pixels)}" src="{data_uri(pixels)}">'
-        for number, pixels in enumerate(images, start=1)
-    )
-    return f'<div class="eiw-row eiw-four">{drawn}</div>'
-
-
 def _size(pixels: np.ndarray) -> str:
     return f"--w: {pixels.shape[1]}; --h: {pixels.shape[0]}"
 

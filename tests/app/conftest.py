@@ -65,7 +65,7 @@ PATIENCE_S = 300
 FOLDS = (
     "one-level", "all-levels", "training", "at-this-step", "order",
     "factors", "samples", "architecture", "inversion", "arms",
-    "verdict", "lock-step", "questions", "retrain", "archive", "there-and-back", "drawn", "scores",
+    "verdict", "lock-step", "questions", "retrain", "archive", "there-and-back", "scores",
 )  # fmt: skip
 
 

@@ -7,16 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ... import files
-from ...analysis import levels
 from ...analysis.record import TrainingCurve, TrainingRecord, load_curve, load_record, record_folder
 from ...analysis.subjects import Look, Measure
-from ...checkpoint import Checkpoint
-from ...flow import quantise
 from ...study.answer import answer, control
 from ...study.file import Study, read_record, read_study, settings_file
 from ...study.ladder import ladder
@@ -25,8 +20,6 @@ from . import checkpoints, store
 from .data_sets import Images
 from .visit import Page
 
-#: Samples drawn from a flow.
-SAMPLES = 8
 #: The measures of a study, by name.
 OF_STUDIES: dict[str, Callable[..., Any]] = {
     "answer": answer,
@@ -117,26 +110,6 @@ def samples_in_training(page: Page) -> dict[int, bytes]:
     """Return the samples of the training, by step."""
     training = record(page)
     return {} if training is None else training.samples
-
-
-# ---------------------------------------------------------------------- samples
-
-
-def samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
-    """Return images (N, H, W, C) uint8 drawn from a flow at its own temperature, the same as the command ``sample``.
-
-    Raises:
-        NonFiniteError: with one sentence.
-
-    """
-    key = checkpoint.sha256, seed
-    return store.get("samples", key, lambda: _samples(checkpoint, seed), "Drawing samples …")
-
-
-def _samples(checkpoint: Checkpoint, seed: int) -> np.ndarray:
-    generator = torch.Generator().manual_seed(seed)
-    x = checkpoint.flow.sample(SAMPLES, checkpoint.info.temperature, generator)
-    return levels.to_pixels(quantise(x, checkpoint.flow.config.bits))
 
 
 # ---------------------------------------------------------------------- studies
