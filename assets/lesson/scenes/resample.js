@@ -85,7 +85,8 @@ export const resampling = {
       else if (name === "fixed") {
         const ours = resampled(thrown, "flow").off.toFixed(0);
         stage.say(`Sorted by position: ${error} grey levels off; by entropy: ${ours}.`);
-      } else stage.say(`${what(thrown, off)}: ${error} grey levels off; another ${noun} would be ${another.toFixed(0)}.`);
+      } else
+        stage.say(`${what(thrown, off)}: ${error} grey levels off; another ${noun} would be ${another.toFixed(0)}.`);
       caption.textContent =
         name === "fixed"
           ? "By position: always the last channels leave. Your eye may judge otherwise than grey levels."
