@@ -148,10 +148,7 @@ export function joinClass(stage) {
   }
   /** Take one's votes as the server has them: after a reload, from another tab, and none after "Vote again". */
   function remember(votes) {
-    const scenes = new Set([
-      ...Object.keys(votes),
-      ...Object.keys(kept).filter((key) => !["scene", "flow", "answered"].includes(key)),
-    ]);
+    const scenes = new Set([...Object.keys(votes), ...Object.keys(kept).filter((key) => /^\d+$/.test(key))]);
     for (const scene of scenes) {
       const choice = votes[scene];
       const shown = stage.kept[scene];

@@ -592,6 +592,9 @@ export function psnr(x, bytes) {
   return 10 * Math.log10((255 * 255 * x.length) / Math.max(sum, 1e-9));
 }
 
+/** The root mean square error of a PSNR in dB, in grey levels of 255. */
+export const greyLevels = (db) => 255 * 10 ** (-db / 20);
+
 /** Features with some channels replaced by their average over images. */
 export function without(features, average, thrown) {
   const y = features.slice(),

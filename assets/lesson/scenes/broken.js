@@ -1,6 +1,6 @@
 // Scene 3, third beat: a network that reads what it changes, and the face that does not come back.
 import { choices, colours, el, picture, surface } from "../draw.js";
-import { psnr, unsqueeze } from "../flow.js";
+import { greyLevels, psnr, unsqueeze } from "../flow.js";
 
 const RULES = [
   ["kept", "network reads A"],
@@ -122,7 +122,7 @@ export const breaking = {
       const x = unsqueeze(returned[rule], shape[0], shape[1], shape[2]),
         decoded = flow.quantise(x),
         differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0),
-        error = 255 * 10 ** (-psnr(x, bytes) / 20);
+        error = greyLevels(psnr(x, bytes));
       picture(Uint8Array.from(decoded), shape, after);
       view.redraw();
       stage.say(

@@ -1,11 +1,9 @@
 // Scene 4: how a flow counts bits, in three beats: two values, one value, and all values of a picture.
 import { inBeats } from "../beats.js";
 import { addedUp, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
-import { animate, colours, ease, el, maps, mixed, own, picture, slider, surface } from "../draw.js";
+import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface } from "../draw.js";
 import { moons } from "./moons.js";
 
-/** Bits of a byte under a guess that takes all 256 values as equally likely. */
-const BLIND = 8;
 /** Noise is drawn from −REACH to REACH; slices end at EDGES. */
 const REACH = 3.5,
   EDGES = [-REACH, -1, 0, 1, REACH];
@@ -233,7 +231,7 @@ const oneValue = {
       view.redraw();
       stage.say(
         `Value ${value}: rarity ${first} + stretching ${second} = ${sum} bits; ` +
-          (+sum > BLIND ? "rare values need over 8." : "a blind guess needs 8."),
+          (+sum > BLIND_GUESS ? "rare values need over 8." : "a blind guess needs 8."),
       );
     };
     const control = slider({
@@ -296,7 +294,7 @@ const allValues = {
     const { flow, traces, images, image, pack } = stage,
       whose = images[image].number === "own" ? "Your photo" : pack.head.faces ? "This face" : "This picture",
       levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level"),
-      running = [{ noise: 0, stretch: BLIND }, ...flow.running(traces, pack.head.flow.rest)],
+      running = [{ noise: 0, stretch: BLIND_GUESS }, ...flow.running(traces, pack.head.flow.rest)],
       total = (one) => one.noise + one.stretch,
       pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
     let shown = moving ? 0 : flow.levels.length,
@@ -336,7 +334,7 @@ const allValues = {
                 [small ? written[0] : `rarity ${written[0]}`, one.noise, ink.accent],
                 [small ? written[1] : `stretching ${written[1]}`, one.stretch, ink.warm],
               ]
-            : [["", BLIND, ink.quiet]]) {
+            : [["", BLIND_GUESS, ink.quiet]]) {
             const high = Math.max(0, Math.min(bits * unit, y - top));
             context.fillStyle = colour;
             context.fillRect(x, y - high, bar, high);
@@ -348,7 +346,7 @@ const allValues = {
           context.fillText(`${sum}${small ? "" : " bits"}`, x + bar + (small ? 5 : 8), y + ink.size);
           context.font = `${ink.size}px ${ink.sans}`;
         });
-        drawBlind(context, ink, small ? 0 : 0.36 * cell, width, foot - BLIND * unit);
+        drawBlind(context, ink, small ? 0 : 0.36 * cell, width, foot - BLIND_GUESS * unit);
       },
       "The bits of the picture after each level: rarity of its noise and stretching",
     );
@@ -362,7 +360,7 @@ const allValues = {
       else
         stage.say(
           `${whose}: ${bits} bits per value (bits/dim), not 8. ` +
-            (+bits < BLIND ? "Fewer bits, higher likelihood." : "More bits, lower likelihood."),
+            (+bits < BLIND_GUESS ? "Fewer bits, higher likelihood." : "More bits, lower likelihood."),
         );
     };
     const control = slider({

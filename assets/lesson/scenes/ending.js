@@ -3,7 +3,7 @@
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
 import { afterFrame, colours, el, picture, surface } from "../draw.js";
-import { normals, psnr } from "../flow.js";
+import { greyLevels, normals, psnr } from "../flow.js";
 import { states } from "./count.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
@@ -37,7 +37,7 @@ export const ending = {
     const decode = () => {
       const decoded = flow.quantise(flow.decode(noises)),
         values = flow.decode(noises.map((values, l) => (l ? values : normals(101, values.length)))),
-        off = 255 * 10 ** (-psnr(values, bytes) / 20);
+        off = greyLevels(psnr(values, bytes));
       differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
       picture(Uint8Array.from(decoded), shape, again);
       picture(Uint8Array.from(flow.quantise(values)), shape, renewed);

@@ -1,7 +1,7 @@
 // Scene 5: bits per value of the picture and of strange ones, each scored by the flow in the browser. Predict first.
 // A photo of one's own gets a card to keep.
 import { cardPanel } from "../card.js";
-import { afterFrame, el, picture } from "../draw.js";
+import { afterFrame, BLIND_GUESS, el, picture } from "../draw.js";
 import { normals, uniforms } from "../flow.js";
 
 const TILES = 4,
@@ -9,8 +9,7 @@ const TILES = 4,
   SEED = 4049;
 /** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
 const MOST = 13;
-const BLIND = 8,
-  CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND}.`;
+const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -153,7 +152,7 @@ export const likely = {
           here[k].toFixed(1),
           ...(k === best ? [el("span", { className: "wide" }, ", likeliest")] : []),
         );
-        button.style.setProperty("--blind", BLIND / MOST);
+        button.style.setProperty("--blind", BLIND_GUESS / MOST);
         button.classList.toggle("best", k === best);
       });
       // Against the picture's strongest rival; where the picture wins, that is the second.

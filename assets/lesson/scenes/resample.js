@@ -1,6 +1,6 @@
 // Scene 8, first beat: latents are resampled, from the first level on; the picture is decoded with the rest.
 import { animate, choices, el, number, picture, slider } from "../draw.js";
-import { normals, psnr } from "../flow.js";
+import { greyLevels, normals, psnr } from "../flow.js";
 
 /** How far two pictures are apart: root mean square, in grey levels. */
 const distance = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);
@@ -67,7 +67,7 @@ export const resampling = {
         return y;
       });
       const x = flow.decode(latents);
-      return { x, off: 255 * 10 ** (-psnr(x, image.bytes) / 20) };
+      return { x, off: greyLevels(psnr(x, image.bytes)) };
     };
     /** What whole levels hold, by how far the picture moves without them; else what is resampled. */
     const what = (count, off) => {

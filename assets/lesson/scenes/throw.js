@@ -1,10 +1,10 @@
 // Scene 6: which half of the channels would you throw away? Every answer is ranked among all halves.
 import { afterFrame, cap, el, greyMap, number, ordinal, own, percent, pixels, word } from "../draw.js";
-import { bitsOf, choicesOf, normals, psnr, without } from "../flow.js";
+import { bitsOf, choicesOf, greyLevels, normals, psnr, without } from "../flow.js";
 import { MOST_CHANNELS, ownChoice, rankOf, scoreAll } from "../rank.js";
 
-/** How far a picture is from the original, of its PSNR in dB: root mean square, in grey levels. */
-const off = (db) => (255 * 10 ** (-db / 20)).toFixed(1);
+/** How far a picture is from the original, of its PSNR in dB. */
+const off = (db) => greyLevels(db).toFixed(1);
 
 /** A choice in the link: the thrown channels as bits. */
 const CHOICE = /^m([0-9a-f]{1,3})$/;

@@ -43,19 +43,15 @@ const FACES = "faces16";
 
 /** The data of a study, as a word: faces, letters. */
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
+const placeOf = (choice) => CHOICES.findIndex(({ key }) => key === choice);
 const rungOf = ({ rungs }, name) => rungs.find((rung) => rung.name === name);
 /** The leads of the choices in a study; undefined where it did not ask. */
 const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[of]);
 
-/** What a start from the data saves in a study; nothing where that is not certain. */
+/** What looking at the data saves in a study; nothing where that is not certain. */
 export function startOf(study) {
   const [start] = leadsOf(study);
-  return start?.claim === "ahead"
-    ? {
-        bits: start.lead.toFixed(2),
-        data: dataOf(study),
-      }
-    : null;
+  return start?.claim === "ahead" ? { bits: start.lead.toFixed(2), data: dataOf(study) } : null;
 }
 
 export const worth = {
@@ -83,7 +79,7 @@ export const worth = {
     const { studies } = stage.pack.head;
     let [voted, data] = stage.choice.split("."),
       live = null;
-    if (!CHOICES.some(({ key }) => key === voted)) voted = "";
+    if (placeOf(voted) < 0) voted = "";
     const sketch = sketches(stage),
       room = el("div", { className: "beat-room" }),
       more = el("div", { className: "buttons" }),
@@ -130,19 +126,13 @@ export const worth = {
         live = trial(stage, room, {
           voted: () => voted,
           arms: (choice) => {
-            const { other, name } = CHOICES.find(({ key }) => key === choice);
+            const { other, name } = CHOICES[placeOf(choice)];
             return [other, name];
           },
-          sketch: (context, width, height, choice) =>
-            sketch(
-              context,
-              width,
-              height,
-              CHOICES.findIndex(({ key }) => key === choice),
-            ),
+          sketch: (context, width, height, choice) => sketch(context, width, height, placeOf(choice)),
           studied: (choice) => {
             const study = studies.find((one) => one.data === FACES);
-            return study && leadsOf(study)[CHOICES.findIndex(({ key }) => key === choice)];
+            return study && leadsOf(study)[placeOf(choice)];
           },
         });
       more.replaceChildren(...(data ? [live.button, other] : [other, live.button]));
@@ -253,7 +243,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       /** Whether no other choice may save as much: their intervals lie apart. */
       clear = leads.every((lead, i) => i === best || !lead || lead.high < leads[best].low),
       /** The vote before any study was seen. */
-      first = (stage.results[worth.number] ??= CHOICES.find(({ key }) => key === votedFor()).name),
+      first = (stage.results[worth.number] ??= CHOICES[placeOf(votedFor())].name),
       verdict = CHOICES[best].name === first ? "Right" : "Not quite";
     const bits = `${leads[best].lead.toFixed(3)} bits per value.`;
     stage.say(
