@@ -35,8 +35,7 @@ def main(view: ui.Page, results: ui.Results) -> None:
         with controls:
             asked.append(choose(page, results.values()))
     (chosen,) = asked
-    shown = {each: chosen.place_in(weights) for each, weights in results.items()}
-    grainy = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    shown, changes = chosen.place_in(results[view]), of_changed(results)
     left, right = places(view, [1, 2])
     with left:
         pictures = {}
@@ -48,9 +47,9 @@ def main(view: ui.Page, results: ui.Results) -> None:
             pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
         st.html(figures.pictures(pictures))
         st.caption(words.MAP)
-        most = figures.most_distant(*grainy.values())
-        square = ui.drawn(figures.couplings, grainy[view], shown[view], most, frozen=chosen.frozen)
-        farthest = words.AVERAGE if chosen.frozen else words.answer(grainy[view])
+        most = figures.most_distant(*changes.values())
+        square = ui.drawn(figures.couplings, changes[view], shown, most, frozen=chosen.frozen)
+        farthest = words.AVERAGE if chosen.frozen else words.answer(changes[view])
         alt = described("Distance of the channel weights from their averages, by place", farthest)
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
@@ -58,11 +57,15 @@ def main(view: ui.Page, results: ui.Results) -> None:
         st.caption(words.BARS)
 
 
+def of_changed(results: ui.Results) -> ui.Results:
+    """Return the weights of the changed picture, for each flow."""
+    return {each: subjects.weights(ui.look(each), **asked[0].choices) for each in results}
+
+
 def draw_channels(view: ui.Page, results: ui.Results, whole: bool) -> None:
     """Draw the weights of the chosen place: of what its network reads, or also of what it gives."""
     (chosen,) = asked
-    shown = {each: chosen.place_in(weights) for each, weights in results.items()}
-    changes = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    shown, changes = {each: chosen.place_in(weights) for each, weights in results.items()}, of_changed(results)
     place = shown[view]
     maps = subjects.channel_maps(ui.look(view, place.level), step=place.step)
     span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))

@@ -32,9 +32,8 @@ def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: s
     if weights.alike:
         return "Nothing: these weights are the same for every picture."
     first, second = prices.cost, changed.cost
-    verbs = [
-        ("save" if cost < 0 else "cost") if frozen else ("cost" if cost < 0 else "save") for cost in (first, second)
-    ]
+    # What own weights save, average weights cost.
+    verbs = ["save" if (cost < 0) == frozen else "cost" for cost in (first, second)]
     other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second), 3)
     here = f"{verbs[0]} {fixed(abs(first), 3)} bits per value here, and {other} {change}"
     if frozen:
