@@ -203,15 +203,23 @@ class Redrawn:
     noise: dict[int, np.ndarray]
 
 
-def redraw(flow: MultiScaleFlow, image: Tensor, levels: Sequence[int], seed: int = 0) -> Redrawn:
-    """Decode one uint8 image (1, C, H, W) with the ε of these levels, from 1, drawn anew."""
-    x, latents = encode(flow, image, seed)
-    noise = [draws[:1] for draws in noise_for(flow, 1, seed)]
-    way = tuple[Treatment, ...]("resample" if number in levels else "keep" for number in range(1, len(noise) + 1))
-    decoded = decode_all(flow, treat(latents, noise, way))
+def redraw(
+    flow: MultiScaleFlow,
+    image: Tensor,
+    levels: Sequence[int],
+    seed: int = 0,
+    encoded: tuple[Tensor, Latents] | None = None,
+) -> Redrawn:
+    """Decode one uint8 image (1, C, H, W) with the ε of these levels, from 1, drawn anew.
+
+    ``encoded`` is as of :func:`treat_image`.
+    """
+    noise = noise_for(flow, 1, seed)
+    way: Way = tuple("resample" if number in levels else "keep" for number in range(1, len(noise) + 1))
+    treated = treat_image(flow, image, [way], seed, encoded, draws=1)
     return Redrawn(
-        picture=to_pixels(quantise(decoded, flow.config.bits))[0],
-        error=255 * 10 ** (-float(psnr(x, decoded)) / 20),
+        picture=treated.pictures[0],
+        error=255 * 10 ** (-treated.psnr.item() / 20),
         noise={number: as_grey(noise[number - 1][0, 0]) for number in levels},
     )
 

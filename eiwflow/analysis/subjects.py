@@ -161,7 +161,7 @@ def passage(look: Look) -> levels.Passage:
 @measure("image", "seed")
 def redrawn(look: Look, levels: tuple[int, ...]) -> latents.Redrawn:
     """Return the image decoded with the ε of these levels drawn anew."""
-    return latents.redraw(look.flow, look.image, levels, look.seed)
+    return latents.redraw(look.flow, look.image, levels, look.seed, encoded(look))
 
 
 @measure("train", "test", of_a_split=True)
