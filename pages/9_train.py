@@ -18,18 +18,18 @@ if started := runs.started():
 
 listed, complaints = runs.listed()
 untrusted.complaints(st.container(), complaints)
+if refused := control.refusal(control.NEW):
+    st.error(untrusted.plain(refused))
+if access.may_change():
+    new_run.draw(first=not listed)
 if listed:
     name = live_run.choice(listed, next(iter(presets.devices())))
     live_run.takeaway(listed[name])
     live_run.show(listed, name, page)
     with st.expander(f"All runs ({len(listed)})"):
         live_run.manage(listed, name)
-
-st.subheader("Start a run")
-if refused := control.refusal(control.NEW):
-    st.error(untrusted.plain(refused))
 if access.may_change():
-    new_run.draw(first=not listed)
+    new_run.draw_own()
 else:
     st.info(access.TEACHER_ONLY if access.settings().classroom else access.NOBODY)
     st.page_link("pages/12_playground.py", label="Train one in this tab")

@@ -63,7 +63,7 @@ def test_images_held_out_are_not_called_the_test_part(tmp_path, ended, data, whi
     if ended:
         run.append({"step": 2, "test_bits_per_dim": 4.0})
     said = words.answer(progress(run))
-    assert ("4.000 bits/dim on images held out from train" if ended else f"on {which} held-out images") in said
+    assert ("4.000 bits per value on held-out images." if ended else f"on {which} held-out images") in said
     assert "test" not in said
 
 
@@ -77,7 +77,7 @@ def test_a_run_with_images_held_out_has_the_score_of_all_of_them_at_its_end(tmp_
         assert now.final is None and "After 6 of 12 steps" in said and "on some held-out images" in said
     else:
         assert now.final == info.metrics["validation_bits_per_dim"] != info.metrics["probe_bits_per_dim"]
-        assert said.startswith(f"After 12 of 12 steps: {now.final:.3f} bits/dim on images held out from train, from")
+        assert said.startswith(f"After 12 of 12 steps: {now.final:.3f} bits per value on held-out images, from")
 
 
 def written(tmp_path, *records):
@@ -97,10 +97,16 @@ def test_a_run_without_a_record_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("steps", "said"),
     [
-        ([0, 57], "After 57 of 100 steps: 4.250 bits/dim on some test images, from 8.00 at the start."),
-        ([0, 57, 58], "After 58 of 100 steps: 4.250 bits/dim on some test images at step 57, from 8.00 at the start."),
-        ([0, 57, 99], "After 99 of 100 steps: 4.250 bits/dim on some test images at step 57, from 8.00 at the start."),
-        ([0, 2], "After 2 of 100 steps: 8.000 bits/dim on some test images at step 0."),
+        ([0, 57], "After 57 of 100 steps: 4.250 bits per value on some test images, from 8.00 at the start."),
+        (
+            [0, 57, 58],
+            "After 58 of 100 steps: 4.250 bits per value on some test images at step 57, from 8.00 at the start.",
+        ),
+        (
+            [0, 57, 99],
+            "After 99 of 100 steps: 4.250 bits per value on some test images at step 57, from 8.00 at the start.",
+        ),
+        ([0, 2], "After 2 of 100 steps: 8.000 bits per value on some test images at step 0."),
     ],
 )
 def test_bits_stand_beside_the_step_at_which_they_were_measured(tmp_path, steps, said):
@@ -119,7 +125,7 @@ def test_the_score_at_the_end_is_of_the_last_step(tmp_path):
     scored = {"step": 57, "probe_bits_per_dim": 4.25}, {"step": 100, "test_bits_per_dim": 4.125}
     now = progress(written(tmp_path, *scored))
     assert (now.scored, now.bits) == (100, 4.125)
-    assert words.answer(now) == "After 100 of 100 steps: 4.125 bits/dim on the test part."
+    assert words.answer(now) == "After 100 of 100 steps: 4.125 bits per value on test images."
 
 
 def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):

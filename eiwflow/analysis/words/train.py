@@ -33,13 +33,13 @@ def answer(progress: Progress) -> str:
     """Return the state of a training."""
     if progress.bits is None:
         return "Nothing is recorded yet."
-    kind, part = ("held-out", "images held out from train") if progress.validation else ("test", "the test part")
-    whole = f"on {part}" if progress.final is not None else f"on {some(progress)} {kind} images"
+    kind = "held-out" if progress.validation else "test"
+    whole = f"on {kind} images" if progress.final is not None else f"on {some(progress)} {kind} images"
     test = progress.curve.probe_bits_per_dim
     gained = f", from {test[0]:.2f} at the start" if len(test) > 1 else ""
     start = f"After {max(0, progress.step):,} of {progress.iterations:,} steps"
     at = f" at step {progress.scored:,}" if progress.scored < progress.step else ""
-    return f"{start}: {progress.bits:.3f} bits/dim {whole}{at}{gained}."
+    return f"{start}: {progress.bits:.3f} bits per value {whole}{at}{gained}."
 
 
 def some(progress: Progress) -> str:

@@ -113,10 +113,10 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
             selection_mode="zoom",
         )
         if choices[0] == "bits per value":
-            st.caption(f"Thin: training batches, smoothed; bold: test images. {words.gap(progress)}")
+            st.caption(f"Thin: training batches; bold: test images. {words.gap(progress)}")
     with right:
         if (newest := runs.newest_samples(run)) is not None:
-            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, of the same ε at every step."))
+            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, always from the same noise."))
 
 
 def draw_channels(listed: runs.Listed) -> None:

@@ -95,9 +95,47 @@ def _draw_control(box: DeltaGenerator, name: str, number: Number | None) -> None
 
 
 def draw(first: bool) -> None:
-    """Draw all controls; if this is the ``first`` run, the page's sentence is on the device."""
-    what, order, weights, where = st.columns([1.6, 1, 1, 1.3], gap="medium", vertical_alignment="bottom")
-    what.selectbox(
+    """Draw a card for every preset, or in the presence of other runs a line of buttons, beside what both share.
+
+    If this is the ``first`` run, the page's sentence is on the device.
+    """
+    names = presets.devices()
+    line = parts.controls() if first else st.container(horizontal=True, vertical_alignment="center")
+    if first:
+        tab, *places = (
+            column.container(border=True, height="stretch") for column in st.columns(1 + len(PRESETS), gap="medium")
+        )
+        tab.markdown("#### 30 seconds")
+        tab.markdown("A small flow learns in this tab; you see every step.")
+    else:
+        line.markdown("Start another")
+        tab, places = line, [line] * len(PRESETS)
+    tab.page_link("pages/12_playground.py", label="Open the playground" if first else "In this tab")
+    for preset, place in zip(PRESETS, places, strict=True):
+        called = preset.replace("-", " ").capitalize()
+        if first:
+            place.markdown(f"#### {called}")
+            place.html(figures.result(*presets.result(preset)))
+        place.button(
+            "Start" if first else called,
+            key=f"start-{preset}",
+            on_click=_start,
+            args=(preset,),
+            width="stretch" if first else "content",
+            help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
+        )
+    with line.popover("Data, split, device"):
+        _draw_shared(names)
+    device = st.session_state["device"]
+    if first:
+        parts.takeaway(
+            f"Yes: press Start, and noise turns into pictures; the shortest run takes a minute or two on {device}."
+        )
+
+
+def _draw_shared(names: Mapping[str, str]) -> None:
+    """Draw the choices that presets and settings of one's own share; ``names`` are the devices."""
+    st.selectbox(
         "Data set, or a path",
         [PRESETS_OWN, *data_sets.names()],
         key="train-data",
@@ -105,40 +143,21 @@ def draw(first: bool) -> None:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Or an .npz file or folder on this machine.",
     )
-    order.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
-    weights.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
-    names = presets.devices()
-    device = where.selectbox(
-        "Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT
-    )
-    tab, *places = st.columns(1 + len(PRESETS), gap="medium")
-    with tab, st.container(border=True, height="stretch"):
-        st.markdown("#### In 30 s")
-        st.markdown("A small flow learns in this tab; you see every step.")
-        st.page_link("pages/12_playground.py", label="Open the playground")
-    for preset, column in zip(PRESETS, places, strict=True):
-        with column, st.container(border=True, height="stretch"):
-            st.markdown(f"#### {preset.replace('-', ' ').capitalize()}")
-            st.html(figures.result(*presets.result(preset)))
-            st.button(
-                "Start",
-                key=f"start-{preset}",
-                on_click=_start,
-                args=(preset,),
-                width="stretch",
-                help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
-            )
+    st.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
+    st.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
+    st.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT)
+
+
+def draw_own() -> None:
+    """Draw the settings of one's own, with an estimate of what they take."""
     with st.expander("Settings of your own"):
         for column, controls in zip(st.columns(len(CONTROLS), gap="medium"), CONTROLS, strict=True):
             for name, control in controls.items():
                 _draw_control(column, name, control)
         estimate = st.empty()
         st.button("Start with these settings", key="start-own", on_click=_start)
-
-    with estimate:
-        _say_estimate(device)
-    if first:
-        parts.takeaway(f"Yes, on {device} ({names[device]}); the shortest run takes about a minute.")
+        with estimate:
+            _say_estimate(st.session_state["device"])
 
 
 def _own_recipe() -> Recipe:

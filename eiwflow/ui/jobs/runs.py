@@ -70,10 +70,10 @@ class Listed:
     progress: train.Progress
 
     def in_words(self) -> str:
-        """Describe the run and its result so far."""
-        flow = self.recipe.flow
-        doing = {"running": "is training", "starting": "is being started"}.get(self.state.name, self.state.name)
-        return f"“{self.run.title}” ({flow.split} on {self.recipe.data}) {doing}. {words.answer(self.progress)}"
+        """Say what the run does and its result so far."""
+        doing = {"running": "In training", "starting": "Being started"}
+        state = doing.get(self.state.name, self.state.name.capitalize())
+        return f"{state} on {self.recipe.data}. {words.answer(self.progress)}"
 
     def longest_words(self) -> str:
         """Return a text at least as long as any of :meth:`in_words` before the end of the run."""
