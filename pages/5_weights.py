@@ -1,4 +1,4 @@
-"""Weights: a picture's own channel weights, inside couplings or before a split, and what they save."""
+"""Weights: what a picture's own channel weights save, and which channels they turn up or down."""
 
 from __future__ import annotations
 
@@ -6,82 +6,77 @@ import streamlit as st
 
 from eiwflow.analysis import subjects
 from eiwflow.analysis.levels import to_pixels
-from eiwflow.analysis.weights import PictureWeights, changed, has_weights
+from eiwflow.analysis.weights import CHANGES, PictureWeights, Prices, changed, has_weights
 from eiwflow.analysis.words import weights as words
 from eiwflow.analysis.words.numbers import described
 from eiwflow.figures import weights as figures
+from eiwflow.figures.kit import limits
 from eiwflow.ui import shell as ui
-from eiwflow.ui.shell.coupling_choice import Chosen, choose, take_clicked, without_weights
+from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take_clicked, without_weights
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
 page = ui.begin("What do per-picture channel weights save?", "Weights", compare=True)
+chosen = choose()
+change = CHANGES[chosen.change]
 
-controls = st.container()
-asked: list[Chosen] = []
 
-
-def load(view: ui.Page) -> PictureWeights | None:
-    """Return the picture's weights; for a flow without weights say so and return None."""
+def load(view: ui.Page) -> dict[float, Prices] | None:
+    """Return the picture's prices by the amount of the change; for a flow without weights say so and return None."""
     if has_weights(view.checkpoint.flow):
-        return subjects.weights(ui.look(view))
+        return subjects.prices(ui.look(view), **chosen.choices)
     without_weights(view)
     return None
 
 
-def main(view: ui.Page, results: ui.Results) -> None:
-    """Draw both pictures with their price, the map of all places, and the channels of one."""
-    if not asked:
-        with controls:
-            asked.append(choose(page, results.values()))
-    (chosen,) = asked
-    shown, changes = chosen.place_in(results[view]), of_changed(results)
+def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
+    """Draw both pictures with their price, and what own weights save over the amount of the change."""
+    prices = results[view]
     left, right = places(view, [1, 2])
     with left:
-        pictures = {}
-        for name, image, choices in (
-            ("this picture", view.image, {}),
-            (chosen.in_words, changed(view.image, chosen.change, chosen.amount, view.seed), chosen.choices),
-        ):
-            price = subjects.prices(ui.look(view), **choices)
-            pictures[words.priced(name, price, chosen.frozen)] = to_pixels(image)[0]
+        picture = changed(view.image, chosen.change, chosen.amount, view.seed)
+        of_both = {"this picture": (change.none, view.image), chosen.in_words: (chosen.amount, picture)}
+        pictures = {
+            words.priced(name, prices[amount], chosen.frozen): to_pixels(image)[0]
+            for name, (amount, image) in of_both.items()
+        }
         st.html(figures.pictures(pictures))
+        st.caption(words.WHY)
+    with right:
+        ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
+        figure = ui.drawn(figures.savings, prices, change, chosen.amount, ends)
+        alt = described(f"Bits per value that own weights save, over {change.name}", words.savings(prices))
+        ui.chart(figure, view, "savings", alt=alt)
+
+
+def answer(view: ui.Page, prices: dict[float, Prices]) -> str:
+    """Return what a flow's own weights save for both pictures."""
+    flow = view.file.label if page.other else ""
+    return words.takeaway(prices[change.none], prices[chosen.amount], chosen.in_words, chosen.frozen, flow)
+
+
+def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> None:
+    """Draw the map of all places with weights, and the channels of the chosen place."""
+    changes = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    shown = {each: nearest(weights, place) for each, weights in results.items()}
+    left, right = places(view, [1, 2])
+    with left:
         st.caption(words.MAP)
         most = figures.most_distant(*changes.values())
-        square = ui.drawn(figures.couplings, changes[view], shown, most, frozen=chosen.frozen)
+        square = ui.drawn(figures.couplings, changes[view], shown[view], most, frozen=chosen.frozen)
         farthest = words.AVERAGE if chosen.frozen else words.answer(changes[view])
         alt = described("Distance of the channel weights from their averages, by place", farthest)
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
-        draw_channels(view, results, whole=False)
         st.caption(words.BARS)
-
-
-def of_changed(results: ui.Results) -> ui.Results:
-    """Return the weights of the changed picture, for each flow."""
-    return {each: subjects.weights(ui.look(each), **asked[0].choices) for each in results}
-
-
-def draw_channels(view: ui.Page, results: ui.Results, whole: bool) -> None:
-    """Draw the weights of the chosen place: of what its network reads, or also of what it gives."""
-    (chosen,) = asked
-    shown, changes = {each: chosen.place_in(weights) for each, weights in results.items()}, of_changed(results)
-    place = shown[view]
-    maps = subjects.channel_maps(ui.look(view, place.level), step=place.step)
-    span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
-    looks = {"frozen": chosen.frozen, "whole": whole}
-    bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words, **looks)
-    farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
-    alt = described(f"Channel weights of {words.named(place)} minus their averages", farthest)
-    ui.chart(bars, view, "channels" + "-whole" * whole, alt=alt)
-
-
-def answer(view: ui.Page, weights: PictureWeights) -> str:
-    """Return what a flow's own weights save for both pictures."""
-    of = ui.look(view)
-    (chosen,) = asked
-    changed_price = subjects.prices(of, **chosen.choices)
-    return words.takeaway(weights, subjects.prices(of), changed_price, chosen.in_words, chosen.frozen)
+        maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
+        span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
+        bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words, chosen.frozen)
+        farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
+        alt = described(f"Channel weights of {words.named(shown[view])} minus their averages", farthest)
+        ui.chart(bars, view, "channels", alt=alt)
+    ui.table(readable(results[view].rows(shown[view])))
+    ui.exports(view, tables={"weights": results[view].table()})
 
 
 def factors(view: ui.Page, _: ui.Results) -> None:
@@ -98,25 +93,21 @@ def factors(view: ui.Page, _: ui.Results) -> None:
     ui.exports(view, tables={"factors": words.factor_table(readings)})
 
 
-def evidence(view: ui.Page, results: ui.Results) -> None:
-    """Show all weights of the chosen place; offer those of all places."""
-    draw_channels(view, results, whole=True)
-    ui.table(readable(results[view].rows(asked[0].place_in(results[view]))))
-    ui.exports(view, tables={"weights": results[view].table()})
-
-
 results = ui.draw_columns(page, load, main)
 if not results:
     ui.closing(page, "Weights let a flow treat every picture in its own way; this flow treats all alike.")
     st.stop()
-with ui.errors_as_sentences():
-    answers = {view: answer(view, weights) for view, weights in results.items()}
-    ui.takeaway(" ".join(f"{view.file.label}: {text}" if page.other else text for view, text in answers.items()))
+ui.takeaway(" ".join(answer(view, prices) for view, prices in results.items()))
+
+with ui.fold("Which channels are turned up or down?", "which-channels") as fold, ui.errors_as_sentences():
+    if fold.open:
+        of_flows = {view: subjects.weights(ui.look(view)) for view in results}
+        place = choose_place(page, of_flows.values())
+        ui.draw_columns(page, of_flows.get, which_channels)
 ui.folds(page, results, {"Over test images: what weights save, and what they predict (takes seconds)": factors})
 if (more := ui.more_evidence()).open:
     with more:
-        ui.draw_columns(page, results.get, evidence)
-        st.caption("The table and the command are of the unchanged picture.")
+        st.caption("The command is of the unchanged picture.")
     choices = {"image": page.number, "seed": page.seed}
     ui.reproduce(page, *(ui.call(view, "analyse", what="weights", **choices) for view in results))
 

@@ -280,10 +280,15 @@ def weights(look: Look, change: str = "grain", amount: float = 0.0) -> channel_w
 
 
 @measure("test", "image", "seed")
-def prices(look: Look, change: str = "grain", amount: float = 0.0) -> channel_weights.Prices:
-    """Return the bits per value of the image, changed by an amount, with its own weights and with frozen ones."""
-    picture = channel_weights.changed(look.image, change, amount, look.seed)
-    return channel_weights.price(look.flow, frozen_flow(look), picture, look.seed)
+def prices(look: Look, change: str = "grain", amount: float = 0.0) -> dict[float, channel_weights.Prices]:
+    """Return the bits per value of the image with its own weights and with frozen ones, by the amount of a change.
+
+    The amounts are those of the change, and ``amount``.
+    """
+    amounts = channel_weights.CHANGES[change].amounts(amount)
+    pictures = torch.cat([channel_weights.changed(look.image, change, each, look.seed) for each in amounts])
+    priced = channel_weights.prices(look.flow, frozen_flow(look), pictures, look.seed)
+    return dict(zip(amounts, priced, strict=True))
 
 
 @measure("image", "level", "seed")

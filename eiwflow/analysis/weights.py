@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from ..data.camera import photograph
 from ..flow import ConfigError, MultiScaleFlow
 from ..flow.entropy_weights import CouplingWeights
-from ..flow.multiscale import Trace
+from ..flow.multiscale import Trace, to_bits_per_dim
 from ..flow.score import score
 from ..flow.shuffle import Shuffle
-from . import intervals, progress
+from . import intervals, passes, progress
 from .levels import dequantised, to_pixels, traces
 from .way import parts
 
@@ -86,6 +86,10 @@ class Change:
     step: float
     none: float
     usual: float
+
+    def amounts(self, *more: float) -> tuple[float, ...]:
+        """Return seven amounts from least to most, with none and ``more``, in order."""
+        return tuple(sorted({*np.linspace(self.least, self.most, 7).round(2).tolist(), self.none, *more}))
 
 
 #: The changes by their names.
@@ -351,9 +355,15 @@ class Prices:
         return self.frozen - self.own
 
 
-def price(flow: MultiScaleFlow, frozen: MultiScaleFlow, image: Tensor, seed: int = 0) -> Prices:
-    """Return what one uint8 image (1, C, H, W) costs with its own weights and with frozen ones."""
-    return Prices(*(score(each, image, seed).item() for each in (flow, frozen)))
+def prices(flow: MultiScaleFlow, frozen: MultiScaleFlow, pictures: Tensor, seed: int = 0) -> list[Prices]:
+    """Return what uint8 pictures (N, C, H, W) cost with their own weights and with frozen ones.
+
+    All have the noise of a single picture, so pictures that differ little have prices that differ little.
+    """
+    x = torch.cat([one for picture in pictures.split(1) for one in dequantised(flow, picture, seed)])
+    config = flow.config
+    bits = (to_bits_per_dim(passes.log_prob(each, x), config.dimensions, config.bits) for each in (flow, frozen))
+    return [Prices(*both) for both in torch.stack([*bits], dim=1).tolist()]
 
 
 @dataclass(frozen=True, eq=False)

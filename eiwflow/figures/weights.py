@@ -1,4 +1,4 @@
-"""Charts of channel weights: a map of all places with weights, the channels of one, and R² of factors."""
+"""Charts of channel weights: what they save, a map of all places, the channels of one, and R² of factors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import plotly.graph_objects as go
 from ..analysis.words import weights as words
 from ..analysis.words.numbers import fixed, signed
 from . import palette
-from .kit import across, bars, error_bars, layout, legend_room, marks, upright
+from .kit import HALVES, Trace, across, bars, error_bars, layout, legend_room, lines, marks, upright
 from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..analysis.weights import ChannelMaps, FactorReading, PictureWeights, Place
+    from ..analysis.weights import Change, ChannelMaps, FactorReading, PictureWeights, Place, Prices
 
 #: Side of a square on the map of couplings, and width of a level's squares side by side, in pixels, so that the map
 #: fits the narrowest window of a lecture room; and the most steps for which the squares hold numbers.
@@ -27,13 +27,46 @@ GREY_RANGE, MAP_SIDE = 3.0, 48
 #: The names of the three groups of weighted channels.
 GROUPS = {
     "split": "before the split: passed on, then factored out",
-    "read": "channels that the network reads",
-    "log-scale": "log-scales that it gives",
-    "shift": "shifts that it gives",
+    "read": "read by the network",
+    "log-scale": "log-scales",
+    "shift": "shifts",
 }
-#: Between groups, in channels; and the least width of a picture, in pixels.
-_GAP, _LEAST = 0.6, 56
+#: Between groups, in channels; and the least and the largest width of a picture, in pixels.
+_GAP, _LEAST, _MOST = 0.6, 56, 160
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
+
+
+def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends: tuple[float, float]) -> go.Figure:
+    """Return what own weights save, over the amount of a change of the picture.
+
+    Arguments:
+        prices: of the picture by the amount.
+        change: of the picture.
+        amount: whose mark is large.
+        ends: of the axis of savings, shared by figures side by side.
+
+    """
+    amounts, costs = np.array([(each, prices[each].cost) for each in prices]).T
+    side = HALVES["kept" if prices[amount].cost >= 0 else "emitted"]
+    at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top center", "cliponaxis": False}
+    small: Trace = {"marker": {"color": palette.SUBJECT, "size": 8}, "label": "%{x:g}: %{y:+.3f} bits per value"}
+    room = 0.04 * (change.most - change.least)
+    return go.Figure(
+        [
+            lines(amounts, costs, palette.SUBJECT, 3, fill="tozeroy", fillcolor="rgba(0, 158, 115, 0.12)", **small),
+            marks([amount], [prices[amount].cost], side.colour, 18, side.symbol, **at),
+        ],
+        {
+            **layout(340, 24),
+            "shapes": [{**across(0, width=1.5, dash="solid"), "layer": "below"}],
+            "xaxis": {
+                "range": [change.least - room, change.most + room],
+                "title": f"{change.name}, {change.unit}",
+                "fixedrange": True,
+            },
+            "yaxis": {"range": list(ends), "title": "bits saved per value", "nticks": 6, "fixedrange": True},
+        },
+    )
 
 
 def couplings(weights: PictureWeights, chosen: Place, most: float, *, frozen: bool = False) -> go.Figure:
@@ -108,7 +141,7 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
         picture(data_uri(pixels), f"{name}: {appearance(pixels)}", escape(name)) for name, pixels in shown.items()
     )
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
-    return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {2 * _LEAST * len(shown)}px")
+    return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
 
 
 def channels(
@@ -118,7 +151,6 @@ def channels(
     span: float,
     name: str,
     frozen: bool = False,
-    whole: bool = True,
 ) -> go.Figure:
     """Return bars of ω minus its average for the channels of one place, with the channels' maps below them.
 
@@ -129,20 +161,16 @@ def channels(
         span: the axis ends at ±span, the :func:`channel_span` of all charts that share it.
         name: of the change, for the legend.
         frozen: whether the weights stay at their averages: no bars.
-        whole: whether a coupling shows also what its network gives, beside what it reads.
 
     """
     place, shown = maps.place, 0 if frozen else 1
     groups, count = _groups(maps), len(weights.spread(place))
-    if not whole and "read" in groups:
-        groups = {"read": groups["read"]}
-    drawn = slice(sum(len(each) for _, each in groups.values()))
-    difference, spread = shown * weights.difference(place)[drawn], weights.spread(place)[drawn]
+    difference, spread = shown * weights.difference(place), weights.spread(place)
     at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
     kinds = [words.channel(number, len(maps.read), count) for number in range(len(at))]
     text = [
         f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
-        for kind, value, rest in zip(kinds, weights.picture.of(place)[0][drawn], difference, strict=True)
+        for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
     ]
     own = bars(at, difference, {"color": palette.SUBJECT}, name="this picture", text=text, label="%{text}")
     others = {
@@ -155,7 +183,7 @@ def channels(
         [
             own,
             marks(at, 0 * at, palette.REFERENCE, 11, "line-ns-open", **others),
-            marks(at, shown * changed.difference(place)[drawn], palette.ARMS[3], 9, "line-ew-open", **moved),
+            marks(at, shown * changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
         ],
         {
             **layout(340, legend_room(1), 110),

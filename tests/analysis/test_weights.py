@@ -24,7 +24,7 @@ from eiwflow.analysis.weights import (
     freeze,
     measure,
     omegas,
-    price,
+    prices,
     read_factors,
     regressands,
     ridge,
@@ -269,9 +269,10 @@ def test_weights_before_a_split_are_those_of_the_shuffle_and_freezing_holds_thei
     weighted = maps.given * found.of(Place(2, SPLIT))[0][:, None, None]
     np.testing.assert_allclose(weighted, torch.cat([level.kept, level.emitted], dim=1)[0], atol=1e-4)
     found = measure(flow, pixels)
-    prices = price(flow, with_frozen_weights(flow, found), pixels[:1])
-    assert prices.own == pytest.approx(score(flow, pixels[:1]).item())
-    assert prices.cost == pytest.approx(freeze(flow, pixels, found).costs[0], abs=1e-5) and abs(prices.cost) > 1e-5
+    first, second = prices(flow, with_frozen_weights(flow, found), pixels[:2])
+    assert first.own == pytest.approx(score(flow, pixels[:1]).item())
+    assert second.own == pytest.approx(score(flow, pixels[1:2]).item())  # with the noise of a first picture too
+    assert first.cost == pytest.approx(freeze(flow, pixels, found).costs[0], abs=1e-5) and abs(first.cost) > 1e-5
     held = with_frozen_weights(flow, found)
     trace = held.levels[0].shuffle(flow.trace(x).levels[0].features)
     expected = flow.trace(x).levels[0].features[:, flow.levels[0].shuffle.order]

@@ -63,7 +63,7 @@ DRAWN = {name: cache(getattr(drawn, name)) for name in ("faces16", "letters32")}
 PATIENCE_S = 300
 #: What pages fold beside their evidence.
 FOLDS = (
-    "one-level", "all-levels", "training", "at-this-step", "order",
+    "one-level", "all-levels", "training", "at-this-step", "order", "which-channels",
     "factors", "samples", "architecture", "inversion", "arms",
     "verdict", "lock-step", "questions", "retrain", "archive", "there-and-back", "scores",
 )  # fmt: skip

@@ -8,43 +8,53 @@ from typing import TYPE_CHECKING, Any
 from .numbers import counted, fixed, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..weights import FactorReading, Frozen, PictureWeights, Place, Prices
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
-#: The captions of the map of places and of the bars.
+#: The captions of the page's figure, of the map of places and of the bars.
+WHY = "A coupling's network sees small patches. Weights, computed from the whole picture, tell it how grainy that is."
 MAP = "How far from average, with that change; click a place."
-BARS = (
-    "A coupling's network sees small patches; weights, computed from the whole picture, tell it how grainy that is. "
-    "Bars: each channel’s weight against its average."
-)
+BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
+#: Less than this many bits per value is no price.
+NOTHING = 5e-4
 AVERAGE = "All weights are average."
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
-def takeaway(weights: PictureWeights, prices: Prices, changed: Prices, change: str, frozen: bool = False) -> str:
-    """Return what own weights save a picture and the changed one, or what average ones cost, in at most 20 words."""
-    if weights.alike:
-        return "Nothing: these weights are the same for every picture."
-    first, second = prices.cost, changed.cost
+def takeaway(first: Prices, second: Prices, change: str, frozen: bool = False, flow: str = "") -> str:
+    """Return what own weights save a picture and the changed one, or what average ones cost, in at most 20 words.
+
+    With the name of a ``flow`` it is said of that one.
+    """
+    if max(abs(first.cost), abs(second.cost)) < NOTHING:
+        return "Nothing here: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
-    verbs = ["save" if (cost < 0) == frozen else "cost" for cost in (first, second)]
-    other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second), 3)
-    here = f"{verbs[0]} {fixed(abs(first), 3)} bits per value here, and {other} {change}"
+    verbs = ["save" if (prices.cost < 0) == frozen else "cost" for prices in (first, second)]
+    other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second.cost), 3)
+    here = f"{verbs[0]} {fixed(abs(first.cost), 3)} bits per value here, and {other} {change}"
+    if flow:
+        return f"{flow}: {'average' if frozen else 'own'} weights {here}."
     if frozen:
         return f"Average weights, the same for all pictures, {here}."
-    return f"Each picture turns its channels up or down: its own weights {here}."
+    return f"Each picture turns its channels up or down: these own weights {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:
     """Return the caption of a picture: its name and its bits per value, with own or with average weights."""
     bits = fixed(prices.frozen if frozen else prices.own, 2)
     return f"{name}: {bits} bits per value{' with average weights' * frozen}"
+
+
+def savings(prices: Mapping[float, Prices]) -> str:
+    """Return what own weights save at least and at most, of all amounts of a change."""
+    costs = [each.cost for each in prices.values()]
+    return f"Own weights save between {fixed(min(costs), 3)} and {fixed(max(costs), 3)} bits per value."
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

@@ -25,56 +25,32 @@ WEIGHTED = "-entropy-weighted"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The choices of the page Weights.
+    """The choices above the figure of the page Weights.
 
     Attributes:
-        place: a coupling, or before a split.
         change: of the picture, one of ``weights.CHANGES``.
         amount: of the change.
         frozen: whether the weights stay at their averages.
 
     """
 
-    place: Place
     change: str
     amount: float
     frozen: bool
 
     @property
     def choices(self) -> dict[str, Any]:
-        """The change as an argument of measures; empty without a change."""
-        none = CHANGES[self.change].none
-        return {} if self.amount == none else {"change": self.change, "amount": self.amount}
+        """The change as arguments of measures."""
+        return {"change": self.change, "amount": self.amount}
 
     @property
     def in_words(self) -> str:
         """The change of the picture, in words."""
         return f"with {self.change} {self.amount:g}"
 
-    def place_in(self, weights: PictureWeights) -> Place:
-        """Return the place; in another flow the nearest before it."""
-        places = weights.picture.places
-        level = min(self.place.level, places[-1].level)
-        steps = [place.step for place in places if place.level == level]
-        return Place(level, max((step for step in steps if step <= self.place.step), default=steps[0]))
 
-
-def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
-    """Draw the choices over the couplings of all shown flows; return the choice.
-
-    The first visit shows the coupling whose weights are farthest from their average, in the level shared with other
-    pages.
-    """
-    all_weights = list(of_flows)
-    places = sorted({place for weights in all_weights for place in weights.picture.places})
-    level = min(page.level, places[-1].level)
-    steps = [place.step for place in places if place.level == level]
-    distances = all_weights[0].distances
-    farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
-    step = state.hidden_choice("flow-step", steps, farthest)
-    place = Place(level, step)
-    state.write_url({"flow-step": str(step)})
-    st.session_state["coupling"] = place
+def choose() -> Chosen:
+    """Draw the choice of the weights and of a change of the picture; return it."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         frozen = choose_one("Channel weights", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get) == "frozen"
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
@@ -83,8 +59,33 @@ def choose(page: Page, of_flows: Iterable[PictureWeights]) -> Chosen:
             f"{change.capitalize()}, {of.unit}", of.least, of.most, of.usual, of.step,
             format="%g", key=f"amount-{change}", bind="query-params", width=200,
         )  # fmt: skip
-        st.selectbox("Place", places, format_func=named, key="coupling", on_change=_take_listed, width=180)
-    return Chosen(place, change, amount, frozen)
+    return Chosen(change, amount, frozen)
+
+
+def choose_place(page: Page, of_flows: Iterable[PictureWeights]) -> Place:
+    """Draw the choice of a place with weights, of all shown flows; return it.
+
+    The first visit shows the place whose weights are farthest from their average, in the level shared with other pages.
+    """
+    all_weights = list(of_flows)
+    places = sorted({place for weights in all_weights for place in weights.picture.places})
+    level = min(page.level, places[-1].level)
+    steps = [place.step for place in places if place.level == level]
+    distances = all_weights[0].distances
+    farthest = max(steps, key=lambda step: distances.get(Place(level, step), 0.0))
+    place = Place(level, state.hidden_choice("flow-step", steps, farthest))
+    state.write_url({"flow-step": str(place.step)})
+    st.session_state["coupling"] = place
+    st.selectbox("Place", places, format_func=named, key="coupling", on_change=_take_listed, width=180)
+    return place
+
+
+def nearest(weights: PictureWeights, place: Place) -> Place:
+    """Return a place; in a flow without it the nearest before it."""
+    places = weights.picture.places
+    level = min(place.level, places[-1].level)
+    steps = [each.step for each in places if each.level == level]
+    return Place(level, max((step for step in steps if step <= place.step), default=steps[0]))
 
 
 def without_weights(page: Page) -> None:
