@@ -24,7 +24,7 @@ GIF_FRAMES = 25
 for key, treatment in st.query_params.to_dict().items():
     if treatment == "resample":  # a link of an older version
         st.query_params[key] = "redraw"
-page = ui.begin("What does each level’s latent hold?", "Latents", compare=True)
+page = ui.begin("What does each level hold?", "Latents", compare=True)
 large = any(checkpoints.is_large(view.checkpoint.info.config) for view in page.views)
 few = checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES
 FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
@@ -33,7 +33,7 @@ levels = max(view.checkpoint.info.config.levels for view in page.views)
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
-        choose_one(words.named(level), list(TREATMENTS), "redraw" if level == 1 else "keep", f"z{level}")
+        choose_one(words.named(level), list(TREATMENTS), "go to B" if level == levels else "keep", f"z{level}")
         for level in range(1, levels + 1)
     ]
     above = st.empty()

@@ -19,7 +19,7 @@ from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 from eiwflow.ui.sources import cache
 
-page = ui.begin("How does entropy grow on the way through the flow?", "Entropy", compare=True)
+page = ui.begin("How does entropy grow through the flow?", "Entropy", compare=True)
 
 ways, maps = {}, {}
 for view in page.views:

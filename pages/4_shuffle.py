@@ -17,7 +17,7 @@ from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import choose_one, places
 from eiwflow.ui.sources import cache
 
-page = ui.begin("How does training change the order of channels?", "Shuffle", level=True, compare=True, image=False)
+page = ui.begin("Does the flow pass on the right channels?", "Shuffle", level=True, compare=True, image=False)
 slider = scrubber.stays_in_view()
 
 

@@ -19,8 +19,8 @@ from eiwflow.ui.own import images as own_images
 from eiwflow.ui.shell.widgets import choose_one
 from eiwflow.ui.sources import cache, checkpoints
 
-#: Samples in the row.
-SAMPLES = 12
+#: Samples, and how many stand in a row.
+SAMPLES, COLUMNS = 16, 8
 
 page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
 config = page.checkpoint.info.config
@@ -40,14 +40,20 @@ with ui.errors_as_sentences():
     knob, row = drawing.columns([1, 4], vertical_alignment="center")
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     scale = knob.slider(
-        "It draws, at temperature", 0.0, space.MAX_TEMPERATURE, own_scale, 0.05, key="temperature", bind="query-params"
+        "Temperature of its samples",
+        0.0,
+        space.MAX_TEMPERATURE,
+        own_scale,
+        0.05,
+        key="temperature",
+        bind="query-params",
     )
     levels = [str(level) for level in range(1, config.levels + 1)]
     with knob:
         at = choose_one("in level", ["all", *levels], "all", "scaled")
     count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
     scales = tuple(scale if at in ("all", level) else own_scale for level in levels)
-    row.html(space_figures.samples(subjects.samples(ui.look(page), n=count, temperatures=scales), columns=count))
+    row.html(space_figures.samples(subjects.samples(ui.look(page), n=count, temperatures=scales), columns=COLUMNS))
     drawing.html(figures.strip(checked))
     scored_on = page
     try:
@@ -66,8 +72,9 @@ with ui.errors_as_sentences():
         rest = f"The flow is shown given {factor} {label}; {images.name} has no {factor}."
         drawing.caption(plain(only if images.of[0] else rest))
 
-    with ui.fold("How many bits, and how exactly inverted?", "inversion") as fold:
+    with ui.fold("How many parameters and bits, and how exactly inverted?", "inversion") as fold:
         if fold.open:
+            st.html(figures.counts(checked))
             st.markdown(words.score(score, page.checkpoint.info))
             st.markdown(words.inversion(checked))
             st.markdown(plain(words.verification(checked)))
@@ -103,5 +110,5 @@ if (more := ui.more_evidence()).open:
 
 ui.closing(
     page,
-    "Every image has exactly one list of ε, and every list one image. This page shows how exactly the file keeps that.",
+    "Every image has exactly one noise, and every noise one image. This page shows how exactly the file keeps that.",
 )

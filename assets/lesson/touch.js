@@ -67,7 +67,7 @@ export function mountTouch(root, bytes) {
         stopMotion();
         temperature = warmth.input.value = v;
         warmth.show();
-        ask(flow.levels.length - 1, () => `Temperature ${v.toFixed(2)}: the ${noun} moved by ${moved()} of 255.`);
+        ask(flow.levels.length - 1, () => `Temperature ${v.toFixed(2)}: the ${noun} changes by ${moved()} of 255.`);
       },
     });
   const stage = el(
@@ -83,7 +83,7 @@ export function mountTouch(root, bytes) {
         face,
         el("figcaption", {}, el("span", {}, bits, " bits per value (bits/dim);"), " a blind guess: 8"),
       ),
-      el("figure", {}, room, el("figcaption", {}, "its noise: brush over it")),
+      el("figure", {}, room, el("figcaption", {}, "its noise: drag over it")),
       el(
         "div",
         { className: "touch-controls" },
@@ -178,8 +178,12 @@ export function mountTouch(root, bytes) {
     stale = flow.levels.length - 1;
     draw();
     start = now;
-    thumbs.querySelectorAll("button").forEach((one, i) => one.setAttribute("aria-pressed", String(i === chosen)));
+    mark(chosen);
     say(sentenceOf());
+  }
+  /** Frame the picture whose noise is shown. */
+  function mark(place) {
+    thumbs.querySelectorAll("button").forEach((one, i) => one.setAttribute("aria-pressed", String(i === place)));
   }
   function choose(i) {
     stopMotion();
@@ -190,7 +194,7 @@ export function mountTouch(root, bytes) {
         drawn.map((one) => one.slice()),
         saidOfFresh,
       );
-    begin(noisesOf(images[i].bytes), () => `Brush over the noise: its values are drawn anew, and the ${noun} answers.`);
+    begin(noisesOf(images[i].bytes), () => `Drag over the noise: its values are drawn anew, and the ${noun} answers.`);
   }
   const saidOfFresh = () => `All ${number(flow.dimensions)} values drawn anew: a ${noun} from noise alone.`;
   function fresh() {
@@ -210,9 +214,10 @@ export function mountTouch(root, bytes) {
     const share = redrawn.reduce((sum, { size }) => sum + size, 0) / flow.dimensions;
     ask(l, () =>
       share > MOST
-        ? `Almost all of the noise is new, so this is a new ${noun}: its pixels differ by ${moved()} of 255.`
-        : `${parts.join(", ")} redrawn: the ${noun} moved by ${moved()} of 255.`,
+        ? `Almost all of the noise is new: this is a new ${noun}.`
+        : `${parts.join(", ")} redrawn: the ${noun} changes by ${moved()} of 255.`,
     );
+    mark(share > MOST ? -1 : chosen);
   }
   function redraw(l) {
     stopMotion();

@@ -223,7 +223,7 @@ def build_parser() -> Parser:
     analyse.add("--level", level, type=_count(6))
     analyse.add("--image", "number of the test image (default: 0)", type=int)
     analyse.add("--seed", "of its dequantisation and of all draws (default: 0)", type=_count(2**63 - 1, least=0))
-    analyse.add("--other-image", "number of the test image at the end of space's path (default: 24)", type=int)
+    analyse.add("--other-image", "number of the test image at the end of space's path (default: 27)", type=int)
     analyse.add("--path", "the path of space (default: spherical)", choices=("linear", "spherical"))
     also = "folders of pictures, data sets or .npz files that likelihood also scores"
     analyse.add("--also IMAGES", also, nargs="+", default=[])

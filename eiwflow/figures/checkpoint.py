@@ -34,43 +34,58 @@ SMALLEST = 1e-9
 
 
 def strip(made: Report) -> str:
-    """Return the architecture as HTML: the image, then a column a level; columns wrap where it is narrow."""
-    columns = "".join(_level(made, level) for level in made.levels)
-    return (
-        f'<div class="eiw-frame"><div class="eiw-anatomy">{_image(made)}{columns}</div>'
+    """Return the levels as HTML: the image, then a column a level; columns wrap where it is narrow."""
+    image = _column("The image", f"{_size(made.config.shape)}: {made.config.dimensions:,} values", {"whole": 1.0})
+    columns = (_level(made, level) for level in made.levels)
+    return _anatomy(image, *columns) + (
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
-        '<span><i class="eiw-key eiw-emitted"></i>factored out as ε</span>'
-        "<span>area: number of values</span><span>figures at the right: parameters</span></p></div>"
+        '<span><i class="eiw-key eiw-emitted"></i>factored out as noise</span>'
+        "<span>width: number of values</span></p></div>"
     )
 
 
-def _image(made: Report) -> str:
-    rows = [(name, count) for part, name in PARTS.items() if (count := made.parameters[part])]
-    return (
-        f"<section><h4>The image</h4><p>{_size(made.config.shape)},<br>{made.config.dimensions:,} values</p>"
-        f"{_boxes({'whole': 1.0})}<p>all values enter the flow</p>{_rows(rows, 'all levels', made.total)}</section>"
-    )
+def counts(made: Report) -> str:
+    """Return the parameters as HTML: of the whole flow by part, then of every level."""
+    config = made.config
+    whole = [(name, count) for part, name in PARTS.items() if (count := made.parameters[part])]
+    columns = [f"<section><h4>Parameters</h4>{_rows(whole, 'all levels', made.total)}</section>"]
+    for level in made.levels:
+        times = f"{level.steps} ×"
+        rows: list[tuple[str, int]] = [
+            (f"{times} ActNorm", level.parameters["actnorm"]),
+            (f"{times} 1×1 convolution", level.parameters["mixing"]),
+            (f"{times} coupling, width {config.width}", level.parameters["coupling"]),
+        ]
+        if level.kept is not None and level.emitted[0]:
+            split = by_order(config.order) + ", weights ω(x)" * bool(made.parameters["shuffle"])
+            rows += [(split, level.parameters["shuffle"]), (f"{config.prior} prior", level.parameters["prior"])]
+        columns.append(
+            f"<section><h4>Level {level.number}</h4>{_rows(rows, f'level {level.number}', level.total)}</section>"
+        )
+    return _anatomy(*columns) + "</div>"
+
+
+def _anatomy(*columns: str) -> str:
+    return f'<div class="eiw-frame"><div class="eiw-anatomy">{"".join(columns)}</div>'
+
+
+def _column(name: str, words: str, shares: Mapping[str, float]) -> str:
+    return f"<section><h4>{name}</h4>{_boxes(shares)}<p>{words}</p></section>"
 
 
 def _level(made: Report, level: LevelReport) -> str:
-    config = made.config
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    boxes = {part: np.prod(shape) / config.dimensions for part, shape in halves if shape is not None and shape[0]}
-    out = f"{_size(level.emitted)} factored out" if level.emitted[0] else "nothing factored out"
-    split = by_order(config.order) + ", weights ω(x)" * bool(made.parameters["shuffle"])
-    counts, times = level.parameters, f"{level.steps} ×"
-    rows: list[tuple[str, int]] = [
-        (f"{times} ActNorm", counts["actnorm"]),
-        (f"{times} 1×1 convolution", counts["mixing"]),
-        (f"{times} coupling, width {config.width}", counts["coupling"]),
-    ]
-    if level.kept is not None and level.emitted[0]:
-        rows += [(split, counts["shuffle"]), (f"{config.prior} prior", counts["prior"])]
-    on = f"{_size(level.kept)} passed on · " if level.kept is not None else ""
-    return (
-        f"<section><h4>Level {level.number}</h4><p>{_size(level.shape_in)},<br>squeezed to {_size(level.shape)}</p>"
-        f"{_boxes(boxes)}<p>{on}{out}</p>{_rows(rows, f'level {level.number}', level.total)}</section>"
+    shares = {
+        part: float(np.prod(shape) / made.config.dimensions) for part, shape in halves if shape is not None and shape[0]
+    }
+    channels, height, width = level.shape
+    on = f"{level.kept[0]} passed on" if level.kept is not None else ""
+    out = f"{level.emitted[0] or 'none'} factored out"
+    words = (
+        f"{channels} channels of {height}×{width}:<br>{', '.join(filter(None, (on, out)))}"
+        f"<br>{level.steps} steps, {level.total:,} parameters"
     )
+    return _column(f"Level {level.number}", words, shares)
 
 
 def _boxes(shares: Mapping[str, float]) -> str:

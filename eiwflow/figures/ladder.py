@@ -130,7 +130,7 @@ def added(gains: Sequence[Added]) -> go.Figure:
         known = [(row, effect) for row, effect in both if effect is not None]
         if known:
             effects = [effect for _, effect in known]
-            text = [f"{gains[row].name} steps, {budget}: {effect.figures}, {effect.claim}" for row, effect in known]
+            text = [f"{gains[row].name}, {budget}: {effect.figures}, {effect.claim}" for row, effect in known]
             look = {"marker": {"opacity": _opacity(effects)}, "error_x": intervals(effects, colour, width=4)}
             y = [row + place for row, _ in known]
             traces.append(marks(_leads(effects), y, colour, 9, symbol, text=text, name=budget, label="%{text}", **look))
@@ -209,7 +209,7 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
                 "type": "log",
                 "range": [float(np.log10(lengths[0] / 1.6)), float(np.log10(lengths[-1] * 1.6))],
                 "tickvals": lengths,
-                "ticktext": [f"{steps:,}" for steps in lengths],
+                "ticktext": [f"{steps:,} steps" for steps in lengths],
             },
             "yaxis": {"range": ends, "nticks": 4},
         },

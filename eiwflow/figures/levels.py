@@ -35,7 +35,7 @@ STACKED_FROM = 4
 def strip(passage: Passage, redrawn: Redrawn | None = None) -> str:
     """Return the strip as HTML; ``assets/style/page.css`` lays it out, stacked where it is narrow.
 
-    With ``redrawn``, its ε and its picture stand in place of the image's.
+    With ``redrawn``, its noise and its picture stand in place of the image's.
     """
     drawn = {} if redrawn is None else redrawn.noise
     height, width, channels = passage.reconstruction.image.shape
@@ -82,21 +82,21 @@ def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int)
         f'<section class="eiw-station" style="--column: {column}"><header><h4>Level {level.number}</h4>'
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
         f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{leaves}'
-        f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p><b>ε<sub>{level.number}</sub></b> '
-        f"{level.emitted:,} values<br>{100 * share:.3g} % of all</p></div></div></section>"
+        f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p>{level.emitted:,} values,<br>'
+        f"{100 * share:.3g} % of all</p></div></div></section>"
     )
 
 
 def _return(passage: Passage, redrawn: Redrawn | None) -> str:
     result, picture = passage.reconstruction, passage.reconstruction.restored
-    of, came_back = "all ε", f"{words.came_back(result)}, ±{power(result.max_abs_error)}"
+    of, came_back = "the noise", f"{words.came_back(result)} come back"
     if redrawn is not None:
-        of, picture, came_back = "these ε", redrawn.picture, f"off by {redrawn.error:.0f} of 255"
+        of, picture, came_back = "this noise", redrawn.picture, f"off by {redrawn.error:.0f} of 255"
     return (
         '<div class="eiw-arrow eiw-back" style="--column: 2"></div><section class="eiw-return">'
         f'<div class="eiw-box"><img alt="What the flow makes of {of}: {came_back}" '
         f'src="{data_uri(picture)}" style="{_size(picture)}"></div>'
-        f"<p>From {of}, backwards:<br>{came_back}</p></section>"
+        f"<p>Backwards, from {of}:<br>{came_back}</p></section>"
     )
 
 
@@ -139,7 +139,7 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
 def _legend() -> str:
     entries = (
         '<i class="eiw-key eiw-kept"></i>passed on',
-        '<i class="eiw-key eiw-emitted"></i>factored out as ε',
+        '<i class="eiw-key eiw-emitted"></i>factored out as noise',
         '<i class="eiw-greys"></i>−3 … +3 standard deviations',
         "area: number of values",
     )

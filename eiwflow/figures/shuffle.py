@@ -23,7 +23,6 @@ from .kit import (
     joined,
     layout,
     legend_room,
-    letters,
     limits,
     lines,
     marks,
@@ -59,7 +58,7 @@ def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
 def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     last, channels, split = len(shared) - 1, river.channels, river.passed_on + 0.5
     places, ranks = steps.places(river.steps, shared), river.ranks + 1
-    room = 0.09 * (last + 2)  # for the channels' names, on both sides
+    room = 0.03 * (last + 2)
     whens = [*(f"step {step:,}" for step in river.steps), ""]  # the last is the gap between two lines
     histories, crossings = [], []
     for kept, look in SIDES:
@@ -72,9 +71,6 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
             rows = np.where(river.crossing[:, members], river.ranks[:, members] + 1.0, np.nan)
             marker = {"color": look.colour, "size": 5, "symbol": look.symbol}
             crossings.append(lines(*joined(places, rows), look.colour, 4, look.dash, marker=marker))
-    ends = np.repeat([-0.02 * (last + 2), places[-1] + 0.02 * (last + 2)], channels)
-    positions = ["middle left"] * channels + ["middle right"] * channels
-    names = letters(ends, ranks[[0, -1]], [f" {channel} " for channel in range(channels)] * 2, positions)
     frames = [_now(river, i, int(place)) for i, place in enumerate(places)]
     shade = {"type": "rect", "xref": "x domain", "x0": 0, "x1": 1, "opacity": 0.1, "line_width": 0, "layer": "below"}
     shapes = [
@@ -82,9 +78,10 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
         {**shade, "y0": split, "y1": channels + 0.6, "fillcolor": palette.EMITTED},
         across(split),
     ]
-    traces = [*histories, *crossings, names]
+    traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
-    return _over_steps(river, traces, frames, axis, "most predictable first", shapes=shapes, showlegend=False)
+    ticks = {1: "most<br>predictable", channels: "least<br>predictable"}
+    return _over_steps(river, traces, frames, axis, ticks, shapes=shapes, showlegend=False)
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
@@ -109,11 +106,17 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     area = {"xref": "x", "yref": "y", "x": -0.5, "y": 0.5, "sizex": cells.shape[1], "sizey": channels}
     look = {"images": [picture | area], "shapes": [across(river.passed_on + 0.5, _INK)]}
     frames = [[steps.cursor(int(place), (0.4, channels + 0.6))] for place in at]
-    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), "place in the order used", **look)
+    ticks = {1: "first in<br>the order", channels: "last in<br>the order"}
+    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, **look)
 
 
 def _over_steps(
-    river: RankRiver, traces: list[Trace], frames: list[list[Trace]], axis: dict[str, Any], title: str, **more: object
+    river: RankRiver,
+    traces: list[Trace],
+    frames: list[list[Trace]],
+    axis: dict[str, Any],
+    ticks: dict[int, str],
+    **more: object,
 ) -> go.Figure:
     """Return a chart of channels over training, from the first place at the top to the last.
 
@@ -123,14 +126,14 @@ def _over_steps(
     side = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 4, "textangle": 90}
     names = {"<b>passed on</b>": 1 - share / 2, "<b>factored out</b>": (1 - share) / 2}
     moving = list(range(len(traces), len(traces) + len(frames[0])))
-    ticks = [1, river.passed_on, channels]
+    named = {"tickvals": list(ticks), "ticktext": list(ticks.values())}
     return go.Figure(
         [*traces, *frames[0]],
         {
             **layout(_HEIGHTS[channels > _FEW], 40 if channels > MOST_LINES else 8, right=_RIGHT),
             "annotations": [note(1, y, text, **side) for text, y in names.items()],
             "xaxis": axis,
-            "yaxis": {"range": [channels + 0.6, 0.4], "tickvals": ticks, "title": title, "showgrid": False},
+            "yaxis": {"range": [channels + 0.6, 0.4], **named, "showgrid": False},
             **more,
         },
         [steps.frame(step, frame, moving) for step, frame in zip(river.steps, frames, strict=True)],

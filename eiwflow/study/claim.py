@@ -82,8 +82,8 @@ class StartByHalf:
             return "This is Glow's flow: a random start, and a half that is fixed in advance."
         did = "save" if lead.lead > 0 else "cost"
         return (
-            f"On {self.study.recipe.data_name}, a {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} "
-            f"bits per value against Glow's flow{self._best_half(half, start)}."
+            f"A {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} bits per value on "
+            f"{self.study.recipe.data_name}{self._best_half(half, start)}."
         )
 
     def _best_half(self, half: str, start: str) -> str:
@@ -96,6 +96,11 @@ class StartByHalf:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
         arm = half_from(half, start)
         return float(np.mean([run.bits_per_dim for (of, _), run in self.study.runs.items() if of == arm]))
+
+    @property
+    def seeds(self) -> int:
+        """The seeds of its runs."""
+        return len({seed for _, seed in self.study.runs})
 
     @property
     def best(self) -> str:
@@ -203,7 +208,7 @@ class Added:
     @property
     def name(self) -> str:
         """The choice on its data set, with its training steps."""
-        return f"{self.choice}, {self.data}, {self.iterations:,}"
+        return f"{self.choice}, {self.data}, {self.iterations:,} steps"
 
 
 def added(studies: Iterable[Study]) -> list[Added]:

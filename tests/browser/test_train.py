@@ -154,7 +154,7 @@ def test_a_flow_is_trained_from_the_page_whatever_happens_to_the_page(open_tab: 
         link = page.locator("[data-testid=stMain] [data-testid=stPageLink-NavLink]", has_text="Shuffle")
         link.click()
         page.wait_for_url("**/shuffle?**")
-        page.get_by_text("How does training change the order of channels?").wait_for()
+        page.get_by_text("Does the flow pass on the right channels?").wait_for()
         page.wait_for_selector(".eiw-takeaway")
         key = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
         assert f"ck={key}" in page.url

@@ -42,9 +42,9 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on bits/dim and the checks."""
-    checks = "runs backwards exactly: every check passes" if report.holds else "fails a check: see below"
+    checks = "It is sound: every picture comes back exactly" if report.holds else "It fails a check: see below"
     images = f"{counted(score.n, 'test image')} of {score.data}"
-    return f"This flow needs {fixed(score.bits_per_dim, 2)} bits per value on {images}, and {checks}."
+    return f"{checks}. It needs {fixed(score.bits_per_dim, 2)} bits per value on {images}."
 
 
 def split(config: FlowConfig) -> str:
@@ -70,11 +70,9 @@ def made(report: Report) -> str:
     """Return the sentence on a flow's parts."""
     config, counts = report.config, report.parameters
     largest = max(counts, key=counts.__getitem__)
-    channels, height, width = config.shape
     return (
-        f"A flow of {counted(config.levels, 'level')} of {counted(config.steps, 'step')} for {channels}×{height}×"
-        f"{width} images, {split(config)}, {report.total:,} parameters "
-        f"({100 * counts[largest] / report.total:.3g} % in its {PARTS[largest]})."
+        f"{counted(config.levels, 'level')} of {counted(config.steps, 'step')}, {split(config)}; {report.total:,} "
+        f"parameters, {100 * counts[largest] / report.total:.3g} % of them in its {PARTS[largest]}."
     )
 
 

@@ -24,11 +24,8 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 def grows(way: Way) -> str:
     """Return how much less entropy than white noise values have, before the flow and after it."""
     first, last = (NOISE_BITS - stop.entropy for stop in (way.stops[0], way.stops[-1]))
-    end = "until it is noise" if abs(last) < 0.05 else f"until {fixed(last, 2)} are left"
-    return (
-        f"A picture is predictable, noise is not: step by step the flow takes {fixed(first, 2)} bits of order a value "
-        f"out, {end}."
-    )
+    end = "until only noise is left" if abs(last) < 0.05 else f"until {fixed(last, 2)} are left"
+    return f"Step by step the flow takes {fixed(first, 2)} bits of order out of every value, {end}."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

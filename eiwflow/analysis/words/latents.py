@@ -30,12 +30,12 @@ def latent(level: int) -> str:
 
 
 def named(level: int) -> str:
-    """Return a level with its latent.
+    """Return the name of a level.
 
     >>> named(1)
-    'Level 1 (z₁)'
+    'Level 1'
     """
-    return f"Level {level} ({latent(level)})"
+    return f"Level {level}"
 
 
 def way(treatments: Way) -> str:
@@ -88,7 +88,7 @@ def treated(of: Blend, t: float = 1.0) -> str:
     """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    return f"{_done(of.way, t)}, {part(of.share)} of the values: pixels change by {error(_psnr(of, t))}."
+    return f"{_done(of.way, t)}: {part(of.share)} of the values; pixels change by {error(_psnr(of, t))}."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:

@@ -44,7 +44,7 @@ def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
             scrubber.film(shared, record.samples, CURVES, _film_of(arm))
     with right:
         temperature = f"temperature {SAMPLE_TEMPERATURE:g}"
-        st.caption(f"8 samples of each arm at the slider’s step: the same ε, {temperature}, seed 0.")
+        st.caption(f"8 samples of each arm at the slider’s step: the same noise, {temperature}, seed 0.")
         for arm in records:
             scrubber.sample_view(arms[arm], _film_of(arm), rows=2)
 

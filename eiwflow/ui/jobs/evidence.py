@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from ...analysis.words.numbers import counted
 from ...figures import ladder as figures
 from ...figures.pixels import file_uri, picture, row
 from ...study.claim import OF_THE_LAST, Added, Claim, StartByHalf, added, claim
@@ -92,10 +93,10 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
-            _chart(drawn(figures.added, evidence.added), page, "added", words, "What more is added, by steps")
+            _chart(drawn(figures.added, evidence.added), page, "added", words, "What else helps?")
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
-            _chart(drawn(figures.with_training, leads), page, "leads", words, "With more training steps")
+            _chart(drawn(figures.with_training, leads), page, "leads", words, "Does it last?")
     return said
 
 
@@ -103,12 +104,12 @@ def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> N
     """Draw a chart of bits per value saved under its title and legend; for print, with both inside."""
     if page.for_print:
         whole = go.Figure(figure.to_dict()).update_layout(
-            title={"text": f"{title}, bits saved", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
+            title={"text": f"{title} Bits saved", "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
             showlegend=True, legend={"y": -40 / figure.layout.height, "yanchor": "top"},
             height=figure.layout.height + 220, margin={"t": 40, "b": 210},
         )  # fmt: skip
         return chart(whole, page, what, alt=alt)
-    st.html(f'<p class="eiw-signs"><span><b>{title}</b>, bits saved</span>{figures.legend(figure)}</p>')
+    st.html(f'<p class="eiw-signs"><span><b>{title}</b> Bits saved:</span>{figures.legend(figure)}</p>')
     chart(figure, page, what, alt=alt)
 
 
@@ -116,11 +117,12 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
         return ""
-    st.markdown("**Start × half**: bits per value saved over Glow's flow")
+    st.markdown("**Bits per value saved** over Glow's flow (random, fixed)")
     made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
-        half = _named(dict(zip(HALVES, ("Glow's", "random", "by variance", "by entropy"), strict=True)), "Half", "half")
+        halves = dict(zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True))
+        half = _named(halves, "Half passed on", "half")
     table(made.table(), best=made.best, chosen=([*HALVES].index(half), STARTS[start]))
     pictures = {}
     for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():
@@ -133,7 +135,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             for name, (bits, webp) in pictures.items()
         )
     )
-    st.caption("Brackets: 95 %. Bold: highest mean.")
+    st.caption(f"Pale: 95 % interval over {counted(made.seeds, 'seed')}. Bold: highest mean.")
     return made.in_words(half, start)
 
 

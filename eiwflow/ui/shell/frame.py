@@ -167,7 +167,7 @@ def _compared_with(labels: Mapping[str, str], chosen: str, places: _Places, draw
             options,
             NOTHING,
             lambda: places.line.selectbox(
-                "Compare with", options, format_func=lambda key: labels.get(key, "–"), key="vs", width=WIDE + 80
+                "Compare with", options, format_func=lambda key: labels.get(key, "nothing"), key="vs", width=WIDE + 80
             ),
             name,
         )

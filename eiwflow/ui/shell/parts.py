@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import pickle
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -255,8 +256,9 @@ def table(
 ) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
-    Words are aligned left, all else right. A narrow table scrolls, also by keys. Rows whose number is in ``pale`` are
-    drawn so; a cell with the text ``best`` is bold, and that of the ``chosen`` row and column framed.
+    Words are aligned left, all else right; an interval in brackets is pale. A narrow table scrolls, also by keys. Rows
+    whose number is in ``pale`` are drawn so; a cell with the text ``best`` is bold, and that of the ``chosen`` row and
+    column framed.
     """
     style = {name: "eiw-words" * all(str(row[name])[:1].isalpha() for row in rows) for name in rows[0]}
     heads = (f'<th scope="col" class="{style[name]}">{escape(name)}</th>' if name else "<td></td>" for name in rows[0])
@@ -275,7 +277,8 @@ def table(
 
 
 def _table_cell(text: str, style: str) -> str:
-    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{escape(text)}</td>'
+    shown = re.sub(r"^(.)(.*) \((.* to .*)\)$", r'<b data-sign="\1">\1\2</b> <small>(\3)</small>', escape(text))
+    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{shown}</td>'
 
 
 def _cell(value: object) -> str:

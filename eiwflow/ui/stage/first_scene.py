@@ -8,10 +8,7 @@ from functools import lru_cache
 from ...lesson import bundle, default
 
 TITLE = "See inside a multi-scale normalizing flow"
-WHAT = (
-    "A flow turns pictures into noise and noise into pictures, exactly. See what leaves at every level and "
-    "what goes on, and train one yourself."
-)
+WHAT = "A flow turns pictures into noise and noise into pictures, exactly. Change the noise, and watch the face."
 #: Below the app's own address. The script asks for the pack beside it.
 FOLDER, SCRIPT = "_lesson", "home.js"
 

@@ -42,7 +42,7 @@ def page() -> None:
     if ways.button("Homework", type="tertiary", help="Eight questions that open the lesson where they are asked."):
         st.switch_page("pages/0_lesson.py", query_params=HOMEWORK)
     ways.download_button(
-        "Download this lesson",
+        "Download the lesson",
         data=lambda: lesson.one_file(default.pack()),
         file_name="lesson.html",
         mime="text/html",

@@ -41,7 +41,7 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
         ways: by the name of the flow, each with an image's channels (C, H, W) at every stop; the parts of the first
             flow are the axis.
         alt: a description for screen readers.
-        level: at whose split the handle rests at first.
+        level: at whose split the handle rests at first; at level 1 it rests at the image.
         key: of the element.
 
     """
@@ -53,7 +53,9 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
             st.query_params[PARAMETER] = str(int(moved))
 
     text = st.query_params.get(PARAMETER, "")
-    start = min(int(text), last) if text.isdecimal() else _split(first, level)
+    start = min(int(text), last) if text.isdecimal() else 0
+    if not text and level > 1:
+        start = _split(first, level)
     _component(
         key=key,
         data={

@@ -46,7 +46,7 @@ function draw(chart, data, at) {
     add(svg, "text", { x: (from + to) / 2, y: 18, "text-anchor": "middle" }, `level ${stops[place].level}`);
     place = end + 1;
   }
-  add(svg, "text", { x: 4, y: 18 }, "bits per value");
+  add(svg, "text", { x: 4, y: 18 }, "entropy, bits");
   for (const [axis, end] of [[up, TOP + UPPER], [low, height - 30]]) {
     for (const tick of axis.ticks) {
       add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: axis.y(tick), y2: axis.y(tick), stroke: "currentColor", opacity: 0.15 });
@@ -56,8 +56,8 @@ function draw(chart, data, at) {
   }
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
-  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) - 6 }, `white noise: ${data.noise.toFixed(2)}`);
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "predictable, bits (estimated)" : "predictable from neighbours, bits per value (estimated)");
+  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 19 }, `white noise: ${data.noise.toFixed(2)}`);
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "predictable, bits (estimated)" : `predictable from neighbours, bits per value (estimated, ${data.images} images)`);
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -97,18 +97,20 @@ function draw(chart, data, at) {
     }
   }
   const px = x(at);
-  add(svg, "line", { x1: px, x2: px, y1: TOP, y2: height - 30, stroke: "currentColor", "stroke-width": 2 });
+  for (const [y1, y2] of [[TOP, TOP + UPPER], [TOP + UPPER + GAP, height - 30]]) {
+    add(svg, "line", { x1: px, x2: px, y1, y2, stroke: "currentColor", "stroke-width": 2 });
+  }
   add(svg, "circle", { cx: px, cy: up.y(stops[at].entropy), r: 9, fill: "var(--st-primary-color)", stroke: "currentColor" });
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { x: px + (at > last / 2 ? -14 : 14), y: up.y(stops[at].entropy) + (at > last / 2 ? 56 : -14), "font-weight": 650,
     "text-anchor": at > last / 2 ? "end" : "start" }, label);
 }
 
-function sentence(stop, images) {
-  const parts = [`${stop.values.toLocaleString("en")} values in the flow`];
-  if (stop.tell !== null) parts.push(`${stop.left === null ? "" : "passed on: "}${stop.tell.toFixed(2)} bits predictable from neighbours`);
-  if (stop.left !== null) parts.push(`leaving: ${stop.left.toFixed(2)}`);
-  return `${stop.level ? "After " : "The "}${stop.title}: ${parts.join("; ")} (means of ${images} images). Below: this picture.`;
+function sentence(stop) {
+  const predictable = stop.tell === null ? "" : `, ${stop.tell.toFixed(2)} bits predictable from neighbours`;
+  const values = `${stop.values.toLocaleString("en")} values${predictable}`;
+  if (stop.left === null) return `${stop.level ? "After " : "The "}${stop.title}: ${values}.`;
+  return `After ${stop.title}. Passed on: ${values}. Factored out: ${stop.left.toFixed(2)}.`;
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
@@ -130,7 +132,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       const [caption, image] = maps.children[number].children;
       image.src = stop.maps;
       image.alt = `The channels of the chosen picture after ${stop.title}.`;
-      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop, data.images);
+      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
     });
     box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
   };
