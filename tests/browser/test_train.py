@@ -41,7 +41,7 @@ def runs(tmp_path: Path) -> Iterator[Path]:
 def open_train(page: Page, address: str) -> Watched:
     found = Watched(page, urlsplit(address).netloc)
     found.page.goto(address)
-    found.page.get_by_text("Start a run").wait_for()
+    found.page.get_by_text("Data, split, device").wait_for()
     return found
 
 
@@ -177,7 +177,7 @@ def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(
     with run.held():
         run.set_status("running", 0)
         page = open_train(open_tab((width, 900)), f"{address}/train?run={run.path.name}").page
-        page.get_by_text("is training. Nothing is recorded yet.").wait_for()
+        page.get_by_text("Nothing is recorded yet.").wait_for()
         page.locator("[data-testid=stProgress]").wait_for()
         before = page.evaluate(words), page.evaluate(place)
         for step, bits in ((0, 8.27), (199_999, 3.5)):

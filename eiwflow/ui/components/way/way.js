@@ -131,7 +131,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       const place = Math.round(at * (flow.stops.length - 1) / last), stop = flow.stops[place];
       const [caption, image] = maps.children[number].children;
       image.src = stop.maps;
-      image.alt = `The channels of the chosen picture after ${stop.title}.`;
+      image.alt = `${stop.level ? "The channels of the chosen picture after" : "The chosen"} ${stop.title}: ${stop.values} values.`;
       caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
     });
     box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
