@@ -45,7 +45,7 @@ def watched(open_tab: Callable[..., Page], address: str, own: Path) -> Iterator[
         watched.page.locator("[data-testid=stMain] summary", has_text=fold).first.click()
     watched.page.wait_for_selector(".scrub-view img[src]")
     watched.page.wait_for_function(
-        f"{IDLE} && {VIEWS}.length === {len(ARMS)} && {PLACES}.length === 1 && {PLACES}.every((at) => at.some((place) => place > 0))"
+        f"{IDLE} && {PLACES}.length === 1 && {PLACES}.every((at) => at.some((place) => place > 0))"
     )
     yield watched
     watched.page.close()
