@@ -258,11 +258,11 @@ def test_a_patch_of_noise_is_shaken_and_its_face_answers(scene: Open) -> None:
     for step in range(8):
         page.mouse.move(box["x"] + 0.2 * box["width"] + 20 * (step % 2), box["y"] + 0.4 * box["height"])
     page.mouse.up()
-    wait_for(page, re.compile(r"values of level 1 shaken: pixels changed by [1-9]"))
+    wait_for(page, re.compile(r"values of level 1 shaken: the face changes by [1-9]"))
     assert page.evaluate(face) != before
     move(page, "Level 1", 0.5)
     move(page, "Level 3", 0.8)
-    said = re.compile(r"Levels 1, 3 at 0\.50, 0\.80: faces differ by (\d+) grey levels, not (\d+)\.")
+    said = re.compile(r"Levels 1, 3 at 0\.50, 0\.80: faces differ by (\d+) of 255 \((\d+) at 1\.00\)\.")
     wait_for(page, said)  # every level that is not at 1
     less, usual = (int(part) for part in said.findall(sentence(page))[0])
     assert 0 < less < usual
@@ -560,21 +560,21 @@ def test_home_moves_before_the_app_has_loaded_answers_a_brush_and_leads_into_the
     page.get_by_role("link", name="Home").click()
     expect(said).to_contain_text("of level 2")
     page.get_by_role("button", name="Redraw level 1").click()
-    expect(said).to_have_text(re.compile(r"^384 of 384 values of level 1 redrawn: the face moved by \d\d? of 255\.$"))
+    expect(said).to_have_text(re.compile(r"^384 of 384 values of level 1 redrawn: the face changes by \d\d? of 255\.$"))
     page.locator(".thumb").nth(1).click()
-    expect(said).to_contain_text("Brush over the noise")
+    expect(said).to_contain_text("Drag over the noise")
     before, noise = bits.inner_text(), page.locator(".touch .fill").bounding_box()
     assert noise
     page.mouse.move(noise["x"] + 0.9 * noise["width"], noise["y"] + 0.3 * noise["height"])
     page.mouse.down()
     page.mouse.move(noise["x"] + 0.9 * noise["width"], noise["y"] + 0.6 * noise["height"], steps=9)
     page.mouse.up()
-    expect(said).to_contain_text(re.compile(r"of 192 values of level 3 redrawn: the face moved by [1-9]"))
+    expect(said).to_contain_text(re.compile(r"of 192 values of level 3 redrawn: the face changes by [1-9]"))
     expect(bits).not_to_have_text(before)
     page.get_by_role("button", name="Put the noise back").click()
     expect(bits).to_have_text(before)
     move(page, "Temperature", 0.5)
-    expect(said).to_contain_text(re.compile(r"^Temperature 0\.50: the face moved by [1-9]"))
+    expect(said).to_contain_text(re.compile(r"^Temperature 0\.50: the face changes by [1-9]"))
     assert accessibility.violations(page) == []
     pixels = np.random.default_rng(1).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     Image.fromarray(pixels.repeat(4, 0).repeat(4, 1)).save(tmp_path / "own.png")

@@ -9,7 +9,8 @@ const TILES = 4,
   SEED = 4049;
 /** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
 const MOST = 13;
-const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`;
+const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`,
+  WHY = "Flat is easy to guess: each pixel is like its neighbour, so few bits.";
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -76,12 +77,12 @@ export const likely = {
   title: "Is a likely picture a real one?",
   keepsChoice: true, // a vote is not about one picture
   answers: Boolean,
-  notes: "Vote for the likeliest of the five, then look at the bars. With your own photo there is a card to keep.",
+  notes: "Vote for the likeliest of the five, then look at the bars.",
   asked:
     "Each of the five is scored by the flow in this tab. Flat grey may need fewer bits than the pictures that the flow " +
-    "was trained on: likely means few bits. A blurred picture need not, probably because a blurred face has soft edges, " +
-    "which no face in training had. A guess that takes all 256 values of a byte as equally likely costs 8 bits: noise " +
-    "costs more, since the flow bets on pictures. The card compares with 256 test pictures.",
+    "was trained on: likely means few bits. A blurred picture need not: no picture in training had soft edges. A guess " +
+    "that takes all 256 values of a byte as equally likely costs 8 bits. The flow expects pictures, so noise surprises it " +
+    "more than that. The card compares with 256 test pictures.",
   more: { page: "likelihood" },
 
   build(stage) {
@@ -160,14 +161,15 @@ export const likely = {
         [, name] = KINDS[rival],
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
-        verdict = voted === KINDS[best][0] ? "Right guess" : "Wrong guess";
+        verdict = voted === KINDS[best][0] ? "Right" : "Wrong";
+      caption.textContent = best === GREY ? WHY : CAPTION;
       if (own)
         return stage.say(
           `This flow expects ${stage.pack.head.faces ? "faces" : "its pictures"}: yours needs ${here[0].toFixed(1)} bits per value, flat grey ${here[GREY].toFixed(1)}.`,
         );
       stage.say(
         best
-          ? `${verdict}: ${name} needs ${other} bits, this picture ${mine}: likely need not be real.`
+          ? `${verdict}: ${name} needs fewest bits, ${other}; this picture ${mine}. Likely need not be real.`
           : `${verdict}: this picture is likeliest, at ${mine} bits; ${name} needs ${other}.`,
       );
     };

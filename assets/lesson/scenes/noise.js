@@ -68,12 +68,11 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Stop after level 1: half has left as noise, the rest still shows the picture. Then try your own photo.",
+  notes: "Click “after level 1”: half has left as noise, and the rest still shows the picture.",
   asked:
     "The picture that comes back is computed from the noise alone, and its bytes are compared with those of the " +
     "picture. This noise is not random: it is the picture in another form. A level is a few steps, then half of the " +
-    "values leave and the other half is passed on. Training asks one thing: that the training pictures need few bits. " +
-    "Of a photo unlike those pictures a part stays visible in the noise, which is stronger than normal noise.",
+    "values leave and the other half is passed on. An unfamiliar photo does not turn into noise fully.",
   more: { page: "levels" },
 
   build(stage) {
@@ -123,8 +122,7 @@ export const noise = {
       const inner = l ? levels[l - 1] : null,
         gridBefore = (g, all, alpha) =>
           grid(g.context, all, g.lx, g.ty, inner.left, inner.level.width * value * g.u, undefined, alpha);
-      ticks.push([until(), `level ${level.number}`]);
-      const slow = l ? 0.22 : 0.5;
+      const slow = l ? 0.35 : 0.5;
       steps.forEach((step, k) =>
         add(
           slow,
@@ -140,20 +138,20 @@ export const noise = {
             }
           },
           l
-            ? `Level ${level.number}, the next round, works on the ${number(left(l))} values passed on.`
-            : `Level 1 is a round: ${steps.length} steps, then ${number(total - left(1))} of ${number(total)} values leave.`,
+            ? `Level ${level.number} does the same with the ${number(left(l))} values passed on.`
+            : `Level 1: ${steps.length} steps change the values; then ${number(total - left(1))} of ${number(total)} leave.`,
         ),
       );
       if (!l) wholeUntil = until();
       add(
-        l ? 0.4 : 0.9,
+        l ? 0.6 : 1.1,
         (g, f) => {
           drawNoise(g, l);
           if (l) gridBefore(g, steps.at(-1), 1 - ease(f));
           else square(g, steps.at(-1), 1 - ease(f));
           grid(g.context, one.channels, g.lx, g.ty, columns, map * g.u, undefined, ease(f), 2 * ease(f));
         },
-        `These ${number(n * level.height * level.width)} values, seen as ${n} small pictures of ${level.height}×${level.width}: channels.`,
+        `Cut up, they are ${n} small pictures of ${level.height}×${level.width}: the channels.`,
       );
       if (!level.order) {
         add(
@@ -196,7 +194,7 @@ export const noise = {
           drawNoise(g, l);
           slide(g, f);
         },
-        "The small pictures are put in order: the right half will leave.",
+        "The flow puts its channels in order: those to the right will leave.",
       );
       add(
         l ? 0.7 : 1.1,
@@ -217,11 +215,11 @@ export const noise = {
             2 * (1 - e),
           );
         },
-        `${number(one.noise.length * level.height * level.width)} values leave as noise: they are factored out.`,
+        `${number(one.noise.length * level.height * level.width)} values leave as noise (factored out).`,
         true,
       );
       add(
-        l ? 0.3 : 2.4,
+        l ? 1.2 : 2.4,
         (g) => {
           drawNoise(g, l + 1);
           grid(g.context, one.kept, g.lx, g.ty, keptColumns, map * g.u);
@@ -232,9 +230,10 @@ export const noise = {
             ? `The flow does not know such pictures: some of ${whose} shows in the noise.`
             : `${number(total - left(1))} values left as noise. The ${number(left(1))} passed on still show the picture.`,
       );
+      ticks.push([until() - 0.1, `after level ${level.number}`]);
     });
     const arrival = unknown
-      ? `Some of ${whose} is left: its noise is ${Math.sqrt(squares).toFixed(1)} times too strong.`
+      ? `The flow knows only ${pack.head.faces ? "faces" : "its pictures"}: ${whose} still shows, its noise ${Math.sqrt(squares).toFixed(1)} times too strong.`
       : `All ${number(total)} values are noise now.`;
     add(unknown ? 2.4 : 0.8, (g) => drawNoise(g, levels.length), arrival);
     const forward = until(),
@@ -351,6 +350,10 @@ export const noise = {
         return false;
       });
     };
+    const stopAt = (at) => {
+      pause();
+      show(at);
+    };
     const button = el("button", { type: "button", className: "play", onclick: play });
     const bar = el("input", {
       type: "range",
@@ -366,8 +369,10 @@ export const noise = {
     });
     const marks = el(
       "div",
-      { className: "marks", "aria-hidden": "true" },
-      ...[...ticks, [forward, "back"]].map(([at, text]) => el("span", { style: `left:${(100 * at) / length}%` }, text)),
+      { className: "marks", role: "group", "aria-label": "Stop at" },
+      ...[...ticks, [forward - 0.1, "all noise"], [length, "back"]].map(([at, text]) =>
+        el("button", { type: "button", style: `left:${(100 * at) / length}%`, onclick: () => stopAt(at) }, text),
+      ),
     );
     stage.host.append(el("div", { className: "time" }, button, el("div", { className: "bar" }, bar, marks)));
     icon();

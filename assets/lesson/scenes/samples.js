@@ -21,12 +21,12 @@ export const sampling = {
   short: "New faces",
   title: "Noise in, faces out.",
   otherTitle: "Noise in, pictures out.", // of a flow that was not trained on faces
-  notes: "Take a patch of the noise and shake it. Then lower the temperature of one level, and draw new faces.",
+  notes: "Shake the noise of one level after the other: which of them makes another face?",
   asked:
     "The flow runs backwards, from fresh noise: every step can be undone, so any noise gives a picture. Shaken values " +
-    "are drawn anew from the same distribution, bit by bit. The temperature of a level is the factor on its noise: 1 as " +
+    "are new random numbers. The temperature of a level is the factor on its noise: 1 as " +
     "in training, 0 none. How much the faces differ: the root mean square between each and the mean of all twelve, in " +
-    "grey levels of 255, now and at temperature 1. Cleaner faces are paid for with variety.",
+    "grey levels of 255, now and at temperature 1. Less noise makes cleaner faces that are more alike.",
   more: { page: "checkpoint" },
 
   build(stage) {
@@ -41,7 +41,6 @@ export const sampling = {
       at = 0,
       shown = 0,
       patch = null,
-      taken = null,
       shakes = 0,
       stopMotion = () => {};
     // Of every face: its canvas, its noise at temperature 1, what each level above passed down, the highest level to
@@ -69,7 +68,7 @@ export const sampling = {
       el(
         "div",
         { className: "drawn" },
-        el("figure", {}, room, el("figcaption", {}, "its noise: shake a patch")),
+        el("figure", {}, room, el("figcaption", {}, "its noise: drag a patch to shake it")),
         el("figure", { className: "big" }, big, el("figcaption", {}, `this ${noun}`)),
         el("figure", {}, wall, el("figcaption", {}, `${FACES} new ${nouns}`)),
       ),
@@ -102,8 +101,8 @@ export const sampling = {
         });
         if (!patch) return;
         const { box, columns: wide } = blocks[patch.level],
-          [x, y] = [Math.max(0, patch.column - REACH), Math.max(0, patch.row - REACH)],
-          [right, foot] = [Math.min(wide, patch.column + REACH), Math.min(rows, patch.row + REACH)];
+          [x, y] = [Math.max(0, patch.column - patch.reach), Math.max(0, patch.row - patch.reach)],
+          [right, foot] = [Math.min(wide, patch.column + patch.reach), Math.min(rows, patch.row + patch.reach)];
         context.lineWidth = 3;
         context.strokeStyle = ink.warm;
         context.strokeRect(box.x + x * unit, y * unit, (right - x) * unit, (foot - y) * unit);
@@ -144,19 +143,18 @@ export const sampling = {
         const bytes = faces[shown].bytes,
           error = Math.sqrt(bytes.reduce((sum, v, i) => sum + (v - patch.from[i]) ** 2, 0) / bytes.length);
         return stage.say(
-          `${patch.count} values of level ${patch.level + 1} shaken: pixels changed by ${error.toFixed(0)} of 255 on average.`,
+          `${patch.count} values of level ${patch.level + 1} shaken: the ${noun} changes by ${error.toFixed(0)} of 255.`,
         );
       }
       const named = away();
-      if (!named.length) return stage.say(`Any noise gives a ${noun}: every step can be undone.`);
+      if (!named.length) return stage.say(`Fresh noise, run backwards, gives a new ${noun}.`);
       const equal = new Set(temperatures).size === 1,
         which = equal ? "All levels" : `Level${named.length > 1 ? "s" : ""} ${named.map((l) => l + 1).join(", ")}`,
         at = equal ? temperatures[0].toFixed(2) : named.map((l) => temperatures[l].toFixed(2)).join(", "),
         done = faces.every((face) => face.stale < 0 && face.plain.length),
         [now, before] = [faces.map((one) => one.bytes), faces.map((one) => one.plain)];
-      const usual = named.length === 1 || equal ? "at temperature 1 by" : "not";
       stage.say(
-        `${which} at ${at}${done ? `: ${nouns} differ by ${variety(now)} grey levels, ${usual} ${variety(before)}` : ""}.`,
+        `${which} at ${at}${done ? `: ${nouns} differ by ${variety(now)} of 255 (${variety(before)} at 1.00)` : ""}.`,
       );
     };
     // As many faces as a frame has time for, in turn: while a slider moves, each is drawn again and again.
@@ -213,14 +211,14 @@ export const sampling = {
     };
 
     /** Take the patch around a place of a level's block. */
-    const take = (level, row, column) => {
+    const take = (level, row, column, reach = REACH) => {
       const places = [];
-      for (let r = row - REACH; r < row + REACH; r++)
-        for (let c = column - REACH; c < column + REACH; c++) {
+      for (let r = row - reach; r < row + reach; r++)
+        for (let c = column - reach; c < column + reach; c++) {
           const i = r < 0 || c < 0 || r >= rows || c >= blocks[level].columns ? null : blocks[level].index(r, c);
           if (i !== null) places.push(i);
         }
-      patch = taken = { level, row, column, places, count: places.length, from: faces[shown].bytes };
+      patch = { level, row, column, reach, places, count: places.length, from: faces[shown].bytes };
       view.redraw();
     };
     /** Draw a patch anew by a part: its values stay normal. */
@@ -255,12 +253,11 @@ export const sampling = {
     view.canvas.addEventListener("pointermove", (event) => {
       if (event.buttons && patch) shake(Math.hypot(event.movementX, event.movementY) / WHOLE);
     });
-    /** Shake the patch that was taken last, else one of level 1. */
-    const play = () => {
+    /** Shake a level's noise: a patch in its middle, or all of it. */
+    const play = (level, reach) => {
       stopMotion();
       if (faces[shown].stale >= 0) drawFace(faces[shown]);
-      const { level, row, column } = taken ?? { level: 0, row: rows / 2, column: blocks[0].columns / 2 };
-      take(level, Math.round(row), Math.round(column));
+      take(level, Math.round(rows / 2), Math.round(blocks[level].columns / 2), reach);
       let left = SHAKES;
       stopMotion = animate(() => {
         shake(0.12);
@@ -287,17 +284,32 @@ export const sampling = {
         }).row,
     );
     stage.host.append(
-      el("p", { className: "caption" }, "Temperature multiplies a level’s noise: 0 is none, 1 is as in training."),
+      el(
+        "div",
+        { className: "captioned" },
+        el("p", { className: "caption" }, "Temperature: how strong a level’s noise is. 0: none, 1: as in training."),
+        el(
+          "div",
+          { className: "buttons", role: "group", "aria-label": "Shake a level" },
+          el("span", {}, "Shake level"),
+          ...flow.levels.map(({ number }, l) =>
+            el(
+              "button",
+              { type: "button", "aria-label": `Shake level ${number}`, onclick: () => play(l, rows) },
+              String(number),
+            ),
+          ),
+        ),
+      ),
       el(
         "div",
         { className: "sliders" },
         ...sliders,
-        el("button", { type: "button", onclick: play }, "Shake"),
         el("button", { type: "button", className: "strong", onclick: next }, `New ${nouns}`),
       ),
     );
     draw();
-    if (!stage.reduced) play();
+    if (!stage.reduced) play(0);
     return {
       play: next,
       stop: () => {

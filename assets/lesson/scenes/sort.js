@@ -46,15 +46,12 @@ export const sorting = {
     if (all.some((each) => meanOf(each, order.slice(0, kept)) >= meanOf(each, order.slice(kept))))
       return "Sort by entropy: does structure stay?";
   },
-  notes: "Which cards could you guess from a few of their pixels? Sort, then switch to after training.",
+  notes: "Which cards could you guess from a few of their pixels? Drag to sort them.",
   asked:
-    "Entropy is what is left to guess of a value once its neighbours are known, for a channel of spread 1: 2.05 bits, " +
-    "those of white Gaussian noise, less what neighbours tell (the spectral redundancy), as the mean over 256 test " +
-    "pictures. It ignores scale and counts each channel by itself. One bit less: neighbours halve the error of a guess. " +
-    "The flow sorted its channels once, on its first batch, before training, so a card to the right may stand a little " +
-    "lower than one to the left. The prior predicts what leaves from what stays, and only what it misses is noise. " +
-    "Training shapes the channels around the split: that noise leaves does not show that sorting is the better choice. " +
-    "Scene 11 compares.",
+    "Entropy is what is left to guess of a value once its neighbours are known: 2.05 bits for white noise of spread 1, " +
+    "less what neighbours tell (the spectral redundancy), as the mean over 256 test pictures. One bit less: neighbours " +
+    "halve the error of a guess. The flow sorted its channels once, before training, so afterwards a card to the right " +
+    "may stand a little lower than one to the left. Whether sorting is the better choice, scene 11 tries.",
   more: { page: "entropy", query: { level: "1" } },
 
   build(stage) {
@@ -145,13 +142,13 @@ export const sorting = {
     const say = () => {
       const sorted = t > 0.98;
       caption.textContent = sorted
-        ? "Nothing more can be predicted in noise, so it may leave; structure is passed on."
-        : "A card’s middle marks its entropy. High: like noise. Low: structure.";
+        ? "Noise cannot be predicted, so it may leave. The next level works on the rest."
+        : "High card: like noise. Low card: it has structure.";
       if (!sorted) return stage.say("Entropy: how hard a pixel is to guess from its neighbours. Sort the cards.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
         when = start ? ` ${state} training` : "";
-      stage.say(`Entropy${when}: what stays ${stays} bits, what leaves ${leaves}, pure noise ${NOISE.toFixed(2)}.`);
+      stage.say(`Entropy${when}: passed on ${stays} bits, factored out ${leaves}; pure noise ${NOISE.toFixed(2)}.`);
     };
     const move = (v) => {
       t = v;

@@ -101,12 +101,10 @@ export const trainingInTab = {
   noPicture: true,
   short: "Train one",
   title: "Train one, in this tab.",
-  notes:
-    "Start it and go on with the lesson: it trains in your own tab. Each face keeps its " +
-    "own noise, so you can watch it appear. Afterwards the flow opens in the other scenes.",
+  notes: "Start it and watch, or go on with the lesson meanwhile. Afterwards your flow opens in the other scenes.",
   asked:
     "The flow has the settings of the bundled studies: three levels of four steps. It trains on 1,000 faces; the bits " +
-    "are of 256 others, for weights averaged over steps.",
+    "are of 256 others, for parameters averaged over steps.",
 
   build(stage) {
     const film = el("canvas", {
@@ -236,9 +234,9 @@ export const trainingInTab = {
       else if (!state) stage.say("A flow learns faces here, in your own tab.");
       else if (risen > RISEN && at >= FIRST)
         stage.say(
-          `Other faces cost more again, ${lowest.toFixed(2)} to ${bits.textContent}: it overfits the faces it trains on.`,
+          `Best: ${lowest.toFixed(2)} bits on new faces. Now ${bits.textContent}: it learns its faces by heart.`,
         );
-      else if (state.running) stage.say("Each face keeps its own noise; watch it appear.");
+      else if (state.running) stage.say("The noise stays the same; the flow learns to turn it into faces.");
       else if (done) stage.say(`${number(at)} steps: ${bits.textContent} bits per value. The flow is yours.`);
       else stage.say(`Paused after ${number(at)} steps.`);
     }
