@@ -109,7 +109,7 @@ def resized(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def as_picture(image: np.ndarray) -> Image.Image:
-    """Return an image (H, W) or (H, W, C) uint8, C = 1 or 3, as a grey or colour picture."""
+    """Return an image (H, W) or (H, W, C) uint8, C = 1 to 3, as a grey or colour picture; two are grey and opacity."""
     return Image.fromarray(image.squeeze(-1) if image.shape[2:] == (1,) else image)
 
 

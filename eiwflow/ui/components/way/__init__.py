@@ -98,7 +98,7 @@ def _split(way: Way, level: int) -> int:
 
 
 def tiles(maps: np.ndarray) -> np.ndarray:
-    """Return channels (C, H, W) as one picture (H, W, 4), each from its own darkest to its brightest value.
+    """Return channels (C, H, W) as one picture (H, W, 2), grey and opaque, each from its own darkest to its brightest value.
 
     An image of one or three channels is shown as it is.
     """
@@ -111,9 +111,9 @@ def tiles(maps: np.ndarray) -> np.ndarray:
     times = max(1, GAPS // max(height, width))  # the gap is thin also between maps of few pixels
     grey, height, width = grey.repeat(times, axis=1).repeat(times, axis=2), height * times, width * times
     rows = math.ceil(channels / columns)
-    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 4), np.uint8)  # gaps are transparent
+    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 2), np.uint8)  # gaps are transparent
     for number, channel in enumerate(grey):
         top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width, :3] = channel[..., np.newaxis]
-        sheet[top : top + height, left : left + width, 3] = 255
+        sheet[top : top + height, left : left + width, 0] = channel
+        sheet[top : top + height, left : left + width, 1] = 255
     return sheet
