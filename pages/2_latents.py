@@ -33,7 +33,7 @@ levels = max(view.checkpoint.info.config.levels for view in page.views)
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
-        choose_one(words.named(level), list(TREATMENTS), "go to B" if level == levels else "keep", f"z{level}")
+        choose_one(f"Level {level}", list(TREATMENTS), "go to B" if level == levels else "keep", f"z{level}")
         for level in range(1, levels + 1)
     ]
     above = st.empty()

@@ -63,17 +63,17 @@ def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> Non
     with left:
         st.caption(words.MAP)
         most = figures.most_distant(*changes.values())
-        square = ui.drawn(figures.couplings, changes[view], shown[view], most, frozen=chosen.frozen)
-        farthest = words.AVERAGE if chosen.frozen else words.answer(changes[view])
-        alt = described("Distance of the channel weights from their averages, by place", farthest)
+        square = ui.drawn(figures.couplings, changes[view], shown[view], most)
+        alt = described("Distance of the channel weights from their averages, by place", words.answer(changes[view]))
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
     with right:
         st.caption(words.BARS)
         maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
         span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
-        bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words, chosen.frozen)
-        farthest = words.AVERAGE if chosen.frozen else words.answer(results[view])
-        alt = described(f"Channel weights of {words.named(shown[view])} minus their averages", farthest)
+        bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words)
+        alt = described(
+            f"Channel weights of {words.named(shown[view])} minus their averages", words.answer(results[view])
+        )
         ui.chart(bars, view, "channels", alt=alt)
     ui.table(readable(results[view].rows(shown[view])))
     ui.exports(view, tables={"weights": results[view].table()})

@@ -69,20 +69,19 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
     )
 
 
-def couplings(weights: PictureWeights, chosen: Place, most: float, *, frozen: bool = False) -> go.Figure:
+def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     """Return a map of all couplings, level by level and step by step, whose squares can be clicked.
 
     Arguments:
         weights: of the picture.
         chosen: the coupling whose square has a frame.
         most: the difference of the strongest colour, shared by maps side by side.
-        frozen: with average weights, whose distance is 0.
 
     """
     places = weights.picture.places
     levels, steps = sorted({place.level for place in places}), sorted({place.step for place in places})
     least, last = steps[0], steps[-1]
-    values = np.array([0.0 if frozen else weights.distances[place] for place in places])
+    values = np.array([weights.distances[place] for place in places])
     size = min(SQUARE, SIDE_BY_SIDE // (last - least + 1))
     # Letters have the page's colour, which contrasts with all of these shades.
     shades = 0.08 + 0.57 * (np.minimum(values / most, 1) if most else values)
@@ -144,14 +143,7 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
     return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
 
 
-def channels(
-    weights: PictureWeights,
-    changed: PictureWeights,
-    maps: ChannelMaps,
-    span: float,
-    name: str,
-    frozen: bool = False,
-) -> go.Figure:
+def channels(weights: PictureWeights, changed: PictureWeights, maps: ChannelMaps, span: float, name: str) -> go.Figure:
     """Return bars of ω minus its average for the channels of one place, with the channels' maps below them.
 
     Arguments:
@@ -160,14 +152,12 @@ def channels(
         maps: of the place, of the picture.
         span: the axis ends at ±span, the :func:`channel_span` of all charts that share it.
         name: of the change, for the legend.
-        frozen: whether the weights stay at their averages: no bars.
 
     """
-    place, shown = maps.place, 0 if frozen else 1
-    groups, count = _groups(maps), len(weights.spread(place))
-    difference, spread = shown * weights.difference(place), weights.spread(place)
+    place, groups = maps.place, _groups(maps)
+    difference, spread = weights.difference(place), weights.spread(place)
     at = np.concatenate([np.arange(len(each)) + first for first, each in groups.values()])
-    kinds = [words.channel(number, len(maps.read), count) for number in range(len(at))]
+    kinds = [words.channel(number, len(maps.read), len(spread)) for number in range(len(at))]
     text = [
         f"{kind}<br>ω = {fixed(value, 3)}<br>minus its average: {signed(rest, 3)}"
         for kind, value, rest in zip(kinds, weights.picture.of(place)[0], difference, strict=True)
@@ -183,7 +173,7 @@ def channels(
         [
             own,
             marks(at, 0 * at, palette.REFERENCE, 11, "line-ns-open", **others),
-            marks(at, shown * changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
+            marks(at, changed.difference(place), palette.ARMS[3], 9, "line-ew-open", **moved),
         ],
         {
             **layout(340, legend_room(1), 110),

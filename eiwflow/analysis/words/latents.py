@@ -20,24 +20,6 @@ EXACT = 120.0
 Decibels = TypeVar("Decibels", float, np.ndarray)
 
 
-def latent(level: int) -> str:
-    """Return the name of a level's latent.
-
-    >>> latent(1)
-    'z₁'
-    """
-    return "z" + str(level).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
-def named(level: int) -> str:
-    """Return the name of a level.
-
-    >>> named(1)
-    'Level 1'
-    """
-    return f"Level {level}"
-
-
 def way(treatments: Way) -> str:
     """Return the treatment of the levels.
 
@@ -115,7 +97,7 @@ def answer(resampled: Treated) -> str:
     shown = resampled.psnr[:, 0]
     most = int(shown.argmin())
     left = error(shown[most])
-    return f"{named(most + 1)} changes this picture most: redrawn alone, it changes pixels by {left}."
+    return f"Level {most + 1} changes this picture most: redrawn alone, it changes pixels by {left}."
 
 
 # ---------------------------------------------------------------------- many images

@@ -21,7 +21,6 @@ BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
 #: Less than this many bits per value is no price.
 NOTHING = 5e-4
-AVERAGE = "All weights are average."
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."

@@ -98,7 +98,7 @@ def _split(way: Way, level: int) -> int:
 
 
 def tiles(maps: np.ndarray) -> np.ndarray:
-    """Return channels (C, H, W) as one picture (H, W, 2), grey and opaque, each from its own darkest to its brightest value.
+    """Return channels (C, H, W) as one picture (H, W, 2), grey and opacity, each from its darkest to its brightest.
 
     An image of one or three channels is shown as it is.
     """
