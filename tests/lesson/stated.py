@@ -66,7 +66,7 @@ def bits(flow: MultiScaleFlow, x: Tensor) -> float:
 
 
 def predicted() -> list[float]:
-    """Return the share of variance, in per cent, that the strongest coupling's prediction removes, for scene 3."""
+    """Return by how many per cent the error of the strongest coupling's prediction is smaller than B, for scene 3."""
     level, shares = bundled().flow.levels[0], build.explained(bundled().flow, many())
     strongest = max(shares, key=lambda one: one["share"])["step"]
     y = level.squeeze(at_bin_centres(face()))[0]
@@ -75,7 +75,7 @@ def predicted() -> list[float]:
             if (name, number) == ("coupling", strongest):
                 a, b = y.chunk(2, dim=1)
                 log_scale, shift = step.coupling.affine(a)
-                left, whole = (x.var(dim=(2, 3), correction=0).mean() for x in (b + shift * (-log_scale).exp(), b))
+                left, whole = (x.square().mean().sqrt() for x in (b + shift * (-log_scale).exp(), b))
                 return [100 * float(1 - left / whole)]
             y = part(y)[0]
     raise AssertionError("the level has no such coupling")

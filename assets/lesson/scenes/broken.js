@@ -83,7 +83,7 @@ export const breaking = {
         box(left, upper, "half A", ink.accent);
         box(right, upper, "half A", ink.accent);
         box(left, lower, "half B", ink.warm);
-        box(right, lower, "B changed", ink.warm);
+        box(right, lower, "error", ink.warm);
         box(at, middle, "network", ink.ink);
         arrow(
           [

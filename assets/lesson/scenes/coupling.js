@@ -8,13 +8,14 @@ export const coupling = {
   number: 3,
   short: "Coupling",
   title: "Coupling: one half predicts part of the other.",
-  notes: "Point at a pixel. Then subtract the prediction, add it again, and break the rule that brings the face back.",
+  notes: "Drag the slider, then point at a pixel: where do its values go?",
   asked:
-    "Squeeze: each 2×2 patch gives one pixel to each of four small pictures, and each colour is a picture of its own: " +
-    "a channel. Subtract: this is the coupling of level 1 whose prediction explains most, over 256 test pictures; the " +
-    "share in the sentence is that of this picture. Before it, steps that can be undone mix the channels. A coupling " +
-    "also scales what is left. Break it: in all couplings of level 1 the network reads the half that it changes. On the " +
-    "way back that half is gone, and the network reads something else. Error: root mean square, in grey levels of 255.",
+    "Channels: each 2×2 patch gives one pixel to each of four small pictures, and each colour is a picture of its own: " +
+    "a channel (the step is called squeeze). Subtract: this is the coupling of level 1 whose prediction explains most, " +
+    "over 256 test pictures; sizes are root mean squares over this picture. Before it, steps that can be undone mix the " +
+    "channels. A coupling also scales the error. Break it: in all couplings of level 1 the network reads the half that " +
+    "it changes. On the way back that half is gone, and the network reads something else. Error: root mean square, in " +
+    "grey levels of 255.",
   more: { page: "entropy", query: { level: "1" } },
   keepsChoice: true,
   build: (stage) => inBeats(stage, [squeezing, predicting, breaking]),

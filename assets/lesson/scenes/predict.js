@@ -1,11 +1,9 @@
 // Scene 3, second beat: one half of the channels predicts the other; the prediction is taken away and added again.
-import { animate, channelsOf, colours, el, greyMap, own, percent, signedMap, slider } from "../draw.js";
+import { addedUp } from "../curve.js";
+import { animate, cap, channelsOf, choices, colours, ease, el, percent, signedMap, word } from "../draw.js";
 import { join, unsqueeze } from "../flow.js";
 
-/** The slider's way: the prediction is taken away until 1, and added again until 2. */
-const TAKEN = 1,
-  ADDED = 2;
-/** So many standard deviations give full colour. */
+/** Full colour stands for so many times the root mean square of half B. */
 const FULL = 1.6;
 
 /** @type {import("../beats.js").Beat} */
@@ -18,8 +16,8 @@ export const predicting = {
     const { flow, images, image, pack } = stage,
       level = flow.levels[0],
       n = level.channels / 2,
+      { height, width } = level,
       chosen = pack.head.flow.couplings.reduce((a, b) => (b.share > a.share ? b : a));
-    const { height, width } = level;
     let seen = null;
     level.run(stage.traces[0].input, (one) => {
       if (one.number === chosen.step) seen = one;
@@ -31,131 +29,151 @@ export const predicting = {
       return shift.map((v, i) => -v * Math.exp(-logScale[i]));
     };
     const prediction = predictedFrom(a),
-      ofA = own(a, n),
-      ofB = own(b, n),
-      ofP = own(prediction, n),
-      spread = ofB.spread.map((s) => FULL * Math.max(s, 0.2));
+      error = b.map((v, i) => v - prediction[i]),
+      /** Root mean square of all channels, or of one. */
+      sizeOf = (x, c = null) => {
+        const own = c === null ? x : x.filter((_, i) => i % n === c);
+        return Math.sqrt(own.reduce((sum, v) => sum + v * v, 0) / own.length);
+      },
+      numbers = Array.from({ length: n }, (_, c) => c),
+      leftOf = (c) => sizeOf(error, c) / sizeOf(b, c),
+      best = numbers.reduce((one, c) => (leftOf(c) < leftOf(one) ? c : one)),
+      smaller = 1 - sizeOf(error) / sizeOf(b);
+    /** The value that is pointed at; at first one of the best channel, of which much is predicted. */
+    let at = best;
+    const predicted = (i) => Math.min(b[i], prediction[i]);
+    for (let i = best; i < b.length; i += n) if (predicted(i) > predicted(at)) at = i;
+    let [back, all] = [/^back|^2$|^1\./.test(state), state.endsWith("all")], // an older link names a slider's place
+      stop = () => {};
+
     const ink = colours(stage.stage),
-      inks = { plus: channelsOf(ink.accent), minus: channelsOf(ink.warm), paper: channelsOf(ink.paper) };
-    const left = new Array(n).fill(0).map(() => el("canvas", {}));
-    // Few columns: four blocks stand side by side, so height is what a map can grow into.
-    const columns = n > 6 ? 3 : Math.min(n, 2),
-      said = el("figcaption", {});
-    const block = (name, canvases, caption = el("figcaption", {}, name)) =>
-      el(
-        "figure",
-        { className: "portion" },
-        el(
+      inks = { plus: channelsOf(ink.accent), minus: channelsOf(ink.warm), paper: channelsOf(ink.paper) },
+      coloured = (x, c, canvas) => signedMap(x, n, c, height, width, 0, FULL * sizeOf(x === a ? a : b), inks, canvas);
+    /** Six maps, of which one is large or all are seen; a number under them. */
+    const block = (name, x, picked = true) => {
+      const canvases = numbers.map((c) => coloured(x, c, el("canvas", {}))),
+        marks = numbers.map(() => el("i", { className: "mark" })),
+        value = el("b", {}),
+        maps = el(
           "div",
-          {
-            className: "maps",
-            role: "img",
-            "aria-label": name,
-            style: `--n:${columns};--rows:${Math.ceil(n / columns)}`,
-          },
-          ...canvases,
-        ),
-        caption,
-      );
-    const sign = (text) => el("b", { "aria-hidden": "true" }, text);
-    const coloured = (x, of) =>
-      Array.from({ length: n }, (_, c) => signedMap(x, n, c, height, width, of.middle[c], spread[c], inks));
-    const operation = sign("−"),
-      rest = b.map((v, i) => v - prediction[i]),
-      ofRest = { middle: ofB.middle.map((v, c) => v - ofP.middle[c]) },
-      before = block("half B, before", coloured(b, ofB)),
-      remainder = block("what was left of B", coloured(rest, ofRest));
-    remainder.hidden = true;
+          { className: "maps", role: "img", "aria-label": name },
+          ...numbers.map((c) => el("span", {}, canvases[c], picked ? marks[c] : null)),
+        );
+      const point = (event) => {
+        const c = canvases.indexOf(event.target);
+        if (c < 0) return;
+        const box = canvases[c].getBoundingClientRect(),
+          [col, row] = [
+            ((event.clientX - box.left) / box.width) * width,
+            ((event.clientY - box.top) / box.height) * height,
+          ].map(Math.floor);
+        if (Math.min(col, row, width - 1 - col, height - 1 - row) < 0) return;
+        at = (row * width + col) * n + c;
+        place();
+      };
+      if (picked) for (const kind of ["pointermove", "pointerdown"]) maps.addEventListener(kind, point);
+      const figure = el("figure", { className: "portion" }, maps, el("figcaption", {}, picked ? value : null, name));
+      return { figure, canvases, marks, maps, value };
+    };
+    const sign = () => el("b", { "aria-hidden": "true" });
+    const [read, given, first, second] = [sign(), sign(), sign(), sign()],
+      blocks = [block("half B", b), block("A’s prediction", prediction), block("error", error)],
+      half = (name) => block(name, a, false).figure;
     room.append(
       el(
         "div",
-        { className: "halves" },
-        block(
-          "half A stays unchanged",
-          Array.from({ length: n }, (_, c) => greyMap(a, n, c, height, width, ofA.middle[c], ofA.spread[c])),
-        ),
-        sign(""),
-        before,
-        remainder,
-        operation,
-        block("A’s prediction of B", coloured(prediction, ofP)),
-        sign("="),
-        block("what is left of B", left, said),
+        { className: "halves", style: `--columns:${Math.ceil(n / 2)}` },
+        half("half A"),
+        read,
+        el("figure", { className: "portion network" }, el("span", {}, "network"), el("b", {}, "↓")),
+        given,
+        half("half A, unchanged"),
+        blocks[0].figure,
+        first,
+        blocks[1].figure,
+        second,
+        blocks[2].figure,
       ),
-    );
-    // Variance that is gone when a part t of the prediction is taken away: t(2cov − t·var) / variance of b.
-    const sum = (f) => b.reduce((all, v, i) => all + f(v - ofB.middle[i % n], prediction[i] - ofP.middle[i % n]), 0);
-    const total = sum((v) => v * v),
-      shared = sum((v, p) => v * p),
-      power = sum((_, p) => p * p);
-    const gone = (part) => (part * (2 * shared - part * power)) / total;
-    const signed = (share) => `${share < 0 ? "−" : ""}${percent(Math.abs(share))}`;
-
-    /** Bytes that differ once the prediction, made again from the unchanged half, is added to what is left. */
-    const differing = () => {
-      const rest = b.map((v, i) => v - prediction[i]),
-        again = predictedFrom(a).map((v, i) => v + rest[i]);
-      const input = level.undo(join(a, again, 2 * n), chosen.step),
-        decoded = flow.quantise(unsqueeze(input, 2 * height, 2 * width, level.channels / 4));
-      return decoded.reduce((count, v, i) => count + (v !== images[image].bytes[i]), 0);
-    };
-    const draw = (at) => {
-      const part = at <= TAKEN ? at : ADDED - at,
-        rest = b.map((v, i) => v - part * prediction[i]);
-      left.forEach((canvas, c) => {
-        signedMap(rest, n, c, height, width, ofB.middle[c] - part * ofP.middle[c], spread[c], inks, canvas);
-      });
-      const back = at > TAKEN;
-      before.hidden = back;
-      remainder.hidden = !back;
-      operation.textContent = back ? "+" : "−";
-      said.textContent = back ? `B comes back${at === ADDED ? ", all of it" : ""}` : "what is left of B";
-      if (at === 0) stage.say("Slide: how much of half B does half A predict?");
-      else if (at <= TAKEN)
-        stage.say(
-          at < TAKEN
-            ? `Subtracting part of it removes ${signed(gone(part))} of B’s variance.`
-            : `Half A guesses half B. Only the error is kept; it varies ${signed(gone(1))} less.`,
-        );
-      else if (at < ADDED) stage.say("The way back: A is unchanged, predicts the same, and is added again.");
-      else stage.say(`B is back from A and the rest: ${differing()} of ${flow.dimensions} values differ.`);
-    };
-    room.append(
       el(
         "p",
         { className: "caption" },
-        "Blue: above a channel’s mean; orange: below. Paler: less is left to describe.",
+        `${cap(word(2 * n))} channels, mixed (can be undone). Blue: above 0; orange: below; pale: little left.`,
       ),
     );
-    const control = slider({
-      label: "Subtract, then add",
-      max: ADDED,
-      value: 0,
-      text: (v) => (v <= TAKEN ? `−${Math.round(100 * v)} %` : `+${Math.round(100 * (v - TAKEN))} %`),
-      onmove: (v) => {
-        stop();
-        draw(v);
-        keep(v);
-      },
-    });
-    controls.append(control.row);
-    let stop = () => {};
-    const set = (v) => {
-      control.input.value = String(v);
-      control.show();
-      draw(v);
+
+    /** Bytes that differ once the prediction, made again from the unchanged half, is added to the error. */
+    const differing = () => {
+      const again = predictedFrom(a).map((v, i) => v + error[i]),
+        input = level.undo(join(a, again, 2 * n), chosen.step),
+        decoded = flow.quantise(unsqueeze(input, 2 * height, 2 * width, level.channels / 4));
+      return decoded.reduce((count, v, i) => count + (v !== images[image].bytes[i]), 0);
     };
-    const play = () => {
-      const from = +control.input.value >= ADDED || +control.input.value < TAKEN ? 0 : TAKEN; // on from where it rests
-      stop();
-      stop = animate((s) => {
-        set(from + Math.min(1, Math.max(0, s - 0.6) / 2.4));
-        return s < 3;
+    /** Show one channel or all of them, and the three numbers of the value that is pointed at. */
+    const place = () => {
+      const [channel, pixel] = [at % n, Math.floor(at / n)],
+        [whole, ...parts] = addedUp([prediction[at], error[at]]);
+      blocks.forEach(({ maps, marks, value }, k) => {
+        maps.classList.toggle("all", all);
+        value.textContent = [whole, ...parts][k];
+        marks.forEach((mark, c) => {
+          mark.parentElement.hidden = !all && c !== channel;
+          mark.hidden = c !== channel;
+          mark.style.cssText = `left:${(100 * (pixel % width)) / width}%;top:${(100 * Math.floor(pixel / width)) / height}%;width:${100 / width}%;height:${100 / height}%`;
+        });
       });
     };
-    if (state !== "") set(Math.min(ADDED, Math.max(0, +state || 0)));
-    else if (moving) play();
-    else set(TAKEN);
-    return { play, stop: () => stop() };
+    /** What comes out, when a part of the prediction is taken away, or added. */
+    const draw = (part) => {
+      const [from, to, by] = back ? [error, blocks[0], part] : [b, blocks[2], -part],
+        x = from.map((v, i) => v + by * prediction[i]);
+      to.canvases.forEach((canvas, c) => coloured(x, c, canvas));
+    };
+    const turn = (how, move) => {
+      back = how === "back";
+      stop();
+      blocks[back ? 2 : 0].canvases.forEach((canvas, c) => coloured(back ? error : b, c, canvas));
+      for (const arrow of [read, given]) arrow.textContent = back ? "←" : "→";
+      [first.textContent, second.textContent] = back ? ["=", "+"] : ["−", "="];
+      stage.say(
+        back
+          ? `Going back, A predicts the same. Add it: ${differing()} of ${flow.dimensions} values differ.`
+          : `A predicts B. Keep only the error: it is ${percent(Math.abs(smaller))} ${smaller < 0 ? "larger" : "smaller"} than B.`,
+      );
+      if (!move) return draw(1);
+      stop = animate((s) => {
+        draw(ease((s - 0.4) / 2));
+        return s < 2.4;
+      });
+    };
+    const remember = () => keep(`${back ? "back" : "forward"}.${all ? "all" : "one"}`);
+    const ways = choices(
+      "The way",
+      [
+        ["forward", "forward"],
+        ["back", "going back"],
+      ],
+      (how) => {
+        turn(how, !stage.reduced);
+        remember();
+      },
+      back ? "back" : "forward",
+    );
+    const seenOf = choices(
+      "Channels",
+      [
+        ["one", "one channel"],
+        ["all", `all ${word(n)}`],
+      ],
+      (how) => {
+        all = how === "all";
+        place();
+        remember();
+      },
+      all ? "all" : "one",
+    );
+    controls.append(ways.row, seenOf.row);
+    place();
+    turn(back ? "back" : "forward", state === "" && moving);
+    return { play: () => ways.pick(back ? "forward" : "back"), stop: () => stop() };
   },
 };

@@ -109,9 +109,9 @@ export const squeezing = {
       } else
         stage.say(
           t < 0.02
-            ? `${before} = ${number(flow.dimensions)} values. Drag to squeeze.`
+            ? `${before} = ${number(flow.dimensions)} values. Drag to cut it up.`
             : t > 0.98
-              ? `Now there are ${word(4 * channels)} channels; in a coupling, ${word(2 * channels)} predict the other ${word(2 * channels)}.`
+              ? `Now: ${word(4 * channels)} channels. Next, a coupling: ${word(2 * channels)} of them predict the other ${word(2 * channels)}.`
               : "Each pixel of a 2×2 patch goes to a different small picture.",
         );
     };
@@ -134,7 +134,7 @@ export const squeezing = {
     original.addEventListener("pointerdown", point);
     original.addEventListener("pointerleave", () => pick(null));
     const control = slider({
-      label: "Squeeze",
+      label: "Cut up",
       value: 0,
       text: (v) => `${Math.round(100 * v)} %`,
       onmove: (v) => {
