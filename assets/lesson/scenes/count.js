@@ -1,7 +1,7 @@
 // Scene 4: how a flow counts bits, in three beats: two values, one value, and all values of a picture.
 import { inBeats } from "../beats.js";
 import { addedUp, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
-import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface } from "../draw.js";
+import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface, word } from "../draw.js";
 import { moons } from "./moons.js";
 
 /** Noise is drawn from −REACH to REACH; slices end at EDGES. */
@@ -38,15 +38,19 @@ export function states(flow, traces) {
   });
 }
 
-/** Two bars, rarity of the noise and stretching, beside each other, and their sum above. */
-function drawTerms(context, ink, { x, width, top, foot, most, names }, { noise, stretch }) {
+/** The two parts of the bits, as they are called in every scene. */
+export const UNUSUAL = "unusual noise";
+export const STRETCHING = "stretching";
+
+/** Two bars, of unusual noise and of stretching, beside each other. */
+function drawTerms(context, ink, { x, width, top, foot, most }, { noise, stretch }) {
   const unit = (foot - top) / most,
-    [sum, ...written] = addedUp([noise, stretch]),
+    [, ...written] = addedUp([noise, stretch]),
     zero = foot + Math.min(0, stretch) * unit,
-    bar = names ? 0.42 * width : 0.46 * width;
+    bar = 0.46 * width;
   for (const [k, name, bits, colour] of [
-    [0, "rarity", noise, ink.accent],
-    [1, "stretching", stretch, ink.warm],
+    [0, UNUSUAL, noise, ink.accent],
+    [1, STRETCHING, stretch, ink.warm],
   ]) {
     const at = x + k * (width - bar),
       high = Math.max(0, Math.min(zero - top, bits * unit));
@@ -56,14 +60,14 @@ function drawTerms(context, ink, { x, width, top, foot, most, names }, { noise, 
     context.fillStyle = ink.ink;
     context.textAlign = "center";
     context.fillText(written[k], at + bar / 2, bits < 0 ? zero - 6 : zero - high - 6);
-    if (names) {
-      const long = context.measureText(name).width > bar;
-      context.textAlign = long ? "right" : "center";
-      context.fillText(name, long ? at + bar : at + bar / 2, foot + 1.1 * ink.size);
-    }
+    const words = name.split(" "),
+      long = words.some((one) => context.measureText(one).width > bar);
+    if (long) context.textAlign = k ? "right" : "left";
+    words.forEach((one, i) => {
+      context.fillText(one, long ? at + k * bar : at + bar / 2, foot + (1.1 + i) * ink.size);
+    });
   }
   context.textAlign = "left";
-  return sum;
 }
 
 function drawBlind(context, ink, from, to, y) {
@@ -76,46 +80,40 @@ function drawBlind(context, ink, from, to, y) {
   context.stroke();
   context.setLineDash([]);
   context.fillStyle = ink.quiet;
-  context.textAlign = "right";
-  context.fillText("blind guess: 8", to, y - 8);
-  context.textAlign = "left";
+  context.fillText("blind guess: 8", 0, y - 8);
 }
 
 /** @type {import("../beats.js").Beat} */
 const oneValue = {
   key: "2",
   label: "One value",
-  title: "Rarity and stretching add up to bits.",
+  title: "Unusual noise and stretching add up to bits.",
 
   build(stage, room, { controls, moving }) {
     const curve = stage.pack.head.probe,
       { values, name } = curve,
       [lowest, highest] = curve.range,
       sorted = [...values].sort((a, b) => a - b),
-      /** A value in the middle of all. */
-      usual = sorted[Math.floor(sorted.length / 2)];
-    let value = moving ? sorted[0] : usual,
+      /** The value of the picture: the last colour of its middle pixel. */
+      [height, width, colourCount] = stage.pack.head.shape,
+      { bytes } = stage.images[stage.image],
+      its = bytes[((height >> 1) * width + (width >> 1)) * colourCount + colourCount - 1];
+    let value = moving ? sorted[0] : its,
       stop = () => {};
     // Every dot has a height of its own under the curve, spread evenly: the dots fill the area.
     const dots = sorted.map((x, i) => ({ x, z: noiseOf(curve, x), part: (i * 0.618034 + 0.5) % 1 })),
       grid = Array.from({ length: 141 }, (_, i) => (i / 70 - 1) * REACH).map((z) => ({ z, x: valueWith(curve, z) })),
       density = (x) => normal(noiseOf(curve, x)) / stretchAt(curve, x),
       tallest = Math.max(...grid.map(({ x }) => density(x)));
-    const hold = el("div", { className: "room" });
-    room.append(
-      hold,
-      el(
-        "p",
-        { className: "caption" },
-        "Rarity: how unusual its noise is. Stretching: how far apart neighbours are pulled.",
-      ),
-    );
+    const hold = el("div", { className: "room" }),
+      caption = el("p", { className: "caption" });
+    room.append(hold, caption);
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
-      const column = Math.min(230, Math.max(145, 0.3 * width)),
+      const column = Math.min(230, Math.max(160, 0.3 * width)),
         line = 1.3 * size,
         top = line + 0.26 * (height - 3 * line);
-      return { column, right: width - column - 1.2 * size, line, top, band: top + 10, foot: height - line - 4 };
+      return { column, right: width - column - 1.2 * size, line, top, band: top + 10, foot: height - 2 * line - 4 };
     };
     const pixelOf = (x, right) => (right * (x - lowest)) / (highest - lowest),
       onNoise = (z, right) => (right * (z / REACH + 1)) / 2;
@@ -186,11 +184,16 @@ const oneValue = {
           context.stroke();
         }
         context.fillStyle = ink.quiet;
-        context.fillText("noise", 0, top - 8);
-        context.fillText(`${name.toLowerCase()}${right > 400 ? " of the middle pixel" : ""}`, 0, top + 1.4 * ink.size);
+        const wide = right > 600;
+        context.fillText(wide ? "noise: further out, more unusual" : "noise", 0, line);
+        context.fillText(
+          `${name.toLowerCase()} value${wide ? ` (0–255) of the centre pixel, in ${values.length} pictures` : ""}`,
+          0,
+          top + 1.4 * ink.size,
+        );
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
-          context.fillText(String(x), pixelOf(x, right), foot + ink.size + 2);
+          context.fillText(String(x), pixelOf(x, right), foot + 12 + ink.size);
         }
         context.textAlign = "left";
         // The value that is dragged: its place below, its noise above.
@@ -216,22 +219,19 @@ const oneValue = {
           context.strokeStyle = ink.paper;
           context.stroke();
         }
-        drawTerms(
-          context,
-          ink,
-          { x: width - column, width: column, top: line, foot, most: 12, names: true },
-          termsOf(curve, value),
-        );
+        drawTerms(context, ink, { x: width - column, width: column, top: line, foot, most: 12 }, termsOf(curve, value));
       },
       "The noise of one pixel, the values that it becomes, and the bits that one of them needs",
     );
     const draw = () => {
       const { noise, stretch } = termsOf(curve, value),
-        [sum, first, second] = addedUp([noise, stretch]);
+        [sum, first, second] = addedUp([noise, stretch]),
+        width = 2 ** stretch;
       view.redraw();
+      caption.textContent = `Stretching: one step of noise covers ${width.toFixed(width < 10 ? 1 : 0)} values. Telling them apart costs ${second} bits.`;
       stage.say(
-        `Value ${value}: rarity ${first} + stretching ${second} = ${sum} bits; ` +
-          (+sum > BLIND_GUESS ? "rare values need over 8." : "a blind guess needs 8."),
+        `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
+          (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
       );
     };
     const control = slider({
@@ -268,7 +268,7 @@ const oneValue = {
     const play = () => {
       stop();
       stop = animate((s) => {
-        set(mixed(sorted[0], usual, ease(s / 2)));
+        set(mixed(sorted[0], its, ease(s / 2)));
         return s < 2;
       });
     };
@@ -290,24 +290,18 @@ const allValues = {
   label: "All values",
   title: "Fewer bits in all: a likelier picture.",
 
-  build(stage, room, { controls, moving }) {
+  build(stage, room, { state, controls, keep, moving }) {
     const { flow, traces, images, image, pack } = stage,
       whose = images[image].number === "own" ? "Your photo" : pack.head.faces ? "This face" : "This picture",
       levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level"),
       running = [{ noise: 0, stretch: BLIND_GUESS }, ...flow.running(traces, pack.head.flow.rest)],
       total = (one) => one.noise + one.stretch,
       pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
-    let shown = moving ? 0 : flow.levels.length,
+    const most = flow.levels.length;
+    let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,
       stop = () => {};
     const hold = el("div", { className: "room" });
-    room.append(
-      hold,
-      el(
-        "p",
-        { className: "caption" },
-        "Blue: rarity of the noise. Orange: stretching. Training makes their sum small.",
-      ),
-    );
+    room.append(hold, el("p", { className: "caption" }, "Likelihood: how probable the flow makes this picture."));
     const view = surface(
       hold,
       (context, width, height) => {
@@ -316,14 +310,13 @@ const allValues = {
           cell = width / running.length,
           side = Math.min(0.66 * cell, 0.32 * height), // a picture of halves is wider than high
           foot = height - side - 1.6 * ink.size,
-          top = 1.5 * ink.size,
-          most = Math.max(9, ...running.map(total)) + 0.4,
-          unit = (foot - top) / most;
+          top = (small ? 2.8 : 1.5) * ink.size,
+          unit = (foot - top) / (Math.max(9, ...running.map(total)) + 0.4);
         context.font = `${ink.size}px ${ink.sans}`;
         running.forEach((one, l) => {
           if (l > shown) return;
           const x = l * cell,
-            bar = (small ? 0.44 : 0.36) * cell,
+            bar = (small ? 0.44 : 0.33) * cell,
             [sum, ...written] = addedUp([one.noise, one.stretch]);
           context.drawImage(pictures[l], x, foot + 8, (side * pictures[l].width) / pictures[l].height, side);
           context.fillStyle = ink.quiet;
@@ -331,8 +324,8 @@ const allValues = {
           let y = foot;
           for (const [text, bits, colour] of l
             ? [
-                [small ? written[0] : `rarity ${written[0]}`, one.noise, ink.accent],
-                [small ? written[1] : `stretching ${written[1]}`, one.stretch, ink.warm],
+                [small ? written[0] : `${UNUSUAL} ${written[0]}`, one.noise, ink.accent],
+                [small ? written[1] : `${STRETCHING} ${written[1]}`, one.stretch, ink.warm],
               ]
             : [["", BLIND_GUESS, ink.quiet]]) {
             const high = Math.max(0, Math.min(bits * unit, y - top));
@@ -343,30 +336,31 @@ const allValues = {
             y -= high;
           }
           context.font = `600 ${ink.size}px ${ink.sans}`;
-          context.fillText(`${sum}${small ? "" : " bits"}`, x + bar + (small ? 5 : 8), y + ink.size);
+          if (l) context.fillText(`${sum}${small ? "" : " bits"}`, x, y - 6);
           context.font = `${ink.size}px ${ink.sans}`;
         });
-        drawBlind(context, ink, small ? 0 : 0.36 * cell, width, foot - BLIND_GUESS * unit);
+        drawBlind(context, ink, 0, width, foot - BLIND_GUESS * unit);
+        if (small) context.fillText(`Blue: ${UNUSUAL}. Orange: ${STRETCHING}.`, 0, ink.size);
       },
-      "The bits of the picture after each level: rarity of its noise and stretching",
+      "The bits of the picture after each level: unusual noise and stretching",
     );
     const draw = () => {
       const { noise, stretch } = running[shown],
         [bits] = addedUp([noise, stretch]);
       view.redraw();
-      if (!shown) stage.say("A blind guess: all 256 values of a byte are equally likely, 8 bits.");
-      else if (shown < flow.levels.length)
-        stage.say(`With ${levelsOf(shown)}, the rest counted as noise: ${bits} bits per value.`);
-      else
-        stage.say(
-          `${whose}: ${bits} bits per value (bits/dim), not 8. ` +
-            (+bits < BLIND_GUESS ? "Fewer bits, higher likelihood." : "More bits, lower likelihood."),
-        );
+      stage.say(
+        !shown
+          ? "A blind guess: 256 values, each of probability 1/256, so 8 bits."
+          : shown < most
+            ? `After ${word(shown)} level${shown > 1 ? "s" : ""}: ${bits} bits per value.`
+            : `${whose}: ${bits} bits per value (bits/dim), ` +
+              (+bits < BLIND_GUESS ? "not 8: few bits = high likelihood." : "over 8: many bits = low likelihood."),
+      );
     };
     const control = slider({
       label: "Levels",
       min: 0,
-      max: flow.levels.length,
+      max: most,
       step: 1,
       value: shown,
       text: levelsOf,
@@ -374,24 +368,26 @@ const allValues = {
         stop();
         shown = v;
         draw();
+        keep(v);
       },
     });
     controls.append(control.row);
     const play = () => {
       stop();
       stop = animate((s) => {
-        const now = Math.min(flow.levels.length, Math.floor(s / 0.7));
+        const now = Math.min(most, Math.floor(s / 0.7));
         if (now !== shown || !now) {
           shown = now;
           control.input.value = String(shown);
           control.show();
           draw();
+          keep(shown);
         }
-        return shown < flow.levels.length;
+        return shown < most;
       });
     };
     draw();
-    if (moving) play();
+    if (moving && state === "") play();
     return {
       play,
       stop: () => {
@@ -406,7 +402,7 @@ export const counting = {
   number: 4,
   short: "Counting bits",
   title: "Stretching makes points rarer: that costs bits.",
-  notes: "Point at a cell: where do its points go? Then drag one value, and add up both bars for the whole face.",
+  notes: "Point at a cell of the grid: where do its points go?",
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +
     "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its outline. One value: a flow " +

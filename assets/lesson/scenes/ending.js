@@ -4,7 +4,7 @@ import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
 import { afterFrame, colours, el, picture, surface } from "../draw.js";
 import { greyLevels, normals, psnr } from "../flow.js";
-import { states } from "./count.js";
+import { STRETCHING, states, UNUSUAL } from "./count.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
 import { startOf } from "./worth.js";
@@ -73,8 +73,8 @@ export const ending = {
           let x = 0,
             free = 0; // to the right of what is written
           for (const [name, bits, colour, text] of [
-            ["rarity", noise, ink.accent, first],
-            ["stretching", stretch, ink.warm, second],
+            [UNUSUAL, noise, ink.accent, first],
+            [STRETCHING, stretch, ink.warm, second],
           ]) {
             context.fillStyle = colour;
             context.fillRect(x, top, bits * unit, tall);
@@ -96,7 +96,7 @@ export const ending = {
           context.textAlign = "left";
           context.fillText(`${sum} bits`, 0, top + tall + ink.size + 6);
         },
-        "The bits of the picture: rarity of its noise and stretching",
+        "The bits of the picture: unusual noise and stretching",
       );
 
     const scales = el(
@@ -148,7 +148,7 @@ export const ending = {
       "div",
       { className: "home-cards", "aria-live": "polite" },
       card(there, () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`),
-      card(bars, () => "It counts bits: rarity of the noise plus stretching. Fewer bits, higher likelihood."),
+      card(bars, () => "It counts bits: unusual noise plus stretching. Few bits = high likelihood."),
       card(scales, () => "Several scales: half leaves at each level, fine detail first, the gist last."),
       card(
         sorted,

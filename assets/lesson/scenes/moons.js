@@ -2,9 +2,9 @@
 import { animate, colours, el, number, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
-/** Steps of the training, those of one frame, which ends early after so long; points trained on, and those drawn. */
+/** Steps of the training, seconds they are spread over, and the most of one frame; points trained on, those drawn. */
 const STEPS = 500,
-  A_FRAME = 6,
+  SECONDS = 4,
   A_FRAME_MS = 6,
   POINTS = 2000,
   DRAWN = 400;
@@ -36,12 +36,17 @@ export const moons = {
       stop = () => {};
     const canvas = el("div", { className: "room" });
     room.append(
-      el("p", { style: "margin: 0; font-size: 1.2em" }, "Bits measure surprise: one bit more, half as likely."),
+      el(
+        "p",
+        { className: "key" },
+        el("b", {}, "Rare = many bits. Half as likely = one bit more."),
+        el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
+      ),
       canvas,
       el(
         "p",
         { className: "caption" },
-        `Each point: a toy picture of two values. A real one has ${number(stage.flow.dimensions)}.`,
+        `Each dot is a tiny picture with just two values. A real one has ${number(stage.flow.dimensions)}.`,
       ),
     );
 
@@ -148,7 +153,7 @@ export const moons = {
           context.lineWidth = 1;
           context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
           context.fillStyle = ink.quiet;
-          context.fillText(which ? "made by the flow" : "noise", from[which], side + 1.2 * ink.size);
+          context.fillText(which ? "two moons" : "noise", from[which], side + 1.2 * ink.size);
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;
@@ -159,19 +164,19 @@ export const moons = {
     );
     const say = () => {
       if (flow.steps < STEPS)
-        return stage.say(
-          flow.steps ? `The flow learns two moons: step ${flow.steps} of ${STEPS}.` : "A flow learns two moons.",
-        );
+        return stage.say(`The flow learns to turn two moons into noise, and back: step ${flow.steps} of ${STEPS}.`);
       const bits = Math.log2(growth(followedCell())),
         times = 2 ** Math.abs(bits),
         written = times.toFixed(times < 10 ? 1 : 0),
         cost = Math.abs(bits).toFixed(1);
       stage.say(
         written === "1.0"
-          ? "This cell keeps its area, so its density and its bits stay."
-          : bits > 0
-            ? `This cell grows ×${written}: its points lie ${written} times thinner, and cost ${cost} bits more.`
-            : `This cell shrinks ÷${written}: its points lie ${written} times denser, and cost ${cost} bits less.`,
+          ? "This cell keeps its size, so its points keep their density and their bits."
+          : cost === "1.0" && bits > 0
+            ? "This cell about doubles, its points half as dense: one bit more than as noise."
+            : bits > 0
+              ? `This cell grows ${written}×; its points lie ${written}× thinner: ${cost} bits more than as noise.`
+              : `This cell shrinks ${written}×; its points lie ${written}× denser: ${cost} bits less than as noise.`,
       );
     };
     const draw = () => {
@@ -183,8 +188,9 @@ export const moons = {
       flow = new PlaneFlow(3);
       told = undefined;
       stop = animate((seconds) => {
-        const end = performance.now() + (seconds ? A_FRAME_MS : 0); // the first frame shows what is there
-        for (let i = 0; i < A_FRAME && flow.steps < STEPS && performance.now() < end; i++) flow.train(points);
+        const end = performance.now() + A_FRAME_MS,
+          due = Math.min(STEPS, (STEPS * seconds) / SECONDS); // none in the first frame, which shows what is there
+        while (flow.steps < due && performance.now() < end) flow.train(points);
         draw();
         return flow.steps < STEPS;
       });
@@ -205,6 +211,7 @@ export const moons = {
     view.canvas.addEventListener("pointerdown", point);
     view.canvas.style.cursor = "crosshair";
     controls.append(el("button", { type: "button", onclick: learn }, "Learn again"));
+    stage.thumbs.hidden = true; // these points are of no picture
     if (moving) learn();
     else {
       flow = new PlaneFlow(3);
@@ -216,6 +223,7 @@ export const moons = {
       stop: () => {
         stop();
         view.stop();
+        stage.thumbs.hidden = false;
       },
     };
   },
