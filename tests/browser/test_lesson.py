@@ -29,8 +29,8 @@ Open = Callable[..., "Page"]
 STATES: dict[tuple[int, str], str] = {
     (1, ""): "Time",
     (2, ""): "Level 1",
-    (3, "1"): "Squeeze",
-    (3, "2"): "Subtract, then add",
+    (3, "1"): "Cut up",
+    (3, "2"): "going back",
     (3, "3"): "network reads B",
     (4, "1"): "Learn again",
     (4, "2"): "Value",
@@ -204,7 +204,7 @@ def test_every_scene_fits_and_is_accessible(scene: Open, state: tuple[int, str])
 
 #: Scenes in a state, what is pressed there, and the numbers that their sentence then states.
 STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
-    "3, the variance removed": (3, "2", "", stated.predicted),
+    "3, how small the error is": (3, "2", "", stated.predicted),
     "4, the bits of a face": (4, "3", "", stated.face_bits),
     "5, flat grey and a face": (5, "", "flat grey", stated.likely),
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
@@ -225,7 +225,7 @@ def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
     # A scene may say at once what it will work out, and then with the numbers.
     whole = re.compile(rf"(?:\d+(?:\.\d+)?\D+){{{len(numbers)}}}")
     page.locator("[data-lesson=sentence]:not(:has-text('Ranking all'))", has_text=whole).wait_for()
-    written = re.findall(r"−?\d+(?:\.\d+)?", sentence(page).removesuffix(", not 8. Fewer bits, higher likelihood."))
+    written = re.findall(r"−?\d+(?:\.\d+)?", sentence(page).removesuffix(", not 8: few bits = high likelihood."))
     for text, exact in zip(written[-len(numbers) :], numbers, strict=True):
         digits = len(text.partition(".")[2])
         assert float(text.replace("−", "-")) == pytest.approx(exact, abs=0.51 * 10**-digits), sentence(page)
@@ -274,8 +274,15 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
     page.locator(".original").hover(position={"x": 5, "y": 5})
     wait_for(page, "Pixel (1, 1) went to channels 1, 5, 9.")
     page.keyboard.press("ArrowRight")  # a beat, not a scene
-    move(page, "Subtract, then add", 2)
+    value, whole, predicted, error = page.locator(".maps:has(.mark)").first, *page.locator("figcaption b").all()
+    for place in ({"x": 20, "y": 30}, {"x": 150, "y": 90}):
+        value.hover(position=place)
+        b, p, e = (float(one.inner_text().replace("−", "-")) for one in (whole, predicted, error))
+        assert b == pytest.approx(p + e)
+    page.get_by_role("button", name="all six").click()
+    page.get_by_role("button", name="going back").click()
     wait_for(page, "0 of 768 values differ")
+    assert "choice=2.back.all" in page.url
     page.keyboard.press("ArrowRight")
     wait_for(page, "0 of 768 values differ")
     page.get_by_role("button", name="network reads B").click()
@@ -289,23 +296,48 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
 @pytest.mark.slow
 def test_a_cell_of_twice_the_area_costs_one_bit_and_two_bars_add_up(scene: Open) -> None:
     page = scene(4, reduced_motion="reduce")
-    cell = re.compile(r"cell grows ×([\d.]+): its points lie ([\d.]+) times thinner, and cost ([\d.]+) bits more")
-    wait_for(page, cell)
-    area, density, bits = (float(part) for part in cell.findall(sentence(page))[0])
-    assert area == density and bits == pytest.approx(np.log2(area), abs=0.1)
+    wait_for(page, "This cell about doubles, its points half as dense: one bit more")
+    assert not page.locator(".thumbs").is_visible()  # the points are of no picture
+    cell, seen = re.compile(r"([\d.]+)×; its points lie ([\d.]+)× \w+: ([\d.]+) bits (more|less)"), set()
+    box = page.locator("canvas.fill").bounding_box()
+    assert box
+    for part in (0.25, 0.3, 0.35, 0.4):
+        page.mouse.move(box["x"] + part * box["width"], box["y"] + 0.5 * box["height"])
+        for area, density, bits, which in cell.findall(sentence(page)):
+            assert area == density and float(bits) == pytest.approx(np.log2(float(area)), abs=0.12)
+            assert ("grows" in sentence(page)) == (which == "more")
+            seen.add(which)
+    assert seen == {"more", "less"}
     page.keyboard.press("ArrowRight")
     for value in (0, 100, 160, 255):
         move(page, "Value", value)
-        terms = re.findall(r"rarity (-?[\d.]+) \+ stretching (-?[\d.]+) = ([\d.]+)", sentence(page).replace("−", "-"))
+        said = sentence(page).replace("−", "-")
+        terms = re.findall(r"unusual noise (-?[\d.]+) \+ stretching (-?[\d.]+) = ([\d.]+)", said)
         noise, stretching, total = (float(part) for part in terms[0])
         assert noise + stretching == pytest.approx(total)
-        assert ("rare values need over 8" in sentence(page)) == (total > 8)
+        assert ("blind guessing is better" in said) == (total > 8)
     page.keyboard.press("ArrowRight")
     totals = []
     for level in range(4):
         move(page, "Levels", level)
         totals.append(float(re.findall(r"[\d.]+(?= bits)", sentence(page))[0]))
     assert totals[0] == 8 and totals == sorted(totals, reverse=True) and "likelihood" in sentence(page)
+    move(page, "Levels", 1)
+    page.locator(".thumb").nth(2).click()  # another picture at the same level
+    wait_for(page, "After one level")
+
+
+@pytest.mark.slow
+def test_a_choice_of_channels_is_kept_for_the_next_face_and_the_best_is_shown(scene: Open) -> None:
+    page = scene(6, choice="m9b1", reduced_motion="reduce")
+    said = re.compile(r"You: place (\d+) of 924, error ([\d.]+) of 255\. The best half: ([\d.]+)\.")
+    for face in (0, 2):
+        page.locator(".thumb").nth(face).click()
+        wait_for(page, said)
+        place, error, best = (float(one) for one in said.findall(sentence(page))[0])
+        assert place > 1 and error >= best
+        page.get_by_role("button", name="Best half").click()
+        wait_for(page, f"You: place {place:.0f} of 924. The best half: place 1, error {best:.1f} of 255.")
 
 
 @pytest.mark.slow
@@ -440,7 +472,7 @@ def test_keys_change_the_scene_and_the_url(scene: Open) -> None:
     page = scene(2)
     page.keyboard.press("ArrowRight")
     page.locator("h1", has_text="into channels").wait_for()
-    page.get_by_label("Squeeze", exact=True).focus()
+    page.get_by_label("Cut up", exact=True).focus()
     page.keyboard.press("ArrowRight")  # a slider keeps its arrows
     assert "scene=3" in page.url and "choice=2" not in page.url
     page.keyboard.press("PageUp")
@@ -495,7 +527,7 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
     page = scene(6, (390, 844), has_touch=True, is_mobile=True, reduced_motion="reduce")
     card = page.locator(".cards:not(.bin) .card").first
     card.tap()
-    wait_for(page, "Five more must go")
+    wait_for(page, "Five more to go")
     start, end = card.bounding_box(), page.locator(".bin").bounding_box()
     assert start and end
     touch = page.context.new_cdp_session(page)
@@ -505,7 +537,7 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
         to = {"x": at["x"], "y": at["y"] + part * (end["y"] + 20 - at["y"])}
         touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [to]})
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    wait_for(page, "Four more must go")
+    wait_for(page, "Four more to go")
     page.get_by_role("button", name="Next").tap()  # the first tap after a fast throw counts
     page.locator("h1", has_text="Sort by entropy").wait_for()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: A scene whose figures come a moment later -> what it says then, and what must be pressed before.
 LATER = {
     5: {"says": "likeliest", "after": ".kind[aria-pressed=true]"},
-    6: {"says": "1st: error"},
+    6: {"says": "1: error"},
 }
 #: Buttons that are pressed, one after the other; scene 6 has cards, of which half are thrown away. Nothing is trained.
 BUTTONS = {6: 8, 8: 9, 10: 0, 11: 7}

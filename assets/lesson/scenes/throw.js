@@ -19,15 +19,16 @@ export const throwing = {
       ? undefined
       : `${cap(word(gone))} of ${word(channels)} channels leave early. Which are missed least?`;
   },
-  notes: "Throw six cards away, and look at what is missed. Then compare with the flow’s choice.",
+  notes: "Click a card: what is missing from the picture now?",
   asked:
     "In a flow half of the channels leaves after level 1, as noise, and nothing is lost. To test which half that should " +
     "be, a thrown channel is replaced by its average over pictures, and the picture is decoded at once. All choices are " +
     "ranked by the root mean square error, which is not what the eye judges. A visitor chooses for this picture and sees " +
-    "the result; the flow chose once, before training, for all pictures, by entropy. Usual is the median. Training shapes the channels around " +
-    "their split, so a good rank does not show that entropy chooses well: scene 11 compares flows.",
+    "the result; the flow chose once, before training, for all pictures. Usual is the median. Training shapes the " +
+    "channels around their split, so a good rank does not show that the flow chooses well: scene 11 compares flows.",
   ballot: CHOICE,
   more: { page: "latents", query: { level: "1" } },
+  keepsChoice: true, // so one choice is compared on two pictures
   cannot: ({ flow }) =>
     flow.levels[0].channels > MOST_CHANNELS
       ? "Level 1 has more than twelve channels: too many halves to rank here."
@@ -49,11 +50,13 @@ export const throwing = {
     const mixed = Array.from({ length: n }, (_, i) => i).sort((a, b) => key(a) - key(b)),
       flows = ownChoice(level);
     const [noun, nouns] = 2 * half === n ? ["half", "halves"] : ["choice", "choices"],
-      total = choicesOf(n, half).length;
+      masks = choicesOf(n, half),
+      total = masks.length;
+    const ways = [`${number(total)} ways`, ` to choose ${half} of ${n}`];
     let scores = null,
       part = 0,
       thrown = 0,
-      mine = 0,
+      mine = 0, // the visitor's, while another is shown
       shown = "mine";
     const count = (mask) => bitsOf(mask, n).reduce((a, b) => a + b, 0);
 
@@ -66,22 +69,25 @@ export const throwing = {
     const left = el("span", {}),
       strip = el("canvas", { className: "strip", role: "img" }),
       marks = el("div", { className: "rank-marks" }),
-      first = el("span", {}),
-      beside = el("span", { className: "beside" });
-    const showFlow = el(
-      "button",
-      {
-        type: "button",
-        onclick: () => {
-          shown = "flow";
-          mine = thrown;
-          thrown = flows;
-          place();
-          draw();
+      first = el("span", {});
+    /** A button that shows another choice beside the visitor's. */
+    const shows = (name, label, mask) =>
+      el(
+        "button",
+        {
+          type: "button",
+          onclick: () => {
+            if (shown === "mine") mine = thrown;
+            shown = name;
+            thrown = mask();
+            place();
+            draw();
+          },
         },
-      },
-      "The flow’s choice",
-    );
+        label,
+      );
+    const showFlow = shows("flow", "The flow’s choice", () => flows),
+      showBest = shows("best", `Best ${noun}`, () => masks[scores.indexOf(Math.max(...scores))]);
     const again = el(
       "button",
       {
@@ -112,7 +118,7 @@ export const throwing = {
               "span",
               {},
               el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " here; in the flow it becomes noise"),
+              el("span", { className: "wide" }, " Here: gone. In the flow: kept as noise."),
             ),
             left,
           ),
@@ -126,10 +132,15 @@ export const throwing = {
               { className: "ranks" },
               marks,
               strip,
-              el("div", { className: "ends" }, first, el("span", {}, `last of ${number(total)}`)),
+              el(
+                "div",
+                { className: "ends" },
+                first,
+                el("span", {}, ways[0], el("span", { className: "wide" }, ways[1])),
+              ),
             ),
           ),
-          el("div", { className: "buttons" }, showFlow, again, beside),
+          el("div", { className: "buttons" }, showFlow, showBest, again),
         ),
       ),
     );
@@ -223,43 +234,32 @@ export const throwing = {
         done = more === 0;
       left.textContent = done ? "" : `${more} more`;
       showFlow.disabled = !done || shown === "flow";
-      const compared = shown === "flow" && usual;
-      beside.textContent = compared
-        ? `on most pictures: flow ${ordinal(usual.median)}, chance ${ordinal(Math.ceil(total / 2))}`
-        : "";
+      showBest.disabled = !done || !scores || shown === "best";
       stage.stage.dataset.left = more;
       const db = psnr(x, image.bytes);
       if (!done)
         stage.say(
           gone === 0
-            ? `Throw ${word(half)} of ${word(n)} channels away. The flow chose once, for all pictures.`
-            : `What is thrown is set to its average. ${cap(word(more))} more must go.`,
+            ? `Click ${word(half)} channels to throw away. Can you beat the flow?`
+            : `Thrown = replaced by an average. ${cap(word(more))} more to go.`,
         );
-      else if (!scores)
-        stage.say(`Ranking all ${number(total)} ${nouns}, the closest to the original first: ${percent(part)} done.`);
+      else if (!scores) stage.say(`Ranking all ${ways.join("")}: ${percent(part)} done.`);
       else {
-        const rank = rankOf(scores, level, thrown),
-          best = Math.max(...scores);
-        if (shown === "mine") {
-          stage.results[throwing.number] = `your ${noun} ${ordinal(rank)} of ${number(total)}`;
-          stage.say(
-            rank === 1
-              ? `Your ${noun} ranks 1st of ${number(total)}: none is better.`
-              : `Your ${noun} ranks ${ordinal(rank)} of ${number(total)}: error ${off(db)} grey levels, the best ${off(best)}.`,
-          );
-        } else {
-          const own = rankOf(scores, level, mine);
-          stage.results[throwing.number] =
-            `your ${noun} ${ordinal(own)}, the flow’s ${ordinal(rank)} of ${number(total)}`;
-          const why = flow.sortsByEntropy
-            ? ["it chose once, for all pictures, before training", "it kept what held most structure"]
-            : ["its half is one for all pictures", "though its half is one for all pictures"];
-          stage.say(
-            own < rank && usual
-              ? `Yours ranks ${ordinal(own)} here, the flow’s ${ordinal(rank)}; on most pictures the flow’s ranks about ${ordinal(usual.median)}.`
-              : `Yours ranks ${ordinal(own)}, the flow’s ${ordinal(rank)}: ${why[own < rank ? 0 : 1]}.`,
-          );
-        }
+        const own = rankOf(scores, level, shown === "mine" ? thrown : mine),
+          rank = rankOf(scores, level, thrown),
+          yours = `You: place ${number(own)} of ${number(total)}`,
+          best = off(Math.max(...scores));
+        stage.results[throwing.number] =
+          `your ${noun} ${ordinal(own)}${shown === "flow" ? `, the flow’s ${ordinal(rank)}` : ""} of ${number(total)}`;
+        stage.say(
+          shown === "flow"
+            ? `${yours}. The flow: ${usual ? `usually ${usual.median}, here ` : ""}${number(rank)}.`
+            : own === 1
+              ? `${yours}: no other ${noun} is better.`
+              : shown === "best"
+                ? `${yours}. The best ${noun}: place 1, error ${best} of 255.`
+                : `${yours}, error ${off(db)} of 255. The best ${noun}: ${best}.`,
+        );
       }
       drawStrip(done);
     };
@@ -268,8 +268,8 @@ export const throwing = {
       marks.replaceChildren();
       first.replaceChildren(
         ...(sorted
-          ? [`1st: error ${off(sorted[0])} of 255`]
-          : ["1st: closest", el("span", { className: "wide" }, " to the original")]),
+          ? [`1: error ${off(sorted[0])}`, el("span", { className: "wide" }, " of 255")]
+          : ["1: closest", el("span", { className: "wide" }, " to the original")]),
       );
       pixels(
         total,
@@ -293,12 +293,12 @@ export const throwing = {
           el(
             "span",
             { style: `left:${at}%`, className: `${at > 50 ? "end" : ""} ${above}` },
-            `${who}: ${ordinal(rank)}, error ${value}`,
+            `${who}: ${number(rank)}, error ${value}`,
           ),
         );
       };
-      if (shown === "flow") mark("yours", rankOf(scores, level, mine), "above");
-      mark(shown === "mine" ? "yours" : "flow", rankOf(scores, level, thrown), "");
+      if (shown !== "mine") mark("yours", rankOf(scores, level, mine), "above");
+      mark(shown === "mine" ? "yours" : shown, rankOf(scores, level, thrown), "");
     };
     all.forEach((card) => drag(card, +card.dataset.channel));
     const asked = CHOICE.exec(stage.choice);
