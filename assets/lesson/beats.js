@@ -8,6 +8,7 @@ import { choices, el } from "./draw.js";
  * @property {string} key its word in the link
  * @property {string} label its name in the row
  * @property {string} [title] its headline; without one that of the scene
+ * @property {string} [notes] what to do; without it that of the scene
  * @property {(stage: any, room: HTMLElement, more: {state: string, controls: HTMLElement,
  *   keep: (state: string | number) => void, moving: boolean}) => {play?: () => void, stop?: () => void}} build
  */
@@ -26,8 +27,9 @@ export function inBeats(stage, parts) {
   const show = (to, known, moving) => {
     live?.stop?.();
     at = to;
-    const { key, title, build } = parts[at];
+    const { key, title, notes, build } = parts[at];
     if (title) stage.title.textContent = title;
+    stage.hint.textContent = notes ?? stage.scene.notes;
     room.replaceChildren();
     controls.replaceChildren();
     room.className = `beat-room beat-${key}`;

@@ -12,6 +12,7 @@ export const breaking = {
   key: "3",
   label: "Break it",
   title: "The half that predicts must stay unchanged.",
+  notes: "Let the network read the half that it changes: does the face come back?",
 
   build(stage, room, { state, controls, keep }) {
     const { flow, images, image, pack } = stage,

@@ -88,6 +88,7 @@ const oneValue = {
   key: "2",
   label: "One value",
   title: "Unusual noise and stretching add up to bits.",
+  notes: "Drag the value: when does it need more than a blind guess?",
 
   build(stage, room, { controls, moving }) {
     const curve = stage.pack.head.probe,
@@ -289,6 +290,7 @@ const allValues = {
   key: "3",
   label: "All values",
   title: "Fewer bits in all: a likelier picture.",
+  notes: "Drag the levels from none to all: the bits fall.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, traces, images, image, pack } = stage,

@@ -11,6 +11,7 @@ export const predicting = {
   key: "2",
   label: "Subtract",
   title: "Coupling: one half predicts part of the other.",
+  notes: "Point at a pixel, and read its three numbers. Then go back.",
 
   build(stage, room, { state, controls, keep, moving }) {
     const { flow, images, image, pack } = stage,
