@@ -75,7 +75,7 @@ def one_level(view: ui.Page, _: ui.Results) -> None:
     way = subjects.interpolation(ui.look(view), other=other.images[view], path=path, frames=ALONE)
     st.markdown(space_words.answer(way))
     st.html(space_figures.strips(way))
-    st.html(figures.halving(subjects.halved(ui.look(view))))
+    st.html(figures.treatments(subjects.halved(ui.look(view))))
 
 
 ui.folds(page, blends, {"One level at a time": one_level})

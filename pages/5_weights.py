@@ -17,14 +17,15 @@ from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
 page = ui.begin("What do per-picture channel weights save?", "Weights", compare=True)
-chosen = choose()
-change = CHANGES[chosen.change]
+frozen, name, amount = choose()
+change, choices = CHANGES[name], {"change": name, "amount": amount}
+with_change = f"with {name} {amount:g}"
 
 
 def load(view: ui.Page) -> dict[float, Prices] | None:
     """Return the picture's prices by the amount of the change; for a flow without weights say so and return None."""
     if has_weights(view.checkpoint.flow):
-        return subjects.prices(ui.look(view), **chosen.choices)
+        return subjects.prices(ui.look(view), **choices)
     without_weights(view)
     return None
 
@@ -34,17 +35,15 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     prices = results[view]
     left, right = places(view, [1, 2])
     with left:
-        picture = changed(view.image, chosen.change, chosen.amount, view.seed)
-        of_both = {"this picture": (change.none, view.image), chosen.in_words: (chosen.amount, picture)}
         pictures = {
-            words.priced(name, prices[amount], chosen.frozen): to_pixels(image)[0]
-            for name, (amount, image) in of_both.items()
+            words.priced("this picture", prices[change.none], frozen): view.image,
+            words.priced(with_change, prices[amount], frozen): changed(view.image, name, amount, view.seed),
         }
-        st.html(figures.pictures(pictures))
+        st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
         st.caption(words.WHY)
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
-        figure = ui.drawn(figures.savings, prices, change, chosen.amount, ends)
+        figure = ui.drawn(figures.savings, prices, change, amount, ends)
         alt = described(f"Bits per value that own weights save, over {change.name}", words.savings(prices))
         ui.chart(figure, view, "savings", alt=alt)
 
@@ -52,17 +51,17 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
 def answer(view: ui.Page, prices: dict[float, Prices]) -> str:
     """Return what a flow's own weights save for both pictures."""
     flow = view.file.label if page.other else ""
-    return words.takeaway(prices[change.none], prices[chosen.amount], chosen.in_words, chosen.frozen, flow)
+    return words.takeaway(prices[change.none], prices[amount], with_change, frozen, flow)
 
 
 def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> None:
     """Draw the map of all places with weights, and the channels of the chosen place."""
-    changes = {each: subjects.weights(ui.look(each), **chosen.choices) for each in results}
+    changes = {each: subjects.weights(ui.look(each), **choices) for each in results}
     shown = {each: nearest(weights, place) for each, weights in results.items()}
     left, right = places(view, [1, 2])
     with left:
         st.caption(words.MAP)
-        most = figures.most_distant(*changes.values())
+        most = max(max(each.distances.values()) for each in changes.values())
         square = ui.drawn(figures.couplings, changes[view], shown[view], most)
         alt = described("Distance of the channel weights from their averages, by place", words.answer(changes[view]))
         ui.chart(square, view, "couplings", alt=alt, clicked=take_clicked)
@@ -70,7 +69,7 @@ def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> Non
         st.caption(words.BARS)
         maps = subjects.channel_maps(ui.look(view, shown[view].level), step=shown[view].step)
         span = figures.channel_span(*((each[key], shown[key]) for each in (results, changes) for key in each))
-        bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, chosen.in_words)
+        bars = ui.drawn(figures.channels, results[view], changes[view], maps, span, with_change)
         alt = described(
             f"Channel weights of {words.named(shown[view])} minus their averages", words.answer(results[view])
         )
@@ -108,7 +107,7 @@ ui.folds(page, results, {"Over test images: what weights save, and what they pre
 if (more := ui.more_evidence()).open:
     with more:
         st.caption("The command is of the unchanged picture.")
-    choices = {"image": page.number, "seed": page.seed}
-    ui.reproduce(page, *(ui.call(view, "analyse", what="weights", **choices) for view in results))
+    calls = (ui.call(view, "analyse", what="weights", image=page.number, seed=page.seed) for view in results)
+    ui.reproduce(page, *calls)
 
 ui.closing(page, "Weights let a flow treat every picture in its own way. Is the flow better for it?")

@@ -56,7 +56,8 @@ def server(options: argparse.Namespace) -> tuple[list[str], dict[str, str]]:
     if join_url is not None:
         environment["EIWFLOW_JOIN_URL"] = join_url
     elif options.address is not None:
-        environment["EIWFLOW_JOIN_URL"] = f"http://{_in_url(reached_at(options.address))}:{options.port or PORT}"
+        host = reached_at(options.address)
+        environment["EIWFLOW_JOIN_URL"] = f"http://{f'[{host}]' if ':' in host else host}:{options.port or PORT}"
     if options.uploads is not None:
         environment[server_settings.UPLOADS_VARIABLE] = str(options.uploads)
     return command, environment
@@ -92,7 +93,3 @@ def own_addresses() -> list[str]:
         addresses += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None)]
     here = ("127.", "::1", "fe80:")
     return [entry for entry in dict.fromkeys(addresses) if not entry.startswith(here)]
-
-
-def _in_url(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from ..analysis.words.entropy import PARTS
 from ..analysis.words.numbers import fixed
 from . import kit, palette, steps
-from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, letters, lines, marks, note
+from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, lines, marks, note, trace
 from .pixels import data_uri
 
 if TYPE_CHECKING:
@@ -164,7 +164,8 @@ def _values(part: str, stages: Sequence[_Stage], measured: str, room: float) -> 
         # On the line, the line would cross the figure.
         heights.append(up * room / 2 if abs(height) < room / 2 else height)
         texts.append("" if math.isnan(value) else f"\u2002{fixed(value, 2)}")
-    return letters(np.array([stage.place + 0.3 for stage in ends]), np.array(heights), texts, "middle right")
+    at = np.array([stage.place + 0.3 for stage in ends])
+    return trace(at, np.array(heights), mode="text", text=texts, textposition="middle right", cliponaxis=False)
 
 
 def _noise(ends: tuple[float, float], measured: str) -> Trace:

@@ -124,11 +124,6 @@ def bars(x: Values, y: Values, marker: dict[str, Any], **more: Any) -> Trace:
     return trace(x, y, marker=marker, **{"type": "bar", "textposition": "none", **more})
 
 
-def letters(x: Values, y: Values, text: list[str], position: str | list[str]) -> Trace:
-    """Return texts at points, without marks."""
-    return trace(x, y, mode="text", text=text, textposition=position, cliponaxis=False)
-
-
 def trace(x: Values, y: Values, name: str = "", label: str = "", **look: Any) -> Trace:
     """Return a trace.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -21,22 +21,13 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------- images
 
 
-def halving(treated: Treated) -> str:
-    """Return the image and its versions, stage by stage, in a row as HTML."""
-    return _row(treated, [f"{words.part(share)} gone" for share in treated.shares])
-
-
 def treatments(treated: Treated) -> str:
     """Return the image and its version under each treatment, in a row as HTML."""
-    return _row(treated, [words.way(way) for way in treated.ways])
-
-
-def _row(treated: Treated, captions: Sequence[str]) -> str:
     cells = [picture(data_uri(treated.image), f"The image: {appearance(treated.image)}", "the image")]
-    for caption, way, psnr, pixels in zip(captions, treated.ways, treated.psnr[:, 0], treated.pictures, strict=True):
-        error = words.error(psnr)
-        alt = f"{words.way(way)}: {error}; {appearance(pixels)}"
-        cells.append(picture(data_uri(pixels), alt, f"{escape(caption)}<br><b>{error}</b>"))
+    for way, psnr, pixels in zip(treated.ways, treated.psnr[:, 0], treated.pictures, strict=True):
+        name, error = words.way(way), words.error(psnr)
+        alt = f"{name}: {error}; {appearance(pixels)}"
+        cells.append(picture(data_uri(pixels), alt, f"{escape(name)}<br><b>{error}</b>"))
     return row(cells)
 
 

@@ -129,11 +129,6 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     )
 
 
-def most_distant(*shown: PictureWeights) -> float:
-    """Return the largest distance of a coupling's weights from their average, over all couplings of these pictures."""
-    return max(max(each.distances.values()) for each in shown)
-
-
 def pictures(shown: Mapping[str, np.ndarray]) -> str:
     """Return pictures, bytes (H, W, C) by their names, as HTML."""
     figures = (

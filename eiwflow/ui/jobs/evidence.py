@@ -56,16 +56,13 @@ class Evidence:
         """
         asked = self.counts["data"].leads if "data" in self.counts else {}
         found = {title: (self.ladders[title].study.recipe, lead) for title, lead in asked.items()}
-        recipes = [recipe for recipe, _ in found.values()]
-        return {title: each for title, each in found.items() if _has_longer_or_shorter(each[0], recipes)} or found
 
+        def in_two_lengths(recipe: StudyRecipe) -> bool:
+            others = (other for other, _ in found.values() if other.iterations != recipe.iterations)
+            alike = (dataclasses.replace(other, iterations=recipe.iterations) for other in others)
+            return not all(map(recipe.difference, alike))
 
-def _has_longer_or_shorter(recipe: StudyRecipe, others: Iterable[StudyRecipe]) -> bool:
-    return any(
-        other.iterations != recipe.iterations
-        and not recipe.difference(dataclasses.replace(other, iterations=recipe.iterations))
-        for other in others
-    )
+        return {title: each for title, each in found.items() if in_two_lengths(each[0])} or found
 
 
 def of(studies: Iterable[Study]) -> Evidence:

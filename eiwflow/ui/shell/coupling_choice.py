@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 from streamlit.elements.plotly_chart import PlotlyState
@@ -23,34 +21,8 @@ WEIGHTS = {"own": "its own", "frozen": "average"}
 WEIGHTED = "-entropy-weighted"
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The choices above the figure of the page Weights.
-
-    Attributes:
-        change: of the picture, one of ``weights.CHANGES``.
-        amount: of the change.
-        frozen: whether the weights stay at their averages.
-
-    """
-
-    change: str
-    amount: float
-    frozen: bool
-
-    @property
-    def choices(self) -> dict[str, Any]:
-        """The change as arguments of measures."""
-        return {"change": self.change, "amount": self.amount}
-
-    @property
-    def in_words(self) -> str:
-        """The change of the picture, in words."""
-        return f"with {self.change} {self.amount:g}"
-
-
-def choose() -> Chosen:
-    """Draw the choice of the weights and of a change of the picture; return it."""
+def choose() -> tuple[bool, str, float]:
+    """Draw the choices above the figure; return whether weights are average, a change of the picture and its amount."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         frozen = choose_one("Channel weights", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get) == "frozen"
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
@@ -59,7 +31,7 @@ def choose() -> Chosen:
             f"{change.capitalize()}, {of.unit}", of.least, of.most, of.usual, of.step,
             format="%g", key=f"amount-{change}", bind="query-params", width=200,
         )  # fmt: skip
-    return Chosen(change, amount, frozen)
+    return frozen, change, amount
 
 
 def choose_place(page: Page, of_flows: Iterable[PictureWeights]) -> Place:
@@ -76,7 +48,8 @@ def choose_place(page: Page, of_flows: Iterable[PictureWeights]) -> Place:
     place = Place(level, state.hidden_choice("flow-step", steps, farthest))
     state.write_url({"flow-step": str(place.step)})
     st.session_state["coupling"] = place
-    st.selectbox("Place", places, format_func=named, key="coupling", on_change=_take_listed, width=180)
+    take = lambda: _take(*st.session_state["coupling"])  # noqa: E731
+    st.selectbox("Place", places, format_func=named, key="coupling", on_change=take, width=180)
     return place
 
 
@@ -96,10 +69,6 @@ def without_weights(page: Page) -> None:
     if names:
         link = {**page.links_to(names[0]), "vs": "none"}
         st.page_link("pages/5_weights.py", label=f"Look at {plain(names[0])}, which has weights", query_params=link)
-
-
-def _take_listed() -> None:
-    _take(*st.session_state["coupling"])
 
 
 def take_clicked(key: str) -> None:
