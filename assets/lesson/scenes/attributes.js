@@ -1,5 +1,5 @@
 // Scene 8, second beat: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
-import { animate, el, minus, percent, picture, slider } from "../draw.js";
+import { animate, el, minus, mixed, percent, picture, slider } from "../draw.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12,
@@ -20,6 +20,9 @@ const apart = ({ readings }) => Math.max(...readings) - Math.min(...readings);
 
 /** Whether all levels tell an attribute alike: they lie no further apart than a reading may err. */
 const alike = (one) => apart(one) <= one.error;
+
+/** Whether no level tells an attribute better than guessing, as far as a reading may err. */
+const unknown = ({ metric, readings, error }) => Math.max(...readings) <= (metric === "AUROC" ? 0.5 : 0) + error;
 
 /** Two attributes: that which some level tells best, and of the others that which the levels tell most alike. */
 function twoOf(list) {
@@ -125,12 +128,17 @@ export const attributes = {
           value.textContent = one.metric === "AUROC" ? pairs(reading) : percent(Math.max(0, reading));
           bar.style.setProperty("--part", part);
           cell.classList.toggle("best", l === best && !alike(one));
+          cell.classList.toggle("guessed", one.metric === "AUROC");
         });
       }
       const [first, second] = rows.map(({ one }) => one),
         level = bestOf(first),
         said = [...new Set([first, second])].map((one) =>
-          alike(one) ? `${one.name}: in no single level.` : `${one.name}: most in level ${bestOf(one) + 1}.`,
+          unknown(one)
+            ? `${one.name}: in no level.`
+            : alike(one)
+              ? `${one.name}: spread over all levels.`
+              : `${one.name}: most in level ${bestOf(one) + 1}.`,
         );
       caption.textContent =
         first.metric === "AUROC"
@@ -138,9 +146,11 @@ export const attributes = {
           : "Number: the share of its variance that the level explains.";
       stage.say(said.join(" "));
     };
-    const heads = ["", "before", ...flow.levels.map((level) => `edit in level ${level.number}`)].map((text) =>
-      el("span", { className: "head" }, text),
-    );
+    const heads = [
+      "of 100 pairs told apart; line: guessing",
+      "before",
+      ...flow.levels.map((level) => `edit in level ${level.number}`),
+    ].map((text) => el("span", { className: "head" }, text));
     const table = el(
       "div",
       { className: "held", style: `--levels:${flow.levels.length}` },
@@ -176,12 +186,12 @@ export const attributes = {
     const play = () => {
       stop();
       stop = animate((s) => {
-        control.input.value = s / 1.4;
+        control.input.value = mixed(-1, 1, s / 2); // from end to end: what changes little is seen to move
         at = Number(control.input.value); // a step of the slider
         control.show();
         draw();
-        if (s >= 1.4) workAhead();
-        return s < 1.4;
+        if (s >= 2) workAhead();
+        return s < 2;
       });
     };
     show(1);
