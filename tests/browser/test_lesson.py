@@ -38,7 +38,7 @@ STATES: dict[tuple[int, str], str] = {
     (5, ""): "flat grey",
     (6, ""): "Channel card 1, in the picture",
     (7, ""): "after training",
-    (8, "1"): "everything",
+    (8, "1"): "Draw again",
     (8, "2"): "Edit",
     (9, ""): "frozen",
     (10, ""): "Start",
@@ -209,7 +209,7 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "5, flat grey and a face": (5, "", "flat grey", stated.likely),
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
     "7, entropy of what leaves": (7, "after", "", stated.entropies),
-    "8, level 1 redrawn": (8, "1", "level 1", stated.redrawn),
+    "8, level 1 redrawn": (8, "1", "", stated.redrawn),
     "9, frozen weights": (9, "frozen", "", stated.frozen_cost),
 }
 
@@ -234,10 +234,13 @@ def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
 def test_errors_of_two_flows_are_compared_as_numbers(scene: Open) -> None:
     page = scene(8, choice="1", reduced_motion="reduce")
     page.locator(".thumb").nth(2).click()
-    page.get_by_role("button", name="sorted by position", exact=True).click()
+    page.get_by_role("button", name="by position", exact=True).click()
     wait_for(page, "by entropy")
-    by_position, by_entropy = map(int, re.findall(r"\d+", sentence(page)))
-    assert by_position >= 10 > by_entropy and "closer" not in sentence(page)
+    _, by_position, by_entropy = map(int, re.findall(r"\d+", sentence(page)))
+    assert by_position >= 10 > by_entropy and "Entropy keeps more" in sentence(page)
+    assert f"error {by_position} of 255" in page.locator(".redrawn").inner_text()
+    page.get_by_role("button", name="sorted by entropy", exact=True).click()
+    assert f"error {by_entropy} of 255" in page.locator(".redrawn").inner_text()
 
 
 def test_the_picture_comes_back_and_stands_beside_its_noise(scene: Open) -> None:
@@ -445,7 +448,7 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == len(homework.QUESTIONS) and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()
-    wait_for(page, "Frozen: ")
+    wait_for(page, "Frozen, ")
 
 
 @pytest.mark.slow
@@ -546,11 +549,10 @@ def test_a_finger_taps_and_drags_cards_into_the_bin(scene: Open) -> None:
 def test_the_file_measures_what_the_app_measures(scene: Open, open_tab: Open, address: str) -> None:
     def measured(page: Page) -> list[str]:
         said = []
-        for name, choice in (("What a level holds", "level 1"), ("Likely or real", "flat grey")):
+        for name, choice in (("What a level holds", "Draw again"), ("Likely or real", "flat grey")):
             page.locator(".menu-list button", has_text=name).evaluate("button => button.click()")
-            if choice:
-                page.get_by_role("button", name=choice, exact=True).click()
-            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|grey levels"))
+            page.get_by_role("button", name=choice, exact=True).click()
+            measure = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\d\.\d|of 255"))
             measure.wait_for()
             said.append(measure.inner_text())
         return said

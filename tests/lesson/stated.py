@@ -109,22 +109,23 @@ def entropies() -> list[float]:
 
 
 def redrawn() -> list[float]:
-    """Return the error of the picture with level 1 redrawn, and of another face, for scene 8."""
+    """Return the error with level 1 redrawn, the highest grey level, and the error of another face, for scene 8."""
     flow, own = bundled().flow, bundled().flow.encode(at_bin_centres(face())).levels
     decoded = flow.decode(Latents([drawn(REDRAWN, own[0].shape), *own[1:]]))
     grey = ((decoded + 0.5) * 256 - 0.5).clamp(0, 255)
     others = tests()[list(default.SHOWN[1:])].double() - face().double()
     return [
         float((grey - face()).square().mean().sqrt()),
+        255,
         float(others.square().mean(dim=(1, 2, 3)).sqrt().mean()),
     ]
 
 
 def frozen_cost() -> list[float]:
-    """Return what frozen weights cost a clean and a grainy picture, in bits per value, for scene 9."""
+    """Return what frozen weights cost a grainy and the clean picture, in per cent of its bits, for scene 9."""
     x = at_bin_centres(face())
     grainy = x + GRAIN / 256 * drawn(SEED, x.shape)
-    return [bits(_frozen(bundled().flow), each) - bits(bundled().flow, each) for each in (x, grainy)]
+    return [100 * (bits(_frozen(bundled().flow), each) / bits(bundled().flow, each) - 1) for each in (grainy, x)]
 
 
 def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:

@@ -1,4 +1,4 @@
-// Scene 9: a picture beside itself with grain that is dragged, with weights of its own or with frozen ones; bits answer.
+// Scene 9: from a picture to the volume of its channels, clean and with grain that is dragged; or with frozen weights.
 import {
   animate,
   choices,
@@ -13,14 +13,22 @@ import {
   slider,
   surface,
 } from "../draw.js";
-import { cut, normals } from "../flow.js";
+import { cut, normals, statistics } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
 const GRAIN = 16,
   MOST = 24,
   SEED = 77;
-/** Seconds in which bars grow or change. */
-const TURN_S = 0.5;
+/** Seconds in which grain rises or weights change. */
+const TURN_S = 0.7;
+/** Scales, the same for all pictures: entropy in bits, volume as a share above average, what freezing costs in per cent. */
+const BITS = 5,
+  VOLUME = [-0.3, 0.7],
+  COST = 5;
+/** Entropy in bits of a Gaussian of spread 1. */
+const GAUSSIAN = Math.log2(2 * Math.PI * Math.E) / 2;
+/** A change of volume that is worth a word. */
+const HEARD = 0.05;
 const KINDS = [
   ["own", "own weights"],
   ["frozen", "frozen: the same for all"],
@@ -32,12 +40,15 @@ export function withGrain(values, grain = GRAIN) {
   return values.map((v, i) => v + (grain / 256) * noise[i]);
 }
 
-/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, and their weights. */
+/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, what their weights follow from, and these. */
 function readingOf({ flow, pack }, traces) {
   const { level: place, step } = pack.head.flow.weights,
     level = flow.levels[place - 1],
-    [half] = cut(traces[place - 1].steps[step], level.channels, level.channels / 2);
-  return { half, level, weights: [...level.couplingWeights(level.steps[step], half).read] };
+    count = level.channels / 2,
+    { of } = level.steps[step].weights,
+    [half] = cut(traces[place - 1].steps[step], level.channels, count),
+    from = [...statistics(half, count, of)].map((v) => (of === "entropy" ? v / Math.LN2 + GAUSSIAN : v));
+  return { half, level, of, from, weights: [...level.couplingWeights(level.steps[step], half).read] };
 }
 
 /** How much louder than in the average picture each channel is read, as a share. */
@@ -49,16 +60,20 @@ function against({ pack }, weights) {
 /** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
 export const louder = (stage, values) => against(stage, readingOf(stage, stage.flow.encode(values)).weights);
 
+const signed = (share) => `${share > 0 ? "+" : ""}${minus(Math.round(100 * share) || 0)}`;
+const more = (percent, bits = "") => `${Math.abs(percent).toFixed(1)} % ${percent < 0 ? "fewer" : "more"}${bits}`;
+
 export const weighting = {
   number: 9,
   short: "Weights by picture",
   title: "Each picture sets the volume of its channels.",
   keepsChoice: true,
-  notes: "Drag the grain: which channels are turned up? Then freeze the weights: which picture pays more?",
+  notes: "Drag the grain: which channel is turned up most?",
   asked:
-    "A coupling’s network reads one half of the channels, each times its weight. The weights are computed from this " +
-    "picture: from the entropies of the channels that the coupling leaves unchanged, so the way back finds the same " +
-    "ones. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
+    "A coupling’s network reads one half of the channels, each times its weight, its volume here. A small network computes " +
+    "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
+    "the channel: unlike in scene 7, loudness counts. The coupling leaves these channels unchanged, so the way back finds the " +
+    "same weights. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
     "weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
     "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
     "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
@@ -70,36 +85,40 @@ export const weighting = {
       : "No coupling of this flow weights its channels by the picture; the bundled flow’s do.",
 
   build(stage) {
-    const { flow, pack } = stage,
+    const { flow, pack, images, image } = stage,
       frozen = flow.frozen(pack.head.flow.weights.averages),
-      x = flow.dequantise(stage.images[stage.image].bytes);
+      noun = pack.head.faces && images[image].number !== "own" ? "face" : "picture",
+      x = flow.dequantise(images[image].bytes);
     const measured = (name, values, traces = flow.encode(values)) => {
-      const { half, level, weights } = readingOf(stage, traces),
+      const { half, level, of, from, weights } = readingOf(stage, traces),
         { middle, spread } = ownOf(half, weights.length),
         own = flow.bitsPerDim(traces);
       let cost = null;
       return {
         name,
+        of,
+        from,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
         own,
-        /** Bits that freezing costs, computed when they are asked for. */
-        cost: () => (cost ??= frozen.bitsPerDim(frozen.encode(values)) - own),
+        /** What freezing costs in per cent, computed when it is asked for. */
+        cost: () => (cost ??= 100 * (frozen.bitsPerDim(frozen.encode(values)) / own - 1)),
         bars: against(stage, weights),
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
     };
-    const grainy = (grain) => measured("with grain", withGrain(x, grain));
-    const shown = [measured("clean", x, stage.traces), grainy(GRAIN)],
-      /** What both axes have to hold. */
-      held = [...shown, grainy(MOST)];
-    const mostCost = () => 1.2 * Math.max(...held.map(({ cost }) => Math.abs(cost())), 1e-6),
-      highest = Math.max(0.05, ...held.flatMap(({ bars }) => bars)),
-      deepest = Math.min(0, ...held.flatMap(({ bars }) => bars));
-    let kind = stage.choice === "frozen" ? "frozen" : "own",
-      /** How much of the bars has grown, and how far they are from own weights (0) to frozen ones (1). */
-      grown = 1,
+    const grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain)),
+      clean = measured("clean", x, stage.traces);
+    let shown = [clean, grainy(GRAIN)],
+      kind = stage.choice === "frozen" ? "frozen" : "own",
+      /** How far weights are from own ones (0) to frozen ones (1). */
       turned = kind === "frozen" ? 1 : 0,
       stop = () => {};
+    /** The channel whose volume grain changes most, and by how much. */
+    const strongestOf = () => {
+      const changes = shown[1].bars.map((v, c) => Math.abs(v - clean.bars[c])),
+        change = Math.max(...changes);
+      return { channel: changes.indexOf(change), change };
+    };
     const room = el("div", { className: "room" }),
       caption = el("p", { className: "caption" });
     stage.host.append(room, caption);
@@ -108,85 +127,127 @@ export const weighting = {
       (context, width, height) => {
         const ink = colours(stage.stage),
           small = width < 640,
-          line = 1.3 * ink.size,
-          [wide, tall] = small ? [width, (height - 16) / 2] : [(width - 56) / 2, height];
-        context.font = `${ink.size}px ${ink.sans}`;
-        shown.forEach(({ name, canvas, own, cost: costOf, maps, bars }, i) => {
-          const x0 = small ? 0 : i * (wide + 56),
-            y0 = small ? i * (tall + 16) : 0,
-            side = Math.min(0.46 * wide, tall - 3.4 * line),
-            left = x0 + side + 24,
-            right = x0 + wide,
-            foot = y0 + side,
-            step = (right - left) / bars.length,
-            map = Math.min(step - 4, 0.2 * side);
-          context.fillStyle = ink.quiet;
+          size = (width < 900 ? 0.75 : 1) * ink.size,
+          line = 1.3 * size,
+          n = clean.bars.length,
+          gap = small ? 18 : 2 * size,
+          last = small ? 76 : 0.17 * width,
+          tall = (height - line) / 2 - 10,
+          side = Math.min(0.2 * width, tall - line),
+          step = (width - side - last - 3 * gap) / (2 * n),
+          columns = [0, side + gap, side + 2 * gap + n * step, width - last],
+          numbered = step > 2.3 * size,
+          { channel: strongest } = strongestOf();
+        const write = (text, x, y, colour = ink.ink, weight = 400) => {
+          context.fillStyle = colour;
+          context.font = `${weight} ${size}px ${ink.sans}`;
+          context.fillText(text, x, y);
+        };
+        const arrow = (to, y, shown = 1) => {
+          const [from, end] = [to - 0.85 * gap, to - 0.2 * gap];
+          context.globalAlpha = shown;
+          context.strokeStyle = context.fillStyle = ink.ink;
+          context.lineWidth = 2;
+          context.beginPath();
+          context.moveTo(from, y);
+          context.lineTo(end - 6, y);
+          context.stroke();
+          context.beginPath();
+          context.moveTo(end, y);
+          context.lineTo(end - 9, y - 6);
+          context.lineTo(end - 9, y + 6);
+          context.fill();
+          context.globalAlpha = 1;
+        };
+        const of = clean.of === "entropy" ? "entropy" : "mean";
+        context.textAlign = "left";
+        [
+          "picture",
+          numbered ? `${of} of each channel${of === "entropy" ? ", bits" : ""}` : of,
+          numbered ? "volume: % more than average" : "volume, %",
+          "network",
+        ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
+        shown.forEach(({ name, canvas, own, cost, maps, bars, from }, i) => {
+          const y0 = line + i * (tall + 20),
+            foot = y0 + tall,
+            middle = y0 + side / 2,
+            map = Math.min(step - 4, 0.4 * tall),
+            floor = foot - line - map - 4,
+            [, first, second, third] = columns;
           context.textAlign = "left";
-          context.drawImage(canvas, x0, y0, side, side);
-          const bits = turned ? own + ease(turned) * costOf() : own;
-          context.fillText(`${name}: ${bits.toFixed(2)} bits per value`, x0, foot + line - 4);
-          // Each channel that the network reads; above it, in per cent, how much louder or softer than usual.
-          const top = y0 + 2.4 * ink.size,
-            bottom = foot - map - (deepest < 0 ? 1.4 * ink.size : 6),
-            unit = (bottom - top) / (highest - deepest),
-            zero = top + highest * unit;
-          context.fillText(small ? "weight, %" : "weight, % above usual", left, y0 + 0.8 * ink.size, right - left);
+          context.drawImage(canvas, 0, y0, side, side);
+          write(name, 0, y0 + side + size);
+          [1, 1 - ease(turned), 1].forEach((shown, k) => arrow(columns[k + 1], middle, shown));
+          // Each channel that the network reads, its entropy above, its number below; then its volume.
+          const top = y0 + line,
+            unit = (foot - line - top - 2 * size) / (VOLUME[1] - VOLUME[0]),
+            zero = top + VOLUME[1] * unit;
+          context.textAlign = "center";
           bars.forEach((far, c) => {
-            const v = far * (1 - ease(turned)) * grown,
-              x = left + c * step,
-              high = Math.abs(v) * unit,
-              percents = Math.round(100 * v) || 0;
-            context.drawImage(maps[c], x + (step - map) / 2, foot - map, map, map);
+            const left = first + c * step,
+              right = second + c * step,
+              high = Math.max(0, Math.min(1, from[c] / BITS)) * (floor - top),
+              v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - ease(turned)),
+              strong = c === strongest ? 700 : 400;
+            context.drawImage(maps[c], left + (step - map) / 2, floor + 4, map, map);
+            context.fillStyle = ink.quiet;
+            context.fillRect(left + 3, floor - high, step - 6, high);
+            if (numbered || strong > 400)
+              write(minus(from[c].toFixed(2)), left + step / 2, floor - high - 5, ink.ink, strong);
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
-            context.fillRect(x + 3, v < 0 ? zero : zero - high, step - 6, high);
-            context.fillStyle = ink.ink;
-            context.textAlign = "center";
-            if (!small || percents)
-              context.fillText(
-                `${percents > 0 ? "+" : ""}${minus(percents)}`,
-                x + step / 2,
-                v < 0 ? zero + high + ink.size : zero - high - 6,
-                step,
+            context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
+            if (numbered || strong > 400)
+              write(
+                signed(far * (1 - turned)),
+                right + step / 2,
+                v < 0 ? zero - v * unit + size : zero - v * unit - 5,
+                ink.ink,
+                strong,
               );
+            for (const x of [left, right]) write(String(c + 1), x + step / 2, foot - 0.2 * size, ink.quiet, strong);
           });
+          context.fillStyle = ink.ink;
+          context.fillRect(second, zero - 1, n * step, 2);
+          // The network, and what the whole flow needs; what freezing costs, on one scale for all pictures.
           context.textAlign = "left";
           context.strokeStyle = ink.ink;
           context.lineWidth = 2;
-          context.beginPath();
-          context.moveTo(left, zero);
-          context.lineTo(right, zero);
-          context.stroke();
-          // What freezing costs, on one scale for both pictures.
+          context.strokeRect(third + 1, middle - 1.5 * line, last - 2, 3 * line);
+          const percent = turned ? ease(turned) * cost() : 0,
+            bits = (own * (1 + percent / 100)).toFixed(2);
+          write(bits, third + 10, middle - 0.1 * size, ink.ink, 700);
+          write(small ? "bits" : "bits per value", third + 10, middle + size);
           if (!turned) return;
-          const cost = costOf(),
-            costs = mostCost(),
-            per = (wide - (small ? 190 : 330)) / costs,
-            long = Math.min(1, Math.abs(cost) / costs) * costs * ease(turned) * per,
-            share = (100 * cost) / own,
-            y = foot + 1.4 * line;
-          context.fillStyle = cost > 0 ? ink.warm : ink.accent;
-          context.fillRect(x0, y, Math.max(2, long), 0.9 * line);
-          context.fillStyle = ink.ink;
-          context.font = `600 ${ink.size}px ${ink.sans}`;
-          context.fillText(
-            `${cost > 0 ? "+" : ""}${minus(cost.toFixed(2))} bits, ${minus(share.toFixed(1))} % ${small ? "" : "more"}`,
-            x0 + long + 10,
-            y + 0.72 * line,
+          context.fillStyle = percent > 0 ? ink.warm : ink.accent;
+          context.fillRect(
+            third,
+            middle + 1.5 * line + 6,
+            Math.max(2, last * Math.min(1, Math.abs(percent) / COST)),
+            0.7 * line,
           );
-          context.font = `${ink.size}px ${ink.sans}`;
+          write(`${percent > 0 ? "+" : ""}${minus(percent.toFixed(1))} %`, third, middle + 3.2 * line, ink.ink, 700);
         });
       },
-      "A clean and a grainy picture, the channel weights of one coupling for each, and what freezing them costs",
+      "A clean and a grainy picture, the entropy of each channel that a coupling reads, and the volume at which it is read",
     );
     const say = () => {
-      caption.textContent =
-        kind === "own"
-          ? "So networks, which see small patches, learn how grainy the whole picture is."
-          : "Frozen: every picture is read as the average one would be.";
-      if (kind === "own")
-        return stage.say("Before a network reads a channel, a weight computed from this picture multiplies it.");
-      const [clean, grainy] = shown.map(({ cost }) => minus(cost().toFixed(2)));
-      stage.say(`Frozen: the clean picture costs ${clean} bits per value more, the grainy one ${grainy}.`);
+      if (kind === "frozen") {
+        const [clean, grainy] = shown.map(({ cost }) => cost());
+        caption.textContent = "Frozen: the same volume for all pictures.";
+        return stage.say(`Frozen, the grainy ${noun} needs ${more(grainy, " bits")}, the clean one ${more(clean)}.`);
+      }
+      const { channel: c, change } = strongestOf(),
+        gained = shown[1].from[c] - clean.from[c],
+        bits = clean.of === "entropy" ? ` ${gained < 0 ? "loses" : "gains"} ${Math.abs(gained).toFixed(2)} bits,` : ":",
+        [before, after] = shown.map(({ bars }) => signed(bars[c]));
+      caption.textContent = change
+        ? `${shown[1].name.replace("g", "G")}: channel ${c + 1}${bits} its volume goes from ${before} to ${after} %.`
+        : "No grain: both pictures are read alike.";
+      stage.say(
+        change > HEARD
+          ? "A network sees small patches; the weights tell it the whole picture is grainy."
+          : "Each channel is made louder or softer before the network reads it.",
+      );
     };
     const turn = (to) => {
       stop();
@@ -213,6 +274,11 @@ export const weighting = {
       },
       kind,
     );
+    const setGrain = (v) => {
+      shown = [clean, grainy(v)];
+      view.redraw();
+      say();
+    };
     const grain = slider({
       label: "Grain",
       max: MOST,
@@ -220,24 +286,22 @@ export const weighting = {
       value: GRAIN,
       text: (v) => `${v} of 255`,
       onmove: (v) => {
-        shown[1] = grainy(v);
-        view.redraw();
-        say();
+        stop();
+        setGrain(v);
       },
     });
     stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
     say();
     if (!stage.reduced)
       stop = animate((s) => {
-        grown = ease(s / TURN_S);
-        view.redraw();
+        grain.input.value = GRAIN * Math.min(1, s / TURN_S);
+        grain.show();
+        setGrain(+grain.input.value);
         return s < TURN_S;
       });
-    const ahead = setTimeout(mostCost, 1500 * TURN_S);
     return {
       play: () => switched.pick(kind === "own" ? "frozen" : "own"),
       stop: () => {
-        clearTimeout(ahead);
         stop();
         view.stop();
       },
