@@ -1,4 +1,5 @@
 // What a visitor, or a class, chose on the way: for the last scene.
+import { cap } from "./draw.js";
 
 /** A class's favourite among the options of a scene: "name, 12 of 20". */
 function favourite(options, votes) {
@@ -20,14 +21,18 @@ export function voteOf({ votes, ballot }, choice) {
 }
 
 /**
- * One's own choices, or in front of a class its favourites, in a sentence; what a scene found beside it, where it did.
+ * One's own choices, or in front of a class its favourites, in sentences, each with what came of it, by scene; what a
+ * scene found, where it has no vote. Nothing where nothing was chosen.
+ * @param {any} stage
+ * @param {Record<string, string | undefined>} outcomes
  */
-export function choicesNamed({ possible, kept, results, tallies }) {
+export function choicesNamed({ possible, kept, results, tallies }, outcomes = {}) {
   const said = possible.flatMap(({ number, short, votes }) => {
-    const tally = tallies[number],
-      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""));
-    const text = (votes && tally && favourite(votes, tally)) || own?.[1] || results[number];
-    return text ? [`${short}${short.endsWith("?") ? "" : ":"} ${text}`] : [];
+    const tally = votes && tallies[number] && favourite(votes, tallies[number]),
+      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""))?.[1],
+      came = outcomes[number] ? `; ${outcomes[number]}` : "",
+      text = tally ? `the class said ${tally}${came}` : own ? `you said ${own}${came}` : results[number];
+    return text ? [short.endsWith("?") ? `${short} ${cap(text)}.` : `${short}: ${text}.`] : [];
   });
-  return said.length ? `You chose. ${said.join(" · ")}.` : "No choices yet; the menu leads back to the votes.";
+  return said.join(" ");
 }

@@ -2,9 +2,6 @@
 import { Listeners } from "./listeners.js";
 import { ARMS, Pair } from "./pair.js";
 
-/** Alone, so many seeds follow each other by themselves. */
-const BY_ITSELF = 8;
-
 /** @typedef {{seed: number, lead: number, light: boolean}} Lead bits per value saved by a choice, from one seed */
 /** @typedef {{pair: Pair | null, next: number, leads: Lead[], sentence: string}} Try */
 
@@ -29,7 +26,7 @@ export function pauseTries() {
 }
 
 /**
- * Train a choice's two flows. In a class from its seed, once; alone from one seed after the other.
+ * Train a choice's two flows: in a class from its seed, alone from the next one.
  * @param {string} choice
  * @param {any} stage
  */
@@ -44,26 +41,18 @@ export async function runTry(choice, { options, pack, klass }) {
     own.next = seed;
     own.sentence = refused ?? "";
   }
-  const until = Math.max(BY_ITSELF, own.leads.length + 1);
-  while (own.next && own.leads.length < until) {
+  if (own.next) {
     const going = pair.run(own.next, options.faces);
     tell();
     await going;
-    if (pair.trouble) {
-      // A seed without an end has no lead; the next one may have.
-      own.sentence = pair.trouble;
-      if (!klass) own.next++;
-      break;
-    }
-    if (!pair.done) break;
     const lead = { seed: own.next, lead: pair.lead, light: pair.light };
-    own.leads.push(lead);
-    if (klass) {
-      own.sentence = (await klass.lead(choice, lead)) ?? "";
-      break;
+    // A seed without an end has no lead; the next one may have.
+    if (pair.trouble) own.sentence = pair.trouble;
+    else if (pair.done) {
+      own.leads.push(lead);
+      if (klass) own.sentence = (await klass.lead(choice, lead)) ?? "";
     }
-    own.next++;
-    tell();
+    if (!klass && (pair.trouble || pair.done)) own.next++;
   }
   tell();
 }

@@ -107,7 +107,7 @@ QUESTIONS = (
         _differing,
     ),
     Question(
-        "Point at the pixel in the upper left corner. To which channels do its values go, and why to as many?",
+        "Point at the pixel in the upper left corner. To which channels do its values go, and why to three?",
         {"scene": "3", "image": FIRST, "choice": "1.1"},
         _channels,
     ),
@@ -117,7 +117,7 @@ QUESTIONS = (
         _area,
     ),
     Question(
-        "Read off the bits per value of all eight faces. How many bytes does the first one take as the flow counts?",
+        "Read off the bits per value of all eight faces. How many bytes would the first face need?",
         {"scene": "4", "image": FIRST, "choice": "3"},
         _faces,
     ),

@@ -118,7 +118,7 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
 
     teacher.keyboard.press("PageDown")
     teacher.locator("h1", has_text="to take home").wait_for()  # the last scene names the class's favourites
-    assert "What pays: own weights (1 of 1)" in teacher.locator(".caption").inner_text()
+    teacher.locator(".caption", has_text="own weights (1 of 1)").wait_for()
     teacher.keyboard.press("PageUp")
     student.locator("[data-lesson=stage] h1", has_text=scene(teacher)).wait_for()
 
@@ -238,7 +238,7 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
         student.locator("[data-lesson=stage]").evaluate(FEWER)
         student.get_by_role("button", name="own weights").click()
         said(student, "The lecturer starts the study")
-        assert student.get_by_role("button", name="Train my seed").is_disabled()
+        assert student.get_by_role("button", name="Train mine").is_disabled()
     teacher.get_by_role("img", name="2 votes: looking at the data 0, own weights 2, random halves 0").wait_for()
     # The lecturer may try what the class did not vote for.
     teacher.get_by_role("button", name="looking at the data").click()
@@ -246,8 +246,8 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
     said(teacher, "No lead has arrived yet")
     for student in students:
         said(student, "The class tries looking at the data")
-        student.get_by_role("button", name="Train my seed").click()
-        said(student, "On your seed: ")
+        student.get_by_role("button", name="Train mine").click()
+        said(student, "You: ")
     said(teacher, "2 leads: ")
     teacher.get_by_text("2 of 2 tabs are done.").wait_for()
     found = students[0].get_by_role("button", name="What studies found")
@@ -256,5 +256,5 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
     said(teacher, "bits per value.")
     found.and_(students[0].locator(":enabled")).wait_for()
     students[0].reload()  # a tab that comes back has given its lead
-    said(students[0], "On your seed: ")
-    assert students[0].get_by_role("button", name="Train my seed").is_disabled()
+    said(students[0], "You: ")
+    assert students[0].get_by_role("button", name="Train mine").is_disabled()

@@ -2,12 +2,13 @@
 // choices, and three doors.
 import { choicesNamed } from "../choices.js";
 import { addedUp } from "../curve.js";
-import { afterFrame, colours, el, picture, surface } from "../draw.js";
+import { afterFrame, colours, el, part, picture, surface } from "../draw.js";
 import { greyLevels, normals, psnr } from "../flow.js";
 import { STRETCHING, states, UNUSUAL } from "./count.js";
+import { likely } from "./likely.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
-import { startOf } from "./worth.js";
+import { savedBy, winnerOf, worth } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
 const HOMEWORK = "homework";
@@ -16,11 +17,11 @@ export const ending = {
   number: 12,
   short: "To take home",
   title: "Four things to take home.",
-  notes: "Say what each picture shows before you click. Then look back at what was chosen.",
+  notes: "Say what the first picture shows, then click.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
-    "redrawn; its channels stand as high as their entropy, after training. The bits saved are those of scene 11: start " +
-    "and half from the data against those of Glow, a well-known flow that starts at random and whose half is fixed by position.",
+    "redrawn; its channels stand as high as their entropy, after training. The bits saved by " +
+    "own weights are those of scene 11.",
   more: { page: "levels" },
 
   build(stage) {
@@ -135,26 +136,27 @@ export const ending = {
         "The channels in the flow’s order, as high as their entropy",
       );
 
-    const [study] = pack.head.studies ?? [],
-      start = study && startOf(study),
-      saved = start ? ` Looking at the data saves ${start.bits} bits per value (${start.data}).` : "";
-    const card = (drawing, text) => {
+    const meanOf = (channels) => channels.reduce((sum, c) => sum + entropies[c], 0) / channels.length,
+      sorts = meanOf(order.slice(0, kept)) < meanOf(order.slice(kept)),
+      leaves = part(1 - kept / level.channels);
+    const card = (drawing, text, i) => {
       const words = el("figcaption", {}),
         show = () => words.replaceChildren(text());
-      words.append(el("button", { type: "button", onclick: show }, "Say it, then click"));
+      words.append(el("button", { type: "button", onclick: show }, `${i + 1} Show the answer`));
       return el("figure", { className: "home-card" }, drawing, words);
     };
     const cards = el(
       "div",
       { className: "home-cards", "aria-live": "polite" },
-      card(there, () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`),
-      card(bars, () => "It counts bits: unusual noise plus stretching. Few bits = high likelihood."),
-      card(scales, () => "Several scales: half leaves at each level, fine detail first, the gist last."),
-      card(
-        sorted,
-        () =>
-          `${flow.sortsByEntropy ? "By entropy or by variance, noise leaves early." : "What leaves early is a choice."}${saved}`,
-      ),
+      ...[
+        [there, () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`],
+        [bars, () => "It tells how likely a picture is, in bits. Fewer = likelier."],
+        [scales, () => `Levels: ${leaves} of the values leave at level 1, details first, the gist last.`],
+        [
+          sorted,
+          () => (sorts ? "Noisy channels leave early, structured ones stay." : "What leaves early is a choice."),
+        ],
+      ].map(([drawing, text], i) => card(drawing, text, i)),
     );
     const questions = el(
       "ol",
@@ -172,7 +174,23 @@ export const ending = {
         ),
       ),
     );
-    const chosen = [choicesNamed(stage), trainedInTab(pack.head.ownSteps)].join(" ").trim();
+    const [study] = pack.head.studies ?? [],
+      winner = study && winnerOf(study),
+      grey = flow.dequantise(bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))),
+      of = [grey, flow.dequantise(bytes)].map((x) => flow.bitsPerDim(flow.encode(x)).toFixed(1)),
+      saved = pack.head.flow.weights && study && savedBy(study, "weights"),
+      fifth = pack.head.flow.weights
+        ? `And each picture sets the volume of its channels${saved ? `: ${saved} saved` : ""}.`
+        : "",
+      chosen = [
+        choicesNamed(stage, {
+          [likely.number]: `flat grey needs ${of[0]} bits, this picture ${of[1]}`,
+          [worth.number]: winner && `${winner.name} saved most`,
+        }),
+        trainedInTab(pack.head.ownSteps),
+      ]
+        .join(" ")
+        .trim();
     const door = (text, act) => el("button", { type: "button", className: "strong", onclick: act }, text);
     const homework = door("Homework", () => turn(questions.hidden));
     const say = (asked) =>
@@ -199,7 +217,8 @@ export const ending = {
         ? door("Play", () => stage.leave({ page: "playground" }))
         : stage.options.onLeave && door("Explore", () => stage.leave({ page: "levels" })),
     );
-    stage.host.append(cards, questions, el("p", { className: "caption" }, chosen), doors);
+    const lines = [fifth, chosen].filter(Boolean).map((text) => el("p", { className: "caption" }, text));
+    stage.host.append(cards, questions, ...lines, doors);
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     else say(false);
     const stopDecoding = afterFrame(decode);

@@ -7,14 +7,14 @@ import { louder, withGrain } from "./weights.js";
 /** Couplings that are drawn, and the channels that each splits into halves. */
 const COUPLINGS = 4,
   CHANNELS = 12;
-/** What is drawn of each choice: without it, or with it. */
+/** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  "axes: at random, or as the faces vary",
-  "channels: all alike, or louder and softer",
-  "halves: the same two, or others each time",
+  ["random mix", "as pixels vary"],
+  ["same volume", "louder, softer"],
+  ["same halves", "others each time"],
 ];
 /** How strongly a choice is drawn that is not voted for. */
-const PALE = 0.3;
+const PALE = 0.4;
 
 /** Pairs of neighbours' values, of all pictures, from −1 to 1. */
 function neighbours({ images, pack }) {
@@ -80,6 +80,11 @@ export function sketches(stage) {
     };
     axes(middle.angle + 0.6, ink.warm);
     axes(middle.angle, ink.accent);
+    if (side < 200) return;
+    context.textAlign = "right";
+    context.fillText("a pixel →", side, side - 4);
+    context.textAlign = "left";
+    context.fillText("its neighbour ↑", 0, ink.size);
   }
 
   function weights(context, ink, side) {
@@ -119,16 +124,18 @@ export function sketches(stage) {
   return (context, width, height, voted) => {
     const ink = colours(stage.stage),
       column = width / 3,
-      line = 1.3 * ink.size,
+      line = 1.5 * ink.size,
       labelled = column > 300,
       side = Math.min(column - 16, height - 8 - (labelled ? line : 0));
-    context.font = `${0.8 * ink.size}px ${ink.sans}`;
-    context.textAlign = "center";
+    context.font = `${ink.size}px ${ink.sans}`;
     [start, weights, halves].forEach((draw, i) => {
       context.save();
       context.globalAlpha = voted < 0 || voted === i ? 1 : PALE;
-      context.fillStyle = ink.quiet;
-      if (labelled) context.fillText(LABELS[i], (i + 0.5) * column, ink.size);
+      LABELS[i].forEach((text, k) => {
+        context.fillStyle = k ? ink.accent : ink.warm;
+        context.textAlign = k ? "right" : "left";
+        if (labelled) context.fillText(text, (i + k) * column + (k ? -24 : 24), ink.size);
+      });
       context.translate(i * column + (column - side) / 2, height - side);
       draw(context, ink, side);
       context.restore();

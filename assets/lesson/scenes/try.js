@@ -1,9 +1,11 @@
 // The first half of scene 11: a choice is tried here, by two flows from one seed, or by a class.
-import { BLIND_GUESS, colours, drawFilm, el, minus, number, surface } from "../draw.js";
+import { BLIND_GUESS, cap, colours, drawFilm, el, minus, number, surface, word } from "../draw.js";
 import { intervalOf, verdictOf } from "../interval.js";
 import { hearTries, pauseTries, runTry, tryOf } from "../tries.js";
 
 const SIDE = 16,
+  /** Faces that are drawn of each flow, from the same noise. */
+  FACES = 8,
   /** Bits that the axis of leads shows at least. */
   AXIS = [-0.06, 0.22];
 
@@ -17,12 +19,11 @@ const meanOf = (leads) => {
 const bits = (value) => `${Math.abs(value).toFixed(3)} bits ${value < 0 ? "lost" : "saved"}`;
 const signed = (value, digits = 3) => minus(value.toFixed(digits));
 
-/** What leads show, in a sentence. @param {number[]} leads @param {string} noun */
-export function shownBy(leads, noun) {
+/** What leads show, in a sentence. @param {number[]} leads @param {string} noun @param {string} beside said of a single one */
+export function shownBy(leads, noun, beside) {
   const all = intervalOf(leads);
   if (!all) return "";
-  if (all.seeds === 1)
-    return `On ${noun === "seed" ? "your" : "one"} seed: ${bits(all.mean)}. One seed decides nothing.`;
+  if (all.seeds === 1) return `${noun === "run" ? "You" : "One lead"}: ${bits(all.mean)}. ${beside}`;
   const what = `${number(all.seeds)} ${noun}s: `;
   if (all.seeds < INTERVAL_FROM) return `${what}${bits(all.mean)} in the mean; more ${noun}s make an interval.`;
   return verdictOf(all)
@@ -32,13 +33,13 @@ export function shownBy(leads, noun) {
 
 /**
  * Draw it into a room. `voted()` is the choice of this visitor, `arms(choice)` names the flow without it and
- * the one with it, `studied(choice)` is the lead of the study, `sketch` draws the choices until one is tried.
+ * the one with it, `differ(choice)` says in what they differ, `studied(choice)` is the lead of the study, `sketch` draws the choices until one is tried.
  * @param {any} stage
  * @param {HTMLElement} room
- * @param {{voted: () => string, arms: (choice: string) => string[], studied: (choice: string) => any,
+ * @param {{voted: () => string, arms: (choice: string) => string[], differ: (choice: string) => string, studied: (choice: string) => any,
  *   sketch: (context: CanvasRenderingContext2D, width: number, height: number, choice: string) => void}} options
  */
-export function trial(stage, room, { voted, arms, studied, sketch }) {
+export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
   const { klass, pack } = stage,
     leads = Boolean(pack.head.class?.teacher);
   /** What the server knows of the class's study. */
@@ -91,7 +92,7 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
   }
 
   const curveView = leads ? null : surface(curves, drawCurves, "Bits per value by step, of both flows");
-  const dotsView = surface(dots, drawDots, "Bits per value saved, one dot a seed, their mean and its 95 % interval");
+  const dotsView = surface(dots, drawDots, "Bits per value saved, one dot a run, their mean and its 95 % interval");
 
   const sketchView = surface(
     before,
@@ -154,7 +155,8 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
       { counted, light } = collected(),
       { pair } = tryOf(choice()) ?? {},
       /** Leads that do not count: of smaller flows, and of the seed that is under way. */
-      hollow = [...light.map(({ lead }) => lead), ...(pair?.working ? [pair.lead] : [])].filter(Number.isFinite),
+      running = pair?.working ? pair.lead : Number.NaN,
+      hollow = [...light.map(({ lead }) => lead), running].filter(Number.isFinite),
       all = counted.length < INTERVAL_FROM ? meanOf(counted) : intervalOf(counted),
       study = counted.length && !stage.hidesAnswer ? studied(choice()) : null,
       values = [...counted, ...hollow, all?.low, all?.high, study?.low, study?.high],
@@ -198,6 +200,13 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
       context.fillStyle = context.strokeStyle = accent;
       if (counts) context.fill();
       else context.stroke();
+      if (lead !== running) continue;
+      context.textAlign = "left";
+      context.fillText(
+        "running",
+        at + radius + 6,
+        Math.max(radius, rows * foot - radius - 3 - 2 * radius * row) + 0.3 * size,
+      );
     }
     const bar = ({ lead, low: from, high: to }, top, colour, text) => {
       context.strokeStyle = context.fillStyle = colour;
@@ -228,7 +237,7 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
         study,
         rows * foot + 2.2 * between,
         quiet,
-        `${width < 640 ? "study" : `our study, ${study.seeds} seeds`}: ${signed(study.lead)}`,
+        `${width < 640 ? "study" : `our study, ${study.seeds} runs`}: ${signed(study.lead)}`,
       );
     context.textAlign = "left";
   }
@@ -237,7 +246,7 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
     film.canvas.hidden = !samples;
     if (!samples || samples === film.drawn) return;
     film.drawn = samples;
-    drawFilm(samples, SIDE, film.canvas);
+    drawFilm({ ...samples, count: FACES }, SIDE, film.canvas);
   }
 
   function sentence() {
@@ -247,8 +256,11 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
     if (trouble) return trouble;
     if (leads) {
       if (!known().choice)
-        return voted() ? "Start the study: every tab gets a seed of its own." : "Choose what the class tries.";
-      return shownBy(counted, "lead") || `The class tries: ${arms(what)[1]}. No lead has arrived yet.`;
+        return voted() ? "Start the study: every tab trains a run of its own." : "Choose what the class tries.";
+      return (
+        shownBy(counted, "lead", "More are on the way.") ||
+        `The class tries: ${arms(what)[1]}. No lead has arrived yet.`
+      );
     }
     if (!klass && !what) return "Vote: which choice saves most bits per value?";
     if (klass && !what)
@@ -257,10 +269,16 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
         : "Vote: which choice saves most bits per value?";
     if (pair?.working && !counted.length && !pair.step) return "Both flows get their start from the faces …";
     if (pair?.working && !counted.length)
-      return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
-    if (counted.length) return shownBy(counted, "seed");
+      return `Step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
+    if (counted.length) {
+      const study = stage.hidesAnswer ? null : studied(what),
+        ours = study ? `${cap(word(study.seeds))} runs of ours: ${signed(study.lead)}.` : "One run decides nothing.";
+      return shownBy(counted, "run", klass && !study ? "It is a dot on the board." : ours);
+    }
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;
-    return `${klass ? "The class tries" : "You try"} ${arms(what).toReversed().join(" against ")}: one seed, all else alike.`;
+    return klass
+      ? `The class tries ${arms(what)[1]}: two flows, all else is equal.`
+      : `Two flows, equal except for ${differ(what)}. Same random numbers.`;
   }
 
   function words() {
@@ -276,13 +294,13 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
       return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
     if (!begun()) return "Orange: without the choice. Blue: with it. All else stays the same.";
     const study = counted.length && !leads && !stage.hidesAnswer ? studied(what) : null,
-      others = study ? `Our study: ${study.seeds} seeds, trained on more faces` : "Every seed counts";
+      others = study ? `Our study: ${study.seeds} runs, trained on more faces` : "Every run counts";
     if (pair?.working && counted.length)
-      return `Seed ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. ${others}.`;
+      return `Run ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. ${others}.`;
     if (study) return `${others}, so its bits differ from yours.`;
     return leads
       ? "Each tab trains both flows; its lead becomes a dot."
-      : "Thick: pictures that neither flow trained on. Thin: those that it trains on.";
+      : "Thick: new pictures. Thin: training pictures.";
   }
 
   function show() {
@@ -296,11 +314,11 @@ export function trial(stage, room, { voted, arms, studied, sketch }) {
         : pair?.working
           ? "Pausing …"
           : own?.length && !klass && pair?.done
-            ? "Next seed"
+            ? "Next run"
             : pair?.seed && !finished
               ? "Go on"
               : klass
-                ? "Train my seed"
+                ? "Train mine"
                 : "Train both";
     button.disabled = leads
       ? !voted() || voted() === known().choice

@@ -117,7 +117,7 @@ export const weighting = {
     const strongestOf = () => {
       const changes = shown[1].bars.map((v, c) => Math.abs(v - clean.bars[c])),
         change = Math.max(...changes);
-      return { channel: changes.indexOf(change), change };
+      return { channel: change ? changes.indexOf(change) : -1, change };
     };
     const room = el("div", { className: "room" }),
       caption = el("p", { className: "caption" });

@@ -4,38 +4,41 @@ import { sketches } from "./sketch.js";
 import { trial } from "./try.js";
 
 /**
- * The choices: a word for the link, a name, what they are, what the flow without them has, the rung of the study that
- * has them, and whether what it saves is counted from Glow's half (saved) or from the rung below (step).
- * @type {{key: string, name: string, what: string, other: string, rung: string, of: "saved" | "step"}[]}
+ * The choices: a word for the link, a name, what they are, what the flow without them has, in what the two flows that
+ * try it differ, the rung of the study that has them, and whether what it saves is counted from Glow's half (saved) or from the rung below (step).
+ * @type {{key: string, name: string, what: string, other: string, differ: string, rung: string, of: "saved" | "step"}[]}
  */
 const CHOICES = [
   {
     key: "start",
     name: "looking at the data",
-    what: "start and half are chosen from the faces",
+    what: "the first mix of channels and the half that leaves are chosen from the faces",
     other: "not looking",
+    differ: "the first mix and the half",
     rung: "half by entropy",
     of: "saved",
   },
   {
     key: "weights",
     name: "own weights",
-    what: "each picture turns channels up or down",
+    what: "each picture sets the volume of its channels",
     other: "no weights",
+    differ: "the weights",
     rung: "own weights",
     of: "step",
   },
   {
     key: "partitions",
     name: "random halves",
-    what: "a coupling reads other channels each time",
+    what: "at every step other channels predict the rest",
     other: "fixed halves",
+    differ: "the halves",
     rung: "random partitions",
     of: "step",
   },
 ];
-/** What variance saves, by what a study claims of entropy. */
-const AGAINST = { ahead: "saves less", behind: "saves more", "not shown": "is not shown to differ" };
+/** How sorting by variance does, by what a study claims of entropy. */
+const AGAINST = { ahead: "worse", behind: "better", "not shown": "as well" };
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -48,10 +51,18 @@ const rungOf = ({ rungs }, name) => rungs.find((rung) => rung.name === name);
 /** The leads of the choices in a study; undefined where it did not ask. */
 const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[of]);
 
-/** What looking at the data saves in a study; nothing where that is not certain. */
-export function startOf(study) {
-  const [start] = leadsOf(study);
-  return start?.claim === "ahead" ? { bits: start.lead.toFixed(2), data: dataOf(study) } : null;
+/** What a choice saves in a study; nothing where that is not certain. */
+export function savedBy(study, choice) {
+  const lead = leadsOf(study)[placeOf(choice)];
+  return lead?.claim === "ahead" ? `${lead.lead.toFixed(2)} bits per value (${dataOf(study)})` : "";
+}
+
+/** The choice that saves most in a study; undefined where its interval and another's meet. */
+export function winnerOf(study) {
+  const leads = leadsOf(study);
+  return CHOICES.find(
+    (_, i) => leads[i]?.claim === "ahead" && leads.every((lead, k) => k === i || !lead || lead.high < leads[i].low),
+  );
 }
 
 export const worth = {
@@ -62,11 +73,11 @@ export const worth = {
   title: "Does looking at the data pay? We try.",
   answers: (choice) => choice.includes("."),
   keepsChoice: true,
-  notes: "Vote first: which of the three saves most bits? Then try it, and look at our studies.",
+  notes: "Vote first: which of the three saves most bits?",
   asked:
-    "Each choice is tried by two flows that train here from one seed, on the same faces in the same order, as in " +
-    "our studies: three levels of four steps, 500 steps of 32 faces. A dot is the bits saved on 256 other " +
-    "faces by one seed; the interval is Student’s t. " +
+    "Each choice is tried by two flows that train here from one seed, that is from the same random numbers, on the same faces in " +
+    "the same order, as in our studies: three levels of four steps, 500 steps of 32 faces. A dot is one run: the bits saved on " +
+    "256 other faces; the interval is Student’s t. " +
     "Each choice is added to those above it: first looking at the data (channels start as principal components, and " +
     "the half with most structure is passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
@@ -113,6 +124,7 @@ export const worth = {
       live?.stop();
       room.replaceChildren();
       other.textContent = data ? "← We try" : "What studies found";
+      vote.row.classList.toggle("brief", Boolean(data)); // on a telephone the bars need the room
       if (data)
         live = bars(stage, room, {
           data,
@@ -129,6 +141,7 @@ export const worth = {
             const { other, name } = CHOICES[placeOf(choice)];
             return [other, name];
           },
+          differ: (choice) => CHOICES[placeOf(choice)].differ,
           sketch: (context, width, height, choice) => sketch(context, width, height, placeOf(choice)),
           studied: (choice) => {
             const study = studies.find((one) => one.data === FACES);
@@ -158,13 +171,20 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const { studies } = stage.pack.head;
   let here = studies.find((one) => one.data === data) ?? studies[0];
   const room = el("div", { className: "room" }),
-    caption = el("p", { className: "caption" });
+    caption = el("p", { className: "caption large" }),
+    /** All bars of a study, each beginning where the last ends: what they need of the axis. */
+    ends = studies.flatMap((study) => {
+      let from = 0;
+      return leadsOf(study).flatMap((lead) => {
+        const begin = from;
+        from += lead?.lead ?? 0;
+        return lead ? [begin + lead.low, begin + lead.high] : [];
+      });
+    }),
+    most = Math.max(0.01, ...ends),
+    least = Math.min(0, ...ends);
   host.append(
-    el(
-      "p",
-      { style: "margin: 0" },
-      "Glow: a known flow without these choices. Added to it, one after the other, they save:",
-    ),
+    el("p", { style: "margin: 0" }, "Starting from a plain flow (Glow), we add one choice after the other:"),
     room,
     caption,
   );
@@ -174,20 +194,32 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       const ink = colours(stage.stage),
         small = width < 800,
         leads = leadsOf(here),
-        row = height / CHOICES.length;
+        foot = height - 1.5 * ink.size,
+        row = foot / CHOICES.length;
       context.font = `600 ${ink.size}px ${ink.sans}`;
       const named = Math.max(...CHOICES.map(({ name }) => context.measureText(name).width)),
-        zero = (small ? 0 : named + ink.size) + 4;
+        zero = small ? ink.size : named + ink.size + 4;
       let saved = 0;
       const begins = leads.map((lead) => {
           const from = saved;
           saved += lead?.lead ?? 0;
           return from;
         }),
-        most = Math.max(...leads.map((lead, i) => begins[i] + (lead?.high ?? 0)), 0.01),
-        least = Math.min(0, ...leads.map((lead, i) => begins[i] + (lead?.low ?? 0))),
-        unit = (width - zero - 7 * ink.size) / (most - least),
+        unit = (width - zero - 4 * ink.size) / (most - least),
         at = (bits) => zero + (bits - least) * unit;
+      // One axis for all studies.
+      context.font = `${ink.size}px ${ink.sans}`;
+      context.textAlign = "center";
+      for (let bits = Math.ceil(10 * least) / 10; bits <= most; bits += 0.1) {
+        context.fillStyle = ink.line;
+        context.fillRect(at(bits), 0, 1, foot);
+        context.fillStyle = ink.quiet;
+        context.fillText(minus(bits.toFixed(1)), at(bits), height - 4);
+      }
+      if (!small) {
+        context.textAlign = "left";
+        context.fillText("bits saved →", 0, height - 4);
+      }
       CHOICES.forEach(({ name }, i) => {
         const lead = leads[i],
           from = begins[i],
@@ -230,27 +262,20 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   );
   const draw = () => {
     view.redraw();
-    const [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
+    const leads = leadsOf(here),
+      pays = `Looking at the data ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
+      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `The half by variance instead of entropy ${AGAINST[entropy.step.claim]}: ` +
+        ? `${pays} Sorting by variance does ${AGAINST[entropy.step.claim]}: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
-        : "This study did not compare variance with entropy.";
-    const leads = leadsOf(here),
-      known = leads.map((lead, i) => (lead?.claim === "ahead" ? i : -1)).filter((i) => i >= 0);
-    if (!known.length) return stage.say(`On ${dataOf(here)} none of the three saves bits for certain.`);
-    const best = known.reduce((a, b) => (leads[b].lead > leads[a].lead ? b : a)),
-      /** Whether no other choice may save as much: their intervals lie apart. */
-      clear = leads.every((lead, i) => i === best || !lead || lead.high < leads[best].low),
-      /** The vote before any study was seen. */
-      first = (stage.results[worth.number] ??= CHOICES[placeOf(votedFor())].name),
-      verdict = CHOICES[best].name === first ? "Right" : "Not quite";
-    const bits = `${leads[best].lead.toFixed(3)} bits per value.`;
-    stage.say(
-      clear
-        ? `${verdict}: on ${dataOf(here)}, ${CHOICES[best].name} save${best ? "" : "s"} most, ${bits}`
-        : `None is shown to save most on ${dataOf(here)}; highest mean: ${bits}`,
-    );
+        : pays;
+    const winner = winnerOf(here);
+    if (!winner) return stage.say(`On ${dataOf(here)} there is no clear winner.`);
+    const { key, name } = winner,
+      verdict = key === votedFor() ? "Right" : "Not quite",
+      bits = `${leads[placeOf(key)].lead.toFixed(3)} bits per value.`;
+    stage.say(`${verdict}: on ${dataOf(here)}, ${name} ${name.endsWith("s") ? "save" : "saves"} most, ${bits}`);
   };
   const sets = choices(
     "Data",
