@@ -124,7 +124,6 @@ export const worth = {
       live?.stop();
       room.replaceChildren();
       other.textContent = data ? "← We try" : "What studies found";
-      vote.row.classList.toggle("brief", Boolean(data)); // on a telephone the bars need the room
       if (data)
         live = bars(stage, room, {
           data,
