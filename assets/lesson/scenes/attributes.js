@@ -143,7 +143,7 @@ export const attributes = {
       caption.textContent =
         first.metric === "AUROC"
           ? `Shown two faces, level ${level + 1} picks the one with ${first.name.toLowerCase()} ${pairs(first.readings[level])} times of 100.`
-          : "Number: the share of its variance that the level explains.";
+          : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };
     const heads = [

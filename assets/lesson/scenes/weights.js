@@ -127,7 +127,7 @@ export const weighting = {
       (context, width, height) => {
         const ink = colours(stage.stage),
           small = width < 640,
-          size = (width < 900 ? 0.75 : 1) * ink.size,
+          size = (width < 1000 ? 0.75 : 1) * ink.size,
           line = 1.3 * size,
           n = clean.bars.length,
           gap = small ? 18 : 2 * size,
@@ -143,20 +143,11 @@ export const weighting = {
           context.font = `${weight} ${size}px ${ink.sans}`;
           context.fillText(text, x, y);
         };
-        const arrow = (to, y, shown = 1) => {
-          const [from, end] = [to - 0.85 * gap, to - 0.2 * gap];
+        const arrow = (to, y, shown) => {
           context.globalAlpha = shown;
-          context.strokeStyle = context.fillStyle = ink.ink;
-          context.lineWidth = 2;
-          context.beginPath();
-          context.moveTo(from, y);
-          context.lineTo(end - 6, y);
-          context.stroke();
-          context.beginPath();
-          context.moveTo(end, y);
-          context.lineTo(end - 9, y - 6);
-          context.lineTo(end - 9, y + 6);
-          context.fill();
+          context.fillStyle = ink.ink;
+          context.font = `${1.5 * size}px ${ink.sans}`;
+          context.fillText("→", to - 0.9 * gap, y);
           context.globalAlpha = 1;
         };
         const of = clean.of === "entropy" ? "entropy" : "mean";
