@@ -114,7 +114,6 @@ def no_space(*_):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("module", "failing"), [(checkpoint, "save_state"), (files, "write_atomically")])
 def test_a_full_disk_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, module, failing):
     run = tiny_run(tmp_path)

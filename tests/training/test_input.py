@@ -26,9 +26,8 @@ def held(tmp_path):
     return images, OnDisk(NpyFile(tmp_path / "planes.npy"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fields", [{}, {"flip": True}])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_parts_of_batches_from_disk_are_those_of_whole_batches_from_memory(held, fields, workers):
     recipe = tiny_recipe(iterations=20, **fields)
     whole = Batches(held[0], recipe)

@@ -85,7 +85,6 @@ def test_other_labels_are_another_data_set(tmp_path):
         train(run, images=dataclasses.replace(images, factors=moved))
 
 
-@pytest.mark.slow
 def test_a_labelled_run_names_labels_in_its_files_and_its_scores(tmp_path):
     images, run = labelled_data(), tiny_run(tmp_path, recorded=3, **LABELLED)
     info = train(run, images=images)

@@ -139,7 +139,6 @@ def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
     assert state_of(run) == before
 
 
-@pytest.mark.slow
 def test_a_run_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())
