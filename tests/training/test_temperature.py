@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from eiwflow.flow import MultiScaleFlow, dequantise, quantise
 from eiwflow.training import scores
 from eiwflow.training.run import train
 from eiwflow.training.temperature import IMAGES, best_temperature, octave_power
-from tests.training.tiny import labelled_data, tiny_config, tiny_data, tiny_run
+from tests.training.tiny import labelled_data, same_tensors, tiny_config, tiny_data, tiny_run
 
 #: The small ones: to draw from the others takes a minute.
 BUNDLED = sorted((Path(__file__).resolve().parents[2] / "assets" / "checkpoints").glob("faces16-*.safetensors"))
@@ -58,7 +59,6 @@ def test_training_images_are_compared_in_the_grey_levels_of_the_flow() -> None:
     assert best_temperature(flow, quiet) == best_temperature(flow, drawn) == pytest.approx(0.7, abs=0.051)
 
 
-@pytest.mark.slow
 def test_a_finished_run_states_the_temperature_of_its_averaged_weights(tmp_path: Path) -> None:
     run = tiny_run(tmp_path, iterations=4)
     assert train(run, images=tiny_data()).temperature == checkpoint.load(run.last_checkpoint).info.temperature
@@ -75,7 +75,7 @@ def test_a_bundled_flow_states_the_temperature_nearest_to_training_images(path: 
     assert opened.info.temperature == best_temperature(opened.flow, train_images)
 
 
-def test_samples_for_the_temperature_have_labels_from_all_training_images(
+def test_the_temperature_is_of_averaged_weights_and_of_training_images_with_their_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = labelled_data(train=300)
@@ -83,8 +83,12 @@ def test_samples_for_the_temperature_have_labels_from_all_training_images(
     order = np.argsort(sides.train, kind="stable")
     sides = sides._replace(train=sides.train[order])
     images = dataclasses.replace(images, train=images.train[order], factors={"side": sides})
-    given: list[torch.Tensor] = []
-    monkeypatch.setattr(scores, "best_temperature", lambda flow, train, labels: given.append(labels) or 1.0)
-    train(tiny_run(tmp_path, iterations=1, labels="side", classes=("left", "none", "right"), context=3), images=images)
+    given: list[Any] = []
+    monkeypatch.setattr(scores, "best_temperature", lambda *those, labels: given.extend([*those, labels]) or 1.0)
+    run = tiny_run(tmp_path, iterations=1, labels="side", classes=("left", "none", "right"), context=3)
+    train(run, images=images)
+    flow, train_images, labels = given
+    assert same_tensors(flow.state_dict(), checkpoint.load(run.last_checkpoint).flow.state_dict())
+    assert torch.equal(train_images, to_tensor(images.train))
     shares = [np.mean(sides.train == side) for side in ("left", "", "right")]
-    assert (given[0].bincount() / 128).tolist() == pytest.approx(shares, abs=0.01)
+    assert (labels.bincount() / 128).tolist() == pytest.approx(shares, abs=0.01)
