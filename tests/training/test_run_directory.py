@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eiwflow.checkpoint import PRETRAINED
 from eiwflow.training.history import read_records
 from eiwflow.training.recipe import recording_steps
 from eiwflow.training.run import train
-from eiwflow.training.run_directory import RunDirectory
+from eiwflow.training.run_directory import RunDirectory, all_runs, saved_flows
 
 from .tiny import tiny_data, tiny_recipe, tiny_run
 
@@ -31,6 +32,16 @@ def test_the_config_comes_back(tmp_path):
         tiny_recipe(split="first+pooled", seed=3, divergence=0.5),
         "python -m eiwflow train",
     )
+
+
+def test_runs_are_listed_the_newest_first_without_the_folder_of_a_flow(tmp_path):
+    for day in (2, 1, 3):
+        RunDirectory.create(tmp_path, tiny_recipe(), "", f"2026010{day}-120000-entropy-abcdef")
+    (tmp_path / "20260104-hub").mkdir()
+    for name in ("config.json", PRETRAINED):
+        (tmp_path / "20260104-hub" / name).write_text("{}")
+    assert [run.title for run in all_runs(tmp_path)] == [f"entropy, {day} Jan 12:00:00" for day in (3, 2, 1)]
+    assert saved_flows(tmp_path) == [tmp_path / "20260104-hub"]
 
 
 # ---------------------------------------------------------------------- records

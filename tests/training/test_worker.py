@@ -125,6 +125,19 @@ def test_a_run_outlives_the_server_and_has_the_threads_that_it_was_given(tmp_pat
 # ---------------------------------------------------------------------- asked
 
 
+@pytest.mark.parametrize("asked", [["pause"], ["stop"], ["stop", "pause"], ["pause", "stop"]], ids=" ".join)
+def test_a_run_ends_after_the_step_as_it_was_asked_to_and_stop_wins(tmp_path, asked):
+    run = tiny_run(tmp_path, iterations=4)
+
+    def ask(step, bits):
+        for what in asked * (step == 2):
+            worker.ask(run, to_pause=what == "pause")
+
+    train(run, images=tiny_data(), progress=ask)
+    state = "stopped" if "stop" in asked else "paused"
+    assert (run.state().name, run.saved_step(), run.asked()) == (state, 2, "")
+
+
 @pytest.mark.slow
 def test_one_run_a_device_and_what_is_asked_before_the_first_step_is_not_lost(tmp_path, data, started):
     root = tmp_path / "runs"
@@ -223,6 +236,16 @@ def test_a_run_whose_process_is_about_to_take_its_lock_has_not_crashed(tmp_path,
     assert run.state().name == "crashed"
 
 
+@pytest.mark.parametrize("written", ["running", "finished"])
+def test_a_run_at_work_is_frozen_after_half_a_minute_without_a_sign_of_life(tmp_path, written):
+    run = tiny_run(tmp_path)
+    run.set_status(written, 1)
+    with run.held():
+        for silent_s in (25, 35):
+            os.utime(run.path / "status.json", (time.time() - silent_s,) * 2)
+            assert run.state().frozen == (written == "running" and silent_s > 30)
+
+
 @pytest.mark.slow
 def test_two_processes_never_train_one_run(tmp_path):
     run = tiny_run(tmp_path, iterations=3)
@@ -262,13 +285,14 @@ def test_a_mistake_of_the_program_is_not_called_a_failure_of_the_run(tmp_path, m
 # ---------------------------------------------------------------------- what becomes of it
 
 
-@pytest.mark.slow
 def test_an_exported_run_goes_on_elsewhere(tmp_path):
-    whole, run = (tiny_run(tmp_path / "here", iterations=9) for _ in range(2))
+    whole, run = (tiny_run(tmp_path / "here", iterations=4) for _ in range(2))
     train(whole, images=tiny_data())
-    train(run, images=tiny_data(), progress=signalled_at(4))
+    train(run, images=tiny_data(), progress=signalled_at(2))
     (tmp_path / "run.zip").write_bytes(b"".join(run.zip_parts()))
     with zipfile.ZipFile(tmp_path / "run.zip") as file:
+        # First, so that of a run under way no other file is older than it.
+        assert file.namelist()[0] == f"{run.path.name}/resume.safetensors"
         assert not [name for name in file.namelist() if name.endswith(".lock")]
         file.extractall(tmp_path / "there")
     (moved,) = all_runs(tmp_path / "there")
