@@ -4,19 +4,26 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
+import numpy as np
 import pytest
 import safetensors.torch
+import torch
 from torch.distributed import TCPStore
 
 from eiwflow import cli
+from eiwflow.analysis.evaluate import evaluate
+from eiwflow.analysis.samples import draw
 from eiwflow.checkpoint import load, save
+from eiwflow.training.distributed import Team
 from eiwflow.training.run_directory import all_runs
 
 from .. import LONG
 from .processes import begun, ended, one_of_a_team, place_in_a_team
-from .tiny import tiny_flow, tiny_info, write_npz
+from .tiny import tiny_data, tiny_flow, tiny_info, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Sums in another order differ in their last bits, and training makes more of it.
@@ -133,6 +140,32 @@ def said_by_two(tmp_path, meeting_place):
     return run
 
 
+def near(figures):
+    return {k: pytest.approx(v, rel=1e-4, abs=1e-6) if isinstance(v, float) else v for k, v in figures.items()}
+
+
+def test_the_parts_of_a_team_have_the_figures_and_the_samples_of_one():
+    flow, images, size = tiny_flow(), tiny_data(test=13), 3
+    parts, all_here = [None] * size, Barrier(size)
+
+    class InThreads(Team):
+        def gather(self, values):
+            parts[self.rank] = values
+            all_here.wait()
+            whole = torch.cat(parts)
+            all_here.wait()
+            return whole
+
+    def work(team=None):
+        samples = np.concatenate([*draw(flow, 7, batch=2, team=team)])
+        return evaluate(flow, images, importance=2, team=team).to_dict(), samples
+
+    figures, samples = work()
+    with ThreadPoolExecutor(size) as threads:
+        for found, drawn in threads.map(work, [InThreads(rank, size) for rank in range(size)]):
+            assert found == near(figures) and np.array_equal(drawn, samples)
+
+
 @pytest.mark.slow
 def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_two, capsys):
     command = ["evaluate", flow_file, "--data", planes, "--limit", "13", "--importance", "2", "--json"]
@@ -140,10 +173,7 @@ def test_two_processes_score_to_the_figures_of_one(flow_file, planes, said_by_tw
     alone = json.loads(capsys.readouterr().out)
     said = said_by_two(command)
     assert said[1] == ""  # the second process prints nothing
-    assert json.loads(said[0]) == {
-        name: pytest.approx(value, rel=1e-4, abs=1e-6) if isinstance(value, float) else value
-        for name, value in alone.items()
-    }
+    assert json.loads(said[0]) == near(alone)
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import torch
 
 from eiwflow.flow import ConfigError, to_bits_per_dim
 from eiwflow.flow.score import score
+from eiwflow.training.distributed import Team
 from eiwflow.training.execution import choose_device
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run_directory import RunError
@@ -175,6 +176,8 @@ def test_a_batch_in_parts_takes_the_step_of_the_whole_batch(optimiser):
     assert seen == [2, 2, 2, 2]
     with pytest.raises(ConfigError, match="accumulate is 3; it must be a divisor of the batch, 8"):
         tiny_recipe(accumulate=3)
+    with pytest.raises(ConfigError, match="by the 2 processes that share it times accumulate 8"):
+        Team(size=2).check(batch=8, accumulate=8)
 
 
 @pytest.mark.slow
