@@ -30,7 +30,7 @@ from eiwflow.study.recipe import AGAIN, Arm, StudyRecipe
 from eiwflow.study.run import Job, StudyFolder, parse_shard, run_job, run_study
 from eiwflow.training import input as input_module
 from eiwflow.training import run as run_module
-from eiwflow.training import run_directory, scores
+from eiwflow.training import run_directory
 from eiwflow.training.batches import training_batch
 from eiwflow.training.failures import TrainingFailed
 from eiwflow.training.run import train
@@ -96,21 +96,6 @@ def test_a_run_has_all_that_a_study_keeps_and_only_finite_numbers(tmp_path):
     curve = np.array(result["curve"])
     assert curve.shape == (11, 3) and np.isfinite(curve).all()
     assert (curve[0, 0], curve[-1, 0]) == (1, 30)
-
-
-def test_the_curve_of_a_run_is_scored_on_crops_of_all_test_images(tmp_path, monkeypatch):
-    monkeypatch.setattr(scores, "CURVE_CROPS", 4)
-    images, recipe = tiny_data(size=12, test=5), tiny_recipe(3, learning_rate=0.01, seed=3)
-    job = job_of(tmp_path, recipe)
-    assert run_job(job, images) == ""
-    step, _, bits = json.loads((run_folder(tmp_path, job.arm, 3) / RESULT).read_bytes())["curve"][0]
-    trainer = Trainer(recipe, images)
-    trainer.advance()
-    assert len(trainer.crops) == 20 and step == trainer.step == 1
-    of_all, of_the_first = (
-        score(trainer.average, crops, 3).mean().item() for crops in (trainer.crops[::5], trainer.crops[:4])
-    )
-    assert bits == pytest.approx(of_all, abs=1e-4) and abs(of_all - of_the_first) > 1e-3
 
 
 @pytest.mark.slow

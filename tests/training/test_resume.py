@@ -130,15 +130,6 @@ def test_a_stop_between_two_points_of_the_curve_loses_none_of_its_steps(tmp_path
     assert_same_run(stopped, whole)
 
 
-def test_a_run_that_is_finished_stays_as_it_is(tmp_path):
-    run = tiny_run(tmp_path, iterations=3)
-    train(run, images=tiny_data())
-    before = state_of(run)
-    info = train(run, images=tiny_data())
-    assert info.step == 3
-    assert state_of(run) == before
-
-
 def test_a_run_killed_between_its_last_scores_and_its_last_save_still_saves_them(tmp_path, monkeypatch):
     whole, killed = (tiny_run(tmp_path, iterations=3) for _ in range(2))
     train(whole, images=tiny_data())

@@ -8,14 +8,13 @@ import sys
 from importlib.machinery import ModuleSpec
 from unittest import mock
 
-import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
 from eiwflow import data
 from eiwflow.checkpoint import CheckpointInfo, load, save
-from eiwflow.data import labels_of, to_tensor
+from eiwflow.data import corner_crops, labels_of, to_tensor
 from eiwflow.flow import dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.score import score
@@ -51,25 +50,16 @@ def test_a_whole_run_ends_finished_with_scores_of_its_test_and_train_images(tmp_
 
 
 def test_a_study_s_run_is_scored_on_every_crop_with_its_label_and_its_curve_on_every_second(tmp_path):
-    images = labelled_data(test=300)
-    images.test[256:] = np.random.default_rng(0).integers(0, 256, images.test[256:].shape)  # noise costs more
+    images = labelled_data(size=12, test=75)
     sides = {"labels": "side", "classes": ("none", "left", "right"), "context": 3, "weights": "entropy"}
     recipe = tiny_recipe(1, seed=3, learning_rate=0.02, **sides)
     run = RunDirectory.create(tmp_path, recipe, "python -m eiwflow study", recording=Recording(2, crops=True))
     train(run, images=images)
-    own = torch.from_numpy(labels_of(images, "side").test)
-    flow, crops = load(run.last_checkpoint).flow, to_tensor(images.test)
+    own = torch.from_numpy(labels_of(images, "side").test).repeat_interleave(4)
+    flow, crops = load(run.last_checkpoint).flow, corner_crops(to_tensor(images.test), 8)
     expected = [score(flow, crops[::n], 3, context=own[::n]).mean().item() for n in (2, 1)]
     found = [record["crops_bits_per_dim"] for record in run.records() if "crops_bits_per_dim" in record]
-    assert found == pytest.approx(expected, abs=1e-4) and abs(found[0] - found[1]) > 0.01
-
-
-def test_the_checkpoint_holds_the_averaged_weights(tmp_path):
-    run = tiny_run(tmp_path, iterations=5)
-    train(run, images=tiny_data())
-    trainer = trained(5, iterations=5)
-    assert same_tensors(load(run.last_checkpoint).flow.state_dict(), trainer.average.state_dict())
-    assert not same_tensors(trainer.average.state_dict(), trainer.flow.state_dict())
+    assert found == pytest.approx(expected, abs=1e-4) and abs(found[0] - found[1]) > 0.001
 
 
 @pytest.mark.slow
