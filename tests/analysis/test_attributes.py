@@ -133,13 +133,15 @@ def test_lightness_is_the_grey_level_that_pillow_makes_of_a_colour(marked: Image
     inks = np.array([[200, 30, 40], [20, 180, 60], [10, 40, 220]], np.float32)
     letters = {"letter": np.array(list("ABA")), "ink": inks, "paper": 255 - inks, "rotation": np.zeros(3)}
     grain = np.array([1.0, 2.0, 8.0], np.float32)
-    letters |= {"light": np.ones(3, np.float32), "light_direction": np.ones(3, np.float32), "grain": grain}
+    letters |= {"light": grain, "light_direction": np.array([0, 1, np.pi], np.float32), "grain": grain}
     written = replace(marked, factors={name: Factor(values, values) for name, values in letters.items()})
 
     def grey(colour: tuple[int, ...] | str) -> int:
         return Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
 
-    assert attributes.attribute_values(written, "test")["grain"] / np.log(2) == pytest.approx([0, 1, 3])
+    found = attributes.attribute_values(written, "test")
+    assert found["grain"] / np.log(2) == pytest.approx([0, 1, 3])
+    assert found["light"] == pytest.approx([1, 2 * np.cos(1), -8])  # from the right
     skins = [grey(colour) for colour in marked.factors["skin_color"].test.tolist()]
     assert len(set(skins)) == 2 and attributes.attribute_values(marked, "test")["skin"] == pytest.approx(skins, abs=1)
     for name in ("ink", "paper"):

@@ -161,6 +161,7 @@ def test_the_parts_of_a_team_have_the_figures_and_the_samples_of_one():
         return evaluate(flow, images, importance=2, team=team).to_dict(), samples
 
     figures, samples = work()
+    assert len(np.unique(samples, axis=0)) == 7
     with ThreadPoolExecutor(size) as threads:
         for found, drawn in threads.map(work, [InThreads(rank, size) for rank in range(size)]):
             assert found == near(figures) and np.array_equal(drawn, samples)
