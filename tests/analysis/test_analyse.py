@@ -216,7 +216,6 @@ def test_the_photographs_of_figures_are_those_of_the_images_they_are_of(opened):
     assert found == expected and found[0]["photographs"] == TEST // 10
 
 
-@pytest.mark.slow
 def test_the_order_of_own_images_moves_no_printed_figure_beyond_its_interval(tmp_path, opened, capsys):
     images, random = sorted_data(), np.random.default_rng(3)
     flow = tmp_path / "flow.safetensors"

@@ -14,7 +14,6 @@ from eiwflow.analysis.flows import bundled_flows, markdown
 from eiwflow.checkpoint import CheckpointError, load, read_info
 
 
-@pytest.mark.slow
 def test_every_bundled_flow_has_a_row_that_its_own_command_states():
     rows = {row["flow"]: row for row in bundled_flows()}
     assert {*rows} == {path.stem for path in project.CHECKPOINTS.glob("*.safetensors")}

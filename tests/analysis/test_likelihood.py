@@ -232,7 +232,6 @@ def test_scores_tell_two_halves_of_one_set_apart_no_more_often_than_chance_does(
     assert noise.auroc["bits/dim"].value == 1.0 and likelihood.differs(noise.auroc["bits/dim"])
 
 
-@pytest.mark.slow
 def test_same_seed_gives_the_same_numbers_and_another_one_others(alone):
     first, again, other = (measured(seed=seed).to_dict() for seed in (0, 0, 1))
     assert first == again

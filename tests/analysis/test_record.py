@@ -72,10 +72,9 @@ def test_the_curve_of_a_checkpoint_ends_at_its_own_step(tmp_path: Path, step: in
     assert curve.steps.tolist() == steps and curve.test_bits_per_dim == (4.25 if step == 20 else None)
 
 
-@pytest.mark.slow
 def test_of_a_kept_checkpoint_is_shown_what_its_run_had_recorded_until_then(tmp_path: Path, capsys) -> None:
     """A run is stopped where it keeps a checkpoint, which is looked at; it goes on, and the same is seen again."""
-    run, data = tiny_run(tmp_path, iterations=8), write_npz(tmp_path / "planes.npz", test=32)
+    run, data = tiny_run(tmp_path, iterations=4), write_npz(tmp_path / "planes.npz", test=32)
 
     def seen(path: Path) -> list[object]:
         shown: list[object] = []
@@ -84,13 +83,13 @@ def test_of_a_kept_checkpoint_is_shown_what_its_run_had_recorded_until_then(tmp_
             shown.append(json.loads(capsys.readouterr().out))
         return [*shown, sorted(load_record(path).samples)]
 
-    train(run, images=tiny_data(), execution=Execution(keep_every=4), progress=signalled_at(4))
-    before = seen(run.milestone(4))
-    train(run, images=tiny_data(), execution=Execution(keep_every=4))
-    assert seen(run.milestone(4)) == before and max(row["step"] for row in before[1]["growth"]) == 4
-    assert [row["step"] for row in before[0]["tables"]["training"]] == [1, 2, 3, 4] and before[2][-1] == 4
+    train(run, images=tiny_data(), execution=Execution(keep_every=2), progress=signalled_at(2))
+    before = seen(run.milestone(2))
+    train(run, images=tiny_data(), execution=Execution(keep_every=2))
+    assert seen(run.milestone(2)) == before and max(row["step"] for row in before[1]["growth"]) == 2
+    assert [row["step"] for row in before[0]["tables"]["training"]] == [1, 2] and before[2][-1] == 2
     record = load_record(run.last_checkpoint)
-    assert len(load_curve(run.last_checkpoint).steps) == 8 == record.steps[-1] == max(record.samples)
+    assert len(load_curve(run.last_checkpoint).steps) == 4 == record.steps[-1] == max(record.samples)
 
 
 def curve_of(bits: np.ndarray) -> TrainingCurve:

@@ -70,7 +70,6 @@ def test_a_result_is_kept_by_all_that_it_depends_on_and_by_nothing_else(
     assert look.read == set(MEASURES[name].depends_on)
 
 
-@pytest.mark.slow
 def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "others", lambda *_: [])
     monkeypatch.setattr(entropy, "RESAMPLES", 4)

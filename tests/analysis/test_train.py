@@ -28,7 +28,6 @@ def finished(request, tmp_path_factory):
     return run
 
 
-@pytest.mark.slow
 def test_a_finished_run_has_its_curves_and_its_score(finished):
     now, records = progress(finished), finished.records()
     assert (now.iterations, now.step, now.done) == (12, 12, 1.0)
@@ -67,7 +66,6 @@ def test_images_held_out_are_not_called_the_test_part(tmp_path, ended, data, whi
     assert "test" not in said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stop_at", [0, 6])
 def test_a_run_with_images_held_out_has_the_score_of_all_of_them_at_its_end(tmp_path, stop_at):
     run = tiny_run(tmp_path, iterations=12, validation=True)
@@ -172,7 +170,6 @@ def test_a_run_that_lies_elsewhere_by_now_is_read_as_well(finished, tmp_path):
     assert words.answer(progress(RunDirectory(moved))) == words.answer(progress(finished))
 
 
-@pytest.mark.slow
 def test_every_measure_has_its_points_by_step_and_cpu_time(finished):
     rows, records = points(finished), finished.records()
     for measure, key in (("gradient norm", "gradient_norm"), ("learning rate", "lr")):
