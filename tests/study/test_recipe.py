@@ -1,6 +1,8 @@
 """A study's recipe: its arms, and what makes arms paired."""
 
 import json
+import time
+from itertools import count
 
 import pytest
 import torch
@@ -195,6 +197,17 @@ def test_every_split_that_chooses_how_much_it_passes_on_has_a_cost_of_its_own():
     kinds = [cost_class(flow) for flow in flows]
     assert kinds[:4] == kinds[4:] and len({*kinds}) == 4
     assert relative_costs(dict(zip(kinds, (2.0, 3.0, 4.0, 5.0), strict=False)))[kinds[3]] == 2.5
+
+
+def test_a_step_that_is_slow_now_and_then_costs_what_it_mostly_does():
+    calls = count()
+
+    def step():
+        end = time.process_time() + 0.01 * (next(calls) % 5 == 0)
+        while time.process_time() < end:
+            pass
+
+    assert seconds_per_step({"none/conditional": step}, torch.device("cpu"))["none/conditional"] < 0.001
 
 
 @pytest.mark.slow

@@ -260,7 +260,6 @@ def test_a_killed_study_goes_on_inside_a_run_to_the_same_numbers(tmp_path, data,
     assert steps == list(range(9, 16))
 
 
-@pytest.mark.slow
 def test_a_study_that_is_done_stays_as_it_is(tmp_path, data, monkeypatch):
     recipe, out = tiny_study(data, seeds=1), tmp_path / "study"
     run_study(recipe, out)
@@ -302,7 +301,6 @@ def test_the_same_recipe_with_more_arms_and_seeds_extends_the_study(tmp_path, da
     assert numbers(more) == numbers(whole)
 
 
-@pytest.mark.slow
 def test_a_study_goes_on_where_its_data_are_named_by_another_path(tmp_path, data, monkeypatch):
     out = tmp_path / "study"
     before = numbers(run_study(tiny_study(data, seeds=1, iterations=1, arms=ARMS[:1]), out))
@@ -318,14 +316,13 @@ def test_a_study_goes_on_where_its_data_are_named_by_another_path(tmp_path, data
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, data, part):
-    recipe, out = tiny_study(data, iterations=1, seeds=1, arms=ARMS[:1]), tmp_path / "study"
-    run_study(recipe, out)
-    parts = dict(np.load(data))
-    parts[part][-1, 0, 0, 0] ^= 1
-    np.savez(data, **parts)
+def test_a_study_does_not_go_on_with_other_images_of_the_same_name(tmp_path, part):
+    images, folder = tiny_data(train=4100, test=4100), StudyFolder.begin(tmp_path / "study", tiny_study())
+    for _ in range(2):
+        folder.extend(tiny_study(), images)
+    getattr(images, part)[-1, 0, 0, 0] ^= 1
     with pytest.raises(RunError, match="of other images than"):
-        run_study(recipe, out)
+        folder.extend(tiny_study(), images)
 
 
 NO_STUDIES = {
@@ -418,9 +415,12 @@ def test_a_folder_of_something_else_in_a_runs_place_is_named_and_stays(tmp_path,
     with pytest.raises(TrainingFailed, match="/seed-0"):
         run_study(recipe, out)
     assert notes.read_text() == "mine"
+    notes.parent.rename(tmp_path / "away")
+    RunDirectory.create(notes.parent.parent, tiny_recipe(), "", "seed-0")
+    with pytest.raises(TrainingFailed, match="/seed-0 holds a run of other settings"):
+        run_study(recipe, out)
 
 
-@pytest.mark.slow
 def test_a_study_at_equal_time_measures_a_step_once_and_keeps_to_it(tmp_path, data, monkeypatch):
     monkeypatch.setattr(study, "seconds_per_step", lambda configs, *_: dict(zip(configs, (2.0, 2.5), strict=True)))
     recipe, out = tiny_study(data, iterations=10, seeds=1, equal_time=True), tmp_path / "study"
@@ -460,7 +460,6 @@ def test_a_study_takes_every_setting_that_a_training_takes():
     assert (made.schedule, made.accumulate) == ("constant", 2)
 
 
-@pytest.mark.slow
 def test_the_arms_of_a_study_with_labels_are_conditional_on_them(tmp_path):
     recipe = StudyRecipe("faces16", ("variance/random",), 1, levels=2, steps=1, width=8, batch=8, iterations=2,
                          labels="glasses")  # fmt: skip
