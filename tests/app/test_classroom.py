@@ -111,6 +111,8 @@ def test_where_everything_is_read_only_nobody_changes_anything(monkeypatch: pyte
     monkeypatch.setenv("EIWFLOW_MODE", "read-only")
     with pytest.raises(RunError, match="read-only"):
         access.check_change()
+    control.click(lambda: pytest.fail("it was done"))
+    assert "read-only" in (control.refusal(control.SHOWN) or "")
 
 
 # ---------------------------------------------------------------------- votes

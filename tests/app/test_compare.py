@@ -178,7 +178,6 @@ def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_tha
         assert marks(figure) == pytest.approx([leads[name] for name in rows(figure)], abs=1e-5)
 
 
-@pytest.mark.slow
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:
     write_study(studies / "other.zip", arms({"random/principal": 4.0, "entropy/principal": 4.2}))
     at = visit(study="photos32")

@@ -118,14 +118,15 @@ def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> N
 def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, ...]], preset: str) -> None:
     at = open_train()
     at.selectbox(key="order").set_value("last")
-    at.selectbox(key="weights").set_value("none").run()
+    at.selectbox(key="weights").set_value("none")
+    at.selectbox(key="train-data").set_value("photos32").run()
     at.button(key=f"start-{preset}").click().run()
     assert not at.exception and not at.error
     ((_, recipe, device, command),) = calls
     options = cli.build_parser().parse_args(shlex.split(command)[3:])
     made, _ = train_command._new_recipe(given(options, *train_command._OF_A_NEW_RUN), strict=False)
     assert made == recipe and options.device == device == "cpu"
-    assert (recipe.flow.split, recipe.flow.init) == ("last", "random")
+    assert (recipe.flow.split, recipe.flow.init, recipe.data) == ("last", "random", "photos32")
     assert recipe.iterations == PRESETS[preset]["iterations"]
     (run,) = (run for run in all_runs(runs_root()) if run.config()[1] == command)
     assert url(at)["run"] == run.path.name
