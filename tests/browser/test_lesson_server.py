@@ -82,7 +82,7 @@ def test_every_way_leads_back_to_the_scene_that_was_left(lesson: Page, address: 
 
 
 @pytest.mark.slow
-def test_the_scene_of_levels_redraws_what_a_flow_of_unequal_parts_factors_out(lesson: Page, address: str, server_runs: Path) -> None:
+def test_the_scene_of_levels_takes_a_flow_of_unequal_parts(lesson: Page, address: str, server_runs: Path) -> None:
     key = write_run(server_runs, small_flow(levels=2, keep=0.75))
     lesson.goto(f"{address}/lesson?ck={key}&scene=8")
     said(lesson, "Level 1 redrawn: ")

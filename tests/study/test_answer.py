@@ -4,12 +4,12 @@ import pytest
 
 from eiwflow.study import words
 from eiwflow.study.answer import answer, control
-from eiwflow.study.file import StudyError, read_study
+from eiwflow.study.file import StudyError
 from eiwflow.study.recipe import AGAIN, Arm
 from eiwflow.study.report import report, report_in_words
 from eiwflow.study.statistics import comparisons, label
 
-from ..studies import arms, write_study
+from ..studies import arms
 
 #: Initialisation and partition that the arms of most studies share.
 P = "principal-random"
@@ -18,16 +18,6 @@ FULL = {
     f"variance+pooled/{P}": 3.88, f"random+pooled/{P}": 4.03, f"entropy+pooled/{P}": 3.84, "last/random": 4.15,
     "entropy+pooled/random": 4.08,
 }  # fmt: skip
-
-
-@pytest.fixture
-def study_of(tmp_path):
-    """Return a function that writes a study and reads it."""
-
-    def write_and_read(bits, **fields):
-        return read_study(write_study(tmp_path / "made-up.zip", bits, **fields))
-
-    return write_and_read
 
 
 def test_yes_takes_every_rival_and_the_same_order_without_weights(study_of):

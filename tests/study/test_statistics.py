@@ -31,16 +31,6 @@ FULL = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def study_of(tmp_path):
-    """Return a function that writes a study and reads it."""
-
-    def write_and_read(bits, **fields):
-        return read_study(write_study(tmp_path / "made-up.zip", bits, **fields))
-
-    return write_and_read
-
-
 # ---------------------------------------------------------------------- one contrast
 
 
