@@ -35,7 +35,7 @@ def test_a_finished_run_has_its_curves_and_its_score(finished):
     assert now.curve.bits_per_dim.tolist() == [r["bits_per_dim"] for r in records if "bits_per_dim" in r]
     assert now.curve.probe_bits_per_dim[0] == records[0]["probe_bits_per_dim"]
     assert now.bits == now.final == records[-1]["test_bits_per_dim"]
-    assert f"{now.final:.3f} bits/dim on the test part" in words.answer(now)
+    assert f"{now.final:.3f} bits per value on test images" in words.answer(now)
     assert now.remaining == 0.0 and "to go" not in words.pace(now, alive=True)
 
 
