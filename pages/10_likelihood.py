@@ -49,6 +49,7 @@ if result is None:
     st.stop()
 if chosen >= 0:
     ui.takeaway(words.takeaway(result, names[chosen]))
+    above.caption(words.MEANING)
 with ui.errors_as_sentences():  # after the answer, which does not need it
     bits = subjects.bits_per_dim(ui.look(page))
     if chosen >= 0:
@@ -92,5 +93,4 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
                     st.caption(archive_words.scope(archive, page.images.name))
             ui.reproduce(page, ui.call(page, "compress", out="archive.eiw"))
 
-meaning = "A likelihood says how well a flow compresses an image, and not whether the image is real."
-ui.closing(page, "Make your prediction to see the answer." if chosen < 0 else meaning)
+ui.closing(page, "Next: what a file holds, and whether it is sound.")

@@ -33,14 +33,20 @@ levels = max(view.checkpoint.info.config.levels for view in page.views)
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
-        choose_one(f"Level {level}", list(TREATMENTS), "go to B" if level == levels else "keep", f"z{level}")
+        choose_one(
+            f"Level {level}",
+            list(TREATMENTS),
+            "go to B" if level == levels else "keep",
+            f"z{level}",
+            format_func=lambda word: "from B" if word == "go to B" else word,
+        )
         for level in range(1, levels + 1)
     ]
     above = st.empty()
 ways: dict[ui.Page, latents.Way] = {
     view: tuple(TREATMENTS[each] for each in chosen[: view.checkpoint.info.config.levels]) for view in page.views
 }
-other = other_end(page, drawn="go to B" in chosen)
+other = other_end(page)
 path = PATHS["line" if st.query_params.get("path") == "line" else "arc"]
 
 

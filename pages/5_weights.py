@@ -40,10 +40,10 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             words.priced(with_change, prices[amount], frozen): changed(view.image, name, amount, view.seed),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
-        st.caption(words.WHY)
+        st.caption(words.WHY[name])
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
-        figure = ui.drawn(figures.savings, prices, change, amount, ends)
+        figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
         alt = described(f"Bits per value that own weights save, over {change.name}", words.savings(prices))
         ui.chart(figure, view, "savings", alt=alt)
 

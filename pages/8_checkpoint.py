@@ -22,7 +22,7 @@ from eiwflow.ui.sources import cache, checkpoints
 #: Samples, and how many stand in a row.
 SAMPLES, COLUMNS = 16, 8
 
-page = ui.begin("What is in this file, and is it sound?", "Checkpoint", image=False)
+page = ui.begin("What is in this flow, and does it run backwards exactly?", "Checkpoint", image=False)
 config = page.checkpoint.info.config
 
 limit = own_images.scored(page.checkpoint.flow)
@@ -36,7 +36,7 @@ with ui.errors_as_sentences():
     checked = subjects.verification(ui.look(page))
     if not checked.holds:
         drawing.error(plain(words.verification(checked)))
-    drawing.markdown(f"{words.made(checked)} {plain(words.origin(page.checkpoint.info))}")
+    drawing.markdown(" · ".join(filter(None, (words.made(checked), plain(words.origin(page.checkpoint.info))))))
     knob, row = drawing.columns([1, 4], vertical_alignment="center")
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     scale = knob.slider(
@@ -50,10 +50,15 @@ with ui.errors_as_sentences():
     )
     levels = [str(level) for level in range(1, config.levels + 1)]
     with knob:
-        at = choose_one("in level", ["all", *levels], "all", "scaled")
+        at = choose_one("only in level", ["all", *levels], "all", "scaled")
     count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
     scales = tuple(scale if at in ("all", level) else own_scale for level in levels)
-    row.html(space_figures.samples(subjects.samples(ui.look(page), n=count, temperatures=scales), columns=COLUMNS))
+    drawn, plain_ones = (
+        subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * len(levels))
+    )
+    row.html(space_figures.samples(drawn, columns=COLUMNS))
+    if drawn is not plain_ones:
+        row.caption(words.cooled(drawn, plain_ones))
     drawing.html(figures.strip(checked))
     scored_on = page
     try:

@@ -27,8 +27,8 @@ ui.closing(page, "That was all.")
 """
 
 
-def strip_of(flow):
-    return figures.strip(verify(checkpoint.Checkpoint("it", flow, tiny_info(flow), "")))
+def counts_of(flow):
+    return figures.counts(verify(checkpoint.Checkpoint("it", flow, tiny_info(flow), "")))
 
 
 def by_loudness(x):
@@ -46,7 +46,7 @@ def test_an_order_is_a_function_and_a_row(monkeypatch, tmp_path):
     assert torch.equal(made.levels[0].shuffle.order, by_loudness(features))
     checkpoint.save(tmp_path / "it.safetensors", flow, tiny_info(flow))
     assert torch.equal(checkpoint.load(tmp_path / "it.safetensors").flow.log_prob(x), flow.log_prob(x))
-    assert "order loudest, weights ω(x)" in strip_of(flow)
+    assert "order loudest, weights ω(x)" in counts_of(flow)
     assert list(ORDERS)[-1] == "loudest"
     with pytest.raises(ConfigError, match=f"must be one of {', '.join(ORDERS)}"):
         tiny_flow(split="quietest+pooled")
@@ -69,7 +69,7 @@ def test_a_weighting_is_a_class_and_a_row(monkeypatch):
     x = tiny_x(4, flow.config)
     assert torch.allclose(flow.decode(flow.encode(x)), x, atol=1e-4)
     assert flow.trace(x).levels[0].log_weights.abs().max() > 0
-    assert ", weights ω(x)" in strip_of(flow)
+    assert ", weights ω(x)" in counts_of(flow)
 
 
 def test_a_data_set_is_a_row(monkeypatch):

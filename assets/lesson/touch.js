@@ -208,14 +208,13 @@ export function mountTouch(root, bytes) {
       noises[l][i] = values[k];
       redrawn[l].add(i);
     });
-    const parts = redrawn.flatMap(({ size }, k) =>
-      size ? `${number(size)} of ${number(noises[k].length)} values of level ${k + 1}` : [],
-    );
-    const share = redrawn.reduce((sum, { size }) => sum + size, 0) / flow.dimensions;
+    const of = redrawn.flatMap(({ size }, k) => (size ? `level ${k + 1}` : [])).join(", "),
+      count = redrawn.reduce((sum, { size }) => sum + size, 0),
+      share = count / flow.dimensions;
     ask(l, () =>
       share > MOST
         ? `Almost all of the noise is new: this is a new ${noun}.`
-        : `${parts.join(", ")} redrawn: the ${noun} changes by ${moved()} of 255.`,
+        : `${number(count)} values of ${of} redrawn: the ${noun} changes by ${moved()} of 255.`,
     );
     mark(share > MOST ? -1 : chosen);
   }

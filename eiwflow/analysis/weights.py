@@ -97,8 +97,8 @@ CHANGES = {
     change.name: change
     for change in (
         Change("grain", "σ in grey levels", 0.0, 30.0, 1.0, 0.0, 15.0),
-        Change("contrast", "times the distance from the mean", 0.0, 2.0, 0.1, 1.0, 1.5),
-        Change("light", "falling off across the picture, share of full light", 0.0, 0.6, 0.05, 0.0, 0.3),
+        Change("contrast", "times its own", 0.0, 2.0, 0.1, 1.0, 1.5),
+        Change("light", "share lost at the far side", 0.0, 0.6, 0.05, 0.0, 0.3),
     )
 }
 

@@ -40,8 +40,8 @@ MOST_LINES = 24
 #: Colour of marks on the pale matrix in both themes, and pixels of a cell.
 _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _SMALL = 260
-#: Height of the river: with few channels it fits, with its axis, on a screen of 720 pixels.
-_FEW, _HEIGHTS = 12, (330, 460)
+#: Height of the river: with its axis it fits on a screen of 720 pixels.
+_HEIGHT = 320
 #: Margin right of the plot, for the overhang of a step's number.
 _RIGHT = 24
 
@@ -80,7 +80,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     ]
     traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
-    ticks = {1: "most<br>predictable", channels: "least<br>predictable"}
+    ticks = {0.06 * channels + 0.5: "most<br>predictable", 0.94 * channels + 0.5: "least<br>predictable"}
     return _over_steps(river, traces, frames, axis, ticks, shapes=shapes, showlegend=False)
 
 
@@ -106,7 +106,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     area = {"xref": "x", "yref": "y", "x": -0.5, "y": 0.5, "sizex": cells.shape[1], "sizey": channels}
     look = {"images": [picture | area], "shapes": [across(river.passed_on + 0.5, _INK)]}
     frames = [[steps.cursor(int(place), (0.4, channels + 0.6))] for place in at]
-    ticks = {1: "first in<br>the order", channels: "last in<br>the order"}
+    ticks = {0.06 * channels + 0.5: "first in<br>the order", 0.94 * channels + 0.5: "last in<br>the order"}
     return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, **look)
 
 
@@ -115,7 +115,7 @@ def _over_steps(
     traces: list[Trace],
     frames: list[list[Trace]],
     axis: dict[str, Any],
-    ticks: dict[int, str],
+    ticks: dict[float, str],
     **more: object,
 ) -> go.Figure:
     """Return a chart of channels over training, from the first place at the top to the last.
@@ -130,7 +130,7 @@ def _over_steps(
     return go.Figure(
         [*traces, *frames[0]],
         {
-            **layout(_HEIGHTS[channels > _FEW], 40 if channels > MOST_LINES else 8, right=_RIGHT),
+            **layout(_HEIGHT, 40 if channels > MOST_LINES else 12, right=_RIGHT),
             "annotations": [note(1, y, text, **side) for text, y in names.items()],
             "xaxis": axis,
             "yaxis": {"range": [channels + 0.6, 0.4], **named, "showgrid": False},

@@ -36,7 +36,9 @@ _GAP, _LEAST, _MOST = 0.6, 56, 160
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
-def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends: tuple[float, float]) -> go.Figure:
+def savings(
+    prices: Mapping[float, Prices], change: Change, amount: float, ends: tuple[float, float], frozen: bool
+) -> go.Figure:
     """Return what own weights save, over the amount of a change of the picture.
 
     Arguments:
@@ -44,6 +46,7 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
         change: of the picture.
         amount: whose mark is large.
         ends: of the axis of savings, shared by figures side by side.
+        frozen: whether the axis says what average weights cost, which is the same.
 
     """
     amounts, costs = np.array([(each, prices[each].cost) for each in prices]).T
@@ -64,7 +67,12 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
                 "title": f"{change.name}, {change.unit}",
                 "fixedrange": True,
             },
-            "yaxis": {"range": list(ends), "title": "bits saved per value", "nticks": 6, "fixedrange": True},
+            "yaxis": {
+                "range": list(ends),
+                "title": f"bits {'cost' if frozen else 'saved'} per value",
+                "nticks": 6,
+                "fixedrange": True,
+            },
         },
     )
 

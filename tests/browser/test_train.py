@@ -41,7 +41,7 @@ def runs(tmp_path: Path) -> Iterator[Path]:
 def open_train(page: Page, address: str) -> Watched:
     found = Watched(page, urlsplit(address).netloc)
     found.page.goto(address)
-    found.page.get_by_text("Data, split, device").wait_for()
+    found.page.locator(".st-key-shared").wait_for()
     return found
 
 

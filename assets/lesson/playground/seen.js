@@ -53,8 +53,8 @@ export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, p
     const press = playing ? "" : " Press play.",
       start = settings.start === "data" ? "the start from the data" : "a random start";
     return saved > SAME
-      ? `Before the first step ${start} is ${bitsOf(saved)} bits better than a blind guess.${press}`
-      : `Before the first step ${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
+      ? `Untrained, ${start} already saves ${bitsOf(saved)} bits per value over a blind guess.${press}`
+      : `Untrained, ${start} needs ${bitsOf(bits)} bits per value, no fewer than a blind guess.${press}`;
   }
   const comparison = kept ? beside(settings, test, kept) : "";
   if (comparison) return comparison;

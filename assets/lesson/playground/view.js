@@ -195,7 +195,7 @@ export class View {
       return el("div", { className: "counter", role: "group", "aria-label": label }, label, less, value, more);
     };
     this.switches = {};
-    const toggle = (name, label) => {
+    const toggle = (name, label, title) => {
       const act_ = () =>
         act.turn(
           name,
@@ -203,7 +203,7 @@ export class View {
         );
       this.switches[name] = el(
         "button",
-        { type: "button", className: "switch", role: "switch", "data-play": name, onclick: act_ },
+        { type: "button", className: "switch", role: "switch", title, "data-play": name, onclick: act_ },
         el("i", {}),
         el("span", {}, label),
       );
@@ -230,10 +230,10 @@ export class View {
       el(
         "div",
         { className: "switches" },
-        toggle("start", "Start from the data"),
-        toggle("weights", "Own weights"),
-        toggle("mixing", "Mixing"),
-        toggle("coupling", "Coupling"),
+        toggle("start", "Start from the data", "The first mix of channels is computed from the pictures."),
+        toggle("weights", "Own weights", "Each picture turns its channels up or down."),
+        toggle("mixing", "Mixing", "Channels are mixed before every coupling."),
+        toggle("coupling", "Coupling", "A network predicts one half of the channels from the other."),
       ),
       el("div", { className: "half" }, el("span", {}, "Half passed on, by"), this.half.row),
     );

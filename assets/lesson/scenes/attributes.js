@@ -36,6 +36,7 @@ function twoOf(list) {
 export const attributes = {
   key: "2",
   label: "Glasses and smile",
+  notes: "Drag the edit: in which level do the glasses appear?",
 
   build(stage, room, { controls, moving }) {
     const { head, floats } = stage.pack,
@@ -147,7 +148,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "of 100 pairs told apart; line: guessing",
+      "Bar: right in so many of 100 pairs; line: guessing",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

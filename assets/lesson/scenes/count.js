@@ -187,11 +187,13 @@ const oneValue = {
         context.fillStyle = ink.quiet;
         const wide = right > 600;
         context.fillText(wide ? "noise: further out, more unusual" : "noise", 0, line);
+        context.textAlign = "right"; // where the line of the value seldom passes
         context.fillText(
-          `${name.toLowerCase()} value${wide ? ` (0–255) of the centre pixel, in ${values.length} pictures` : ""}`,
-          0,
+          `${name.toLowerCase()} value${wide ? " of the centre pixel" : ""}`,
+          right - 4,
           top + 1.4 * ink.size,
         );
+        context.textAlign = "left";
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
           context.fillText(String(x), pixelOf(x, right), foot + 12 + ink.size);
@@ -229,7 +231,7 @@ const oneValue = {
         [sum, first, second] = addedUp([noise, stretch]),
         width = 2 ** stretch;
       view.redraw();
-      caption.textContent = `Stretching: one step of noise covers ${width.toFixed(width < 10 ? 1 : 0)} values. Telling them apart costs ${second} bits.`;
+      caption.textContent = `Stretching: one unit of noise spreads over ${width.toFixed(width < 10 ? 1 : 0)} values; its log₂ is ${second} bits.`;
       stage.say(
         `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),

@@ -17,7 +17,7 @@ export const ending = {
   number: 12,
   short: "To take home",
   title: "Four things to take home.",
-  notes: "Say what the first picture shows, then click.",
+  notes: "Say what each picture shows, then click.",
   asked:
     "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
     "redrawn; its channels stand as high as their entropy, after training. The bits saved by " +

@@ -68,7 +68,7 @@ export const noise = {
   number: 1,
   short: "Noise and back",
   title: "A flow turns a picture into noise, and back.",
-  notes: "Click “after level 1”: half has left as noise, and the rest still shows the picture.",
+  notes: "Click “after level 1”: what has left, and what is still there?",
   asked:
     "The picture that comes back is computed from the noise alone, and its bytes are compared with those of the " +
     "picture. This noise is not random: it is the picture in another form. A level is a few steps, then half of the " +

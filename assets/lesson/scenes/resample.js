@@ -67,7 +67,8 @@ export const resampling = {
           : `New values are random${stage.flow.levels[0].prior ? "; a network fits them to the rest" : ""}.`;
       if (name === "fixed") {
         const ours = redrawn(0, "flow").off,
-          best = off < ours ? "Position keeps more here" : "Entropy keeps more here";
+          alike = error === ours.toFixed(0),
+          best = alike ? "Both keep about the same here" : `${off < ours ? "Position" : "Entropy"} keeps more here`;
         return stage.say(`${best}. Level 1 by position: ${error} off; by entropy: ${ours.toFixed(0)}.`);
       }
       const what = off < another / 2 ? "only details change" : "much changes";

@@ -68,7 +68,7 @@ export const weighting = {
   short: "Weights by picture",
   title: "Each picture sets the volume of its channels.",
   keepsChoice: true,
-  notes: "Drag the grain: which channel is turned up most?",
+  notes: "Drag the grain: what happens to the volumes?",
   asked:
     "A coupling’s network reads one half of the channels, each times its weight, its volume here. A small network computes " +
     "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
@@ -155,7 +155,7 @@ export const weighting = {
         [
           "picture",
           numbered ? `${of} of each channel${of === "entropy" ? ", bits" : ""}` : of,
-          numbered ? "volume: % more than average" : "volume, %",
+          numbered ? "learned volume: % above its average" : "volume, %",
           "network",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
         shown.forEach(({ name, canvas, own, cost, maps, bars, from }, i) => {
@@ -236,7 +236,7 @@ export const weighting = {
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? "A network sees small patches; the weights tell it the whole picture is grainy."
+          ? "Weights tell a network, which sees small patches, that the whole picture is grainy."
           : "Each channel is made louder or softer before the network reads it.",
       );
     };

@@ -73,7 +73,7 @@ export const worth = {
   title: "Does looking at the data pay? We try.",
   answers: (choice) => choice.includes("."),
   keepsChoice: true,
-  notes: "Vote first: which of the three saves most bits?",
+  notes: "Vote: which of the three saves most bits? Then look at the studies, or train both.",
   asked:
     "Each choice is tried by two flows that train here from one seed, that is from the same random numbers, on the same faces in " +
     "the same order, as in our studies: three levels of four steps, 500 steps of 32 faces. A dot is one run: the bits saved on " +
@@ -183,7 +183,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     most = Math.max(0.01, ...ends),
     least = Math.min(0, ...ends);
   host.append(
-    el("p", { style: "margin: 0" }, "Starting from a plain flow (Glow), we add one choice after the other:"),
+    el(
+      "p",
+      { style: "margin: 0" },
+      "Added to a plain flow (Glow), one after the other. Whiskers: 95 %, over all runs of a study.",
+    ),
     room,
     caption,
   );
@@ -266,7 +270,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `${pays} Sorting by variance does ${AGAINST[entropy.step.claim]}: ` +
+        ? `${pays} Variance (a channel’s spread) does ${AGAINST[entropy.step.claim]}: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : pays;
     const winner = winnerOf(here);

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import counted, factor, fixed, floor_in_words, grey_level, power, raw
+from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..evaluate import Evaluation
     from ..record import TrainingCurve
     from ..report import Report
+    from ..space import Samples
 
 #: Parts of a flow and their names.
 PARTS = {
@@ -42,7 +43,7 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on bits/dim and the checks."""
-    checks = "It is sound: every picture comes back exactly" if report.holds else "It fails a check: see below"
+    checks = "Yes: every picture comes back exactly" if report.holds else "No: it fails a check, see below"
     images = f"{counted(score.n, 'test image')} of {score.data}"
     return f"{checks}. It needs {fixed(score.bits_per_dim, 2)} bits per value on {images}."
 
@@ -71,9 +72,17 @@ def made(report: Report) -> str:
     config, counts = report.config, report.parameters
     largest = max(counts, key=counts.__getitem__)
     return (
-        f"{counted(config.levels, 'level')} of {counted(config.steps, 'step')}, {split(config)}; {report.total:,} "
-        f"parameters, {100 * counts[largest] / report.total:.3g} % of them in its {PARTS[largest]}."
+        f"**{counted(config.levels, 'level')}** of {counted(config.steps, 'step')} · {split(config)} · "
+        f"**{report.total:,} parameters**, {100 * counts[largest] / report.total:.3g} % in its {PARTS[largest]}"
     )
+
+
+def cooled(drawn: Samples, usual: Samples) -> str:
+    """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
+    apart = np.sqrt(np.mean((drawn.images.astype(float) - usual.images) ** 2))
+    pairs = zip(drawn.temperatures, usual.temperatures, strict=True)
+    levels = [str(number) for number, (one, other) in enumerate(pairs, 1) if one != other]
+    return f"Level {listed(levels)} at another temperature: pixels change by {apart:.2g} of 255."
 
 
 def origin(info: CheckpointInfo) -> str:
@@ -82,7 +91,7 @@ def origin(info: CheckpointInfo) -> str:
         kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
         return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
     on = f" on {info.data}" if info.data else ""
-    return f"The file says: trained for {info.step:,} steps{on}, seed {info.seed}." if info.step else ""
+    return f"trained for {info.step:,} steps{on}, seed {info.seed}, says the file" if info.step else ""
 
 
 def inversion(report: Report) -> str:

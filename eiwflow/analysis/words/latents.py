@@ -26,9 +26,9 @@ def way(treatments: Way) -> str:
     >>> way(("resample", "resample", "zero"))
     'levels 1 and 2 redrawn, level 3 at zero'
     >>> way(("keep", "b", "b"))
-    'levels 2 and 3 of B'
+    'levels 2 and 3 from B'
     """
-    past = {"resample": "redrawn", "zero": "at zero", "b": "of B"}
+    past = {"resample": "redrawn", "zero": "at zero", "b": "from B"}
     parts = []
     for treatment, word in past.items():
         levels = [str(number) for number, how in enumerate(treatments, start=1) if how == treatment]
@@ -70,7 +70,11 @@ def treated(of: Blend, t: float = 1.0) -> str:
     """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    return f"{_done(of.way, t)}: {part(of.share)} of the values; pixels change by {error(_psnr(of, t))}."
+    apart = np.sqrt(np.mean((of.b.astype(float) - of.a) ** 2))
+    beside = f" (all of B: {apart:.2g})" * ("b" in of.way)
+    return (
+        f"{_done(of.way, t)}, {part(of.share)} of the values: pixels change by {grey(_psnr(of, t)):.2g} of 255{beside}."
+    )
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:
@@ -84,7 +88,7 @@ def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:
 
 
 def _done(treatments: Way, t: float) -> str:
-    done = f"{way(treatments)}{f' up to t = {t:.2f}' if t < 1 else ''}"
+    done = f"{way(treatments)}{f', {100 * t:.0f} % of the way' if t < 1 else ''}"
     return f"{done[:1].upper()}{done[1:]}"
 
 

@@ -10,6 +10,8 @@ from .numbers import counted, fixed
 if TYPE_CHECKING:
     from ..likelihood import Likelihood
 
+#: What an answer means.
+MEANING = "A likelihood says how well a flow compresses an image, and not whether the image is real."
 #: The caveat on bits per level.
 LEVELS_CAVEAT = (
     "a constant scale that one level applies and the next undoes moves bits between levels, but cancels in these "

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The flow chose its half once, before training. Lines show how predictable each channel then became.",
+    "entropy": "The flow chose its half once, before training; training then changes how predictable each channel is.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "A line is a channel. Blue area: should be passed on. Thick lines go the wrong way; dashed lines leave."
+THICK = "A line is a channel. Blue area: should be passed on. Thick: goes the wrong way. Dashed: factored out."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -60,9 +60,8 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     river = rivers[name]
     if at[name] == 0:
         end = int(river.crossing[-1].sum())
-        thick = " (thick lines)" * bool(count)
-        start = f"At the start {count or 'none'} of {river.channels} channels go the wrong way{thick}"
-        return f"{start}, {_later(river, end)}."
+        start = f"At the start {count or 'none'} of {river.channels} go the wrong way"
+        return f"Predictable channels should be passed on. {start}, {_later(river, end)}."
     if count:
         return (
             f"{count} of {river.channels} channels go the wrong way: "

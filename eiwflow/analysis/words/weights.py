@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
-#: The captions of the page's figure, of the map of places and of the bars.
-WHY = "A coupling's network sees small patches. Weights, computed from the whole picture, tell it how grainy that is."
+#: The captions of the page's figure by the change of a picture, of the map of places and of the bars.
+WHY = {
+    change: f"A coupling's network sees small patches. Weights, computed from the whole picture, tell it {what}."
+    for change, what in {"grain": "how grainy that is", "contrast": "the contrast", "light": "the light"}.items()
+}
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
@@ -41,7 +44,7 @@ def takeaway(first: Prices, second: Prices, change: str, frozen: bool = False, f
         return f"{flow}: {'average' if frozen else 'own'} weights {here}."
     if frozen:
         return f"Average weights, the same for all pictures, {here}."
-    return f"Each picture turns its channels up or down: these own weights {here}."
+    return f"Each picture weights its channels in its own way: that {verbs[0]}s{here.removeprefix(verbs[0])}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

@@ -106,7 +106,7 @@ def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> N
             height=figure.layout.height + 220, margin={"t": 40, "b": 210},
         )  # fmt: skip
         return chart(whole, page, what, alt=alt)
-    st.html(f'<p class="eiw-signs"><span><b>{title}</b> Bits saved:</span>{figures.legend(figure)}</p>')
+    st.html(f'<p class="eiw-signs"><span><b>{title}</b> Bits per value saved:</span>{figures.legend(figure)}</p>')
     chart(figure, page, what, alt=alt)
 
 
@@ -114,7 +114,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
         return ""
-    st.markdown("**Bits per value saved** over Glow's flow (random, fixed)")
+    st.markdown("**Bits per value saved** beside Glow (random start, fixed half)")
     made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")

@@ -124,13 +124,14 @@ def draw(first: bool) -> None:
             width="stretch" if first else "content",
             help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
         )
-    with line.popover("Data, split, device"):
+    defaults = {"order": default_first("order")[0], "weights": default_first("weights")[0], "device": next(iter(names))}
+    chosen = defaults | {key: st.session_state[key] for key in defaults if key in st.session_state}
+    label = "Data, half by {order}, weights by {weights}, {device}".format_map(chosen)
+    with line.popover(label.replace("by none", "none"), key="shared"):
         _draw_shared(names)
     device = st.session_state["device"]
     if first:
-        parts.takeaway(
-            f"Yes: press Start, and noise turns into pictures; the shortest run takes a minute or two on {device}."
-        )
+        parts.takeaway(f"Yes, on {device}: press Start, and watch noise turn into pictures.")
 
 
 def _draw_shared(names: Mapping[str, str]) -> None:

@@ -277,7 +277,10 @@ def table(
 
 
 def _table_cell(text: str, style: str) -> str:
-    shown = re.sub(r"^(.)(.*) \((.* to .*)\)$", r'<b data-sign="\1">\1\2</b> <small>(\3)</small>', escape(text))
+    # An interval that excludes 0 has two ends of one sign.
+    clear = r'<b data-sign="\1">\1\2</b> <small>(\1\3 to \1\4)</small>'
+    shown = re.sub(r"^([+−])(.*) \(\1(.*) to \1(.*)\)$", clear, escape(text))
+    shown = re.sub(r"^(.[\d.]+) \((.* to .*)\)$", r"<b>\1</b> <small>(\2)</small>", shown)
     return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{shown}</td>'
 
 

@@ -28,8 +28,8 @@ class OtherEnd:
     images: dict[Page, Tensor]
 
 
-def other_end(page: Page, drawn: bool) -> OtherEnd:
-    """Return image B; draw its choice if it is to be ``drawn``."""
+def other_end(page: Page) -> OtherEnd:
+    """Draw the choice of image B, and return it."""
     photo = st.query_params.get("photo_b")
     content = PHOTOS.kept(photo)
     PHOTOS.say_refusal("photo_b", st.container())
@@ -37,14 +37,14 @@ def other_end(page: Page, drawn: bool) -> OtherEnd:
         st.info(PHOTOS.gone(photo))
     numbers = range(len(page.images.test))
     number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
-    if drawn:
-        strip, upload = st.columns([6, 1.4], vertical_alignment="center")
-        with strip:
-            thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", own=content)
-        with upload.popover("Your own photo as B", width="stretch"):
-            PHOTOS.draw("photo_b")
-            if photo is not None:
-                st.button("B back to the test images", on_click=state.drop, args=("photo_b",), width="stretch")
+    name, strip, upload = st.columns([0.2, 5.6, 1.8], vertical_alignment="center")
+    name.markdown("**B**")
+    with strip:
+        thumbnails(page.images.test, number, _take_number, key="thumbnails-b", label="Image B", own=content)
+    with upload.popover("Your own photo as B", width="stretch"):
+        PHOTOS.draw("photo_b")
+        if photo is not None:
+            st.button("B back to the test images", on_click=state.drop, args=("photo_b",), width="stretch")
     state.write_url({"b": str(number)})
     columns = [page] if page.other is None else [page, page.other]
     if content is not None:

@@ -46,7 +46,6 @@ function draw(chart, data, at) {
     add(svg, "text", { x: (from + to) / 2, y: 18, "text-anchor": "middle" }, `level ${stops[place].level}`);
     place = end + 1;
   }
-  add(svg, "text", { x: 4, y: 18 }, "entropy, bits");
   for (const [axis, end] of [[up, TOP + UPPER], [low, height - 30]]) {
     for (const tick of axis.ticks) {
       add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: axis.y(tick), y2: axis.y(tick), stroke: "currentColor", opacity: 0.15 });
@@ -101,9 +100,12 @@ function draw(chart, data, at) {
     add(svg, "line", { x1: px, x2: px, y1, y2, stroke: "currentColor", "stroke-width": 2 });
   }
   add(svg, "circle", { cx: px, cy: up.y(stops[at].entropy), r: 9, fill: "var(--st-primary-color)", stroke: "currentColor" });
+  // The lower right of the upper chart is free: entropy grows.
+  const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
-  add(svg, "text", { x: px + (at > last / 2 ? -14 : 14), y: up.y(stops[at].entropy) + (at > last / 2 ? 56 : -14), "font-weight": 650,
-    "text-anchor": at > last / 2 ? "end" : "start" }, label);
+  add(svg, "text", { ...corner, y: foot - 40, "font-weight": 650 }, label);
+  add(svg, "text", { ...corner, y: foot - 20 }, `entropy, bits per value (${data.images} images)`);
+  add(svg, "text", { ...corner, y: foot }, "of continuous values: below 0 too");
 }
 
 function sentence(stop) {
