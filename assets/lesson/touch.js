@@ -208,13 +208,13 @@ export function mountTouch(root, bytes) {
       noises[l][i] = values[k];
       redrawn[l].add(i);
     });
-    const of = redrawn.flatMap(({ size }, k) => (size ? `level ${k + 1}` : [])).join(", "),
+    const levels = redrawn.flatMap(({ size }, k) => (size ? [k + 1] : [])),
       count = redrawn.reduce((sum, { size }) => sum + size, 0),
       share = count / flow.dimensions;
     ask(l, () =>
       share > MOST
         ? `Almost all of the noise is new: this is a new ${noun}.`
-        : `${number(count)} values of ${of} redrawn: the ${noun} changes by ${moved()} of 255.`,
+        : `${number(count)} values of level${levels.length > 1 ? "s" : ""} ${levels.join(", ")} redrawn: the ${noun} changes by ${moved()} of 255.`,
     );
     mark(share > MOST ? -1 : chosen);
   }
