@@ -206,13 +206,15 @@ def crowd(address: str, visitors: int, seconds: float) -> Seen:
     seen, until = Seen(), time.monotonic() + seconds
     acts: list[Callable[[str, int, float, Seen], None]] = [visit, follow] * visitors
     threads = [
-        threading.Thread(target=act, args=(address, number, until, seen))
+        threading.Thread(target=act, args=(address, number, until, seen), daemon=True)
         for number, act in enumerate([*acts, check_health, go_wild])
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(max(0.0, until + PATIENCE_S - time.monotonic()))
+    if waiting := sum(thread.is_alive() for thread in threads):
+        seen.wrong["clients that the server keeps waiting"] += waiting
     return seen
 
 
