@@ -83,8 +83,7 @@ def test_every_way_leads_back_to_the_scene_that_was_left(lesson: Page, address: 
 
 @pytest.mark.slow
 def test_the_scene_of_levels_takes_a_flow_of_unequal_parts(lesson: Page, address: str, server_runs: Path) -> None:
-    key = write_run(server_runs, small_flow(levels=2, keep=0.75))
-    lesson.goto(f"{address}/lesson?ck={key}&scene=8")
+    lesson.goto(f"{address}/lesson?ck={write_run(server_runs, small_flow(levels=2, keep=0.75))}&scene=8")
     said(lesson, "Level 1 redrawn: ")
 
 

@@ -211,6 +211,14 @@ def test_pictures_of_one_part_never_come_into_the_other(
     assert not beside or f"; left out: {count} pictures beside {train} and {test}" in data.note
 
 
+def test_with_validation_the_test_part_is_left_out_whatever_its_letters(tmp_path: Path) -> None:
+    for number, part in enumerate(("Train", "Test", "val")):
+        (tmp_path / part).mkdir()
+        fill(tmp_path / part, 12, start=100 * number)
+    held, alone = load(tmp_path, size=8, validation=True), load((tmp_path / "val").rename(tmp_path / "alone"), size=8)
+    assert as_set(held.test) == as_set(alone.train) | as_set(alone.test)
+
+
 COMMON = [
     ("DIV2K_train_HR", "DIV2K_valid_HR"), ("train2017", "val2017"), ("training_set", "test_set"),
     ("seg_train", "seg_test"), ("train_images", "test_images"), ("trainA", "testA"), ("TRAIN-HR", "Test HR"),

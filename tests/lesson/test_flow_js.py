@@ -253,17 +253,18 @@ def test_the_two_terms_of_one_value_are_its_bits(tmp_path: Path) -> None:
     assert float(terms.sum(1)[values.long()].mean()) < float(gaussian) - 0.2
 
 
-RESAMPLE = """import { resampled } from "PHOTO";
+RESAMPLE = """import { bytesOf } from "PHOTO";
 import { readFileSync } from "node:fs";
-const side = +process.argv[1];
-process.stdout.write(resampled(new Uint8Array(readFileSync(0)), side, 16));"""
+const data = new Uint8ClampedArray(readFileSync(0)), canvas = { width: +process.argv[1] };
+process.stdout.write(bytesOf({ ...canvas, getContext: () => ({ getImageData: () => ({ data }) }) }, [16, 16, 3]));"""
 
 
 @needs_node
 @pytest.mark.parametrize("side", [37, 512])
 def test_a_photo_is_the_same_in_the_file_as_in_the_app(side: int) -> None:
     rng = np.random.default_rng(side)
-    photo = (rng.random((side, side, 3)) * np.linspace(0, 255, side)[:, None, None]).astype(np.uint8)
+    photo = (rng.random((side, side, 4)) * np.linspace(0, 255, side)[:, None, None]).astype(np.uint8)
+    photo[..., 3] = 255 if side == 37 else 100  # in part transparent
     script = RESAMPLE.replace("PHOTO", SCRIPT.with_name("photo.js").as_uri())
     command = [NODE or "node", "--input-type=module", "--eval", script, str(side)]
     done = subprocess.run(command, input=photo.tobytes(), capture_output=True, timeout=120, check=False)

@@ -41,6 +41,7 @@ from .. import LONG
 from ..studies import arms, write_begun
 from ..test_cli import json_of, refused, run_main
 from ..training.processes import CONTEXT, alive, begun, ended
+from ..training.test_resume import Killed, killed_at
 from ..training.tiny import tiny_config, tiny_data, tiny_recipe, write_npz
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,23 +216,11 @@ def test_two_jobs_give_the_numbers_of_one(tmp_path, data, whole, monkeypatch):
     assert numbers(run_study(tiny_study(data), tmp_path / "study", jobs=2)) == numbers(whole)
 
 
-class Killed(BaseException):
-    """Ends a study as a kill would."""
-
-
-def killed_after(runs):
-    def progress(done, total):
-        if done == runs:
-            raise Killed
-
-    return progress
-
-
 @pytest.mark.slow
 def test_a_study_that_was_ended_goes_on_where_it_was(tmp_path, data, whole, monkeypatch):
     recipe, out = tiny_study(data), tmp_path / "study"
     with pytest.raises(Killed):
-        run_study(recipe, out, progress=killed_after(3))
+        run_study(recipe, out, progress=killed_at(3))
     assert results_in(out) == 3
     done = []
     monkeypatch.setattr(study, "run_job", lambda *arguments: done.append(arguments) or run_job(*arguments))
