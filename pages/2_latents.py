@@ -17,13 +17,13 @@ from eiwflow.ui.shell.widgets import choose_one, places
 from eiwflow.ui.sources import checkpoints
 
 #: The treatments of a level, in the words of links.
-TREATMENTS: dict[str, latents.Treatment] = {"keep": "keep", "redraw": "resample", "zero": "zero", "go to B": "b"}
+TREATMENTS: dict[str, latents.Treatment] = {"keep": "keep", "redraw": "resample", "zero": "zero", "from B": "b"}
 PATHS = {"line": "linear", "arc": "spherical"}
 GIF_FRAMES = 25
 
 for key, treatment in st.query_params.to_dict().items():
-    if treatment == "resample":  # a link of an older version
-        st.query_params[key] = "redraw"
+    if treatment in (older := {"resample": "redraw", "go to B": "from B"}):  # a link of an older version
+        st.query_params[key] = older[treatment]
 page = ui.begin("What does each level hold?", "Latents", compare=True)
 large = any(checkpoints.is_large(view.checkpoint.info.config) for view in page.views)
 few = checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES
@@ -33,13 +33,7 @@ levels = max(view.checkpoint.info.config.levels for view in page.views)
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
-        choose_one(
-            f"Level {level}",
-            list(TREATMENTS),
-            "go to B" if level == levels else "keep",
-            f"z{level}",
-            format_func=lambda word: "from B" if word == "go to B" else word,
-        )
+        choose_one(f"Level {level}", list(TREATMENTS), "from B" if level == levels else "keep", f"z{level}")
         for level in range(1, levels + 1)
     ]
     above = st.empty()

@@ -269,17 +269,9 @@ def interpolate(
     frames: int = FRAMES,
     encoded: tuple[Tensor, Latents] | None = None,
 ) -> Interpolation:
-    """Interpolate from one uint8 image (1, C, H, W) to another through the latent space.
+    """Interpolate from one uint8 image (1, C, H, W) to another through the latent space, every level on its own path.
 
-    Arguments:
-        flow: that encodes and decodes.
-        a: the first image.
-        b: the last image.
-        path: a name in :data:`PATHS`; each level takes its own.
-        seed: of the dequantisation of both.
-        frames: number of pictures, both ends included.
-        encoded: the result of :func:`.latents.encode` for both, where that is known.
-
+    The arguments are those of :func:`blend`.
     """
     ends = torch.cat([a, b])
     x, latents = encoded or encode(flow, ends, seed)

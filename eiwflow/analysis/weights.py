@@ -221,11 +221,6 @@ class PictureWeights:
         """The largest difference from the average, of all channels of all couplings."""
         return float(max(np.abs(self.difference(place)).max() for place in self.picture.places))
 
-    @property
-    def alike(self) -> bool:
-        """Whether every image has the same weights."""
-        return self.largest < NO_SPREAD and all(self.spread(place).max() < NO_SPREAD for place in self.picture.places)
-
     def rows(self, place: Place) -> list[dict[str, Any]]:
         """Return one row per channel of a coupling: channels read, then given."""
         read = self.picture.read[place].shape[1]

@@ -6,6 +6,7 @@ vermillion and dashed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ def strip(made: Report) -> str:
     """Return the levels as HTML: the image, then a column a level; columns wrap where it is narrow."""
     image = _column("The image", f"{_size(made.config.shape)}: {made.config.dimensions:,} values", {"whole": 1.0})
     columns = (_level(made, level) for level in made.levels)
-    return _anatomy(image, *columns) + (
+    return (
+        f'<div class="eiw-frame"><div class="eiw-anatomy">{image}{"".join(columns)}</div>'
         '<p class="eiw-legend"><span><i class="eiw-key eiw-kept"></i>passed on</span>'
         '<span><i class="eiw-key eiw-emitted"></i>factored out as noise</span>'
         "<span>width: number of values</span></p></div>"
@@ -62,11 +64,7 @@ def counts(made: Report) -> str:
         columns.append(
             f"<section><h4>Level {level.number}</h4>{_rows(rows, f'level {level.number}', level.total)}</section>"
         )
-    return _anatomy(*columns) + "</div>"
-
-
-def _anatomy(*columns: str) -> str:
-    return f'<div class="eiw-frame"><div class="eiw-anatomy">{"".join(columns)}</div>'
+    return f'<div class="eiw-frame"><div class="eiw-anatomy">{"".join(columns)}</div></div>'
 
 
 def _column(name: str, words: str, shares: Mapping[str, float]) -> str:
@@ -75,9 +73,7 @@ def _column(name: str, words: str, shares: Mapping[str, float]) -> str:
 
 def _level(made: Report, level: LevelReport) -> str:
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    shares = {
-        part: float(np.prod(shape) / made.config.dimensions) for part, shape in halves if shape is not None and shape[0]
-    }
+    shares = {part: math.prod(shape) / made.config.dimensions for part, shape in halves if shape and shape[0]}
     channels, height, width = level.shape
     on = f"{level.kept[0]} passed on" if level.kept is not None else ""
     out = f"{level.emitted[0] or 'none'} factored out"

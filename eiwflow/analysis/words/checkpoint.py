@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import counted, factor, fixed, floor_in_words, grey_level, listed, power, raw
+from .numbers import counted, factor, fixed, floor_in_words, grey_level, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -80,9 +80,7 @@ def made(report: Report) -> str:
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
     apart = np.sqrt(np.mean((drawn.images.astype(float) - usual.images) ** 2))
-    pairs = zip(drawn.temperatures, usual.temperatures, strict=True)
-    levels = [str(number) for number, (one, other) in enumerate(pairs, 1) if one != other]
-    return f"Level {listed(levels)} at another temperature: pixels change by {apart:.2g} of 255."
+    return f"At these temperatures pixels change by {apart:.2g} of 255."
 
 
 def origin(info: CheckpointInfo) -> str:

@@ -61,8 +61,6 @@ def savings(prices: Mapping[float, Prices]) -> str:
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:
     """Return how far a picture moves the weights, and what that saves over test images."""
-    if weights.alike:
-        return "These weights are the same for every picture."
     return f"Channel weights move by up to {fixed(weights.largest, 2)} from their averages. {cost(frozen)}"
 
 
