@@ -40,7 +40,6 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             words.priced(with_change, prices[amount], frozen): changed(view.image, name, amount, view.seed),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
-        st.caption(words.WHY[name])
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
@@ -51,7 +50,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
 def answer(view: ui.Page, prices: dict[float, Prices]) -> str:
     """Return what a flow's own weights save for both pictures."""
     flow = view.file.label if page.other else ""
-    return words.takeaway(prices[change.none], prices[amount], with_change, frozen, flow)
+    return words.takeaway(prices[change.none], prices[amount], name, amount, frozen, flow)
 
 
 def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> None:

@@ -57,8 +57,7 @@ with ui.errors_as_sentences():
         subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * len(levels))
     )
     row.html(space_figures.samples(drawn, columns=COLUMNS))
-    if drawn is not plain_ones:
-        row.caption(words.cooled(drawn, plain_ones))
+    row.caption(words.cooled(drawn, plain_ones))
     drawing.html(figures.strip(checked))
     scored_on = page
     try:

@@ -54,6 +54,4 @@ if listed and (more := ui.more_evidence()).open:
         st.caption("The end of its log:")
         st.code(run.run.log_end(), language=None, wrap_lines=True)
 
-ui.closing(
-    page, "One training gives a flow to explore. To show that its split is better takes several seeds of both splits."
-)
+ui.closing(page, "One run is for exploring. To compare two flows, train each several times: a study does that.")

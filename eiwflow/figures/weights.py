@@ -51,7 +51,7 @@ def savings(
     """
     amounts, costs = np.array([(each, prices[each].cost) for each in prices]).T
     side = HALVES["kept" if prices[amount].cost >= 0 else "emitted"]
-    at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top center", "cliponaxis": False}
+    at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top left", "cliponaxis": False}
     small: Trace = {"marker": {"color": palette.SUBJECT, "size": 8}, "label": "%{x:g}: %{y:.3f} bits saved per value"}
     room = 0.04 * (change.most - change.least)
     return go.Figure(

@@ -80,6 +80,9 @@ class StartByHalf:
         lead = self.cells[half, start]
         if lead is None:
             return "This is Glow's flow: a random start, and a half that is fixed in advance."
+        low, high = lead.lead_interval
+        if low <= 0 <= high:
+            return f"A {STARTS[start]} and {_HALVES[half]} make no clear difference on {self.study.recipe.data_name}."
         did = "save" if lead.lead > 0 else "cost"
         return (
             f"A {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} bits per value on "

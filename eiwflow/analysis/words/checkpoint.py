@@ -69,17 +69,18 @@ def start(config: FlowConfig) -> str:
 
 def made(report: Report) -> str:
     """Return the sentence on a flow's parts."""
-    config, counts = report.config, report.parameters
-    largest = max(counts, key=counts.__getitem__)
+    config = report.config
     return (
         f"**{counted(config.levels, 'level')}** of {counted(config.steps, 'step')} · {split(config)} · "
-        f"**{report.total:,} parameters**, {100 * counts[largest] / report.total:.3g} % in its {PARTS[largest]}"
+        f"**{report.total:,} parameters**"
     )
 
 
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
     apart = np.sqrt(np.mean((drawn.images.astype(float) - usual.images) ** 2))
+    if drawn.temperatures == usual.temperatures:
+        return "Samples at the flow's own temperature."
     return f"At these temperatures pixels change by {apart:.2g} of 255."
 
 
@@ -89,7 +90,7 @@ def origin(info: CheckpointInfo) -> str:
         kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
         return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
     on = f" on {info.data}" if info.data else ""
-    return f"trained for {info.step:,} steps{on}, seed {info.seed}, says the file" if info.step else ""
+    return f"trained for {info.step:,} steps{on}" if info.step else ""
 
 
 def inversion(report: Report) -> str:

@@ -70,11 +70,12 @@ def treated(of: Blend, t: float = 1.0) -> str:
     """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    apart = np.sqrt(np.mean((of.b.astype(float) - of.a) ** 2))
-    beside = f" (all of B: {apart:.2g})" * ("b" in of.way)
-    return (
-        f"{_done(of.way, t)}, {part(of.share)} of the values: pixels change by {grey(_psnr(of, t)):.2g} of 255{beside}."
-    )
+    done = f"{_done(of.way, t)}, {part(of.share)} of the values"
+    if {"keep", "b"} < {"keep", *of.way}:
+        return f"{done}: pixels change by {grey(_psnr(of, t)):.2g} of 255."
+    shown = of.images[round(t * (len(of.images) - 1))]
+    before, now = (np.sqrt(np.mean((of.b.astype(float) - picture) ** 2)) for picture in (of.a, shown))
+    return f"{done}: A was {before:.2g} of 255 away from B, and is now {now:.2g}."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:

@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "A line is a channel. Blue area: should be passed on. Thick: goes the wrong way. Dashed: factored out."
+THICK = "─ passed on, ┄ factored out, ━ goes the wrong way. Blue area: should be passed on; orange: should leave."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -61,7 +61,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     if at[name] == 0:
         end = int(river.crossing[-1].sum())
         start = f"At the start {count or 'none'} of {river.channels} go the wrong way"
-        return f"Predictable channels should be passed on. {start}, {_later(river, end)}."
+        return f"Later levels can use predictable channels. {start}, {_later(river, end)}."
     if count:
         return (
             f"{count} of {river.channels} channels go the wrong way: "

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
-#: The captions of the page's figure by the change of a picture, of the map of places and of the bars.
-WHY = {
-    change: f"A coupling's network sees small patches. Weights, computed from the whole picture, tell it {what}."
-    for change, what in {"grain": "how grainy that is", "contrast": "the contrast", "light": "the light"}.items()
-}
+#: What weights tell a network of a picture, by the change of it.
+TOLD = {"grain": "how grainy the picture is", "contrast": "the picture's contrast", "light": "the picture's light"}
+#: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
@@ -29,7 +27,7 @@ TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
-def takeaway(first: Prices, second: Prices, change: str, frozen: bool = False, flow: str = "") -> str:
+def takeaway(first: Prices, second: Prices, change: str, amount: float, frozen: bool = False, flow: str = "") -> str:
     """Return what own weights save a picture and the changed one, or what average ones cost, in at most 20 words.
 
     With the name of a ``flow`` it is said of that one.
@@ -37,14 +35,14 @@ def takeaway(first: Prices, second: Prices, change: str, frozen: bool = False, f
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
         return "Nothing here: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
-    verbs = ["save" if (prices.cost < 0) == frozen else "cost" for prices in (first, second)]
+    verbs = ["save" if (cost < 0) == frozen else "cost" for cost in (first.cost, second.cost)]
     other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second.cost), 3)
-    here = f"{verbs[0]} {fixed(abs(first.cost), 3)} bits per value here, and {other} {change}"
+    here = f"{verbs[0]} {fixed(abs(first.cost), 3)} bits per value, and {other} with {change} {amount:g}"
     if flow:
         return f"{flow}: {'average' if frozen else 'own'} weights {here}."
     if frozen:
         return f"Average weights, the same for all pictures, {here}."
-    return f"Each picture weights its channels in its own way: that {verbs[0]}s{here.removeprefix(verbs[0])}."
+    return f"Own weights tell a network {TOLD[change]}. They {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

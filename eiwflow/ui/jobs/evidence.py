@@ -114,7 +114,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
         return ""
-    st.markdown("**Bits per value saved** beside Glow (random start, fixed half)")
+    st.markdown("**Bits per value saved** compared with Glow (random, fixed)")
     made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
         start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
@@ -132,7 +132,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             for name, (bits, webp) in pictures.items()
         )
     )
-    st.caption(f"Pale: 95 % interval over {counted(made.seeds, 'seed')}. Bold: highest mean.")
+    st.caption(f"In brackets: 95 % interval over {counted(made.seeds, 'seed')}. Bold: highest mean.")
     return made.in_words(half, start)
 
 

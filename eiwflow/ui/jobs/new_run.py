@@ -126,7 +126,7 @@ def draw(first: bool) -> None:
         )
     defaults = {"order": default_first("order")[0], "weights": default_first("weights")[0], "device": next(iter(names))}
     chosen = defaults | {key: st.session_state[key] for key in defaults if key in st.session_state}
-    label = "Data, half by {order}, weights by {weights}, {device}".format_map(chosen)
+    label = "Options: half by {order}, weights by {weights}, {device}".format_map(chosen)
     with line.popover(label.replace("by none", "none"), key="shared"):
         _draw_shared(names)
     device = st.session_state["device"]
@@ -144,7 +144,7 @@ def _draw_shared(names: Mapping[str, str]) -> None:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Or an .npz file or folder on this machine.",
     )
-    st.selectbox("Order", default_first("order"), key="order", **KEPT, help=_help("order"))
+    st.selectbox("Half passed on, by", default_first("order"), key="order", **KEPT, help=_help("order"))
     st.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
     st.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT)
 

@@ -1,7 +1,7 @@
 // Entropy along the way through a flow: two charts over one axis of stops, and a handle that shows the channels there.
 const BEAT = 350;                            // milliseconds between two stops of a play
 const BLUE = "var(--passed-on)", ORANGE = "var(--factored-out)", SECOND = "#8C8C8C", DASH = "7 5";
-const UPPER = 210, LOWER = 92, GAP = 48, TOP = 30, LEFT = 52, RIGHT = 16;
+const UPPER = 210, LOWER = 92, GAP = 58, TOP = 30, LEFT = 52, RIGHT = 16;
 const NS = "http://www.w3.org/2000/svg";
 
 function add(parent, name, fields, text) {
@@ -43,7 +43,7 @@ function draw(chart, data, at) {
     if (stops[place].level % 2) {
       add(svg, "rect", { x: from, y: TOP, width: to - from, height: height - TOP - 24, fill: "currentColor", opacity: 0.06 });
     }
-    add(svg, "text", { x: (from + to) / 2, y: 18, "text-anchor": "middle" }, `level ${stops[place].level}`);
+    add(svg, "text", { x: (from + to) / 2, y: TOP + UPPER + 16, "text-anchor": "middle" }, `level ${stops[place].level}`);
     place = end + 1;
   }
   for (const [axis, end] of [[up, TOP + UPPER], [low, height - 30]]) {
@@ -103,9 +103,9 @@ function draw(chart, data, at) {
   // The lower right of the upper chart is free: entropy grows.
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
-  add(svg, "text", { ...corner, y: foot - 40, "font-weight": 650 }, label);
-  add(svg, "text", { ...corner, y: foot - 20 }, `entropy, bits per value (${data.images} images)`);
-  add(svg, "text", { ...corner, y: foot }, "of continuous values: below 0 too");
+  add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
+  const unit = width < 560 ? "entropy, bits per value" : `entropy, bits per value (${data.images} images; of continuous values, so it can be negative)`;
+  add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
 function sentence(stop) {
