@@ -71,7 +71,7 @@ def treated(of: Blend, t: float = 1.0) -> str:
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
     done = f"{_done(of.way, t)}, {part(of.share)} of the values"
-    if {"keep", "b"} < {"keep", *of.way}:
+    if not {"b"} <= {*of.way} <= {"keep", "b"}:
         return f"{done}: pixels change by {grey(_psnr(of, t)):.2g} of 255."
     shown = of.images[round(t * (len(of.images) - 1))]
     before, now = (np.sqrt(np.mean((of.b.astype(float) - picture) ** 2)) for picture in (of.a, shown))
