@@ -38,7 +38,7 @@ const CHOICES = [
   },
 ];
 /** How sorting by variance does, by what a study claims of entropy. */
-const AGAINST = { ahead: "worse", behind: "better", "not shown": "as well" };
+const AGAINST = { ahead: "does worse", behind: "does better", "not shown": "is not shown to differ" };
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -270,7 +270,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `${pays} Variance (a channel’s spread) does ${AGAINST[entropy.step.claim]}: ` +
+        ? `${pays} Variance (a channel’s spread) ${AGAINST[entropy.step.claim]}: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : pays;
     const winner = winnerOf(here);

@@ -90,7 +90,7 @@ def origin(info: CheckpointInfo) -> str:
         kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
         return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
     on = f" on {info.data}" if info.data else ""
-    return f"trained for {info.step:,} steps{on}" if info.step else ""
+    return f"trained for {info.step:,} steps{on}, says the file" if info.step else ""
 
 
 def inversion(report: Report) -> str:
