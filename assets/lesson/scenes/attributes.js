@@ -148,7 +148,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "Bar: right in so many of 100 pairs; line: guessing",
+      "of 100 pairs of faces, right so often; line: luck",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

@@ -80,7 +80,7 @@ function drawBlind(context, ink, from, to, y) {
   context.stroke();
   context.setLineDash([]);
   context.fillStyle = ink.quiet;
-  context.fillText("blind guess: 8", 0, y - 8);
+  context.fillText("blind guess: log₂ 256 = 8", 0, y - 8);
 }
 
 /** @type {import("../beats.js").Beat} */

@@ -253,11 +253,11 @@ export const throwing = {
           `your ${noun} ${ordinal(own)}${shown === "flow" ? `, the flow’s ${ordinal(rank)}` : ""} of ${number(total)}`;
         stage.say(
           shown === "flow"
-            ? `${yours}. The flow, by one rule for all: ${usual ? `usually ${usual.median}, here ` : ""}${number(rank)}.`
+            ? `${yours}. The flow${flow.sortsByEntropy ? " threw the noisiest" : ""}: ${usual ? `usually ${usual.median}, here ` : ""}${number(rank)}.`
             : own === 1
               ? `${yours}: no other ${noun} is better.`
               : shown === "best"
-                ? `${yours}. The best ${noun} of this picture, found by trying all: error ${best} of 255.`
+                ? `${yours}. Best of all, on this picture: error ${best} of 255.`
                 : `${yours}, error ${off(db)} of 255. The best ${noun}: ${best}.`,
         );
       }

@@ -154,8 +154,8 @@ export const weighting = {
         context.textAlign = "left";
         [
           "picture",
-          numbered ? `${of} of each channel${of === "entropy" ? ", bits" : ""}` : of,
-          numbered ? "learned volume: % above its average" : "volume, %",
+          numbered ? (of === "entropy" ? "entropy in bits, loudness included" : "mean of each channel") : of,
+          numbered ? "volume (weight): % above average" : "volume, %",
           "network",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
         shown.forEach(({ name, canvas, own, cost, maps, bars, from }, i) => {

@@ -38,7 +38,11 @@ const CHOICES = [
   },
 ];
 /** How sorting by variance does, by what a study claims of entropy. */
-const AGAINST = { ahead: "does worse", behind: "does better", "not shown": "is not shown to differ" };
+const AGAINST = {
+  ahead: "does worse than",
+  behind: "does better than",
+  "not shown": "is not shown to differ from",
+};
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -266,11 +270,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      pays = `Looking at the data ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
+      pays = `Looking ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `${pays} Variance (a channel’s spread) ${AGAINST[entropy.step.claim]}: ` +
+        ? `${pays} Variance (spread) ${AGAINST[entropy.step.claim]} entropy: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : pays;
     const winner = winnerOf(here);

@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "─ passed on, ┄ factored out, ━ goes the wrong way. Blue area: should be passed on; orange: should leave."
+THICK = "● passed on, ◆ factored out, ━ goes the wrong way. Blue area: should be passed on."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
