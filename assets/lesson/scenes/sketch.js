@@ -9,7 +9,7 @@ const COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["first mix at random", "along the cloud"],
+  ["random axes", "along the cloud"],
   ["same volume", "louder, softer"],
   ["same halves", "others each time"],
 ];
