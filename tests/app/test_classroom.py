@@ -307,7 +307,7 @@ def test_a_student_looks_at_runs_and_studies_and_changes_none(bundle: Path, come
     def offered(path: str) -> set[str]:
         at = visit_page(path)
         assert not at.exception
-        offers = {"Export as one ZIP", "Delete it for good", "Start", "Start the study"}
+        offers = {"Export as one ZIP", "Delete it for good", "Start with these settings", "Start the study"}
         return offers & ({button.label for button in at.button} | {each.proto.label for each in at.get("link_button")})
 
     come()
@@ -323,7 +323,7 @@ def test_a_student_looks_at_runs_and_studies_and_changes_none(bundle: Path, come
         assert "teacher" in presets.st.session_state["_refused"][1]
     assert run.path.is_dir()
     come(roles.TEACHER)
-    assert offered(TRAIN) == {"Export as one ZIP", "Delete it for good", "Start"}
+    assert offered(TRAIN) == {"Export as one ZIP", "Delete it for good", "Start with these settings"}
     assert offered(COMPARE) == {"Start the study"}
 
 
