@@ -18,14 +18,14 @@ from eiwflow.ui.shell.widgets import places
 
 page = ui.begin("What do per-picture channel weights save?", "Weights", compare=True)
 frozen, name, amount = choose()
-change, choices = CHANGES[name], {"change": name, "amount": amount}
+change = CHANGES[name]
 with_change = f"with {name} {amount:g}"
 
 
 def load(view: ui.Page) -> dict[float, Prices] | None:
     """Return the picture's prices by the amount of the change; for a flow without weights say so and return None."""
     if has_weights(view.checkpoint.flow):
-        return subjects.prices(ui.look(view), **choices)
+        return subjects.prices(ui.look(view), change=name, amount=amount)
     without_weights(view)
     return None
 
@@ -43,7 +43,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
-        alt = described(f"Bits per value that own weights save, over {change.name}", words.savings(prices))
+        alt = described(f"Bits per value that own weights save, over {change.name}", answer(view, prices))
         ui.chart(figure, view, "savings", alt=alt)
 
 
@@ -55,7 +55,7 @@ def answer(view: ui.Page, prices: dict[float, Prices]) -> str:
 
 def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> None:
     """Draw the map of all places with weights, and the channels of the chosen place."""
-    changes = {each: subjects.weights(ui.look(each), **choices) for each in results}
+    changes = {each: subjects.weights(ui.look(each), change=name, amount=amount) for each in results}
     shown = {each: nearest(weights, place) for each, weights in results.items()}
     left, right = places(view, [1, 2])
     with left:

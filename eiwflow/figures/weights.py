@@ -53,7 +53,8 @@ def savings(
     side = HALVES["kept" if prices[amount].cost >= 0 else "emitted"]
     at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top left", "cliponaxis": False}
     small: Trace = {"marker": {"color": palette.SUBJECT, "size": 8}, "label": "%{x:g}: %{y:.3f} bits saved per value"}
-    room = 0.04 * (change.most - change.least)
+    room, did = 0.04 * (change.most - change.least), "cost" if frozen else "saved"
+    over = {"range": [change.least - room, change.most + room], "title": f"{change.name}, {change.unit}"}
     return go.Figure(
         [
             lines(amounts, costs, palette.SUBJECT, 3, fill="tozeroy", fillcolor="rgba(0, 158, 115, 0.12)", **small),
@@ -62,17 +63,8 @@ def savings(
         {
             **layout(340, 24),
             "shapes": [{**across(0, width=1.5, dash="solid"), "layer": "below"}],
-            "xaxis": {
-                "range": [change.least - room, change.most + room],
-                "title": f"{change.name}, {change.unit}",
-                "fixedrange": True,
-            },
-            "yaxis": {
-                "range": list(ends),
-                "title": f"bits {'cost' if frozen else 'saved'} per value",
-                "nticks": 6,
-                "fixedrange": True,
-            },
+            "xaxis": {**over, "fixedrange": True},
+            "yaxis": {"range": list(ends), "title": f"bits {did} per value", "nticks": 6, "fixedrange": True},
         },
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .numbers import counted, fixed, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..weights import FactorReading, Frozen, PictureWeights, Place, Prices
 
@@ -49,12 +49,6 @@ def priced(name: str, prices: Prices, frozen: bool) -> str:
     """Return the caption of a picture: its name and its bits per value, with own or with average weights."""
     bits = fixed(prices.frozen if frozen else prices.own, 2)
     return f"{name}: {bits} bits per value{' with average weights' * frozen}"
-
-
-def savings(prices: Mapping[float, Prices]) -> str:
-    """Return what own weights save at least and at most, of all amounts of a change."""
-    costs = [each.cost for each in prices.values()]
-    return f"Own weights save between {fixed(min(costs), 3)} and {fixed(max(costs), 3)} bits per value."
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:
