@@ -8,7 +8,7 @@ from eiwflow.analysis import subjects
 from eiwflow.analysis.levels import to_pixels
 from eiwflow.analysis.weights import CHANGES, PictureWeights, Prices, changed, has_weights
 from eiwflow.analysis.words import weights as words
-from eiwflow.analysis.words.numbers import described
+from eiwflow.analysis.words.numbers import described, fixed
 from eiwflow.figures import weights as figures
 from eiwflow.figures.kit import limits
 from eiwflow.ui import shell as ui
@@ -43,7 +43,8 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
-        alt = described(f"Bits per value that own weights save, over {change.name}", answer(view, prices))
+        saved = f"{fixed(prices[change.none].cost, 3)} without it, {fixed(prices[amount].cost, 3)} {with_change}"
+        alt = f"Bits per value that own weights save, over {change.name}: {saved}."
         ui.chart(figure, view, "savings", alt=alt)
 
 
