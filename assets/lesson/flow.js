@@ -595,6 +595,9 @@ export function psnr(x, bytes) {
 /** The root mean square error of a PSNR in dB, in grey levels of 255. */
 export const greyLevels = (db) => 255 * 10 ** (-db / 20);
 
+/** How far two pictures are apart: root mean square of their bytes, in grey levels. */
+export const distance = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);
+
 /** Features with some channels replaced by their average over images. */
 export function without(features, average, thrown) {
   const y = features.slice(),

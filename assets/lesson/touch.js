@@ -2,7 +2,7 @@
 import { noiseBlocks } from "./blocks.js";
 import { cardPanel } from "./card.js";
 import { animate, colours, el, number, picture, slider, surface } from "./draw.js";
-import { Flow, normals, readPack } from "./flow.js";
+import { distance, Flow, normals, readPack } from "./flow.js";
 import { bytesOf, squareOf } from "./photo.js";
 
 const PHOTO_SIDE = 512,
@@ -139,8 +139,7 @@ export function mountTouch(root, bytes) {
     context.strokeRect(box.x + x * unit, y * unit, 2 * REACH * unit, 2 * REACH * unit);
   }
 
-  const errorOf = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length),
-    moved = () => errorOf(now, start).toFixed(0),
+  const moved = () => distance(now, start).toFixed(0),
     say = (text) => {
       if (sentence.textContent !== text) sentence.textContent = text;
     };

@@ -1,5 +1,6 @@
 // Scene 8, second beat: attributes as directions in the latents, each level edited alone: one that a level tells, one that all do.
 import { animate, el, minus, mixed, percent, picture, slider } from "../draw.js";
+import { distance } from "../flow.js";
 
 /** An edit goes so far that the level that draws most changes the picture by so many grey levels (root mean square). */
 const VISIBLE = 12,
@@ -70,7 +71,7 @@ export const attributes = {
         );
       return known.get(key);
     };
-    const change = (decoded) => Math.sqrt(decoded.reduce((sum, v, i) => sum + (v - bytes[i]) ** 2, 0) / bytes.length);
+    const change = (decoded) => distance(decoded, bytes);
     const fullOf = (one) =>
       (one.full ??= Math.min(
         MOST,

@@ -70,12 +70,12 @@ function drawTerms(context, ink, { x, width, top, foot, most }, { noise, stretch
   context.textAlign = "left";
 }
 
-function drawBlind(context, ink, from, to, y) {
+function drawBlind(context, ink, to, y) {
   context.strokeStyle = ink.ink;
   context.lineWidth = 2;
   context.setLineDash([6, 5]);
   context.beginPath();
-  context.moveTo(from, y);
+  context.moveTo(0, y);
   context.lineTo(to, y);
   context.stroke();
   context.setLineDash([]);
@@ -343,7 +343,7 @@ const allValues = {
           if (l) context.fillText(`${sum}${small ? "" : " bits"}`, x, y - 6);
           context.font = `${ink.size}px ${ink.sans}`;
         });
-        drawBlind(context, ink, 0, width, foot - BLIND_GUESS * unit);
+        drawBlind(context, ink, width, foot - BLIND_GUESS * unit);
         if (small) context.fillText(`Blue: ${UNUSUAL}. Orange: ${STRETCHING}.`, 0, ink.size);
       },
       "The bits of the picture after each level: unusual noise and stretching",

@@ -1,9 +1,7 @@
 // Scene 8, first beat: level 1 is redrawn, levels 1 and 2, and so on to all, side by side; each click draws new noise.
 import { animate, choices, ease, el, mixed, picture } from "../draw.js";
-import { greyLevels, normals, psnr } from "../flow.js";
+import { distance, greyLevels, normals, psnr } from "../flow.js";
 
-/** How far two pictures are apart: root mean square, in grey levels. */
-const distance = (a, b) => Math.sqrt(a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length);
 /** The seed of the first draw's first level; seconds in which pictures turn into those of the next draw. */
 const SEED = 101,
   TURN_S = 0.6;

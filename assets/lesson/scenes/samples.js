@@ -3,7 +3,7 @@
 
 import { noiseBlocks } from "../blocks.js";
 import { afterFrame, animate, colours, el, minus, picture, slider, surface } from "../draw.js";
-import { normals } from "../flow.js";
+import { distance, normals } from "../flow.js";
 
 const FACES = 12,
   FRAME_MS = 6,
@@ -140,8 +140,7 @@ export const sampling = {
     const away = () => flow.levels.flatMap((_, l) => (temperatures[l] === 1 ? [] : [l]));
     const say = () => {
       if (patch?.from) {
-        const bytes = faces[shown].bytes,
-          error = Math.sqrt(bytes.reduce((sum, v, i) => sum + (v - patch.from[i]) ** 2, 0) / bytes.length);
+        const error = distance(faces[shown].bytes, patch.from);
         return stage.say(
           `${patch.count} values of level ${patch.level + 1} shaken: the ${noun} changes by ${error.toFixed(0)} of 255.`,
         );

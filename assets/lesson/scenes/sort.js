@@ -9,7 +9,7 @@ const STATES = [
 ];
 
 /** Entropy of white Gaussian noise of spread 1, in bits: ½ log₂ 2πe. */
-const NOISE = Math.log2(2 * Math.PI * Math.E) / 2;
+export const NOISE = Math.log2(2 * Math.PI * Math.E) / 2;
 
 /** Entropies in bits of channels whose neighbours tell so many nats of a value. */
 export const entropiesOf = (redundancy) => redundancy?.map((nats) => NOISE - Math.max(0, nats) / Math.LN2);

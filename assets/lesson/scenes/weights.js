@@ -14,6 +14,7 @@ import {
   surface,
 } from "../draw.js";
 import { cut, normals, statistics } from "../flow.js";
+import { NOISE } from "./sort.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
 const GRAIN = 16,
@@ -25,8 +26,6 @@ const TURN_S = 0.7;
 const BITS = 5,
   VOLUME = [-0.3, 0.7],
   COST = 5;
-/** Entropy in bits of a Gaussian of spread 1. */
-const GAUSSIAN = Math.log2(2 * Math.PI * Math.E) / 2;
 /** A change of volume that is worth a word. */
 const HEARD = 0.05;
 const KINDS = [
@@ -47,7 +46,7 @@ function readingOf({ flow, pack }, traces) {
     count = level.channels / 2,
     { of } = level.steps[step].weights,
     [half] = cut(traces[place - 1].steps[step], level.channels, count),
-    from = [...statistics(half, count, of)].map((v) => (of === "entropy" ? v / Math.LN2 + GAUSSIAN : v));
+    from = [...statistics(half, count, of)].map((v) => (of === "entropy" ? v / Math.LN2 + NOISE : v));
   return { half, level, of, from, weights: [...level.couplingWeights(level.steps[step], half).read] };
 }
 
