@@ -22,20 +22,24 @@ Option = TypeVar("Option")
 MAY_GO = ("ck", "photo", "run", "study")
 
 
-def choice(key: str, options: Sequence[Option], default: Option, draw: Callable[[], Option], name: str = "") -> Option:
+def choice(
+    key: str, options: Sequence[Option], default: Option, draw: Callable[[int], Option], name: str = ""
+) -> Option:
     """Draw a shared choice and return its value, one of ``options``.
 
     Arguments:
         key: in the URL and of the widget that ``draw`` draws (which passes no value of its own).
         options: the choices; a range is not iterated.
         default: without a value in the URL or the session.
-        draw: draws the widget and returns its value.
+        draw: draws the widget and returns its value. It takes the place of the value in ``options`` for the widget's
+            default: a run that a click ended early may not have sent what it wrote, and a popover makes its widgets
+            as it opens.
         name: of the choice in a sentence, by default the key.
 
     """
     value, by_url = _asked(key, options, default, name)
     _put(key, value, options)
-    drawn = draw()
+    drawn = draw(options.index(value))
     _keep(key, drawn, by_url)
     return drawn
 

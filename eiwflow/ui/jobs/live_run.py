@@ -35,7 +35,7 @@ def choice(known: dict[str, runs.Listed], device: str) -> str:
         "run",
         list(known),
         first,
-        lambda: line.selectbox("Run", list(known), format_func=called.__getitem__, key="run", width=340),
+        lambda at: line.selectbox("Run", list(known), at, called.__getitem__, "run", width=340),
     )
     state.write_url({"run": name})
     state.say_notes(st.container())

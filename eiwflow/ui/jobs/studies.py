@@ -90,13 +90,12 @@ def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str],
     """
     keys = list(known)
     labels = distinct({key: name_of(key) for key in keys})
-
-    def draw() -> str:
-        # A run that a click ended early may not have sent the value that it wrote: that is the default too.
-        at = keys.index(st.session_state["study"])
-        return st.selectbox("Study", keys, at, labels.__getitem__, "study", on_change=_forget_choices)
-
-    key = state.choice("study", keys, first, draw)
+    key = state.choice(
+        "study",
+        keys,
+        first,
+        lambda at: st.selectbox("Study", keys, at, labels.__getitem__, "study", on_change=_forget_choices),
+    )
     state.write_url({"study": key})
     state.say_notes(top)
     return key

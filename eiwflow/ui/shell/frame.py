@@ -85,7 +85,7 @@ def begin(
         "ck",
         keys,
         FIRST_CHECKPOINT if FIRST_CHECKPOINT in keys else keys[0],
-        lambda: places.line.selectbox("Flow", keys, format_func=labels.__getitem__, key="ck", width=WIDE),
+        lambda at: places.line.selectbox("Flow", keys, at, labels.__getitem__, "ck", width=WIDE),
         "flow",
     )
     checkpoint, given = _open(files[chosen], places, choose=True)
@@ -108,8 +108,8 @@ def begin(
         "seed",
         range(MAX_SEED + 1),
         0,
-        lambda: places.more.number_input(
-            "Seed", 0, MAX_SEED, st.session_state["seed"], key="seed", help="Draws dequantisation noise and samples."
+        lambda value: places.more.number_input(
+            "Seed", 0, MAX_SEED, value, key="seed", help="Draws dequantisation noise and samples."
         ),
     )
     label_of_flow = {"label": of[1]} if of[0] else {}
@@ -166,8 +166,8 @@ def _compared_with(labels: Mapping[str, str], chosen: str, places: _Places, draw
             "vs",
             options,
             NOTHING,
-            lambda: places.line.selectbox(
-                "Compare with", options, format_func=lambda key: labels.get(key, "nothing"), key="vs", width=WIDE + 80
+            lambda at: places.line.selectbox(
+                "Compare with", options, at, lambda key: labels.get(key, "nothing"), "vs", width=WIDE + 80
             ),
             name,
         )
@@ -244,9 +244,7 @@ def _choose_label(factor: str, classes: Sequence[str], box: DeltaGenerator) -> s
         "label",
         classes,
         classes[0],
-        lambda: box.selectbox(
-            f"Given {plain(factor)}", classes, format_func=labels.__getitem__, key="label", width=WIDE
-        ),
+        lambda at: box.selectbox(f"Given {plain(factor)}", classes, at, labels.__getitem__, "label", width=WIDE),
         factor,
     )
 
@@ -272,12 +270,11 @@ def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked
         state.read_again("data")
     elif before != default and st.session_state.get("_data") == before:
         state.set_choice("data", default)
-    # A popover makes its widgets as it opens, perhaps runs after their value was written: that is their default too.
     name = state.choice(
         "data",
         names,
         default,
-        lambda: places.more.selectbox("Data set", names, names.index(st.session_state["data"]), key="data"),
+        lambda at: places.more.selectbox("Data set", names, at, key="data"),
         "data set",
     )
     try:
