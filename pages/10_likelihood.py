@@ -93,4 +93,4 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
                     st.caption(archive_words.scope(archive, page.images.name))
             ui.reproduce(page, ui.call(page, "compress", out="archive.eiw"))
 
-ui.closing(page, "Next: what a file holds, and whether it is sound.")
+ui.closing(page, "Next: what is in this flow, and whether it runs backwards exactly.")

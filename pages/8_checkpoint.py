@@ -53,11 +53,11 @@ with ui.errors_as_sentences():
         at = choose_one("only in level", ["all", *levels], "all", "scaled")
     count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
     scales = tuple(scale if at in ("all", level) else own_scale for level in levels)
-    drawn, plain_ones = (
+    drawn, usual = (
         subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * len(levels))
     )
     row.html(space_figures.samples(drawn, columns=COLUMNS))
-    row.caption(words.cooled(drawn, plain_ones))
+    row.caption(words.cooled(drawn, usual))
     drawing.html(figures.strip(checked))
     scored_on = page
     try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import counted, factor, fixed, floor_in_words, grey_level, power, raw
+from .numbers import apart, counted, factor, fixed, floor_in_words, grey_level, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -78,10 +78,9 @@ def made(report: Report) -> str:
 
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
-    apart = np.sqrt(np.mean((drawn.images.astype(float) - usual.images) ** 2))
     if drawn.temperatures == usual.temperatures:
         return "Samples at the flow's own temperature."
-    return f"At these temperatures pixels change by {apart:.2g} of 255."
+    return f"At these temperatures pixels change by {apart(drawn.images, usual.images):.2g} of 255."
 
 
 def origin(info: CheckpointInfo) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from .numbers import counted, listed
+from .numbers import apart, counted, listed
 
 if TYPE_CHECKING:
     from ..latents import Survey, Treated, Way
@@ -74,7 +74,7 @@ def treated(of: Blend, t: float = 1.0) -> str:
     if not {"b"} <= {*of.way} <= {"keep", "b"}:
         return f"{done}: pixels change by {grey(_psnr(of, t)):.2g} of 255."
     shown = of.images[round(t * (len(of.images) - 1))]
-    before, now = (np.sqrt(np.mean((of.b.astype(float) - picture) ** 2)) for picture in (of.a, shown))
+    before, now = (apart(of.b, picture) for picture in (of.a, shown))
     return f"{done}: A was {before:.2g} of 255 away from B, and is now {now:.2g}."
 
 

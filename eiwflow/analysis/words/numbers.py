@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 
 def fixed(value: float, decimals: int) -> str:
     """Return a number with its decimals.
@@ -21,6 +23,11 @@ def signed(value: float, decimals: int) -> str:
     """
     text = fixed(value, decimals)
     return f"+{text}" if float(f"{value:.{decimals}f}") > 0 else text
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the root mean square difference of the bytes of pictures, in grey levels."""
+    return float(np.sqrt(np.mean((one.astype(float) - other) ** 2)))
 
 
 def counted(count: int, noun: str) -> str:

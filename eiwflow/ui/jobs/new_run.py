@@ -129,9 +129,8 @@ def draw(first: bool) -> None:
     label = "Options: half by {order}, weights by {weights}, {device}".format_map(chosen)
     with line.popover(label.replace("by none", "none"), key="shared"):
         _draw_shared(names)
-    device = st.session_state["device"]
     if first:
-        parts.takeaway(f"Yes, on {device}: press Start, and watch noise turn into pictures.")
+        parts.takeaway(f"Yes, on {st.session_state['device']}: press Start, and watch noise turn into pictures.")
 
 
 def _draw_shared(names: Mapping[str, str]) -> None:

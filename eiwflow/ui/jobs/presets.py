@@ -90,8 +90,8 @@ def result(preset: str) -> tuple[bytes, str]:
     """Return the bundled result of a preset: samples, and words."""
     facts = _bundled(preset)
     return (PICTURES / f"{preset}.webp").read_bytes(), (
-        f"Samples of {PRESETS[preset]['data']} after {facts['cpu_seconds'] / 60:.1f} CPU minutes, by entropy: "
-        f"{facts['test_bits_per_dim']:.2f} bits per value."
+        f"After {facts['cpu_seconds'] / 60:.1f} CPU minutes, half by entropy: "
+        f"{facts['test_bits_per_dim']:.2f} bits per value on {PRESETS[preset]['data']}."
     )
 
 
