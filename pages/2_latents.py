@@ -31,6 +31,7 @@ FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
 levels = max(view.checkpoint.info.config.levels for view in page.views)
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
+other = other_end(page)
 with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
     chosen = [
         choose_one(f"Level {level}", list(TREATMENTS), "from B" if level == levels else "keep", f"z{level}")
@@ -40,7 +41,6 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
 ways: dict[ui.Page, latents.Way] = {
     view: tuple(TREATMENTS[each] for each in chosen[: view.checkpoint.info.config.levels]) for view in page.views
 }
-other = other_end(page)
 path = PATHS["line" if st.query_params.get("path") == "line" else "arc"]
 
 

@@ -16,7 +16,7 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("What do per-picture channel weights save?", "Weights", compare=True)
+page = ui.begin("Why does each picture set its own channel weights?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
 with_change = f"with {name} {amount:g}"
@@ -40,6 +40,8 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             words.priced(with_change, prices[amount], frozen): changed(view.image, name, amount, view.seed),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
+        if not view.second:
+            st.caption(words.WHAT)
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)

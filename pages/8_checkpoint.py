@@ -16,13 +16,12 @@ from eiwflow.ui import shell as ui
 from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.jobs import retrain
 from eiwflow.ui.own import images as own_images
-from eiwflow.ui.shell.widgets import choose_one
 from eiwflow.ui.sources import cache, checkpoints
 
 #: Samples, and how many stand in a row.
 SAMPLES, COLUMNS = 16, 8
 
-page = ui.begin("What is in this flow, and does it run backwards exactly?", "Checkpoint", image=False)
+page = ui.begin("What is in this flow?", "Checkpoint", image=False)
 config = page.checkpoint.info.config
 
 limit = own_images.scored(page.checkpoint.flow)
@@ -36,29 +35,21 @@ with ui.errors_as_sentences():
     checked = subjects.verification(ui.look(page))
     if not checked.holds:
         drawing.error(plain(words.verification(checked)))
-    drawing.markdown(" · ".join(filter(None, (words.made(checked), plain(words.origin(page.checkpoint.info))))))
-    knob, row = drawing.columns([1, 4], vertical_alignment="center")
-    own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
-    scale = knob.slider(
-        "Temperature of its samples",
-        0.0,
-        space.MAX_TEMPERATURE,
-        own_scale,
-        0.05,
-        key="temperature",
-        bind="query-params",
-    )
-    levels = [str(level) for level in range(1, config.levels + 1)]
-    with knob:
-        at = choose_one("only in level", ["all", *levels], "all", "scaled")
-    count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
-    scales = tuple(scale if at in ("all", level) else own_scale for level in levels)
-    drawn, usual = (
-        subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * len(levels))
-    )
-    row.html(space_figures.samples(drawn, columns=COLUMNS))
-    row.caption(words.cooled(drawn, usual))
+    drawing.markdown(" · ".join(filter(None, (words.made(config), plain(words.origin(page.checkpoint.info))))))
     drawing.html(figures.strip(checked))
+    own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
+    choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
+    scales = tuple(
+        place.slider(f"Temperature, level {level}", *choices, key=f"temperature-{level}", bind="query-params")
+        for level, place in enumerate(drawing.columns(config.levels + 1, gap="medium")[1:], start=1)
+    )
+    count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
+    drawn, usual = (
+        subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * config.levels)
+    )
+    said, row = drawing.columns([1, 3.25], gap="medium")
+    said.markdown(words.cooled(drawn, usual))
+    row.html(space_figures.samples(drawn, columns=COLUMNS))
     scored_on = page
     try:
         if own is not None:
@@ -114,5 +105,5 @@ if (more := ui.more_evidence()).open:
 
 ui.closing(
     page,
-    "Every image has exactly one noise, and every noise one image. This page shows how exactly the file keeps that.",
+    "Every image has exactly one noise, and every noise one image. How exactly, the first fold says.",
 )

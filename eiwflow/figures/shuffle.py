@@ -34,6 +34,8 @@ from .pixels import data_uri
 if TYPE_CHECKING:
     from ..analysis.shuffle import RankRiver, ShuffleReport
 
+#: Both sides of a split.
+PARTS = ("passed on", "factored out")
 #: Most channels drawn as lines; more channels are drawn as a matrix.
 MOST_LINES = 24
 
@@ -81,7 +83,8 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
     ticks = {0.06 * channels + 0.5: "most<br>predictable", 0.94 * channels + 0.5: "least<br>predictable"}
-    return _over_steps(river, traces, frames, axis, ticks, shapes=shapes, showlegend=False)
+    wanted = "to pass on", "to factor out"
+    return _over_steps(river, traces, frames, axis, ticks, wanted, shapes=shapes, showlegend=False)
 
 
 def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
@@ -107,7 +110,7 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     look = {"images": [picture | area], "shapes": [across(river.passed_on + 0.5, _INK)]}
     frames = [[steps.cursor(int(place), (0.4, channels + 0.6))] for place in at]
     ticks = {0.06 * channels + 0.5: "first in<br>the order", 0.94 * channels + 0.5: "last in<br>the order"}
-    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, **look)
+    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, PARTS, **look)
 
 
 def _over_steps(
@@ -116,22 +119,23 @@ def _over_steps(
     frames: list[list[Trace]],
     axis: dict[str, Any],
     ticks: dict[float, str],
+    parts: tuple[str, str],
     **more: object,
 ) -> go.Figure:
     """Return a chart of channels over training, from the first place at the top to the last.
 
-    Both sides of the split line, which lies below a share of the channels, are named.
+    The ``parts`` on both sides of the split line, which lies below a share of the channels, are named.
     """
     channels, share = river.channels, river.passed_on / river.channels
     side = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 4, "textangle": 90}
-    names = {"<b>passed on</b>": 1 - share / 2, "<b>factored out</b>": (1 - share) / 2}
+    names = dict(zip(parts, (1 - share / 2, (1 - share) / 2), strict=True))
     moving = list(range(len(traces), len(traces) + len(frames[0])))
     named = {"tickvals": list(ticks), "ticktext": list(ticks.values())}
     return go.Figure(
         [*traces, *frames[0]],
         {
             **layout(_HEIGHT, 40 if channels > MOST_LINES else 12, right=_RIGHT),
-            "annotations": [note(1, y, text, **side) for text, y in names.items()],
+            "annotations": [note(1, y, f"<b>{text}</b>", **side) for text, y in names.items()],
             "xaxis": axis,
             "yaxis": {"range": [channels + 0.6, 0.4], **named, "showgrid": False},
             **more,

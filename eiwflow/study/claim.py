@@ -58,7 +58,7 @@ class StartByHalf:
     Attributes:
         study: that was read.
         cells: (half, start) -> the lead of the arm over Glow's half from a random start; None for that arm itself.
-            Shown with intervals, not claimed.
+            Those from a random start are of :data:`FAMILY`; the others are corrected together.
         effects: key of :data:`FAMILY` -> effect, corrected together.
 
     """
@@ -80,14 +80,12 @@ class StartByHalf:
         lead = self.cells[half, start]
         if lead is None:
             return "This is Glow's flow: a random start, and a half that is fixed in advance."
-        low, high = lead.lead_interval
-        if low <= 0 <= high:
-            return f"A {STARTS[start]} and {_HALVES[half]} make no clear difference on {self.study.recipe.data_name}."
-        did = "save" if lead.lead > 0 else "cost"
-        return (
-            f"A {STARTS[start]} and {_HALVES[half]} {did} {fixed(abs(lead.lead), 3)} bits per value on "
-            f"{self.study.recipe.data_name}{self._best_half(half, start)}."
-        )
+        name, data = f"a {STARTS[start]} and {_HALVES[half]}", self.study.recipe.data_name
+        if lead.claim == "ahead":
+            return f"Yes: {name} save {fixed(lead.lead, 3)} bits per value on {data}{self._best_half(half, start)}."
+        if lead.claim == "behind":
+            return f"A{name[1:]} cost {fixed(-lead.lead, 3)} bits per value on {data}."
+        return f"Not shown: {name} make no clear difference on {data}."
 
     def _best_half(self, half: str, start: str) -> str:
         """Return what the best half saves after the same start, if it is another."""
@@ -106,10 +104,10 @@ class StartByHalf:
         return len({seed for _, seed in self.study.runs})
 
     @property
-    def best(self) -> str:
-        """The cell of the table that saves most."""
+    def best(self) -> Effect | None:
+        """The lead of the cell that saves most; None if none saves."""
         saved = [lead for lead in self.cells.values() if lead is not None and lead.lead > 0]
-        return max(saved, key=lambda lead: lead.lead).figures if saved else "0"
+        return max(saved, key=lambda lead: lead.lead, default=None)
 
 
 def start_by_half(study: Study) -> StartByHalf | None:
@@ -117,13 +115,15 @@ def start_by_half(study: Study) -> StartByHalf | None:
     if not is_start_by_half(study):
         return None
     base = half_from("last", "random")
-    cells: dict[tuple[str, str], Effect | None] = {}
-    for half, name in HALVES.items():
-        for start, where in STARTS.items():
-            arm = half_from(half, start)
-            cells[half, start] = None if arm == base else paired(study, arm, base, (f"{name}, {where}", "Glow's flow"))
     known = {key: lead for key, asked in FAMILY.items() if (lead := contrast(study, *asked)) is not None}
-    return StartByHalf(study, cells, dict(zip(known, corrected(known.values()), strict=True)))
+    effects = dict(zip(known, corrected(known.values()), strict=True))
+    started = [
+        paired(study, half_from(half, "principal"), base, (f"{name}, {STARTS['principal']}", "Glow's flow"))
+        for half, name in HALVES.items()
+    ]
+    cells = {(half, "random"): effects.get(f"{half} half without a start") for half in HALVES}
+    cells |= {(half, "principal"): lead for half, lead in zip(HALVES, corrected(started), strict=True)}
+    return StartByHalf(study, cells, effects)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,10 +72,10 @@ def test_a_run_with_images_held_out_has_the_score_of_all_of_them_at_its_end(tmp_
     info = train(run, images=tiny_data(), progress=signalled_at(stop_at))
     now, said = progress(run), words.answer(progress(run))
     if stop_at:
-        assert now.final is None and "After 6 of 12 steps" in said and "on some held-out images" in said
+        assert now.final is None and "Step 6 of 12" in said and "on some held-out images" in said
     else:
         assert now.final == info.metrics["validation_bits_per_dim"] != info.metrics["probe_bits_per_dim"]
-        assert said.startswith(f"After 12 of 12 steps: {now.final:.3f} bits per value on held-out images, from")
+        assert said.startswith(f"Step 12 of 12: {now.final:.3f} bits per value on held-out images, ")
 
 
 def written(tmp_path, *records):
@@ -93,16 +93,16 @@ def test_a_run_without_a_record_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "bits", "rest"),
+    ("steps", "scored", "rest"),
     [
-        ([0, 57], "4.250", ", from 8.00 at the start"),
-        ([0, 57, 58], "4.250", " at step 57, from 8.00 at the start"),
-        ([0, 57, 99], "4.250", " at step 57, from 8.00 at the start"),
-        ([0, 2], "8.000", " at step 0"),
+        ([0, 57], "57 of 100: 4.250", ", 8.00 at the start"),
+        ([0, 57, 58], "57 of 100: 4.250", ", 8.00 at the start"),
+        ([0, 57, 99], "57 of 100: 4.250", ", 8.00 at the start"),
+        ([0, 2], "0 of 100: 8.000", ""),
     ],
 )
-def test_bits_stand_beside_the_step_at_which_they_were_measured(tmp_path, steps, bits, rest):
-    said = f"After {steps[-1]} of 100 steps: {bits} bits per value on some test images{rest}."
+def test_bits_stand_beside_the_step_at_which_they_were_measured(tmp_path, steps, scored, rest):
+    said = f"Step {scored} bits per value on some test images{rest}."
     scores = {0: 8.0, 57: 4.25}
     records = [{"step": step, "bits_per_dim": 3.0} for step in steps]
     for record in records:
@@ -118,7 +118,7 @@ def test_the_score_at_the_end_is_of_the_last_step(tmp_path):
     scored = {"step": 57, "probe_bits_per_dim": 4.25}, {"step": 100, "test_bits_per_dim": 4.125}
     now = progress(written(tmp_path, *scored))
     assert (now.scored, now.bits) == (100, 4.125)
-    assert words.answer(now) == "After 100 of 100 steps: 4.125 bits per value on test images."
+    assert words.answer(now) == "Step 100 of 100: 4.125 bits per value on test images."
 
 
 def test_pace_is_that_of_the_last_points_and_remaining_time_follows(tmp_path):

@@ -195,7 +195,7 @@ export class View {
       return el("div", { className: "counter", role: "group", "aria-label": label }, label, less, value, more);
     };
     this.switches = {};
-    const toggle = (name, label, title) => {
+    const toggle = (name, label, short, title) => {
       const act_ = () =>
         act.turn(
           name,
@@ -205,7 +205,7 @@ export class View {
         "button",
         { type: "button", className: "switch", role: "switch", title, "data-play": name, onclick: act_ },
         el("i", {}),
-        el("span", {}, label),
+        el("span", {}, label, el("small", {}, short)),
       );
       return this.switches[name];
     };
@@ -230,10 +230,25 @@ export class View {
       el(
         "div",
         { className: "switches" },
-        toggle("start", "Start from the data", "The first mix of channels is computed from the pictures."),
-        toggle("weights", "Own weights", "Each picture turns its channels up or down."),
-        toggle("mixing", "Mixing", "Channels are mixed before every coupling."),
-        toggle("coupling", "Coupling", "A network predicts one half of the channels from the other."),
+        toggle(
+          "start",
+          "Start from the data",
+          "the first mix fits the pictures",
+          "The first mix of channels is computed from the pictures.",
+        ),
+        toggle(
+          "weights",
+          "Own weights",
+          "each picture tunes its channels",
+          "Each picture turns its channels up or down.",
+        ),
+        toggle("mixing", "Mixing", "channels mix before a coupling", "Channels are mixed before every coupling."),
+        toggle(
+          "coupling",
+          "Coupling",
+          "one half predicts the other",
+          "A network predicts one half of the channels from the other.",
+        ),
       ),
       el("div", { className: "half" }, el("span", {}, "Half passed on, by"), this.half.row),
     );

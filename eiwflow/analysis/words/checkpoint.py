@@ -42,10 +42,10 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 
 
 def sound(score: Evaluation, report: Report) -> str:
-    """Return the sentence on bits/dim and the checks."""
-    checks = "Yes: every picture comes back exactly" if report.holds else "No: it fails a check, see below"
-    images = f"{counted(score.n, 'test image')} of {score.data}"
-    return f"{checks}. It needs {fixed(score.bits_per_dim, 2)} bits per value on {images}."
+    """Return the sentence on size, checks and bits/dim."""
+    size = f"{counted(report.config.levels, 'level')} with {report.total:,} parameters"
+    checks = "Every picture comes back exactly" if report.holds else "It fails a check, see below"
+    return f"{size}. {checks}, and needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}."
 
 
 def split(config: FlowConfig) -> str:
@@ -67,20 +67,17 @@ def start(config: FlowConfig) -> str:
     return f"{config.init} start, {partitions}"
 
 
-def made(report: Report) -> str:
+def made(config: FlowConfig) -> str:
     """Return the sentence on a flow's parts."""
-    config = report.config
-    return (
-        f"**{counted(config.levels, 'level')}** of {counted(config.steps, 'step')} · {split(config)} · "
-        f"**{report.total:,} parameters**"
-    )
+    return f"{counted(config.steps, 'step')} a level · {split(config)}"
 
 
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
+    pictures = f"{len(drawn.images)} samples, always of the same noise"
     if drawn.temperatures == usual.temperatures:
-        return "Samples at the flow's own temperature."
-    return f"At these temperatures pixels change by {apart(drawn.images, usual.images):.2g} of 255."
+        return f"{pictures}. Move a level’s temperature, and they answer."
+    return f"{pictures}: at these temperatures pixels change by {apart(drawn.images, usual.images):.2g} of 255."
 
 
 def origin(info: CheckpointInfo) -> str:

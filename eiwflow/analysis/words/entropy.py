@@ -22,10 +22,12 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def grows(way: Way) -> str:
-    """Return how much less entropy than white noise values have, before the flow and after it."""
-    first, last = (NOISE_BITS - stop.entropy for stop in (way.stops[0], way.stops[-1]))
-    end = "until only noise is left" if abs(last) < 0.05 else f"until {fixed(last, 2)} are left"
-    return f"Step by step the flow takes {fixed(first, 2)} bits of order out of every value, {end}."
+    """Return how far entropy grows, and whether it ends at white noise."""
+    short = NOISE_BITS - way.stops[-1].entropy
+    end = f"ending {fixed(abs(short), 2)} {'below' if short > 0 else 'above'} white noise"
+    if abs(short) < 0.05:
+        end = "until only white noise is left"
+    return f"By {fixed(way.gained, 2)} bits per value, step by step, {end}."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

@@ -75,7 +75,10 @@ def treated(of: Blend, t: float = 1.0) -> str:
         return f"{done}: pixels change by {grey(_psnr(of, t)):.2g} of 255."
     shown = of.images[round(t * (len(of.images) - 1))]
     before, now = (apart(of.b, picture) for picture in (of.a, shown))
-    return f"{done}: A was {before:.2g} of 255 away from B, and is now {now:.2g}."
+    if not before:
+        return "A and B are the same image: nothing lies between them."
+    where = "closer to" if now <= before else "farther from"
+    return f"{done}: the picture is {100 * abs(1 - now / before):.0f} % {where} B."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:

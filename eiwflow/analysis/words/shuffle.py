@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "● passed on, ◆ factored out, ━ goes the wrong way. Blue area: should be passed on."
+THICK = "A line is a channel: ● passed on, ◆ factored out, ━ the wrong way. Later levels use what is predictable."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -60,8 +60,9 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     river = rivers[name]
     if at[name] == 0:
         end = int(river.crossing[-1].sum())
-        start = f"At the start {count or 'none'} of {river.channels} go the wrong way"
-        return f"Later levels can use predictable channels. {start}, {_later(river, end)}."
+        if not count:
+            return f"At the start, yes: no channel goes the wrong way. {_later(river, end)}."
+        return f"At the start {count} of {river.channels} channels go the wrong way. {_later(river, end)}."
     if count:
         return (
             f"{count} of {river.channels} channels go the wrong way: "
@@ -75,7 +76,8 @@ def _later(river: RankRiver, end: int) -> str:
     """Return how many channels go the wrong way in the end, and from which recorded step on."""
     wrong = river.crossing.sum(axis=1)
     settled = int(np.flatnonzero(wrong != end)[-1]) + 1 if (wrong != end).any() else 0
-    return f"{f'from step {river.steps[settled]:,} on' if settled else 'later'} {end or 'none'}"
+    when = f"From step {river.steps[settled]:,} on" if settled else "Later"
+    return f"{when}, {f'{end} do' if end else 'none does'}"
 
 
 def sorted_anew(report: ShuffleReport) -> str:

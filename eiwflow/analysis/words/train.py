@@ -36,10 +36,9 @@ def answer(progress: Progress) -> str:
     kind = "held-out" if progress.validation else "test"
     whole = f"on {kind} images" if progress.final is not None else f"on {some(progress)} {kind} images"
     test = progress.curve.probe_bits_per_dim
-    gained = f", from {test[0]:.2f} at the start" if len(test) > 1 else ""
-    start = f"After {max(0, progress.step):,} of {progress.iterations:,} steps"
-    at = f" at step {progress.scored:,}" if progress.scored < progress.step else ""
-    return f"{start}: {progress.bits:.3f} bits per value {whole}{at}{gained}."
+    gained = f", {test[0]:.2f} at the start" if len(test) > 1 else ""
+    at = f"Step {max(0, progress.scored):,} of {progress.iterations:,}"
+    return f"{at}: {progress.bits:.3f} bits per value {whole}{gained}."
 
 
 def some(progress: Progress) -> str:

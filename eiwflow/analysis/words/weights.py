@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
+#: What a weight is.
+WHAT = "A channel weight turns a channel up or down, for this picture alone. Average weights are the same for all."
 #: What weights tell a network of a picture, by the change of it.
 TOLD = {"grain": "how grainy the picture is", "contrast": "the picture's contrast", "light": "the picture's light"}
 #: The captions of the map of places and of the bars.
@@ -42,7 +44,7 @@ def takeaway(first: Prices, second: Prices, change: str, amount: float, frozen: 
         return f"{flow}: {'average' if frozen else 'own'} weights {here}."
     if frozen:
         return f"Average weights, the same for all pictures, {here}."
-    return f"Own weights tell a network {TOLD[change]}. They {here}."
+    return f"They tell the networks {TOLD[change]}. Own weights {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ...analysis.words.numbers import counted
+from ...analysis.words.numbers import counted, fixed, signed
 from ...figures import ladder as figures
 from ...figures.pixels import file_uri, picture, row
 from ...study.claim import OF_THE_LAST, Added, Claim, StartByHalf, added, claim
@@ -18,10 +18,19 @@ from ...study.file import Study
 from ...study.ladder import HALVES, STARTS, Count, Ladder, by_set, counts, half_from, ladders
 from ...study.recipe import StudyRecipe
 from ...study.statistics import Effect
+from ..common import state
 from ..shell.parts import chart, drawn, table
 from ..shell.widgets import choose_one
 from ..sources import cache, store
 from ..sources.visit import Visit
+
+#: Cells of the table in the words of links -> half and start.
+CELLS = {
+    f"{words}, {by}": (half, start)
+    for half, by in zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True)
+    for start, words in {"random": "random", "principal": "from the data"}.items()
+}
+OF_THE_START = "From the data: channels are rotated to principal components of the first images."
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +87,7 @@ def of(studies: Iterable[Study]) -> Evidence:
 def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
     """Draw the three parts: start × half, what weights and partitions add, and the lead against training.
 
-    The choice of a start and of a half stands in ``line``. Return what is saved by them; empty without a choice.
+    The choice of a data set stands in ``line``. Return what the chosen start and half save; empty without a choice.
     """
     left, right = st.columns([1.2, 1], gap="large")
     with left:
@@ -114,13 +123,10 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     """Draw the table of a data set, and what the flow of a chosen cell draws beside Glow's."""
     if not tables:
         return ""
-    st.markdown("**Bits per value saved** compared with Glow (random, fixed)")
-    made = tables[choose_one("Data set", list(tables), next(iter(tables)), "cells", label_visibility="collapsed")]
     with line:
-        start = _named({"random": "random", "principal": "from the data"}, "Start", "start")
-        halves = dict(zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True))
-        half = _named(halves, "Half passed on", "half")
-    table(made.table(), best=made.best, chosen=([*HALVES].index(half), STARTS[start]))
+        made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
+    st.markdown("**Bits per value saved** over Glow’s flow. Choose a cell:")
+    half, start = _choose_cell(made)
     pictures = {}
     for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():
         record = cache.of_study(made.study, "record", arm=half_from(*cell))
@@ -132,14 +138,45 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             for name, (bits, webp) in pictures.items()
         )
     )
-    st.caption(f"In brackets: 95 % interval over {counted(made.seeds, 'seed')}. Bold: highest mean.")
+    st.caption(f"±: 95 % interval over {counted(made.seeds, 'seed')}; without colour: not shown. {OF_THE_START}")
     return made.in_words(half, start)
 
 
-def _named(names: Mapping[str, str], label: str, key: str) -> str:
-    """Draw the choice of a name, at first the last; return its key."""
-    chosen = choose_one(label, list(names.values()), [*names.values()][-1], key)
-    return next(key for key, name in names.items() if name == chosen)
+def _choose_cell(made: StartByHalf) -> tuple[str, str]:
+    """Draw a button for every half from both starts; return the half and start that are chosen."""
+    chosen = state.hidden_choice("cell", list(CELLS), [*CELLS][-1])
+    state.write_url({"cell": chosen})
+    with st.container(key="cells-of-table"):
+        for name, place in zip(("half passed on", *STARTS.values()), st.columns(3), strict=True):
+            place.markdown(f"**{name}**")
+        for half, name in HALVES.items():
+            label, *places = st.columns(3, vertical_alignment="center")
+            label.markdown(name)
+            for (word, cell), place in zip(_of_half(half), places, strict=True):
+                place.button(
+                    _lead(made, *cell),
+                    key=f"cell-{word}",
+                    on_click=state.set_choice,
+                    args=("cell", word),
+                    type="secondary" if word == chosen else "tertiary",
+                    width="stretch",
+                )
+    return CELLS[chosen]
+
+
+def _of_half(half: str) -> list[tuple[str, tuple[str, str]]]:
+    """Return the cells of a half, from either start, by their words."""
+    return [(word, cell) for word, cell in CELLS.items() if cell[0] == half]
+
+
+def _lead(made: StartByHalf, half: str, start: str) -> str:
+    """Return the lead of a cell in Markdown, blue where it saves bits and orange where it costs some."""
+    if (lead := made.cells[half, start]) is None:
+        return "0"
+    text = f"{'**' * (lead is made.best)}{signed(lead.lead, 3)}{'**' * (lead is made.best)}"
+    colour = {"ahead": "blue", "behind": "orange"}.get(lead.claim)
+    error = (lead.high - lead.low) / 2
+    return f"{f':{colour}-background[{text}]' if colour else text} ± {fixed(error, 3)}"
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:

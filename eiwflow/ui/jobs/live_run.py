@@ -115,8 +115,12 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
         if choices[0] == "bits per value":
             st.caption(f"Thin: training batches; bold: test images. {words.gap(progress)}")
     with right:
-        if (newest := runs.newest_samples(run)) is not None:
-            st.html(figures.samples(newest[1], f"16 samples at step {newest[0]:,}, always from the same noise."))
+        if steps := runs.steps_with_samples(run):
+            step = steps[-1]
+            if not now.alive and len(steps) > 1:
+                step = st.select_slider("Samples at step", steps, step, key=f"samples-{run.path.name}")
+            if (webp := runs.samples_at(run, step)) is not None:
+                st.html(figures.samples(webp, f"16 samples at step {step:,}, always from the same noise."))
 
 
 def draw_channels(listed: runs.Listed) -> None:

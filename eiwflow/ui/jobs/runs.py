@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,12 @@ class Listed:
     progress: train.Progress
 
     def in_words(self) -> str:
-        """Say what the run does and its result so far."""
-        doing = {"running": "In training", "starting": "Being started"}
-        state = doing.get(self.state.name, self.state.name.capitalize())
-        return f"{state} on {self.recipe.data}. {words.answer(self.progress)}"
+        """Say the run's result so far."""
+        return words.answer(self.progress)
 
     def longest_words(self) -> str:
         """Return a text at least as long as any of :meth:`in_words` before the end of the run."""
-        longest = replace(self, state=replace(self.state, name="starting"), progress=words.longest(self.progress))
-        return longest.in_words()
+        return words.answer(words.longest(self.progress))
 
     def row(self) -> dict[str, Any]:
         """Return the run as a row of the list, without its settings."""
@@ -129,11 +126,17 @@ def export_link(run: Path) -> str:
     return f"{navigation.EXPORT}/{quote(run.name, safe='')}.zip"
 
 
-def newest_samples(run: RunDirectory) -> tuple[int, bytes] | None:
-    """Return the step and the WEBP of the newest samples, None without samples."""
+def steps_with_samples(run: RunDirectory) -> list[int]:
+    """Return the steps of which there are samples."""
     with suppress(OSError):
-        for step, path in reversed(sample_files(run.samples).items()):
-            return step, path.read_bytes()
+        return list(sample_files(run.samples))
+    return []
+
+
+def samples_at(run: RunDirectory, step: int) -> bytes | None:
+    """Return the WEBP of the samples of a step, None where they are gone."""
+    with suppress(OSError, KeyError):
+        return sample_files(run.samples)[step].read_bytes()
     return None
 
 

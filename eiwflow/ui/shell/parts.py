@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import pickle
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -251,23 +250,17 @@ def caveat(sentence: str) -> None:
     st.caption(f"**Caveat:** {sentence[:1].upper()}{sentence[1:]}")
 
 
-def table(
-    rows: Sequence[Mapping[str, Any]], pale: Collection[int] = (), best: str = "", chosen: tuple[int, str] | None = None
-) -> None:
+def table(rows: Sequence[Mapping[str, Any]], pale: Collection[int] = ()) -> None:
     """Show rows as a table whose headings wrap; numbers have three decimals, a missing value is a dash.
 
-    Words are aligned left, all else right; an interval in brackets is pale. A narrow table scrolls, also by keys. Rows
-    whose number is in ``pale`` are drawn so; a cell with the text ``best`` is bold, and that of the ``chosen`` row and
-    column framed.
+    Words are aligned left, all else right. A narrow table scrolls, also by keys. Rows whose number is in ``pale`` are
+    drawn so.
     """
     style = {name: "eiw-words" * all(str(row[name])[:1].isalpha() for row in rows) for name in rows[0]}
     heads = (f'<th scope="col" class="{style[name]}">{escape(name)}</th>' if name else "<td></td>" for name in rows[0])
     body = ""
     for place, row in enumerate(rows):
-        marked = {
-            name: " eiw-best" * (row[name] == best) + " eiw-chosen" * ((place, name) == chosen) for name in rows[0]
-        }
-        cells = "".join(_table_cell(_cell(row[name]), style[name] + marked[name]) for name in rows[0])
+        cells = "".join(_table_cell(_cell(row[name]), style[name]) for name in rows[0])
         body += f'<tr class="{"eiw-pale" * (place in pale)}">{cells}</tr>'
     label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
     st.html(
@@ -277,11 +270,7 @@ def table(
 
 
 def _table_cell(text: str, style: str) -> str:
-    # An interval that excludes 0 has two ends of one sign.
-    clear = r'<b data-sign="\1">\1\2</b> <small>(\1\3 to \1\4)</small>'
-    shown = re.sub(r"^([+−])(.*) \(\1(.*) to \1(.*)\)$", clear, escape(text))
-    shown = re.sub(r"^(.[\d.]+) \((.* to .*)\)$", r"<b>\1</b> <small>(\2)</small>", shown)
-    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{shown}</td>'
+    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{escape(text)}</td>'
 
 
 def _cell(value: object) -> str:
