@@ -189,7 +189,9 @@ def test_a_run_that_ended_opens_in_every_page_and_gets_another_name() -> None:
     assert not at.exception and not at.error
     assert "Step 6 of 6" in sentences(at)
     samples = at.select_slider(key=f"samples-{run.path.name}")
-    assert not samples.set_value(samples.options[0]).run().exception and "16 samples at step 0," in str(at)
+    assert not samples.set_value(samples.options[0]).run().exception and any(
+        "at step 0," in each.proto.body for each in at.get("html")
+    )
     digest = hashlib.sha256(run.last_checkpoint.read_bytes()).hexdigest()[:12]
     links = [link.proto for link in at.get("page_link") if f"ck={digest}" in link.proto.query_string]
     assert {"Levels", "latents", "weights"} & {link.page for link in links} or len(links) > 4
