@@ -96,7 +96,6 @@ def test_a_run_without_a_record_says_so(tmp_path):
     ("steps", "scored", "rest"),
     [
         ([0, 57], "57 of 100: 4.250", ", 8.00 at the start"),
-        ([0, 57, 58], "57 of 100: 4.250", ", 8.00 at the start"),
         ([0, 57, 99], "57 of 100: 4.250", ", 8.00 at the start"),
         ([0, 2], "0 of 100: 8.000", ""),
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -24,9 +26,9 @@ from ..shell.widgets import choose_one
 from ..sources import cache, store
 from ..sources.visit import Visit
 
-#: Cells of the table in the words of links -> half and start.
+#: (half, start) of a cell of the table -> it in the words of links.
 CELLS = {
-    f"{words}, {by}": (half, start)
+    (half, start): f"{words}, {by}"
     for half, by in zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True)
     for start, words in {"random": "random", "principal": "from the data"}.items()
 }
@@ -144,7 +146,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
 
 def _choose_cell(made: StartByHalf) -> tuple[str, str]:
     """Draw a button for every half from both starts; return the half and start that are chosen."""
-    chosen = state.hidden_choice("cell", list(CELLS), [*CELLS][-1])
+    chosen = state.hidden_choice("cell", list(CELLS.values()), [*CELLS.values()][-1])
     state.write_url({"cell": chosen})
     with st.container(key="cells-of-table"):
         for name, place in zip(("half passed on", *STARTS.values()), st.columns(3), strict=True):
@@ -152,21 +154,12 @@ def _choose_cell(made: StartByHalf) -> tuple[str, str]:
         for half, name in HALVES.items():
             label, *places = st.columns(3, vertical_alignment="center")
             label.markdown(name)
-            for (word, cell), place in zip(_of_half(half), places, strict=True):
-                place.button(
-                    _lead(made, *cell),
-                    key=f"cell-{word}",
-                    on_click=state.set_choice,
-                    args=("cell", word),
-                    type="secondary" if word == chosen else "tertiary",
-                    width="stretch",
-                )
-    return CELLS[chosen]
-
-
-def _of_half(half: str) -> list[tuple[str, tuple[str, str]]]:
-    """Return the cells of a half, from either start, by their words."""
-    return [(word, cell) for word, cell in CELLS.items() if cell[0] == half]
+            for start, place in zip(STARTS, places, strict=True):
+                word = CELLS[half, start]
+                look: Literal["secondary", "tertiary"] = "secondary" if word == chosen else "tertiary"
+                take = partial(state.set_choice, "cell", word)
+                place.button(_lead(made, half, start), f"cell-{word}", on_click=take, type=look, width="stretch")
+    return next(cell for cell, word in CELLS.items() if word == chosen)
 
 
 def _lead(made: StartByHalf, half: str, start: str) -> str:

@@ -80,7 +80,8 @@ def takeaway(listed: runs.Listed) -> None:
 
 def _say(run: RunDirectory) -> None:
     if (now := runs.look_at(run)) is not None:
-        parts.takeaway(now.in_words(), now.longest_words() if now.state.alive else "")
+        longest = words.answer(words.longest(now.progress)) if now.state.alive else ""
+        parts.takeaway(words.answer(now.progress), longest)
 
 
 def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple[str, str, bool]) -> None:

@@ -14,7 +14,6 @@ import streamlit as st
 
 from ... import files
 from ...analysis import train
-from ...analysis.words import train as words
 from ...checkpoint import CheckpointError
 from ...training import worker
 from ...training.history import sample_files
@@ -68,14 +67,6 @@ class Listed:
     recipe: Recipe
     command: str
     progress: train.Progress
-
-    def in_words(self) -> str:
-        """Say the run's result so far."""
-        return words.answer(self.progress)
-
-    def longest_words(self) -> str:
-        """Return a text at least as long as any of :meth:`in_words` before the end of the run."""
-        return words.answer(words.longest(self.progress))
 
     def row(self) -> dict[str, Any]:
         """Return the run as a row of the list, without its settings."""

@@ -260,17 +260,15 @@ def table(rows: Sequence[Mapping[str, Any]], pale: Collection[int] = ()) -> None
     heads = (f'<th scope="col" class="{style[name]}">{escape(name)}</th>' if name else "<td></td>" for name in rows[0])
     body = ""
     for place, row in enumerate(rows):
-        cells = "".join(_table_cell(_cell(row[name]), style[name]) for name in rows[0])
+        texts = {name: _cell(value) for name, value in row.items()}
+        looks = {name: f"{style[name]}{' eiw-long' * (len(text) > LONG_CELL)}" for name, text in texts.items()}
+        cells = "".join(f'<td class="{looks[name]}">{escape(text)}</td>' for name, text in texts.items())
         body += f'<tr class="{"eiw-pale" * (place in pale)}">{cells}</tr>'
     label = escape(f"Table: {', '.join(filter(None, rows[0]))}")
     st.html(
         f'<div class="eiw-table" tabindex="0" role="group" aria-label="{label}">'
         f"<table><thead><tr>{''.join(heads)}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-def _table_cell(text: str, style: str) -> str:
-    return f'<td class="{style}{" eiw-long" * (len(text) > LONG_CELL)}">{escape(text)}</td>'
 
 
 def _cell(value: object) -> str:
