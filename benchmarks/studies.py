@@ -264,7 +264,7 @@ def main() -> None:
     headline = f"**{whole.headline()}**"
     write(DOCUMENT, COUNTS, "\n".join([headline, "", *(f"- {sentence}" for sentence in said.values())]))
     write(DOCUMENT, TABLES, start_by_half(whole))
-    write(README, COUNTS, f"{headline} {whole.details()[0]}")
+    write(README, COUNTS, headline)
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
     print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}, {RESEARCH}")
 

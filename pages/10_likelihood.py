@@ -88,7 +88,7 @@ if (bits_fold := ui.fold("Bits you can hold", "archive")).open:
             st.caption(archive_words.account(archive))
             ui.offer(page, {"archive.eiw": lambda: archive.content})
             if page.photo is None:
-                st.caption("Choose “Your own photo” to compress that instead.")
+                st.caption("Choose “Your own pictures” to compress one instead.")
                 if not page.images.remade:
                     st.caption(archive_words.scope(archive, page.images.name))
             ui.reproduce(page, ui.call(page, "compress", out="archive.eiw"))

@@ -28,19 +28,20 @@ for view in page.views:
 if not ways:
     st.stop()
 names = ui.paired(ways, lambda names, results: dict(zip(names, results, strict=True)))
-sentence = words.grows(next(iter(ways.values()))) if names is None else words.pair(names)
-ui.takeaway(sentence)
+first = next(iter(ways.values()))
+sentence = words.grows(first) if names is None else words.pair(names)
 stop = way_through(
     {view.file.label: (way, maps[view]) for view, way in ways.items()},
     described(page.label, sentence),
     page.level,
     key="way",
 )
+ui.takeaway(words.at(first, stop) if names is None else sentence)
 
 
 def level_of(view: ui.Page) -> int:
     """Return the level at which the handle rests; the last one of a flow with fewer."""
-    return min(max(1, next(iter(ways.values())).stops[stop].level), view.checkpoint.info.config.levels)
+    return min(max(1, first.stops[stop].level), view.checkpoint.info.config.levels)
 
 
 def entropies(view: ui.Page) -> object:
@@ -68,7 +69,7 @@ def channels(view: ui.Page, results: ui.Results) -> None:
     st.markdown(words.answer(results[view], index + 1))
 
 
-with ui.fold("Which channels have structure?", "all-levels") as fold:
+with ui.fold("Which channels are predictable?", "all-levels") as fold:
     if fold.open:
         ui.draw_columns(page, entropies, channels)
 

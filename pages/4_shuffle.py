@@ -100,7 +100,7 @@ ui.folds(
     page,
     reports,
     {
-        "At this step: redundancy by rank": at_this_step,
+        "How predictable is each channel at this step?": at_this_step,
         "Does every image ask for this order?": order,
     },
 )

@@ -16,10 +16,10 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("Why does each picture set its own channel weights?", "Weights", compare=True)
+page = ui.begin("Does it help that each picture weights its channels?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
-with_change = f"with {name} {amount:g}"
+with_change = f"with {name} {amount:g}" if amount != change.none else ""
 
 
 def load(view: ui.Page) -> dict[float, Prices] | None:
@@ -37,7 +37,9 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     with left:
         pictures = {
             words.priced("this picture", prices[change.none], frozen): view.image,
-            words.priced(with_change, prices[amount], frozen): changed(view.image, name, amount, view.seed),
+            words.priced(with_change or "unchanged", prices[amount], frozen): changed(
+                view.image, name, amount, view.seed
+            ),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
         if not view.second:
@@ -45,7 +47,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
-        saved = f"{fixed(prices[change.none].cost, 3)} without it, {fixed(prices[amount].cost, 3)} {with_change}"
+        saved = f"{fixed(prices[change.none].cost, 3)} without it, {fixed(prices[amount].cost, 3)} at {amount:g}"
         alt = f"Bits per value that own weights save, over {change.name}: {saved}."
         ui.chart(figure, view, "savings", alt=alt)
 
@@ -53,7 +55,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
 def answer(view: ui.Page, prices: dict[float, Prices]) -> str:
     """Return what a flow's own weights save for both pictures."""
     flow = view.file.label if page.other else ""
-    return words.takeaway(prices[change.none], prices[amount], name, amount, frozen, flow)
+    return words.takeaway(prices[change.none], prices[amount], with_change, frozen, flow)
 
 
 def which_channels(view: ui.Page, results: dict[ui.Page, PictureWeights]) -> None:

@@ -11,7 +11,7 @@ from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import arm_curves, arms, evidence, new_study, studies
 from eiwflow.ui.sources import cache, data_sets
 
-visit = ui.open_page("Does looking at the data pay?", "Compare")
+visit = ui.open_page("Does it pay to set up a flow from its data?", "Compare")
 
 
 top, known = st.container(), studies.files()

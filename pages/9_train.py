@@ -20,12 +20,14 @@ listed, complaints = runs.listed()
 untrusted.complaints(st.container(), complaints)
 if refused := control.refusal(control.NEW):
     st.error(untrusted.plain(refused))
-if access.may_change():
-    new_run.draw(first=not listed)
+if access.may_change() and not listed:
+    new_run.draw(first=True)
 if listed:
     name = live_run.choice(listed, next(iter(presets.devices())))
     live_run.takeaway(listed[name])
     live_run.show(listed, name, page)
+    if access.may_change():
+        new_run.draw(first=False)
     with st.expander(f"All runs ({len(listed)})"):
         live_run.manage(listed, name)
 if access.may_change():

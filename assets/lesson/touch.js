@@ -56,7 +56,7 @@ export function mountTouch(root, bytes) {
       onchange: () => file.files[0] && takePhoto(file.files[0]),
     });
   const button = (text, act, label) => el("button", { type: "button", onclick: act, "aria-label": label }, text),
-    back = button("Undo", () => choose(chosen), "Put the noise back"),
+    back = button("Reset", () => choose(chosen), "Put the noise back"),
     warmth = slider({
       label: "Temperature",
       max: 1.3,
@@ -213,7 +213,7 @@ export function mountTouch(root, bytes) {
     ask(l, () =>
       share > MOST
         ? `Almost all of the noise is new: this is a new ${noun}.`
-        : `${number(count)} values of level${levels.length > 1 ? "s" : ""} ${levels.join(", ")} redrawn: the ${noun} changes by ${moved()} of 255.`,
+        : `${number(count)} values of level${levels.length > 1 ? "s" : ""} ${levels.join(", ").replace(/, (\d+)$/, " and $1")} redrawn: the ${noun} changes by ${moved()} of 255.`,
     );
     mark(share > MOST ? -1 : chosen);
   }

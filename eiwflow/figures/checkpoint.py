@@ -15,10 +15,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..analysis.words.checkpoint import PARTS, by_order
+from ..analysis.words.levels import came_back
 from . import palette
 from .kit import Trace, across, layout, lines, marks, note
+from .pixels import data_uri, picture, row
 
 if TYPE_CHECKING:
+    from ..analysis.levels import Reconstruction
     from ..analysis.record import TrainingCurve
     from ..analysis.report import LevelReport, Report
 
@@ -44,6 +47,13 @@ def strip(made: Report) -> str:
         '<span><i class="eiw-key eiw-emitted"></i>factored out as noise</span>'
         "<span>width: number of values</span></p></div>"
     )
+
+
+def there_and_back(result: Reconstruction) -> str:
+    """Return an image, and beside it what comes back from its noise, as HTML."""
+    back = f"from its noise: {came_back(result)}"
+    pictures = {"an image": result.image, back: result.restored}
+    return row((picture(data_uri(pixels), name, name) for name, pixels in pictures.items()), "max-width: 10rem")
 
 
 def counts(made: Report) -> str:

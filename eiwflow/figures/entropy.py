@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 _ASIDE = {"kept": -1, "emitted": 1}
 #: The name of each measure's value for noise: a line at 0.
 NOISE = {"negentropy": "Gaussian values: 0", "redundancy": "white noise: 0"}
+NAMES = {"negentropy": "negentropy", "redundancy": "predictable"}
 STAGES = {
     "number": "as<br>is",
     "order": "in<br>order",
     "weights": "× ω",
-    "entropy": "by re-<br>dundancy",
-    "fixed": "as it<br>splits",
+    "entropy": "sorted",
+    "fixed": "split",
     "last": "all<br>out",
 }
 #: Room between two levels, in stages, and the part of the y axis for a written figure.
@@ -91,7 +92,7 @@ def by_level(result: Entropies, measured: str, ends: tuple[float, float]) -> go.
             **_around(226, 48, 118),
             "annotations": heads,
             "xaxis": {"range": [left, right], "tickangle": 0, **ticks},
-            "yaxis": {"range": [low, high], "title": f"{measured} (bits per value)"},
+            "yaxis": {"range": [low, high], "title": f"{NAMES[measured]} (bits per value)"},
         },
     )
 

@@ -141,7 +141,6 @@ def _legend() -> str:
         '<i class="eiw-key eiw-kept"></i>passed on',
         '<i class="eiw-key eiw-emitted"></i>factored out as noise',
         '<i class="eiw-greys"></i>−3 … +3 standard deviations',
-        "area: number of values",
     )
     return f'<p class="eiw-legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</p>'
 

@@ -65,7 +65,7 @@ def histograms(result: Likelihood, image: float) -> go.Figure:
             **layout(ROW * len(groups) + 90, above=8, left=NAMES, right=12),
             "annotations": beyond,
             "shapes": [upright(result.own.bits_per_dim, palette.SUBJECT)],
-            "xaxis": {"title": "bits per value (bits/dim): left is likelier"},
+            "xaxis": {"title": "bits per value (bits/dim): left is likelier; dashed: mean of own test images"},
             "yaxis": {"tickvals": places, "ticktext": names, "showgrid": False, "range": [-0.1, len(groups) + 0.4]},
         },
     )

@@ -26,7 +26,7 @@ MEASURES = {
     "redundancy passed on": "redundancy passed on (bits per value)",
 }
 #: axis -> the column of a row, and the title of the axis.
-AXES = {"steps": ("step", "training step (number)"), "CPU seconds": ("cpu", "CPU time (seconds)")}
+AXES = {"steps": ("step", "training step"), "CPU seconds": ("cpu", "CPU time (seconds)")}
 #: Widths of lines, and their dashes by run, which also differ in colour.
 _WIDTHS = {"batches": 0.8, "train": 1.6, "test": 3.0}
 _RUN_DASHES = ([1, 0], [8, 3], [3, 3], [10, 3, 2, 3], [2, 5])
@@ -75,8 +75,9 @@ def curves(
     run, domain = _name("run"), [*names]
     legend = {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3, "labelLimit": 400, "columns": 2}
     vertical = _number("value", MEASURES[measure])
+    vertical["axis"] = {"labelFlush": False}
     vertical["scale"] = {"zero": False} if ends is None else {"domain": list(ends), "nice": False, "zero": False}
-    horizontal = _number(column, title) | {"axis": {"grid": False, "tickCount": 6, "format": "~s"}}
+    horizontal = _number(column, title) | {"axis": {"grid": False, "tickCount": 6, "format": ",.3~f"}}
     horizontal["scale"] = {"type": "log" if logarithmic else "linear"}
     shared = {
         "x": horizontal,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..analysis.words.numbers import fixed
+from ..analysis.words.numbers import fixed, signed
 from .file import Study
 from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_by_half, ladder, ladders
 from .recipe import Arm
@@ -79,19 +79,22 @@ class StartByHalf:
         """Return what the arm of a cell saves over Glow's flow, in a sentence."""
         lead = self.cells[half, start]
         if lead is None:
-            return "This is Glow's flow: a random start, and a half that is fixed in advance."
+            return "This is Glow's start and half: random, and fixed in advance."
         name, data = f"a {STARTS[start]} and {_HALVES[half]}", self.study.recipe.data_name
-        if lead.claim == "ahead":
-            return f"Yes: {name} save {fixed(lead.lead, 3)} bits per value on {data}{self._best_half(half, start)}."
+        if lead.claim == "not shown":
+            return f"Not shown after correction: {name}, {signed(lead.lead, 3)} bits per value on {data}."
         if lead.claim == "behind":
             return f"A{name[1:]} cost {fixed(-lead.lead, 3)} bits per value on {data}."
-        return f"Not shown: {name} make no clear difference on {data}."
+        beside = self._beside_variance() if (half, start) == ("entropy", "principal") else ""
+        return f"Yes: {name} save {fixed(lead.lead, 3)} bits per value on {data}{beside}."
 
-    def _best_half(self, half: str, start: str) -> str:
-        """Return what the best half saves after the same start, if it is another."""
-        leads = {of: lead.lead for (of, where), lead in self.cells.items() if where == start and lead is not None}
-        best = max(leads, key=lambda of: leads[of])
-        return "" if best == half or leads[best] <= 0 else f"; {HALVES[best]} {fixed(leads[best], 3)}"
+    def _beside_variance(self) -> str:
+        """Return how the half by variance does after the same start, by the comparison of the two."""
+        variance, measure = self.cells["variance", "principal"], self.effects.get("measure")
+        if variance is None or measure is None:
+            return ""
+        verdict = {"behind": "which is more", "ahead": "which is less"}.get(measure.claim, "not shown to differ")
+        return f"; by variance {fixed(variance.lead, 3)}, {verdict}"
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -102,12 +105,6 @@ class StartByHalf:
     def seeds(self) -> int:
         """The seeds of its runs."""
         return len({seed for _, seed in self.study.runs})
-
-    @property
-    def best(self) -> Effect | None:
-        """The lead of the cell that saves most; None if none saves."""
-        saved = [lead for lead in self.cells.values() if lead is not None and lead.lead > 0]
-        return max(saved, key=lambda lead: lead.lead, default=None)
 
 
 def start_by_half(study: Study) -> StartByHalf | None:
@@ -150,22 +147,27 @@ class Claim:
         return self.counts.get("order", self._of("measure"))
 
     def headline(self) -> str:
-        """Return in how many studies one saves bits over another, in one sentence; empty without studies."""
-        parts = []
+        """Return in how many studies what saves bits over what, in up to three sentences; empty without studies."""
+        start, half, measure = self._of("start"), self._of("half"), self._measure
+        said = []
         if data := self.counts.get("data"):
-            without = self._of("entropy half without a start")
-            parts = [
-                f"a start from the data with the half by entropy saves bits over Glow's flow {data.where}"
-                + (f", that half without such a start {without.where}" if without.leads else "")
-            ]
+            alone = f", the start alone {start.where}" if start.leads else ""
+            said.append(
+                "At equal steps, a start from the data with the half by entropy saves bits over Glow's start and half "
+                f"{data.where}{alone}."
+            )
+        beaten = [f"a random half {half.where}"] if half.leads else []
+        if measure.leads:
+            behind = measure.claimed("behind")
+            beaten.append(f"the half by variance {measure.where}{f' (behind in {behind})' if behind else ''}")
+        if beaten:
+            said.append(f"After such a start, the half by entropy beats {' and '.join(beaten)}.")
         if weights := self.counts.get("weights"):
-            parts.append(f"own weights save bits {weights.where}")
-        if self._measure.leads:
-            behind = self._measure.claimed("behind")
-            lost = f", loses to it in {behind}" if behind else ""
-            parts.append(f"entropy beats variance {self._measure.where}{lost}")
-        text = "; ".join(parts)
-        return f"{text[0].upper()}{text[1:]}." if parts else ""
+            means = self.counts.get("means")
+            said.append(
+                f"Own weights save bits {weights.where}{f', over weights from means {means.where}' if means else ''}."
+            )
+        return " ".join(said)
 
     def details(self) -> list[str]:
         """Return the numbers behind the headline, a sentence a question."""

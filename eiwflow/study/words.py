@@ -63,7 +63,7 @@ def too_short(study: Study) -> str:
     if study.recipe.budget >= SHORT:
         return ""
     seen = f"a run saw {study.recipe.budget:,} images, in the bundled studies at least {SHORT:,}"
-    return f"Too short to judge: {seen}. Leads shrink as training goes on."
+    return f"Too short to judge: {seen}. Leads may be smaller after more training."
 
 
 def limits(study: Study) -> list[str]:

@@ -117,8 +117,8 @@ def test_the_result_of_a_preset_was_measured_with_its_settings(preset: str) -> N
 @pytest.mark.parametrize("preset", ["minute", "quarter-hour"])
 def test_a_preset_starts_what_the_command_line_would(calls: list[tuple[object, ...]], preset: str) -> None:
     at = open_train()
-    at.selectbox(key="order").set_value("last")
-    at.selectbox(key="weights").set_value("none")
+    at.selectbox(key="train-order").set_value("last")
+    at.selectbox(key="train-weights").set_value("none")
     at.selectbox(key="train-data").set_value("photos32").run()
     at.button(key=f"start-{preset}").click().run()
     assert not at.exception and not at.error
@@ -218,7 +218,7 @@ def test_settings_of_ones_own_and_what_is_typed_just_before_the_click_reach_the_
     calls: list[tuple[object, ...]],
 ) -> None:
     numbers = {"levels": 3, "steps": 2, "width": 8, "iterations": 77, "batch": 16}
-    choices = {"order": "variance", "weights": "none", "own-partition": "random", "own-keep": 0.25}
+    choices = {"train-order": "variance", "train-weights": "none", "own-partition": "random", "own-keep": 0.25}
     at = open_train()
     for name, value in numbers.items():
         at.number_input(key=f"own-{name}").set_value(value)

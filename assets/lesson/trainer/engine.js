@@ -69,9 +69,11 @@ function parametersOf(recipe) {
   return list;
 }
 
-/** How many parameters the flow of a recipe has. */
+/** How many parameters the flow of a recipe trains. */
 export const parameterCount = (recipe) =>
-  parametersOf(recipe).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  parametersOf(recipe)
+    .filter(({ by }) => by !== "none")
+    .reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
 export class Engine {
   /** A flow without values; `most`: pictures that pass through it at once. */

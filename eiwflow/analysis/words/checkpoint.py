@@ -37,6 +37,15 @@ SPLITS = {
     "variance-reversed": "split by smallest variance",
     "random": "random split",
 }
+#: order -> what a split by it passes on.
+PASSES_ON = {
+    "entropy": "passes on the predictable half",
+    "last": "passes on a fixed half",
+    "first": "passes on a fixed half",
+    "variance": "passes on the loud half",
+    "variance-reversed": "passes on the quiet half",
+    "random": "passes on a random half",
+}
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
@@ -68,8 +77,11 @@ def start(config: FlowConfig) -> str:
 
 
 def made(config: FlowConfig) -> str:
-    """Return the sentence on a flow's parts."""
-    return f"{counted(config.steps, 'step')} a level · {split(config)}"
+    """Return the sentence on a flow's steps, its split and its weights, in plain words."""
+    half = PASSES_ON.get(config.order, by_order(config.order)) if config.levels > 1 else ""
+    weights = {"none": "", "constant": "channel weights that are the same for all"}
+    own = weights.get(config.weights, "own channel weights for each picture")
+    return " · ".join(filter(None, (f"{counted(config.steps, 'step')} a level", half, own)))
 
 
 def cooled(drawn: Samples, usual: Samples) -> str:
@@ -86,7 +98,7 @@ def origin(info: CheckpointInfo) -> str:
         kind, file, assumed = (str(info.imported.get(key, "")) for key in ("kind", "file", "assumed"))
         return f"Imported from {file}, a checkpoint of {kind}. {f'Assumed: {assumed}' if assumed else ''}".rstrip()
     on = f" on {info.data}" if info.data else ""
-    return f"trained for {info.step:,} steps{on}, says the file" if info.step else ""
+    return f"trained for {info.step:,} steps{on}" if info.step else ""
 
 
 def inversion(report: Report) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..way import Way
 
 PARTS = {"kept": "passed on", "emitted": "factored out"}
-SORTED = "From structured to noise, by redundancy in bits per value. Only pattern counts, not loudness."
+SORTED = "From most to least predictable from neighbours, in bits per value. Loudness does not count."
 NO_RECORD = "This flow has no training record, so nothing is known of its training."
 
 
@@ -27,15 +27,31 @@ def grows(way: Way) -> str:
     end = f"ending {fixed(abs(short), 2)} {'below' if short > 0 else 'above'} white noise"
     if abs(short) < 0.05:
         end = "until only white noise is left"
-    return f"By {fixed(way.gained, 2)} bits per value, step by step, {end}."
+    return f"Pictures are predictable, noise is not: entropy grows by {fixed(way.gained, 2)} bits per value, {end}."
+
+
+def at(way: Way, place: int) -> str:
+    """Return what a stop shows: of the image how far entropy grows, of a split both halves, else the entropy."""
+    stop = way.stops[place]
+    if not place:
+        return grows(way)
+    if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
+        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has 2.05."
+    return (
+        f"Level {stop.level} passes on what neighbours predict ({fixed(stop.redundancy, 2)} bits per value), and "
+        f"factors out what they do not ({fixed(stop.factored_out, 2)})."
+        if stop.redundancy > stop.factored_out
+        else f"Level {stop.level} passes on {fixed(stop.redundancy, 2)} predictable bits per value, and factors out "
+        f"more, {fixed(stop.factored_out, 2)}."
+    )
 
 
 def pair(ways: Mapping[str, Way]) -> str:
     """Return how far entropy grows in two flows."""
     (first, one), (second, other) = ways.items()
     return (
-        f"On its way to noise, entropy grows by {fixed(one.gained, 2)} bits per value in {first} and by "
-        f"{fixed(other.gained, 2)} in {second}."
+        f"On its way to noise, entropy grows by {fixed(one.gained, 2)} bits per value in “{first}” and by "
+        f"{fixed(other.gained, 2)} in “{second}”."
     )
 
 
@@ -44,15 +60,14 @@ def answer(entropies: Entropies, number: int = 1) -> str:
     level = entropies.level(number)
     emitted, kept = level.used.emitted.means["redundancy"], level.used.kept
     if math.isnan(emitted.value):
-        return f"At level {number} a channel is a single pixel: it has no redundancy."
+        return f"At level {number} a channel is a single pixel, without neighbours."
     if kept is None:
-        return f"Level {number} is the last: all channels are factored out, with {emitted} bits per value."
+        return f"Level {number} is the last: it factors out all channels, with {emitted} predictable bits per value."
     gap = level.used.gaps["redundancy"]
-    more = "more structure is passed on" if gap.value > 0 else "less structure is passed on"
-    verdict = "no clear difference" if gap.is_near_zero else more
+    verdict = "no clear difference" if gap.is_near_zero else "more" if gap.value > 0 else "fewer"
     return (
-        f"At level {number} the channels passed on have {kept.means['redundancy']} bits of redundancy per value and "
-        f"those factored out {emitted}: {verdict}."
+        f"At level {number} the channels passed on have {kept.means['redundancy']} predictable bits per value, those "
+        f"factored out {emitted}: {verdict}."
     )
 
 

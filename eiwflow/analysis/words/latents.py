@@ -70,15 +70,12 @@ def treated(of: Blend, t: float = 1.0) -> str:
     """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    done = f"{_done(of.way, t)}, {part(of.share)} of the values"
-    if not {"b"} <= {*of.way} <= {"keep", "b"}:
-        return f"{done}: pixels change by {grey(_psnr(of, t)):.2g} of 255."
-    shown = of.images[round(t * (len(of.images) - 1))]
-    before, now = (apart(of.b, picture) for picture in (of.a, shown))
-    if not before:
-        return "A and B are the same image: nothing lies between them."
-    where = "closer to" if now <= before else "farther from"
-    return f"{done}: the picture is {100 * abs(1 - now / before):.0f} % {where} B."
+    if {"b"} <= {*of.way} <= {"keep", "b"}:
+        return f"{_done(of.way, t)}, {part(of.share)} of the values, {_brings(of)} {_way_to_b(of, t)} of the way to B."
+    change = f"ixels change by {grey(_psnr(of, t)):.2g} of 255"
+    if len(of.way) - of.way.count("keep") == 1:
+        return f"{_done(of.way, t)}: p{change}."
+    return f"P{change}{f' at t = {t:.2f}' if t < 1 else ''}."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:
@@ -86,13 +83,26 @@ def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:
     (first, one), (second, other) = blends.items()
     if not one.share + other.share:
         return treated(one)
-    sizes = [f"{grey(_psnr(each, t)):.2g}" for each in (one, other)]
     done = _done(max(one.way, other.way, key=len), t)
-    return f"{done}: pixels change by {sizes[0]} of 255 in {first} and by {sizes[1]} in {second}."
+    if {"b"} <= {*one.way, *other.way} <= {"keep", "b"}:
+        near, far = (_way_to_b(each, t) for each in (one, other))
+        return f"{done} {_brings(one)} {near} of the way to B in “{first}”, {far} in “{second}”."
+    sizes = [f"{grey(_psnr(each, t)):.2g}" for each in (one, other)]
+    return f"{done}: pixels change by {sizes[0]} of 255 in “{first}” and by {sizes[1]} in “{second}”."
+
+
+def _brings(of: Blend) -> str:
+    return f"bring{'s' * (of.way.count('b') == 1)} the picture"
+
+
+def _way_to_b(of: Blend, t: float) -> str:
+    """Return how much of the distance to B is gone, which is all for B itself; less than nothing is no way."""
+    before, now = (apart(of.b, picture) for picture in (of.a, of.images[round(t * (len(of.images) - 1))]))
+    return f"{100 * max(0.0, 1 - now / before) if before else 100:.0f} %"
 
 
 def _done(treatments: Way, t: float) -> str:
-    done = f"{way(treatments)}{f', {100 * t:.0f} % of the way' if t < 1 else ''}"
+    done = f"{way(treatments)}{f' at t = {t:.2f}' if t < 1 else ''}"
     return f"{done[:1].upper()}{done[1:]}"
 
 

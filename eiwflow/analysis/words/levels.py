@@ -16,9 +16,9 @@ def happens(passage: Passage) -> str:
     """Return the sentence on where the image's values go, and on what comes back."""
     shares = {level.emitted / (level.emitted + level.kept) for level in passage.levels[:-1]}
     share = part(*shares) if len(shares) == 1 else "some"
-    first = "All values leave as noise"
+    first = "All values are factored out as noise"
     if shares:
-        first = f"At each level {share} of the values leave as noise and the rest go on"
+        first = f"Every split factors out {share} of the values as noise"
     back = "together they give the picture back exactly"
     if passage.reconstruction.lost_bytes:
         back = f"of the picture {came_back(passage.reconstruction)} come back"
@@ -35,7 +35,7 @@ def drawn_anew(result: Redrawn) -> str:
 def cost(passage: Passage) -> str:
     """Return the image's bits per value with the flow and with a Gaussian."""
     first_stop, *_, end = passage.stairs.mean
-    return f"This image takes {end:.1f} bits per value; a Gaussian per colour takes {first_stop:.1f}."
+    return f"The flow needs {end:.1f} bits per value for this image, a Gaussian for each colour {first_stop:.1f}."
 
 
 def parts(passage: Passage) -> str:

@@ -35,7 +35,10 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The caption of the river.
-THICK = "A line is a channel: ● passed on, ◆ factored out, ━ the wrong way. Later levels use what is predictable."
+THICK = (
+    "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: the wrong way. "
+    "Later levels use what is predictable."
+)
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -54,15 +57,12 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     at = {name: max(0, int(np.searchsorted(river.steps, step, "right")) - 1) for name, river in rivers.items()}
     wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
     if len(rivers) > 1:
-        counts = "; ".join(f"{name}: {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
+        counts = "; ".join(f"“{name}” {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
         return f"Channels that go the wrong way: {counts}."
     ((name, count),) = wrong.items()
     river = rivers[name]
     if at[name] == 0:
-        end = int(river.crossing[-1].sum())
-        if not count:
-            return f"At the start, yes: no channel goes the wrong way. {_later(river, end)}."
-        return f"At the start {count} of {river.channels} channels go the wrong way. {_later(river, end)}."
+        return _from_start_to_end(river)
     if count:
         return (
             f"{count} of {river.channels} channels go the wrong way: "
@@ -72,12 +72,16 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     return f"No channel goes the wrong way: {now}."
 
 
-def _later(river: RankRiver, end: int) -> str:
-    """Return how many channels go the wrong way in the end, and from which recorded step on."""
+def _from_start_to_end(river: RankRiver) -> str:
+    """Return how many channels go the wrong way at the start and at the end, and from which step on none does."""
     wrong = river.crossing.sum(axis=1)
-    settled = int(np.flatnonzero(wrong != end)[-1]) + 1 if (wrong != end).any() else 0
-    when = f"From step {river.steps[settled]:,} on" if settled else "Later"
-    return f"{when}, {f'{end} do' if end else 'none does'}"
+    if not wrong.any():
+        return "Yes: at no recorded step does a channel go the wrong way."
+    first, last = int(wrong[0]), int(wrong[-1])
+    start = f"{first or 'None'} of {river.channels} channels start{'s' * (first < 2)} the wrong way"
+    if last:
+        return f"{start}, and {last} end{'s' * (last == 1)} so."
+    return f"{start}; by step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} training has turned them all."
 
 
 def sorted_anew(report: ShuffleReport) -> str:

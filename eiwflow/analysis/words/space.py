@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .numbers import grey_level, percent, power
+from .numbers import grey_level, power
 
 if TYPE_CHECKING:
     from ..space import Interpolation, NormPaths, Samples
@@ -18,8 +18,8 @@ def answer(way: Interpolation) -> str:
         return "A and B are the same image: nothing lies between them."
     most = int(way.relative.argmax())
     return (
-        f"Level {most + 1} moves the picture most: alone it makes {percent(way.relative[most])} of the change from "
-        f"A to B, with {100 * way.shares[most]:.3g} % of the values."
+        f"Level {most + 1} moves the picture most: alone it changes pixels by {255 * way.moved[most]:.2g} of 255, with "
+        f"{100 * way.shares[most]:.3g} % of the values. From A to B it is {255 * way.moved[-1]:.2g}."
     )
 
 

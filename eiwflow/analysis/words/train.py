@@ -20,13 +20,10 @@ def gap(progress: Progress) -> str:
         return ""
     part = "Held-out" if progress.validation else "Test"
     if abs(apart) < TOGETHER:
-        return f"{part} and train lie together."
+        return f"{part} and train agree."
     if apart < 0:
-        return (
-            f"{part} lies {fixed(-apart, 2)} below train: it is scored with averaged parameters, training batches with "
-            "the parameters of their step."
-        )
-    return f"{part} lies {fixed(apart, 2)} above train: averaged parameters lag early; later it shows overfitting."
+        return f"{part} is {fixed(-apart, 2)} lower because it uses averaged parameters."
+    return f"{part} is {fixed(apart, 2)} higher: averaged parameters lag early; later it is overfitting."
 
 
 def answer(progress: Progress) -> str:

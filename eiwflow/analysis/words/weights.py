@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: What a weight is.
-WHAT = "A channel weight turns a channel up or down, for this picture alone. Average weights are the same for all."
-#: What weights tell a network of a picture, by the change of it.
-TOLD = {"grain": "how grainy the picture is", "contrast": "the picture's contrast", "light": "the picture's light"}
+WHAT = "A channel weight is the volume of a channel. Own ones depend on the picture; average ones are the same for all."
 #: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
@@ -29,22 +27,24 @@ TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
 
 
-def takeaway(first: Prices, second: Prices, change: str, amount: float, frozen: bool = False, flow: str = "") -> str:
+def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = False, flow: str = "") -> str:
     """Return what own weights save a picture and the changed one, or what average ones cost, in at most 20 words.
 
-    With the name of a ``flow`` it is said of that one.
+    Without a change only the picture is said of; with the name of a ``flow`` it is said of that one.
     """
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
-        return "Nothing here: own and average weights price both pictures alike."
+        return "No: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
-    verbs = ["save" if (cost < 0) == frozen else "cost" for cost in (first.cost, second.cost)]
-    other = f"{verbs[1]} " * (verbs[1] != verbs[0]) + fixed(abs(second.cost), 3)
-    here = f"{verbs[0]} {fixed(abs(first.cost), 3)} bits per value, and {other} with {change} {amount:g}"
+    verbs = [("saves", "costs")[(cost < 0) != frozen] for cost in (first.cost, second.cost)]
+    here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value"
+    if with_change:
+        here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
     if flow:
-        return f"{flow}: {'average' if frozen else 'own'} weights {here}."
+        return f"“{flow}”: {'average volume' if frozen else 'own volume'} {here}."
     if frozen:
-        return f"Average weights, the same for all pictures, {here}."
-    return f"They tell the networks {TOLD[change]}. Own weights {here}."
+        return f"Average volume for its channels {here}."
+    answer = {("saves", "saves"): "Yes", ("costs", "costs"): "No"}.get((verbs[0], verbs[1]), "It depends")
+    return f"{answer}: turning its channels up or down {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

@@ -32,7 +32,7 @@ CELLS = {
     for half, by in zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True)
     for start, words in {"random": "random", "principal": "from the data"}.items()
 }
-OF_THE_START = "From the data: channels are rotated to principal components of the first images."
+OF_THE_START = "From the data: channels start as principal components of the first images."
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,20 +127,23 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         return ""
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
-    st.markdown("**Bits per value saved** over Glow’s flow. Choose a cell:")
+    st.markdown("**Bits per value saved** over Glow’s start and half. Choose a cell:")
     half, start = _choose_cell(made)
     pictures = {}
-    for name, cell in {"Glow's flow": ("last", "random"), "your choice": (half, start)}.items():
+    for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
         record = cache.of_study(made.study, "record", arm=half_from(*cell))
         if record is not None and record.samples:
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
     st.html(
         row(
-            picture(file_uri(webp, "webp"), f"16 samples of {name}, seed 0", f"{name}: {bits:.2f} bits per value")
+            picture(
+                file_uri(webp, "webp"), f"16 samples of {name}, seed 0", f"<b>{bits:.2f}</b> bits per value: {name}"
+            )
             for name, (bits, webp) in pictures.items()
         )
     )
-    st.caption(f"±: 95 % interval over {counted(made.seeds, 'seed')}; without colour: not shown. {OF_THE_START}")
+    seeds = counted(made.seeds, "seed")
+    st.caption(f"±: 95 % interval over {seeds}. Without colour: not shown after correction. {OF_THE_START}")
     return made.in_words(half, start)
 
 
@@ -166,7 +169,7 @@ def _lead(made: StartByHalf, half: str, start: str) -> str:
     """Return the lead of a cell in Markdown, blue where it saves bits and orange where it costs some."""
     if (lead := made.cells[half, start]) is None:
         return "0"
-    text = f"{'**' * (lead is made.best)}{signed(lead.lead, 3)}{'**' * (lead is made.best)}"
+    text = signed(lead.lead, 3)
     colour = {"ahead": "blue", "behind": "orange"}.get(lead.claim)
     error = (lead.high - lead.low) / 2
     return f"{f':{colour}-background[{text}]' if colour else text} ± {fixed(error, 3)}"
@@ -180,9 +183,9 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
 
 def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
-    st.caption(f"The first screen's table has intervals over seeds that are not corrected. {OF_THE_LAST}")
+    st.caption(OF_THE_LAST)
     for title, made in evidence.claim.tables.items():
-        st.markdown(f"**Start × half**, as written down before the runs: {title}")
+        st.markdown(f"**Start × half**, written down before the runs, two of its effects seen in the ladder: {title}")
         leads = [{"": lead.name, "bits/dim saved": lead.figures, "claim": lead.claim} for lead in made.effects.values()]
         table(leads, pale=[place for place, lead in enumerate(leads) if lead["claim"] == "not shown"])
     if sets := list(evidence.by_set):

@@ -110,7 +110,7 @@ def draw(first: bool) -> None:
     else:
         line.markdown("Start another")
         tab, places = line, [line] * len(PRESETS)
-    tab.page_link("pages/12_playground.py", label="Open the playground" if first else "In this tab")
+    tab.page_link("pages/12_playground.py", label="Open the playground" if first else "Playground")
     for preset, place in zip(PRESETS, places, strict=True):
         called = preset.replace("-", " ").capitalize()
         if first:
@@ -122,15 +122,20 @@ def draw(first: bool) -> None:
             on_click=_start,
             args=(preset,),
             width="stretch" if first else "content",
-            help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}",
+            help=f"`{preset}` on the command line: {presets.settings_in_words(preset)}" if first else None,
         )
-    defaults = {"order": default_first("order")[0], "weights": default_first("weights")[0], "device": next(iter(names))}
-    chosen = defaults | {key: st.session_state[key] for key in defaults if key in st.session_state}
-    label = "Options: half by {order}, weights by {weights}, {device}".format_map(chosen)
-    with line.popover(label.replace("by none", "none"), key="shared"):
+    chosen = _choices()
+    weights = {"none": "no weights", "entropy": "own weights"}.get(chosen["weights"], f"weights: {chosen['weights']}")
+    device = st.session_state.get("device", next(iter(names)))
+    with line.popover(f"Options: half by {chosen['order']}, {weights}, {device}", key="shared"):
         _draw_shared(names)
     if first:
         parts.takeaway(f"Yes, on {st.session_state['device']}: press Start, and watch noise turn into pictures.")
+
+
+def _choices() -> dict[str, str]:
+    """Return the order and the weights that presets and settings of one's own share."""
+    return {name: st.session_state.get(f"train-{name}", default_first(name)[0]) for name in ("order", "weights")}
 
 
 def _draw_shared(names: Mapping[str, str]) -> None:
@@ -143,8 +148,8 @@ def _draw_shared(names: Mapping[str, str]) -> None:
         accept_new_options=True,
         help=f"{PRESETS_OWN}: the one on its card, {OWN_DATA} below. Or an .npz file or folder on this machine.",
     )
-    st.selectbox("Half passed on, by", default_first("order"), key="order", **KEPT, help=_help("order"))
-    st.selectbox("Channel weights", default_first("weights"), key="weights", **KEPT, help=_help("weights"))
+    st.selectbox("Half passed on, by", default_first("order"), key="train-order", **KEPT, help=_help("order"))
+    st.selectbox("Channel weights", default_first("weights"), key="train-weights", **KEPT, help=_help("weights"))
     st.selectbox("Device", list(names), format_func=lambda name: f"{name}: {names[name]}", key="device", **KEPT)
 
 
@@ -163,7 +168,7 @@ def draw_own() -> None:
 def _own_recipe() -> Recipe:
     """Return the recipe of the controls."""
     chosen = {name: st.session_state[f"own-{name}"] for controls in CONTROLS for name in controls}
-    chosen |= {"order": st.session_state["order"], "weights": st.session_state["weights"]}
+    chosen |= _choices()
     size = chosen.pop("size")
     of_flow = {field.name for field in dataclasses.fields(FlowConfig)}
     flow = {name: value for name, value in chosen.items() if name in of_flow}
@@ -180,9 +185,8 @@ def _data_name() -> str | None:
 def _start(preset: str | None = None) -> None:
     """Start with the values of the widgets at the click, since text typed just before is not drawn yet."""
     chosen = st.session_state
-    choices = {name: chosen[name] for name in ("order", "weights")}
     runs.start(
-        _own_recipe if preset is None else partial(presets.preset_recipe, preset, _data_name(), **choices),
+        _own_recipe if preset is None else partial(presets.preset_recipe, preset, _data_name(), **_choices()),
         chosen["device"],
     )
 

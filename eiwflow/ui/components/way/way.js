@@ -104,7 +104,7 @@ function draw(chart, data, at) {
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
-  const unit = width < 560 ? "entropy, bits per value" : `entropy, bits per value (${data.images} images; of continuous values, so it can be negative)`;
+  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images; it can be negative)`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
