@@ -29,7 +29,7 @@ export function inBeats(stage, parts) {
     at = to;
     const { key, title, notes, build } = parts[at];
     if (title) stage.title.textContent = title;
-    stage.hint.textContent = notes ?? stage.scene.notes;
+    for (const place of [stage.hint, stage.notes.querySelector("p")]) place.textContent = notes ?? stage.scene.notes;
     room.replaceChildren();
     controls.replaceChildren();
     room.className = `beat-room beat-${key}`;

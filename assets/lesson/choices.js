@@ -26,10 +26,10 @@ export function voteOf({ votes, ballot }, choice) {
  * @param {any} stage
  * @param {Record<string, string | undefined>} outcomes
  */
-export function choicesNamed({ possible, kept, results, tallies }, outcomes = {}) {
+export function choicesNamed({ possible, kept, results, tallies, votes: before = {} }, outcomes = {}) {
   const said = possible.flatMap(({ number, short, votes }) => {
     const tally = votes && tallies[number] && favourite(votes, tallies[number]),
-      own = votes?.find(([key]) => key === voteOf({ votes }, kept[number] ?? ""))?.[1],
+      own = votes?.find(([key]) => key === (before[number] ?? voteOf({ votes }, kept[number] ?? "")))?.[1],
       came = outcomes[number] ? `; ${outcomes[number]}` : "",
       text = tally ? `the class said ${tally}${came}` : own ? `you said ${own}${came}` : results[number];
     return text ? [short.endsWith("?") ? `${short} ${cap(text)}.` : `${short}: ${text}.`] : [];

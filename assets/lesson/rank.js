@@ -26,11 +26,11 @@ function work(flowModule) {
 }
 
 /**
- * Call part(share of the work that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
+ * Rank the choices of a flow: in a Worker if a pack holds that flow, else here, in slices. Call part(share of the work that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
  * Returns a function that stops the work.
  */
 export function scoreAll({ pack, flow, features, average, bytes, part, done }) {
-  if (typeof make_flow_js === "function" && typeof Worker === "function") {
+  if (pack && typeof make_flow_js === "function" && typeof Worker === "function") {
     try {
       const source = `(${work})((${make_flow_js})());`;
       const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));

@@ -63,6 +63,8 @@ class Stage {
     /** What came of a choice, in words, by scene. */
     this.results = root.eiwResults ??= {};
     this.tallies = root.eiwTallies ??= {};
+    /** The vote that stood when an answer was shown first, by scene. */
+    this.votes = root.eiwVotes ??= {};
     this.cleanup = [];
     this.fixedFlow = null;
     const { head } = this.pack;
@@ -385,6 +387,11 @@ class Stage {
     }, NOTICE_MS);
   }
 
+  /** The vote for this scene that counts: that before its answer was shown, which a later click does not change. */
+  answerTo(vote) {
+    return (this.votes[this.scene.number] ??= vote);
+  }
+
   get choice() {
     return this.kept[this.scene.number] ?? "";
   }
@@ -536,7 +543,8 @@ class Stage {
     if (event.ctrlKey || event.altKey || event.metaKey || event.defaultPrevented) return;
     const target = event.composedPath()[0],
       tag = target.tagName;
-    const typing = (tag === "INPUT" && target.type === "range") || tag === "SELECT" || tag === "TEXTAREA";
+    const notes = event.key === "n" || event.key === "N",
+      typing = (tag === "INPUT" && target.type === "range" && !notes) || tag === "SELECT" || tag === "TEXTAREA";
     const take = () => {
       event.preventDefault();
       event.stopPropagation();
@@ -554,12 +562,13 @@ class Stage {
     } else if (event.key === "Home") {
       take();
       this.kept = {};
+      this.votes = this.root.eiwVotes = {};
       this.at = 0;
       this.show();
     } else if (event.key === " " && tag !== "BUTTON" && tag !== "SUMMARY") {
       take();
       this.live?.play?.();
-    } else if (event.key === "n" || event.key === "N") {
+    } else if (notes) {
       take();
       this.toggleNotes();
     } else if (event.key === "Escape") {

@@ -51,9 +51,9 @@ def strip(made: Report) -> str:
 
 def there_and_back(result: Reconstruction) -> str:
     """Return an image, and beside it what comes back from its noise, as HTML."""
-    back = f"from its noise: {came_back(result)}"
+    back = f"and back: {came_back(result)}" if result.lost_bytes else "and back: exact"
     pictures = {"an image": result.image, back: result.restored}
-    return row((picture(data_uri(pixels), name, name) for name, pixels in pictures.items()), "max-width: 10rem")
+    return row((picture(data_uri(pixels), name, name) for name, pixels in pictures.items()), "max-width: 13rem")
 
 
 def counts(made: Report) -> str:

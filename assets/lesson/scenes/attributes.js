@@ -37,7 +37,7 @@ function twoOf(list) {
 export const attributes = {
   key: "2",
   label: "Glasses and smile",
-  notes: "Drag the edit: in which level do the glasses appear?",
+  notes: "Drag the edit: in which level does it appear?",
 
   build(stage, room, { controls, moving }) {
     const { head, floats } = stage.pack,
@@ -144,12 +144,12 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? `Shown two faces, level ${level + 1} picks the one with ${first.name.toLowerCase()} ${pairs(first.readings[level])} times of 100.`
+          ? `Level ${level + 1} tells which of two faces has ${first.name.toLowerCase()}: ${pairs(first.readings[level])} times of 100.`
           : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };
     const heads = [
-      "of 100 pairs of faces, right so often; line: luck",
+      "number: how well that level alone tells it",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

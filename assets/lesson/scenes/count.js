@@ -231,7 +231,7 @@ const oneValue = {
         [sum, first, second] = addedUp([noise, stretch]),
         width = 2 ** stretch;
       view.redraw();
-      caption.textContent = `Stretching: one unit of noise spreads over ${width.toFixed(width < 10 ? 1 : 0)} values; its log₂ is ${second} bits.`;
+      caption.textContent = `Stretching: one unit of noise spreads over about ${width.toFixed(width < 10 ? 1 : 0)} values; its log₂ is ${second} bits.`;
       stage.say(
         `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
@@ -405,7 +405,7 @@ const allValues = {
 export const counting = {
   number: 4,
   short: "Counting bits",
-  title: "Stretching makes points rarer: that costs bits.",
+  title: "Stretching costs bits, shrinking saves them.",
   notes: "Point at a cell of the grid: where do its points go?",
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +

@@ -10,7 +10,7 @@ const TILES = 4,
 /** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
 const MOST = 13;
 const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`,
-  WHY = "Flat is easy to guess: each pixel is like its neighbour, so few bits.";
+  WHY = `Flat is easy to guess: each pixel equals its neighbour. Dashed: blind guess, ${BLIND_GUESS}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
 function blurred(bytes, [height, width, channels]) {
@@ -161,7 +161,7 @@ export const likely = {
         [, name] = KINDS[rival],
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
-        verdict = voted === KINDS[best][0] ? "Right" : "Wrong";
+        verdict = stage.answerTo(voted) === KINDS[best][0] ? "Right" : "Wrong";
       caption.textContent = best === GREY ? WHY : CAPTION;
       if (own)
         return stage.say(

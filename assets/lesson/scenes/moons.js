@@ -26,7 +26,7 @@ const FAR = 2.5;
 export const moons = {
   key: "1",
   label: "Two values",
-  title: "Stretching makes points rarer: that costs bits.",
+  title: "Stretching costs bits, shrinking saves them.",
 
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);
@@ -173,10 +173,10 @@ export const moons = {
         written === "1.0"
           ? "This cell keeps its size, so its points keep their density and their bits."
           : cost === "1.0" && bits > 0
-            ? "This cell about doubles, its points half as dense: one bit more than as noise."
+            ? "This cell’s area about doubles, its points lie half as dense: that costs one bit."
             : bits > 0
-              ? `This cell grows ${written}×; its points lie ${written}× thinner: ${cost} bits more than as noise.`
-              : `This cell shrinks ${written}×; its points lie ${written}× denser: ${cost} bits less than as noise.`,
+              ? `This cell’s area grows ${written}×, its points lie ${written}× thinner: that costs ${cost} bits.`
+              : `This cell’s area shrinks ${written}×, its points lie ${written}× denser: that saves ${cost} bits.`,
       );
     };
     const draw = () => {

@@ -70,7 +70,7 @@ export const resampling = {
         return stage.say(`${best}. Level 1 by position: ${error} off; by entropy: ${ours.toFixed(0)}.`);
       }
       const what = off < another / 2 ? "only details change" : "much changes";
-      stage.say(`Level 1 redrawn: ${what} (${error} of 255). A different ${noun} would be ${another.toFixed(0)}.`);
+      stage.say(`Level 1 redrawn: ${what} (${error} of 255). Another ${noun}: usually ${another.toFixed(0)}.`);
     };
     /** Turn the pictures from some latents into those of this draw. */
     const turn = (from) => {

@@ -94,7 +94,7 @@ export const sorting = {
         context.fillStyle = ink.quiet;
         context.strokeStyle = ink.line;
         context.lineWidth = 1;
-        context.fillText("entropy (bits)", 0, 0.8 * ink.size);
+        context.fillText("entropy (bits), at the card’s middle", 0, 0.8 * ink.size);
         const rule = (text, bits) => {
           context.textAlign = "right";
           context.fillText(text, left - 10, level(bits) + 0.35 * ink.size);
@@ -148,7 +148,9 @@ export const sorting = {
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
         when = start ? ` ${state} training` : "";
-      stage.say(`Entropy${when}: passed on ${stays} bits, factored out ${leaves}; pure noise ${NOISE.toFixed(2)}.`);
+      stage.say(
+        `Entropy${when}: what is passed on ${stays} bits, what leaves ${leaves}; pure noise ${NOISE.toFixed(2)}.`,
+      );
     };
     const move = (v) => {
       t = v;

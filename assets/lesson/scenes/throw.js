@@ -253,7 +253,7 @@ export const throwing = {
           `your ${noun} ${ordinal(own)}${shown === "flow" ? `, the flow’s ${ordinal(rank)}` : ""} of ${number(total)}`;
         stage.say(
           shown === "flow"
-            ? `${yours}. The flow${flow.sortsByEntropy ? " threw the noisiest" : ""}: ${usual ? `usually ${usual.median}, here ` : ""}${number(rank)}.`
+            ? `${mine === flows ? "A tie, you threw the same. The flow:" : `${yours}. The flow${flow.sortsByEntropy ? " threw the noisiest" : ""}:`} ${usual ? `usually ${ordinal(usual.median)}, here ` : ""}${ordinal(rank)}.`
             : own === 1
               ? `${yours}: no other ${noun} is better.`
               : shown === "best"
@@ -318,7 +318,7 @@ export const throwing = {
       });
     let stop = afterFrame(() => {
       stop = scoreAll({
-        pack: stage.bytes,
+        pack: stage.pack.head.ownSteps ? null : stage.bytes,
         flow,
         features,
         average,

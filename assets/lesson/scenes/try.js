@@ -262,11 +262,11 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
         `The class tries: ${arms(what)[1]}. No lead has arrived yet.`
       );
     }
-    if (!klass && !what) return "Vote: which choice saves most bits per value?";
+    if (!klass && !what) return "Three changes to a plain flow. Vote for the one that helps most.";
     if (klass && !what)
       return voted()
         ? "Your vote counts. The lecturer starts the study."
-        : "Vote: which choice saves most bits per value?";
+        : "Three changes to a plain flow. Vote for the one that helps most.";
     if (pair?.working && !counted.length && !pair.step) return "Both flows get their start from the faces …";
     if (pair?.working && !counted.length)
       return `Step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;

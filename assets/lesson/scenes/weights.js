@@ -30,7 +30,7 @@ const BITS = 5,
 const HEARD = 0.05;
 const KINDS = [
   ["own", "own weights"],
-  ["frozen", "frozen: the same for all"],
+  ["frozen", "frozen: all pictures alike"],
 ];
 
 /** A picture's values with grain of so many grey levels. */
@@ -153,8 +153,8 @@ export const weighting = {
         context.textAlign = "left";
         [
           "picture",
-          numbered ? (of === "entropy" ? "entropy in bits, loudness included" : "mean of each channel") : of,
-          numbered ? "volume (weight): % above average" : "volume, %",
+          numbered ? (of === "entropy" ? "entropy in bits (here: loudness)" : "mean of each channel") : of,
+          numbered ? "volume (weight), % above its usual" : "volume, %",
           "network",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
         shown.forEach(({ name, canvas, own, cost, maps, bars, from }, i) => {
@@ -182,11 +182,10 @@ export const weighting = {
             context.drawImage(maps[c], left + (step - map) / 2, floor + 4, map, map);
             context.fillStyle = ink.quiet;
             context.fillRect(left + 3, floor - high, step - 6, high);
-            if (numbered || strong > 400)
-              write(minus(from[c].toFixed(2)), left + step / 2, floor - high - 5, ink.ink, strong);
+            if (strong > 400) write(minus(from[c].toFixed(2)), left + step / 2, floor - high - 5, ink.ink, strong);
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
             context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
-            if (numbered || strong > 400)
+            if (strong > 400)
               write(
                 signed(far * (1 - turned)),
                 right + step / 2,
@@ -235,7 +234,7 @@ export const weighting = {
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? "Weights tell a network, which sees small patches, that the whole picture is grainy."
+          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: a signal to the network that the whole picture is grainy.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };

@@ -11,9 +11,9 @@ import { trial } from "./try.js";
 const CHOICES = [
   {
     key: "start",
-    name: "looking at the data",
-    what: "the first mix of channels and the half that leaves are chosen from the faces",
-    other: "not looking",
+    name: "start and half from the data",
+    what: "the first mix of channels and the half that leaves are fitted to the faces",
+    other: "random start, fixed half",
     differ: "the first mix and the half",
     rung: "half by entropy",
     of: "saved",
@@ -74,7 +74,7 @@ export const worth = {
   noPicture: true,
   short: "What pays",
   votes: CHOICES.map(({ key, name }) => [key, name]),
-  title: "Does looking at the data pay? We try.",
+  title: "Which choice saves most bits? We try.",
   answers: (choice) => choice.includes("."),
   keepsChoice: true,
   notes: "Vote: which of the three saves most bits? Then look at the studies, or train both.",
@@ -82,7 +82,7 @@ export const worth = {
     "Each choice is tried by two flows that train here from one seed, that is from the same random numbers, on the same faces in " +
     "the same order, as in our studies: three levels of four steps, 500 steps of 32 faces. A dot is one run: the bits saved on " +
     "256 other faces; the interval is Student’s t. " +
-    "Each choice is added to those above it: first looking at the data (channels start as principal components, and " +
+    "Each choice is added to those above it: first start and half from the data (channels start as principal components, and " +
     "the half with most structure is passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
     "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
@@ -190,7 +190,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     el(
       "p",
       { style: "margin: 0" },
-      "Added to a plain flow (Glow), one after the other. Whiskers: 95 %, over all runs of a study.",
+      "Each choice is added to those above it, to a plain flow first. Thin lines: 95 % intervals.",
     ),
     room,
     caption,
@@ -270,19 +270,19 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      pays = `Looking ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
+      pays = `Looking at the data ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `${pays} Variance (spread) ${AGAINST[entropy.step.claim]} entropy: ` +
+        ? `${pays} The half by variance (spread) ${AGAINST[entropy.step.claim]} that by entropy: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : pays;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} there is no clear winner.`);
     const { key, name } = winner,
-      verdict = key === votedFor() ? "Right" : "Not quite",
-      bits = `${leads[placeOf(key)].lead.toFixed(3)} bits per value.`;
-    stage.say(`${verdict}: on ${dataOf(here)}, ${name} ${name.endsWith("s") ? "save" : "saves"} most, ${bits}`);
+      verdict = key === stage.answerTo(votedFor()) ? "Right" : "Not quite",
+      bits = `${leads[placeOf(key)].lead.toFixed(3)} bits.`;
+    stage.say(`${verdict}: on ${dataOf(here)}, ${name} save most, ${bits}`);
   };
   const sets = choices(
     "Data",

@@ -126,6 +126,12 @@ def write_url(values: dict[str, str]) -> dict[str, str]:
     return st.query_params.to_dict()
 
 
+def write_unusual(key: str, value: str, usual: str) -> None:
+    """Write a page's own choice to the URL, the usual one only over another: a new address is a step of Back."""
+    if value != usual or key in st.query_params:
+        write_url({key: value})
+
+
 def _put(key: str, value: object, *choices: Sequence[object]) -> None:
     """Make a widget of these choices show a value.
 

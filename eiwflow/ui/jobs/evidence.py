@@ -57,7 +57,7 @@ class Evidence:
     @property
     def headline(self) -> str:
         """The advice that the studies bear out, in a sentence."""
-        return self.claim.headline() or "No study here says yet whether looking at the data pays."
+        return self.claim.headline() or "No study here says yet whether it pays to look at the data."
 
     @property
     def leads(self) -> dict[str, tuple[StudyRecipe, Effect]]:
@@ -149,8 +149,9 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
 
 def _choose_cell(made: StartByHalf) -> tuple[str, str]:
     """Draw a button for every half from both starts; return the half and start that are chosen."""
-    chosen = state.hidden_choice("cell", list(CELLS.values()), [*CELLS.values()][-1])
-    state.write_url({"cell": chosen})
+    *_, usual = CELLS.values()
+    chosen = state.hidden_choice("cell", list(CELLS.values()), usual)
+    state.write_unusual("cell", chosen, usual)
     with st.container(key="cells-of-table"):
         for name, place in zip(("half passed on", *STARTS.values()), st.columns(3), strict=True):
             place.markdown(f"**{name}**")

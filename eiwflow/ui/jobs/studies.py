@@ -96,7 +96,7 @@ def choose(known: Mapping[str, Path], first: str, name_of: Callable[[str], str],
         first,
         lambda at: st.selectbox("Study", keys, at, labels.__getitem__, "study", on_change=_forget_choices),
     )
-    state.write_url({"study": key})
+    state.write_unusual("study", key, first)
     state.say_notes(top)
     return key
 

@@ -36,7 +36,8 @@ def other_end(page: Page) -> OtherEnd:
     if photo is not None and content is None:
         st.info(PHOTOS.gone(photo))
     numbers = range(len(page.images.test))
-    number = state.hidden_choice("b", numbers, min(OTHER_IMAGE, numbers[-1]), name="image B")
+    usual = min(OTHER_IMAGE, numbers[-1])
+    number = state.hidden_choice("b", numbers, usual, name="image B")
     name, strip, upload = st.columns([0.2, 5.6, 1.8], vertical_alignment="center")
     name.markdown("**B**")
     with strip:
@@ -45,7 +46,7 @@ def other_end(page: Page) -> OtherEnd:
         PHOTOS.draw("photo_b")
         if photo is not None:
             st.button("B back to the test images", on_click=state.drop, args=("photo_b",), width="stretch")
-    state.write_url({"b": str(number)})
+    state.write_unusual("b", str(number), str(usual))
     columns = [page] if page.other is None else [page, page.other]
     if content is not None:
         return OtherEnd(
