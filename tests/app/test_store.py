@@ -177,3 +177,9 @@ def test_a_rewritten_checkpoint_is_opened_anew_and_a_failure_is_raised_each_time
     for _ in range(2):
         with pytest.raises(NonFiniteError):
             subjects.passage(cache.look(wild))
+
+
+def test_own_images_of_one_name_are_told_apart() -> None:
+    pixels = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    one = data_sets.Images("mine.npz", pixels, pixels, "", remade=False, stamp="1")
+    assert one.key != replace(one, stamp="2").key

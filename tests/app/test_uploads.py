@@ -29,6 +29,7 @@ from eiwflow.ui.common.shelves import Shelf
 from eiwflow.ui.own.photos import PHOTOS, photo_of_shape
 from eiwflow.ui.own.upload import Upload
 from eiwflow.ui.server import protection
+from eiwflow.ui.shell import second_image
 from eiwflow.ui.sources import checkpoints
 
 from .conftest import picture_bytes, small_flow, url, visit_page, write_checkpoint
@@ -154,6 +155,13 @@ def test_files_on_their_way_count_until_they_have_come(manager: MemoryUploadedFi
         for _ in range(2):
             thread.submit(asyncio.run, put("tab", 2**19)).result()
     assert statuses == ([413] if fails else [413, 204]) * 2
+
+
+def test_a_thumbnail_takes_the_place_of_a_photo_as_b(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "query_params", asked := {"photo_b": "mine"})
+    monkeypatch.setattr(st, "session_state", chosen := {})
+    second_image._take_number(3)
+    assert not asked and chosen["b"] == 3
 
 
 # ---------------------------------------------------------------------- cost

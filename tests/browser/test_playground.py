@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -152,6 +153,8 @@ def test_a_heap_is_read_here_and_a_bad_one_is_refused(playground: Open, tmp_path
     page.wait_for_url("**pictures=own**")
     ready(page)
     assert "notes.txt" in page.locator(play("error")).inner_text()
+    trained, tested = map(int, re.findall(r"\d+", page.locator(play("own") + " small").inner_text()))
+    assert trained + tested == 70
     page.locator(play("step")).click()
     steps_of(page, 1)
 

@@ -170,6 +170,12 @@ def test_the_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         path.write_bytes(b"")
     with pytest.raises(DataError, match=r"000\.png"):
         load(tmp_path)
+    for name in ("cats", "dogs"):  # it moves no label
+        for part, count in (("train", 6), ("test", 3)):
+            (tmp_path / "two" / part / name).mkdir(parents=True)
+            fill(tmp_path / "two" / part / name, count)
+    (tmp_path / "two" / "train" / "cats" / "002.png").write_bytes(b"")
+    assert load(tmp_path / "two", size=8).factors["label"].train.tolist() == [0] * 5 + [1] * 6
 
 
 def test_train_and_test_folders_are_the_parts_and_class_folders_the_labels(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from multiprocessing import get_context
 from pathlib import Path
@@ -135,6 +136,13 @@ def test_imagenets_archives_are_unpacked_once(tmp_path: Path, monkeypatch: pytes
         assert (loaded.train[:] == images).all() and (loaded.test == test).all()
         assert loaded.factors["label"].train.tolist() == [1] * 11 + [2] * 11 + [10] * 11 and not loaded.note
         monkeypatch.setattr(module, "PART", None)  # nothing is unpacked a second time
+    monkeypatch.undo()
+    monkeypatch.setenv("EIWFLOW_DATA", str(tmp_path / "cache"))
+    path, first = tmp_path / "small" / "train_data_batch_1.npz", images[:11]
+    for part in (first, 255 - first):  # another archive of the same size and time is another one
+        np.savez(path, data=part.transpose(0, 3, 1, 2).reshape(11, -1), labels=[1] * 11, mean=part.mean(0))
+        os.utime(path, (1, 1))
+        assert (load(tmp_path / "small").train[:11] == part).all()
     (tmp_path / "small" / "train_data_batch_2.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="'train_data_batch_2.npz' cannot be read as an .npz archive"):
         load(tmp_path / "small")

@@ -37,12 +37,11 @@ def at(way: Way, place: int) -> str:
         return grows(way)
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
         return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has 2.05."
+    on, out = fixed(stop.redundancy, 2), fixed(stop.factored_out, 2)
+    if stop.redundancy <= stop.factored_out:
+        return f"Level {stop.level} passes on {on} predictable bits per value, and factors out more, {out}."
     return (
-        f"Level {stop.level} passes on what neighbours predict ({fixed(stop.redundancy, 2)} bits per value), and "
-        f"factors out what they do not ({fixed(stop.factored_out, 2)})."
-        if stop.redundancy > stop.factored_out
-        else f"Level {stop.level} passes on {fixed(stop.redundancy, 2)} predictable bits per value, and factors out "
-        f"more, {fixed(stop.factored_out, 2)}."
+        f"Level {stop.level} passes on what neighbours predict ({on} bits per value), and factors out the rest ({out})."
     )
 
 

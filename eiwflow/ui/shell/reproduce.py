@@ -20,11 +20,6 @@ OF_REMADE = (
     "numbers."
 )
 OF_LARGE = "The command line measures a large flow in full: it averages over more images, with the stated seed."
-#: The order of options in a command line.
-ORDER = (
-    *("what", "level", "data", "image", "other_image", "path", "limit", "n", "temperature", "seed", "also"),
-    *("out", "report", "subject", "json", "label"),
-)
 #: Options of ``analyse`` with the same name as arguments of its function.
 CHOICES = ("image", "level", "seed", "other_image", "path", "also")
 
@@ -44,9 +39,7 @@ class Call:
 
     def __init__(self, command: str, *words: str, **options: Any) -> None:  # noqa: ANN401 (those of the command)
         self.command, self.words = command, words
-        self.options = {
-            name: options[name] for name in ORDER if name in options and options[name] not in (None, (), "")
-        }
+        self.options = {name: value for name, value in options.items() if value not in (None, (), "")}
 
     def shell(self) -> str:
         """Return the command line."""
@@ -67,7 +60,7 @@ class Call:
 def call(view: Page, command: str, **options: Any) -> Call:  # noqa: ANN401 (those of the command)
     """Return a call on a page's flow, with its class; on the page's data set, for commands that measure one."""
     if command not in ("sample", "compress"):
-        options = {"data": view.images.name, "json": True} | options
+        options = {"data": view.images.name} | options | {"json": True}
     words = (view.file.argument, view.images.name) if command == "compress" else (view.file.argument,)
     return Call(command, *words, label=view.given_label, **options)
 
@@ -141,6 +134,13 @@ _PYTHON = {
         "content, summary = archive.compress(loaded.flow, pictures)",
     ),
 }
+_OF_A_RUN = """from pathlib import Path
+from eiwflow.training.run import train
+from eiwflow.training.run_directory import RunDirectory, runs_root
+
+recipe, command = RunDirectory.open(Path({run!r})).config()
+run = RunDirectory.create(runs_root(), recipe, command)
+info = train(run)"""
 _OF_STUDIES = """from pathlib import Path
 from eiwflow.study.file import bundled, read_study
 from eiwflow.study.report import report, summary
@@ -201,14 +201,4 @@ def _opening(of: Call) -> dict[str, str]:
 
 def training(run: str) -> str:
     """Return a script that repeats the training of a run directory in a new one."""
-    return "\n".join(
-        [
-            "from pathlib import Path",
-            "from eiwflow.training.run import train",
-            "from eiwflow.training.run_directory import RunDirectory, runs_root",
-            "",
-            f"recipe, command = RunDirectory.open(Path({run!r})).config()",
-            "run = RunDirectory.create(runs_root(), recipe, command)",
-            "info = train(run)",
-        ]
-    )
+    return _OF_A_RUN.format(run=run)
