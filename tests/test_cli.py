@@ -103,12 +103,6 @@ def refused(*arguments):
     return err
 
 
-def in_a_process(*arguments):
-    """Return the finished process of ``python -m eiwflow``."""
-    command = [sys.executable, "-m", "eiwflow", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with data sets, a checkpoint and files that are neither."""

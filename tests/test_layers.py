@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Everybody may know the version, which is all that the package itself holds.
 VERSION = "eiwflow"
 
+#: The parts that train and measure a flow.
+MODELS = {"files", "options", "flow", "data", "checkpoint", "training", "analysis", "project"}
 #: part of the package -> the parts of ours that it may import.
 MAY_IMPORT = {
     "files": set(),
@@ -28,41 +30,12 @@ MAY_IMPORT = {
     "export": {"files", "flow"},
     "hub": {"files", "options", "flow", "data", "checkpoint"},
     "importing": {"files", "flow", "checkpoint"},
-    "study": {"files", "options", "flow", "data", "checkpoint", "training", "analysis", "project"},
+    "study": MODELS,
     "figures": {"data", "analysis", "study"},
     "lesson": {"files", "flow", "data", "checkpoint", "training", "analysis", "study", "project"},
-    "cli": {
-        "files",
-        "options",
-        "flow",
-        "data",
-        "checkpoint",
-        "training",
-        "analysis",
-        "compression",
-        "study",
-        "export",
-        "figures",
-        "importing",
-        "lesson",
-        "project",
-        "server_settings",
-    },
+    "cli": MODELS | {"compression", "study", "export", "figures", "importing", "lesson", "server_settings"},
     "__main__": {"cli"},
-    "ui": {
-        "files",
-        "options",
-        "flow",
-        "data",
-        "checkpoint",
-        "training",
-        "analysis",
-        "study",
-        "figures",
-        "lesson",
-        "project",
-        "server_settings",
-    },
+    "ui": MODELS | {"study", "figures", "lesson", "server_settings"},
     "__init__": set(),
 }
 #: Rooms of the app, from the lowest floor to the highest: a room imports only rooms before it.

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import io
 import tarfile
-import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
-
-from eiwflow.data import DataError, load
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -53,14 +49,3 @@ def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
     return file.getvalue()
-
-
-def peak_of_refusal(path: Path, words: str) -> int:
-    """Return the bytes of memory that a refusal in these words takes at its peak."""
-    tracemalloc.start()
-    try:
-        with pytest.raises(DataError, match=words):
-            load(path)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,6 @@ from eiwflow.data.npz import read_npz
 from .samples import as_set, noise, write_npz
 
 QUICK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def zipped(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return path
 
 
 def test_train_and_test_are_taken_as_they_are(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import shlex
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from eiwflow.study import file
@@ -128,13 +127,6 @@ def real(tmp_path_factory):
     chosen = ("variance-reversed/principal-random", "entropy+pooled@0.25/principal-random")
     run_study(StudyRecipe(data=str(write_npz(folder / "planes.npz")), arms=chosen, **tiny), folder / "real")
     return folder / "real"
-
-
-def same_record(one, other):
-    assert one.steps.tolist() == other.steps.tolist() and one.samples == other.samples
-    for ours, theirs in zip(one.levels, other.levels, strict=True):
-        for name, values in vars(ours).items():
-            assert np.array_equal(values, getattr(theirs, name)), name
 
 
 def test_a_study_that_was_run_is_read_with_its_records(real):

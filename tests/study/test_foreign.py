@@ -24,7 +24,6 @@ from ..test_cli import json_of, printed, refused
 from ..training.tiny import tiny_data, write_npz
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
-SHAPE = FlowConfig(shape=(3, 8, 8), levels=2)
 #: A diagonal Gaussian, with noise in training that must not depend on where a run was killed.
 GAUSSIAN = """
 import math, torch
