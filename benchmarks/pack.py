@@ -90,10 +90,8 @@ def bundled_pack(checkpoints: Path, studies: Path) -> bytes:
     """
     images = data.load(default.DATA, download=False)
     tests = data.to_tensor(images.test)
-    beside = checkpoints / f"{default.FIXED}.safetensors"
-    fixed = checkpoint.load(beside) if beside.is_file() else None
     flow = checkpoint.load(checkpoints / f"{default.FLOW}.safetensors")
-    made = build.build(flow, tests, default.SHOWN, fixed)
+    made = build.build(flow, tests, default.SHOWN)
     shipped = opened(default.pack())[0] if default.PACK.is_file() else {}
     before, parameters = shipped.get("flow") or {}, made.head["flow"]["parameters"]
     same = before.get("usual") and before.get("parameters") == parameters

@@ -27,7 +27,7 @@ with ui.errors_as_sentences():
     floor = page.floor_bits_per_dim()
     alt = described("Bits per value if the flow stopped after each level", words.cost(way))
     ui.chart(ui.drawn(figures.staircase, way.stairs, average, floor), page, "staircase", alt=alt)
-    ui.caveat("a stair is what all values cost if the flow ended there, not what a level holds.")
+    ui.caveat("each stair is what the whole picture costs if the flow ended there, not what a level holds.")
 
     if (there_and_back := ui.fold("There and back", "there-and-back")).open:
         with there_and_back:

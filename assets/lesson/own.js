@@ -32,7 +32,7 @@ export function adoptOwn(pack) {
   Object.assign(head, { homework: null, partial: false, ownSteps: flow.step });
   if (faces) return;
   const values = flow.shape.reduce((a, b) => a * b);
-  Object.assign(head, { fixed: null, probe: null });
+  head.probe = null;
   head.images = Array.from({ length: Math.min(SHOWN, own.test.count) }, (_, number) => ({
     number,
     bytes: own.test.pixels.slice(number * values, (number + 1) * values),

@@ -66,7 +66,6 @@ class Stage {
     /** The vote that stood when an answer was shown first, by scene. */
     this.votes = root.eiwVotes ??= {};
     this.cleanup = [];
-    this.fixedFlow = null;
     const { head } = this.pack;
     Object.assign(head, options.more);
     if (!head.note) adoptOwn(this.pack);
@@ -267,7 +266,6 @@ class Stage {
   takePack() {
     const { head, floats, blob } = this.pack;
     this.flow = new Flow(head.flow, floats);
-    this.fixedFlow = null;
     this.traces_ = undefined;
     this.images = head.images.map((image) => ({
       ...image,
@@ -307,12 +305,6 @@ class Stage {
     );
     this.fillThumbs();
     this.show();
-  }
-
-  /** The flow that is shown beside, whose half is fixed in advance; null without one. */
-  get fixed() {
-    this.fixedFlow ??= this.pack.head.fixed ? new Flow(this.pack.head.fixed, this.pack.floats) : null;
-    return this.fixedFlow;
   }
 
   get scene() {

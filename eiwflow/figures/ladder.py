@@ -130,7 +130,7 @@ def added(gains: Sequence[Added]) -> go.Figure:
         known = [(row, effect) for row, effect in both if effect is not None]
         if known:
             effects = [effect for _, effect in known]
-            text = [f"{gains[row].name}, {budget}: {effect.figures}, {effect.claim}" for row, effect in known]
+            text = [f"{gains[row].name}<br>{budget}: {effect.figures}, {effect.claim}" for row, effect in known]
             look = {"marker": {"opacity": _opacity(effects)}, "error_x": intervals(effects, colour, width=4)}
             y = [row + place for row, _ in known]
             traces.append(marks(_leads(effects), y, colour, 9, symbol, text=text, name=budget, label="%{text}", **look))
@@ -191,7 +191,10 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         look = {
             "marker": {"line": {"width": 2 * larger}, "opacity": _opacity(effects)},
             "error_y": intervals(effects, colour, width=5),
-            "text": [f"{title}: {each.figures}, {each.claim}" for title, each in zip(named, effects, strict=True)],
+            "text": [
+                f"{title.replace(', ', '<br>')}: {each.figures}, {each.claim}"
+                for title, each in zip(named, effects, strict=True)
+            ],
             "name": data + f", {size}×{size}" * larger,
             "mode": "lines+markers",
             "line": {"color": colour, "width": 1.5},

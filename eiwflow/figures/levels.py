@@ -110,7 +110,7 @@ def _box(level: LevelFacts, maps: np.ndarray, rows: int, part: str) -> str:
     fate = "are passed on" if passed_on else "are factored out"
     alt = f"Level {level.number}: {len(places)} channel maps of {level.shape[1]}×{level.shape[2]} that {fate}"
     if np.isfinite(structure):
-        alt += f", spectral redundancy {fixed(structure / np.log(2), 2)} bits per value on average"
+        alt += f", {fixed(structure / np.log(2), 2)} bits per value predictable from neighbours on average"
     return (
         f'<div class="eiw-box eiw-{part}">'
         f'<img alt="{alt}" src="{data_uri(pixels)}" style="{_size(pixels)}">'
@@ -129,7 +129,9 @@ def _tip(level: LevelFacts, position: int, part: str) -> str:
     fate = "passed on" if part == "kept" else "factored out"
     lines = [f"channel {channel}, {fate}, place {position + 1} of {level.shape[0]}"]
     if np.isfinite(level.redundancy[0, position]):
-        lines.append(f"spectral redundancy {fixed(level.redundancy[0, position] / np.log(2), 2)} bits per value")
+        lines.append(
+            f"predictable from neighbours: {fixed(level.redundancy[0, position] / np.log(2), 2)} bits per value"
+        )
     if level.log_weights is not None:
         log_weight = level.log_weights[0, position]
         lines.append(f"log₂ ω = {signed(log_weight / np.log(2), 2)} bits (×{np.exp(log_weight):.2f})")
@@ -177,7 +179,7 @@ def _size(pixels: np.ndarray) -> str:
 
 
 #: The name of the floor's line.
-GRAIN = "this image’s grain alone"
+GRAIN = "the image’s pixel noise alone"
 
 
 def staircase(image: Staircase, average: Staircase, floor: float | None = None) -> go.Figure:

@@ -98,7 +98,7 @@ def curves(
     layers[0]["params"] = [_ZOOM]
     if floor is not None:
         line = {"data": {"values": [{"value": round(floor, 4)}]}, "encoding": {"y": vertical}}
-        words = {"type": "text", "text": f"floor {floor:.2f}: the grain alone", "align": "right", "dy": -8}
+        words = {"type": "text", "text": f"{floor:.2f}: pixel noise, no flow needs less", "align": "right", "dy": -8}
         layers.append({**line, "mark": {"type": "rule", "strokeDash": [2, 3], "color": palette.REFERENCE}})
         layers.append({**line, "mark": {**words, "fontSize": 14}, "encoding": {"y": vertical, "x": {"value": "width"}}})
     return {"height": 290, "layer": layers}

@@ -52,8 +52,11 @@ def savings(
     amounts, costs = np.array([(each, prices[each].cost) for each in prices]).T
     side = HALVES["kept" if prices[amount].cost >= 0 else "emitted"]
     at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top left", "cliponaxis": False}
-    small: Trace = {"marker": {"color": palette.SUBJECT, "size": 8}, "label": "%{x:g}: %{y:.3f} bits saved per value"}
     room, did = 0.04 * (change.most - change.least), "cost" if frozen else "saved"
+    small: Trace = {
+        "marker": {"color": palette.SUBJECT, "size": 8},
+        "label": f"%{{x}}: %{{y:.3f}} bits {did} per value",
+    }
     over = {"range": [change.least - room, change.most + room], "title": f"{change.name}, {change.unit}"}
     return go.Figure(
         [

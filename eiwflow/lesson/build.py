@@ -227,27 +227,21 @@ def _rounded(x: Tensor) -> list[float]:
     return [round(value, 5) for value in x.double().tolist()]
 
 
-def build(
-    loaded: checkpoint.Checkpoint, images: Tensor, shown: Sequence[int], fixed: checkpoint.Checkpoint | None = None
-) -> Pack:
+def build(loaded: checkpoint.Checkpoint, images: Tensor, shown: Sequence[int]) -> Pack:
     """Return the pack of a flow.
 
     Args:
         loaded: the flow that the lesson shows.
         images: test images (N, C, H, W) uint8.
         shown: numbers of the images to choose from.
-        fixed: a flow of the same shape whose half is fixed in advance, to compare with.
 
     """
     pack = Pack()
     channels, height, width = loaded.flow.config.shape
-    if fixed is not None:
-        check(fixed.flow)
     pack.head |= {
         "version": 1,
         "shape": [height, width, channels],
         "flow": flow_facts(pack, loaded, images),
-        "fixed": None if fixed is None else flow_spec(pack, fixed.flow),
         "probe": probe_facts(images[:AVERAGED]),
         "images": [
             {"number": number, "bits": bits, "bytes": pack.data(images[number].permute(1, 2, 0).numpy().tobytes())}
@@ -272,7 +266,7 @@ def build_for(loaded: checkpoint.Checkpoint, whole: bool = True) -> Pack:
 
     Args:
         loaded: the flow.
-        whole: include the comparisons of scenes 7, 8 and 11; without them the pack is made in a moment.
+        whole: include what scenes 7, 8 and 11 compare; without them the pack is made in a moment.
 
     Raises:
         LessonError: the stage cannot draw this flow, or it gives values that are not finite.
@@ -299,11 +293,8 @@ def _pack_of(loaded: checkpoint.Checkpoint, whole: bool) -> Pack:
     source = data.load(name, download=False)
     if loaded.given is not None and loaded.given[0] in source.factors:
         source = data.only_class(source, *loaded.given)
-    bundled = project.ASSETS / "checkpoints"
     if name == default.DATA and loaded.given is None and source.test.shape[1:] == (*shape[1:], shape[0]):
-        beside = bundled / f"{default.FIXED}.safetensors"
-        fixed = checkpoint.load(beside) if whole and beside.is_file() else None
-        pack = build(loaded, data.to_tensor(source.test), default.SHOWN, fixed)
+        pack = build(loaded, data.to_tensor(source.test), default.SHOWN)
         if whole:
             pack.head["attributes"] = attribute_facts(pack, loaded.flow, source, QUICK_ATTRIBUTE_IMAGES)
             pack.head["before"] = before_training(pack, loaded, source)

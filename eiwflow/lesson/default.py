@@ -11,8 +11,8 @@ from functools import lru_cache
 from .bundle import ASSETS
 
 PACK = ASSETS / "faces16.pack"
-#: The bundled flows: the lesson's own, and one whose half is chosen by position.
-FLOW, FIXED = "faces16-entropy-weighted", "faces16-glow"
+#: The bundled flow of the lesson.
+FLOW = "faces16-entropy-weighted"
 DATA = "faces16"
 #: Test images to choose from; the first is shown first.
 SHOWN = (26, 42, 5, 16, 8, 51, 10, 57)

@@ -82,19 +82,15 @@ class StartByHalf:
             return "This is Glow's start and half: random, and fixed in advance."
         name, data = f"a {STARTS[start]} and {_HALVES[half]}", self.study.recipe.data_name
         if lead.claim == "not shown":
-            return f"Not shown after correction: {name}, {signed(lead.lead, 3)} bits per value on {data}."
+            return f"Too close to call on {data}: {name}, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
             return f"A{name[1:]} cost {fixed(-lead.lead, 3)} bits per value on {data}."
-        beside = self._beside_variance() if (half, start) == ("entropy", "principal") else ""
-        return f"Yes: {name} save {fixed(lead.lead, 3)} bits per value on {data}{beside}."
-
-    def _beside_variance(self) -> str:
-        """Return how the half by variance does after the same start, by the comparison of the two."""
         variance, measure = self.cells["variance", "principal"], self.effects.get("measure")
-        if variance is None or measure is None:
-            return ""
-        verdict = {"behind": "which is more", "ahead": "which is less"}.get(measure.claim, "not shown to differ")
-        return f"; by variance {fixed(variance.lead, 3)}, {verdict}"
+        if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
+            name = f"a {STARTS[start]} and a half save bits: by entropy {fixed(lead.lead, 3)} per value"
+            unsure = ", not shown to differ" * (measure.claim == "not shown")
+            return f"Yes, on {data} {name}, by variance {fixed(variance.lead, 3)}{unsure}."
+        return f"Yes, on {data} {name} save {fixed(lead.lead, 3)} bits per value."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -224,7 +220,7 @@ def added(studies: Iterable[Study]) -> list[Added]:
     asked = {study: ladder(study).answers for study in studies if study.is_done}
     fullest = {data: made.study for data, made in by_set(asked).items()}
     gains = []
-    for key, name in {"weights": "own weights", "partitions": "random partitions"}.items():
+    for key, name in {"weights": "own weights", "partitions": "random coupling halves"}.items():
         for data, full in fullest.items():
             of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
             pairs = (

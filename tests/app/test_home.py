@@ -35,10 +35,10 @@ def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
     at = run_app(image="5")
     assert_healthy(at)
     floor = grain_entropy(load("faces16").factors["grain"].test[5:6])[0]
-    assert f"grain alone: {floor:.2f}" in json.dumps(json.loads(at.get("plotly_chart")[0].proto.spec))
+    assert f"pixel noise alone: {floor:.2f}" in json.dumps(json.loads(at.get("plotly_chart")[0].proto.spec))
     at.selectbox(key="data").set_value("photos32").run()
     assert_healthy(at)
-    assert "grain alone" not in at.get("plotly_chart")[0].proto.spec
+    assert "pixel noise alone" not in at.get("plotly_chart")[0].proto.spec
 
 
 @pytest.mark.parametrize(

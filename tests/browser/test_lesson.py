@@ -231,18 +231,6 @@ def test_a_sentence_states_what_torch_works_out(scene: Open, name: str) -> None:
         assert float(text.replace("−", "-")) == pytest.approx(exact, abs=0.51 * 10**-digits), sentence(page)
 
 
-def test_errors_of_two_flows_are_compared_as_numbers(scene: Open) -> None:
-    page = scene(8, choice="1", reduced_motion="reduce")
-    page.locator(".thumb").nth(2).click()
-    page.get_by_role("button", name="by position", exact=True).click()
-    wait_for(page, "by entropy")
-    _, by_position, by_entropy = map(int, re.findall(r"\d+", sentence(page)))
-    assert by_position >= 10 > by_entropy and "Entropy keeps more" in sentence(page)
-    assert f"error {by_position} of 255" in page.locator(".redrawn").inner_text()
-    page.get_by_role("button", name="sorted by entropy", exact=True).click()
-    assert f"error {by_entropy} of 255" in page.locator(".redrawn").inner_text()
-
-
 def test_the_picture_comes_back_and_stands_beside_its_noise(scene: Open) -> None:
     page = scene(1, reduced_motion="reduce")
     move(page, "Time", 1000)

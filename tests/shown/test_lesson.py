@@ -77,7 +77,6 @@ def test_pack_of_a_flow_of_faces() -> None:
         f"{study['data']} {study['iterations']}: {len(study['rungs'])} rungs, the last {study['rungs'][-1]}"
         for study in found["studies"]
     ]
-    found["fixed"] = f"{found['fixed']['split']}, {len(found['fixed']['levels'])} levels"  # of a bundled flow
     found["flow"]["levels"] = [in_short(level) for level in found["flow"]["levels"]]
     found["before"]["level"] = in_short(found["before"]["level"])
     found["attributes"] = found["attributes"][::3]

@@ -49,6 +49,8 @@ export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, p
   if (!test.length) return "The flow takes its start …";
   const [step, bits] = test.at(-1),
     saved = BLIND_GUESS - bits;
+  const at = train.at(-1)?.[0] ?? 0;
+  if (!step && at) return `Step ${number(at)} of the training; the test pictures are scored next.`;
   if (!step) {
     const press = playing ? "" : " Press play.",
       start = settings.start === "data" ? "the start from the data" : "a random start";

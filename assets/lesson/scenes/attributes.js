@@ -149,7 +149,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "number: how well that level alone tells it",
+      "of 100 pairs told apart (guessing: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

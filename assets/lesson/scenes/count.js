@@ -231,7 +231,7 @@ const oneValue = {
         [sum, first, second] = addedUp([noise, stretch]),
         width = 2 ** stretch;
       view.redraw();
-      caption.textContent = `Stretching: one unit of noise spreads over about ${width.toFixed(width < 10 ? 1 : 0)} values; its log₂ is ${second} bits.`;
+      caption.textContent = `Stretching: noise is pulled about ${width.toFixed(width < 10 ? 1 : 0)} times wider here; log₂ of that: ${second} bits.`;
       stage.say(
         `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),

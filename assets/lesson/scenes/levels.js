@@ -7,11 +7,10 @@ export const levels = {
   number: 8,
   short: "What a level holds",
   title: "Which level holds what?",
-  notes: "Draw again a few times: in which of the pictures do you still see the same face?",
+  notes: "Draw again a few times: which of the pictures stay the same face?",
   asked:
     "Redraw: the prior is a network that draws the values of a level to fit those passed on. Error: root mean square, in " +
-    "grey levels of 255. “Sorted by position” is another flow, built like Glow: its half is fixed, whatever it holds. One " +
-    "picture and one draw do not tell which is better, and the eye does not judge as grey levels do. Glasses and smile: an " +
+    "grey levels of 255; the eye does not judge as they do. Glasses and smile: an " +
     "edit adds the usual difference in one level, the mean of faces with it minus the mean of those without. The number: of " +
     "100 pairs of faces, one with it and one without, so many are told apart by where they lie along that difference, which " +
     "comes from other pictures; guessing gets 50. “Spread over all levels”: the numbers lie no further apart than they may " +

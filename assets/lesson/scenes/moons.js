@@ -39,7 +39,7 @@ export const moons = {
       el(
         "p",
         { className: "key" },
-        el("b", {}, "Rare = many bits. Half as likely = one bit more."),
+        el("b", {}, "How probable? We count in bits: half as likely = one bit more."),
         el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
       ),
       canvas,

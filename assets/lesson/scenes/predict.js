@@ -98,7 +98,7 @@ export const predicting = {
       el(
         "p",
         { className: "caption" },
-        `${cap(word(2 * n))} channels, mixed (can be undone). Blue: above 0; orange: below; pale: little left.`,
+        `${cap(word(2 * n))} channels, mixed by a step that can be undone. Blue above 0, orange below.`,
       ),
     );
 

@@ -1,5 +1,5 @@
 // Scene 8, first beat: level 1 is redrawn, levels 1 and 2, and so on to all, side by side; each click draws new noise.
-import { animate, choices, ease, el, mixed, picture } from "../draw.js";
+import { animate, ease, el, mixed, picture } from "../draw.js";
 import { distance, greyLevels, normals, psnr } from "../flow.js";
 
 /** The seed of the first draw's first level; seconds in which pictures turn into those of the next draw. */
@@ -14,25 +14,22 @@ export const resampling = {
   build(stage, room, { state, controls, keep, moving }) {
     const image = stage.images[stage.image],
       shape = stage.pack.head.shape,
-      flows = { flow: stage.flow, fixed: stage.fixed },
-      known = { flow: stage.traces };
-    const tracesOf = (name) => (known[name] ??= flows[name].encode(flows[name].dequantise(image.bytes)));
+      { flow, traces } = stage;
     const others = stage.images.filter((one) => one !== image && one.number !== "own").map(({ bytes }) => bytes),
       another = others.reduce((sum, bytes) => sum + distance(bytes, image.bytes), 0) / others.length,
       noun = stage.pack.head.faces && image.number !== "own" ? "face" : "picture";
     const noiseOf = (draw) =>
-      stage.flow.levels.map((_, l, all) => normals(SEED + draw * all.length + l, stage.traces[l].noise.length));
-    let name = "flow",
-      draw = Math.max(0, Math.floor(+state) || 0),
+      flow.levels.map((_, l, all) => normals(SEED + draw * all.length + l, traces[l].noise.length));
+    let draw = Math.max(0, Math.floor(+state) || 0),
       noise = noiseOf(draw),
       stop = () => {};
     /** The picture's values with the latents of levels 1 to l + 1 redrawn, and how far they are off in grey levels. */
-    const redrawn = (l, of = name, latents = noise) => {
-      let x = tracesOf(of)[l].kept;
-      for (let k = l; k >= 0; k--) x = flows[of].decodeLevel(k, x, latents[k]);
+    const redrawn = (l, latents = noise) => {
+      let x = traces[l].kept;
+      for (let k = l; k >= 0; k--) x = flow.decodeLevel(k, x, latents[k]);
       return { x, off: greyLevels(psnr(x, image.bytes)) };
     };
-    const shown = stage.flow.levels.map((_, l, { length }) => {
+    const shown = flow.levels.map((_, l, { length }) => {
       const label =
         l === length - 1 ? "everything redrawn" : `level${l ? `s 1 ${l > 1 ? "to" : "and"} ${l + 1}` : " 1"} redrawn`;
       return { canvas: el("canvas", { role: "img", "aria-label": label }), error: el("b", {}), label };
@@ -52,23 +49,14 @@ export const resampling = {
     );
     const paint = (latents) =>
       shown.forEach(({ canvas, error }, l) => {
-        const { x, off } = redrawn(l, name, latents);
-        picture(Uint8Array.from(flows[name].quantise(x)), shape, canvas);
+        const { x, off } = redrawn(l, latents);
+        picture(Uint8Array.from(flow.quantise(x)), shape, canvas);
         error.textContent = `error ${off.toFixed(0)} of 255`;
       });
     const say = () => {
       const { off } = redrawn(0),
         error = off.toFixed(0);
-      caption.textContent =
-        name === "fixed"
-          ? "By position: the last channels leave, whatever they hold."
-          : `New values are random${stage.flow.levels[0].prior ? "; a network fits them to the rest" : ""}.`;
-      if (name === "fixed") {
-        const ours = redrawn(0, "flow").off,
-          alike = error === ours.toFixed(0),
-          best = alike ? "Both keep about the same here" : `${off < ours ? "Position" : "Entropy"} keeps more here`;
-        return stage.say(`${best}. Level 1 by position: ${error} off; by entropy: ${ours.toFixed(0)}.`);
-      }
+      caption.textContent = `New values are random${flow.levels[0].prior ? "; a network fits them to the rest" : ""}.`;
       const what = off < another / 2 ? "only details change" : "much changes";
       stage.say(`Level 1 redrawn: ${what} (${error} of 255). Another ${noun}: usually ${another.toFixed(0)}.`);
     };
@@ -90,26 +78,9 @@ export const resampling = {
       turn(from);
     };
     controls.append(el("button", { type: "button", className: "strong", onclick: play }, "Draw again"));
-    if (stage.fixed)
-      controls.append(
-        choices(
-          "Sorted",
-          [
-            ["flow", stage.flow.sortsByEntropy ? "sorted by entropy" : "this flow"],
-            ["fixed", "by position"],
-          ],
-          (key) => {
-            stop();
-            name = key;
-            paint(noise);
-            say();
-          },
-          "flow",
-        ).row,
-      );
     paint(noise);
     say();
-    if (moving) turn(stage.traces.map((trace) => trace.noise));
+    if (moving) turn(traces.map((trace) => trace.noise));
     return { play, stop: () => stop() };
   },
 };

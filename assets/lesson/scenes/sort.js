@@ -46,7 +46,7 @@ export const sorting = {
     if (all.some((each) => meanOf(each, order.slice(0, kept)) >= meanOf(each, order.slice(kept))))
       return "Sort by entropy: does structure stay?";
   },
-  notes: "Which cards could you guess from a few of their pixels? Drag to sort them.",
+  notes: "Which cards could you guess from a few of their pixels? Drag the slider: they are sorted.",
   asked:
     "Entropy is what is left to guess of a value once its neighbours are known: 2.05 bits for white noise of spread 1, " +
     "less what neighbours tell (the spectral redundancy), as the mean over 256 test pictures. One bit less: neighbours " +

@@ -67,7 +67,7 @@ export const weighting = {
   short: "Weights by picture",
   title: "Each picture sets the volume of its channels.",
   keepsChoice: true,
-  notes: "Drag the grain: what happens to the volumes?",
+  notes: "Drag the grain, then freeze the weights: which picture pays?",
   asked:
     "A coupling’s network reads one half of the channels, each times its weight, its volume here. A small network computes " +
     "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
@@ -153,7 +153,7 @@ export const weighting = {
         context.textAlign = "left";
         [
           "picture",
-          numbered ? (of === "entropy" ? "entropy in bits (here: loudness)" : "mean of each channel") : of,
+          numbered ? (of === "entropy" ? "loudness in bits" : "mean of each channel") : of,
           numbered ? "volume (weight), % above its usual" : "volume, %",
           "network",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
@@ -234,7 +234,7 @@ export const weighting = {
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: a signal to the network that the whole picture is grainy.`
+          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: the network learns that the picture is grainy, and expects noise.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };

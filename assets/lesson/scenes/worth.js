@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "start and half from the data",
-    what: "the first mix of channels and the half that leaves are fitted to the faces",
+    what: "channels are mixed and halved to fit the faces, not at random",
     other: "random start, fixed half",
     differ: "the first mix and the half",
     rung: "half by entropy",
@@ -39,9 +39,9 @@ const CHOICES = [
 ];
 /** How sorting by variance does, by what a study claims of entropy. */
 const AGAINST = {
-  ahead: "does worse than",
-  behind: "does better than",
-  "not shown": "is not shown to differ from",
+  ahead: "does worse",
+  behind: "does even better",
+  "not shown": "is not shown to differ",
 };
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
@@ -274,13 +274,14 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
       variance?.saved && entropy?.step
-        ? `${pays} The half by variance (spread) ${AGAINST[entropy.step.claim]} that by entropy: ` +
+        ? `${pays} Sorting by variance (spread), a simpler measure, ${AGAINST[entropy.step.claim]}: ` +
           `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
         : pays;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} there is no clear winner.`);
     const { key, name } = winner,
-      verdict = key === stage.answerTo(votedFor()) ? "Right" : "Not quite",
+      vote = stage.answerTo(votedFor()),
+      verdict = key === vote ? "Right" : "Not quite",
       bits = `${leads[placeOf(key)].lead.toFixed(3)} bits.`;
     stage.say(`${verdict}: on ${dataOf(here)}, ${name} save most, ${bits}`);
   };

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import apart, counted, factor, fixed, floor_in_words, grey_level, power, raw
+from .numbers import apart, counted, factor, fixed, floor_in_words, grey_level, percent, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo
@@ -52,7 +52,9 @@ ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be l
 
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on size, checks and bits/dim."""
-    size = f"{counted(report.config.levels, 'level')} with {report.total:,} parameters"
+    largest = max(report.levels, key=lambda level: level.total)
+    most = f" ({percent(largest.total / report.total)} in level {largest.number})" if report.levels[1:] else ""
+    size = f"{counted(report.config.levels, 'level')}, {report.total:,} parameters{most}"
     checks = "Every picture comes back exactly" if report.holds else "It fails a check, see below"
     return f"{size}. {checks}, and needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}."
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..way import NOISE_BITS
 from .numbers import fixed
 
 if TYPE_CHECKING:
@@ -22,12 +21,10 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def grows(way: Way) -> str:
-    """Return how far entropy grows, and whether it ends at white noise."""
-    short = NOISE_BITS - way.stops[-1].entropy
-    end = f"ending {fixed(abs(short), 2)} {'below' if short > 0 else 'above'} white noise"
-    if abs(short) < 0.05:
-        end = "until only white noise is left"
-    return f"Pictures are predictable, noise is not: entropy grows by {fixed(way.gained, 2)} bits per value, {end}."
+    """Return how far entropy grows, and how much less neighbours predict at the end; fields of one pixel have none."""
+    first, *_, last = (stop.redundancy for stop in way.stops if not math.isnan(stop.redundancy))
+    predicted = f"what neighbours predict falls from {fixed(first, 2)} to {fixed(max(0.0, last), 2)}"
+    return f"Entropy grows by {fixed(way.gained, 2)} bits per value, and {predicted}."
 
 
 def at(way: Way, place: int) -> str:
@@ -37,12 +34,13 @@ def at(way: Way, place: int) -> str:
         return grows(way)
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
         return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has 2.05."
-    on, out = fixed(stop.redundancy, 2), fixed(stop.factored_out, 2)
-    if stop.redundancy <= stop.factored_out:
-        return f"Level {stop.level} passes on {on} predictable bits per value, and factors out more, {out}."
-    return (
-        f"Level {stop.level} passes on what neighbours predict ({on} bits per value), and factors out the rest ({out})."
+    on, out = fixed(stop.redundancy, 2), fixed(max(0.0, stop.factored_out), 2)
+    grown = (
+        f"After level {stop.level} entropy has grown by {fixed(stop.entropy - way.stops[0].entropy, 2)} bits per value"
     )
+    if stop.redundancy <= stop.factored_out:
+        return f"{grown}; what goes on is less predictable ({on} bits) than what leaves ({out})."
+    return f"{grown}; what neighbours predict goes on ({on}), the rest leaves ({out})."
 
 
 def pair(ways: Mapping[str, Way]) -> str:

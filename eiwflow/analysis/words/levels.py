@@ -35,7 +35,7 @@ def drawn_anew(result: Redrawn) -> str:
 def cost(passage: Passage) -> str:
     """Return the image's bits per value with the flow and with a Gaussian."""
     first_stop, *_, end = passage.stairs.mean
-    return f"The flow needs {end:.1f} bits per value for this image, a Gaussian for each colour {first_stop:.1f}."
+    return f"This image needs {end:.1f} bits per value, without the flow {first_stop:.1f}."
 
 
 def parts(passage: Passage) -> str:

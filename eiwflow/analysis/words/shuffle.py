@@ -34,10 +34,11 @@ HEADINGS = {
     "churn_of_single_images": "share that changes sides, single images",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
+RIGHT = "Predictable channels should be passed on"
 #: The caption of the river.
 THICK = (
     "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: the wrong way. "
-    "Later levels use what is predictable."
+    "Later levels can use what is predictable."
 )
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
@@ -58,7 +59,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
     if len(rivers) > 1:
         counts = "; ".join(f"“{name}” {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
-        return f"Channels that go the wrong way: {counts}."
+        return f"Step {step:,}, channels that go the wrong way: {counts}."
     ((name, count),) = wrong.items()
     river = rivers[name]
     if at[name] == 0:
@@ -68,7 +69,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
             f"{count} of {river.channels} channels go the wrong way: "
             "predictable ones leave, and noisy ones are passed on."
         )
-    now = "training moved structure to where it is passed on" if river.crossing[0].any() else "the order still fits"
+    now = "training made them fit" if river.crossing[0].any() else "the order still fits"
     return f"No channel goes the wrong way: {now}."
 
 
@@ -76,12 +77,12 @@ def _from_start_to_end(river: RankRiver) -> str:
     """Return how many channels go the wrong way at the start and at the end, and from which step on none does."""
     wrong = river.crossing.sum(axis=1)
     if not wrong.any():
-        return "Yes: at no recorded step does a channel go the wrong way."
+        return f"{RIGHT}: at no recorded step is one of {river.channels} wrong."
     first, last = int(wrong[0]), int(wrong[-1])
-    start = f"{first or 'None'} of {river.channels} channels start{'s' * (first < 2)} the wrong way"
+    start = f"{RIGHT}: {first or 'none'} of {river.channels} start{'s' * (first == 1)} the wrong way"
     if last:
-        return f"{start}, and {last} end{'s' * (last == 1)} so."
-    return f"{start}; by step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} training has turned them all."
+        return f"{start}, {last} end{'s' * (last == 1)} so."
+    return f"{start}, none from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on."
 
 
 def sorted_anew(report: ShuffleReport) -> str:

@@ -23,7 +23,8 @@ def gap(progress: Progress) -> str:
         return f"{part} and train agree."
     if apart < 0:
         return f"{part} is {fixed(-apart, 2)} lower because it uses averaged parameters."
-    return f"{part} is {fixed(apart, 2)} higher: averaged parameters lag early; later it is overfitting."
+    why = "averaged parameters lag early" if progress.done < 0.5 else "a sign of overfitting"
+    return f"{part} is {fixed(apart, 2)} higher: {why}."
 
 
 def answer(progress: Progress) -> str:
@@ -53,7 +54,7 @@ def longest(progress: Progress) -> Progress:
 def pace(progress: Progress, alive: bool) -> str:
     """Return the progress of a training, and its pace and remaining time if it is at work."""
     parts = [f"step {max(0, progress.step):,} of {progress.iterations:,}"]
-    if progress.per_second is not None:
+    if alive and progress.per_second is not None:
         parts.append(f"{progress.per_second:.1f} steps a second")
     if alive and progress.remaining:
         parts.append(f"about {duration(progress.remaining)} to go")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: What a weight is.
-WHAT = "A channel weight is the volume of a channel. Own ones depend on the picture; average ones are the same for all."
+WHAT = "A channel weight multiplies a channel. Own ones depend on the picture; average ones are the same for all."
 #: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
@@ -35,16 +35,18 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
         return "No: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
-    verbs = [("saves", "costs")[(cost < 0) != frozen] for cost in (first.cost, second.cost)]
+    saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
+    verbs = [("save" if saved else "cost") for saved in saves]
     here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value"
     if with_change:
         here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
+    whose = "average weights" if frozen else "own weights"
     if flow:
-        return f"“{flow}”: {'average volume' if frozen else 'own volume'} {here}."
+        return f"“{flow}”: {whose} {here}."
     if frozen:
-        return f"Average volume for its channels {here}."
-    answer = {("saves", "saves"): "Yes", ("costs", "costs"): "No"}.get((verbs[0], verbs[1]), "It depends")
-    return f"{answer}: turning its channels up or down {here}."
+        return f"Average weights, the same for all pictures, {here}."
+    answer = "Yes" if all(saves) else "It depends" if any(saves) else "No"
+    return f"{answer}: weights that turn its channels up or down {here}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:

@@ -101,14 +101,23 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
-            _chart(drawn(figures.added, evidence.added), page, "added", words, "What else helps?")
+            _chart(
+                drawn(figures.added, evidence.added), page, "added", words, "What else helps?", "Bits per value saved:"
+            )
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
-            _chart(drawn(figures.with_training, leads), page, "leads", words, "Does it last?")
+            _chart(
+                drawn(figures.with_training, leads),
+                page,
+                "leads",
+                words,
+                "Does it last?",
+                "Bits saved by start and half by entropy:",
+            )
     return said
 
 
-def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> None:
+def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str, saved: str) -> None:
     """Draw a chart of bits per value saved under its title and legend; for print, with both inside."""
     if page.for_print:
         whole = go.Figure(figure.to_dict()).update_layout(
@@ -117,7 +126,7 @@ def _chart(figure: go.Figure, page: Visit, what: str, alt: str, title: str) -> N
             height=figure.layout.height + 220, margin={"t": 40, "b": 210},
         )  # fmt: skip
         return chart(whole, page, what, alt=alt)
-    st.html(f'<p class="eiw-signs"><span><b>{title}</b> Bits per value saved:</span>{figures.legend(figure)}</p>')
+    st.html(f'<p class="eiw-signs"><span><b>{title}</b> {saved}</span>{figures.legend(figure)}</p>')
     chart(figure, page, what, alt=alt)
 
 
@@ -143,7 +152,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         )
     )
     seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval over {seeds}. Without colour: not shown after correction. {OF_THE_START}")
+    st.caption(f"±: 95 % interval over {seeds}. Without colour: too close to call. {OF_THE_START}")
     return made.in_words(half, start)
 
 

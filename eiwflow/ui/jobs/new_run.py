@@ -107,10 +107,10 @@ def draw(first: bool) -> None:
         )
         tab.markdown("#### 30 seconds")
         tab.markdown("A small flow learns in this tab; you see every step.")
+        tab.page_link("pages/12_playground.py", label="Open the playground")
     else:
         line.markdown("Start another")
-        tab, places = line, [line] * len(PRESETS)
-    tab.page_link("pages/12_playground.py", label="Open the playground" if first else "Playground")
+        places = [line] * len(PRESETS)
     for preset, place in zip(PRESETS, places, strict=True):
         called = preset.replace("-", " ").capitalize()
         if first:

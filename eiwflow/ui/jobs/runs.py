@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -173,6 +174,7 @@ def start(make: Callable[[], Recipe], device: str) -> None:
         chosen = make()
         presets.memory(chosen, device)
         run = worker.start(chosen, runs_root(), device, presets.threads(), presets.command(chosen, device))
+        run.rename(f"{Path(chosen.data).stem[:20]}, half by {chosen.flow.order}, {time.strftime('%H:%M')}")
         state.set_choice("run", run.path.name)
         st.session_state["_started_run"] = run.title
 

@@ -41,7 +41,7 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
         ways: by the name of the flow, each with an image's channels (C, H, W) at every stop; the parts of the first
             flow are the axis.
         alt: a description for screen readers.
-        level: at whose split the handle rests at first; at level 1 it rests at the image.
+        level: at whose split the handle rests at first.
         key: of the element.
 
     """
@@ -54,7 +54,7 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
 
     text = st.query_params.get(PARAMETER, "")
     start = min(int(text), last) if text.isdecimal() else 0
-    if not text and level > 1:
+    if not text:
         start = _split(first, level)
     _component(
         key=key,

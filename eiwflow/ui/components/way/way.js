@@ -77,6 +77,10 @@ function draw(chart, data, at) {
       add(svg, "path", { d: `M${px} ${py - 7}l7 7l-7 7l-7 -7z`, fill: number ? SECOND : ORANGE });
     });
   });
+  // Where a split leaves the predictable half, the curve rises.
+  const rise = stops.findIndex((stop, place) => stop.left !== null && stop.tell > stops[place - 1].tell);
+  if (data.flows.length === 1 && rise > 0 && width >= 560)
+    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) + 5 }, "split: the predictable half goes on");
   if (data.flows.length > 1) {
     data.flows.forEach((flow, number) => {
       const y = TOP + UPPER - 32 + 20 * number, colour = number ? SECOND : "currentColor";
@@ -86,7 +90,7 @@ function draw(chart, data, at) {
     });
   }
   if (told.length) {
-    const key = [["passed on", BLUE, "line"], ["factored out", ORANGE, "mark"]];
+    const key = [["still in the flow", BLUE, "line"], ["factored out", ORANGE, "mark"]];
     let left = LEFT + 4;
     for (const [word, colour, kind] of key) {
       if (kind === "line") add(svg, "line", { x1: left, x2: left + 18, y1: height - 8, y2: height - 8, stroke: colour, "stroke-width": 3 });
@@ -104,7 +108,7 @@ function draw(chart, data, at) {
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
-  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images; it can be negative)`;
+  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): only its rise matters`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
