@@ -80,17 +80,17 @@ class StartByHalf:
         lead = self.cells[half, start]
         if lead is None:
             return "This is Glow's start and half: random, and fixed in advance."
-        name, data = f"a {STARTS[start]} and {_HALVES[half]}", self.study.recipe.data_name
+        data, saved = self.study.recipe.data_name, fixed(abs(lead.lead), 3)
+        name, given = f"a {STARTS[start]}", f"with {_HALVES[half]}"
         if lead.claim == "not shown":
-            return f"Too close to call on {data}: {name}, {signed(lead.lead, 3)} bits per value."
+            return f"Too close to call on {data}: {name} {given}, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
-            return f"A{name[1:]} cost {fixed(-lead.lead, 3)} bits per value on {data}."
-        variance, measure = self.cells["variance", "principal"], self.effects.get("measure")
+            return f"On {data} {name} costs {saved} bits per value {given}."
+        beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
-            name = f"a {STARTS[start]} and a half save bits: by entropy {fixed(lead.lead, 3)} per value"
             unsure = ", not shown to differ" * (measure.claim == "not shown")
-            return f"Yes, on {data} {name}, by variance {fixed(variance.lead, 3)}{unsure}."
-        return f"Yes, on {data} {name} save {fixed(lead.lead, 3)} bits per value."
+            beside = f", {fixed(variance.lead, 3)} with that by variance{unsure}"
+        return f"Yes: on {data} {name} saves {saved} bits per value {given}{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""

@@ -80,7 +80,7 @@ function draw(chart, data, at) {
   // Where a split leaves the predictable half, the curve rises.
   const rise = stops.findIndex((stop, place) => stop.left !== null && stop.tell > stops[place - 1].tell);
   if (data.flows.length === 1 && rise > 0 && width >= 560)
-    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) + 5 }, "split: the predictable half goes on");
+    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) + 14 }, "predictable half goes on");
   if (data.flows.length > 1) {
     data.flows.forEach((flow, number) => {
       const y = TOP + UPPER - 32 + 20 * number, colour = number ? SECOND : "currentColor";
