@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..way import NOISE_BITS
 from .numbers import fixed
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ NO_RECORD = "This flow has no training record, so nothing is known of its traini
 
 
 def grows(way: Way) -> str:
-    """Return how far entropy grows, and how much less neighbours predict at the end; fields of one pixel have none."""
-    first, *_, last = (stop.redundancy for stop in way.stops if not math.isnan(stop.redundancy))
-    predicted = f"what neighbours predict falls from {fixed(first, 2)} to {fixed(max(0.0, last), 2)}"
+    """Return how far entropy grows, and what neighbours predict of the image and at the end."""
+    told = [stop.redundancy for stop in way.stops if not math.isnan(stop.redundancy)]
+    predicted = f"what neighbours predict goes from {fixed(told[0], 2)} to {fixed(max(0.0, told[-1]), 2)}"
     return f"Entropy grows by {fixed(way.gained, 2)} bits per value, and {predicted}."
 
 
@@ -33,7 +34,8 @@ def at(way: Way, place: int) -> str:
     if not place:
         return grows(way)
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
-        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has 2.05."
+        noise = fixed(NOISE_BITS, 2)
+        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has {noise}."
     on, out = fixed(stop.redundancy, 2), fixed(max(0.0, stop.factored_out), 2)
     grown = (
         f"After level {stop.level} entropy has grown by {fixed(stop.entropy - way.stops[0].entropy, 2)} bits per value"

@@ -72,10 +72,10 @@ def treated(of: Blend, t: float = 1.0) -> str:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
     if {"b"} <= {*of.way} <= {"keep", "b"}:
         return f"{_done(of.way, t)}, {part(of.share)} of the values, {_brings(of)} {_way_to_b(of, t)} of the way to B."
-    change = f"ixels change by {grey(_psnr(of, t)):.2g} of 255"
+    change = f"pixels change by {grey(_psnr(of, t)):.2g} of 255"
     if len(of.way) - of.way.count("keep") == 1:
-        return f"{_done(of.way, t)}: p{change}."
-    return f"P{change}{f' at t = {t:.2f}' if t < 1 else ''}."
+        return f"{_done(of.way, t)}: {change}."
+    return f"In all, {change}{f' at t = {t:.2f}' if t < 1 else ''}."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:

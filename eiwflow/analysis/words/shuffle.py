@@ -34,6 +34,7 @@ HEADINGS = {
     "churn_of_single_images": "share that changes sides, single images",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
+#: The rule that a split should follow.
 RIGHT = "Predictable channels should be passed on"
 #: The caption of the river.
 THICK = (

@@ -101,19 +101,12 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
                 + (f"; at equal CPU seconds {gain.time.figures}, {gain.time.claim}." if gain.time else ".")
                 for gain in evidence.added
             )
-            _chart(
-                drawn(figures.added, evidence.added), page, "added", words, "What else helps?", "Bits per value saved:"
-            )
+            figure = drawn(figures.added, evidence.added)
+            _chart(figure, page, "added", words, "What else helps?", "Bits per value saved:")
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
-            _chart(
-                drawn(figures.with_training, leads),
-                page,
-                "leads",
-                words,
-                "Does it last?",
-                "Bits saved by start and half by entropy:",
-            )
+            figure = drawn(figures.with_training, leads)
+            _chart(figure, page, "leads", words, "Does it last?", "Bits saved by start and half by entropy:")
     return said
 
 
@@ -145,9 +138,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
     st.html(
         row(
-            picture(
-                file_uri(webp, "webp"), f"16 samples of {name}, seed 0", f"<b>{bits:.2f}</b> bits per value: {name}"
-            )
+            picture(file_uri(webp, "webp"), f"16 samples, seed 0: {name}", f"<b>{bits:.2f}</b> bits per value: {name}")
             for name, (bits, webp) in pictures.items()
         )
     )
@@ -179,10 +170,8 @@ def _lead(made: StartByHalf, half: str, start: str) -> str:
     """Return the lead of a cell in Markdown, blue where it saves bits and orange where it costs some."""
     if (lead := made.cells[half, start]) is None:
         return "0"
-    text = signed(lead.lead, 3)
-    colour = {"ahead": "blue", "behind": "orange"}.get(lead.claim)
-    error = (lead.high - lead.low) / 2
-    return f"{f':{colour}-background[{text}]' if colour else text} ± {fixed(error, 3)}"
+    colour, saved = {"ahead": "blue", "behind": "orange"}.get(lead.claim), signed(lead.lead, 3)
+    return f"{f':{colour}-background[{saved}]' if colour else saved} ± {fixed((lead.high - lead.low) / 2, 3)}"
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 
 import streamlit as st
@@ -116,12 +117,13 @@ def _draw(listed: runs.Listed, together: dict[str, RunDirectory], choices: tuple
         if choices[0] == "bits per value":
             st.caption(f"Thin: training batches; bold: test images. {words.gap(progress)}")
     with right:
-        if steps := runs.steps_with_samples(run):
-            step = steps[-1]
-            if not now.alive and len(steps) > 1:
-                step = st.select_slider("Samples at step", steps, step, key=f"samples-{run.path.name}")
-            if (webp := runs.samples_at(run, step)) is not None:
-                st.html(figures.samples(webp, f"16 samples at step {step:,}, always from the same noise."))
+        if samples := runs.samples(run):
+            step = max(samples)
+            if not now.alive and len(samples) > 1:
+                step = st.select_slider("Samples at step", list(samples), step, key=f"samples-{run.path.name}")
+            with suppress(OSError):  # of a run that is removed meanwhile
+                caption = f"16 samples at step {step:,}, always from the same noise."
+                st.html(figures.samples(samples[step].read_bytes(), caption))
 
 
 def draw_channels(listed: runs.Listed) -> None:

@@ -118,18 +118,11 @@ def export_link(run: Path) -> str:
     return f"{navigation.EXPORT}/{quote(run.name, safe='')}.zip"
 
 
-def steps_with_samples(run: RunDirectory) -> list[int]:
-    """Return the steps of which there are samples."""
+def samples(run: RunDirectory) -> dict[int, Path]:
+    """Return the WEBP files of samples by step."""
     with suppress(OSError):
-        return list(sample_files(run.samples))
-    return []
-
-
-def samples_at(run: RunDirectory, step: int) -> bytes | None:
-    """Return the WEBP of the samples of a step, None where they are gone."""
-    with suppress(OSError, KeyError):
-        return sample_files(run.samples)[step].read_bytes()
-    return None
+        return sample_files(run.samples)
+    return {}
 
 
 def open_links(run: RunDirectory, page: Visit, alive: bool) -> None:
