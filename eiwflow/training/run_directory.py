@@ -339,14 +339,14 @@ class RunDirectory(WorkFolder):
 
     @property
     def title(self) -> str:
-        """The title given by a user; without one, the run's order, its weights and the time of its creation."""
+        """The title given by a user; without one, the run's policy and the time of its creation."""
         with contextlib.suppress(OSError):
             text = (self.path / "title.txt").read_text("utf-8", errors="replace")
             if text := _on_one_line(text)[:MAX_TITLE]:
                 return text
         with contextlib.suppress(ValueError):
             made = time.strptime(self.path.name[:15], "%Y%m%d-%H%M%S")
-            return f"{self.path.name[16:-7]}, {made.tm_mday} {time.strftime('%b %H:%M', made)}"
+            return f"{self.path.name[16:-7]}, {made.tm_mday} {time.strftime('%b %H:%M:%S', made)}"
         return files.printable(self.path.name)
 
     def rename(self, title: str) -> None:
