@@ -26,7 +26,8 @@ function work(flowModule) {
 }
 
 /**
- * Rank the choices of a flow: in a Worker if a pack holds that flow, else here, in slices. Call part(share of the work that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
+ * Rank the choices of a flow: in a Worker if a pack holds that flow, else here, in slices. Call part(share of the work
+ * that is done) on the way, then done(scores of every choice, in the order of choicesOf()).
  * Returns a function that stops the work.
  */
 export function scoreAll({ pack, flow, features, average, bytes, part, done }) {

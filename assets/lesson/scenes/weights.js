@@ -234,7 +234,7 @@ export const weighting = {
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: the network learns that the picture is grainy, and expects noise.`
+          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: that tells the network that the picture is grainy.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };
