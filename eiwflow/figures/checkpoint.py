@@ -18,7 +18,7 @@ from ..analysis.words.checkpoint import PARTS, by_order
 from ..analysis.words.levels import came_back
 from . import palette
 from .kit import Trace, across, layout, lines, marks, note
-from .pixels import data_uri, picture, row
+from .pixels import appearance, data_uri, picture, row
 
 if TYPE_CHECKING:
     from ..analysis.levels import Reconstruction
@@ -53,7 +53,8 @@ def there_and_back(result: Reconstruction) -> str:
     """Return an image, and beside it what comes back from its noise, as HTML."""
     back = f"and back: {came_back(result)}" if result.lost_bytes else "and back: exact"
     pictures = {"an image": result.image, back: result.restored}
-    return row((picture(data_uri(pixels), name, name) for name, pixels in pictures.items()), "max-width: 13rem")
+    each = (picture(data_uri(of), f"{name}: {appearance(of)}", name) for name, of in pictures.items())
+    return row(each, "max-width: 13rem")
 
 
 def counts(made: Report) -> str:

@@ -32,7 +32,7 @@ WebSocket.prototype.addEventListener = function (kind, heard, ...more) {
 
 IDLE = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 #: Begins the name of the fold in which more charts, and the samples, follow the slider.
-FOLLOWS = "At this step: "
+FOLLOWS = "at this step"
 
 
 class Scrubbed(Watched):

@@ -182,7 +182,7 @@ def test_what_stands_below_a_living_run_s_sentence_keeps_its_place(
         before = page.evaluate(words), page.evaluate(place)
         for step, bits in ((0, 8.27), (199_999, 3.5)):
             run.append({"step": step, "probe_bits_per_dim": bits, "seconds": 1.0, "cpu_seconds": 1.0})
-        page.get_by_text("After 199,999 of 200,000 steps: 3.500").wait_for()
+        page.get_by_text("Step 199,999 of 200,000: 3.500").wait_for()
         wait_for_step(page, 199_999)
         after = page.evaluate(words), page.evaluate(place)
         assert after[0] > before[0], "the sentence did not grow"

@@ -32,7 +32,6 @@ CELLS = {
     for half, by in zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True)
     for start, words in {"random": "random", "principal": "from the data"}.items()
 }
-OF_THE_START = "From the data: channels start as principal components of the first images."
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +101,11 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
                 for gain in evidence.added
             )
             figure = drawn(figures.added, evidence.added)
-            _chart(figure, page, "added", words, "What else helps?", "Bits per value saved:")
+            _chart(figure, page, "added", words, "What else helps?", "Bits saved:")
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
             figure = drawn(figures.with_training, leads)
-            _chart(figure, page, "leads", words, "Does it last?", "Bits saved by start and half by entropy:")
+            _chart(figure, page, "leads", words, "Does it last?", "Bits saved by start and entropy:")
     return said
 
 
@@ -129,7 +128,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         return ""
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
-    st.markdown("**Bits per value saved** over Glow’s start and half. Choose a cell:")
+    st.markdown("**Bits per value saved** over Glow’s start and half:")
     half, start = _choose_cell(made)
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
@@ -138,12 +137,12 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
     st.html(
         row(
-            picture(file_uri(webp, "webp"), f"16 samples, seed 0: {name}", f"<b>{bits:.2f}</b> bits per value: {name}")
+            picture(file_uri(webp, "webp"), f"16 samples, seed 0: {name}", f"<b>{bits:.2f}</b> bits: {name}")
             for name, (bits, webp) in pictures.items()
         )
     )
     seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval over {seeds}. Without colour: too close to call. {OF_THE_START}")
+    st.caption(f"±: 95 % interval over {seeds}. Without colour: too close to call.")
     return made.in_words(half, start)
 
 
@@ -171,7 +170,7 @@ def _lead(made: StartByHalf, half: str, start: str) -> str:
     if (lead := made.cells[half, start]) is None:
         return "0"
     colour, saved = {"ahead": "blue", "behind": "orange"}.get(lead.claim), signed(lead.lead, 3)
-    return f"{f':{colour}-background[{saved}]' if colour else saved} ± {fixed((lead.high - lead.low) / 2, 3)}"
+    return f"{f':{colour}-background[{saved}]' if colour else saved} ±{fixed((lead.high - lead.low) / 2, 3)}"
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:

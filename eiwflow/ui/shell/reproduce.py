@@ -62,7 +62,7 @@ def call(view: Page, command: str, **options: Any) -> Call:  # noqa: ANN401 (tho
     if command not in ("sample", "compress"):
         options = {"data": view.images.name} | options | {"json": True}
     words = (view.file.argument, view.images.name) if command == "compress" else (view.file.argument,)
-    return Call(command, *words, label=view.given_label, **options)
+    return Call(command, *words, **options | {"label": view.given_label})
 
 
 def reproduce(page: Visit, *calls: Call, photo: bool | None = None) -> None:
