@@ -81,16 +81,16 @@ class StartByHalf:
         if lead is None:
             return "This is Glow's start and half: random, and fixed in advance."
         data, saved = self.study.recipe.data_name, fixed(abs(lead.lead), 3)
-        name, given = f"a {STARTS[start]}", f"with {_HALVES[half]}"
         if lead.claim == "not shown":
-            return f"Too close to call on {data}: {name} {given}, {signed(lead.lead, 3)} bits per value."
+            where = f"{_HALVES[half]} after a {STARTS[start]}"
+            return f"Not established after correction on {data}: {where}, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
-            return f"On {data} {name} costs {saved} bits per value {given}."
+            return f"On {data} {_HALVES[half]} costs {saved} bits per value after a {STARTS[start]}."
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
             unsure = ", not shown to differ" * (measure.claim == "not shown")
-            beside = f", {fixed(variance.lead, 3)} with that by variance{unsure}"
-        return f"Yes: on {data} {name} saves {saved} bits per value {given}{beside}."
+            beside = f", with that by variance {fixed(variance.lead, 3)}{unsure}"
+        return f"Yes: on {data} a {STARTS[start]} with {_HALVES[half]} saves {saved} bits per value{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -147,22 +147,21 @@ class Claim:
         start, half, measure = self._of("start"), self._of("half"), self._measure
         said = []
         if data := self.counts.get("data"):
-            alone = f", the start alone {start.where}" if start.leads else ""
             said.append(
                 "At equal steps, a start from the data with the half by entropy saves bits over Glow's start and half "
-                f"{data.where}{alone}."
+                f"{data.where}."
             )
-        beaten = [f"a random half {half.where}"] if half.leads else []
-        if measure.leads:
-            behind = measure.claimed("behind")
-            beaten.append(f"the half by variance {measure.where}{f' (behind in {behind})' if behind else ''}")
-        if beaten:
-            said.append(f"After such a start, the half by entropy beats {' and '.join(beaten)}.")
-        if weights := self.counts.get("weights"):
-            means = self.counts.get("means")
+        if start.leads and half.leads:
             said.append(
-                f"Own weights save bits {weights.where}{f', over weights from means {means.where}' if means else ''}."
+                "With alternating couplings, such a start beats a random one, both with random halves, "
+                f"{start.where}, and entropy's half then a random half {half.where}."
             )
+        if measure.leads:
+            behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
+            said.append(f"Against variance's half it is ahead {measure.where}{behind}.")
+        if weights := self.counts.get("weights"):
+            means = f", over weights from means {self.counts['means'].where}" if "means" in self.counts else ""
+            said.append(f"Own weights save bits {weights.where}{means}.")
         return " ".join(said)
 
     def details(self) -> list[str]:

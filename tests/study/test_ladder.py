@@ -242,7 +242,7 @@ def test_the_claim_counts_what_the_numbers_say_and_has_no_threshold(tmp_path):
 
     found = said()
     assert [found._of(key).claimed("ahead") for key in ("start", "half", "measure")] == [1, 1, 0]
-    assert "a random half in 1 of 1 and the half by variance in 0 of 1." in found.headline()
+    assert "then a random half in 1 of 1. Against variance's half it is ahead in 0 of 1." in found.headline()
     assert said(random_random=4.10)._of("start").claimed("ahead") == 0
     unfinished = {arm: [*bits[:5], None] for arm, bits in arms(CELLS).items()}
     assert claim([read_study(write_study(tmp_path / "begun.zip", unfinished))]).headline() == ""

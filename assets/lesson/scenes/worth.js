@@ -86,7 +86,7 @@ export const worth = {
     "the half with most structure is passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
     "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
-    "trainings of small flows; the lead was smaller after 2,500 steps. The page Compare has every study.",
+    "trainings of small flows; the mean lead was smaller after 2,500 steps, which was not tested. The page Compare has every study.",
   more: { page: "compare" },
   cannot: ({ pack }) => (pack.head.studies?.length ? null : "There are no studies here."),
 
@@ -283,7 +283,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       vote = stage.answerTo(votedFor()),
       verdict = key === vote ? "Right" : "Not quite",
       bits = `${leads[placeOf(key)].lead.toFixed(3)} bits.`;
-    stage.say(`${verdict}: on ${dataOf(here)}, ${name} save most, ${bits}`);
+    stage.say(`${verdict}: on ${dataOf(here)}, ${name} ${name.includes(" and ") ? "together " : ""}save most, ${bits}`);
   };
   const sets = choices(
     "Data",

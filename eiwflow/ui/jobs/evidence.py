@@ -142,7 +142,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         )
     )
     seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval over {seeds}. Without colour: too close to call.")
+    st.caption(f"±: 95 % interval over {seeds}. Without colour: not established.")
     return made.in_words(half, start)
 
 
