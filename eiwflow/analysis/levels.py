@@ -348,6 +348,12 @@ def as_grey(maps: Tensor) -> np.ndarray:
     return grey.round().to(torch.uint8).numpy()
 
 
+def reconstruction(flow: MultiScaleFlow, image: Tensor, seed: int = 0) -> Reconstruction:
+    """Encode one uint8 image (1, C, H, W), and decode it again."""
+    (trace,) = traces(flow, image, seed)
+    return _reconstruct(flow, trace, image)
+
+
 @torch.no_grad()
 def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
     restored = passes.decode(flow, passes.encode(flow, trace.x))

@@ -159,6 +159,12 @@ def passage(look: Look) -> levels.Passage:
 
 
 @measure("image", "seed")
+def reconstruction(look: Look) -> levels.Reconstruction:
+    """Return the image, and what comes back from its noise."""
+    return levels.reconstruction(look.flow, look.image, look.seed)
+
+
+@measure("image", "seed")
 def redrawn(look: Look, levels: tuple[int, ...]) -> latents.Redrawn:
     """Return the image decoded with the ε of these levels drawn anew."""
     return latents.redraw(look.flow, look.image, levels, look.seed, encoded(look))

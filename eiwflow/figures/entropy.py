@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ASIDE = {"kept": -1, "emitted": 1}
 #: The name of each measure's value for noise: a line at 0.
 NOISE = {"negentropy": "Gaussian values: 0", "redundancy": "white noise: 0"}
+#: The name of each measure on an axis.
 NAMES = {"negentropy": "negentropy", "redundancy": "predictable"}
 STAGES = {
     "number": "as<br>is",

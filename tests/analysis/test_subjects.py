@@ -80,6 +80,9 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
     bits = 8 - trace.log_prob.item() / (192 * math.log(2))
     assert subjects.bits_per_dim(look) == pytest.approx(bits, abs=1e-4)
     assert subjects.passage(look).stairs.mean[-1] == pytest.approx(bits, abs=1e-4)
+    back = subjects.reconstruction(look)
+    np.testing.assert_array_equal(back.image, image[0].permute(1, 2, 0).numpy())
+    np.testing.assert_array_equal(back.error, subjects.passage(look).reconstruction.error)
     np.testing.assert_allclose(
         np.log(subjects.weights(look).picture.given[weights.Place(1, weights.SPLIT)][0]),
         trace.levels[0].log_weights[0].double(),

@@ -36,7 +36,7 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
         return "No: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
     saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
-    verbs = [("save" if saved else "cost") for saved in saves]
+    verbs = ["save" if saved else "cost" for saved in saves]
     here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value"
     if with_change:
         here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
