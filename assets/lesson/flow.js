@@ -295,7 +295,8 @@ export function logDeterminant(matrix) {
   return sum;
 }
 
-const total = (x) => x.reduce((a, b) => a + b, 0);
+/** The sum of numbers. */
+export const total = (x) => x.reduce((a, b) => a + b, 0);
 
 /** One level of the flow. */
 export class Level {

@@ -210,7 +210,7 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
     "7, entropy of what leaves": (7, "after", "", stated.entropies),
     "8, level 1 redrawn": (8, "1", "", stated.redrawn),
-    "9, frozen weights": (9, "frozen", "", stated.frozen_cost),
+    "9, frozen weights": (9, "frozen", "", stated.frozen),
 }
 
 

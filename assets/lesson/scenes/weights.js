@@ -1,4 +1,5 @@
-// Scene 9: from a picture to the volume of its channels, clean and with grain that is dragged; or with frozen weights.
+// Scene 9: from a picture to the volume of its channels, and to the error that a coupling's network then expects; clean
+// and with grain that is dragged, or with frozen weights.
 import {
   animate,
   choices,
@@ -13,7 +14,7 @@ import {
   slider,
   surface,
 } from "../draw.js";
-import { cut, normals, statistics } from "../flow.js";
+import { cut, normals, statistics, total } from "../flow.js";
 import { NOISE } from "./sort.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
@@ -22,10 +23,10 @@ const GRAIN = 16,
   SEED = 77;
 /** Seconds in which grain rises or weights change. */
 const TURN_S = 0.7;
-/** Scales, the same for all pictures: entropy in bits, volume as a share above average, what freezing costs in per cent. */
+/** Scales, the same for all pictures: entropy in bits, volume as a share above average, the error in that of the clean one. */
 const BITS = 5,
   VOLUME = [-0.3, 0.7],
-  COST = 5;
+  ERROR = 1.5;
 /** A change of volume that is worth a word. */
 const HEARD = 0.05;
 const KINDS = [
@@ -59,21 +60,31 @@ function against({ pack }, weights) {
 /** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
 export const louder = (stage, values) => against(stage, readingOf(stage, stage.flow.encode(values)).weights);
 
+/** The error that the network of this coupling expects: the mean over its values of e to minus its log-scale. */
+function expected({ flow, pack }, traces) {
+  const { half, level } = readingOf({ flow, pack }, traces),
+    { logScale } = level.affine(level.steps[pack.head.flow.weights.step], half);
+  return total(logScale.map((s) => Math.exp(-s))) / logScale.length;
+}
+
 const signed = (share) => `${share > 0 ? "+" : ""}${minus(Math.round(100 * share) || 0)}`;
-const more = (percent, bits = "") => `${Math.abs(percent).toFixed(1)} % ${percent < 0 ? "fewer" : "more"}${bits}`;
+const more = (percent) => `${Math.abs(percent).toFixed(1)} % ${percent < 0 ? "less" : "more"}`;
+const larger = (share) => `${Math.abs(Math.round(100 * share))} % ${share < 0 ? "smaller" : "larger"}`;
 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Each picture sets the volume of its channels.",
+  title: "Grain cannot be predicted. Weights let the network know.",
   keepsChoice: true,
-  notes: "Drag the grain, then freeze the weights: which picture pays?",
+  notes: "Drag the grain, then freeze the weights: how large an error does the network expect?",
   asked:
     "A coupling’s network reads one half of the channels, each times its weight, its volume here. A small network computes " +
     "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
     "the channel: unlike in scene 7, loudness counts. The coupling leaves these channels unchanged, so the way back finds the " +
-    "same weights. They are no network parameters, which training sets once for all pictures. Shown is the coupling whose " +
-    "weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
+    "same weights. They are no network parameters, which training sets once for all pictures. What the network gives are a " +
+    "prediction of the other half and a scale: the larger an error it expects, the less it stretches (scene 4). The expected error is the " +
+    "mean of 1 ÷ stretch over the half. Too small an expectation makes noise unusual, too large a one wastes bits. " +
+    "Shown is the coupling whose weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
     "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
     "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
     "the file. A flow trained without weights loses less than a frozen one: scene 11 has that comparison.",
@@ -92,15 +103,24 @@ export const weighting = {
       const { half, level, of, from, weights } = readingOf(stage, traces),
         { middle, spread } = ownOf(half, weights.length),
         own = flow.bitsPerDim(traces);
-      let cost = null;
+      let held = null;
       return {
         name,
         of,
         from,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
         own,
-        /** What freezing costs in per cent, computed when it is asked for. */
-        cost: () => (cost ??= 100 * (frozen.bitsPerDim(frozen.encode(values)) / own - 1)),
+        error: expected(stage, traces),
+        /** The error that frozen weights let the network expect, and what they cost in per cent, once it is asked for. */
+        frozen() {
+          if (held) return held;
+          const frozenTraces = frozen.encode(values);
+          held = {
+            error: expected({ flow: frozen, pack }, frozenTraces),
+            cost: 100 * (frozen.bitsPerDim(frozenTraces) / own - 1),
+          };
+          return held;
+        },
         bars: against(stage, weights),
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
@@ -155,9 +175,9 @@ export const weighting = {
           "picture",
           numbered ? (of === "entropy" ? "loudness in bits" : "mean of each channel") : of,
           numbered ? "volume (weight), % above its usual" : "volume, %",
-          "network",
+          small ? "error" : "expected error",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
-        shown.forEach(({ name, canvas, own, cost, maps, bars, from }, i) => {
+        shown.forEach(({ name, canvas, own, error, frozen, maps, bars, from }, i) => {
           const y0 = line + i * (tall + 20),
             foot = y0 + tall,
             middle = y0 + side / 2,
@@ -197,44 +217,57 @@ export const weighting = {
           });
           context.fillStyle = ink.ink;
           context.fillRect(second, zero - 1, n * step, 2);
-          // The network, and what the whole flow needs; what freezing costs, on one scale for all pictures.
+          // The error that the network expects, beside a clean picture's, and what the whole flow needs.
           context.textAlign = "left";
-          context.strokeStyle = ink.ink;
-          context.lineWidth = 2;
-          context.strokeRect(third + 1, middle - 1.5 * line, last - 2, 3 * line);
-          const percent = turned ? ease(turned) * cost() : 0,
-            bits = (own * (1 + percent / 100)).toFixed(2);
-          write(bits, third + 10, middle - 0.1 * size, ink.ink, 700);
-          write(small ? "bits" : "bits per value", third + 10, middle + size);
-          if (!turned) return;
-          context.fillStyle = percent > 0 ? ink.warm : ink.accent;
-          context.fillRect(
-            third,
-            middle + 1.5 * line + 6,
-            Math.max(2, last * Math.min(1, Math.abs(percent) / COST)),
-            0.7 * line,
-          );
-          write(`${percent > 0 ? "+" : ""}${minus(percent.toFixed(1))} %`, third, middle + 3.2 * line, ink.ink, 700);
+          const held = turned ? frozen() : { error, cost: 0 },
+            far = mixed(error, held.error, ease(turned)) / clean.error,
+            long = (share) => (last * Math.min(ERROR, share)) / ERROR,
+            high = 0.9 * line,
+            percent = ease(turned) * held.cost;
+          write(i || turned ? `${signed(far - 1)} %` : small ? "usual" : "as usual", third, y0 + line, ink.ink, 700);
+          context.fillStyle = ink.accent;
+          context.fillRect(third, y0 + 1.4 * line, long(far), high);
+          // Where the bar of own weights ends, and that of the clean picture.
+          context.fillStyle = ink.ink;
+          context.fillRect(third + long(1) - 1, y0 + 1.2 * line, 2, high + 0.4 * line);
+          if (turned && error > held.error) {
+            context.fillStyle = ink.warm;
+            context.fillRect(third + long(far), y0 + 1.4 * line, long(error / clean.error) - long(far), high);
+          }
+          write((own * (1 + percent / 100)).toFixed(2), third, y0 + 3.8 * line, ink.ink, 700);
+          write(small ? "bits" : "bits per value", third, y0 + 4.8 * line);
+          if (turned)
+            write(
+              `${percent > 0 ? "+" : ""}${minus(percent.toFixed(1))} % bits`,
+              third,
+              y0 + 5.8 * line,
+              ink.warm,
+              700,
+            );
         });
       },
       "A clean and a grainy picture, the entropy of each channel that a coupling reads, and the volume at which it is read",
     );
     const say = () => {
+      const [before, after] = shown;
       if (kind === "frozen") {
-        const [clean, grainy] = shown.map(({ cost }) => cost());
-        caption.textContent = "Frozen: the same volume for all pictures.";
-        return stage.say(`Frozen, the grainy ${noun} needs ${more(grainy, " bits")}, the clean one ${more(clean)}.`);
+        const far = after.frozen().error / clean.error - 1,
+          only = after.frozen().error < after.error ? "only " : "";
+        caption.textContent = `Frozen: the same volume for all pictures. The clean ${noun} costs ${more(before.frozen().cost)}.`;
+        return stage.say(
+          `Frozen, it expects ${only}${larger(far)} ones: the grainy ${noun} costs ${more(after.frozen().cost)}.`,
+        );
       }
       const { channel: c, change } = strongestOf(),
-        gained = shown[1].from[c] - clean.from[c],
+        gained = after.from[c] - clean.from[c],
         bits = clean.of === "entropy" ? ` ${gained < 0 ? "loses" : "gains"} ${Math.abs(gained).toFixed(2)} bits,` : ":",
-        [before, after] = shown.map(({ bars }) => signed(bars[c]));
+        volumes = [before, after].map(({ bars }) => signed(bars[c]));
       caption.textContent = change
-        ? `${shown[1].name.replace("g", "G")}: channel ${c + 1}${bits} its volume goes from ${before} to ${after} %.`
+        ? `${after.name.replace("g", "G")}: channel ${c + 1}${bits} its volume goes from ${volumes[0]} to ${volumes[1]} %.`
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? `Channel ${c + 1} gets ${shown[1].bars[c] > clean.bars[c] ? "louder" : "softer"}: that tells the network that the picture is grainy.`
+          ? `In the grainy ${noun} the network expects ${larger(after.error / clean.error - 1)} errors.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };
