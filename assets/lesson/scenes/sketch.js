@@ -2,6 +2,7 @@
 // Orange is the flow without a choice and blue the one with it, as in the curves that follow.
 import { colours, mixed, picture } from "../draw.js";
 import { normals } from "../flow.js";
+import { cardsOf } from "./sort.js";
 import { louder, withGrain } from "./weights.js";
 
 /** Couplings that are drawn, and the channels that each splits into halves. */
@@ -9,12 +10,13 @@ const COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["random axes", "along the cloud"],
+  ["at random", "from the data"],
   ["same volume", "louder, softer"],
   ["same halves", "others each time"],
 ];
-/** How strongly a choice is drawn that is not voted for. */
-const PALE = 0.4;
+/** How strongly a choice is drawn that is not voted for, and how high a bar that marks a channel. */
+const PALE = 0.4,
+  BAR = 7;
 
 /** Pairs of neighbours' values, of all pictures, from −1 to 1. */
 function neighbours({ images, pack }) {
@@ -53,6 +55,8 @@ export function sketches(stage) {
   const { flow, images, pack } = stage,
     points = neighbours(stage),
     middle = mostOf(points),
+    [level] = flow.levels,
+    sorted = flow.sortsByEntropy ? cardsOf(level, stage.traces[0].features) : [],
     weighted = pack.head.flow.weights
       ? [flow.dequantise(images[0].bytes), withGrain(flow.dequantise(images[0].bytes))].map((values) => ({
           canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
@@ -60,7 +64,32 @@ export function sketches(stage) {
         }))
       : [];
 
-  function start(context, ink, side) {
+  /** The channels of level 1, and which are passed on: any, or those with most structure. */
+  function half(context, ink, width, height) {
+    const step = width / sorted.length,
+      card = Math.min(step - 3, height - 2 * BAR);
+    sorted.forEach((map, c) => {
+      const x = c * step;
+      context.drawImage(map, x, BAR, card, card);
+      context.fillStyle = ink.accent;
+      if (level.order.indexOf(c) < level.kept) context.fillRect(x, 0, card, BAR - 2);
+      context.fillStyle = ink.warm;
+      if (c % 2) context.fillRect(x, BAR + card + 2, card, BAR - 2);
+    });
+  }
+
+  function start(context, ink, whole) {
+    if (!sorted.length) return axesOf(context, ink, whole);
+    const side = 0.76 * whole;
+    context.save();
+    context.translate((whole - side) / 2, 0);
+    axesOf(context, ink, side);
+    context.restore();
+    context.translate(0, 0.82 * whole);
+    half(context, ink, whole, 0.18 * whole);
+  }
+
+  function axesOf(context, ink, side) {
     const at = (point) => point.map((v, k) => side * (0.5 + 0.48 * (k ? -v : v)));
     context.fillStyle = ink.quiet;
     for (const point of points) context.fillRect(at(point)[0] - 1, at(point)[1] - 1, 2, 2);

@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "start and half from the data",
-    what: "channels are mixed and halved to fit the faces, not at random",
+    what: "mix and halve channels to fit the faces",
     other: "random start, fixed half",
     differ: "the first mix and the half",
     rung: "half by entropy",
