@@ -42,6 +42,8 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             ),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
+        if expectation := words.expectation(prices[change.none], prices[amount], with_change, frozen):
+            st.caption(expectation)
         if not view.second:
             st.caption(words.WHAT)
     with right:

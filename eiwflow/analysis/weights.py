@@ -8,7 +8,7 @@ every image could be absorbed by other parts, so only the difference from the av
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -285,36 +285,41 @@ def channel_maps(flow: MultiScaleFlow, image: Tensor, place: Place, seed: int = 
 # ---------------------------------------------------------------------- the cost of freezing weights
 
 
-class Held(nn.Module):
-    """Weights that are the same for every image, in the place of a flow's own."""
+class HeldWeights(nn.Module):
+    """Weights of a coupling that are the same for every image, of its inputs (C/2,) and outputs (C',).
 
-    def __init__(self, weigh: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.weigh = weigh
-
-    def forward(self, x: Tensor) -> Any:  # noqa: ANN401 (as the weights that stood there)
-        """Return the same weights for each image of x (N, C, H, W), or x with them."""
-        return self.weigh(x)
-
-
-def held_weights(read: Tensor, given: Tensor) -> Held:
-    """Return weights of a coupling that are the same for every image, of its inputs (C/2,) and outputs (C',).
-
-    >>> held_weights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
+    >>> HeldWeights(torch.ones(2), torch.ones(4))(torch.randn(3, 2, 8, 8)).given.shape
     torch.Size([3, 4, 1, 1])
     """
-    sides = read[:, None, None], given[:, None, None]
-    return Held(lambda x: CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in sides)))
+
+    def __init__(self, read: Tensor, given: Tensor) -> None:
+        super().__init__()
+        self.sides = read[:, None, None], given[:, None, None]
+
+    def forward(self, x: Tensor) -> CouplingWeights:
+        """Return the same weights for each image of x (N, C/2, H, W)."""
+        return CouplingWeights(*(side.expand(len(x), -1, 1, 1) for side in self.sides))
 
 
-def held_channel_weights(weights: Tensor) -> Held:
-    """Return weights (C,) before a split that are the same for every image.
+class HeldChannelWeights(nn.Module):
+    """Weights (C,) before a split that are the same for every image.
 
-    >>> held_channel_weights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
+    >>> HeldChannelWeights(torch.full((2,), 2.0))(torch.ones(3, 2, 8, 8))[0].unique()
     tensor([2.])
     """
-    scale, log_det = weights[:, None, None], weights.log().sum()
-    return Held(lambda x: (x * scale, (x.shape[2] * x.shape[3] * log_det).expand(len(x))))
+
+    def __init__(self, weights: Tensor) -> None:
+        super().__init__()
+        self.weights = weights
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x (N, C, H, W) with the weights, and the log-determinant (N,)."""
+        log_det = x[0, 0].numel() * self.weights.log().sum()
+        return x * self.weights[:, None, None], log_det.expand(len(x))
+
+    def log_weights(self, x: Tensor) -> Tensor:
+        """Return log ω (N, C)."""
+        return self.weights.log().expand(len(x), -1)
 
 
 def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
@@ -331,18 +336,26 @@ def with_frozen_weights(flow: MultiScaleFlow, images: Omegas) -> MultiScaleFlow:
         )
         level = frozen.levels[place.level - 1]
         if place.step == SPLIT:
-            shuffle_at(frozen, place.level).add_module("weights", held_channel_weights(given))
+            shuffle_at(frozen, place.level).add_module("weights", HeldChannelWeights(given))
         else:
-            level.steps[place.step - 1].coupling.add_module("weights", held_weights(read, given))
+            level.steps[place.step - 1].coupling.add_module("weights", HeldWeights(read, given))
     return frozen
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Bits per value of a picture, with its own weights and with weights frozen at their averages."""
+    """A picture under its own weights, and under weights frozen at their averages.
+
+    Attributes:
+        own, frozen: bits per value.
+        errors: of every coupling with weights, the log of the error that its network expects, own and frozen: minus the
+            mean log-scale of its values.
+
+    """
 
     own: float
     frozen: float
+    errors: Mapping[Place, tuple[float, float]]
 
     @property
     def cost(self) -> float:
@@ -357,8 +370,21 @@ def prices(flow: MultiScaleFlow, frozen: MultiScaleFlow, pictures: Tensor, seed:
     """
     x = torch.cat([one for picture in pictures.split(1) for one in dequantised(flow, picture, seed)])
     config = flow.config
-    bits = (to_bits_per_dim(passes.log_prob(each, x), config.dimensions, config.bits) for each in (flow, frozen))
-    return [Prices(*both) for both in torch.stack([*bits], dim=1).tolist()]
+    seen = [passes.trace(each, x) for each in (flow, frozen)]
+    bits = torch.stack([to_bits_per_dim(each.log_prob, config.dimensions, config.bits) for each in seen], dim=1)
+    errors = {
+        Place(level.number, number): torch.stack(
+            [-each.levels[level.number - 1].log_dets[f"step {number} coupling"] for each in seen], dim=1
+        )
+        / (level.features[0].numel() / 2)
+        for level in seen[0].levels
+        for number in range(1, config.steps + 1)
+        if f"step {number} read" in level.coupling_weights
+    }
+    return [
+        Prices(own, held, {place: (float(of[row, 0]), float(of[row, 1])) for place, of in errors.items()})
+        for row, (own, held) in enumerate(bits.tolist())
+    ]
 
 
 @dataclass(frozen=True, eq=False)

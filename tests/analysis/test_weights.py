@@ -254,6 +254,20 @@ def test_a_change_of_nothing_leaves_the_picture(change: Change) -> None:
     assert not torch.equal(changed(images(1), change.name, change.most), images(1))
 
 
+def test_expected_errors_are_one_over_the_mean_stretch_of_each_coupling() -> None:
+    flow, pixels = ready_flow(dtype=torch.float32, weights="entropy", levels=2).requires_grad_(False), images(20)
+    held = with_frozen_weights(flow, measure(flow, pixels))
+    priced = prices(flow, held, pixels[:2])[1]
+    x = torch.cat([*dequantised(flow, pixels[:1], 0), *dequantised(flow, pixels[1:2], 0)])
+    for number, each in enumerate((flow, held)):
+        features, _ = each.levels[0].squeeze(x)
+        for step, part in enumerate(each.levels[0].steps, start=1):
+            log_scale, _ = part.coupling.affine(part.mixing(part.actnorm(features)[0])[0].chunk(2, dim=1)[0])
+            features, _ = part(features)
+            assert priced.errors[Place(1, step)][number] == pytest.approx(-log_scale[1].mean().item(), abs=1e-6)
+    assert {place.level for place in priced.errors} == {1} and len({*priced.errors.values()}) > 1
+
+
 # ---------------------------------------------------------------------- before a split
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.pack import own_rank
 from eiwflow import checkpoint, data, project
-from eiwflow.analysis.weights import held_weights
+from eiwflow.analysis.weights import HeldWeights
 from eiwflow.flow import Latents, MultiScaleFlow
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.multiscale import to_bits_per_dim
@@ -124,7 +124,7 @@ def redrawn() -> list[float]:
 def frozen() -> list[float]:
     """Return what a grainy picture means to frozen weights, in per cent, for scene 9.
 
-    By how much the error that the last coupling of level 1 expects is above that in the clean picture under own weights,
+    By how much the error that the last coupling of level 1 expects is above that of the clean picture and own weights,
     and the bits that it costs.
     """
     x, flow = at_bin_centres(face()), bundled().flow
@@ -134,12 +134,12 @@ def frozen() -> list[float]:
 
 
 def _expected(flow: MultiScaleFlow, x: torch.Tensor) -> float:
-    """Return the mean inverse stretch of the last coupling of level 1, from what goes into it."""
+    """Return one over the mean stretch of the last coupling of level 1, from what goes into it."""
     coupling, seen = flow.levels[0].steps[-1].coupling, []
     with coupling.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
         flow.log_prob(x)
     log_scale, _ = coupling.affine(seen[0].chunk(2, dim=1)[0])
-    return float((-log_scale).exp().mean())
+    return float((-log_scale.mean()).exp())
 
 
 def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
@@ -149,5 +149,5 @@ def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
         for number, step in enumerate(level.steps, start=1):
             if f"step {number} read" in seen:
                 read, given = (seen[f"step {number} {side}"].mean(dim=0) for side in ("read", "given"))
-                step.coupling.weights = held_weights(read, given)
+                step.coupling.weights = HeldWeights(read, given)
     return frozen

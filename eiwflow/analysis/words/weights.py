@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: What a weight is.
-WHAT = "A channel weight multiplies a channel. Own ones depend on the picture; average ones are the same for all."
+WHAT = "A weight multiplies a channel that a network reads or gives. Own ones depend on the picture."
 #: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
 #: Less than this many bits per value is no price.
 NOTHING = 5e-4
+#: Expected errors that differ by a smaller share are alike.
+HARDLY = 0.01
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
@@ -47,6 +50,24 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
         return f"Average weights, the same for all pictures, {here}."
     answer = "Yes" if all(saves) else "It depends" if any(saves) else "No"
     return f"{answer}: weights that turn its channels up or down {here}."
+
+
+def expectation(first: Prices, second: Prices, with_change: str, frozen: bool) -> str:
+    """Return how much larger errors a coupling's network expects in the changed picture than in the first.
+
+    It is the coupling in which own and average weights differ most; empty where they hardly do.
+    """
+    if not (with_change and second.errors):
+        return ""
+    place, errors = max(second.errors.items(), key=lambda each: abs(each[1][0] - each[1][1]))
+    shares = [math.exp(each - first.errors[place][0]) - 1 for each in errors]
+    if abs(shares[0] - shares[1]) < HARDLY:
+        return ""
+    own, average = (f"{abs(100 * each):.0f} % {'larger' if each >= 0 else 'smaller'}" for each in shares)
+    expects = f"{with_change.capitalize()} the network at {named(place)} expects"
+    if frozen:
+        return f"{expects} {average} errors; with its own weights, {own}."
+    return f"{expects} {own} errors; with average weights, {average}."
 
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:
