@@ -20,7 +20,7 @@ from .levels import to_pixels
 #: Pictures from A to B, both ends included; with an odd number the middle is half-way.
 FRAMES = 9
 #: Pictures from A to B on a slider: a move to another image draws them all.
-FINE_FRAMES = 17
+FINE_FRAMES = 11
 #: Points of a norm's curve; an odd number includes the middle.
 NORM_POINTS = 41
 #: Above this temperature a flow of bounded couplings may leave the range of its training by orders of magnitude.

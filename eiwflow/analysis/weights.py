@@ -88,8 +88,8 @@ class Change:
     usual: float
 
     def amounts(self, *more: float) -> tuple[float, ...]:
-        """Return seven amounts from least to most, with none and ``more``, in order."""
-        return tuple(sorted({*np.linspace(self.least, self.most, 7).round(2).tolist(), self.none, *more}))
+        """Return five amounts from least to most, with none and ``more``, in order."""
+        return tuple(sorted({*np.linspace(self.least, self.most, 5).round(2).tolist(), self.none, *more}))
 
 
 #: The changes by their names.

@@ -180,7 +180,7 @@ export const ending = {
       of = [grey, flow.dequantise(bytes)].map((x) => flow.bitsPerDim(flow.encode(x)).toFixed(1)),
       saved = pack.head.flow.weights && study && savedBy(study, "weights"),
       fifth = pack.head.flow.weights
-        ? `And each picture sets the volume of its channels${saved ? `: ${saved} saved` : ""}.`
+        ? `Weights let networks know what errors to expect${saved ? `: ${saved} saved` : ""}.`
         : "",
       chosen = [
         choicesNamed(stage, {
