@@ -36,13 +36,9 @@ def at(way: Way, place: int) -> str:
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
         noise = fixed(NOISE_BITS, 2)
         return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has {noise}."
-    on, out = fixed(stop.redundancy, 2), fixed(max(0.0, stop.factored_out), 2)
-    grown = (
-        f"After level {stop.level} entropy has grown by {fixed(stop.entropy - way.stops[0].entropy, 2)} bits per value"
-    )
-    if stop.redundancy <= stop.factored_out:
-        return f"{grown}; what goes on is less predictable ({on} bits) than what leaves ({out})."
-    return f"{grown}; what neighbours predict goes on ({on}), the rest leaves ({out})."
+    grown = fixed(stop.entropy - way.stops[0].entropy, 2)
+    fate = "goes on" if stop.redundancy > stop.factored_out else "leaves"
+    return f"By the end of level {stop.level} entropy has grown by {grown} bits per value. The predictable half {fate}."
 
 
 def pair(ways: Mapping[str, Way]) -> str:
