@@ -25,7 +25,6 @@ from PIL import Image
 
 from eiwflow import cli, data
 from eiwflow.analysis.analyse import analyse
-from eiwflow.analysis.evaluate import images_to_score
 from eiwflow.checkpoint import CheckpointInfo, load, save
 from eiwflow.cli import train as train_module
 from eiwflow.cli.arguments import find_checkpoint
@@ -33,7 +32,6 @@ from eiwflow.cli.parser import build_parser
 from eiwflow.data import labels_of
 from eiwflow.flow import quantise
 from eiwflow.flow.bijection import generator_for
-from eiwflow.flow.score import score
 from eiwflow.study.recipe import StudyRecipe
 from eiwflow.training import trainer as trainer_module
 from eiwflow.training.failures import TrainingFailed
@@ -191,27 +189,6 @@ def test_evaluate_agrees_with_the_score_that_training_gave(trained, place):
     metrics = load(run / "checkpoints" / "last.safetensors").info.metrics
     found = json_of("evaluate", run, "--data", place / "planes.npz")
     assert found["bits_per_dim"] == pytest.approx(metrics["test_bits_per_dim"], abs=1e-5)
-
-
-@pytest.mark.slow
-def test_evaluate_states_the_importance_weighted_bound_under_its_own_name(place):
-    path = place / "good.safetensors"
-    plain, weighted = json_of("evaluate", path), json_of("evaluate", path, "--importance", 5, "--batch", 3)
-    assert not any(name.startswith("importance") for name in plain)
-    bound, error = weighted.pop("importance_bits_per_dim"), weighted.pop("importance_bits_per_dim_stderr")
-    assert weighted.pop("importance") == 5
-    assert weighted.keys() == plain.keys()
-    assert [weighted[name] for name in ("bits_per_dim", "n", "data")] == [
-        pytest.approx(plain["bits_per_dim"], abs=1e-4),
-        plain["n"],
-        plain["data"],
-    ]
-    test = images_to_score(data.load(place / "planes.npz", multiple=4), load(path).flow)
-    scores = score(load(path).flow, test, importance=5)
-    by_hand = scores.mean().item(), scores.std().item() / math.sqrt(len(scores))
-    assert (bound, error) == pytest.approx(by_hand, rel=1e-4)
-    words = printed("evaluate", path, "--importance", 5)
-    assert f"importance-weighted bound {bound:.4f} ± {error:.4f} bits/dim, of 5 draws of the noise an image\n" in words
 
 
 @crossed(
@@ -512,13 +489,6 @@ def test_a_flow_of_labels_is_trained_scored_and_asked_for_one(labelled):
     assert found["bits_per_dim_given_label"] == pytest.approx(load(run / "checkpoints/last.safetensors").info.metrics[
         "test_bits_per_dim_given_label"], abs=1e-4)  # fmt: skip
     assert found["label_accuracy"] * 24 == pytest.approx(round(found["label_accuracy"] * 24))
-    text = printed("evaluate", run, *planes, "--limit", 10)
-    assert re.search(
-        r"\n\d\.\d{4} bits/dim given the label, label; .* a mixture over 3 classes, whose prior is the classes' parts "
-        r"of the training images of planes\.npz\n",
-        text,
-    )
-    assert re.search(r"\nlabel read back by Bayes' rule with that prior: right for \d+\.\d % of the images \(", text)
     assert json_of("inspect", run)["classes"] == ["0", "1", "2"]
     pictures = [labelled / f"{label}.png" for label in (0, 2)]
     for label, picture in zip((0, 2), pictures, strict=True):

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import math
-from inspect import signature
 
 import numpy as np
 import pytest
@@ -42,16 +41,6 @@ def test_attributes_of_images_without_factors_are_refused_with_what_has_them(ope
 
 def test_the_command_line_offers_every_subject():
     assert set(OFFERED) == set(SUBJECTS)
-
-
-@pytest.mark.parametrize("what", OF_ANY_IMAGES)
-def test_every_subject_is_what_json_can_hold(opened, what):
-    found = analyse(
-        opened, tiny_data(test=32), what, image=2, level=1 if "level" in signature(SUBJECTS[what]).parameters else None
-    )
-    again = json.loads(json.dumps(found))
-    assert again["what"] == what
-    assert again["image"] == 2
 
 
 NEEDS_MORE = {
@@ -98,10 +87,6 @@ def test_every_subject_is_of_the_image_and_the_seed_that_are_asked_for(opened):
                 assert row[name]["mean"] == pytest.approx(values.mean(dim=(0, 2, 3)).tolist(), abs=1e-5)
                 assert row[name]["std"] == pytest.approx(values.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-5)
     assert traced["levels"][-1]["kept"] is None
-
-
-def test_one_level_can_be_asked_for(opened):
-    assert [level["level"] for level in analyse(opened, tiny_data(), "trace", level=2)["levels"]] == [2]
 
 
 @pytest.mark.parametrize(("fields", "error"), [({"image": 16}, DataError), ({"level": 3}, ConfigError)])

@@ -35,22 +35,6 @@ def measured(flow=None, count=32, sources=None, **fields):
     return likelihood.likelihood(flow or tiny_flow(), "planes", to_tensor(planes(count, seed=2)), sources, **fields)
 
 
-@pytest.mark.parametrize(
-    ("own", "other", "expected"),
-    [
-        ([1, 2], [3, 4], 1.0),
-        ([3, 4], [1, 2], 0.0),
-        ([1, 2], [1, 2], 0.5),
-        ([0, 0, 0], [0, 0], 0.5),
-        ([1, 3], [2], 0.5),
-        ([1, 2, 3, 4], [2.5, 5], 0.75),
-    ],
-)
-def test_auroc_of_known_scores(own, other, expected):
-    once = [np.ones((2, len(values)), int) for values in (own, other)]
-    assert intervals.auroc(np.array(own, float), np.array(other, float), *once).value == expected
-
-
 def test_latents_of_no_channels_have_no_auroc() -> None:
     flow = tiny_flow(order="last", weights="none", init="random", keep="all", levels=2, steps=1, width=4)
     own = likelihood.measure(flow, likelihood.Group("own", "own", tiny_data().test, None, ""))
@@ -252,17 +236,6 @@ def test_bundled_sets_are_fitted_and_say_how():
     assert grey.images.shape == (3, 16, 16, 1) and grey.made == "test images, 8×8 resized to 16×16 and made grey"
 
 
-def test_a_folder_of_ones_own_is_scored_too(alone, tmp_path):
-    for number, image in enumerate(planes(3, size=20, seed=5)):
-        Image.fromarray(image).save(tmp_path / f"{number}.png")
-    result = measured(extra=[str(tmp_path)])
-    mine = result.groups[-1]
-    assert mine.group.name == tmp_path.name and mine.group.kind == "folder" and len(mine.group.images) == 3
-    assert "resized to 8×8" in mine.group.made
-    for estimate in (*mine.auroc.values(), *mine.level_auroc):
-        assert not likelihood.differs(estimate) and estimate.error > 0.35  # three pictures tell nothing
-
-
 def random_scores(count, seed):
     """Return a group of images whose scores are drawn from one distribution, whatever the group."""
     bits = np.random.default_rng(seed).normal(size=count)
@@ -346,13 +319,6 @@ def test_of_a_folder_with_parts_the_pictures_to_test_on_are_scored(tmp_path):
         (tmp_path / part).mkdir(exist_ok=True)
         Image.new("RGB", (8, 8), (20 * number,) * 3).save(tmp_path / part / f"{number}.png")
     assert (likelihood.also(str(tmp_path), (3, 8, 8), 4).images[:, 0, 0, 0] // 20).tolist() == [2, 3]
-
-
-def test_a_folder_of_arrays_is_a_data_set_of_which_the_test_part_is_scored(tmp_path):
-    for part, count in (("train", 9), ("test", 3)):
-        np.save(tmp_path / f"{part}.npy", planes(count, size=8))
-    group = likelihood.also(str(tmp_path), (3, 8, 8), 4)
-    assert group.kind == "data set" and np.array_equal(group.images, planes(3, size=8))
 
 
 def write_set(folder, kind, parts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
@@ -201,15 +200,6 @@ def test_the_random_half_of_a_report_is_of_its_seed() -> None:
 
 
 # ---------------------------------------------------------------------- the report
-
-
-def test_report_is_plain_json_and_says_that_one_order_serves_all_images() -> None:
-    flow = flow_of()
-    report = shuffle_report(traced(flow), 1, "entropy", traced(flow, 1))
-    held = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert held["order"] == flow.levels[0].shuffle.order.tolist()
-    assert held["training"] is None and sorted(held["image_order"]) == [0, 1, 2, 3]
-    assert [row["in_force"] for row in held["channels"]] == ["kept", "kept", "emitted", "emitted"]
 
 
 def test_report_holds_the_river_of_its_own_flow_only() -> None:

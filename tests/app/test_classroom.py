@@ -19,8 +19,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from eiwflow import cli
-from eiwflow.cli import serve
-from eiwflow.cli.parser import build_parser
 from eiwflow.lesson.bundle import ASSETS
 from eiwflow.server_settings import Settings, settings, teacher_token
 from eiwflow.training.run_directory import RunError
@@ -257,37 +255,6 @@ def test_right_settings_start_the_server(starts: list[dict[str, str]]) -> None:
     cli.main(["app", "--classroom", "--address", "127.0.0.1", "--uploads", "300"])
     assert starts[0]["EIWFLOW_MODE"] == "classroom" and starts[0]["EIWFLOW_UPLOADS_MIB"] == "300"
     assert starts[0]["EIWFLOW_TEACHER_TOKEN"] == "a-token-of-one-s-own"
-
-
-def told(*arguments: str) -> tuple[list[str], dict[str, str]]:
-    return serve.server(build_parser().parse_args(["app", *arguments]))
-
-
-def test_the_plain_app_is_told_nothing_of_others() -> None:
-    command, environment = told()
-    assert command[-1].endswith("app.py") and environment == {}
-
-
-def test_a_class_is_told_one_port_and_reaches_this_machine_by_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "own_addresses", lambda: ["192.168.1.20", "fd00::7"])
-    command, environment = told("--classroom", "--address", "0.0.0.0", "--uploads", "500")
-    line = " ".join(command)
-    assert "--server.port 8501 --server.headless true --server.address 0.0.0.0" in line
-    for name in ("localhost", "127.0.0.1", "192.168.1.20", "fd00::7"):
-        assert f"--server.allowedHosts {name}" in line
-    assert environment == {
-        "EIWFLOW_MODE": "classroom",
-        "EIWFLOW_JOIN_URL": "http://192.168.1.20:8501",
-        "EIWFLOW_UPLOADS_MIB": "500",
-    }
-    assert "EIWFLOW_TEACHER_TOKEN" not in line
-
-
-def test_a_class_behind_a_proxy_joins_at_its_address() -> None:
-    command, environment = told("--read-only", "--join-url", "https://flows.example.org", "--port", "9000")
-    assert "--server.allowedHosts flows.example.org" in " ".join(command)
-    assert "--server.address" not in command
-    assert environment == {"EIWFLOW_MODE": "read-only", "EIWFLOW_JOIN_URL": "https://flows.example.org"}
 
 
 # ---------------------------------------------------------------------- pages

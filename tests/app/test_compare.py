@@ -23,11 +23,10 @@ from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.claim import claim
 from eiwflow.study.file import bundled, read_study, studies_in
 from eiwflow.study.ladder import by_set, counts, half_from
-from eiwflow.study.ladder import ladder as make_ladder
 from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
-from eiwflow.study.statistics import comparisons, factorial, opponents, subjects
+from eiwflow.study.statistics import subjects
 from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import arms as arms_shown
 from eiwflow.ui.jobs import new_study
@@ -94,12 +93,6 @@ def rows(figure: dict) -> list[str]:
     return [text.split("</b>")[0].removeprefix("<b>") for text in figure["layout"]["yaxis"].get("ticktext", [])]
 
 
-def marks(figure: dict) -> list[float]:
-    """Return the means of a chart of effects, from its first row on."""
-    at = {round(y + 0.1): x for trace in figure["data"][1:] for x, y in zip(trace["x"], trace["y"], strict=True)}
-    return [at[row] for row in range(len(at))]
-
-
 def forest(at: AppTest) -> dict:
     """Return the chart of one study's arms."""
     return next(figure for figure in figures(at) if figure["data"][0].get("name") == "one seed")
@@ -110,18 +103,6 @@ def button(at: AppTest, label: str) -> object:
 
 
 # ---------------------------------------------------------------------- all studies, then one
-
-
-def test_the_page_begins_with_what_a_split_that_looks_at_the_data_buys(studies: Path) -> None:
-    few = {name: mean for name, mean in MEANS.items() if name in ("entropy/principal-alternating", "last/random")}
-    write_study(studies / "longer.zip", arms(few, seeds=4, noise=0.001), iterations=1000)
-    at = visit()
-    assert not at.exception and not at.error
-    trend = figures(at)[0]
-    read = [read_study(studies / f"{name}.zip") for name in ("photos32", "longer")]
-    (marks,) = (trace for trace in trend["data"] if trace["name"] == "photos32")
-    assert marks["y"] == pytest.approx([make_ladder(study).answers["data"].lead for study in read], abs=1e-5)
-    assert pytest.approx(marks["x"][0]) == 500 and pytest.approx(marks["x"][1]) == 1000
 
 
 def test_a_cell_is_a_choice_whose_number_is_that_of_its_runs() -> None:
@@ -167,27 +148,6 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     picture = (ROOT / "assets" / "ladder.svg").read_text(encoding="utf-8")
     for made in by_set(bundled()).values():
         assert all(f">{signed(rung.step.lead, 3)}<" in picture for rung in made.rungs if rung.step)
-
-
-def test_answer_and_every_seed_are_those_of_the_command_line_under_the_prior_that_is_chosen(studies: Path) -> None:
-    study = read_study(studies / "photos32.zip")
-    printed = report(study)
-    for prior in ("conditional", "standard"):
-        at = visit(study="photos32", prior=prior)
-        (answered,) = (row for row in printed["answers"] if row["prior"] == prior)
-        assert answered["sentence"] in sentences(at)
-        folded = [figure for figure in figures(at) if figure["data"][0].get("name") == "one seed"][1]
-        assert rows(folded)[:4] == [
-            "entropy over random", "entropy over variance", "entropy over variance-reversed",
-            "pooled weights over none",
-        ]  # fmt: skip
-        assert marks(folded) == pytest.approx([part.lead for part in factorial(study, prior)], abs=1e-5)
-        figure = forest(at)
-        assert len(rows(figure)) == len(MEANS) - 1
-        seeds = figure["data"][0]
-        assert len(seeds["x"]) == (len(MEANS) - 1) * 6
-        leads = {effect.second: effect.lead for effect in opponents(comparisons(study), prior).values()}
-        assert marks(figure) == pytest.approx([leads[name] for name in rows(figure)], abs=1e-5)
 
 
 def test_another_study_forgets_arms_that_it_may_not_have(studies: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from eiwflow.data import load
-from eiwflow.data.camera import grain_entropy
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui.shell.reproduce import OF_A_PHOTO
@@ -28,17 +26,6 @@ def assert_healthy(at: AppTest) -> None:
     """A strip, a chart, and neither an error nor a traceback."""
     assert not at.exception and not at.error
     assert "eiw-strip" in sentences(at) and at.get("plotly_chart")
-
-
-def test_the_floor_of_an_image_is_that_of_its_own_grain(bundle: Path) -> None:
-    write_checkpoint(bundle / "faces.safetensors", small_flow(shape=(3, 16, 16)), data="faces16")
-    at = run_app(image="5")
-    assert_healthy(at)
-    floor = grain_entropy(load("faces16").factors["grain"].test[5:6])[0]
-    assert f"pixel noise alone: {floor:.2f}" in json.dumps(json.loads(at.get("plotly_chart")[0].proto.spec))
-    at.selectbox(key="data").set_value("photos32").run()
-    assert_healthy(at)
-    assert "pixel noise alone" not in at.get("plotly_chart")[0].proto.spec
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,3 @@ def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
 def as_set(images: np.ndarray) -> set[bytes]:
     """Return the images' bytes, to compare parts by content."""
     return {image.tobytes() for image in images}
-
-
-def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
-    """Return the header of an array's file."""
-    file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
-    return file.getvalue()

@@ -102,15 +102,6 @@ def test_flows_of_one_context_may_share_what_no_context_changes(arm):
     assert all(torch.equal(before[name], tensor) for name, tensor in flow.state_dict().items())
 
 
-def test_a_file_keeps_context_maps(tmp_path):
-    flow = flow_of(ARMS["entropy"]).float()
-    checkpoint.save(tmp_path / "flow.safetensors", flow)
-    read = checkpoint.load(tmp_path / "flow.safetensors")
-    x = images_for(flow, 3)
-    assert read.info.config.context == 3
-    assert largest_difference(read.flow.log_prob(x, LABELS), flow.log_prob(x, LABELS)) < 1e-3
-
-
 def test_gradients_flow_to_the_context_and_functions_of_torch_work():
     flow = ready_flow(context=3, weights="entropy")
     x, context = images_for(flow, 2), noise(2, 3).requires_grad_()

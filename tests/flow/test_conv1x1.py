@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from eiwflow.flow.conv1x1 import InvertibleConvolution, matrices
+from eiwflow.flow.conv1x1 import InvertibleConvolution
 from eiwflow.flow.initialise import principal_rotation, rearrangement
 
-from .flows import ready_flow
 from .numerics import largest_difference, noise, perturb
 
 
@@ -59,13 +58,6 @@ def test_float32_inverse_is_as_good_as_float32_allows():
     mixing = perturb(convolution(noise(48, 48)).float(), scale=0.01)
     product = mixing.inverse_matrix().double() @ mixing.matrix().double()
     assert largest_difference(product, torch.eye(48, dtype=torch.double)) < 1e-3
-
-
-def test_the_batched_matrices_of_a_level_are_those_of_its_steps():
-    for level in ready_flow(steps=3).levels:
-        batched = matrices([step.mixing for step in level.steps])
-        for matrix, step in zip(batched, level.steps, strict=True):
-            assert largest_difference(matrix, step.mixing.matrix()) < 1e-14
 
 
 def test_principal_channels_are_uncorrelated_largest_variance_first():

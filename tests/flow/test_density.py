@@ -61,14 +61,6 @@ def test_other_shapes_and_depths_are_densities_too(fields):
 
 
 @every_value
-def test_encoding_a_decoded_latent_gives_it_back(arm):
-    flow = ready_flow(**arm)
-    latents = flow.sample_latents(3, generator=torch.Generator().manual_seed(0))
-    for given, back in zip(latents.levels, flow.encode(flow.decode(latents)).levels, strict=True):
-        assert largest_difference(given, back) < 1e-10
-
-
-@every_value
 def test_float32_round_trips_stay_within_1e_4(arm):
     flow = ready_flow(dtype=torch.float32, **arm)
     x = images_for(flow, 8)

@@ -25,14 +25,6 @@ def test_all_policies_start_with_the_same_numbers_in_every_module_they_share():
             assert torch.equal(parameter, drawn.setdefault(name, parameter)), (split, name)
 
 
-@pytest.mark.parametrize("static", ["variance", "variance-reversed", "random"])
-def test_shuffle_draws_the_parameters_of_the_static_policies(static):
-    shuffle, other = fresh_flow(split="entropy"), fresh_flow(split=static)
-    assert [name for name, _ in shuffle.named_parameters()] == [name for name, _ in other.named_parameters()]
-    pairs = zip(shuffle.parameters(), other.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-
-
 def test_priors_and_initialisations_share_numbers_too():
     flows = [fresh_flow(prior=prior, init=init) for prior in PRIORS for init in INITS]
     assert all(shared_parameters_equal(flows[0], other) for other in flows[1:])

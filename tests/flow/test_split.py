@@ -31,15 +31,6 @@ def test_the_density_of_what_is_emitted_is_the_prior_given_what_is_kept(prior):
     torch.testing.assert_close(standard_normal_log_prob(epsilon) + log_det, expected, rtol=1e-12, atol=0)
 
 
-def test_emit_and_join_are_the_bijection_taken_apart():
-    split, x = perturb(Split(6, "conditional").double(), 0.5), noise(3, 6, 4, 4)
-    kept, epsilon, log_det = split.emit(x)
-    y, of_forward = split(x)
-    assert torch.equal(y, torch.cat([kept, epsilon], dim=1))
-    assert torch.equal(of_forward, log_det)
-    assert torch.equal(split.join(kept, epsilon), split.inverse(y))
-
-
 def test_a_conditional_log_std_never_leaves_its_bound():
     split = perturb(Split(6, "conditional").double(), 1e3)
     _, log_std = split.parameters_of(1e3 * noise(2, 3, 4, 4))

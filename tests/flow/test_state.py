@@ -80,19 +80,6 @@ def test_a_flow_can_be_built_on_the_meta_device_with_the_names_and_shapes_of_a_r
     assert all(value.is_meta for value in meta.state_dict().values())
 
 
-def test_networks_in_bfloat16_leave_everything_else_in_float32():
-    flow = ready_flow(dtype=torch.float32, shape=(3, 16, 16), width=8)
-    x = images_for(flow, 4)
-    exact = flow.log_prob(x)
-    for level in flow.levels:
-        for step in level.steps:
-            step.coupling.in_bfloat16 = True
-    log_prob = flow.log_prob(x)
-    kept, epsilon, log_det, _ = flow.levels[0](x)
-    assert {kept.dtype, epsilon.dtype, log_det.dtype, log_prob.dtype} == {torch.float32}
-    assert 0 < largest_difference(log_prob, exact) < 0.01 * flow.config.dimensions
-
-
 def test_the_memory_layout_of_the_images_changes_nothing():
     flow = ready_flow(dtype=torch.float32, shape=(3, 16, 16))
     x = images_for(flow, 4)

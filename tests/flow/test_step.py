@@ -263,10 +263,3 @@ def test_a_level_is_squeeze_steps_shuffle_and_split_one_after_the_other():
     assert largest_difference(epsilon, y[:, 2:]) < 1e-12
     assert largest_difference(log_det, total) < 1e-10
     assert largest_difference(level.inverse(kept, epsilon), x) < 1e-10
-
-
-def test_only_the_last_level_neither_shuffles_nor_splits():
-    flow = fresh_flow(levels=3)
-    assert [level.shuffle is None for level in flow.levels] == [False, False, True]
-    assert [level.split is None for level in flow.levels] == [False, False, True]
-    assert [level.number for level in flow.levels] == [1, 2, 3]

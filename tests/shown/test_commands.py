@@ -319,6 +319,7 @@ APPS = (
     "app --headless --port 8600",
     "app --classroom --address 0.0.0.0",
     "app --read-only --address :: --port 80 --uploads 99",
+    "app --read-only --join-url https://flows.example.org --port 9000",
     "app --classroom --address 192.0.2.9 --join-url https://school.example:8443/class",
 )
 

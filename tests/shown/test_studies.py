@@ -207,6 +207,7 @@ COMMANDS = (
     "study --out s --order entropy,variance --weights none,pooled --partition random,information",
     "study --out s --order entropy --weights means --prior conditional,standard",
     "study --out s --order last,random,entropy --init principal,random --keep 0.25,0.5",
+    "study --out s --weights none,pooled",
     "study --out s --null --priors standard",
     "study --out s --arms entropy+means@1/4/linear-random,random/random",
     "study --out s --priors constant",

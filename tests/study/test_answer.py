@@ -95,11 +95,6 @@ def test_a_subject_that_the_study_has_not_is_refused(study_of):
         answer(study_of(arms(FULL)), f"entropy@0.75/{P}")
 
 
-def test_the_words_say_what_a_study_was_evaluated_on_and_that_cpu_was_equal(study_of):
-    said = answer(study_of(arms(FULL), evaluate_on="validation", equal_time=True)).in_words()
-    assert said.endswith("on photos32, scored on held-out images, at equal time.")
-
-
 def test_a_control_claims_nothing_or_owns_up_to_it(study_of):
     seen = ()
     for difference, end in ((0.0, "It claims no difference, as it should."), (0.1, "there is none.")):

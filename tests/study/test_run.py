@@ -340,13 +340,6 @@ def test_a_folder_of_something_else_is_refused(tmp_path, data):
         run_study(tiny_study(data), tmp_path / "pictures")
 
 
-def test_two_commands_do_not_run_one_study_at_a_time(tmp_path, data):
-    recipe = tiny_study(data)
-    folder = StudyFolder.begin(tmp_path / "study", recipe)
-    with FileLock(folder.path / "run.lock"), pytest.raises(RunError, match="^Study study is being trained by another"):
-        run_study(recipe, folder.path)
-
-
 def cut_short(number, file, act):
     """Act, and get a signal where a file of this name is written for the first time, in the folder of a run."""
     write, left = run_directory.write_atomically, [file]
@@ -571,19 +564,6 @@ def asked(monkeypatch, *words):
     with pytest.raises(ZeroDivisionError):
         run_main("study", "--out", "x", *words)
     return seen[0]
-
-
-WORDS = {
-    "nothing": ((), 7),
-    "the control alone": (("--null",), 2),
-    "both priors": (("--priors", "standard,conditional"), 14),
-    "weights of every order": (("--weights", "none,pooled"), 8),
-}
-
-
-@pytest.mark.parametrize(("words", "count"), WORDS.values(), ids=WORDS.keys())
-def test_the_command_has_as_many_arms_as_its_words_say(monkeypatch, words, count):
-    assert len(asked(monkeypatch, *words).arms) == count
 
 
 def test_the_command_of_a_recipe_runs_that_recipe(monkeypatch):

@@ -7,9 +7,7 @@ import pytest
 from scipy import stats
 
 from eiwflow.study.arms import arm_curve, arm_table
-from eiwflow.study.file import read_study
 from eiwflow.study.recipe import AGAIN, Arm
-from eiwflow.study.report import report, report_in_words
 from eiwflow.study.statistics import (
     comparisons,
     corrected,
@@ -20,7 +18,7 @@ from eiwflow.study.statistics import (
     subjects,
 )
 
-from ..studies import arms, packed_document, write_packed, write_study
+from ..studies import arms
 
 #: Initialisation and partition that the arms of most studies share.
 P = "principal-random"
@@ -43,14 +41,6 @@ def test_a_contrast_is_the_paired_t_test_of_scipy(study_of):
     assert one.p == pytest.approx(test.pvalue)
     assert (one.low, one.high) == pytest.approx(tuple(test.confidence_interval(0.95)))
     assert one.lead == pytest.approx(np.mean(bits[1]) - np.mean(bits[0]))
-
-
-def test_a_lead_in_words_has_its_interval_before_its_seeds(study_of):
-    one = paired(study_of(arms(FULL)), Arm("entropy"), Arm("variance-reversed"))
-    interval = stats.ttest_rel(*([run.bits_per_dim for run in study_of(arms(FULL)).of(Arm(order))]
-                                 for order in ("variance-reversed", "entropy"))).confidence_interval(0.95)  # fmt: skip
-    low, high = (f"{end:+.3f}" for end in interval)
-    assert f"(95 % interval {low} to {high}, over 6 seeds" in one.in_words()
 
 
 def test_what_a_seed_shares_leaves_no_trace_in_a_contrast(study_of):
@@ -248,20 +238,6 @@ def test_the_table_of_arms_has_what_each_cost_and_reached(study_of):
     assert (row["weights"], row["seeds"], row["parameters"], row["cpu_s"]) == ("pooled", 6, 1016, 5.0)
     assert row["arm"] == study.arms[0].text
     assert row["cpu_s_per_step"] == pytest.approx(5.0 / 100)
-
-
-def test_parameters_are_a_range_where_seeds_of_an_arm_differ(tmp_path):
-    path = write_study(tmp_path / "made-up.zip", arms({f"entropy@auto/{P}": 3.8, f"entropy/{P}": 3.9}, seeds=3))
-    made = packed_document(path)
-    for run in made["results"]:
-        chosen = {0: 186_432, 1: 200_000, 2: 162_060}[run["seed"]]
-        run["parameters"] = chosen if "@auto" in run["arm"] else 175_000
-    write_packed(path, made)
-    result = report(read_study(path))
-    assert [row["parameters"] for row in result["arms"]] == ["162,060 to 200,000", 175_000]
-    ours, theirs = report_in_words(result).splitlines()[-2:]
-    assert "  3 seeds  162,060 to 200,000 parameters  100 steps" in ours
-    assert "  3 seeds  175,000 parameters  100 steps" in theirs
 
 
 def test_curves_are_paired_by_seed_and_step(study_of):

@@ -50,13 +50,6 @@ def test_every_image_of_a_batch_has_its_own_label(accumulate):
     assert score(trainer.flow, trainer.test_images, context=trainer.test_labels).mean() < before
 
 
-def test_a_study_scores_the_four_crops_of_an_image_with_its_label():
-    images = labelled_data(size=16)
-    trainer = Trainer(tiny_recipe(**LABELLED), images)
-    expected = np.repeat(labels_of(images, "side").test, 4)
-    assert len(trainer.crops) == len(expected) and trainer.crop_labels.tolist() == expected.tolist()
-
-
 @pytest.mark.parametrize("step", [0, 9])
 def test_a_step_is_taken_with_the_labels_of_its_own_images(step, monkeypatch):
     trainer = trained(step, labelled_data(), **{**LABELLED, "iterations": 12})
