@@ -126,21 +126,11 @@ class Measure(Generic[Choices, Result]):
         return kept
 
 
-#: All measures by name.
-MEASURES: dict[str, Measure[..., Any]] = {}
-
-
 def measure(
     *depends_on: Field, of_a_split: bool = False
 ) -> Callable[[Callable[Concatenate[Look, Choices], Result]], Measure[Choices, Result]]:
-    """Enter a function of a look into :data:`MEASURES`, with the fields of the look that it depends on."""
-
-    def enter(of: Callable[Concatenate[Look, Choices], Result]) -> Measure[Choices, Result]:
-        made = Measure(of, depends_on, of_a_split)
-        MEASURES[made.name] = made
-        return made
-
-    return enter
+    """Make a measure of a function of a look, with the fields of the look that it depends on."""
+    return lambda of: Measure(of, depends_on, of_a_split)
 
 
 # ---------------------------------------------------------------------- levels

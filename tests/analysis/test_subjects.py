@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eiwflow.analysis import compression, entropy, levels, likelihood, subjects, weights
-from eiwflow.analysis.subjects import MEASURES, Look
+from eiwflow.analysis.subjects import Look, Measure
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.score import score
@@ -19,6 +19,7 @@ from tests.training.tiny import planes, tiny_flow, tiny_info
 FIELDS = ("train", "test", "image", "level", "seed", "record")
 PIXELS = torch.from_numpy(planes(48, seed=2)).permute(0, 3, 1, 2).contiguous()
 OTHER = PIXELS[1:2]
+MEASURES = {name: measure for name, measure in vars(subjects).items() if isinstance(measure, Measure)}
 #: What measures are asked for beside a look.
 CHOICES: dict[str, dict[str, Any]] = {
     "redrawn": {"levels": (1,)},
