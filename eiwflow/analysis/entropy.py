@@ -12,7 +12,7 @@ one photograph: intervals come from a bootstrap over whole images, or whole phot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,6 @@ from .levels import trace_of
 MEASURES = ("negentropy", "redundancy")
 #: Nats in a bit.
 BIT = math.log(2)
-#: All channels.
-EVERY = slice(None)
 #: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
 #: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
@@ -59,17 +57,10 @@ class Channels:
     values: np.ndarray
     resampled: np.ndarray
 
-    def mean(self, measure: str, places: Sequence[int] | slice = EVERY) -> Estimate:
+    def mean(self, measure: str, places: Sequence[int]) -> Estimate:
         """Return the mean of a measure over the channels at these places."""
-        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1))
-
-    def difference(self, measure: str, places: Sequence[int], others: Sequence[int]) -> Estimate:
-        """Return the mean over the channels at ``places`` minus the mean over the others."""
-        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1) - rows[..., others].mean(axis=-1))
-
-    def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         row = MEASURES.index(measure)
-        return intervals.estimate(statistic(self.values[row]), statistic(self.resampled[:, row]))
+        return intervals.estimate(self.values[row, places].mean(), self.resampled[:, row, places].mean(axis=-1))
 
 
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
@@ -139,14 +130,12 @@ class Stage:
             used, and weighted), or ``entropy`` (the order that sorting by these images' redundancy would give).
         kept: the part passed on; None at the last level.
         emitted: the part factored out.
-        gaps: each measure's mean over the kept channels minus that over the emitted ones; empty at the last level.
 
     """
 
     name: str
     kept: Half | None
     emitted: Half
-    gaps: dict[str, Estimate]
 
     @property
     def parts(self) -> list[tuple[str, Half]]:
@@ -265,7 +254,7 @@ def _level(seen: LevelTrace, rule: str, seed: int, sources: Sequence[int] | None
     before = measure(seen.features, seed, sources)
     if seen.order is None or seen.kept is None:
         everything = _half(before, range(channels), range(channels))
-        return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything, {}),))
+        return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything),))
     order, kept = seen.order.tolist(), seen.kept.shape[1]
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
@@ -285,7 +274,6 @@ def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bo
         name,
         kept=_half(channels, places[:kept], order[:kept]),
         emitted=_half(channels, places[kept:], order[kept:]),
-        gaps={measured: channels.difference(measured, places[:kept], places[kept:]) for measured in MEASURES},
     )
 
 
