@@ -210,8 +210,8 @@ def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
     """Return the number of images, each sorted alone, that would factor a channel out, by place."""
-    order, half = report.order, report.passed_on
-    places, share = np.arange(1, report.channels + 1), report.images.emitted_share[order]
+    order, half = report.images.order, report.images.passed_on
+    places, share = np.arange(1, len(order) + 1), report.images.emitted_share[order]
     label, traces = "%{text}: factored out by the own order of %{y:.0%} of the images", []
     for kept, look in SIDES:
         mine = slice(0, half) if kept else slice(half, None)
@@ -235,7 +235,7 @@ def halves_under(report: ShuffleReport, rule: str, beside: Iterable[ShuffleRepor
     The axis also holds the bars of charts ``beside`` this one.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
-    half, order, mean = report.passed_on, report.images.entropy_order, report.images.mean
+    half, order, mean = report.images.passed_on, report.images.entropy_order, report.images.mean
     ranks, label = np.argsort(order) + 1, "%{text}: redundancy %{y:.3f} bits per value"
     traces, averages = [], []
     for kept, look in SIDES:
