@@ -288,10 +288,9 @@ def prices(look: Look, change: str = "grain", amount: float = 0.0) -> dict[float
 
 
 @measure("image", "level", "seed")
-def channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> channel_weights.ChannelMaps:
-    """Return the weighted channels of a place for the image, changed by an amount."""
-    picture = channel_weights.changed(look.image, change, amount, look.seed)
-    return channel_weights.channel_maps(look.flow, picture, channel_weights.Place(look.level, step), look.seed)
+def channel_maps(look: Look, step: int) -> channel_weights.ChannelMaps:
+    """Return the weighted channels of a place for the image."""
+    return channel_weights.channel_maps(look.flow, look.image, channel_weights.Place(look.level, step), look.seed)
 
 
 @measure("test")

@@ -117,6 +117,6 @@ def test_weights_inside_couplings_are_of_the_changed_picture_beside_the_images_b
     place = found.farthest
     np.testing.assert_array_equal(found.picture.of(place), own.of(place))
     np.testing.assert_allclose(found.images.of(place), weights.measure(look.flow, PIXELS).of(place), atol=1e-6)
-    maps = subjects.channel_maps(look, step=1, change="grain", amount=20.0)
-    expected = weights.channel_maps(look.flow, picture, weights.Place(1, 1), 3)
+    maps = subjects.channel_maps(look, step=1)
+    expected = weights.channel_maps(look.flow, image, weights.Place(1, 1), 3)
     np.testing.assert_array_equal(maps.given, expected.given)
