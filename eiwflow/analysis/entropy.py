@@ -158,14 +158,11 @@ class LevelEntropies:
     shape: tuple[int, int, int]
     stages: tuple[Stage, ...]
 
-    def stage(self, name: str) -> Stage | None:
-        """Return the stage of that name, or None."""
-        return next((stage for stage in self.stages if stage.name == name), None)
-
     @property
     def used(self) -> Stage:
         """The stage that the flow splits: ordered, and weighted where it has channel weights."""
-        return self.stage("weights") or self.stage("order") or self.stages[0]
+        named = {stage.name: stage for stage in self.stages}
+        return named.get("weights") or named["order"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,10 +183,6 @@ class Entropies:
     images: int
     sources: int
     levels: tuple[LevelEntropies, ...]
-
-    def level(self, number: int) -> LevelEntropies:
-        """Return a level by its number, from 1."""
-        return self.levels[number - 1]
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a half, stage and level."""
@@ -239,12 +232,11 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
 
     Arguments:
         flow: the flow to measure.
-        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        images: uint8 (N, C, H, W) of the flow's shape.
         seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
 
     """
-    images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
     levels = tuple(_level(level, flow.config.order, seed, sources) for level in trace_of(flow, images, seed).levels)
     return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from eiwflow.analysis import entropy
+from eiwflow.analysis import entropy, subjects
 from eiwflow.analysis.entropy import BIT, MEASURES, Channels, Entropies, Estimate, measure
 from eiwflow.analysis.levels import traces
 from eiwflow.analysis.record import LevelRecord, TrainingRecord
@@ -158,7 +159,8 @@ def test_tables_have_a_row_for_everything_measured() -> None:
 
 
 def test_no_more_than_128_images_are_looked_at() -> None:
-    result = entropy.entropies(ready_flow(), images(140), sources=list(np.arange(140) // 4))
+    x, photographs, file = images(140), tuple(np.arange(140) // 4), SimpleNamespace(flow=ready_flow())
+    result = subjects.entropies(subjects.Look(file, "", x, x, photographs, x[:1], 1, 0, takes_first=True))
     assert result.images == 128 and result.sources == 32 and result.to_dict()["values_per_channel"][0] == 128 * 16
 
 

@@ -56,7 +56,7 @@ def pair(ways: Mapping[str, Way]) -> str:
 
 def answer(entropies: Entropies, number: int = 1) -> str:
     """Return the redundancy of the parts factored out and passed on at a level."""
-    level = entropies.level(number)
+    level = entropies.levels[number - 1]
     emitted, kept = level.used.emitted.means["redundancy"], level.used.kept
     if math.isnan(emitted.value):
         return f"At level {number} a channel is a single pixel, without neighbours."
