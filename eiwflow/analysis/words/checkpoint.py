@@ -130,7 +130,7 @@ def cells(report: Report) -> list[dict[str, str]]:
     return [*rows, {**dict.fromkeys(rows[0], ""), **whole}]
 
 
-def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
+def score(evaluation: Evaluation, info: CheckpointInfo) -> str:
     """Return bits/dim, beside the file's own figure where it is of the same test images."""
     over = f"{counted(evaluation.n, 'test image')} of {evaluation.data}"
     error = (
@@ -139,13 +139,11 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
         if math.isfinite(evaluation.bits_per_dim_stderr)
         else ""
     )
-    stated = None
-    if info is not None and info.data == evaluation.data:
-        stated = info.metrics.get("test_bits_per_dim")
+    stated = info.metrics.get("test_bits_per_dim") if info.data == evaluation.data else None
     beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
     note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
     floor = f" {floor_in_words(evaluation.floor_bits_per_dim)}" if evaluation.floor_bits_per_dim is not None else ""
-    bits = 8 if info is None else info.config.bits
+    bits = info.config.bits
     flow = f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {bits} would be the {raw(bits)}."
     return f"{flow}{floor}{beside}{note}"
 
