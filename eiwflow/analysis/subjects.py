@@ -353,9 +353,8 @@ def strange_images(look: Look) -> list[likelihoods.Group]:
 
 
 @measure("test", "seed")
-def likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihoods.Likelihood:
-    """Return these scores with a group of a visitor's pictures, uint8 (N, C, H, W)."""
-    group = likelihoods.Group(label, "folder", levels.to_pixels(pictures), None, made)
+def likelihood_beside(look: Look, group: likelihoods.Group) -> likelihoods.Likelihood:
+    """Return these scores with a group of a visitor's pictures."""
     return likelihoods.beside(look.flow, likelihood(look), [group])
 
 

@@ -19,6 +19,7 @@ from tests.training.tiny import planes, tiny_flow, tiny_info
 FIELDS = ("train", "test", "image", "level", "seed", "record")
 PIXELS = torch.from_numpy(planes(48, seed=2)).permute(0, 3, 1, 2).contiguous()
 OTHER = PIXELS[1:2]
+MINE = likelihood.Group("mine", "folder", levels.to_pixels(PIXELS[9:13]), None, "by hand")
 MEASURES = {name: measure for name, measure in vars(subjects).items() if isinstance(measure, Measure)}
 #: What measures are asked for beside a look.
 CHOICES: dict[str, dict[str, Any]] = {
@@ -29,7 +30,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "blend": {"other": OTHER, "path": "linear", "way": ("b", "keep")},
     "samples": {"n": 2, "temperatures": (1.0, 1.0)},
     "channel_maps": {"step": 1},
-    "likelihood_beside": {"pictures": PIXELS[:4], "label": "mine", "made": "by hand"},
+    "likelihood_beside": {"group": MINE},
     "score": {"limit": 4},
 }
 
@@ -99,9 +100,7 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
         np.testing.assert_array_equal(picture, levels.to_pixels(end)[0])
     found = [each(look) for each in (subjects.latents_survey, subjects.likelihood)]
     assert [result.photographs for result in found] == [8] * 2 and subjects.entropies(look).sources == 8
-    mine = subjects.likelihood_beside(look, pictures=PIXELS[9:13], label="mine", made="by hand").groups[-1].group
-    assert (mine.name, mine.kind, mine.made) == ("mine", "folder", "by hand")
-    np.testing.assert_array_equal(mine.images, levels.to_pixels(PIXELS[9:13]))
+    assert subjects.likelihood_beside(look, group=MINE).groups[-1].group is MINE
     scored = subjects.score(look, limit=13)
     assert (scored.n, scored.clusters) == (13, 8)  # of all photographs
     spaced = PIXELS[np.linspace(0, 47, 13).round().astype(int)]
