@@ -12,7 +12,6 @@ from torch import Tensor
 from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
-from ...data.camera import floor_bits_per_dim
 from ...flow import FlowConfig
 from . import checkpoints, store
 
@@ -54,10 +53,6 @@ class Images:
     whole: Tensor | None = None
     takes_first: bool = False
     stamp: str = ""
-
-    def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
-        """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
-        return floor_bits_per_dim(self.factors["grain"][part], bits) if "grain" in self.factors else None
 
     def picture(self, number: int) -> Tensor:
         """Return the test image of this number (1, C, H, W): of the same source image in every flow's shape."""
@@ -145,9 +140,9 @@ def floor(
     return store.get("floor", (name, validation, multiple, size, bits), lowest, "Reading the images …")
 
 
-def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
+def floor_in_words(name: str, validation: bool) -> str:
     """Return the floor as a sentence; empty where it is not known."""
-    lowest = floor(name, validation, multiple)
+    lowest = floor(name, validation)
     return "" if lowest is None else numbers.floor_in_words(lowest)
 
 
