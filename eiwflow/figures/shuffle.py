@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from ..analysis.words.numbers import fixed
 from . import palette, steps
 from .kit import (
+    HALVES,
     SIDES,
     Trace,
     across,
@@ -34,8 +35,6 @@ from .pixels import data_uri
 if TYPE_CHECKING:
     from ..analysis.shuffle import RankRiver, ShuffleReport
 
-#: Both sides of a split.
-PARTS = ("passed on", "factored out")
 #: Most channels drawn as lines; more channels are drawn as a matrix.
 MOST_LINES = 24
 
@@ -48,12 +47,11 @@ _HEIGHT = 320
 _RIGHT = 24
 
 
-def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
+def rank_river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels.
 
-    ``shared`` are the steps of the axis, by default the river's own.
+    ``shared`` are the steps of the axis.
     """
-    shared = river.steps if shared is None else shared
     return _river(river, shared) if river.channels <= MOST_LINES else _matrix(river, shared)
 
 
@@ -110,7 +108,8 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     look = {"images": [picture | area], "shapes": [across(river.passed_on + 0.5, _INK)]}
     frames = [[steps.cursor(int(place), (0.4, channels + 0.6))] for place in at]
     ticks = {0.06 * channels + 0.5: "first in<br>the order", 0.94 * channels + 0.5: "last in<br>the order"}
-    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, PARTS, **look)
+    parts = HALVES["kept"].name, HALVES["emitted"].name
+    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, parts, **look)
 
 
 def _over_steps(

@@ -115,7 +115,7 @@ def draw(first: bool) -> None:
         called = preset.replace("-", " ").capitalize()
         if first:
             place.markdown(f"#### {called}")
-            place.html(figures.result(*presets.result(preset)))
+            place.html(figures.samples(*presets.result(preset), "max-width: 11rem"))
         place.button(
             "Start" if first else called,
             key=f"start-{preset}",
