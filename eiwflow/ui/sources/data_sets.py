@@ -12,6 +12,7 @@ from torch import Tensor
 from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
+from ...data.registry import bundled
 from ...flow import FlowConfig
 from . import checkpoints, store
 
@@ -62,11 +63,6 @@ class Images:
     def key(self) -> tuple[Hashable, ...]:
         """The identity of the images: name, shape, the note on padding or resizing, the class, and the stamp."""
         return self.name, tuple(self.test.shape), self.note, self.of, self.stamp
-
-
-def names() -> list[str]:
-    """Return the names of the data sets that need no network."""
-    return data.registry.bundled()
 
 
 def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:
@@ -130,7 +126,7 @@ def floor(
         bits: of the flow's grey levels.
 
     """
-    if name not in names():
+    if name not in bundled():
         return None
 
     def lowest() -> float | None:
