@@ -3,8 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from eiwflow.analysis import likelihood, subjects
-from eiwflow.analysis.levels import to_pixels
+from eiwflow.analysis import subjects
 from eiwflow.analysis.words import compression as archive_words
 from eiwflow.analysis.words import likelihood as words
 from eiwflow.compression import CompressionError
@@ -29,7 +28,7 @@ with ui.errors_as_sentences():
         st.error(plain(error))
         st.stop()
 if own is not None:
-    groups = [*groups, likelihood.Group(own.name, "folder", to_pixels(own.images), None, own.made)]
+    groups = [*groups, own.group]
 names = [group.name for group in groups]
 guess = st.query_params.get("guess")
 chosen = names.index(guess) if guess in names else -1
@@ -44,7 +43,7 @@ place, result = st.container(), None
 with ui.errors_as_sentences():  # also before the prediction, while the visitor makes it
     result = subjects.likelihood(ui.look(page))
     if own is not None:
-        result = subjects.likelihood_beside(ui.look(page), pictures=own.images, label=own.name, made=own.made)
+        result = subjects.likelihood_beside(ui.look(page), group=own.group)
 if result is None:
     st.stop()
 if chosen >= 0:

@@ -63,8 +63,8 @@ def main(view: ui.Page) -> space.Blend:
 
 blends = ui.each(page, main)
 if blends:
-    both = ui.paired(blends, lambda names, blends: words.pair(dict(zip(names, blends, strict=True)), moment()))
-    ui.takeaway(both or words.treated(next(iter(blends.values())), moment()))
+    both = ui.paired(blends)
+    ui.takeaway(words.pair(both, moment()) if both else words.treated(next(iter(blends.values())), moment()))
 
 
 def one_level(view: ui.Page, _: ui.Results) -> None:

@@ -27,7 +27,7 @@ for view in page.views:
         ways[view], maps[view] = subjects.way(ui.look(view)), subjects.maps(ui.look(view))
 if not ways:
     st.stop()
-names = ui.paired(ways, lambda names, results: dict(zip(names, results, strict=True)))
+names = ui.paired(ways)
 first = next(iter(ways.values()))
 sentence = words.grows(first) if names is None else words.pair(names)
 stop = way_through(

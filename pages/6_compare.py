@@ -6,6 +6,7 @@ from eiwflow.figures import compare as figures
 from eiwflow.study import answer, statistics, words
 from eiwflow.study import arms as compare_arms
 from eiwflow.study.file import StudyError
+from eiwflow.study.ladder import ladder
 from eiwflow.ui import shell as ui
 from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import arm_curves, arms, evidence, new_study, studies
@@ -55,13 +56,13 @@ with first if own else all_studies:
 with all_studies:
     shown = arms.choose(study)
 names = {arm: arms.name(study, arm) for arm in shown}
-comparisons = cache.of_study(study, "comparisons", subject=shown[0])
+comparisons = cache.of_study(statistics.comparisons, study, subject=shown[0])
 ran = {arm.choice: arm for arm in study.arms if arm.prior == prior}
 effects = {statistics.label(study, arm): lead for arm, lead in statistics.opponents(comparisons, prior).items()}
-control = cache.of_study(study, "control")
+control = cache.of_study(answer.control, study)
 with verdict_place:
     short = words.too_short(study) if own else ""
-    verdict = cache.of_study(study, "answer", subject=shown[0], prior=prior)
+    verdict = cache.of_study(answer.answer, study, subject=shown[0], prior=prior)
     st.markdown(f"**{studies.name_of(key, titles, known)}.** {studies.state_in_words(study)}")
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
@@ -70,7 +71,7 @@ with verdict_place:
         st.markdown(words.control(control) if study.recipe.is_control else untrusted.plain(asked))
 if left is not None:
     with left:
-        evidence.draw_ladder(page, cache.of_study(study, "ladder", prior=prior))
+        evidence.draw_ladder(page, cache.of_study(ladder, study, prior=prior))
 with right:
     if effects:
         title = f"lead of {names[shown[0]]} (bits/dim)<br>right of 0: {names[shown[0]]} needs fewer"
@@ -86,10 +87,10 @@ with all_studies:
             if control:
                 st.markdown(words.control(control))
             if (equal := answer.at_equal_time(study, readable.values())) and shown[0] in statistics.subjects(equal):
-                at_equal = cache.of_study(equal, "answer", subject=shown[0], prior=prior)
+                at_equal = cache.of_study(answer.answer, equal, subject=shown[0], prior=prior)
                 sentence = untrusted.plain(at_equal.in_words()) if at_equal else ""
                 st.markdown(f"**At equal time.** {compare_arms.cost_in_words(equal)} {sentence}")
-            if parts := cache.of_study(study, "factorial", prior=prior):
+            if parts := cache.of_study(statistics.factorial, study, prior=prior):
                 title = "lead of the first (bits/dim)<br>right of 0: the first needs fewer"
                 chart = ui.drawn(figures.forest, parts, [effect.name for effect in parts], title)
                 ui.chart(chart, page, f"contributions-{prior}", alt=" ".join(effect.in_words() for effect in parts))
@@ -114,7 +115,7 @@ if (more := ui.more_evidence()).open:
             for effect in statistics.opponents(comparisons, each).values()
         ]
         arm_rows = compare_arms.arm_table(study)
-        by_prior = {each: cache.of_study(study, "factorial", prior=each) for each in study.priors}
+        by_prior = {each: cache.of_study(statistics.factorial, study, prior=each) for each in study.priors}
         contributions = [{"prior": each} | effect.row() for each, parts in by_prior.items() for effect in parts]
         st.subheader(f"{names[shown[0]]} against all others")
         if compared:

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from eiwflow import checkpoint, data
-from eiwflow.analysis import subjects
 from eiwflow.analysis.report import verify
-from eiwflow.analysis.subjects import MEASURES, Look, measure
+from eiwflow.analysis.subjects import Look, measure
 from eiwflow.data.registry import DATASETS, DataSet
 from eiwflow.figures import checkpoint as figures
 from eiwflow.flow import ConfigError, MultiScaleFlow
@@ -79,9 +78,7 @@ def test_a_data_set_is_a_row(monkeypatch):
         data.load("not there")
 
 
-def test_a_measure_is_a_function(monkeypatch):
-    monkeypatch.setattr(subjects, "MEASURES", dict(MEASURES))
-
+def test_a_measure_is_a_function():
     @measure("test")
     def brightness(look, scale=1.0):
         return look.test.float().mean().item() * scale

@@ -12,7 +12,7 @@ one photograph: intervals come from a bootstrap over whole images, or whole phot
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,6 @@ from .levels import trace_of
 MEASURES = ("negentropy", "redundancy")
 #: Nats in a bit.
 BIT = math.log(2)
-#: All channels.
-EVERY = slice(None)
 #: Test images, values per image for a channel's marginal entropy, and bootstrap draws: a hundred draws give a standard
 #: error to 7 %.
 IMAGES, VALUES_PER_IMAGE, RESAMPLES = 128, 16, 100
@@ -59,17 +57,10 @@ class Channels:
     values: np.ndarray
     resampled: np.ndarray
 
-    def mean(self, measure: str, places: Sequence[int] | slice = EVERY) -> Estimate:
+    def mean(self, measure: str, places: Sequence[int]) -> Estimate:
         """Return the mean of a measure over the channels at these places."""
-        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1))
-
-    def difference(self, measure: str, places: Sequence[int], others: Sequence[int]) -> Estimate:
-        """Return the mean over the channels at ``places`` minus the mean over the others."""
-        return self._estimate(measure, lambda rows: rows[..., places].mean(axis=-1) - rows[..., others].mean(axis=-1))
-
-    def _estimate(self, measure: str, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         row = MEASURES.index(measure)
-        return intervals.estimate(statistic(self.values[row]), statistic(self.resampled[:, row]))
+        return intervals.estimate(self.values[row, places].mean(), self.resampled[:, row, places].mean(axis=-1))
 
 
 def measure(x: Tensor, seed: int = 0, sources: Sequence[int] | None = None) -> Channels:
@@ -139,14 +130,12 @@ class Stage:
             used, and weighted), or ``entropy`` (the order that sorting by these images' redundancy would give).
         kept: the part passed on; None at the last level.
         emitted: the part factored out.
-        gaps: each measure's mean over the kept channels minus that over the emitted ones; empty at the last level.
 
     """
 
     name: str
     kept: Half | None
     emitted: Half
-    gaps: dict[str, Estimate]
 
     @property
     def parts(self) -> list[tuple[str, Half]]:
@@ -169,14 +158,11 @@ class LevelEntropies:
     shape: tuple[int, int, int]
     stages: tuple[Stage, ...]
 
-    def stage(self, name: str) -> Stage | None:
-        """Return the stage of that name, or None."""
-        return next((stage for stage in self.stages if stage.name == name), None)
-
     @property
     def used(self) -> Stage:
         """The stage that the flow splits: ordered, and weighted where it has channel weights."""
-        return self.stage("weights") or self.stage("order") or self.stages[0]
+        named = {stage.name: stage for stage in self.stages}
+        return named.get("weights") or named["order"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,10 +183,6 @@ class Entropies:
     images: int
     sources: int
     levels: tuple[LevelEntropies, ...]
-
-    def level(self, number: int) -> LevelEntropies:
-        """Return a level by its number, from 1."""
-        return self.levels[number - 1]
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a half, stage and level."""
@@ -250,12 +232,11 @@ def entropies(flow: MultiScaleFlow, images: Tensor, seed: int = 0, sources: Sequ
 
     Arguments:
         flow: the flow to measure.
-        images: uint8 (N, C, H, W) of the flow's shape; the first :data:`IMAGES` are used.
+        images: uint8 (N, C, H, W) of the flow's shape.
         seed: of the dequantisation, of the values and of the bootstrap.
         sources: the photograph of each of ``images``, where that is known.
 
     """
-    images, sources = images[:IMAGES], None if sources is None else sources[:IMAGES]
     levels = tuple(_level(level, flow.config.order, seed, sources) for level in trace_of(flow, images, seed).levels)
     return Entropies(flow.config.split, flow.config.order, len(images), intervals.photographs(sources), levels)
 
@@ -265,7 +246,7 @@ def _level(seen: LevelTrace, rule: str, seed: int, sources: Sequence[int] | None
     before = measure(seen.features, seed, sources)
     if seen.order is None or seen.kept is None:
         everything = _half(before, range(channels), range(channels))
-        return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything, {}),))
+        return LevelEntropies(seen.number, (channels, height, width), (Stage("order", None, everything),))
     order, kept = seen.order.tolist(), seen.kept.shape[1]
     stages = [_stage("order", before, order, kept)]
     if rule == "entropy":
@@ -285,7 +266,6 @@ def _stage(name: str, channels: Channels, order: list[int], kept: int, moved: bo
         name,
         kept=_half(channels, places[:kept], order[:kept]),
         emitted=_half(channels, places[kept:], order[kept:]),
-        gaps={measured: channels.difference(measured, places[:kept], places[kept:]) for measured in MEASURES},
     )
 
 

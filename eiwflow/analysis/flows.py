@@ -6,7 +6,6 @@ from typing import Any
 
 from .. import project
 from ..checkpoint import read_info
-from .words.numbers import fixed
 
 
 def bundled_flows() -> list[dict[str, Any]]:
@@ -23,15 +22,3 @@ def bundled_flows() -> list[dict[str, Any]]:
         row |= {"order": config.order, "start": config.init, "partition": config.partition, "weights": config.weights}
         rows.append(row | {"steps": info.step, "CPU minutes": info.metrics["cpu_seconds"] / 60})
     return rows
-
-
-def markdown() -> str:
-    """Return the table of the bundled flows as Markdown."""
-    rows = bundled_flows()
-    cells = [
-        {**row, "flow": f"`{row['flow']}`", "bits/dim": fixed(row["bits/dim"], 3), "steps": f"{row['steps']:,}",
-         "CPU minutes": fixed(row["CPU minutes"], 1)}
-        for row in rows
-    ]  # fmt: skip
-    lines = [list(cells[0]), ["---"] * len(cells[0]), *([str(value) for value in row.values()] for row in cells)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -31,7 +31,6 @@ _RESAMPLE: Way = ("resample",)
 DRAWS = 3
 #: Test images for averages.
 SURVEY_IMAGES = 48
-CONFIDENCE = 0.95
 #: Mean square error (120 dB) of the rounding of float32.
 LEAST_ERROR = 1e-12
 
@@ -51,14 +50,9 @@ def one_level(levels: int, treatment: Treatment) -> tuple[Way, ...]:
 
 def thrown_away(flow: MultiScaleFlow, ways: Sequence[Way]) -> np.ndarray:
     """Return the share (K,) of an image's values that each combination of treatments does not keep."""
-    sizes = dimensions(flow)
+    sizes = np.array([np.prod(shape) for shape in flow.latent_shapes()])
     lost = [[treatment != "keep" for treatment in way] for way in ways]
     return np.array(lost, dtype=float).reshape(len(ways), len(sizes)) @ sizes / sizes.sum()
-
-
-def dimensions(flow: MultiScaleFlow) -> np.ndarray:
-    """Return the number (L,) of values of each ε_l."""
-    return np.array([np.prod(shape) for shape in flow.latent_shapes()])
 
 
 def noise_for(flow: MultiScaleFlow, n: int, seed: int, draws: int = DRAWS) -> list[Tensor]:
@@ -138,21 +132,16 @@ class Treated:
     pictures: np.ndarray
     psnr: np.ndarray
 
-    @property
-    def mean_psnr(self) -> np.ndarray:
-        """The mean over draws (K,), dB."""
-        return self.psnr.mean(axis=1)
-
     def table(self) -> list[dict[str, Any]]:
         """Return one row a way."""
         return [
             {
                 **{f"z{level}": treatment for level, treatment in enumerate(way, start=1)},
                 "share_thrown_away": float(share),
-                "psnr_db": float(mean),
+                "psnr_db": float(draws.mean()),
                 **{f"psnr_db_draw_{number}": float(value) for number, value in enumerate(draws, start=1)},
             }
-            for way, share, mean, draws in zip(self.ways, self.shares, self.mean_psnr, self.psnr, strict=True)
+            for way, share, draws in zip(self.ways, self.shares, self.psnr, strict=True)
         ]
 
 
@@ -297,13 +286,6 @@ def survey(flow: MultiScaleFlow, images: Tensor, draws: int = DRAWS, sources: tu
 def norms_of(latents: Latents) -> np.ndarray:
     """Return ‖ε_l‖ (N, L)."""
     return torch.stack([noise.double().flatten(1).norm(dim=1) for noise in latents.levels], dim=1).numpy()
-
-
-def typical_norms(dimensions: np.ndarray) -> np.ndarray:
-    """Return the interval (L, 2) that holds the norm of 95 % of the draws of N(0, I) in d dimensions (L,)."""
-    from scipy import stats
-
-    return np.stack(stats.chi(dimensions).interval(CONFIDENCE), axis=-1)
 
 
 # ---------------------------------------------------------------------- latents, and files of them

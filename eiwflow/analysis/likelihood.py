@@ -132,11 +132,6 @@ class Likelihood:
     seed: int
 
     @property
-    def scores(self) -> tuple[str, ...]:
-        """The names of all scores."""
-        return tuple(self.own.scores)
-
-    @property
     def likelier(self) -> tuple[GroupScores, ...]:
         """The groups that the flow finds likelier than the own images, the likeliest first."""
         below = [scored for scored in self.groups if differs(scored.auroc[BITS]) and scored.auroc[BITS].value < 0.5]
@@ -146,15 +141,13 @@ class Likelihood:
         """Count the groups that a score finds stranger than the own images: AUROC above ½ by more than its error."""
         return sum(differs(scored.auroc[score]) and scored.auroc[score].value > 0.5 for scored in self.groups)
 
-    @property
-    def beyond(self) -> tuple[GroupScores, ...]:
-        """The groups most of whose images cost more than raw bytes, so that they lie beyond the histograms' axis."""
-        return tuple(scored for scored in self.groups if np.median(scored.scores[BITS]) > RAW)
-
     @cached_property
     def edges(self) -> np.ndarray:
-        """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of groups not beyond."""
-        inside = (self.own, *(scored for scored in self.groups if scored not in self.beyond))
+        """Edges of the histograms' bars, (BARS + 1,) bits/dim, which hold the middle 99 % of every group.
+
+        A group most of whose images cost more than raw bytes lies beyond them.
+        """
+        inside = (self.own, *(scored for scored in self.groups if not np.median(scored.scores[BITS]) > RAW))
         ends = np.array([np.percentile(scored.scores[BITS], [0.5, 99.5]) for scored in inside])
         low, high = ends[:, 0].min(), ends[:, 1].max()
         return np.linspace(low, max(high, low + 0.1), BARS + 1)

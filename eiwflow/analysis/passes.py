@@ -56,11 +56,6 @@ def over_tensors(change: Callable[..., Tensor], *parts: Mapping[str, Any]) -> di
     return changed
 
 
-def log_prob(flow: MultiScaleFlow, x: Tensor) -> Tensor:
-    """Return log p (N,) of images x (N, C, H, W), in nats."""
-    return flow.log_prob(x.to(device_of(flow))).cpu()
-
-
 def encode(flow: MultiScaleFlow, x: Tensor) -> Latents:
     """Return the latents of images x (N, C, H, W)."""
     return Latents([noise.cpu() for noise in flow.encode(x.to(device_of(flow))).levels])

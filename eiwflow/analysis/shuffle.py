@@ -242,24 +242,9 @@ class ShuffleReport:
     image: ImageOrders
 
     @property
-    def order(self) -> np.ndarray:
-        """The order used (C,)."""
-        return self.images.order
-
-    @property
-    def passed_on(self) -> int:
-        """How many channels are passed on."""
-        return self.images.passed_on
-
-    @property
-    def channels(self) -> int:
-        """C."""
-        return self.images.channels
-
-    @property
     def would_cross(self) -> np.ndarray:
         """Whether sorting by the traced images again would take a channel across the split line, (C,)."""
-        return crossing(self.images.entropy_order, self.order, self.passed_on)
+        return crossing(self.images.entropy_order, self.images.order, self.images.passed_on)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a channel, by position in the order used."""
@@ -274,7 +259,7 @@ class ShuffleReport:
                 "would_cross": bool(self.would_cross[channel]),
                 "images_that_would_emit": float(share[channel]),
             }
-            for position, channel in enumerate(self.order)
+            for position, channel in enumerate(self.images.order)
         ]
 
     def rules_table(self) -> list[dict[str, Any]]:
@@ -287,7 +272,7 @@ class ShuffleReport:
         used, river = self.alternatives[0], self.river
         return {
             "level": self.level,
-            "channels": self.channels,
+            "channels": self.images.channels,
             "kept_redundancy": used.kept_redundancy,
             "emitted_redundancy": used.emitted_redundancy,
             "churn_at_first_step": math.nan if river is None else float(river.churn[0]),
@@ -308,7 +293,7 @@ class ShuffleReport:
         return {
             "level": self.level,
             "rule": self.rule,
-            "order": self.order.tolist(),
+            "order": self.images.order.tolist(),
             "channels": self.table(),
             "training": training,
             "images": {

@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from ..flow import Latents, MultiScaleFlow, quantise
 from ..flow.bijection import round_trip_error
 from ..flow.multiscale import coarsened
-from .latents import Way, decode_all, encode, noise_for, norms_of, thrown_away, treat, typical_norms
+from .latents import Way, decode_all, encode, noise_for, norms_of, thrown_away, treat
 from .levels import to_pixels
 
 #: Pictures from A to B, both ends included; with an odd number the middle is half-way.
@@ -106,7 +106,9 @@ class NormPaths:
     @property
     def typical_total(self) -> np.ndarray:
         """The interval (2,) of the norm of all levels together for 95 % of the draws of N(0, I)."""
-        return typical_norms(self.dimensions.sum()[None])[0]
+        from scipy import stats
+
+        return np.array(stats.chi(self.dimensions.sum()).interval(0.95))
 
     def relative(self, path: str) -> np.ndarray:
         """Return ‖ε_l(t)‖ / √d_l (T, L); 0 for a level without values."""
@@ -178,11 +180,6 @@ class Interpolation:
     def shares(self) -> np.ndarray:
         """The share (L,) of the values in each level."""
         return self.norms.dimensions / self.norms.dimensions.sum()
-
-    @property
-    def relative(self) -> np.ndarray:
-        """The pixel change of each level alone over that of all levels (L,); NaN where A and B agree."""
-        return self.moved[:-1] / self.moved[-1] if self.moved[-1] else np.full(len(self.shares), np.nan)
 
     def table(self) -> list[dict[str, Any]]:
         """Return one row a level, and one for all."""

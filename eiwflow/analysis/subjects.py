@@ -126,21 +126,11 @@ class Measure(Generic[Choices, Result]):
         return kept
 
 
-#: All measures by name.
-MEASURES: dict[str, Measure[..., Any]] = {}
-
-
 def measure(
     *depends_on: Field, of_a_split: bool = False
 ) -> Callable[[Callable[Concatenate[Look, Choices], Result]], Measure[Choices, Result]]:
-    """Enter a function of a look into :data:`MEASURES`, with the fields of the look that it depends on."""
-
-    def enter(of: Callable[Concatenate[Look, Choices], Result]) -> Measure[Choices, Result]:
-        made = Measure(of, depends_on, of_a_split)
-        MEASURES[made.name] = made
-        return made
-
-    return enter
+    """Make a measure of a function of a look, with the fields of the look that it depends on."""
+    return lambda of: Measure(of, depends_on, of_a_split)
 
 
 # ---------------------------------------------------------------------- levels
@@ -298,10 +288,9 @@ def prices(look: Look, change: str = "grain", amount: float = 0.0) -> dict[float
 
 
 @measure("image", "level", "seed")
-def channel_maps(look: Look, step: int, change: str = "grain", amount: float = 0.0) -> channel_weights.ChannelMaps:
-    """Return the weighted channels of a place for the image, changed by an amount."""
-    picture = channel_weights.changed(look.image, change, amount, look.seed)
-    return channel_weights.channel_maps(look.flow, picture, channel_weights.Place(look.level, step), look.seed)
+def channel_maps(look: Look, step: int) -> channel_weights.ChannelMaps:
+    """Return the weighted channels of a place for the image."""
+    return channel_weights.channel_maps(look.flow, look.image, channel_weights.Place(look.level, step), look.seed)
 
 
 @measure("test")
@@ -364,9 +353,8 @@ def strange_images(look: Look) -> list[likelihoods.Group]:
 
 
 @measure("test", "seed")
-def likelihood_beside(look: Look, pictures: Tensor, label: str, made: str) -> likelihoods.Likelihood:
-    """Return these scores with a group of a visitor's pictures, uint8 (N, C, H, W)."""
-    group = likelihoods.Group(label, "folder", levels.to_pixels(pictures), None, made)
+def likelihood_beside(look: Look, group: likelihoods.Group) -> likelihoods.Likelihood:
+    """Return these scores with a group of a visitor's pictures."""
     return likelihoods.beside(look.flow, likelihood(look), [group])
 
 

@@ -212,11 +212,6 @@ class PictureWeights:
         return {place: float(np.sqrt(np.square(self.difference(place)).mean())) for place in self.picture.places}
 
     @property
-    def farthest(self) -> Place:
-        """The coupling whose weights are farthest from their average."""
-        return max(self.distances, key=self.distances.__getitem__)
-
-    @property
     def largest(self) -> float:
         """The largest difference from the average, of all channels of all couplings."""
         return float(max(np.abs(self.difference(place)).max() for place in self.picture.places))

@@ -39,7 +39,8 @@ SMALLEST = 1e-9
 
 def strip(made: Report) -> str:
     """Return the levels as HTML: the image, then a column a level; columns wrap where it is narrow."""
-    image = _column("The image", f"{_size(made.config.shape)}: {made.config.dimensions:,} values", {"whole": 1.0})
+    size = "×".join(map(str, made.config.shape))
+    image = _column("The image", f"{size}: {made.config.dimensions:,} values", {"whole": 1.0})
     columns = (_level(made, level) for level in made.levels)
     return (
         f'<div class="eiw-frame"><div class="eiw-anatomy">{image}{"".join(columns)}</div>'
@@ -79,7 +80,9 @@ def counts(made: Report) -> str:
 
 
 def _column(name: str, words: str, shares: Mapping[str, float]) -> str:
-    return f"<section><h4>{name}</h4>{_boxes(shares)}<p>{words}</p></section>"
+    """Return a column; its boxes have one height, and each is as wide as its share of the image's values."""
+    boxes = (f'<div class="eiw-{part}" style="width: {100 * share:.4g}%"></div>' for part, share in shares.items())
+    return f'<section><h4>{name}</h4><div class="eiw-shares">{"".join(boxes)}</div><p>{words}</p></section>'
 
 
 def _level(made: Report, level: LevelReport) -> str:
@@ -95,21 +98,11 @@ def _level(made: Report, level: LevelReport) -> str:
     return _column(f"Level {level.number}", words, shares)
 
 
-def _boxes(shares: Mapping[str, float]) -> str:
-    """Return boxes of one height side by side; each is as wide as its share of the image's values."""
-    boxes = (f'<div class="eiw-{part}" style="width: {100 * share:.4g}%"></div>' for part, share in shares.items())
-    return f'<div class="eiw-shares">{"".join(boxes)}</div>'
-
-
 def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:
     """Return a table of names and counts, with their sum in the last row."""
     cells = [(escape(text), f"{count:,}" if count else "–") for text, count in rows] + [(escape(name), f"{total:,}")]
     body = "".join(f"<tr><td>{text}</td><td>{count}</td></tr>" for text, count in cells)
     return f'<table class="eiw-counts">{body}</table>'
-
-
-def _size(shape: tuple[int, int, int]) -> str:
-    return "×".join(map(str, shape))
 
 
 # ---------------------------------------------------------------------- charts

@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from ..analysis.words.numbers import signed
 from . import palette, steps
 from .kit import Trace, across, intervals, joined, layout, legend_room, limits, lines, marks, upright
-from .ladder import ZERO, rows, span
+from .ladder import ZERO, rows
 
 if TYPE_CHECKING:
     from ..study.arms import ArmCurve
@@ -78,7 +78,7 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
             traces.append(marks(x, y, colour, 10, symbol, label="%{text}", **look))
     heading = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
     labels = [f"<b>{name}</b><br>{effect.figures}" for name, effect in zip(names, effects, strict=True)]
-    ends = span(end for effect in effects for end in (*effect.values, *effect.lead_interval))
+    ends = limits([0.0, *(end for effect in effects for end in (*effect.values, *effect.lead_interval))])
     return go.Figure(
         traces,
         {
@@ -116,7 +116,7 @@ def curves(
         label = f"%{{text}}: %{{y:{'+' if differences else ''}.3f}} bits/dim"
         traces.append(lines(places, curve.mean, colour, 2.5, dash, marker=marker, text=text, name=name, label=label))
     values = np.concatenate([curve.bits_per_dim.ravel() for curve in arms.values()])
-    ends = span(values.tolist()) if differences else limits([values])
+    ends = limits([0.0, values] if differences else [values])
     cursors = [steps.cursor(place, ends) for place in range(len(shared))] if scrubbed else []
     return go.Figure(
         [*traces, *cursors[-1:]],

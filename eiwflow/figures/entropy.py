@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from ..analysis.words.entropy import PARTS
 from ..analysis.words.numbers import fixed
 from . import kit, palette, steps
-from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, lines, marks, note, trace
+from .kit import HALVES, NOTHING, Trace, error_bars, joined, layout, limits, lines, marks, note, trace
 from .pixels import data_uri
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def span(results: Iterable[Entropies], measured: str) -> tuple[float, float]:
         for half in (half for stage in stages for half in stage.halves.values()):
             mean = half.means[measured]
             values += [*half.channels[measured], mean.value + mean.error, mean.value - mean.error]
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    return low - 0.08 * (high - low), high + 0.16 * (high - low)
+    return limits([values], 0.08, 0.16)
 
 
 def by_level(result: Entropies, measured: str, ends: tuple[float, float]) -> go.Figure:

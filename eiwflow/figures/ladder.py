@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import palette
-from .kit import across, bars, intervals, layout, legend_room, lines, marks, numbers, upright
+from .kit import across, bars, intervals, layout, legend_room, limits, lines, marks, numbers, upright
 
 if TYPE_CHECKING:
     from ..study.claim import Added
@@ -69,13 +68,6 @@ def rows(
     }
 
 
-def span(values: Iterable[float]) -> tuple[float, float]:
-    """Return a range of bits/dim that holds 0 and all finite values, with a margin."""
-    finite = [0.0, *filter(math.isfinite, values)]
-    room = 0.06 * (max(finite) - min(finite)) or 0.01
-    return min(finite) - room, max(finite) + room
-
-
 def waterfall(rungs: Sequence[Rung]) -> go.Figure:
     """Return a ladder from below: a bar is a rung's saving over the rung below, with its 95 % interval.
 
@@ -101,7 +93,7 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
             traces.append(
                 bars(_leads(effects), places, marker, error_x=errors, text=text, name=name, label="%{text}", **look)
             )
-    ends = span(start + end for *_, step, start in steps for end in (step.lead, *step.lead_interval))
+    ends = limits([0.0, *(start + end for *_, step, start in steps for end in (step.lead, *step.lead_interval))])
     labels = [
         f"<b>{rung.name.replace(' + ', '<br>+ ')}</b>" + ("" if rung.step is None else f"<br>{rung.step.figures}")
         for rung in rungs
@@ -201,7 +193,7 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         }
         x, symbol = np.array([places[title] for title in named]), symbol + "-open" * larger
         traces.append(marks(x, _leads(effects), colour, 11, symbol, label="%{text}", **look))
-    ends = span(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval))
+    ends = limits([0.0, *(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval))])
     return go.Figure(
         traces,
         {

@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from ..analysis.words.numbers import fixed
 from . import palette, steps
 from .kit import (
+    HALVES,
     SIDES,
     Trace,
     across,
@@ -34,8 +35,6 @@ from .pixels import data_uri
 if TYPE_CHECKING:
     from ..analysis.shuffle import RankRiver, ShuffleReport
 
-#: Both sides of a split.
-PARTS = ("passed on", "factored out")
 #: Most channels drawn as lines; more channels are drawn as a matrix.
 MOST_LINES = 24
 
@@ -48,12 +47,11 @@ _HEIGHT = 320
 _RIGHT = 24
 
 
-def rank_river(river: RankRiver, shared: np.ndarray | None = None) -> go.Figure:
+def rank_river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     """Return the entropy order over training: one line a channel, or a matrix above :data:`MOST_LINES` channels.
 
-    ``shared`` are the steps of the axis, by default the river's own.
+    ``shared`` are the steps of the axis.
     """
-    shared = river.steps if shared is None else shared
     return _river(river, shared) if river.channels <= MOST_LINES else _matrix(river, shared)
 
 
@@ -110,7 +108,8 @@ def _matrix(river: RankRiver, shared: np.ndarray) -> go.Figure:
     look = {"images": [picture | area], "shapes": [across(river.passed_on + 0.5, _INK)]}
     frames = [[steps.cursor(int(place), (0.4, channels + 0.6))] for place in at]
     ticks = {0.06 * channels + 0.5: "first in<br>the order", 0.94 * channels + 0.5: "last in<br>the order"}
-    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, PARTS, **look)
+    parts = HALVES["kept"].name, HALVES["emitted"].name
+    return _over_steps(river, [crosses], frames, steps.axis(shared, 0.6, 0.6), ticks, parts, **look)
 
 
 def _over_steps(
@@ -210,8 +209,8 @@ def _redundancy_axis(shown: Iterable[np.ndarray]) -> dict[str, Any]:
 
 def emitted_over_images(report: ShuffleReport) -> go.Figure:
     """Return the number of images, each sorted alone, that would factor a channel out, by place."""
-    order, half = report.order, report.passed_on
-    places, share = np.arange(1, report.channels + 1), report.images.emitted_share[order]
+    order, half = report.images.order, report.images.passed_on
+    places, share = np.arange(1, len(order) + 1), report.images.emitted_share[order]
     label, traces = "%{text}: factored out by the own order of %{y:.0%} of the images", []
     for kept, look in SIDES:
         mine = slice(0, half) if kept else slice(half, None)
@@ -235,7 +234,7 @@ def halves_under(report: ShuffleReport, rule: str, beside: Iterable[ShuffleRepor
     The axis also holds the bars of charts ``beside`` this one.
     """
     chosen = next(alternative for alternative in report.alternatives if alternative.rule == rule)
-    half, order, mean = report.passed_on, report.images.entropy_order, report.images.mean
+    half, order, mean = report.images.passed_on, report.images.entropy_order, report.images.mean
     ranks, label = np.argsort(order) + 1, "%{text}: redundancy %{y:.3f} bits per value"
     traces, averages = [], []
     for kept, look in SIDES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -29,23 +28,21 @@ _PATHS = {
 }
 
 
-def row_names(interpolation: Interpolation) -> list[str]:
-    """Return the name of each row of :func:`strips`: all levels, then each alone with its share of the values."""
-    alone = (f"level {level} alone ({100 * share:.3g} %)" for level, share in enumerate(interpolation.shares, start=1))
-    return ["all levels", *alone]
-
-
 def rows(interpolation: Interpolation) -> np.ndarray:
     """Return the images of all rows, bytes (L+1, T, H, W, C)."""
     return np.concatenate([interpolation.together[None], interpolation.alone])
 
 
 def strips(interpolation: Interpolation) -> str:
-    """Return a film strip a row as HTML, from A on the left to t = 1 on the right."""
+    """Return a film strip a row as HTML, from A on the left to t = 1 on the right.
+
+    All levels come first, then each alone with its share of the values.
+    """
     frames = len(interpolation.t)
+    alone = (f"level {level} alone ({100 * share:.3g} %)" for level, share in enumerate(interpolation.shares, start=1))
     strips = [
         _strip(name, f"{appearance(images[0])}; at the end {appearance(images[-1])}", data_uri(montage(images, frames)))
-        for name, images in zip(row_names(interpolation), rows(interpolation), strict=True)
+        for name, images in zip(["all levels", *alone], rows(interpolation), strict=True)
     ]
     ends = (
         '<div style="display: flex; flex-wrap: wrap; gap: 0 12px"><span style="flex: 0 0 8.5rem"></span>'
@@ -64,11 +61,8 @@ def _strip(name: str, ends: str, uri: str) -> str:
     )
 
 
-def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
-    """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I).
-
-    The axis also holds the norms of charts ``beside`` this one.
-    """
+def norm_paths(paths: NormPaths) -> go.Figure:
+    """Return ‖ε(t)‖ / √d on both paths: bold for all levels together, thin for each; the band holds 95 % of N(0, I)."""
     total, t = paths.dimensions.sum(), paths.t
     low, high = paths.typical_total / np.sqrt(total)
     band: Trace = {"line": {"width": 0}, "fill": "toself", "fillcolor": _BAND, "name": "95 % of the flow's draws"}
@@ -79,15 +73,17 @@ def norm_paths(paths: NormPaths, beside: Iterable[NormPaths] = ()) -> go.Figure:
             traces.append(lines(t, norms, colour, 1, dash, opacity=0.7, label=label))
         norms, label = paths.total(path) / np.sqrt(total), f"%{{y:.3f}} √d<extra>{name}, all levels</extra>"
         traces.append(lines(t, norms, colour, 4, dash, name=name, label=label))
-    bands = [each.typical_total / np.sqrt(each.dimensions.sum()) for each in (paths, *beside)]
-    bands += [each.relative(path) for each in (paths, *beside) for path in each.norms]
     title = "‖ε‖ / √d (bold: all levels; thin: each)"
     return go.Figure(
         traces,
         {
             **layout(320, legend_room(2), right=16),
             "xaxis": {"title": "t, from A to B", "range": [0, 1]},
-            "yaxis": {"title": title, "range": limits(bands), "rangemode": "normal"},
+            "yaxis": {
+                "title": title,
+                "range": limits([low, high, *map(paths.relative, paths.norms)]),
+                "rangemode": "normal",
+            },
         },
     )
 

@@ -173,11 +173,6 @@ def channel_rows(level: LevelRecord) -> list[dict[str, Any]]:
     ]
 
 
-def result(webp: bytes, words: str) -> str:
-    """Return a preset's samples with words below them."""
-    return row([picture(file_uri(webp, "webp"), words, escape(words), "max-width: 11rem")])
-
-
-def samples(webp: bytes, caption: str) -> str:
+def samples(webp: bytes, caption: str, style: str = "") -> str:
     """Return a WEBP of samples as a figure of HTML, its pixels enlarged without smoothing."""
-    return row([picture(file_uri(webp, "webp"), caption, escape(caption))])
+    return row([picture(file_uri(webp, "webp"), caption, escape(caption), style)])

@@ -32,8 +32,8 @@ from eiwflow.analysis.latents import (
     thrown_away,
     treat,
     treat_image,
-    typical_norms,
 )
+from eiwflow.analysis.space import NormPaths
 from eiwflow.analysis.words import latents as words
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 from eiwflow.flow import Latents, dequantise, quantise
@@ -138,7 +138,7 @@ def test_psnr_clips_what_a_screen_cannot_show() -> None:
 
 def test_keeping_everything_is_exact_up_to_rounding() -> None:
     treated = treat_image(ready_flow(), images(1), [("keep", "keep"), ("zero", "keep")])
-    kept, zeroed = (words.error(psnr) for psnr in treated.mean_psnr)
+    kept, zeroed = (words.error(psnr) for psnr in treated.psnr.mean(axis=1))
     assert -10 * math.log10(LEAST_ERROR) == pytest.approx(words.EXACT)
     assert kept == "the same picture" and zeroed.endswith(" dB)")
 
@@ -185,7 +185,7 @@ def test_one_seed_gives_one_result_and_the_same_noise_in_every_way() -> None:
 def test_a_survey_of_one_image_agrees_with_the_image_treated_alone() -> None:
     flow = ready_flow(levels=3)
     alone = treat_image(flow, images(1), halvings(3), seed=0)
-    np.testing.assert_allclose(survey(flow, images(1)).psnr[0], alone.mean_psnr, rtol=1e-10)
+    np.testing.assert_allclose(survey(flow, images(1)).psnr[0], alone.psnr.mean(axis=1), rtol=1e-10)
 
 
 def test_a_survey_does_not_depend_on_batches_or_on_what_follows() -> None:
@@ -244,7 +244,7 @@ def test_a_flow_of_one_level_resamples_all_at_once() -> None:
 def test_norms_by_hand_and_their_typical_interval() -> None:
     latents = Latents([torch.tensor([3.0, 4.0]).view(1, 2, 1, 1), torch.zeros(1, 1, 1, 1)])
     assert norms_of(latents).tolist() == [[5.0, 0.0]]
-    (low, high), _ = typical_norms(np.array([1536, 768]))
+    low, high = NormPaths(np.zeros(0), np.array([1000, 536]), {}).typical_total
     draws = torch.randn(4000, 1536, generator=torch.Generator().manual_seed(0)).norm(dim=1)
     assert 0.93 < ((draws > low) & (draws < high)).float().mean() < 0.97
     assert low < math.sqrt(1536) < high

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from eiwflow.analysis import progress
-from eiwflow.analysis.subjects import MEASURES, Look
+from eiwflow.analysis import progress, subjects
+from eiwflow.analysis.subjects import Look
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
 
 from ..flow.flows import ready_flow
@@ -29,6 +29,6 @@ def test_a_measure_ends_with_as_many_images_as_it_announced(monkeypatch, name, i
     watched = progress.Progress(changed=lambda now: seen.append((now.done, now.total)))
     look = Look(checkpoint, "photos32", pixels, pixels, None, pixels[:1], 1, 0, large=True)
     with progress.watched(watched):
-        MEASURES[name](look, **({"limit": 100} if name == "score" else {}))
+        getattr(subjects, name)(look, **({"limit": 100} if name == "score" else {}))
     assert watched.done == watched.total and (images is None or watched.total == images)
     assert len(seen) > 1 and len({total for _, total in seen}) == 1

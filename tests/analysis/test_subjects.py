@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eiwflow.analysis import compression, entropy, levels, likelihood, subjects, weights
-from eiwflow.analysis.subjects import MEASURES, Look
+from eiwflow.analysis.subjects import Look, Measure
 from eiwflow.checkpoint import Checkpoint
 from eiwflow.flow.information import redundancy
 from eiwflow.flow.score import score
@@ -19,6 +19,8 @@ from tests.training.tiny import planes, tiny_flow, tiny_info
 FIELDS = ("train", "test", "image", "level", "seed", "record")
 PIXELS = torch.from_numpy(planes(48, seed=2)).permute(0, 3, 1, 2).contiguous()
 OTHER = PIXELS[1:2]
+MINE = likelihood.Group("mine", "folder", levels.to_pixels(PIXELS[9:13]), None, "by hand")
+MEASURES = {name: measure for name, measure in vars(subjects).items() if isinstance(measure, Measure)}
 #: What measures are asked for beside a look.
 CHOICES: dict[str, dict[str, Any]] = {
     "redrawn": {"levels": (1,)},
@@ -28,7 +30,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "blend": {"other": OTHER, "path": "linear", "way": ("b", "keep")},
     "samples": {"n": 2, "temperatures": (1.0, 1.0)},
     "channel_maps": {"step": 1},
-    "likelihood_beside": {"pictures": PIXELS[:4], "label": "mine", "made": "by hand"},
+    "likelihood_beside": {"group": MINE},
     "score": {"limit": 4},
 }
 
@@ -98,9 +100,7 @@ def test_measures_are_of_the_image_the_seed_and_the_photographs_of_their_look(mo
         np.testing.assert_array_equal(picture, levels.to_pixels(end)[0])
     found = [each(look) for each in (subjects.latents_survey, subjects.likelihood)]
     assert [result.photographs for result in found] == [8] * 2 and subjects.entropies(look).sources == 8
-    mine = subjects.likelihood_beside(look, pictures=PIXELS[9:13], label="mine", made="by hand").groups[-1].group
-    assert (mine.name, mine.kind, mine.made) == ("mine", "folder", "by hand")
-    np.testing.assert_array_equal(mine.images, levels.to_pixels(PIXELS[9:13]))
+    assert subjects.likelihood_beside(look, group=MINE).groups[-1].group is MINE
     scored = subjects.score(look, limit=13)
     assert (scored.n, scored.clusters) == (13, 8)  # of all photographs
     spaced = PIXELS[np.linspace(0, 47, 13).round().astype(int)]
@@ -113,9 +113,9 @@ def test_weights_inside_couplings_are_of_the_changed_picture_beside_the_images_b
     picture = weights.changed(image, "grain", 20.0, 3)
     own = weights.measure(look.flow, picture, 3)
     found = subjects.weights(look, change="grain", amount=20.0)
-    place = found.farthest
+    place = weights.Place(1, 1)
     np.testing.assert_array_equal(found.picture.of(place), own.of(place))
     np.testing.assert_allclose(found.images.of(place), weights.measure(look.flow, PIXELS).of(place), atol=1e-6)
-    maps = subjects.channel_maps(look, step=1, change="grain", amount=20.0)
-    expected = weights.channel_maps(look.flow, picture, weights.Place(1, 1), 3)
+    maps = subjects.channel_maps(look, step=1)
+    expected = weights.channel_maps(look.flow, image, weights.Place(1, 1), 3)
     np.testing.assert_array_equal(maps.given, expected.given)

@@ -75,15 +75,15 @@ def test_own_images_are_scored_in_place_of_the_data_set(open_page: Open, tmp_pat
     assert "on 12 test images of my images.npz" in sentences(at)
     assert "--data 'my images.npz'" in recipe(at)
     (tmp_path / "my.npz").write_bytes(archive())
-    flow = load(checkpoints.checkpoint_files()["one"].path).flow
-    known = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4)))
+    file = load(checkpoints.checkpoint_files()["one"].path)
+    known = words.score(evaluate(file.flow, load_data(tmp_path / "my.npz", multiple=4)), file.info)
     assert known.split(" bits/dim")[0] in sentences(at)
     # Another file of the same name and size has a score of its own, in another tab of the same server.
     (tmp_path / "my.npz").write_bytes(archive(greys=64))
-    other = words.score(evaluate(flow, load_data(tmp_path / "my.npz", multiple=4))).split(" bits/dim")[0]
+    other = words.score(evaluate(file.flow, load_data(tmp_path / "my.npz", multiple=4)), file.info)
     shown = page_at(own=IMAGES.keep({"my images.npz": archive(greys=64)}))
     assert_healthy(shown)
-    assert other in sentences(shown) and other not in known
+    assert other.split(" bits/dim")[0] in sentences(shown) and other.split(" bits/dim")[0] not in known
     next(button for button in at.button if button.label == "Back to the data set").click().run()
     assert "own" not in url(at) and sentences(at) == before
 

@@ -281,7 +281,7 @@ def test_a_student_looks_at_runs_and_studies_and_changes_none(bundle: Path, come
     assert not offered(TRAIN) and not offered(COMPARE)
     for act in (
         lambda: runs.delete(run),
-        lambda: runs.rename(run, "name"),
+        lambda: runs.write(run.rename, "name"),
         lambda: runs.start(lambda: pytest.fail("it was made"), "cpu"),
         lambda: control.click(lambda: pytest.fail("it was done"), control.STUDIES),
     ):

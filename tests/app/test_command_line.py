@@ -26,7 +26,7 @@ from eiwflow.flow import Latents, MultiScaleFlow, quantise
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.run_directory import RunDirectory
 from eiwflow.ui import shell as ui
-from eiwflow.ui.shell.reproduce import Call
+from eiwflow.ui.shell.reproduce import Call, python
 
 from .conftest import lively_flow, picture_bytes, recipe, small_flow, visit_page, write_checkpoint, write_record
 
@@ -217,12 +217,12 @@ def test_a_script_reads_a_folder_s_pictures_for_a_flow_that_is_wider_than_high(t
     folder.mkdir()
     for number in range(30):
         (folder / f"{number}.png").write_bytes(picture_bytes(seed=number))
-    exec(Call("evaluate", str(flow), data=str(folder), limit=2).python(), variables := {})
+    exec(python([Call("evaluate", str(flow), data=str(folder), limit=2)]), variables := {})
     assert variables["scores"]["n"] == 2
     colours, scores = np.random.default_rng(0).integers(40, 220, (12, 1, 1, 3), dtype=np.uint8), []
     for height, width in ((8, 16), (9, 18)):  # crops of an image of one colour are the same
         path = tmp_path / f"{height}.npz"
         np.savez(path, train=np.tile(colours, (1, height, width, 1)), test=np.tile(colours, (1, height, width, 1)))
-        exec(Call("evaluate", str(flow), data=str(path), limit=2).python(), variables := {})
+        exec(python([Call("evaluate", str(flow), data=str(path), limit=2)]), variables := {})
         scores.append(variables["scores"]["bits_per_dim"])
     assert scores[0] == scores[1]

@@ -355,7 +355,7 @@ def test_a_study_under_way_is_measured_again_with_every_run(studies: Path) -> No
     for done in (2, 4):
         bits = arms({"entropy/principal": 3.8, "random/principal": 3.9}, seeds=4)
         study = read_study(write_begun(shown.own_folder() / "mine", bits, 4 + done))
-        assert [len(lead.values) for lead in cache.of_study(study, "comparisons")] == [done]
+        assert [len(lead.values) for lead in cache.of_study(comparisons, study)] == [done]
 
 
 def test_a_study_that_has_only_begun_is_no_failure(studies: Path) -> None:

@@ -89,7 +89,7 @@ def test_the_floor_of_a_runs_images_is_that_of_the_part_that_scores_it() -> None
         assert data_sets.floor_in_words("faces16", validation) == said
     assert images.floor_bits_per_dim() != hold_out(images).floor_bits_per_dim()
     assert data_sets.floor_in_words("photos32", False) == data_sets.floor_in_words("no/such/set", False) == ""
-    assert data_sets.floor_in_words("faces16", False, multiple=32) == ""
+    assert data_sets.floor("faces16", False, 32) is None
     assert data_sets.floor("faces16", False, 32, (17, 17)) is None  # padded: a border has no grain
     assert data_sets.floor("faces16", False, 32, (16, 16)) == images.floor_bits_per_dim()
     assert data_sets.floor("faces16", False, bits=5) is None  # fewer grey levels take fewer bits

@@ -29,22 +29,14 @@ PARTS = {
 }
 #: weights inside couplings -> their name.
 WEIGHTS = {"entropy": "entropy weights", "means": "weights from means", "constant": "constant weights"}
-#: order -> the split by it, with the names of the bundled flows.
+#: order -> the name of the split by it, and what it passes on.
 SPLITS = {
-    "entropy": "split by entropy",
-    "last": "Glow’s split",
-    "variance": "split by largest variance",
-    "variance-reversed": "split by smallest variance",
-    "random": "random split",
-}
-#: order -> what a split by it passes on.
-PASSES_ON = {
-    "entropy": "passes on the predictable half",
-    "last": "passes on a fixed half",
-    "first": "passes on a fixed half",
-    "variance": "passes on the loud half",
-    "variance-reversed": "passes on the quiet half",
-    "random": "passes on a random half",
+    "entropy": ("split by entropy", "passes on the predictable half"),
+    "last": ("Glow’s split", "passes on a fixed half"),
+    "first": ("order first", "passes on a fixed half"),
+    "variance": ("split by largest variance", "passes on the loud half"),
+    "variance-reversed": ("split by smallest variance", "passes on the quiet half"),
+    "random": ("random split", "passes on a random half"),
 }
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
@@ -67,7 +59,7 @@ def split(config: FlowConfig) -> str:
 
 def by_order(order: str) -> str:
     """Return the name of a split by an order."""
-    return SPLITS.get(order, f"order {order}")
+    return SPLITS[order][0] if order in SPLITS else f"order {order}"
 
 
 def start(config: FlowConfig) -> str:
@@ -80,10 +72,10 @@ def start(config: FlowConfig) -> str:
 
 def made(config: FlowConfig) -> str:
     """Return the sentence on a flow's steps, its split and its weights, in plain words."""
-    half = PASSES_ON.get(config.order, by_order(config.order)) if config.levels > 1 else ""
+    half = SPLITS[config.order][1] if config.order in SPLITS else by_order(config.order)
     weights = {"none": "", "constant": "channel weights that are the same for all"}
     own = weights.get(config.weights, "own channel weights for each picture")
-    return " · ".join(filter(None, (f"{counted(config.steps, 'step')} a level", half, own)))
+    return " · ".join(filter(None, (f"{counted(config.steps, 'step')} a level", half * (config.levels > 1), own)))
 
 
 def cooled(drawn: Samples, usual: Samples) -> str:
@@ -130,7 +122,7 @@ def cells(report: Report) -> list[dict[str, str]]:
     return [*rows, {**dict.fromkeys(rows[0], ""), **whole}]
 
 
-def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
+def score(evaluation: Evaluation, info: CheckpointInfo) -> str:
     """Return bits/dim, beside the file's own figure where it is of the same test images."""
     over = f"{counted(evaluation.n, 'test image')} of {evaluation.data}"
     error = (
@@ -139,13 +131,11 @@ def score(evaluation: Evaluation, info: CheckpointInfo | None = None) -> str:
         if math.isfinite(evaluation.bits_per_dim_stderr)
         else ""
     )
-    stated = None
-    if info is not None and info.data == evaluation.data:
-        stated = info.metrics.get("test_bits_per_dim")
+    stated = info.metrics.get("test_bits_per_dim") if info.data == evaluation.data else None
     beside = "" if stated is None else f" The file says {stated:.3f}, measured when its training ended."
     note = f" {evaluation.note[0].upper()}{evaluation.note[1:]}." if evaluation.note else ""
     floor = f" {floor_in_words(evaluation.floor_bits_per_dim)}" if evaluation.floor_bits_per_dim is not None else ""
-    bits = 8 if info is None else info.config.bits
+    bits = info.config.bits
     flow = f"{evaluation.bits_per_dim:.3f}{error} bits/dim on {over}; {bits} would be the {raw(bits)}."
     return f"{flow}{floor}{beside}{note}"
 

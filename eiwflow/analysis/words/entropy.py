@@ -52,13 +52,13 @@ def pair(ways: Mapping[str, Way]) -> str:
 
 def answer(entropies: Entropies, number: int = 1) -> str:
     """Return the redundancy of the parts factored out and passed on at a level."""
-    level = entropies.level(number)
+    level = entropies.levels[number - 1]
     emitted, kept = level.used.emitted.means["redundancy"], level.used.kept
     if math.isnan(emitted.value):
         return f"At level {number} a channel is a single pixel, without neighbours."
     if kept is None:
         return f"Level {number} is the last: it factors out all channels, with {emitted} predictable bits per value."
-    gap = level.used.gaps["redundancy"]
+    gap = kept.means["redundancy"].minus(emitted)
     verdict = "no clear difference" if gap.is_near_zero else "more" if gap.value > 0 else "fewer"
     return (
         f"At level {number} the channels passed on have {kept.means['redundancy']} predictable bits per value, those "

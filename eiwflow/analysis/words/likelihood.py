@@ -49,7 +49,7 @@ def likelier(result: Likelihood) -> str:
 
 def told_apart(result: Likelihood) -> str:
     """Return how many groups each score finds stranger than the own test images."""
-    counts = ", ".join(f"{name} {result.told_apart(name)}" for name in result.scores)
+    counts = ", ".join(f"{name} {result.told_apart(name)}" for name in result.own.scores)
     return f"Groups that a score finds stranger than the own test images, of {len(result.groups)}: {counts}."
 
 

@@ -88,15 +88,14 @@ def _from_start_to_end(river: RankRiver) -> str:
 
 def sorted_anew(report: ShuffleReport) -> str:
     """Return how many channels would change sides if they were sorted by the test images."""
-    moved = _of(int(report.would_cross.sum()), report.channels)
+    moved = _of(int(report.would_cross.sum()), report.images.channels)
     return f"Sorted again by {len(report.images.redundancy)} test images, {moved} would change sides."
 
 
 def answer(report: ShuffleReport) -> str:
     """Return the channels that change sides at a level, and when."""
-    split = (
-        f"Level {report.level} passes on {report.passed_on} of {report.channels} channels, the same for every image."
-    )
+    passed_on, channels = report.images.passed_on, report.images.channels
+    split = f"Level {report.level} passes on {passed_on} of {channels} channels, the same for every image."
     now = sorted_anew(report) if report.river is None else over_training(report.river)
     return f"{split} {rule(report.rule)} {now}"
 

@@ -16,7 +16,7 @@ def answer(way: Interpolation) -> str:
     """Return which level moves the picture most."""
     if np.array_equal(way.a, way.b):
         return "A and B are the same image: nothing lies between them."
-    most = int(way.relative.argmax())
+    most = int(way.moved[:-1].argmax())
     return (
         f"Level {most + 1} moves the picture most: alone it changes pixels by {255 * way.moved[most]:.2g} of 255, with "
         f"{100 * way.shares[most]:.3g} % of the values. From A to B it is {255 * way.moved[-1]:.2g}."

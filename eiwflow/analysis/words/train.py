@@ -32,16 +32,12 @@ def answer(progress: Progress) -> str:
     if progress.bits is None:
         return "Nothing is recorded yet."
     kind = "held-out" if progress.validation else "test"
-    whole = f"on {kind} images" if progress.final is not None else f"on {some(progress)} {kind} images"
+    some = "the first" if progress.takes_first else "some"
+    whole = f"on {kind} images" if progress.final is not None else f"on {some} {kind} images"
     test = progress.curve.probe_bits_per_dim
     gained = f", {test[0]:.2f} at the start" if len(test) > 1 else ""
     at = f"Step {max(0, progress.scored):,} of {progress.iterations:,}"
     return f"{at}: {progress.bits:.3f} bits per value {whole}{gained}."
-
-
-def some(progress: Progress) -> str:
-    """Return which test images the curve is of, before "test images"."""
-    return "the first" if progress.takes_first else "some"
 
 
 def longest(progress: Progress) -> Progress:

@@ -97,7 +97,8 @@ def named(place: Place) -> str:
 
 def answer(weights: PictureWeights) -> str:
     """Return where a picture's weights are farthest from their averages."""
-    return f"Channel weights are farthest from their averages at {named(weights.farthest)}."
+    farthest = max(weights.distances, key=weights.distances.__getitem__)
+    return f"Channel weights are farthest from their averages at {named(farthest)}."
 
 
 def channel(number: int, read: int, count: int) -> str:

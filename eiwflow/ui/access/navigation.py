@@ -1,10 +1,9 @@
-"""The pages, in the order of the story. A page that is not on disk is not listed."""
+"""The pages, in the order of the story."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...project import ROOT
 from ...server_settings import settings
 
 
@@ -36,9 +35,8 @@ _STORY = (
 
 
 def pages() -> list[Entry]:
-    """Return the pages that exist; the page Class only in classroom mode."""
-    there = [entry for entry in _STORY if (ROOT / entry.path).is_file()]
-    return [entry for entry in there if entry.label != "Class" or settings().classroom]
+    """Return the pages; the page Class only in classroom mode."""
+    return [entry for entry in _STORY if entry.label != "Class" or settings().classroom]
 
 
 def following(label: str) -> Entry | None:

@@ -11,6 +11,7 @@ from ...analysis.record import TrainingRecord
 from ...figures import compare as figures
 from ...figures import steps
 from ...study.arms import ArmCurve, arm_curve
+from ...study.file import read_record
 from ...study.recipe import Arm
 from ...training.history import SAMPLE_TEMPERATURE
 from ..common.untrusted import plain
@@ -50,7 +51,7 @@ def draw(page: StudyVisit, arms: Mapping[Arm, str]) -> None:
 
 
 def _record(page: StudyVisit, arm: Arm) -> TrainingRecord | None:
-    record = cache.of_study(page.study, "record", arm=arm)
+    record = cache.of_study(read_record, page.study, arm=arm)
     return record if record is not None and len(record.steps) > 1 else None
 
 

@@ -16,7 +16,7 @@ from ...analysis.words.numbers import counted, fixed, signed
 from ...figures import ladder as figures
 from ...figures.pixels import file_uri, picture, row
 from ...study.claim import OF_THE_LAST, Added, Claim, StartByHalf, added, claim
-from ...study.file import Study
+from ...study.file import Study, read_record
 from ...study.ladder import HALVES, STARTS, Count, Ladder, by_set, counts, half_from, ladders
 from ...study.recipe import StudyRecipe
 from ...study.statistics import Effect
@@ -132,7 +132,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     half, start = _choose_cell(made)
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
-        record = cache.of_study(made.study, "record", arm=half_from(*cell))
+        record = cache.of_study(read_record, made.study, arm=half_from(*cell))
         if record is not None and record.samples:
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
     st.html(

@@ -178,10 +178,10 @@ def _change(listed: runs.Listed, name: str) -> None:
     st.markdown(f"The run that is shown, **{plain(listed.run.title)}**:")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         for key, label, value, most, change in (
-            (f"title-{name}", "Call it", listed.run.title, MAX_TITLE, runs.rename),
-            (f"note-{name}", "Note", listed.run.note, MAX_NOTE, runs.note),
+            (f"title-{name}", "Call it", listed.run.title, MAX_TITLE, listed.run.rename),
+            (f"note-{name}", "Note", listed.run.note, MAX_NOTE, listed.run.write_note),
         ):
-            st.text_input(label, value, max_chars=most, key=key, on_change=change, args=(listed.run, key), width=280)
+            st.text_input(label, value, max_chars=most, key=key, on_change=runs.write, args=(change, key), width=280)
         st.link_button("Export as one ZIP", runs.export_link(listed.run.path))
         # Keys of this run: a second click is for this run too, whichever the page shows by then.
         with st.popover("Delete …", disabled=listed.state.alive, key=f"delete-of-{name}"):

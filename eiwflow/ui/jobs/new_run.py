@@ -15,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ... import data
 from ...analysis.words.numbers import duration
+from ...data.registry import bundled
 from ...figures import train as figures
 from ...flow import ConfigError, FlowConfig
 from ...flow.config import ORDERS, WEIGHTS
@@ -24,7 +25,6 @@ from ...training.presets import PRESETS
 from ...training.recipe import Recipe
 from ..common.untrusted import plain
 from ..shell import parts
-from ..sources import data_sets
 from . import presets, runs
 
 #: Stands for the data set that a preset names; the default data set of own settings.
@@ -115,7 +115,7 @@ def draw(first: bool) -> None:
         called = preset.replace("-", " ").capitalize()
         if first:
             place.markdown(f"#### {called}")
-            place.html(figures.result(*presets.result(preset)))
+            place.html(figures.samples(*presets.result(preset), "max-width: 11rem"))
         place.button(
             "Start" if first else called,
             key=f"start-{preset}",
@@ -142,7 +142,7 @@ def _draw_shared(names: Mapping[str, str]) -> None:
     """Draw the choices that presets and settings of one's own share; ``names`` are the devices."""
     st.selectbox(
         "Data set, or a path",
-        [PRESETS_OWN, *data_sets.names()],
+        [PRESETS_OWN, *bundled()],
         key="train-data",
         **KEPT,
         accept_new_options=True,

@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from ...data.registry import bundled
 from ...flow import ConfigError
 from ...flow.config import ORDERS, WEIGHTS
 from ...study import worker
@@ -20,7 +21,7 @@ from ...study.run import StudyFolder
 from .. import access
 from ..common.untrusted import plain
 from ..shell import parts
-from ..sources import cache, data_sets
+from ..sources import cache
 from . import control, studies
 
 #: Words for partitions -> initialisation and partition of an arm.
@@ -59,7 +60,7 @@ def draw(known: dict[str, Path], watched: str | None = None) -> None:
         "3 levels of 4 steps, width 48, 16×16 crops, batch 64: larger ones run from the command line."
     )
     first, second = st.columns(2)
-    first.selectbox("Data set", data_sets.names(), key="study-data")
+    first.selectbox("Data set", bundled(), key="study-data")
     second.segmented_control("Arms", [LADDER, CHOSEN], default=LADDER, required=True, key="study-arms")
     if st.session_state["study-arms"] == CHOSEN:
         _draw_choices()

@@ -9,6 +9,7 @@ from functools import partial
 import streamlit as st
 
 from ...data import DataError
+from ...data.registry import bundled
 from ...flow import ConfigError, FlowConfig
 from ...flow.config import ROTATED
 from ...options import STUDY_SHARED
@@ -16,7 +17,6 @@ from ...study import worker
 from ...study.recipe import Arm, StudyRecipe
 from .. import access
 from ..common.untrusted import plain
-from ..sources import data_sets
 from ..sources.visit import Page
 from . import control, new_study, presets, runs
 
@@ -52,7 +52,7 @@ def retrain(page: Page) -> None:
     """Draw the choice of another split, the two commands, and a button for each."""
     config = page.checkpoint.flow.config
     others = [name for name, (order, init) in SPLITS.items() if (order, init) != (config.order, config.init)]
-    names = data_sets.names()
+    names = bundled()
     own_data = names.index(page.images.name) if page.images.name in names else 0
     first, second, third, fourth = st.columns([2, 1, 1, 1])
     split = first.selectbox("Train this flow with another split", others, key="retrain-split")

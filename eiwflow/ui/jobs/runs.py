@@ -30,13 +30,9 @@ from . import control, presets
 # ---------------------------------------------------------------------- runs
 
 
-def progress(run: RunDirectory) -> train.Progress:
-    """Return the progress in a run's records, read once for every state of its file; RunError for a broken config."""
-    return _progress(run, files.stamp_or_zeros(run.path / "metrics.jsonl"))
-
-
 @lru_cache(512)
 def _progress(run: RunDirectory, stamp: tuple[int, int]) -> train.Progress:
+    """Return the progress in a run's records, read once for every state of its file; RunError for a broken config."""
     return train.progress(run)
 
 
@@ -108,7 +104,8 @@ def look_at(run: RunDirectory) -> Listed | None:
     """Return a run's present state, None if its config cannot be read."""
     try:
         chosen, command = run.config()
-        return Listed(run, run.state(), chosen, command, progress(run))
+        progress = _progress(run, files.stamp_or_zeros(run.path / "metrics.jsonl"))
+        return Listed(run, run.state(), chosen, command, progress)
     except RunError:
         return None
 
@@ -180,14 +177,9 @@ def resume(run: RunDirectory, device: str) -> None:
     worker.resume(run, before if before in presets.devices() else device, presets.threads())
 
 
-def rename(run: RunDirectory, key: str) -> None:
-    """Give a run the name in the text field ``key``, from a click."""
-    control.click(lambda: run.rename(st.session_state[key]))
-
-
-def note(run: RunDirectory, key: str) -> None:
-    """Keep the note in the text field ``key`` with a run, from a click."""
-    control.click(lambda: run.write_note(st.session_state[key]))
+def write(change: Callable[[str], None], key: str) -> None:
+    """Change a run, such as its name or its note, by the text in the field ``key``, from a click."""
+    control.click(lambda: change(st.session_state[key]))
 
 
 def delete(run: RunDirectory) -> None:

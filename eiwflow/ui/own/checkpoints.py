@@ -50,11 +50,6 @@ def end() -> None:
     _folder().cleanup()
 
 
-def draw(place: str) -> None:
-    """Draw an uploader for a checkpoint, which becomes the page's; ``place`` distinguishes uploaders on a page."""
-    CHECKPOINTS.draw(place, LABEL, show)
-
-
 def show(key: str) -> None:
     """Make an uploaded checkpoint the page's, from a callback, and list it for this session."""
     st.session_state.setdefault("_uploaded", []).append(key)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
@@ -21,29 +21,15 @@ from .upload import Files, Upload, named
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-    from torch import Tensor
-
-    from ...analysis.likelihood import Group
 
 #: Pictures of one upload, and their bytes together.
 MOST_PICTURES, MOST_BYTES = 256, 64 * 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class OwnPictures:
-    """Pictures as a flow takes them.
+class OwnPictures(NamedTuple):
+    """A visitor's pictures as a flow takes them, and their name on the command line."""
 
-    Attributes:
-        name: the group's.
-        images: uint8 (N, C, H, W).
-        made: how they were fitted to the flow.
-        argument: their name on the command line.
-
-    """
-
-    name: str
-    images: Tensor
-    made: str
+    group: likelihood.Group
     argument: str
 
 
@@ -103,23 +89,24 @@ def _named_in_url(asked: str, shape: tuple[int, int, int], multiple: int) -> Own
     if asked.startswith(PICTURES.prefix):
         if (files := PICTURES.kept(asked)) is None:
             raise data.DataError(PICTURES.gone(asked))
-        read = _read((asked, shape), lambda: likelihood.pictures("", [named(*file) for file in files], shape))
-        return OwnPictures("your pictures", *read, "FOLDER")
+        pictures = [named(*file) for file in files]
+        group = _read((asked, shape), lambda: likelihood.pictures("your pictures", pictures, shape))
+        return OwnPictures(group, "FOLDER")
     folders.check_data_path(asked)
     folder = Path(os.path.expanduser(asked))
     if asked in data.DATASETS or not folder.is_dir():
         raise data.DataError(f"{asked[:200]!r} is no folder; type the path of a folder of pictures")
     key = os.path.realpath(folder), shape, multiple, folders.stamp(folder.resolve())
-    read = _read(key, lambda: likelihood.also(asked, shape, multiple), long=True)
-    return OwnPictures("your folder", *read, asked)
+
+    def read() -> likelihood.Group:
+        return replace(likelihood.also(asked, shape, multiple), name="your folder", kind="folder", sources=None)
+
+    return OwnPictures(_read(key, read, long=True), asked)
 
 
-def _read(key: store.Key, read: Callable[[], Group], long: bool = False) -> tuple[Tensor, str]:
-    def make() -> tuple[Tensor, str]:
-        group = read()
-        return data.to_tensor(group.images), group.made
-
-    return store.get("pictures", key, make, "Reading your pictures …", long)
+def _read(key: store.Key, read: Callable[[], likelihood.Group], long: bool = False) -> likelihood.Group:
+    """Return the one group of a key: what is measured of it is kept under the group itself."""
+    return store.get("pictures", key, read, "Reading your pictures …", long)
 
 
 def _take_folder() -> None:

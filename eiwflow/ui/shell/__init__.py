@@ -21,7 +21,6 @@ from .parts import (
     offer_film,
     paired,
     shuffle_level,
-    side_by_side,
     table,
     takeaway,
 )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ... import data
 from ...checkpoint import Checkpoint, CheckpointError
+from ...data.registry import bundled
 from ...lesson import default
 from ..common import state, untrusted, way_back, window
 from ..common.untrusted import distinct, plain
@@ -91,7 +92,7 @@ def begin(
     checkpoint, given = _open(files[chosen], places, choose=True)
     compared = _compared_with(labels, chosen, places, compare)
     with places.more:
-        own_checkpoints.draw(MORE)
+        own_checkpoints.CHECKPOINTS.draw(MORE, own_checkpoints.LABEL, own_checkpoints.show)
     second = compared if compare else NOTHING
     other, second_given = None, ("", "")
     if second != NOTHING:
@@ -258,7 +259,7 @@ def _label_of(file: CheckpointFile) -> str:
 
 def _images(checkpoint: Checkpoint, of: tuple[str, str], places: _Places, linked: bool) -> data_sets.Images:
     """Draw the choice of a data set; ``linked`` says whether the URL names it together with the flow."""
-    names = data_sets.names()
+    names = bundled()
     if not names:
         places.above.error("There is no data set to look at: assets/data holds no .npz file.")
         _stop(places)

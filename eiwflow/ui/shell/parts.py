@@ -30,7 +30,6 @@ from ..sources import cache, store
 from ..sources.visit import Page, Visit
 
 Result = TypeVar("Result")
-Pair = TypeVar("Pair")
 #: Results by view, for the flows side by side.
 Results = dict[Page, Any]
 
@@ -101,14 +100,9 @@ def folds(
                 draw_columns(page, results.get, draw)
 
 
-def paired(
-    results: Mapping[Page, Result], pair: Callable[[tuple[str, str], tuple[Result, Result]], Pair]
-) -> Pair | None:
-    """Return a statement on two checkpoints together, or None for a single checkpoint."""
-    if len(results) != 2:
-        return None
-    (page, first), (second_page, second) = results.items()
-    return pair((page.file.label, second_page.file.label), (first, second))
+def paired(results: Mapping[Page, Result]) -> dict[str, Result] | None:
+    """Return the results of two checkpoints by their names, or None for a single checkpoint."""
+    return {page.file.label: result for page, result in results.items()} if len(results) == 2 else None
 
 
 def begin(label: str) -> tuple[DeltaGenerator, DeltaGenerator, DeltaGenerator, DeltaGenerator]:

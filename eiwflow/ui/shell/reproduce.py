@@ -25,7 +25,7 @@ CHOICES = ("image", "level", "seed", "other_image", "path", "also")
 
 
 class Call:
-    """A command of ``python -m eiwflow``, and the same in Python.
+    """A command of ``python -m eiwflow``.
 
     Args:
         command: its name.
@@ -51,10 +51,6 @@ class Call:
             elif value is not True:
                 line += [shlex.quote(str(each)) for each in (value if isinstance(value, tuple) else (value,))]
         return " ".join(line)
-
-    def python(self) -> str:
-        """Return the lines of Python, with their imports; empty for a command that has none."""
-        return python([self])
 
 
 def call(view: Page, command: str, **options: Any) -> Call:  # noqa: ANN401 (those of the command)

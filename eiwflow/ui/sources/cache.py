@@ -5,30 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 from ... import files
 from ...analysis.record import TrainingCurve, TrainingRecord, load_curve, load_record, record_folder
 from ...analysis.subjects import Look, Measure
-from ...study.answer import answer, control
-from ...study.file import Study, read_record, read_study, settings_file
-from ...study.ladder import ladder
-from ...study.statistics import comparisons, factorial
+from ...study.file import Study, read_study, settings_file
 from . import checkpoints, store
 from .data_sets import Images
 from .visit import Page
 
-#: The measures of a study, by name.
-OF_STUDIES: dict[str, Callable[..., Any]] = {
-    "answer": answer,
-    "ladder": ladder,
-    "comparisons": comparisons,
-    "factorial": factorial,
-    "control": control,
-    "record": read_record,
-}
+Result = TypeVar("Result")
 
 
 def look(page: Page, level: int = 1) -> Look:
@@ -126,14 +115,7 @@ def study(path: Path) -> Study:
     return store.get("study file", key, lambda: read_study(path), "Reading the study …")
 
 
-def of_study(study: Study, name: str, **choices: Hashable) -> Any:  # noqa: ANN401 (as the measure)
-    """Return a measure of :data:`OF_STUDIES` of a study.
-
-    Args:
-        study: to measure.
-        name: of the measure.
-        choices: further arguments of the measure.
-
-    """
-    key = study.sha256, study.path, name, tuple(sorted(choices.items()))
-    return store.get("study", key, lambda: OF_STUDIES[name](study, **choices))
+def of_study(measure: Callable[..., Result], study: Study, **choices: Hashable) -> Result:
+    """Return a measure of a study, given further arguments by name."""
+    key = study.sha256, study.path, measure.__name__, tuple(sorted(choices.items()))
+    return store.get("study", key, lambda: measure(study, **choices))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ... import data
 from ...analysis import FEW_A_GROUP, REFERENCE_IMAGES
 from ...analysis.words import numbers
-from ...data.camera import floor_bits_per_dim
+from ...data.registry import bundled
 from ...flow import FlowConfig
 from . import checkpoints, store
 
@@ -55,10 +55,6 @@ class Images:
     takes_first: bool = False
     stamp: str = ""
 
-    def floor_bits_per_dim(self, part: slice, bits: int) -> float | None:
-        """Return the mean floor of some test images, which no model of these ``bits`` can beat; None if not known."""
-        return floor_bits_per_dim(self.factors["grain"][part], bits) if "grain" in self.factors else None
-
     def picture(self, number: int) -> Tensor:
         """Return the test image of this number (1, C, H, W): of the same source image in every flow's shape."""
         return (self.test if self.whole is None else self.whole)[number : number + 1]
@@ -67,11 +63,6 @@ class Images:
     def key(self) -> tuple[Hashable, ...]:
         """The identity of the images: name, shape, the note on padding or resizing, the class, and the stamp."""
         return self.name, tuple(self.test.shape), self.note, self.of, self.stamp
-
-
-def names() -> list[str]:
-    """Return the names of the data sets that need no network."""
-    return data.registry.bundled()
 
 
 def images(name: str, shape: tuple[int, int, int], multiple: int, of: tuple[str, str] = ("", "")) -> Images:
@@ -135,7 +126,7 @@ def floor(
         bits: of the flow's grey levels.
 
     """
-    if name not in names():
+    if name not in bundled():
         return None
 
     def lowest() -> float | None:
@@ -145,9 +136,9 @@ def floor(
     return store.get("floor", (name, validation, multiple, size, bits), lowest, "Reading the images …")
 
 
-def floor_in_words(name: str, validation: bool, multiple: int = 1) -> str:
+def floor_in_words(name: str, validation: bool) -> str:
     """Return the floor as a sentence; empty where it is not known."""
-    lowest = floor(name, validation, multiple)
+    lowest = floor(name, validation)
     return "" if lowest is None else numbers.floor_in_words(lowest)
 
 

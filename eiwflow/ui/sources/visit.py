@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ...checkpoint import Checkpoint
+from ...data.camera import floor_bits_per_dim
 from . import checkpoints, data_sets
 
 
@@ -82,9 +83,10 @@ class Page(Visit):
     def floor_bits_per_dim(self) -> float | None:
         """Return the bits/dim of the chosen image's grain; None for a photo, and where it is not known."""
         number = min(self.number, len(self.images.test) - 1)
-        if self.photo is not None:
+        grain = self.images.factors.get("grain")
+        if self.photo is not None or grain is None:
             return None
-        return self.images.floor_bits_per_dim(slice(number, number + 1), self.checkpoint.info.config.bits)
+        return floor_bits_per_dim(grain[number : number + 1], self.checkpoint.info.config.bits)
 
     @property
     def images_by_command(self) -> tuple[str, str]:
