@@ -26,7 +26,7 @@ from eiwflow.study.ladder import by_set, counts, half_from
 from eiwflow.study.recipe import AGAIN, DEFAULT_ARMS, Arm, StudyRecipe, control
 from eiwflow.study.report import report, summary, summary_in_words
 from eiwflow.study.run import run_study
-from eiwflow.study.statistics import subjects
+from eiwflow.study.statistics import comparisons, subjects
 from eiwflow.training.run_directory import RunError
 from eiwflow.ui.jobs import arms as arms_shown
 from eiwflow.ui.jobs import new_study
