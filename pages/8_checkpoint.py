@@ -41,8 +41,7 @@ with ui.errors_as_sentences():
     choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
     there_and_back, *places = drawing.columns(config.levels + 1, gap="medium")
     with there_and_back, ui.errors_as_sentences():
-        if config.splits:
-            st.html(figures.there_and_back(subjects.reconstruction(ui.look(page))))
+        st.html(figures.there_and_back(subjects.reconstruction(ui.look(page))))
     scales = tuple(
         place.slider(f"Temperature, level {level}", *choices, key=f"temperature-{level}", bind="query-params")
         for level, place in enumerate(places, start=1)
