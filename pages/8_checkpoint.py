@@ -18,8 +18,8 @@ from eiwflow.ui.jobs import retrain
 from eiwflow.ui.own import images as own_images
 from eiwflow.ui.sources import cache, checkpoints
 
-#: Samples, and how many stand in a row.
-SAMPLES, COLUMNS = 16, 8
+#: Samples, all in one row.
+SAMPLES = 8
 
 page = ui.begin("What is in this flow?", "Checkpoint", image=False)
 config = page.checkpoint.info.config
@@ -52,7 +52,7 @@ with ui.errors_as_sentences():
     )
     said, row = drawing.columns([1, 3.25], gap="medium")
     said.markdown(words.cooled(drawn, usual))
-    row.html(space_figures.samples(drawn, columns=COLUMNS))
+    row.html(space_figures.samples(drawn, columns=SAMPLES))
     scored_on = page
     try:
         if own is not None:
