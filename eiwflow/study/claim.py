@@ -58,7 +58,7 @@ class StartByHalf:
     Attributes:
         study: that was read.
         cells: (half, start) -> the lead of the arm over Glow's half from a random start; None for that arm itself.
-            Those from a random start are of :data:`FAMILY`; the others are corrected together.
+            Those from a random start are of :data:`FAMILY`; the others are corrected together with all of it.
         effects: key of :data:`FAMILY` -> effect, corrected together.
 
     """
@@ -81,16 +81,21 @@ class StartByHalf:
         if lead is None:
             return "This is Glow's start and half: random, and fixed in advance."
         data, saved = self.study.recipe.data_name, fixed(abs(lead.lead), 3)
+        name = "the half of smallest variance" if (half, start) == ("last", "principal") else _HALVES[half]
         if lead.claim == "not shown":
-            where = f"{_HALVES[half]} after a {STARTS[start]}"
-            return f"Not established after correction on {data}: {where}, {signed(lead.lead, 3)} bits per value."
+            corrected = " after correction" * (not lead.low <= 0 <= lead.high)
+            where = f"{name} after a {STARTS[start]}"
+            return f"Not shown on {data}{corrected}: {where}, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
-            return f"On {data} {_HALVES[half]} costs {saved} bits per value after a {STARTS[start]}."
+            return f"On {data} {name} costs {saved} bits per value after a {STARTS[start]}."
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
-            unsure = ", not shown to differ" * (measure.claim == "not shown")
-            beside = f", with that by variance {fixed(variance.lead, 3)}{unsure}"
-        return f"Yes: on {data} a {STARTS[start]} with {_HALVES[half]} saves {saved} bits per value{beside}."
+            other = fixed(variance.lead, 3)
+            beside = {
+                "behind": f", that by variance more ({other})",
+                "ahead": f", that by variance less ({other})",
+            }.get(measure.claim, f", that by variance {other}, not shown to differ")
+        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -115,7 +120,8 @@ def start_by_half(study: Study) -> StartByHalf | None:
         for half, name in HALVES.items()
     ]
     cells = {(half, "random"): effects.get(f"{half} half without a start") for half in HALVES}
-    cells |= {(half, "principal"): lead for half, lead in zip(HALVES, corrected(started), strict=True)}
+    together = corrected([*known.values(), *started])[len(known) :]
+    cells |= {(half, "principal"): lead for half, lead in zip(HALVES, together, strict=True)}
     return StartByHalf(study, cells, effects)
 
 
@@ -158,10 +164,10 @@ class Claim:
             )
         if measure.leads:
             behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
-            said.append(f"Against variance's half it is ahead {measure.where}{behind}.")
+            said.append(f"Against variance's half, entropy's is ahead {measure.where}{behind}.")
         if weights := self.counts.get("weights"):
             means = f", over weights from means {self.counts['means'].where}" if "means" in self.counts else ""
-            said.append(f"Own weights save bits {weights.where}{means}.")
+            said.append(f"Channel weights set by each picture save bits {weights.where}{means}.")
         return " ".join(said)
 
     def details(self) -> list[str]:
@@ -219,7 +225,7 @@ def added(studies: Iterable[Study]) -> list[Added]:
     asked = {study: ladder(study).answers for study in studies if study.is_done}
     fullest = {data: made.study for data, made in by_set(asked).items()}
     gains = []
-    for key, name in {"weights": "own weights", "partitions": "random coupling halves"}.items():
+    for key, name in {"weights": "own weights", "partitions": "changing coupling halves"}.items():
         for data, full in fullest.items():
             of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
             pairs = (

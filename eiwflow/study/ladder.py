@@ -25,6 +25,7 @@ BY_VARIANCE: Choices = {"order": "variance"}
 BY_ENTROPY: Choices = {"order": "entropy"}
 WEIGHTED: Choices = {"order": "entropy", "weights": "entropy"}
 RANDOM_PAIRS: Choices = {**WEIGHTED, "partition": "random"}
+IN_TURN: Choices = {"partition": "alternating"}
 INFORMED: Choices = {**WEIGHTED, "partition": "information"}
 
 #: The rungs from below: name, new choice, and fields of the arm.
@@ -34,7 +35,11 @@ RUNGS: tuple[tuple[str, str, Choices], ...] = (
     ("half by variance", "the channels of largest variance passed on", BY_VARIANCE),
     ("half by entropy", "the channels with most structure passed on", BY_ENTROPY),
     ("own weights", "couplings weight channels by the entropies of each picture", WEIGHTED),
-    ("random partitions", "couplings read random halves, not the same two in turn", RANDOM_PAIRS),
+    (
+        "random partitions",
+        "couplings read random halves, the last pair the split's, not the same two in turn",
+        RANDOM_PAIRS,
+    ),
     ("partitions by information", "couplings read what tells most of the rest", INFORMED),
 )
 #: The halves and the starts of a study of start × half, in the order of its table.
@@ -65,7 +70,12 @@ class Question:
 QUESTIONS: dict[str, Question] = {
     "data": Question("A start from the data and the half by entropy", "Glow's fixed half", BY_ENTROPY, GLOW),
     "start": Question("A start from the data with a random half", "Glow's fixed half", RANDOM_HALF, GLOW),
-    "half": Question("The half by entropy", "a random half of the same channels", BY_ENTROPY, RANDOM_HALF),
+    "half": Question(
+        "With alternating couplings, the half by entropy",
+        "a random half",
+        {**BY_ENTROPY, **IN_TURN},
+        {**RANDOM_HALF, **IN_TURN},
+    ),
     "worst": Question(
         "The half by entropy", "the half of smallest variance", BY_ENTROPY, {"order": "variance-reversed"}
     ),
@@ -78,9 +88,7 @@ QUESTIONS: dict[str, Question] = {
     "pooled": Question(
         "Weights at the split", "the same flow without them", {**BY_ENTROPY, "weights": "pooled"}, BY_ENTROPY
     ),
-    "partitions": Question(
-        "Random partitions", "alternating ones", RANDOM_PAIRS, {**WEIGHTED, "partition": "alternating"}
-    ),
+    "partitions": Question("Random partitions", "alternating ones", RANDOM_PAIRS, {**WEIGHTED, **IN_TURN}),
     "information": Question("Partitions by information", "random partitions", INFORMED, RANDOM_PAIRS),
     "released": Question(
         "The half by entropy", "the released operation", BY_ENTROPY, {"order": "released"}, "standard"

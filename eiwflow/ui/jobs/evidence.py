@@ -128,7 +128,8 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         return ""
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
-    st.markdown("**Bits per value saved** over Glow’s start and half:")
+    steps = f"{made.study.recipe.iterations:,}"
+    st.markdown(f"**Bits per value saved** over Glow’s start and half, {steps} steps:")
     half, start = _choose_cell(made)
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
@@ -142,7 +143,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         )
     )
     seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval over {seeds}. Without colour: not established.")
+    st.caption(f"±: 95 % interval over {seeds}. Without colour: not shown.")
     return made.in_words(half, start)
 
 
@@ -183,7 +184,9 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
     st.caption(OF_THE_LAST)
     for title, made in evidence.claim.tables.items():
-        st.markdown(f"**Start × half**, written down before the runs, two of its effects seen in the ladder: {title}")
+        st.markdown(
+            f"**Start × half**, written down before the runs; two (faces16: four) of its effects had been seen: {title}"
+        )
         leads = [{"": lead.name, "bits/dim saved": lead.figures, "claim": lead.claim} for lead in made.effects.values()]
         table(leads, pale=[place for place, lead in enumerate(leads) if lead["claim"] == "not shown"])
     if sets := list(evidence.by_set):
@@ -191,6 +194,7 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
         draw_ladder(page, evidence.by_set[chosen])
     st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
     st.caption(
-        "Glow's half is fixed in advance. The other halves are chosen from data, once, before the first step. In "
-        "studies with random partitions the start from the data comes with these."
+        "Glow's half and a random one are fixed in advance; those by entropy and by variance are chosen from data, "
+        "once, before the first step. In studies with random partitions the start from the data comes with these, and "
+        "the last couplings of a level read the half of its split."
     )
