@@ -220,7 +220,7 @@ function solve(x, channels, solver) {
 }
 
 /** What a coupling's weights follow from, a value a channel: its entropy in nats, its mean, or nothing, which is 0. */
-export function statistics(x, channels, of) {
+function statistics(x, channels, of) {
   if (of === "constant") return new Float64Array(channels);
   const pixels = x.length / channels,
     sums = new Float64Array(channels);

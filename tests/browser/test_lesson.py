@@ -420,13 +420,13 @@ def test_a_flow_trains_in_the_tab_and_opens_in_every_scene(scene: Open) -> None:
     )
     page.locator("[data-lesson=train-open]").click()
     page.locator(".stage header", has_text="Your flow, ").wait_for()
-    for _ in range(9):
-        page.keyboard.press("PageUp")
+    for _ in range(8):
+        page.keyboard.press("PageDown")
         said = page.locator("[data-lesson=sentence]", has_text=re.compile(r"\w"))
         said.wait_for()
         assert "cannot be drawn" not in said.inner_text()
-    for _ in range(5):
-        page.keyboard.press("PageDown")
+    for _ in range(4):
+        page.keyboard.press("PageUp")
     for _ in range(6):
         page.locator(".throw .cards:not(.bin) .card").first.click()
     error = page.locator("[data-lesson=sentence]", has_text=re.compile(r"error [\d.]+ of 255\."))

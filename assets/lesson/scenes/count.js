@@ -231,7 +231,8 @@ const oneValue = {
         [sum, first, second] = addedUp([noise, stretch]),
         width = 2 ** stretch;
       view.redraw();
-      caption.textContent = `Stretching: noise is pulled about ${width.toFixed(width < 10 ? 1 : 0)} times wider here; log₂ of that: ${second} bits.`;
+      const levels = width.toFixed(width < 10 ? 1 : 0);
+      caption.textContent = `1 step of noise covers about ${levels} grey levels here: log₂ ${levels} = ${second} bits.`;
       stage.say(
         `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
@@ -305,7 +306,14 @@ const allValues = {
     let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,
       stop = () => {};
     const hold = el("div", { className: "room" });
-    room.append(hold, el("p", { className: "caption" }, "Likelihood: how probable the flow makes this picture."));
+    room.append(
+      hold,
+      el(
+        "p",
+        { className: "caption" },
+        "Bits if the flow stopped there. Likelihood: how probable it makes this picture.",
+      ),
+    );
     const view = surface(
       hold,
       (context, width, height) => {

@@ -1,5 +1,5 @@
 // Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and one cell of its grid is followed.
-import { animate, colours, el, number, surface } from "../draw.js";
+import { animate, colours, el, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
 /** Steps of the training, seconds they are spread over, and the most of one frame; points trained on, those drawn. */
@@ -43,11 +43,7 @@ export const moons = {
         el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
       ),
       canvas,
-      el(
-        "p",
-        { className: "caption" },
-        `Each dot is a tiny picture with just two values. A real one has ${number(stage.flow.dimensions)}.`,
-      ),
+      el("p", { className: "caption" }, "Backwards, from noise to pictures: each dot is a tiny picture of two values."),
     );
 
     /** The four corners of a cell, with points between them, in noise. */

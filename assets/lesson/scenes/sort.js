@@ -141,9 +141,13 @@ export const sorting = {
     stage.host.append(caption);
     const say = () => {
       const sorted = t > 0.98;
-      caption.textContent = sorted
-        ? "Noise cannot be predicted, so it may leave. The next level works on the rest."
-        : "High card: like noise. Low card: it has structure.";
+      const [first, last] = [before, after].map((each) => meanOf(each, order.slice(kept)).toFixed(2)),
+        trained = `Training took what leaves from ${first} to ${last} bits, ${+last < +first ? "away from" : "closer to"} noise.`;
+      caption.textContent = !sorted
+        ? "High card: like noise. Low card: it has structure."
+        : start && state === "after" && first !== last
+          ? trained
+          : "Noise cannot be predicted, so it may leave. The next level works on the rest.";
       if (!sorted) return stage.say("Entropy: how hard a pixel is to guess from its neighbours. Sort the cards.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),

@@ -83,10 +83,11 @@ export async function beginInTab(faces) {
   tell();
 }
 
-/** Show the flow of this tab in the other scenes. */
+/** Show the flow of this tab in the other scenes, first the faces that it draws. */
 async function open(stage) {
   keepOwn({ bytes: await tab.trainer.flow(), data: DATA, test: tab.test });
   stage.showOwn();
+  stage.goTo(stage.possible.findIndex(({ number }) => number === 2));
 }
 
 async function save() {

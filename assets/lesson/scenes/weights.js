@@ -14,8 +14,7 @@ import {
   slider,
   surface,
 } from "../draw.js";
-import { cut, normals, statistics, total } from "../flow.js";
-import { NOISE } from "./sort.js";
+import { cut, normals, total } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
 const GRAIN = 16,
@@ -23,9 +22,8 @@ const GRAIN = 16,
   SEED = 77;
 /** Seconds in which grain rises or weights change. */
 const TURN_S = 0.7;
-/** Scales, the same for all pictures: entropy in bits, volume as a share above average, the error in that of the clean one. */
-const BITS = 5,
-  VOLUME = [-0.3, 0.7],
+/** Scales, the same for all pictures: volume as a share above average, the error in that of the clean one. */
+const VOLUME = [-0.3, 0.7],
   ERROR = 1.5;
 /** A change of volume that is worth a word. */
 const HEARD = 0.05;
@@ -40,15 +38,12 @@ export function withGrain(values, grain = GRAIN) {
   return values.map((v, i) => v + (grain / 256) * noise[i]);
 }
 
-/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, what their weights follow from, and these. */
+/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, and their weights. */
 function readingOf({ flow, pack }, traces) {
   const { level: place, step } = pack.head.flow.weights,
     level = flow.levels[place - 1],
-    count = level.channels / 2,
-    { of } = level.steps[step].weights,
-    [half] = cut(traces[place - 1].steps[step], level.channels, count),
-    from = [...statistics(half, count, of)].map((v) => (of === "entropy" ? v / Math.LN2 + NOISE : v));
-  return { half, level, of, from, weights: [...level.couplingWeights(level.steps[step], half).read] };
+    [half] = cut(traces[place - 1].steps[step], level.channels, level.channels / 2);
+  return { half, level, weights: [...level.couplingWeights(level.steps[step], half).read] };
 }
 
 /** How much louder than in the average picture each channel is read, as a share. */
@@ -74,11 +69,12 @@ const larger = (share) => `${Math.abs(Math.round(100 * share))} % ${share < 0 ? 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Grain cannot be predicted. Weights let the network know.",
+  title: "Weights tell the network what it cannot see.",
   keepsChoice: true,
-  notes: "Drag the grain, then freeze the weights: how large an error does the network expect?",
+  notes: "Drag the grain, then freeze the weights: does the network still expect large errors?",
   asked:
-    "A coupling’s network reads one half of the channels, each times its weight, its volume here. A small network computes " +
+    "A coupling’s network reads one half of the channels, each times its weight, its volume here. It predicts every value " +
+    "from the pixels around, so it does not see how loud a channel is on the whole. A small second network does, and computes " +
     "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
     "the channel: unlike in scene 7, loudness counts. The coupling leaves these channels unchanged, so the way back finds the " +
     "same weights. They are no network parameters, which training sets once for all pictures. What the network gives are a " +
@@ -99,15 +95,13 @@ export const weighting = {
       frozen = flow.frozen(pack.head.flow.weights.averages),
       noun = pack.head.faces && images[image].number !== "own" ? "face" : "picture",
       x = flow.dequantise(images[image].bytes);
-    const measured = (name, values, traces = flow.encode(values)) => {
-      const { half, level, of, from, weights } = readingOf(stage, traces),
-        { middle, spread } = ownOf(half, weights.length),
+    const measured = (name, values, traces = flow.encode(values), scale = null) => {
+      const { half, level, weights } = readingOf(stage, traces),
+        { middle, spread } = scale ?? ownOf(half, weights.length),
         own = flow.bitsPerDim(traces);
       let held = null;
       return {
         name,
-        of,
-        from,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
         own,
         error: expected(stage, traces),
@@ -122,11 +116,13 @@ export const weighting = {
           return held;
         },
         bars: against(stage, weights),
+        scale: { middle, spread },
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
     };
-    const grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain)),
-      clean = measured("clean", x, stage.traces);
+    const clean = measured("clean", x, stage.traces),
+      /** Its channels are drawn on the scale of the clean one, so that louder ones have more contrast. */
+      grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain), undefined, clean.scale);
     let shown = [clean, grainy(GRAIN)],
       kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How far weights are from own ones (0) to frozen ones (1). */
@@ -169,26 +165,24 @@ export const weighting = {
           context.fillText("→", to - 0.9 * gap, y);
           context.globalAlpha = 1;
         };
-        const of = clean.of === "entropy" ? "entropy" : "mean";
         context.textAlign = "left";
         [
           "picture",
-          numbered ? (of === "entropy" ? "loudness in bits" : "mean of each channel") : of,
+          numbered ? "channels it reads" : "channels",
           numbered ? "volume (weight), % above its usual" : "volume, %",
           small ? "error" : "expected error",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
-        shown.forEach(({ name, canvas, own, error, frozen, maps, bars, from }, i) => {
+        shown.forEach(({ name, canvas, own, error, frozen, maps, bars }, i) => {
           const y0 = line + i * (tall + 20),
             foot = y0 + tall,
             middle = y0 + side / 2,
-            map = Math.min(step - 4, 0.4 * tall),
-            floor = foot - line - map - 4,
+            map = Math.min(step - 4, tall - 2 * line),
             [, first, second, third] = columns;
           context.textAlign = "left";
           context.drawImage(canvas, 0, y0, side, side);
           write(name, 0, y0 + side + size);
           [1, 1 - ease(turned), 1].forEach((shown, k) => arrow(columns[k + 1], middle, shown));
-          // Each channel that the network reads, its entropy above, its number below; then its volume.
+          // Each channel that the network reads, its number below; then its volume.
           const top = y0 + line,
             unit = (foot - line - top - 2 * size) / (VOLUME[1] - VOLUME[0]),
             zero = top + VOLUME[1] * unit;
@@ -196,13 +190,9 @@ export const weighting = {
           bars.forEach((far, c) => {
             const left = first + c * step,
               right = second + c * step,
-              high = Math.max(0, Math.min(1, from[c] / BITS)) * (floor - top),
               v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - ease(turned)),
               strong = c === strongest ? 700 : 400;
-            context.drawImage(maps[c], left + (step - map) / 2, floor + 4, map, map);
-            context.fillStyle = ink.quiet;
-            context.fillRect(left + 3, floor - high, step - 6, high);
-            if (strong > 400) write(minus(from[c].toFixed(2)), left + step / 2, floor - high - 5, ink.ink, strong);
+            context.drawImage(maps[c], left + (step - map) / 2, foot - 1.2 * line - map, map, map);
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
             context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
             if (strong > 400)
@@ -246,24 +236,22 @@ export const weighting = {
             );
         });
       },
-      "A clean and a grainy picture, the entropy of each channel that a coupling reads, and the volume at which it is read",
+      "A clean and a grainy picture, the channels of each that a coupling reads, and the volume at which it reads them",
     );
     const say = () => {
       const [before, after] = shown;
       if (kind === "frozen") {
         const far = after.frozen().error / clean.error - 1,
           only = after.frozen().error < after.error ? "only " : "";
-        caption.textContent = `Frozen: the same volume for all pictures. The clean ${noun} costs ${more(before.frozen().cost)}.`;
+        caption.textContent = `Frozen: average volumes for both. The clean ${noun} costs ${more(before.frozen().cost)}.`;
         return stage.say(
           `Frozen, it expects ${only}${larger(far)} ones: the grainy ${noun} costs ${more(after.frozen().cost)}.`,
         );
       }
       const { channel: c, change } = strongestOf(),
-        gained = after.from[c] - clean.from[c],
-        bits = clean.of === "entropy" ? ` ${gained < 0 ? "loses" : "gains"} ${Math.abs(gained).toFixed(2)} bits,` : ":",
         volumes = [before, after].map(({ bars }) => signed(bars[c]));
       caption.textContent = change
-        ? `${after.name.replace("g", "G")}: channel ${c + 1}${bits} its volume goes from ${volumes[0]} to ${volumes[1]} %.`
+        ? `The network sees few pixels; channel ${c + 1}’s volume tells of all: ${volumes[0]}, now ${volumes[1]} %.`
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD

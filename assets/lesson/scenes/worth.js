@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "start and half from the data",
-    what: "mix and halve channels to fit the faces",
+    what: "channels are mixed and chosen to fit the faces",
     other: "random start, fixed half",
     differ: "the first mix and the half",
     rung: "half by entropy",
