@@ -183,3 +183,12 @@ def test_own_images_of_one_name_are_told_apart() -> None:
     pixels = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
     one = data_sets.Images("mine.npz", pixels, pixels, "", remade=False, stamp="1")
     assert one.key != replace(one, stamp="2").key
+
+
+@pytest.mark.parametrize("field", ["image", "level", "seed", "record"])
+def test_what_a_measure_depends_on_is_in_its_key(page: Page, field: str) -> None:
+    every = subjects.Measure(lambda look: 0, ("train", "test", "image", "level", "seed", "record"))
+    look = replace(cache.look(page), record=SimpleNamespace(steps=range(4)))
+    others = {"image": look.image + 1, "level": 2, "seed": 7, "record": SimpleNamespace(steps=range(5))}
+    other = replace(look, **{field: others[field]})
+    assert cache._key(look, page.images, every, {}) != cache._key(other, page.images, every, {})

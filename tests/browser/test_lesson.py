@@ -581,6 +581,7 @@ def test_home_moves_before_the_app_has_loaded_answers_a_brush_and_leads_into_the
     page.route("**/static/js/index.*", lambda route: held.append(route))
     page.goto(address, wait_until="commit")
     said, bits = page.locator("[data-lesson=sentence]"), page.locator("[data-lesson=bits]")
+    expect.set_options(timeout=PATIENCE_MS)
     expect(said).to_contain_text(re.compile(r"\d+ values of level 1 redrawn"))
     assert page.locator("#root > *").count() == 0
     stage = said.element_handle()

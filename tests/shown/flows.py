@@ -23,10 +23,10 @@ from eiwflow.training.run_directory import RunDirectory
 from ..words import spelled_out
 
 #: Recorded steps of a made training.
-STEPS = (0, 1, 10, 60)
+STEPS = (0, 1, 10, 2510)
 #: Checkpoints of the pages: data set, fields of the config, facts of the file, and the steps of a record.
 FLOWS: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[int, ...]]] = {
-    "faces": ("faces16", {"split": "entropy+entropy", "keep": 0.25}, {"step": 60, "temperature": 0.8}, STEPS),
+    "faces": ("faces16", {"split": "entropy+entropy", "keep": 0.25}, {"step": 2510, "temperature": 0.8}, STEPS),
     "other": ("faces16", {"split": "variance", "keep": 0.75, "levels": 2, "steps": 3}, {"step": 30}, (0, 2, 10, 30)),
     "second": ("faces16", {"split": "variance-reversed+entropy", "levels": 2, "steps": 3}, {}, ()),
     "pooled": ("faces16", {"split": "random+pooled", "prior": "standard", "keep": 0.25}, {}, ()),

@@ -309,7 +309,6 @@
     nameColours();
     return settled(null);
   };
-  window.readScene = async (before) => news(await settled(null), before);
   /** Use every control of the present scene once; return what stood there, and what each use changed. */
   window.walkScene = async (number, until, most) => {
     nameColours();

@@ -6,9 +6,13 @@ rewrites the files.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from eiwflow import data
 from eiwflow.checkpoint import Checkpoint, CheckpointInfo
@@ -20,8 +24,11 @@ from eiwflow.lesson.pack import Pack, opened
 from eiwflow.training.recipe import Recipe
 from eiwflow.training.trainer import Trainer
 
+from .. import WHOLE
 from . import kit
 from .shown import approved
+
+ROOT, NODE = Path(__file__).resolve().parents[2], shutil.which("node")
 
 
 def content(pack: Pack) -> Any:
@@ -112,3 +119,10 @@ def test_homework() -> None:
     ]
     lines += [f"page: {len(bundle.script('offline.js').splitlines()) > 1000} and {bundle.style().count('{') > 100}"]
     approved("lesson-homework", "\n".join(lines))
+
+
+@pytest.mark.skipif(NODE is None and not WHOLE, reason="node runs the lesson's JavaScript, and it is not installed")
+def test_what_the_playground_and_trials_draw_and_say() -> None:
+    script = ROOT / "tests" / "lesson" / "words.mjs"
+    done = subprocess.run([NODE or "node", str(script), str(ROOT)], capture_output=True, text=True, check=True)
+    approved("lesson-words", done.stdout.replace("\u00a0", " "))

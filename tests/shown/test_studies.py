@@ -19,10 +19,12 @@ import pytest
 from eiwflow import project
 from eiwflow.cli import build_parser
 from eiwflow.cli.study import study_arms
+from eiwflow.figures.paper import leads_figure
 from eiwflow.study import run as run_module
 from eiwflow.study import words
 from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.arms import arm_curve, cost_in_words, run_table
+from eiwflow.study.export import as_csv, as_latex
 from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
 from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
@@ -152,9 +154,12 @@ def test_a_made_study(written: Callable[..., Path]) -> None:
     few = made(seeds=3)
     few["recipe"]["arms"] = [arm for arm in few["recipe"]["arms"] if "alternating/conditional" in arm][::2]
     few["results"] = [result for result in few["results"] if result["arm"] in few["recipe"]["arms"]]
-    code, out, err = run_main("study", "--report", "--out", written("few", few), "--json")
+    path = written("few", few)
+    code, out, err = run_main("study", "--report", "--out", path, "--json")
     assert (code, err) == (0, "")
     texts.append(f"\n$ study --report --json\n{kit.text_of(json.loads(out))}")
+    study = read_study(path)
+    texts += ["\n==== for a paper", as_csv(study), as_latex(study), leads_figure(study).svg()]
     approved("studies-made", "\n".join(texts))
 
 
