@@ -7,7 +7,7 @@ from .crops import corner_crops, fits, fitted, fixed_crops, random_crops, to_ten
 from .holdout import hold_out
 from .images import DataError, Factor, ImageData, chosen_places
 from .labels import Labels, given_class, labels_of, only_class
-from .picture import as_picture, from_picture, montage, png_file, resized
+from .picture import as_picture, from_picture, montage, picture_file, png_file, resized
 from .registry import DATASETS, flips, load, load_test, same_data
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "load_test",
     "montage",
     "only_class",
+    "picture_file",
     "png_file",
     "random_crops",
     "resized",
