@@ -25,7 +25,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import constriction
 import numpy as np
@@ -42,7 +41,6 @@ from ..flow.split import Split, TopPrior
 from . import CompressionError
 
 Cells = NDArray[np.int64]
-Value = TypeVar("Value", np.int64, np.float64)
 
 #: Binary digits below a byte: the grid of every value is 2**-(8 + DIGITS).
 DIGITS = 8
@@ -175,25 +173,21 @@ class _Affine:
 
     def forward(self, archive: Archive, x: Cells) -> Cells:
         """Return y of cells x, both (N, C, H, W)."""
-        x = scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape))
-        x = x * _channels(self.sign)
+        x = scaled(archive, x, np.broadcast_to(self.log_scale[:, None, None], x.shape))
+        x = x * self.sign[:, None, None]
         x = x + _product(self.upper, x)
         x = x + _product(self.lower, x)
-        return x[:, self.rows] + _channels(self.bias)
+        return x[:, self.rows] + self.bias[:, None, None]
 
     def inverse(self, archive: Archive, y: Cells) -> Cells:
         """Return x of :meth:`forward`."""
-        x = (y - _channels(self.bias))[:, self.rows.argsort()]
+        x = (y - self.bias[:, None, None])[:, self.rows.argsort()]
         for row in range(x.shape[1]):
             x[:, row] -= _product(self.lower[row : row + 1, :row], x[:, :row])[:, 0]
         for row in reversed(range(x.shape[1])):
             x[:, row] -= _product(self.upper[row : row + 1, row + 1 :], x[:, row + 1 :])[:, 0]
-        x = x * _channels(self.sign)
-        return scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), back=True)
-
-
-def _channels(values: NDArray[Value]) -> NDArray[Value]:
-    return values.reshape(1, -1, 1, 1)
+        x = x * self.sign[:, None, None]
+        return scaled(archive, x, np.broadcast_to(self.log_scale[:, None, None], x.shape), back=True)
 
 
 def _product(matrix: Cells, x: Cells) -> Cells:
