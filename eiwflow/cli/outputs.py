@@ -199,7 +199,7 @@ def export_command(options: argparse.Namespace) -> Result:
 
 def lesson_command(options: argparse.Namespace) -> Result:
     """Write the lesson as one file, or its homework."""
-    from ..lesson import default, homework, one_file
+    from ..lesson import bundle, default, homework
     from ..lesson.build import build_for
 
     if options.homework is not None and options.checkpoint is not None:
@@ -212,7 +212,7 @@ def lesson_command(options: argparse.Namespace) -> Result:
         return facts, f"{options.homework}: {len(homework.QUESTIONS)} questions, and an answer sheet for the teacher."
     read = [] if options.checkpoint is None else [find_checkpoint(options.checkpoint)]
     check_out(options, options.out, *read)
-    page = one_file(build_for(open_flow(options)).to_bytes() if read else default.pack())
+    page = bundle.page(build_for(open_flow(options)).to_bytes() if read else default.pack()).encode()
     write_atomically(options.out, page)
     facts = {"path": str(options.out), "bytes": len(page)}
     return facts, f"{options.out}: {len(page):,} bytes; it opens in any browser, without a network."
