@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import wait
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
@@ -35,7 +35,7 @@ from ..training.execution import Execution, choose_device
 from ..training.failures import TrainingFailed
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
-from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
+from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder, holding
 from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
@@ -84,14 +84,10 @@ class StudyFolder(WorkFolder):
             folder._write(Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions()))
         return folder
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self) -> AbstractContextManager[None]:
         """Keep other processes from changing the study's settings."""
-        try:
-            with FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
-                yield
-        except Timeout:
-            raise RunError(f"The study {self.path.name} is being changed by another process: try again.") from None
+        refusal = f"The study {self.path.name} is being changed by another process: try again."
+        return holding(FileLock(self.path / ".settings.lock"), refusal, PATIENCE_S)
 
     def _read(self) -> Study:
         """Return the study with the results of its runs."""
@@ -172,20 +168,12 @@ class StudyFolder(WorkFolder):
         """Return whether a process works on the study or on a share of it."""
         return any(process.held(FileLock(path)) for path in self.path.glob("*.lock"))
 
-    @contextmanager
-    def shared(self, shard: tuple[int, int]) -> Iterator[None]:
+    def shared(self, shard: tuple[int, int]) -> AbstractContextManager[None]:
         """Lock a share of the study: (number from 1, number of shares); (1, 1) is the whole study."""
         if shard == (1, 1):
-            with self.held():
-                yield
-            return
-        own = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
-        if not process.take(own):
-            raise RunError(f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
-        try:
-            yield
-        finally:
-            own.release()
+            return self.held()
+        lock = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
+        return holding(lock, f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
 
     def _saved(self) -> str:
         return "the runs that are done stay, and the others go on from their last save"
