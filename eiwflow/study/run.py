@@ -60,11 +60,6 @@ class StudyFolder(WorkFolder):
         """The folder of runs, which has a folder of studies."""
         return self.path.parent.parent
 
-    @property
-    def settings_file(self) -> Path:
-        """The file that holds the recipe; it is touched whenever a run is done."""
-        return self.path / SETTINGS
-
     @classmethod
     def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> StudyFolder:
         """Return the folder of a study; where there is none, make it with this recipe and command line.
@@ -77,7 +72,7 @@ class StudyFolder(WorkFolder):
         path.mkdir(parents=True, exist_ok=True)
         with folder._changing():
             files.remove_leftovers(path, SETTINGS)
-            if folder.settings_file.exists():
+            if (path / SETTINGS).exists():
                 return folder
             if any(entry.suffix != ".lock" for entry in files.entries(path)):
                 raise RunError(f"{path.name} is there already and is not a study's folder.")
@@ -99,7 +94,7 @@ class StudyFolder(WorkFolder):
     def _write(self, study: Study) -> None:
         """Write ``study.json``; the results of runs stand in their own folders."""
         document = study.document() | {"results": []}
-        write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
+        write_atomically(self.path / SETTINGS, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
         """Write down further arms and seeds, which ``images`` are used, and on what; return the whole recipe.
@@ -347,7 +342,7 @@ def _run(
                 continue
             count += 1
             with suppress(OSError):
-                os.utime(folder.settings_file)  # readers notice the change by the file's time
+                os.utime(folder.path / SETTINGS)  # readers notice the change by the file's time
                 if shard == (1, 1):
                     folder.set_status("running", count)
             if progress is not None:
