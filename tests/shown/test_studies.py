@@ -23,7 +23,7 @@ from eiwflow.study import run as run_module
 from eiwflow.study import words
 from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.arms import arm_curve, cost_in_words, run_table
-from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
+from eiwflow.study.file import bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
 from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
 from eiwflow.study.statistics import label, subjects, usual_partition
@@ -191,7 +191,6 @@ def test_a_made_study_at_equal_time_and_others(written: Callable[..., Path]) -> 
     tied["results"] = [result for result in tied["results"] if result["arm"] in tied["recipe"]["arms"]]
     tie = read_study(written("tied", tied))
     texts.append(f"tied: {usual_partition(tie)}; {subjects(tie)}; {[label(tie, arm) for arm in tie.arms]}")
-    texts.append(f"thinned: {[step['step'] for step in _thinned([{'step': step} for step in range(0, 95, 5)])]}")
     first, other = (arm_curve(study, arm) for arm in study.arms[:2])
     assert first is not None and other is not None
     difference = first.minus(other)
