@@ -25,7 +25,7 @@ from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.arms import arm_curve, cost_in_words, run_table
 from eiwflow.study.file import bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
-from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
+from eiwflow.study.recipe import Arm, StudyRecipe, control, crossed, kind_of_step, relative_costs
 from eiwflow.study.statistics import label, subjects, usual_partition
 from eiwflow.training.recipe import recording_steps
 
@@ -219,9 +219,7 @@ def test_recipes_and_plans(capsys: pytest.CaptureFixture[str]) -> None:
         options = build_parser().parse_args(command.split()[0:])
         recipe = StudyRecipe(**study_arms(options), seeds=2, batch=16, iterations=1000, data="faces16")
         lines += [f"$ {command}", *capsys.readouterr().err.splitlines()]
-        lines += [
-            f"  {arm.text}  folder {arm.name}  kind {cost_class(recipe.training(arm, 0).flow)}" for arm in recipe.arms
-        ]
+        lines += [f"  {arm.text}  folder {arm.name}  kind {kind_of_step(recipe, arm)}" for arm in recipe.arms]
         lines += [
             f"  {' '.join(recipe.arguments('out', jobs=2))}",
             f"  budget {recipe.budget}; {[f'{arm.order} {seed}' for arm, seed in recipe.runs()]}",
