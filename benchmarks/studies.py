@@ -172,7 +172,7 @@ def picture(shown: Mapping[str, Ladder]) -> str:
     ends = [0.0] + [
         end + rung.saved.lead - rung.step.lead
         for rungs in present.values() for rung in rungs.values() if rung.step and rung.saved
-        for end in rung.step.lead_interval
+        for end in (rung.step.low, rung.step.high)
     ]  # fmt: skip
     low, high = min(ends), max(ends)
     width = _LEFT + len(shown) * (_PANEL + _GAP)
@@ -210,7 +210,7 @@ def picture(shown: Mapping[str, Ladder]) -> str:
                 f'<rect x="{min(start, end):.1f}" y="{top + 9}" width="{max(2.0, abs(end - start)):.1f}" '
                 f'height="{_ROW - 18}" fill="{"none" if unclear else colour}" stroke="{colour}" stroke-width="2"/>'
             )
-            ends_x = [x(rung.saved.lead - rung.step.lead + side) for side in rung.step.lead_interval]
+            ends_x = [x(rung.saved.lead - rung.step.lead + side) for side in (rung.step.low, rung.step.high)]
             parts.append(
                 f'<path d="M{ends_x[0]:.1f} {top + _ROW / 2}H{ends_x[1]:.1f}" stroke="#222222" stroke-width="2"/>'
             )

@@ -14,66 +14,35 @@ from .flow import ContextError, MultiScaleFlow, Shuffle
 from .flow.policies import ORDERS
 from .flow.step import inverse_affine_maps
 
-
-class LogProb(nn.Module):
-    """Images (N, C, H, W) to log p (N,) in nats."""
-
-    inputs, outputs = ("x",), ("log_prob",)
-
-    def __init__(self, flow: MultiScaleFlow) -> None:
-        super().__init__()
-        self.flow = flow
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return log p."""
-        return self.flow.log_prob(x)
+#: The methods that are exported.
+EXPORTS = ("log_prob", "encode", "decode")
 
 
-class Encode(nn.Module):
-    """Images (N, C, H, W) to one ε_l (N, C_l, H_l, W_l) a level."""
-
-    inputs = ("x",)
-
-    def __init__(self, flow: MultiScaleFlow) -> None:
-        super().__init__()
-        self.flow = flow
-        self.outputs = names_of_noise(flow)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the latents."""
-        return tuple(self.flow.encode(x).levels)
-
-
-class Decode(nn.Module):
-    """One ε_l a level to images (N, C, H, W).
+class Method(nn.Module):
+    """One method of a flow: images (N, C, H, W) to log p (N,) in nats, or to one ε_l a level, or such ε to images.
 
     The inverse of every 1×1 convolution is computed once, in float64: ONNX has no triangular solve.
     """
 
-    outputs = ("x",)
-
-    def __init__(self, flow: MultiScaleFlow) -> None:
+    def __init__(self, flow: MultiScaleFlow, name: str) -> None:
         super().__init__()
-        self.flow = flow
-        self.inputs = names_of_noise(flow)
-        self.maps = [inverse_affine_maps(level.steps) for level in flow.levels]
+        self.flow, self.name = flow, name
+        noise = [f"noise_{level.number}" for level in flow.levels]
+        self.inputs = noise if name == "decode" else ["x"]
+        self.outputs = {"log_prob": ["log_prob"], "encode": noise, "decode": ["x"]}[name]
+        self.maps = [inverse_affine_maps(level.steps) for level in flow.levels] if name == "decode" else []
 
-    def forward(self, *noises: Tensor) -> Tensor:
-        """Return the images."""
+    def forward(self, *given: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Return what the method does."""
+        if self.name == "log_prob":
+            return self.flow.log_prob(*given)
+        if self.name == "encode":
+            return tuple(self.flow.encode(*given).levels)
         x = None
-        for level, noise, maps in reversed(list(zip(self.flow.levels, noises, self.maps, strict=True))):
+        for level, noise, maps in reversed(list(zip(self.flow.levels, given, self.maps, strict=True))):
             x = level.inverse(x, noise, maps)
         assert x is not None  # a flow has a level
         return x
-
-
-#: name -> the module that is exported under it.
-EXPORTS: dict[str, type[LogProb | Encode | Decode]] = {"log_prob": LogProb, "encode": Encode, "decode": Decode}
-
-
-def names_of_noise(flow: MultiScaleFlow) -> tuple[str, ...]:
-    """Return the names of ε: ``noise_1`` … ``noise_L``."""
-    return tuple(f"noise_{level.number}" for level in flow.levels)
 
 
 @torch.no_grad()
@@ -94,12 +63,11 @@ def export(flow: MultiScaleFlow, name: str) -> torch.export.ExportedProgram:
     """
     if flow.config.context:
         raise ContextError("This flow needs a context; export flow.given(label), as --label does.")
-    module = EXPORTS[name](_with_orders_of_numbers(flow)).eval()
+    module = Method(_with_orders_of_numbers(flow), name).eval()
     latents = flow.sample_latents(2)
     arguments = tuple(latents.levels) if name == "decode" else (flow.decode(latents).clamp(-0.5, 0.5),)
     batch = torch.export.Dim("batch", min=1)
-    sizes = tuple({0: batch} for _ in arguments)
-    return torch.export.export(module, arguments, dynamic_shapes=(sizes,) if name == "decode" else sizes)
+    return torch.export.export(module, arguments, dynamic_shapes=(tuple({0: batch} for _ in arguments),))
 
 
 def _with_orders_of_numbers(flow: MultiScaleFlow) -> MultiScaleFlow:
@@ -128,7 +96,7 @@ def export_onnx(flow: MultiScaleFlow, folder: Path) -> dict[str, Path]:
 
 def _onnx(flow: MultiScaleFlow, name: str) -> bytes:
     """Return one method of a flow as the bytes of an ONNX file."""
-    module = EXPORTS[name](flow)
+    module = Method(flow, name)
     program = torch.onnx.export(
         export(flow, name), (), dynamo=True, verbose=False,
         input_names=module.inputs, output_names=module.outputs,
@@ -152,7 +120,7 @@ def differences(flow: MultiScaleFlow, paths: dict[str, Path]) -> dict[str, float
         arguments = latents.levels if name == "decode" else [x]
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         fed = {entry.name: value.cpu().numpy() for entry, value in zip(session.get_inputs(), arguments, strict=True)}
-        outputs = EXPORTS[name](flow)(*arguments)
+        outputs = Method(flow, name)(*arguments)
         expected = [outputs] if isinstance(outputs, Tensor) else outputs
         gaps = [
             (torch.from_numpy(theirs) - ours.cpu()).abs().flatten()

@@ -1,4 +1,4 @@
-"""Read files up to a bound, list folders, and write so that a reader never sees half a file."""
+"""List folders, and write so that a reader never sees half a file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    """Return the content of a file of at most ``most`` bytes."""
-    try:
-        if (size := path.stat().st_size) > most:
-            raise OSError(errno.EFBIG, f"it has {size:,} bytes; at most {most:,} are read", str(path))
-        return path.read_bytes()
-    except ValueError as error:  # a zero byte in the name
-        raise OSError(errno.EINVAL, str(error)) from None
 
 
 def stamp(path: Path) -> tuple[int, int]:

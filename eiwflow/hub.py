@@ -74,19 +74,12 @@ class PretrainedFlow(nn.Module, PyTorchModelHubMixin):
             files.write_atomically(save_directory / PICTURE, png_file(_samples(self.flow, self.info.temperature)))
 
     @classmethod
-    def _from_pretrained(
-        cls, *, model_id: str, revision: str | None = None, cache_dir: str | Path | None = None,
-        force_download: bool = False, local_files_only: bool = False, token: str | bool | None = None, **_: Any,  # noqa: ANN401
-    ) -> Self:  # fmt: skip
+    def _from_pretrained(cls, *, model_id: str, **asked: Any) -> Self:  # noqa: ANN401 (as the mixin's)
         if os.path.isdir(model_id):
             path = Path(model_id) / PRETRAINED
         else:
-            path = Path(
-                hf_hub_download(
-                    model_id, PRETRAINED, revision=revision, cache_dir=cache_dir, force_download=force_download,
-                    local_files_only=local_files_only, token=token,
-                )
-            )  # fmt: skip
+            names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+            path = Path(hf_hub_download(model_id, PRETRAINED, **{name: asked[name] for name in names}))
         loaded = checkpoint.load(path)
         return cls(loaded.flow, loaded.info)
 

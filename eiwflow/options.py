@@ -215,26 +215,10 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}" if stated is None else stated
 
 
-def table() -> str:
-    """Return the table of all options of ``train`` that are settings, as Markdown."""
-    lines = ["| option | default | allowed | |", "|---|---|---|---|"]
-    for name, setting in SETTINGS.items():
-        if option(name):
-            default = "off" if setting.default is False else f"`{_printed(setting.default)}`"
-            lines.append(f"| `{option(name)}` | {default} | {_allowed(setting)} | {setting.help} |")
-    return "\n".join(lines)
-
-
 def described(name: str, default: object = None) -> str:
     """Return a setting's help with its default, or another."""
     setting = SETTINGS[name]
     return f"{setting.help} (default: {_printed(setting.default if default is None else default)})"
-
-
-def _allowed(setting: Setting) -> str:
-    if setting.bounds is not None:
-        return " to ".join(f"{end:,}" if isinstance(end, int) else _printed(end) for end in setting.bounds)
-    return ", ".join(f"`{word}`" for word in setting.words)
 
 
 def _printed(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Files are read up to a bound, and replaced whole."""
+"""Files are replaced whole."""
 
 from __future__ import annotations
 
@@ -8,22 +8,6 @@ from pathlib import Path
 import pytest
 
 from eiwflow import files
-
-
-def sparse(path: Path) -> None:
-    with open(path, "wb") as file:
-        file.truncate(64 * 2**30)
-
-
-@pytest.mark.parametrize("make", [sparse, Path.mkdir, lambda path: path.symlink_to("nowhere")])
-def test_what_is_no_file_within_its_bound_is_refused_at_once(tmp_path, make):
-    make(path := tmp_path / "entry")
-    with pytest.raises(OSError) as refused:
-        files.read_bytes(path, 100)
-    assert files.reason(refused.value)
-
-
-# ---------------------------------------------------------------------- writing
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/null")])

@@ -36,5 +36,16 @@ def test_the_help_of_a_setting_names_all_its_words(name):
 
 def test_the_documentation_has_the_table():
     text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
-    shown = text.split("<!-- options: eiwflow.options.table() -->\n")[1].split("\n<!-- end of options -->")[0]
-    assert shown == options.table()
+    shown = text.split("<!-- options: tests/test_options.py -->\n")[1].split("\n<!-- end of options -->")[0]
+    lines = ["| option | default | allowed | |", "|---|---|---|---|"]
+    for name, setting in options.SETTINGS.items():
+        if option := options.option(name):
+            default = "off" if setting.default is False else f"`{printed(setting.default)}`"
+            words = ", ".join(f"`{word}`" for word in setting.words)
+            allowed = words if setting.bounds is None else " to ".join(printed(end, ",") for end in setting.bounds)
+            lines.append(f"| `{option}` | {default} | {allowed} | {setting.help} |")
+    assert shown == "\n".join(lines)
+
+
+def printed(value, whole=""):
+    return f"{value:g}" if isinstance(value, float) else f"{value:{whole}}"

@@ -13,7 +13,6 @@ References:
 
 from __future__ import annotations
 
-import io
 import itertools
 import math
 from collections.abc import Iterable, Sequence
@@ -29,13 +28,13 @@ from ..data import (
     DATASETS,
     DataError,
     ImageData,
-    as_picture,
     chosen_places,
     fits,
     fitted,
     from_picture,
     load,
     load_test,
+    picture_file,
     to_tensor,
 )
 from ..data.folder import in_test_part, pictures_in
@@ -336,12 +335,7 @@ def codec_bits_per_dim(images: np.ndarray, codec: str) -> np.ndarray:
     A WebP file is always in colour, so larger than necessary for grey images.
     """
     settings: dict[str, Any] = {"PNG": {"optimize": True}, "WebP": {"lossless": True}}[codec]
-    sizes = []
-    for pixels in images:
-        file = io.BytesIO()
-        image = as_picture(pixels)
-        image.save(file, codec.upper(), **settings)
-        sizes.append(file.tell())
+    sizes = [len(picture_file(pixels, codec.upper(), **settings)) for pixels in images]
     return 8 * np.array(sizes, dtype=np.float64) / images[0].size
 
 

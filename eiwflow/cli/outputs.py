@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
 import logging
 import math
 from pathlib import Path
@@ -16,7 +15,7 @@ from ..analysis.samples import draw, write_array, write_pictures
 from ..analysis.words.numbers import counted
 from ..checkpoint import MAX_TEMPERATURE
 from ..compression import archive
-from ..data import as_picture, montage
+from ..data import montage, picture_file
 from ..files import missing, printable, write_atomically
 from ..flow import ConfigError, Latents, MultiScaleFlow, quantise
 from ..flow.score import batch_size
@@ -53,9 +52,7 @@ def sample_command(options: argparse.Namespace) -> Result:
             images = _images_of_one_draw(flow, n, temperature, options.seed, options.batch)
             grid = montage(images.permute(0, 2, 3, 1).numpy(), math.ceil(math.sqrt(n)), gap=2 if n > 1 else 0)
             kind, settings = PICTURES[suffix]
-            file = io.BytesIO()
-            as_picture(grid).save(file, kind, **settings)
-            write_atomically(out, file.getvalue())
+            write_atomically(out, picture_file(grid, kind, **settings))
         return facts, str(out)
     with bar("image", shown=team.first) as move:
         arrays = draw(flow, n, temperature, options.seed, options.batch, lambda count: move(count, n), team)
@@ -202,7 +199,7 @@ def export_command(options: argparse.Namespace) -> Result:
 
 def lesson_command(options: argparse.Namespace) -> Result:
     """Write the lesson as one file, or its homework."""
-    from ..lesson import default, homework, one_file
+    from ..lesson import bundle, default, homework
     from ..lesson.build import build_for
 
     if options.homework is not None and options.checkpoint is not None:
@@ -215,7 +212,7 @@ def lesson_command(options: argparse.Namespace) -> Result:
         return facts, f"{options.homework}: {len(homework.QUESTIONS)} questions, and an answer sheet for the teacher."
     read = [] if options.checkpoint is None else [find_checkpoint(options.checkpoint)]
     check_out(options, options.out, *read)
-    page = one_file(build_for(open_flow(options)).to_bytes() if read else default.pack())
+    page = bundle.page(build_for(open_flow(options)).to_bytes() if read else default.pack()).encode()
     write_atomically(options.out, page)
     facts = {"path": str(options.out), "bytes": len(page)}
     return facts, f"{options.out}: {len(page):,} bytes; it opens in any browser, without a network."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import platform
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from ..data import DATASETS, DataError, as_picture, load, montage
+from ..data import DATASETS, DataError, as_picture, load, montage, picture_file
 from ..data.folder import pictures_in
 from ..data.images import errors_as_data_errors
 from ..data.picture import FORMATS, raw_depth
@@ -220,13 +219,10 @@ def lossless_sizes(pictures: Sequence[Picture]) -> dict[str, int]:
     images = [picture.pixels for picture in pictures]
     if len({pixels.shape for pixels in images}) == 1:
         images = [montage(np.stack(images), math.ceil(len(images) ** 0.5))]
-    sizes = {}
-    for kind, settings in LOSSLESS.items():
-        file = io.BytesIO()
-        for pixels in images:
-            as_picture(pixels).save(file, kind, **settings)
-        sizes[kind] = len(file.getvalue())
-    return sizes
+    return {
+        kind: sum(len(picture_file(pixels, kind, **settings)) for pixels in images)
+        for kind, settings in LOSSLESS.items()
+    }
 
 
 def _push(code: GridFlow, archive: Archive, tiles: NDArray[np.uint8]) -> tuple[Archive, list[int]]:

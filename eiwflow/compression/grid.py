@@ -25,7 +25,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import constriction
 import numpy as np
@@ -42,7 +41,6 @@ from ..flow.split import Split, TopPrior
 from . import CompressionError
 
 Cells = NDArray[np.int64]
-Value = TypeVar("Value", np.int64, np.float64)
 
 #: Binary digits below a byte: the grid of every value is 2**-(8 + DIGITS).
 DIGITS = 8
@@ -175,25 +173,21 @@ class _Affine:
 
     def forward(self, archive: Archive, x: Cells) -> Cells:
         """Return y of cells x, both (N, C, H, W)."""
-        x = scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape))
-        x = x * _channels(self.sign)
+        x = scaled(archive, x, np.broadcast_to(self.log_scale[:, None, None], x.shape))
+        x = x * self.sign[:, None, None]
         x = x + _product(self.upper, x)
         x = x + _product(self.lower, x)
-        return x[:, self.rows] + _channels(self.bias)
+        return x[:, self.rows] + self.bias[:, None, None]
 
     def inverse(self, archive: Archive, y: Cells) -> Cells:
         """Return x of :meth:`forward`."""
-        x = (y - _channels(self.bias))[:, self.rows.argsort()]
+        x = (y - self.bias[:, None, None])[:, self.rows.argsort()]
         for row in range(x.shape[1]):
             x[:, row] -= _product(self.lower[row : row + 1, :row], x[:, :row])[:, 0]
         for row in reversed(range(x.shape[1])):
             x[:, row] -= _product(self.upper[row : row + 1, row + 1 :], x[:, row + 1 :])[:, 0]
-        x = x * _channels(self.sign)
-        return scaled(archive, x, np.broadcast_to(_channels(self.log_scale), x.shape), back=True)
-
-
-def _channels(values: NDArray[Value]) -> NDArray[Value]:
-    return values.reshape(1, -1, 1, 1)
+        x = x * self.sign[:, None, None]
+        return scaled(archive, x, np.broadcast_to(self.log_scale[:, None, None], x.shape), back=True)
 
 
 def _product(matrix: Cells, x: Cells) -> Cells:
@@ -225,8 +219,8 @@ class _Conditional:
     """
 
     affine: Callable[[Tensor], tuple[Tensor, Tensor]]
-    fixed: slice
-    changed: slice
+    fixed: slice | Cells
+    changed: slice | Cells
 
     def _of(self, x: Cells) -> tuple[NDArray[np.float64], Cells]:
         log_scale, shift = self.affine(_floats(x[:, self.fixed]))
@@ -248,33 +242,21 @@ class _Conditional:
         return x
 
 
-@dataclass(frozen=True, eq=False)
-class _Order:
-    """Channels in another order."""
-
-    order: Cells
-
-    def forward(self, archive: Archive, x: Cells) -> Cells:
-        """Return the channels of x (N, C, H, W) in order."""
-        return x[:, self.order]
-
-    def inverse(self, archive: Archive, y: Cells) -> Cells:
-        """Return the channels in their order before :meth:`forward`."""
-        return y[:, self.order.argsort()]
+def _parts(level: Level) -> tuple[Cells, Cells]:
+    """Return the numbers of the channels that a level passes on, and of those that it factors out."""
+    assert level.shuffle is not None and level.split is not None  # it splits
+    order = level.shuffle.order.cpu().numpy()
+    return order[: level.split.parts[0]], order[level.split.parts[0] :]
 
 
-Move = _Affine | _Conditional | _Order
-
-
-def _moves(level: Level) -> Iterator[Move]:
+def _moves(level: Level) -> Iterator[_Affine | _Conditional]:
     """Yield the maps of a level after its squeeze."""
     for step in level.steps:
         half = step.coupling.channels // 2
         yield _Affine.of(step.actnorm, step.mixing)
         yield _Conditional(step.coupling.affine, slice(0, half), slice(half, None))
     if level.shuffle is not None and level.split is not None:
-        kept, emitted = slice(0, level.split.parts[0]), slice(level.split.parts[0], None)
-        yield _Order(level.shuffle.order.cpu().numpy())
+        kept, emitted = _parts(level)
         if (weights := level.shuffle.weights) is not None:
             yield _Conditional(partial(_weighted_by, weights.emitted), kept, emitted)
             yield _Conditional(partial(_weighted_by, weights.kept), emitted, kept)
@@ -331,7 +313,8 @@ class GridFlow:
             for move in moves:
                 x = move.forward(archive, x)
             if level.split is not None:
-                x, noise = np.split(x, [level.split.parts[0]], axis=1)
+                kept, emitted = _parts(level)
+                x, noise = x[:, kept], x[:, emitted]
                 noises.append(noise)
         for noise in [*noises, x]:
             if (np.abs(noise) >= LIMIT * BIN).any():
@@ -345,7 +328,8 @@ class GridFlow:
         x = noises[0]
         for number, (level, moves) in enumerate(reversed(list(zip(self.flow.levels, self.levels, strict=True)))):
             if level.split is not None:
-                x = np.concatenate([x, noises[number]], axis=1)
+                places = np.concatenate(_parts(level)).argsort()
+                x = np.concatenate([x, noises[number]], axis=1)[:, places]
             for move in reversed(moves):
                 x = move.inverse(archive, x)
             x = level.squeeze.inverse(torch.from_numpy(x)).numpy()

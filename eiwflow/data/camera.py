@@ -14,8 +14,6 @@ import numpy as np
 
 #: Largest amplitude of the light.
 MAX_LIGHT = 0.15
-#: Images a pass: bounds the memory that grain takes.
-CHUNK = 2000
 #: Means between two grey levels that the entropy of grain is averaged over.
 OFFSETS = 32
 
@@ -59,16 +57,12 @@ def photograph(pictures: np.ndarray, factors: Mapping[str, np.ndarray], rng: np.
     """
     height, width = pictures.shape[1:3]
     down, across = (np.linspace(-1, 1, side, dtype=np.float32) for side in (height, width))
-    images = np.empty(pictures.shape, np.uint8)
-    for start in range(0, len(pictures), CHUNK):
-        part = slice(start, start + CHUNK)
-        grain, light, direction = (factors[name][part, None, None] for name in ("grain", "light", "light_direction"))
-        position = np.cos(direction) * across[None, None] + np.sin(direction) * down[None, :, None]
-        values = rng.standard_normal((len(light), *pictures.shape[1:]), dtype=np.float32)
-        values *= grain[..., None]
-        values += pictures[part] * (1 + light * position)[..., None]
-        images[part] = np.rint(values, out=values).clip(0, 255, out=values)
-    return images
+    grain, light, direction = (factors[name][:, None, None] for name in ("grain", "light", "light_direction"))
+    position = np.cos(direction) * across[None, None] + np.sin(direction) * down[None, :, None]
+    values = rng.standard_normal(pictures.shape, dtype=np.float32)
+    values *= grain[..., None]
+    values += pictures * (1 + light * position)[..., None]
+    return np.rint(values, out=values).clip(0, 255, out=values).astype(np.uint8)
 
 
 def grain_entropy(sigma: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import io
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -128,7 +128,12 @@ def montage(images: np.ndarray, columns: int, gap: int = 0) -> np.ndarray:
 
 
 def png_file(image: np.ndarray) -> bytes:
-    """Return an image (H, W, C) uint8 as the bytes of a PNG file, with the fastest compression."""
+    """Return an image (H, W) or (H, W, C) uint8 as the bytes of a PNG file, with the fastest compression."""
+    return picture_file(image, "PNG", compress_level=1)
+
+
+def picture_file(image: np.ndarray, kind: str, **how: Any) -> bytes:  # noqa: ANN401 (as Pillow's)
+    """Return an image (H, W) or (H, W, C) uint8 as the bytes of a file of one of Pillow's kinds."""
     file = io.BytesIO()
-    as_picture(image).save(file, "PNG", compress_level=1)
+    as_picture(image).save(file, kind, **how)
     return file.getvalue()

@@ -78,7 +78,7 @@ def forest(effects: Sequence[Effect], names: Sequence[str], title: str) -> go.Fi
             traces.append(marks(x, y, colour, 10, symbol, label="%{text}", **look))
     heading = [line for part in title.split("<br>") for line in textwrap.wrap(part, _TITLE_LETTERS)]
     labels = [f"<b>{name}</b><br>{effect.figures}" for name, effect in zip(names, effects, strict=True)]
-    ends = limits([0.0, *(end for effect in effects for end in (*effect.values, *effect.lead_interval))])
+    ends = limits([0.0, *(end for effect in effects for end in (*effect.values, effect.low, effect.high))])
     return go.Figure(
         traces,
         {

@@ -155,7 +155,7 @@ def error_bars(above: ArrayLike, below: ArrayLike | None = None, **look: object)
 
 def intervals(effects: Sequence[Effect], colour: str, thickness: float = 2, width: int = 6) -> dict[str, Any]:
     """Return the 95 % intervals of leads as error bars, of no length where there is one seed."""
-    lead, low, high = np.array([(effect.lead, *effect.lead_interval) for effect in effects]).T
+    lead, low, high = np.array([(effect.lead, effect.low, effect.high) for effect in effects]).T
     return error_bars(high - lead, lead - low, color=colour, thickness=thickness, width=width)
 
 

@@ -93,7 +93,7 @@ def waterfall(rungs: Sequence[Rung]) -> go.Figure:
             traces.append(
                 bars(_leads(effects), places, marker, error_x=errors, text=text, name=name, label="%{text}", **look)
             )
-    ends = limits([0.0, *(start + end for *_, step, start in steps for end in (step.lead, *step.lead_interval))])
+    ends = limits([0.0, *(start + end for *_, step, start in steps for end in (step.lead, step.low, step.high))])
     labels = [
         f"<b>{rung.name.replace(' + ', '<br>+ ')}</b>" + ("" if rung.step is None else f"<br>{rung.step.figures}")
         for rung in rungs
@@ -193,7 +193,7 @@ def with_training(leads: Mapping[str, tuple[StudyRecipe, Effect]]) -> go.Figure:
         }
         x, symbol = np.array([places[title] for title in named]), symbol + "-open" * larger
         traces.append(marks(x, _leads(effects), colour, 11, symbol, label="%{text}", **look))
-    ends = limits([0.0, *(end for _, effect in leads.values() for end in (effect.lead, *effect.lead_interval))])
+    ends = limits([0.0, *(end for _, effect in leads.values() for end in (effect.lead, effect.low, effect.high))])
     return go.Figure(
         traces,
         {

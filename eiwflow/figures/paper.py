@@ -98,7 +98,7 @@ def leads_figure(study: Study, subject: str | None = None) -> Drawing:
     """Return every lead of a study once, with its interval: a filled square is claimed, an empty one is not."""
     groups = leads(study, subject)
     shown = [effect for effects in groups.values() for effect in effects]
-    ends = [0.0, *(end for effect in shown for end in (*effect.lead_interval, effect.lead) if np.isfinite(end))]
+    ends = [0.0, *(end for effect in shown for end in (effect.low, effect.high, effect.lead) if np.isfinite(end))]
     low, high = min(ends), max(ends)
     drawing = Drawing(_NAMES + _WIDTH - 240, _BELOW + _TOP * len(groups) + _ROW * len(shown))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..data import as_picture
+from ..data import png_file
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,13 +35,6 @@ def appearance(pixels: np.ndarray) -> str:
     return f"{tone} {colour} on average, brightness {100 * bright:.0f} of 100"
 
 
-def png(image: Image.Image) -> bytes:
-    """Return the bytes of a PNG file."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)  # half the time of the default, and hardly larger
-    return file.getvalue()
-
-
 def data_uri(pixels: np.ndarray) -> str:
     """Return bytes (H, W) or (H, W, C) as a PNG inside a URI; small ones are cached, since a rerun shows most again."""
     encode = _kept if pixels.nbytes <= KEPT_BYTES else _kept.__wrapped__
@@ -50,7 +43,7 @@ def data_uri(pixels: np.ndarray) -> str:
 
 @lru_cache(maxsize=128)
 def _kept(content: bytes, shape: tuple[int, ...]) -> str:
-    return file_uri(png(as_picture(np.frombuffer(content, np.uint8).reshape(shape))), "png")
+    return file_uri(png_file(np.frombuffer(content, np.uint8).reshape(shape)), "png")
 
 
 def forget() -> None:

@@ -60,7 +60,6 @@ class Options:
 class Converted:
     """A converted file: the flow's config, its state, and the assumptions made, a sentence each."""
 
-    kind: str
     config: FlowConfig
     state: dict[str, Tensor]
     assumed: list[str]
@@ -337,7 +336,7 @@ def _y0ast(source: Source, options: Options) -> Converted:
         "sigmoid", shape=(image, height, width), levels=levels, steps=steps, prior="unbounded",
         top_prior="constant" if learned else "standard", bits=bits,
     )  # fmt: skip
-    return Converted("y0ast", config, build.state, assumed)
+    return Converted(config, build.state, assumed)
 
 
 def _y0ast_network(source: Source, block: str, channels: int) -> list[tuple[Tensor, Tensor]]:
@@ -401,7 +400,7 @@ def _rosinality(source: Source, options: Options) -> Converted:
         "sigmoid", shape=(image, size, size), levels=levels, steps=steps, prior="unbounded", top_prior="constant",
         padding="ones", bits=bits,
     )  # fmt: skip
-    return Converted("rosinality", config, build.state, assumed)
+    return Converted(config, build.state, assumed)
 
 
 def _zero_convolution(source: Source, name: str, inputs: int) -> tuple[Tensor, Tensor]:
@@ -466,7 +465,7 @@ def _normflows(source: Source, options: Options) -> Converted:
         coupling, shape=shape, levels=levels, steps=steps, prior="constant", top_prior="constant", bits=bits,
         leaky=options.leaky or 0.0, context=max(classes),
     )  # fmt: skip
-    return Converted("normflows", config, build.state, assumed)
+    return Converted(config, build.state, assumed)
 
 
 def _normflows_network(source: Source, net: str, channels: int) -> list[tuple[Tensor, Tensor]]:

@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import files, project
 from ..analysis.record import TrainingRecord, training_record
+from ..data import chosen_places
 from ..flow import ConfigError
 from ..training.history import read_samples
 from ..training.run_directory import RunDirectory
@@ -295,7 +296,8 @@ def pack(studies: Sequence[Study], out: Path) -> Study:
         for arm in merged.arms:
             recorded = (recorded_steps(study, arm) for study in studies if read_record(study, arm) is not None)
             if (steps := next(recorded, None)) is not None:
-                _add(file, f"records/{arm.name}.json", {"steps": _thinned(steps)})
+                kept = [steps[place] for place in chosen_places(len(steps), PACKED_STEPS)]
+                _add(file, f"records/{arm.name}.json", {"steps": kept})
             if (picture := next(filter(None, (own_samples(study, arm) for study in studies)), None)) is not None:
                 _add(file, f"samples/{arm.name}.png", picture)
     files.write_atomically(out, content.getvalue())
@@ -325,12 +327,6 @@ def merge(studies: Sequence[Study]) -> Study:
     present = {arm for arm, _ in runs}
     recipe = replace(recipe, arms=tuple(arm for arm in recipe.arms if arm in present) or recipe.arms)
     return replace(first, recipe=recipe, runs={run: runs[run] for run in recipe.runs() if run in runs})
-
-
-def _thinned(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return at most :data:`PACKED_STEPS` of the steps, evenly, first and last among them."""
-    places = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), PACKED_STEPS)).round().astype(int))
-    return [steps[place] for place in places]
 
 
 def _add(file: zipfile.ZipFile, name: str, document: dict[str, Any] | bytes) -> None:

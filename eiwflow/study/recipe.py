@@ -413,20 +413,18 @@ def arms_of(text: str, priors: Iterable[str] = ("conditional",)) -> list[Arm]:
     return [Arm.parse(text)] if "=" in text or text.count("/") > 1 else [Arm.parse(text, prior) for prior in priors]
 
 
-def cost_class(flow: FlowConfig) -> str:
+def kind_of_step(recipe: StudyRecipe, arm: Arm) -> str:
     """Return the kind of an arm's step, on which its cost depends: ``pooled/conditional``, ``none@0.25/…``.
 
     With ``keep="auto"`` every split may pass on other channels: ``none@auto:entropy-principal-random/…``.
     """
+    if arm.source:
+        return f"{arm.name}/{arm.prior}"
+    flow = recipe.training(arm, 0).flow
     weights, keep = flow.order if flow.order == "released" else flow.weights, flow.keep
     if keep == "auto":
         keep = f"auto:{flow.order}-{flow.init}-{flow.partition}"
     return f"{weights}{'' if keep == 0.5 else f'@{keep}'}/{flow.prior}"
-
-
-def kind_of_step(recipe: StudyRecipe, arm: Arm) -> str:
-    """Return the kind of an arm's step, on which its cost depends."""
-    return f"{arm.name}/{arm.prior}" if arm.source else cost_class(recipe.training(arm, 0).flow)
 
 
 def relative_costs(seconds: dict[str, float]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import wait
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from .. import checkpoint, files
 from ..checkpoint import CheckpointError, outline, software_versions
@@ -35,7 +35,7 @@ from ..training.execution import Execution, choose_device
 from ..training.failures import TrainingFailed
 from ..training.recipe import Recipe, Recording
 from ..training.run import train
-from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder
+from ..training.run_directory import RunDirectory, RunError, RunState, WorkFolder, holding
 from ..training.trainer import load_data
 from . import foreign
 from .cost import seconds_per_step, step_of
@@ -60,11 +60,6 @@ class StudyFolder(WorkFolder):
         """The folder of runs, which has a folder of studies."""
         return self.path.parent.parent
 
-    @property
-    def settings_file(self) -> Path:
-        """The file that holds the recipe; it is touched whenever a run is done."""
-        return self.path / SETTINGS
-
     @classmethod
     def begin(cls, path: Path, recipe: StudyRecipe, command: str = "") -> StudyFolder:
         """Return the folder of a study; where there is none, make it with this recipe and command line.
@@ -77,21 +72,17 @@ class StudyFolder(WorkFolder):
         path.mkdir(parents=True, exist_ok=True)
         with folder._changing():
             files.remove_leftovers(path, SETTINGS)
-            if folder.settings_file.exists():
+            if (path / SETTINGS).exists():
                 return folder
             if any(entry.suffix != ".lock" for entry in files.entries(path)):
                 raise RunError(f"{path.name} is there already and is not a study's folder.")
             folder._write(Study(path.name, recipe, command, {}, {}, "", path, versions=software_versions()))
         return folder
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self) -> AbstractContextManager[None]:
         """Keep other processes from changing the study's settings."""
-        try:
-            with FileLock(self.path / ".settings.lock", timeout=PATIENCE_S):
-                yield
-        except Timeout:
-            raise RunError(f"The study {self.path.name} is being changed by another process: try again.") from None
+        refusal = f"The study {self.path.name} is being changed by another process: try again."
+        return holding(FileLock(self.path / ".settings.lock"), refusal, PATIENCE_S)
 
     def _read(self) -> Study:
         """Return the study with the results of its runs."""
@@ -103,7 +94,7 @@ class StudyFolder(WorkFolder):
     def _write(self, study: Study) -> None:
         """Write ``study.json``; the results of runs stand in their own folders."""
         document = study.document() | {"results": []}
-        write_atomically(self.settings_file, json.dumps(document, indent=1, allow_nan=False).encode())
+        write_atomically(self.path / SETTINGS, json.dumps(document, indent=1, allow_nan=False).encode())
 
     def extend(self, recipe: StudyRecipe, images: ImageData | None = None, device: str = "cpu") -> StudyRecipe:
         """Write down further arms and seeds, which ``images`` are used, and on what; return the whole recipe.
@@ -172,20 +163,12 @@ class StudyFolder(WorkFolder):
         """Return whether a process works on the study or on a share of it."""
         return any(process.held(FileLock(path)) for path in self.path.glob("*.lock"))
 
-    @contextmanager
-    def shared(self, shard: tuple[int, int]) -> Iterator[None]:
+    def shared(self, shard: tuple[int, int]) -> AbstractContextManager[None]:
         """Lock a share of the study: (number from 1, number of shares); (1, 1) is the whole study."""
         if shard == (1, 1):
-            with self.held():
-                yield
-            return
-        own = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
-        if not process.take(own):
-            raise RunError(f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
-        try:
-            yield
-        finally:
-            own.release()
+            return self.held()
+        lock = FileLock(self.path / f"shard-{shard[0]}-of-{shard[1]}.lock")
+        return holding(lock, f"Share {shard[0]}/{shard[1]} of {self.path.name} is being run by another process.")
 
     def _saved(self) -> str:
         return "the runs that are done stay, and the others go on from their last save"
@@ -359,7 +342,7 @@ def _run(
                 continue
             count += 1
             with suppress(OSError):
-                os.utime(folder.settings_file)  # readers notice the change by the file's time
+                os.utime(folder.path / SETTINGS)  # readers notice the change by the file's time
                 if shard == (1, 1):
                     folder.set_status("running", count)
             if progress is not None:

@@ -73,11 +73,6 @@ class Effect:
         return "ahead" if self.lead > 0 else "behind"
 
     @property
-    def lead_interval(self) -> tuple[float, float]:
-        """The ends of the interval."""
-        return self.low, self.high
-
-    @property
     def interval(self) -> str:
         """The interval as words."""
         return "no interval" if math.isnan(self.low) else f"{signed(self.low, 3)} to {signed(self.high, 3)}"

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from .. import files
-from ..data import as_picture, chosen_places, montage
+from ..data import chosen_places, montage, picture_file
 from ..files import write_atomically
 from ..flow import MultiScaleFlow, NonFiniteError, quantise
 from ..flow.bijection import generator_for
@@ -87,16 +85,10 @@ def sample_montage(flow: MultiScaleFlow, seed: int, count: int = SAMPLES) -> byt
     latents = flow.sample_latents(count, SAMPLE_TEMPERATURE, generator_for(seed, "samples"))
     try:
         images = quantise(flow.decode(latents, labels), flow.config.bits)
-        return encode_webp(montage(images.permute(0, 2, 3, 1).cpu().numpy(), columns=4))
+        picture = montage(images.permute(0, 2, 3, 1).cpu().numpy(), columns=4)
+        return picture_file(picture, "WEBP", quality=85, method=4)
     except NonFiniteError:
         return None
-
-
-def encode_webp(image: np.ndarray) -> bytes:
-    """Return an image (H, W, C) uint8 as a lossy WEBP."""
-    out = io.BytesIO()
-    as_picture(image).save(out, "WEBP", quality=85, method=4)
-    return out.getvalue()
 
 
 def write_samples(folder: Path, flow: MultiScaleFlow, seed: int, step: int) -> bytes | None:

@@ -17,31 +17,21 @@ LARGEST_MMAP_THRESHOLD = 2**25
 LARGEST_INT = 2**31 - 1
 
 
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep freed memory; return whether it does.
+def keep_freed_memory(keep: bool = True) -> None:
+    """Tell glibc to keep freed memory, or to return it as it does by itself, and now; without glibc do nothing.
 
     By default the activations' memory returns to the system after every step, and the next step gets it page by page,
-    each page cleared: a tenth of a step's time. The peak memory is the same. Without glibc this does nothing.
+    each page cleared: a tenth of a step's time. The peak memory is the same. A process that has trained for a short
+    time and lives on, such as the app's server, returns it.
     """
     if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(M_TRIM_THRESHOLD, LARGEST_INT) and mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD))
-
-
-def give_back_freed_memory() -> bool:
-    """Let glibc return freed memory again, and return the present free memory; return whether it does.
-
-    For a process that has trained for a short time and lives on, such as the app's server.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
+        return
     libc = ctypes.CDLL(None)
-    # The largest values that glibc itself chooses for the thresholds: setting one of them fixes both.
-    done = libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-    done &= libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
-    libc.malloc_trim(0)  # it returns whether there was memory to return
-    return bool(done)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+    # The second is the largest value that glibc itself chooses; setting one threshold fixes both.
+    libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT if keep else 2 * LARGEST_MMAP_THRESHOLD)
+    if not keep:
+        libc.malloc_trim(0)
 
 
 def channels_last(flow: MultiScaleFlow) -> MultiScaleFlow:

@@ -11,10 +11,6 @@ from typing import Any
 from ..flow import ConfigError, FlowConfig
 from ..options import SETTINGS, TRAINING, option, without_effect
 
-#: Smallest and largest value of every number in a recipe.
-BOUNDS: dict[str, tuple[float, float]] = {
-    name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None
-}
 #: Fields that version 0.2 did not know: a file lacks them when they have their defaults.
 _LATER = ("schedule", "accumulate", "init_from", "labels", "classes")
 

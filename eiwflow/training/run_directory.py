@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 
 from .. import files
@@ -46,6 +47,17 @@ def runs_root() -> Path:
 
 class RunError(ValueError):
     """A run directory cannot be made or read; the message is one sentence."""
+
+
+@contextlib.contextmanager
+def holding(lock: FileLock, refusal: str, patience_s: float = process.PATIENCE_S) -> Iterator[None]:
+    """Hold a lock during the block, or raise RunError with this sentence."""
+    if not process.take(lock, patience_s):
+        raise RunError(refusal)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
@@ -131,13 +143,8 @@ class WorkFolder:
         name = f"{self.KIND} {files.printable(self.path.name)}"
         if not self.path.is_dir():
             raise RunError(f"{name} is gone: its directory has been removed.")
-        own = process.run_lock(self.path)
-        if not process.take(own):
-            raise RunError(f"{name} is being trained by another process.")
-        try:
+        with holding(process.run_lock(self.path), f"{name} is being trained by another process."):
             yield
-        finally:
-            own.release()
 
     def is_held(self) -> bool:
         """Return whether a process holds the folder's lock."""

@@ -23,7 +23,7 @@ from .execution import Execution, choose_device
 from .failures import TrainingFailed
 from .recipe import Recipe
 from .run import train
-from .run_directory import STUDIES, RunDirectory, RunError, WorkFolder, all_runs
+from .run_directory import STUDIES, RunDirectory, RunError, WorkFolder, all_runs, holding
 
 #: Seconds between two writings of its status.
 HEARTBEAT_S = 1.0
@@ -89,10 +89,8 @@ def device_of(run: WorkFolder) -> str | None:
 def one_at_a_time(root: Path, device: str) -> Iterator[None]:
     """Let one visitor at a time start a worker, on a free device."""
     root.mkdir(parents=True, exist_ok=True)
-    starting = process.starting_lock(root)
-    if not process.take(starting, process.START_S):
-        raise RunError("Another run is just being started: try again in a moment.")
-    try:
+    refusal = "Another run is just being started: try again in a moment."
+    with holding(process.starting_lock(root), refusal, process.START_S):
         end = time.monotonic() + process.START_S
         while process.held(process.device_lock(root, device)):
             occupant = _occupant(root, device)
@@ -101,8 +99,6 @@ def one_at_a_time(root: Path, device: str) -> Iterator[None]:
                 raise RunError(f"{who} on {device} already: pause or stop it first, or wait for it.")
             time.sleep(0.02)  # its final state is written, so it is about to end
         yield
-    finally:
-        starting.release()
 
 
 def _occupant(root: Path, device: str) -> str | None:

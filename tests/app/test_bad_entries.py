@@ -14,7 +14,6 @@ from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import studies
 
 from ..studies import arms, write_study
-from ..test_files import sparse
 from .conftest import sentences, trained_run, visit_page, write_checkpoint
 
 HOME, LESSON, LEVELS = "app.py", "pages/0_lesson.py", "pages/1_levels.py"
@@ -23,6 +22,11 @@ COMPARE, TRAIN = "pages/6_compare.py", "pages/9_train.py"
 
 def nowhere(path: Path) -> None:
     path.symlink_to("nowhere")
+
+
+def sparse(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.truncate(64 * 2**30)
 
 
 #: Damages a run -> what is said.

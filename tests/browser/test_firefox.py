@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from eiwflow.lesson import default, one_file
+from eiwflow.lesson import bundle, default
 from eiwflow.ui.access.navigation import pages
 
 from .. import missing, only_long
@@ -101,7 +101,7 @@ def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
 @pytest.mark.slow
 def test_every_scene_is_drawn_and_moves_without_a_server(firefox: Firefox, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
-    path.write_bytes(one_file(default.pack()))
+    path.write_text(bundle.page(default.pack()), encoding="utf-8")
     firefox.errors.clear()
     titles = set()
     firefox.open(f"{path.as_uri()}?scene=2")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from eiwflow import checkpoint
-from eiwflow.lesson import build, default, homework, one_file
+from eiwflow.lesson import build, bundle, default, homework
 from eiwflow.lesson.pack import opened
 
 from ..lesson import stated
@@ -53,7 +53,7 @@ each_state = pytest.mark.parametrize("state", STATES, ids=lambda state: f"{state
 @pytest.fixture(scope="module")
 def lesson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("lesson") / "lesson.html"
-    path.write_bytes(one_file(default.pack()))
+    path.write_text(bundle.page(default.pack()), encoding="utf-8")
     return path
 
 

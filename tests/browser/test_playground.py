@@ -16,7 +16,7 @@ from PIL import Image
 
 from eiwflow import checkpoint, data
 from eiwflow.cli.parser import build_parser
-from eiwflow.lesson import default, one_file
+from eiwflow.lesson import bundle, default
 
 from . import accessibility
 from .conftest import PATIENCE_MS, Watched
@@ -32,7 +32,7 @@ SMALL = {"levels": "2", "steps": "1", "width": "8"}
 @pytest.fixture(scope="module")
 def lesson_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("playground") / "lesson.html"
-    path.write_bytes(one_file(default.pack()))
+    path.write_text(bundle.page(default.pack()), encoding="utf-8")
     return path
 
 

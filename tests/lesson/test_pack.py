@@ -19,7 +19,7 @@ from eiwflow.data import Factor, to_tensor
 from eiwflow.flow import FlowConfig, MultiScaleFlow, dequantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import redundancy
-from eiwflow.lesson import build, bundle, default, one_file
+from eiwflow.lesson import build, bundle, default
 from eiwflow.lesson.pack import Pack, assemble, opened
 from eiwflow.lesson.probe import probe_facts
 from eiwflow.lesson.spec import at_bin_centres
@@ -145,9 +145,9 @@ def test_pictures_in_which_the_mean_weight_rises_are_counted_also_where_weights_
 
 
 def test_the_lesson_is_one_small_page_without_an_address_of_another_host() -> None:
-    page = one_file(default.pack())
-    assert len(page) <= 5_000_000
-    text = page.decode().split('id="pack"')[0]
+    page = bundle.page(default.pack())
+    assert len(page.encode()) <= 5_000_000
+    text = page.split('id="pack"')[0]
     assert "http:" not in text and "https:" not in text and "\nimport " not in bundle.script("offline.js")
 
 

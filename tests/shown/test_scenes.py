@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from eiwflow.lesson import default, one_file
+from eiwflow.lesson import bundle, default
 
 from ..browser.conftest import PATIENCE_MS, Watched
 from . import kit
@@ -64,7 +64,7 @@ def opened(page: Page, path: Path, number: int) -> None:
 
 def test_scenes(page: Page, tmp_path: Path) -> None:
     path = tmp_path / "lesson.html"
-    path.write_bytes(one_file(default.pack()))
+    path.write_text(bundle.page(default.pack()), encoding="utf-8")
     lines = []
     for number in range(1, 13):
         opened(page, path, number)

@@ -25,9 +25,9 @@ from eiwflow.study import words
 from eiwflow.study.answer import answer, at_equal_time
 from eiwflow.study.arms import arm_curve, cost_in_words, run_table
 from eiwflow.study.export import as_csv, as_latex
-from eiwflow.study.file import _thinned, bundled, merge, pack, read_record, read_study, studies_in
+from eiwflow.study.file import bundled, merge, pack, read_record, read_study, studies_in
 from eiwflow.study.ladder import counts, ladder, ladders
-from eiwflow.study.recipe import Arm, StudyRecipe, control, cost_class, crossed, relative_costs
+from eiwflow.study.recipe import Arm, StudyRecipe, control, crossed, kind_of_step, relative_costs
 from eiwflow.study.statistics import label, subjects, usual_partition
 from eiwflow.training.recipe import recording_steps
 
@@ -196,7 +196,6 @@ def test_a_made_study_at_equal_time_and_others(written: Callable[..., Path]) -> 
     tied["results"] = [result for result in tied["results"] if result["arm"] in tied["recipe"]["arms"]]
     tie = read_study(written("tied", tied))
     texts.append(f"tied: {usual_partition(tie)}; {subjects(tie)}; {[label(tie, arm) for arm in tie.arms]}")
-    texts.append(f"thinned: {[step['step'] for step in _thinned([{'step': step} for step in range(0, 95, 5)])]}")
     first, other = (arm_curve(study, arm) for arm in study.arms[:2])
     assert first is not None and other is not None
     difference = first.minus(other)
@@ -225,9 +224,7 @@ def test_recipes_and_plans(capsys: pytest.CaptureFixture[str]) -> None:
         options = build_parser().parse_args(command.split()[0:])
         recipe = StudyRecipe(**study_arms(options), seeds=2, batch=16, iterations=1000, data="faces16")
         lines += [f"$ {command}", *capsys.readouterr().err.splitlines()]
-        lines += [
-            f"  {arm.text}  folder {arm.name}  kind {cost_class(recipe.training(arm, 0).flow)}" for arm in recipe.arms
-        ]
+        lines += [f"  {arm.text}  folder {arm.name}  kind {kind_of_step(recipe, arm)}" for arm in recipe.arms]
         lines += [
             f"  {' '.join(recipe.arguments('out', jobs=2))}",
             f"  budget {recipe.budget}; {[f'{arm.order} {seed}' for arm, seed in recipe.runs()]}",

@@ -41,7 +41,7 @@ def by_scipy(study, first, second):
 
 
 def figures(effect):
-    return [effect.lead, *effect.lead_interval]
+    return [effect.lead, effect.low, effect.high]
 
 
 def test_every_rung_is_measured_from_the_lowest_and_from_the_one_below(study):
@@ -194,7 +194,7 @@ def test_a_report_states_each_comparison_once_and_every_number_of_the_claim(stud
         pairs = [frozenset(effect.arms) for effect in stated if len(effect.arms) == 2]
         assert len({*pairs}) == len(pairs)
         for effect in stated:
-            low, high = (signed(end, 3) for end in effect.lead_interval)
+            low, high = (signed(end, 3) for end in (effect.low, effect.high))
             said = rf"{re.escape(f'{signed(effect.lead, 3)}  [{low}, {high}]')}  p .*  {effect.claim} +"
             assert any(re.fullmatch(said + re.escape(effect.name), line) for line in lines), effect.name
     assert [*found["claim"]] == [*found["claim"][:8]] and found["claim"][0].lead == pytest.approx(0.11, abs=0.02)

@@ -269,10 +269,10 @@ OTHERS = {
 @pytest.mark.parametrize("fields", OTHERS.values(), ids=OTHERS.keys())
 def test_a_folder_of_another_recipe_is_refused_and_stays_as_it_is(tmp_path, data, fields):
     folder = StudyFolder.begin(tmp_path / "study", tiny_study(data, iterations=1, seeds=1))
-    before = folder.settings_file.read_bytes()
+    before = (folder.path / SETTINGS).read_bytes()
     with pytest.raises(RunError, match=r"^study holds a study of another recipe, with \w+ .*, not .*\.$"):
         run_study(tiny_study(data, **{"iterations": 1, "seeds": 1, **fields}), folder.path)
-    assert folder.settings_file.read_bytes() == before
+    assert (folder.path / SETTINGS).read_bytes() == before
 
 
 @pytest.mark.slow
@@ -325,12 +325,12 @@ NO_STUDIES = {
 def test_a_folder_that_is_no_study_s_is_refused_and_stays_as_it_is(tmp_path, data, spoil):
     recipe = tiny_study(data, iterations=1, seeds=1)
     folder = StudyFolder.begin(tmp_path / "study", recipe)
-    content = spoil(json.loads(folder.settings_file.read_bytes()))
-    folder.settings_file.write_text(content if isinstance(content, str) else json.dumps(content))
-    before = folder.settings_file.read_bytes()
+    content = spoil(json.loads((folder.path / SETTINGS).read_bytes()))
+    (folder.path / SETTINGS).write_text(content if isinstance(content, str) else json.dumps(content))
+    before = (folder.path / SETTINGS).read_bytes()
     with pytest.raises(RunError, match=r"^study is there already and .*\.$"):
         run_study(recipe, folder.path)
-    assert folder.settings_file.read_bytes() == before
+    assert (folder.path / SETTINGS).read_bytes() == before
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, data):

@@ -12,13 +12,13 @@ from eiwflow.analysis.record import load_record
 from eiwflow.analysis.train import progress
 from eiwflow.analysis.words import train as words
 from eiwflow.checkpoint import load
-from eiwflow.data import montage, to_tensor
+from eiwflow.data import montage, picture_file, to_tensor
 from eiwflow.flow import dequantise, quantise
 from eiwflow.flow.bijection import generator_for
 from eiwflow.flow.information import entropy_rate, redundancy
 from eiwflow.flow.policies import entropy_order
 from eiwflow.training import history
-from eiwflow.training.history import encode_webp, level_records, read_samples, sample_montage
+from eiwflow.training.history import level_records, read_samples, sample_montage
 from eiwflow.training.run import train
 
 from .tiny import planes, tiny_data, tiny_flow, tiny_run, tiny_x
@@ -67,7 +67,7 @@ def test_a_level_that_passes_on_all_channels_is_recorded_and_read_as_such(tmp_pa
 
 
 def test_of_many_montages_evenly_spaced_ones_are_read_to_the_last(tmp_path):
-    picture = encode_webp(np.zeros((16, 16, 3), dtype=np.uint8))
+    picture = picture_file(np.zeros((16, 16, 3), dtype=np.uint8), "WEBP")
     for step in range(history.MAX_MONTAGES + 3):
         (tmp_path / f"step_{step}.webp").write_bytes(picture)
         if step == history.MAX_MONTAGES - 1:
@@ -85,7 +85,7 @@ def test_a_montage_is_twelve_images_row_by_row(channels):
     for number, image in enumerate(images):
         row, column = divmod(number, 4)
         assert (whole[8 * row : 8 * row + 8, 6 * column : 6 * column + 6] == image).all()
-    picture = Image.open(io.BytesIO(encode_webp(whole)))
+    picture = Image.open(io.BytesIO(picture_file(whole, "WEBP", quality=85, method=4)))
     shown = np.array(picture.convert("RGB")).astype(float)
     assert np.abs(shown - whole).mean() < 20
 
@@ -94,7 +94,8 @@ def test_samples_come_from_the_same_noise_at_every_step():
     flow, other = tiny_flow(), tiny_flow(split="variance-reversed")
     assert sample_montage(flow, 0) == sample_montage(flow, 0) != sample_montage(flow, 1)
     expected = quantise(flow.decode(flow.sample_latents(16, 1.0, generator_for(0, "samples"))))
-    assert sample_montage(flow, 0) == encode_webp(montage(expected.permute(0, 2, 3, 1).numpy(), columns=4))
+    whole = montage(expected.permute(0, 2, 3, 1).numpy(), columns=4)
+    assert sample_montage(flow, 0) == picture_file(whole, "WEBP", quality=85, method=4)
     assert sample_montage(other, 0) != sample_montage(flow, 0)
 
 

@@ -13,10 +13,11 @@ from eiwflow.cli.parser import build_parser
 from eiwflow.flow import ConfigError, FlowConfig
 from eiwflow.flow.config import WEIGHTS
 from eiwflow.options import FLOW, TRAINING, without_effect
-from eiwflow.training.recipe import BOUNDS, Recipe, recording_steps
+from eiwflow.training.recipe import Recipe, recording_steps
 
 from .tiny import tiny_recipe
 
+BOUNDS = {name: setting.bounds for name, setting in TRAINING.items() if setting.bounds is not None}
 WHOLE = ("batch", "iterations", "seed", "warmup", "accumulate")
 
 

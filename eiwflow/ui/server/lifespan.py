@@ -56,11 +56,11 @@ def _import_then_give_back() -> None:
         engine.start()
     finally:
         engine.STARTED.set()
-    from ...training.memory import give_back_freed_memory
+    from ...training.memory import keep_freed_memory
 
     alone_s = 0.0
     while True:
-        give_back_freed_memory()
+        keep_freed_memory(False)
         shelves.sweep()
         time.sleep(GIVE_BACK_S)
         nobody_is_here = exists() and get_instance().state is RuntimeState.NO_SESSIONS_CONNECTED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ... import lesson
 from ...lesson import bundle, default
 from ..common import window
 from . import first_scene
@@ -43,7 +42,7 @@ def page() -> None:
         st.switch_page("pages/0_lesson.py", query_params=HOMEWORK)
     ways.download_button(
         "Download the lesson",
-        data=lambda: lesson.one_file(default.pack()),
+        data=lambda: bundle.page(default.pack()).encode(),
         file_name="lesson.html",
         mime="text/html",
         on_click="ignore",
