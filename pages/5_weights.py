@@ -16,7 +16,7 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("Does it help that each picture weights its channels?", "Weights", compare=True)
+page = ui.begin("Does it help that each picture turns its channels up or down?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
 with_change = f"with {name} {amount:g}" if amount != change.none else ""

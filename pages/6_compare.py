@@ -137,4 +137,4 @@ if (more := ui.more_evidence()).open:
         *studies.commands(study),
     )
 
-ui.closing(page, "A study says which split is better here. The latents show what a flow has learnt.")
+ui.closing(page, "A study says which flow needs fewer bits. Is a picture of fewer bits a better one?")

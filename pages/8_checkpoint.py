@@ -60,7 +60,7 @@ with ui.errors_as_sentences():
     except DataError as error:
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
     score = subjects.score(ui.look(scored_on), limit=limit)
-    ui.takeaway(words.sound(score, checked))
+    ui.takeaway(words.sound(score, checked) if drawn.temperatures == usual.temperatures else words.cooled(drawn, usual))
     images = scored_on.images
     if scored_on is not page and images.note:
         drawing.caption(plain(f"{images.name}: {images.note}."))

@@ -81,7 +81,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
     ticks = {0.06 * channels + 0.5: "most<br>predictable", 0.94 * channels + 0.5: "least<br>predictable"}
-    wanted = "to pass on", "to factor out"
+    wanted = "should go on", "should leave"
     return _over_steps(river, traces, frames, axis, ticks, wanted, shapes=shapes, showlegend=False)
 
 

@@ -91,11 +91,10 @@ class StartByHalf:
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
             other = fixed(variance.lead, 3)
-            beside = {
-                "behind": f", that by variance more ({other})",
-                "ahead": f", that by variance less ({other})",
-            }.get(measure.claim, f", that by variance {other}, not shown to differ")
-        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value{beside}."
+            beside = {"behind": f", more by variance ({other})", "ahead": f", less by variance ({other})"}.get(
+                measure.claim, f", by variance {other}: not shown to differ"
+            )
+        return f"Yes: on {data} a {STARTS[start]} saves {saved} bits per value with {name}{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -225,7 +224,7 @@ def added(studies: Iterable[Study]) -> list[Added]:
     asked = {study: ladder(study).answers for study in studies if study.is_done}
     fullest = {data: made.study for data, made in by_set(asked).items()}
     gains = []
-    for key, name in {"weights": "own weights", "partitions": "changing coupling halves"}.items():
+    for key, name in {"weights": "own weights", "partitions": "coupling halves"}.items():
         for data, full in fullest.items():
             of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
             pairs = (

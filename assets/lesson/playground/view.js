@@ -250,7 +250,12 @@ export class View {
           "A network predicts one half of the channels from the other.",
         ),
       ),
-      el("div", { className: "half" }, el("span", {}, "Half passed on, by"), this.half.row),
+      el(
+        "div",
+        { className: "half" },
+        el("span", {}, "Half that goes on (the rest leaves as noise), by"),
+        this.half.row,
+      ),
     );
   }
 

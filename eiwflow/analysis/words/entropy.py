@@ -37,8 +37,9 @@ def at(way: Way, place: int) -> str:
         noise = fixed(NOISE_BITS, 2)
         return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has {noise}."
     grown = fixed(stop.entropy - way.stops[0].entropy, 2)
-    fate = "goes on" if stop.redundancy > stop.factored_out else "leaves"
-    return f"By the end of level {stop.level} entropy has grown by {grown} bits per value. The predictable half {fate}."
+    fate = " But the predictable half leaves." * (stop.redundancy <= stop.factored_out)
+    growth = f"after level {stop.level} entropy is {grown} bits per value higher"
+    return f"Steps spread values out, as in noise: {growth}.{fate}"
 
 
 def pair(ways: Mapping[str, Way]) -> str:

@@ -73,9 +73,7 @@ def treated(of: Blend, t: float = 1.0) -> str:
     if {"b"} <= {*of.way} <= {"keep", "b"}:
         return f"{_done(of.way, t)}, {part(of.share)} of the values, {_brings(of)} {_way_to_b(of, t)} of the way to B."
     change = f"pixels change by {grey(_psnr(of, t)):.2g} of 255"
-    if len(of.way) - of.way.count("keep") == 1:
-        return f"{_done(of.way, t)}: {change}."
-    return f"In all, {change}{f' at t = {t:.2f}' if t < 1 else ''}."
+    return f"{_done(of.way, t)}: {change}."
 
 
 def pair(blends: Mapping[str, Blend], t: float = 1.0) -> str:

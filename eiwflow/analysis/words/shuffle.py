@@ -35,12 +35,9 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: The rule that a split should follow.
-RIGHT = "Predictable channels should be passed on"
+RIGHT = "Later levels can use predictable channels"
 #: The caption of the river.
-THICK = (
-    "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: the wrong way. "
-    "Later levels can use what is predictable."
-)
+THICK = "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -60,27 +57,27 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     wrong = {name: int(river.crossing[at[name]].sum()) for name, river in rivers.items()}
     if len(rivers) > 1:
         counts = "; ".join(f"“{name}” {count or 'none'} of {rivers[name].channels}" for name, count in wrong.items())
-        return f"Step {step:,}, channels that go the wrong way: {counts}."
+        return f"Step {step:,}, channels on the wrong side: {counts}."
     ((name, count),) = wrong.items()
     river = rivers[name]
     if at[name] == 0:
         return _from_start_to_end(river)
     if count:
         return (
-            f"{count} of {river.channels} channels go the wrong way: "
+            f"{count} of {river.channels} channels are on the wrong side: "
             "predictable ones leave, and noisy ones are passed on."
         )
-    now = "training made them fit" if river.crossing[0].any() else "the order still fits"
-    return f"No channel goes the wrong way: {now}."
+    now = "training moved them" if river.crossing[0].any() else "the order still fits"
+    return f"No channel is on the wrong side: {now}."
 
 
 def _from_start_to_end(river: RankRiver) -> str:
     """Return how many channels go the wrong way at the start and at the end, and from which step on none does."""
     wrong = river.crossing.sum(axis=1)
     if not wrong.any():
-        return f"{RIGHT}: at no recorded step is one of {river.channels} wrong."
+        return f"{RIGHT}: at no recorded step is one of {river.channels} on the wrong side."
     first, last = int(wrong[0]), int(wrong[-1])
-    start = f"{RIGHT}: {first or 'none'} of {river.channels} start{'s' * (first == 1)} the wrong way"
+    start = f"{RIGHT}: {first or 'none'} of {river.channels} start{'s' * (first == 1)} on the wrong side"
     if last:
         return f"{start}, {last} end{'s' * (last == 1)} so."
     return f"{start}, none from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on."

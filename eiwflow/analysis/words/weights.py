@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
 #: What a weight is.
-WHAT = "A weight multiplies a channel that a network reads or gives. Own ones depend on the picture."
+WHAT = "A channel weight is a volume: it multiplies a channel that a coupling’s network reads or gives."
 #: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
@@ -49,7 +49,7 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     if frozen:
         return f"Average weights, the same for all pictures, {here}."
     answer = "Yes" if all(saves) else "It depends" if any(saves) else "No"
-    return f"{answer}: weights that turn its channels up or down {here}."
+    return f"{answer}: its own channel volumes (own weights) {here}."
 
 
 def expectation(first: Prices, second: Prices, with_change: str, frozen: bool) -> str:
@@ -64,7 +64,7 @@ def expectation(first: Prices, second: Prices, with_change: str, frozen: bool) -
     if abs(shares[0] - shares[1]) < HARDLY:
         return ""
     own, average = (f"{abs(100 * each):.0f} % {'larger' if each >= 0 else 'smaller'}" for each in shares)
-    expects = f"{with_change.capitalize()} the network at {named(place)} expects"
+    expects = f"{with_change.capitalize()} the network at {named(place)} expects its prediction to have"
     if frozen:
         return f"{expects} {average} errors; with its own weights, {own}."
     return f"{expects} {own} errors; with average weights, {average}."
@@ -72,8 +72,10 @@ def expectation(first: Prices, second: Prices, with_change: str, frozen: bool) -
 
 def priced(name: str, prices: Prices, frozen: bool) -> str:
     """Return the caption of a picture: its name and its bits per value, with own or with average weights."""
-    bits = fixed(prices.frozen if frozen else prices.own, 2)
-    return f"{name}: {bits} bits per value{' with average weights' * frozen}"
+    own, average = fixed(prices.own, 2), fixed(prices.frozen, 2)
+    if frozen:
+        return f"{name}: {average} bits per value (own weights {own})"
+    return f"{name}: {own} bits per value (average weights {average})"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

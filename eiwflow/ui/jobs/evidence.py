@@ -129,8 +129,11 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
     steps = f"{made.study.recipe.iterations:,}"
-    st.markdown(f"**Bits per value saved** over Glow’s start and half, {steps} steps:")
+    st.caption("The *start* mixes channels, the *half* goes on. Both are set before training.")
+    st.markdown(f"**Bits per value saved** over Glow’s, {steps} steps; choose a cell:")
     half, start = _choose_cell(made)
+    seeds = counted(made.seeds, "seed")
+    st.caption(f"±: 95 % interval, {seeds}. No colour: not shown, as all comparisons count (Holm).")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -142,8 +145,6 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             for name, (bits, webp) in pictures.items()
         )
     )
-    seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval over {seeds}. Without colour: not shown.")
     return made.in_words(half, start)
 
 

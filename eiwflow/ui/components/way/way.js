@@ -80,7 +80,7 @@ function draw(chart, data, at) {
   // Where a split leaves the predictable half, the curve rises.
   const rise = stops.findIndex((stop, place) => stop.left !== null && stop.tell > stops[place - 1].tell);
   if (data.flows.length === 1 && rise > 0 && width >= 560)
-    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) + 14 }, "predictable half goes on");
+    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) - 2 }, "predictable half goes on");
   if (data.flows.length > 1) {
     data.flows.forEach((flow, number) => {
       const y = TOP + UPPER - 32 + 20 * number, colour = number ? SECOND : "currentColor";
@@ -108,7 +108,7 @@ function draw(chart, data, at) {
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
-  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): only its rise matters`;
+  const unit = width < 560 ? "entropy, bits per value" : `entropy, bits per value (${data.images} images); 0: every grey level as likely`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
