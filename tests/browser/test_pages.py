@@ -335,7 +335,7 @@ def test_a_link_with_every_choice_is_opened_and_the_choices_go_along(look: Visit
     choices = ("vs=photos32-glow", "image=3", "seed=5", "level=2")
     address = server.replace("/levels?", "/weights?")
     found = look("", url="&".join((address, *choices)))
-    assert found.page.locator("h1").inner_text() == "Does it help that each picture weights its channels?"
+    assert found.page.locator("h1").inner_text().startswith("Does it help")
     assert found.page.locator(".eiw-column b").count() == 2
     key = address.partition("?")[2]
     assert [part for part in (key, *choices) if part not in found.page.url] == [], found.page.url

@@ -12,7 +12,7 @@ from eiwflow.analysis.words.numbers import signed
 from eiwflow.study.claim import added, claim, start_by_half
 from eiwflow.study.export import as_csv
 from eiwflow.study.file import bundled, read_study
-from eiwflow.study.ladder import by_set, counts, ladder
+from eiwflow.study.ladder import HALVES, by_set, counts, ladder
 from eiwflow.study.recipe import DEFAULT_ARMS, Arm
 from eiwflow.study.report import leads, report, report_in_words, summary
 
@@ -220,7 +220,7 @@ def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(st
         arm = f"{half}/{P if start == 'principal' else start}"
         if arm != "last/random":
             assert figures(made.cells[half, start]) == pytest.approx(by_scipy(both, arm, "last/random"), abs=1e-6)
-        assert (" that by variance" in made.in_words(half, start)) == ((half, start) == ("entropy", "principal"))
+        assert (", by variance" in made.in_words(half, start)) == ((half, start) == ("entropy", "principal"))
     assert figures(made.effects["start"]) == pytest.approx(by_scipy(both, f"random/{P}", "random/random"), abs=1e-6)
     bits = {name: [run.bits_per_dim for run in both.of(Arm.parse(name))] for name in CELLS}
     after, before = (
@@ -229,6 +229,11 @@ def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(st
     assert made.effects["together"].lead == pytest.approx(sum(after) / 6 - sum(before) / 6)
     smallest = min(made.effects.values(), key=lambda effect: effect.p)
     assert smallest.p_corrected == pytest.approx(8 * smallest.p)
+    # The cells from a start from the data are corrected with what was written down: by hand, 12 differences.
+    started = [made.cells[half, "principal"] for half in HALVES]
+    places = sorted(effect.p for effect in (*made.effects.values(), *started))
+    by_hand = {p: max((12 - at) * each for at, each in enumerate(places[: places.index(p) + 1])) for p in places}
+    assert [effect.p_corrected for effect in started] == pytest.approx([min(1, by_hand[each.p]) for each in started])
     assert {name: len(count.leads) for name, count in counts([study, both]).items()} == {
         name: len(count.leads) for name, count in counts([study]).items()
     }
