@@ -85,16 +85,14 @@ class StartByHalf:
         if lead.claim == "not shown":
             corrected = " after correction" * (not lead.low <= 0 <= lead.high)
             where = f"{name} after a {STARTS[start]}"
-            return f"Not shown on {data}{corrected}: {where}, {signed(lead.lead, 3)} bits per value."
+            return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
-            return f"On {data} {name} costs {saved} bits per value after a {STARTS[start]}."
+            return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
             other = fixed(variance.lead, 3)
-            beside = {"behind": f", more by variance ({other})", "ahead": f", less by variance ({other})"}.get(
-                measure.claim, f", by variance {other}: not shown to differ"
-            )
-        return f"Yes: on {data} a {STARTS[start]} saves {saved} bits per value with {name}{beside}."
+            beside = f" ({other} by variance{', not shown to differ' * (measure.claim == 'not shown')})"
+        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -165,8 +163,8 @@ class Claim:
             behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
             said.append(f"Against variance's half, entropy's is ahead {measure.where}{behind}.")
         if weights := self.counts.get("weights"):
-            means = f", over weights from means {self.counts['means'].where}" if "means" in self.counts else ""
-            said.append(f"Channel weights set by each picture save bits {weights.where}{means}.")
+            means = f", over weights from its means {self.counts['means'].where}" if "means" in self.counts else ""
+            said.append(f"Channel weights from each picture's entropies save bits {weights.where}{means}.")
         return " ".join(said)
 
     def details(self) -> list[str]:

@@ -197,5 +197,5 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     st.caption(
         "Glow's half and a random one are fixed in advance; those by entropy and by variance are chosen from data, "
         "once, before the first step. In studies with random partitions the start from the data comes with these, and "
-        "the last couplings of a level read the half of its split."
+        "the last couplings of a level read the half of its split (with a random half, that of largest variance)."
     )
