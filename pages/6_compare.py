@@ -67,7 +67,7 @@ with verdict_place:
     if short or verdict is None:
         st.markdown(short or "Nothing was run with this prior yet.")
     else:
-        asked = f"Does {names[shown[0]]} beat its rivals? {verdict.in_words()}"
+        asked = f"Does {names[shown[0]]} beat its rivals, and no arm beat it? {verdict.in_words()}"
         st.markdown(words.control(control) if study.recipe.is_control else untrusted.plain(asked))
 if left is not None:
     with left:
