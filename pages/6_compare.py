@@ -25,7 +25,7 @@ readable = studies.readable(known)
 titles = words.titles(readable)
 bundled = {key: study for key, study in readable.items() if known[key].parent == studies.BUNDLED}
 over_all = evidence.of(bundled.values())
-first, all_studies = st.container(), ui.fold("All studies: one by one, every question, every arm", "all-studies")
+first, all_studies = st.container(), ui.fold("All studies", "all-studies")
 with all_studies:
     st.markdown(f"**{over_all.headline}**")
     key = studies.choose(known, studies.first(known, bundled), lambda key: studies.name_of(key, titles, known), top)

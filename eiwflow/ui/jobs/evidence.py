@@ -105,7 +105,7 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
             figure = drawn(figures.with_training, leads)
-            _chart(figure, page, "leads", words, "Does it last?", "Bits saved by start and entropy:")
+            _chart(figure, page, "leads", words, "Does it last?", "Bits saved:")
     return said
 
 
@@ -129,13 +129,13 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
     steps = f"{made.study.recipe.iterations:,}"
-    st.caption("The *start* mixes channels, the *half* goes on. Both are set before training.")
-    st.markdown(f"**Bits per value saved** over Glow’s, {steps} steps; choose a cell:")
+    st.caption("*Start:* the first mix of channels. *Half:* which go on.")
+    st.markdown(f"**Bits saved** over Glow’s, {steps} steps:")
     half, start = _choose_cell(made)
     seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval, {seeds}. No colour: not shown, as all comparisons count (Holm).")
+    st.caption(f"±: 95 % interval, {seeds}. No colour: not shown after correction.")
     pictures = {}
-    for name, cell in {"Glow": ("last", "random"), "your choice": (half, start)}.items():
+    for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
         if record is not None and record.samples:
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
