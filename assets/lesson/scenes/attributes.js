@@ -149,7 +149,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "of 100 pairs told apart (guessing: 50)",
+      "Which of two faces has it? Right of 100 (guessing: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

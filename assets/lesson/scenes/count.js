@@ -311,7 +311,7 @@ const allValues = {
       el(
         "p",
         { className: "caption" },
-        "Bits if the flow stopped there. Likelihood: how probable it makes this picture.",
+        "Bits if the flow stopped there. Likelihood: how probable. Training makes the bits few.",
       ),
     );
     const view = surface(

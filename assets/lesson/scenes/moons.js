@@ -153,7 +153,10 @@ export const moons = {
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;
-        context.fillText("→", (from[0] + side + from[1]) / 2, side / 2);
+        const between = (from[0] + side + from[1]) / 2;
+        context.fillText("→", between, side / 2);
+        if (from[1] - from[0] - side > 5.5 * ink.size)
+          context.fillText("backwards", between, side / 2 + 1.4 * ink.size);
         context.textAlign = "left";
       },
       "A grid in noise and the same grid among the points of two moons; one cell is marked in both",

@@ -243,7 +243,7 @@ export const weighting = {
       if (kind === "frozen") {
         const far = after.frozen().error / clean.error - 1,
           only = after.frozen().error < after.error ? "only " : "";
-        caption.textContent = `Frozen: average volumes for both. The clean ${noun} costs ${more(before.frozen().cost)}.`;
+        caption.textContent = `Expecting too little makes noise unusual, too much wastes bits. Clean: ${more(before.frozen().cost)}.`;
         return stage.say(
           `Frozen, it expects ${only}${larger(far)} ones: the grainy ${noun} costs ${more(after.frozen().cost)}.`,
         );
