@@ -30,7 +30,7 @@ class Answer:
 
     @property
     def rivals(self) -> dict[Arm, Effect]:
-        """The arms that pass on the same fraction; for an order by entropy, only those with another order."""
+        """The arms that pass on the same fraction, and flows of one's own; of two orders by entropy neither is one."""
         return {
             other: effect
             for other, effect in self.effects.items()

@@ -19,10 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import unescape
 from itertools import groupby
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from google.protobuf.message import Message
 from PIL import Image
 from streamlit.testing.v1 import AppTest
@@ -149,6 +151,7 @@ def _last_digit(text: str) -> float:
 
 
 _MASKS: tuple[tuple[str, str], ...] = (
+    *((rf"(?<![\d.]){re.escape(each)}(?![\w+])", "<version>") for each in (torch.__version__, python_version())),
     (r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?", "<date>"),
     (r"(?<![\w.…:/<])(?:/[\w.~+-]+){2,}/(?=[\w.])", "<folder>/"),
     (r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{12,}\b", "<hash>"),
@@ -162,7 +165,7 @@ _MASKS: tuple[tuple[str, str], ...] = (
 
 
 def masked(text: str) -> str:
-    """Return a text without dates, folders, hashes and rounding errors, which differ between machines and days."""
+    """Return a text without versions, dates, folders, hashes and rounding errors, which differ between machines and days."""
     for pattern, instead in _MASKS:
         text = re.sub(pattern, instead, text)
     return text

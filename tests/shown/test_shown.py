@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,7 @@ def test_a_long_list_that_changed_is_seen(change) -> None:
 
 
 def test_dates_folders_and_hashes_are_masked() -> None:
+    assert shown.masked(f"python | {platform.python_version()} |") == "python | <version> |"
     text = "2026-01-02 03:04:05 /tmp/a-b/c.d/one.pt 0123456789abcdef flow-0a1b2c3d-seed3.csv 3.7·10⁻⁷ 3.7·10⁻³"
     assert shown.masked(text) == "<date> <folder>/one.pt <hash> flow-<hash>-seed3.csv <tiny> 3.7·10⁻³"
 

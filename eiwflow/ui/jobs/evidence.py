@@ -129,7 +129,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
     steps = f"{made.study.recipe.iterations:,}"
-    st.caption("*Start:* the first mix of channels. *Half:* which go on.")
+    st.caption("*Start:* how channels mix before training. *Half:* which go on.")
     st.markdown(f"**Bits saved** over Glow’s, {steps} steps:")
     half, start = _choose_cell(made)
     seeds = counted(made.seeds, "seed")
