@@ -165,7 +165,7 @@ _MASKS: tuple[tuple[str, str], ...] = (
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs between machines and days: versions, dates, folders, hashes, rounding errors."""
+    """Return a text without what differs between machines and days: versions, dates, folders, hashes, rounding."""
     for pattern, instead in _MASKS:
         text = re.sub(pattern, instead, text)
     return text
