@@ -177,6 +177,7 @@ export const weighting = {
             foot = y0 + tall,
             middle = y0 + side / 2,
             map = Math.min(step - 4, tall - 2 * line),
+            over = Math.max(y0 + 4, middle - map / 2),
             [, first, second, third] = columns;
           context.textAlign = "left";
           context.drawImage(canvas, 0, y0, side, side);
@@ -192,7 +193,7 @@ export const weighting = {
               right = second + c * step,
               v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - ease(turned)),
               strong = c === strongest ? 700 : 400;
-            context.drawImage(maps[c], left + (step - map) / 2, foot - 1.2 * line - map, map, map);
+            context.drawImage(maps[c], left + (step - map) / 2, over, map, map);
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
             context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
             if (strong > 400)
@@ -203,7 +204,8 @@ export const weighting = {
                 ink.ink,
                 strong,
               );
-            for (const x of [left, right]) write(String(c + 1), x + step / 2, foot - 0.2 * size, ink.quiet, strong);
+            write(String(c + 1), left + step / 2, over + map + 1.2 * size, ink.quiet, strong);
+            write(String(c + 1), right + step / 2, foot - 0.2 * size, ink.quiet, strong);
           });
           context.fillStyle = ink.ink;
           context.fillRect(second, zero - 1, n * step, 2);
