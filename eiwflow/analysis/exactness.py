@@ -16,9 +16,8 @@ from torch import Tensor
 from ..flow import MultiScaleFlow, dequantise
 from ..flow.bijection import generator_for, round_trip_error
 from ..flow.context import keywords
-from ..flow.multiscale import Trace
 from ..flow.score import batch_size, pass_over
-from .passes import device_of
+from . import passes
 
 #: The largest allowed |decode(encode(x)) − x| of x in [−½, ½], where a grey level is 4e-3; rounding alone is near 1e-6.
 #: Half of the promised 1e-3, since another batch size rounds the same numbers differently.
@@ -64,19 +63,19 @@ def exactness(
 
 
 @torch.no_grad()
-def unsound_level(flow: MultiScaleFlow, trace: Trace, max_abs: float) -> int | None:
+def unsound_level(flow: MultiScaleFlow, x: Tensor, max_abs: float) -> int | None:
     """Return the level, from 1, whose inverse amplifies the error of later levels most; None within the bound.
 
     Arguments:
         flow: the flow that is inverted.
-        trace: of images, from x to ε, on the CPU.
+        x: images (N, C, H, W), on the CPU. They are traced only beyond the bound.
         max_abs: the largest |decode(encode(x)) − x|. The rounding of the trace itself, which is computed part by part,
             may be a tenth of it.
 
     """
     if max_abs <= BOUND:
         return None
-    device = device_of(flow)
+    device, trace = passes.device_of(flow), passes.trace(flow, x)
     back: Tensor | None = None
     before, worst, at = EPSILON, 0.0, len(flow.levels)
     for level, seen in zip(reversed(flow.levels), reversed(trace.levels), strict=True):

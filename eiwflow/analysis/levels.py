@@ -331,7 +331,7 @@ def passage(flow: MultiScaleFlow, image: Tensor, fit: KeptFit, seed: int = 0) ->
         levels=level_facts(trace),
         maps=tuple(_maps(level, fit) for level in trace.levels),
         stairs=stops(trace, fit),
-        reconstruction=_reconstruct(flow, trace, image),
+        reconstruction=_reconstruct(flow, trace.x, image),
     )
 
 
@@ -350,23 +350,23 @@ def as_grey(maps: Tensor) -> np.ndarray:
 
 def reconstruction(flow: MultiScaleFlow, image: Tensor, seed: int = 0) -> Reconstruction:
     """Encode one uint8 image (1, C, H, W), and decode it again."""
-    (trace,) = traces(flow, image, seed)
-    return _reconstruct(flow, trace, image)
+    (x,) = dequantised(flow, image, seed)
+    return _reconstruct(flow, x, image)
 
 
 @torch.no_grad()
-def _reconstruct(flow: MultiScaleFlow, trace: Trace, image: Tensor) -> Reconstruction:
-    restored = passes.decode(flow, passes.encode(flow, trace.x))
-    error = round_trip_error(restored, trace.x)
+def _reconstruct(flow: MultiScaleFlow, x: Tensor, image: Tensor) -> Reconstruction:
+    restored = passes.decode(flow, passes.encode(flow, x))
+    error = round_trip_error(restored, x)
     bits, largest = flow.config.bits, 2**flow.config.bits - 1
     # Dequantisation noise may lie at the edge of a level, and rounding would then change the level. So it is left out.
-    off = (2**bits * (restored - trace.x)).nan_to_num().clamp(-largest, largest).round()
+    off = (2**bits * (restored - x)).nan_to_num().clamp(-largest, largest).round()
     levels_back = ((image >> (8 - bits)) + off).clamp(0, largest)
     return Reconstruction(
         image=to_pixels(coarsened(image, bits))[0],
         restored=to_pixels(spread_levels(levels_back, bits))[0],
         error=error.pixels[0].numpy(),
-        at_fault=unsound_level(flow, trace, error.max_abs),
+        at_fault=unsound_level(flow, x, error.max_abs),
         bits=bits,
     )
 

@@ -97,7 +97,7 @@ def random_flow(chance: Generator, seed: int) -> MultiScaleFlow:
 
 def says_the_level(flow: MultiScaleFlow, x: torch.Tensor) -> bool:
     """Return whether the sentence that stands under an image's way back names a level."""
-    return unsound_level(flow, flow.trace(x), round_trip_error(flow.decode(flow.encode(x)), x).max_abs) is not None
+    return unsound_level(flow, x, round_trip_error(flow.decode(flow.encode(x)), x).max_abs) is not None
 
 
 def loss(flow: MultiScaleFlow, x: torch.Tensor) -> float | None:
