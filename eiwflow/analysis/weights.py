@@ -367,19 +367,23 @@ def prices(flow: MultiScaleFlow, frozen: MultiScaleFlow, pictures: Tensor, seed:
     config = flow.config
     seen = [passes.trace(each, x) for each in (flow, frozen)]
     bits = torch.stack([to_bits_per_dim(each.log_prob, config.dimensions, config.bits) for each in seen], dim=1)
-    errors = {
-        Place(level.number, number): torch.stack(
-            [-each.levels[level.number - 1].log_dets[f"step {number} coupling"] for each in seen], dim=1
-        )
-        / (level.features[0].numel() / 2)
-        for level in seen[0].levels
-        for number in range(1, config.steps + 1)
-        if f"step {number} read" in level.coupling_weights
-    }
+    errors, held = (expected_errors(each) for each in seen)
     return [
-        Prices(own, held, {place: (float(of[row, 0]), float(of[row, 1])) for place, of in errors.items()})
-        for row, (own, held) in enumerate(bits.tolist())
+        Prices(own, other, {place: (errors[place][row], held[place][row]) for place in errors})
+        for row, (own, other) in enumerate(bits.tolist())
     ]
+
+
+def expected_errors(seen: Trace) -> dict[Place, list[float]]:
+    """Return the log of the error that each coupling with weights expects of N images: minus its mean log-scale."""
+    errors = {}
+    for level in seen.levels:
+        changed_values = level.features[0].numel() / 2
+        for _, step, side in map(str.split, level.coupling_weights):
+            if side == "read":
+                log_det = level.log_dets[f"step {step} coupling"]
+                errors[Place(level.number, int(step))] = (-log_det / changed_values).tolist()
+    return errors
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,13 +38,16 @@ export function withGrain(values, grain = GRAIN) {
   return values.map((v, i) => v + (grain / 256) * noise[i]);
 }
 
-/** What the coupling that answers grain most reads of a picture: its channels, which stay unchanged, and their weights. */
+/** The coupling that answers grain most: its level and step, and the channels that it reads, which stay unchanged. */
 function readingOf({ flow, pack }, traces) {
-  const { level: place, step } = pack.head.flow.weights,
+  const { level: place, step: number } = pack.head.flow.weights,
     level = flow.levels[place - 1],
-    [half] = cut(traces[place - 1].steps[step], level.channels, level.channels / 2);
-  return { half, level, weights: [...level.couplingWeights(level.steps[step], half).read] };
+    [half] = cut(traces[place - 1].steps[number], level.channels, level.channels / 2);
+  return { half, level, step: level.steps[number] };
 }
+
+/** The weights with which it reads them. */
+const weightsOf = ({ half, level, step }) => [...level.couplingWeights(step, half).read];
 
 /** How much louder than in the average picture each channel is read, as a share. */
 function against({ pack }, weights) {
@@ -53,12 +56,11 @@ function against({ pack }, weights) {
 }
 
 /** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
-export const louder = (stage, values) => against(stage, readingOf(stage, stage.flow.encode(values)).weights);
+export const louder = (stage, values) => against(stage, weightsOf(readingOf(stage, stage.flow.encode(values))));
 
-/** The error that the network of this coupling expects: one over its mean stretch. */
-function expected({ flow, pack }, traces) {
-  const { half, level } = readingOf({ flow, pack }, traces),
-    { logScale } = level.affine(level.steps[pack.head.flow.weights.step], half);
+/** The error that its network expects: one over its mean stretch. */
+function expected({ half, level, step }) {
+  const { logScale } = level.affine(step, half);
   return Math.exp(-total(logScale) / logScale.length);
 }
 
@@ -96,7 +98,9 @@ export const weighting = {
       noun = pack.head.faces && images[image].number !== "own" ? "face" : "picture",
       x = flow.dequantise(images[image].bytes);
     const measured = (name, values, traces = flow.encode(values), scale = null) => {
-      const { half, level, weights } = readingOf(stage, traces),
+      const reading = readingOf(stage, traces),
+        { half, level } = reading,
+        weights = weightsOf(reading),
         { middle, spread } = scale ?? ownOf(half, weights.length),
         own = flow.bitsPerDim(traces);
       let held = null;
@@ -104,13 +108,13 @@ export const weighting = {
         name,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
         own,
-        error: expected(stage, traces),
+        error: expected(reading),
         /** The error that frozen weights let the network expect, and what they cost in per cent, once it is asked for. */
         frozen() {
           if (held) return held;
           const frozenTraces = frozen.encode(values);
           held = {
-            error: expected({ flow: frozen, pack }, frozenTraces),
+            error: expected(readingOf({ flow: frozen, pack }, frozenTraces)),
             cost: 100 * (frozen.bitsPerDim(frozenTraces) / own - 1),
           };
           return held;
@@ -219,7 +223,7 @@ export const weighting = {
           write(i || turned ? `${signed(far - 1)} %` : small ? "usual" : "as usual", third, y0 + line, ink.ink, 700);
           context.fillStyle = ink.accent;
           context.fillRect(third, y0 + 1.4 * line, long(far), high);
-          // Where the bar of own weights ends, and that of the clean picture.
+          // Where the bar of the clean picture ends, and what own weights expect beyond frozen ones.
           context.fillStyle = ink.ink;
           context.fillRect(third + long(1) - 1, y0 + 1.2 * line, 2, high + 0.4 * line);
           if (turned && error > held.error) {
