@@ -14,7 +14,7 @@ from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.components.thumbnails import thumbnails
 from eiwflow.ui.own import pictures as own_pictures
 
-page = ui.begin("Is a likely picture a real one?", "Likelihood", image="guess" in st.query_params)
+page = ui.begin("Is a likely picture a real one?", "Likelihood")
 
 above = st.container()
 own = None

@@ -113,7 +113,7 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     assert student.locator(".tally").count() == 0
     teacher.get_by_text("0 votes").wait_for()
     student.get_by_role("button", name="own weights").click()
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 1, random halves 0").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data first 0, own weights 1, random halves 0").wait_for()
     teacher.get_by_text("1 here").wait_for()
 
     teacher.keyboard.press("PageDown")
@@ -139,12 +139,12 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     student.get_by_role("button", name="Follow the lecturer").click()
     student.get_by_role("button", name="own weights", pressed=True).wait_for()
     student.get_by_role("button", name="random halves").click()  # a vote in place of the first one
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 0, random halves 1").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data first 0, own weights 0, random halves 1").wait_for()
     teacher.get_by_role("button", name="Vote again").click()
     teacher.get_by_text("0 votes").wait_for()
     student.get_by_role("button", name="random halves", pressed=False).wait_for()
     student.get_by_role("button", name="random halves").click()  # the same vote once more
-    teacher.get_by_role("img", name="1 vote: start and half from the data 0, own weights 0, random halves 1").wait_for()
+    teacher.get_by_role("img", name="1 vote: looking at the data first 0, own weights 0, random halves 1").wait_for()
     # The network is away while the lecturer turns a scene.
     teacher.evaluate(
         "() => { const f = fetch; window.fetch = (...a) => (window.fetch = f, Promise.reject(new TypeError())) }"
@@ -241,11 +241,11 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
         assert student.get_by_role("button", name="Train mine").is_disabled()
     teacher.get_by_role("img", name=re.compile("^2 votes: .* own weights 2, ")).wait_for()
     # The lecturer may try what the class did not vote for.
-    teacher.get_by_role("button", name="start and half from the data").click()
+    teacher.get_by_role("button", name="looking at the data first").click()
     teacher.get_by_role("button", name="The class tries it").click()
     said(teacher, "No lead has arrived yet")
     for student in students:
-        said(student, "The class tries start and half from the data")
+        said(student, "The class tries looking at the data first")
         student.get_by_role("button", name="Train mine").click()
         said(student, "You: ")
     said(teacher, "2 leads: ")

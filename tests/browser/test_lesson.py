@@ -379,7 +379,7 @@ def test_three_choices_are_those_of_the_studies_and_are_hidden_before_a_vote(sce
         variance, entropy = (rungs[f"half by {one}"]["saved"]["lead"] for one in ("variance", "entropy"))
         assert f"{variance:.3f} against {entropy:.3f}" in page.locator(".caption").inner_text()
     page.get_by_role("button", name=re.compile("^faces")).click()
-    page.get_by_role("button", name="start and half from the data").click()
+    page.get_by_role("button", name="looking at the data first").click()
     wait_for(page, "Not quite: on faces")  # the vote before the answer counts
 
 

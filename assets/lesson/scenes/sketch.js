@@ -2,7 +2,6 @@
 // Orange is the flow without a choice and blue the one with it, as in the curves that follow.
 import { colours, mixed, picture } from "../draw.js";
 import { normals } from "../flow.js";
-import { cardsOf } from "./sort.js";
 import { louder, withGrain } from "./weights.js";
 
 /** Couplings that are drawn, and the channels that each splits into halves. */
@@ -10,13 +9,12 @@ const COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["at random", "from the data"],
+  ["a random mix", "from the data"],
   ["same volume", "louder, softer"],
   ["same halves", "others each time"],
 ];
-/** How strongly a choice is drawn that is not voted for, and how high a bar that marks a channel. */
-const PALE = 0.4,
-  BAR = 7;
+/** How strongly a choice is drawn that is not voted for. */
+const PALE = 0.4;
 
 /** Pairs of neighbours' values, of all pictures, from −1 to 1. */
 function neighbours({ images, pack }) {
@@ -55,8 +53,6 @@ export function sketches(stage) {
   const { flow, images, pack } = stage,
     points = neighbours(stage),
     middle = mostOf(points),
-    [level] = flow.levels,
-    sorted = flow.sortsByEntropy ? cardsOf(level, stage.traces[0].features) : [],
     weighted = pack.head.flow.weights
       ? [flow.dequantise(images[0].bytes), withGrain(flow.dequantise(images[0].bytes))].map((values) => ({
           canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
@@ -64,33 +60,10 @@ export function sketches(stage) {
         }))
       : [];
 
-  /** The channels of level 1, and which are passed on: any, or those with most structure. */
-  function half(context, ink, width, height) {
-    const step = width / sorted.length,
-      card = Math.min(step - 3, height - 2 * BAR);
-    sorted.forEach((map, c) => {
-      const x = c * step;
-      context.drawImage(map, x, BAR, card, card);
-      context.fillStyle = ink.accent;
-      if (level.order.indexOf(c) < level.kept) context.fillRect(x, 0, card, BAR - 2);
-      context.fillStyle = ink.warm;
-      if (c % 2) context.fillRect(x, BAR + card + 2, card, BAR - 2);
-    });
-  }
-
+  /** Values of neighbours, and the axes along which a first mix reads them: any, or those of the data. */
   function start(context, ink, whole) {
-    if (!sorted.length) return axesOf(context, ink, whole);
-    const side = 0.76 * whole;
-    context.save();
-    context.translate((whole - side) / 2, 0);
-    axesOf(context, ink, side);
-    context.restore();
-    context.translate(0, 0.82 * whole);
-    half(context, ink, whole, 0.18 * whole);
-  }
-
-  function axesOf(context, ink, side) {
-    const at = (point) => point.map((v, k) => side * (0.5 + 0.48 * (k ? -v : v)));
+    const side = whole - 1.5 * ink.size,
+      at = (point) => point.map((v, k) => (k ? 0 : (whole - side) / 2) + side * (0.5 + 0.48 * (k ? -v : v)));
     context.fillStyle = ink.quiet;
     for (const point of points) context.fillRect(at(point)[0] - 1, at(point)[1] - 1, 2, 2);
     const axes = (angle, colour) => {
@@ -109,11 +82,9 @@ export function sketches(stage) {
     };
     axes(middle.angle + 0.6, ink.warm);
     axes(middle.angle, ink.accent);
-    if (side < 200) return;
-    context.textAlign = "right";
-    context.fillText("a pixel →", side, side - 4);
-    context.textAlign = "left";
-    context.fillText("its neighbour ↑", 0, ink.size);
+    context.fillStyle = ink.quiet;
+    context.textAlign = "center";
+    if (whole > 200) context.fillText("→ a pixel   ↑ its neighbour", whole / 2, whole - 4);
   }
 
   function weights(context, ink, side) {

@@ -11,10 +11,10 @@ import { trial } from "./try.js";
 const CHOICES = [
   {
     key: "start",
-    name: "start and half from the data",
-    what: "channels are mixed and chosen to fit the faces",
-    other: "random start, fixed half",
-    differ: "the first mix and the half",
+    name: "looking at the data first",
+    what: "the first mix and the half that stays fit the faces",
+    other: "random mix, fixed half",
+    differ: "the first mix and the half that stays",
     rung: "half by entropy",
     of: "saved",
   },
@@ -37,12 +37,6 @@ const CHOICES = [
     of: "step",
   },
 ];
-/** How sorting by variance does, by what a study claims of entropy. */
-const AGAINST = {
-  ahead: "does worse",
-  behind: "does even better",
-  "not shown": "is not shown to differ",
-};
 /** How opaque a bar is of which its study claims nothing. */
 const PALE = 0.4;
 /** The data that flows train on in the tab. */
@@ -52,6 +46,10 @@ const FACES = "faces16";
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 const placeOf = (choice) => CHOICES.findIndex(({ key }) => key === choice);
 const rungOf = ({ rungs }, name) => rungs.find((rung) => rung.name === name);
+/** What it matters by which measure the half is chosen, beside what choosing it saves. */
+const measures = (entropy, variance) =>
+  `Which measure chooses the half matters ${Math.abs(entropy - variance) < Math.abs(entropy) ? "less" : "as much"}: ` +
+  `${minus(entropy.toFixed(3))} by entropy, ${minus(variance.toFixed(3))} by variance (spread).`;
 /** The leads of the choices in a study; undefined where it did not ask. */
 const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[of]);
 
@@ -82,8 +80,8 @@ export const worth = {
     "Each choice is tried by two flows that train here from one seed, that is from the same random numbers, on the same faces in " +
     "the same order, as in our studies: three levels of four steps, 500 steps of 32 faces. A dot is one run: the bits saved on " +
     "256 other faces; the interval is Student’s t. " +
-    "Each choice is added to those above it: first start and half from the data (channels start as principal components, and " +
-    "the half with most structure is passed on) against Glow’s, a well-known flow that starts at random and passes on a fixed half; " +
+    "Each choice is added to those above it: first looking at the data (channels start as principal components, and " +
+    "the half with most structure is passed on) against Glow, a well-known flow that starts at random and passes on a fixed half; " +
     "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
     "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
     "trainings of small flows; the mean lead was smaller after 2,500 steps, which was not tested. The page Compare has every study.",
@@ -273,17 +271,14 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       pays = `Looking at the data ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
       [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
     caption.textContent =
-      variance?.saved && entropy?.step
-        ? `${pays} Sorting by variance (spread), a simpler measure, ${AGAINST[entropy.step.claim]}: ` +
-          `${variance.saved.lead.toFixed(3)} against ${entropy.saved.lead.toFixed(3)}.`
-        : pays;
+      variance?.saved && entropy?.saved ? `${pays} ${measures(entropy.saved.lead, variance.saved.lead)}` : pays;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} there is no clear winner.`);
     const { key, name } = winner,
       vote = stage.answerTo(votedFor()),
       verdict = key === vote ? "Right" : "Not quite",
       bits = `${leads[placeOf(key)].lead.toFixed(3)} bits.`;
-    stage.say(`${verdict}: on ${dataOf(here)}, ${name} ${name.includes(" and ") ? "together " : ""}save most, ${bits}`);
+    stage.say(`${verdict}: on ${dataOf(here)}, ${name} ${name.endsWith("s") ? "save" : "saves"} most, ${bits}`);
   };
   const sets = choices(
     "Data",

@@ -1,5 +1,5 @@
 // A slider with a play button that moves something in the browser, and tells the server where it rests.
-const REST = 400;                            // milliseconds until a move is told
+const REST = 200;                            // milliseconds until a move is told
 const sliders = new WeakMap();               // what a slider remembers between two runs of the script
 
 // Its places are 0 to last. A play goes from place to place in beats of milliseconds; words name its button. A move
