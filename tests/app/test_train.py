@@ -156,8 +156,9 @@ def test_a_second_start_is_refused_with_a_sentence_and_changes_nothing(
 def test_a_run_that_trains_can_be_paused_and_stopped_and_not_deleted(
     held: RunDirectory, calls: list[tuple[object, ...]]
 ) -> None:
+    trained_run(6)  # begun later
     at = open_train()
-    assert not at.exception and not at.error
+    assert not at.exception and not at.error and at.selectbox(key="run").value == held.path.name
     assert "MiB of memory so far" in sentences(at)
     recorded, bits = [(r["step"], r["probe_bits_per_dim"]) for r in held.records() if "levels" in r][-1]
     assert f"Step 22 of 100: {bits:.3f} bits per value on some test images, " in sentences(at)

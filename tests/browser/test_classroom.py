@@ -114,6 +114,8 @@ def test_a_class_votes_and_follows(enter: Open, address: str) -> None:
     teacher.get_by_text("0 votes").wait_for()
     student.get_by_role("button", name="own weights").click()
     teacher.get_by_role("img", name="1 vote: looking at the data first 0, own weights 1, random halves 0").wait_for()
+    bars = teacher.locator(".tally i").evaluate_all("all => all.map(each => each.style.getPropertyValue('--share'))")
+    assert bars == ["0", "1", "0"]  # shares of all votes
     teacher.get_by_text("1 here").wait_for()
 
     teacher.keyboard.press("PageDown")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from eiwflow.figures import space
 from eiwflow.ui.access.navigation import pages
 
 from ..app.conftest import bundle, few_images, nothing_kept, quiet, small_flow, visit_page, write_checkpoint
@@ -59,3 +62,13 @@ def test_a_figure_is_finite_and_named_and_has_two_cues(figures: list[dict[str, A
             for trace in traces if trace.get("name")
         }  # fmt: skip
         assert len(cues) >= len(names), (names, cues)
+
+
+def test_a_moving_picture_goes_there_and_back_and_rests_at_both_ends() -> None:
+    rows = np.arange(2 * 4 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 4, 8, 8, 3)
+    with Image.open(io.BytesIO(space.gif(rows))) as moving:
+        times = []
+        for place in range(moving.n_frames):
+            moving.seek(place)
+            times.append(moving.info["duration"])
+    assert times == [8 * times[1], times[1], times[1], 8 * times[1], times[1], times[1]]

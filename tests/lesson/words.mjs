@@ -6,6 +6,9 @@ const { whatWasSeen } = await from("playground/seen.js");
 const { DEFAULTS } = await from("playground/knobs.js");
 const { normal } = await from("curve.js");
 const { runTry, tryOf } = await from("tries.js");
+const { shownBy } = await from("scenes/try.js");
+const { measured } = await from("card.js");
+const { pythonCommand } = await from("playground/python.js");
 
 const rounded = (value) => (typeof value === "number" ? +value.toFixed(1) : value);
 /** What is drawn by draw(context), a line a call. */
@@ -61,3 +64,20 @@ for (const trouble of ["", "", "It ended.", ""]) {
   await runTry("weights", { options: {}, pack: { head: {} }, klass: null });
 }
 console.log(JSON.stringify(own.leads), own.sentence);
+console.log("==== what leads show");
+for (const leads of [[0.1], [0.1, 0.2], [0.1, 0.2, 0.15], [-0.1, 0.2, 0.15]]) console.log(shownBy(leads, "run", "Beside."));
+
+console.log("==== a result card, of a stand-in for a flow");
+const flow = {
+  dequantise: (bytes) => bytes,
+  encode: () => [{ noise: [0, 0] }],
+  decode: ([noise]) => noise,
+  quantise: (noise) => noise.map(Math.round),
+  bitsPerDim: () => 3,
+};
+const { likelier, differ, redraws } = measured(flow, [0, 9], [2, 4, 5, 6]);
+console.log(`likelier than ${likelier} of the known ones, ${differ} value differs, ${redraws.length} redraws`);
+
+console.log("==== commands");
+for (const more of [{}, { start: "random", half: "position", weights: "none" }, { data: "letters" }, { mixing: "off" }])
+  console.log(JSON.stringify(pythonCommand({ ...DEFAULTS, ...more })));

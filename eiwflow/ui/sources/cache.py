@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from ... import files
-from ...analysis.record import TrainingCurve, TrainingRecord, load_curve, load_record, record_folder
+from ...analysis.record import TrainingCurve, TrainingRecord, load_curve, load_record
 from ...analysis.subjects import Look, Measure
 from ...study.file import Study, read_study, settings_file
 from . import checkpoints, store
@@ -78,9 +78,8 @@ def _bytes(image: Tensor) -> bytes:
 
 
 def _state_of_record(page: Page) -> store.Key:
-    """Return what tells a checkpoint's training record from that of a later step or of a longer training."""
-    path = page.file.path
-    return str(path), files.stamp_or_zeros(path), files.stamp_or_zeros(record_folder(path) / "metrics.jsonl")
+    """Return what tells a checkpoint's training record, which ends at its step, from that of a later one."""
+    return str(page.file.path), files.stamp_or_zeros(page.file.path)
 
 
 def record(page: Page) -> TrainingRecord | None:
