@@ -22,7 +22,7 @@ from eiwflow.figures import palette
 from eiwflow.study.arms import arm_table
 from eiwflow.study.claim import Claim, claim
 from eiwflow.study.file import Study, bundled
-from eiwflow.study.ladder import QUESTIONS, RUNGS, Ladder, by_set, counts, ladders
+from eiwflow.study.ladder import QUESTIONS, RUNGS, Count, Ladder, by_set, counts, ladders
 from eiwflow.study.recipe import AGAIN, Arm
 from eiwflow.study.statistics import Effect, corrected, factorial, label, paired
 from eiwflow.study.words import titles
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", ROOT / "assets" / "ladder.svg"
 RESEARCH = ROOT / "research"
 TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
-COUNTS = "<!-- counts: python benchmarks/studies.py -->", "<!-- end of counts -->"
+HEADLINE = "<!-- headline: python benchmarks/studies.py -->", "<!-- end of headline -->"
 #: What every arm is compared with.
 BASE = Arm("entropy")
 Row = dict[str, Any]
@@ -70,6 +70,20 @@ def answers(found: Mapping[str, Ladder]) -> Iterator[Row]:
         for title, made in found.items():
             if key in made.answers:
                 yield {"first": question.ours, "second": question.theirs, "study": title, **lead(made.answers[key])}
+
+
+def counted(asked: Mapping[str, Count]) -> Iterator[Row]:
+    """Yield in how many studies every question has each answer, with its smallest and largest lead."""
+    for count in asked.values():
+        leads = [one.lead for one in count.leads.values()]
+        claims = {claim: count.claimed(claim) for claim in ("ahead", "behind", "not shown")}
+        yield {
+            "first": count.ours,
+            "second": count.theirs,
+            **claims,
+            "least": plain(min(leads)),
+            "most": plain(max(leads)),
+        }
 
 
 def arms(found: Mapping[str, Study]) -> Iterator[Row]:
@@ -256,15 +270,15 @@ def main() -> None:
     named = titles(studies)
     found = {named[name]: study for name, study in studies.items()}
     made, whole = ladders(found.values()), claim(found.values())
-    said = {key: count.in_words() for key, count in counts(found.values()).items()}
     for name, rows in (("ladder", all_rungs(made)), ("questions", answers(made)), ("arms", arms(found))):
         write_table(name, rows)
     write_table("hypotheses", hypotheses(made))
     write_table("start-by-half", starts(whole))
+    write_table("counts", counted(counts(found.values())))
     headline = f"**{whole.headline()}**"
-    write(DOCUMENT, COUNTS, "\n".join([headline, "", *(f"- {sentence}" for sentence in said.values())]))
     write(DOCUMENT, TABLES, start_by_half(whole))
-    write(README, COUNTS, headline)
+    for document in (DOCUMENT, README):
+        write(document, HEADLINE, headline)
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
     print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}, {RESEARCH}")
 

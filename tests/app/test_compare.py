@@ -125,17 +125,16 @@ def test_every_document_states_the_counts_of_the_bundled_studies() -> None:
     expected = {key: count.in_words() for key, count in asked.items()}
     at = visit()
     pages = {
-        "studies.md": (ROOT / "docs" / "studies.md").read_text(encoding="utf-8"),
         "report": summary_in_words(summary(bundled())),
         "Compare": unescape(sentences(at)),
     }
     for sentence in expected.values():
         assert [name for name, text in pages.items() if sentence not in text] == []
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme, document = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/studies.md"))
     whole = claim(bundled())
-    assert all(whole.headline() in text for text in (*pages.values(), readme))
+    assert all(whole.headline() in text for text in (*pages.values(), readme, document))
     for table in whole.tables.values():
-        assert all(cell in pages["studies.md"] for row in table.table() for cell in row.values())
+        assert all(cell in document for row in table.table() for cell in row.values())
     facts = opened(default.pack())[0]["studies"]
     with_rungs = by_set(bundled()).values()
     assert [(fact["data"], fact["iterations"]) for fact in facts] == [
