@@ -258,6 +258,12 @@ def picture(uri: str) -> str:
     return f"picture {'×'.join(map(str, pixels.shape))} mean {' weighted '.join(means(pixels.ravel()))}"
 
 
+def raw(content: str) -> str:
+    """Return bytes in base64 by their number and means."""
+    flat = np.frombuffer(base64.b64decode(content), np.uint8)
+    return f"{flat.size} bytes mean {' weighted '.join(means(flat))}"
+
+
 def means(flat: np.ndarray) -> list[str]:
     """Return the mean of numbers, those that are not finite as 0, and their mean weighted by place.
 
@@ -275,6 +281,7 @@ def means(flat: np.ndarray) -> list[str]:
 def _text(text: str) -> str:
     """Return words of a page or a figure, with pictures by their means and without the glossary's definitions."""
     text = re.sub(r"data:image/[\w+]+;base64,[\w+/=]+", lambda found: picture(found.group()), text)
+    text = re.sub(r'(?<="maps": ")[\w+/=]+', lambda found: raw(found.group()), text)
     text = re.sub(
         r'<span class="eiw-term"[^>]*>(.*?)<span class="eiw-definition".*?</span></span>', r"\1", text, flags=re.DOTALL
     )

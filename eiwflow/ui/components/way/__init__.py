@@ -5,6 +5,7 @@ Everything moves in the browser. When the handle rests, one message is sent and 
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,6 @@ import numpy as np
 import streamlit as st
 
 from ....analysis.way import NOISE_BITS, Way
-from ....figures.pixels import data_uri
 from .. import declare, sent
 
 _HTML = """
@@ -30,8 +30,6 @@ _HTML = """
 _component = declare("way", _HTML, slides=True)
 #: The parameter of the URL.
 PARAMETER = "stop"
-#: The least pixels of a map's side on a sheet: its gaps have one.
-GAPS = 16
 
 
 def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, level: int, key: str) -> int:
@@ -77,7 +75,8 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
                                 "values": stop.in_flow,
                                 "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
                                 "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
-                                "maps": data_uri(tiles(channels)),
+                                "shape": channels.shape,
+                                "maps": bytes_of(channels),
                             }
                             for stop, channels in zip(way.stops, maps, strict=True)
                         ],
@@ -97,23 +96,11 @@ def _split(way: Way, level: int) -> int:
     return next((place for place in reversed(splits) if way.stops[place].level <= level), len(way.stops) - 1)
 
 
-def tiles(maps: np.ndarray) -> np.ndarray:
-    """Return channels (C, H, W) as one picture (H, W, 2), grey and opacity, each from its darkest to its brightest.
-
-    An image of one or three channels is shown as it is.
-    """
-    channels, height, width = maps.shape
-    low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
-    grey = ((maps - low) / np.maximum(high - low, 1e-6) * 255).round().astype(np.uint8)
-    if channels in (1, 3):
-        return ((maps.clip(-0.5, 0.5) + 0.5) * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    columns = math.ceil(math.sqrt(channels))
-    times = max(1, GAPS // max(height, width))  # the gap is thin also between maps of few pixels
-    grey, height, width = grey.repeat(times, axis=1).repeat(times, axis=2), height * times, width * times
-    rows = math.ceil(channels / columns)
-    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 2), np.uint8)  # gaps are transparent
-    for number, channel in enumerate(grey):
-        top, left = number // columns * (height + 1), number % columns * (width + 1)
-        sheet[top : top + height, left : left + width, 0] = channel
-        sheet[top : top + height, left : left + width, 1] = 255
-    return sheet
+def bytes_of(maps: np.ndarray) -> str:
+    """Return channels (C, H, W) as bytes in base64, each from its darkest to its brightest; an image as it is."""
+    if len(maps) in (1, 3):
+        grey = (maps.clip(-0.5, 0.5) + 0.5) * 255
+    else:
+        low, high = maps.min(axis=(1, 2), keepdims=True), maps.max(axis=(1, 2), keepdims=True)
+        grey = (maps - low) / np.maximum(high - low, 1e-6) * 255
+    return base64.b64encode(grey.round().astype(np.uint8).tobytes()).decode()

@@ -112,6 +112,26 @@ function draw(chart, data, at) {
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
+// Channels [C, H, W] of bytes side by side, of one or three as a picture; the gaps of a sheet are a sixteenth of a map.
+function paint(canvas, [channels, height, width], text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), size = height * width;
+  const whole = channels === 1 || channels === 3, columns = whole ? 1 : Math.ceil(Math.sqrt(channels));
+  const times = whole ? 1 : Math.max(1, Math.floor(16 / Math.max(height, width))), gap = whole ? 0 : 1;
+  const across = width * times + gap, down = height * times + gap;
+  canvas.width = columns * across - gap;
+  canvas.height = (whole ? 1 : Math.ceil(channels / columns)) * down - gap;
+  const context = canvas.getContext("2d"), sheet = context.createImageData(canvas.width, canvas.height);
+  for (let c = 0; c < (whole ? 1 : channels); c++)
+    for (let y = 0; y < height * times; y++)
+      for (let x = 0; x < width * times; x++) {
+        const from = Math.floor(y / times) * width + Math.floor(x / times);
+        const to = 4 * ((Math.floor(c / columns) * down + y) * canvas.width + (c % columns) * across + x);
+        for (let k = 0; k < 3; k++) sheet.data[to + k] = bytes[(channels === 3 ? k : c) * size + from];
+        sheet.data[to + 3] = 255;
+      }
+  context.putImageData(sheet, 0, 0);
+}
+
 function sentence(stop) {
   const predictable = stop.tell === null ? "" : `, ${stop.tell.toFixed(2)} bits predictable from neighbours`;
   const values = `${stop.values.toLocaleString("en")} values${predictable}`;
@@ -129,15 +149,16 @@ export default function ({ parentElement, data, setTriggerValue }) {
     maps.classList.toggle("two", flows.length > 1);
     while (maps.children.length < flows.length) {
       const figure = document.createElement("figure");
-      figure.append(document.createElement("figcaption"), document.createElement("img"));
+      figure.append(document.createElement("figcaption"), document.createElement("canvas"));
       maps.append(figure);
     }
     while (maps.children.length > flows.length) maps.lastChild.remove();
     flows.forEach((flow, number) => {
       const place = Math.round(at * (flow.stops.length - 1) / last), stop = flow.stops[place];
-      const [caption, image] = maps.children[number].children;
-      image.src = stop.maps;
-      image.alt = `${stop.level ? "The channels of the chosen picture after" : "The chosen"} ${stop.title}: ${stop.values} values.`;
+      const [caption, canvas] = maps.children[number].children;
+      paint(canvas, stop.shape, stop.maps);
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `${stop.level ? "The channels of the chosen picture after" : "The chosen"} ${stop.title}: ${stop.values} values.`);
       caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
     });
     box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
