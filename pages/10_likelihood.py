@@ -14,7 +14,7 @@ from eiwflow.ui.common.untrusted import plain
 from eiwflow.ui.components.thumbnails import thumbnails
 from eiwflow.ui.own import pictures as own_pictures
 
-page = ui.begin("Is a likely picture a real one?", "Likelihood")
+page = ui.begin("Is a likely picture a real one?", "Likelihood", image=False)
 
 above = st.container()
 own = None
@@ -54,6 +54,7 @@ with ui.errors_as_sentences():  # after the answer, which does not need it
     if chosen >= 0:
         with place:
             ui.chart(ui.drawn(figures.histograms, result, bits), page, "histograms", alt=words.likelier(result))
+            ui.image_strip(page)
         if (scores := ui.fold("Which score notices?", "scores")).open:
             with scores:
                 ui.chart(ui.drawn(figures.aurocs, result), page, "aurocs", alt=words.told_apart(result))

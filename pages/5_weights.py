@@ -16,7 +16,7 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("Does it help that each picture turns its channels up or down?", "Weights", compare=True)
+page = ui.begin("Does it help if each picture sets its own volumes?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
 with_change = f"with {name} {amount:g}" if amount != change.none else ""
@@ -33,19 +33,18 @@ def load(view: ui.Page) -> dict[float, Prices] | None:
 def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     """Draw both pictures with their price, and what own weights save over the amount of the change."""
     prices = results[view]
-    left, right = places(view, [1, 2])
+    left, right = places(view, [1, 1.4])
     with left:
         pictures = {
-            words.priced("this picture", prices[change.none], frozen): view.image,
-            words.priced(with_change or "unchanged", prices[amount], frozen): changed(
-                view.image, name, amount, view.seed
-            ),
+            words.priced("this picture", prices[change.none]): view.image,
+            words.priced(with_change or "unchanged", prices[amount]): changed(view.image, name, amount, view.seed),
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
-        if expectation := words.expectation(prices[change.none], prices[amount], with_change, frozen):
-            st.caption(expectation)
-        if not view.second:
-            st.caption(words.WHAT)
+        if (place := prices[amount].telling) is not None:
+            shares = prices[amount].volumes[place]
+            st.markdown(words.volumes(place, len(shares)))
+            st.html(figures.volumes(shares, flat=frozen))
+            st.caption(words.expectation(prices[change.none], prices[amount], frozen))
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)

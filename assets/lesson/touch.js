@@ -275,13 +275,12 @@ export function mountTouch(root, bytes) {
     file.value = "";
   }
 
-  /** A brush moves over one level after the other, until a hand takes over: then the face is itself again. */
+  /** A brush moves over one level after the other; at its end, or when a hand takes over, the face is itself again. */
   const play = () => {
     const stop = animate((seconds) => {
       const l = Math.floor(seconds / LEVEL_S);
       if (l >= blocks.length) {
-        brush = null;
-        view.redraw();
+        stopMotion();
         return false;
       }
       const part = seconds / LEVEL_S - l,

@@ -345,17 +345,25 @@ class Prices:
         own, frozen: bits per value.
         errors: of every coupling with weights, the log of the error that its network expects, own and frozen: minus the
             mean log-scale of its values.
+        volumes: of these couplings, how much larger own weights are than average ones, as shares: one a channel that
+            the network reads.
 
     """
 
     own: float
     frozen: float
     errors: Mapping[Place, tuple[float, float]]
+    volumes: Mapping[Place, list[float]]
 
     @property
     def cost(self) -> float:
         """The cost of freezing, bits per value."""
         return self.frozen - self.own
+
+    @property
+    def telling(self) -> Place | None:
+        """The coupling that expects the most different error with own weights; None of a flow without such weights."""
+        return max(self.errors, key=lambda place: abs(np.subtract(*self.errors[place])), default=None)
 
 
 def prices(flow: MultiScaleFlow, frozen: MultiScaleFlow, pictures: Tensor, seed: int = 0) -> list[Prices]:
@@ -368,8 +376,14 @@ def prices(flow: MultiScaleFlow, frozen: MultiScaleFlow, pictures: Tensor, seed:
     seen = [passes.trace(each, x) for each in (flow, frozen)]
     bits = torch.stack([to_bits_per_dim(each.log_prob, config.dimensions, config.bits) for each in seen], dim=1)
     errors, held = (expected_errors(each) for each in seen)
+    read, usual = (omegas(each).read for each in seen)
     return [
-        Prices(own, other, {place: (errors[place][row], held[place][row]) for place in errors})
+        Prices(
+            own,
+            other,
+            {place: (errors[place][row], held[place][row]) for place in errors},
+            {place: (read[place][row] / usual[place][row] - 1).tolist() for place in errors},
+        )
         for row, (own, other) in enumerate(bits.tolist())
     ]
 

@@ -67,7 +67,12 @@ def savings(
             **layout(340, 24),
             "shapes": [{**across(0, width=1.5, dash="solid"), "layer": "below"}],
             "xaxis": {**over, "fixedrange": True},
-            "yaxis": {"range": list(ends), "title": f"bits {did} per value", "nticks": 6, "fixedrange": True},
+            "yaxis": {
+                "range": list(ends),
+                "title": f"bits {did} per value, this picture",
+                "nticks": 6,
+                "fixedrange": True,
+            },
         },
     )
 
@@ -139,6 +144,25 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
     )
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
     return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
+
+
+#: The least and the largest volume that is drawn, as shares above average.
+_VOLUME = -0.25, 0.5
+
+
+def volumes(shares: Sequence[float], *, flat: bool) -> str:
+    """Return how much louder than on average channels are read, as bars in HTML; ``flat`` as under average weights."""
+    now = [0.0 if flat else share for share in shares]
+    loudest = max(range(len(shares)), key=lambda channel: abs(shares[channel]))
+    bars = "".join(
+        f'<i style="--volume: {np.clip(share, *_VOLUME):.3f}">'
+        f"<b>{signed(100 * share, 0) if channel == loudest else ''}</b></i>"
+        for channel, share in enumerate(now)
+    )
+    said = ", ".join(signed(100 * share, 0) for share in now)
+    return (
+        f'<div class="eiw-volumes" role="img" aria-label="Volume of each channel, % above average: {said}">{bars}</div>'
+    )
 
 
 def channels(weights: PictureWeights, changed: PictureWeights, maps: ChannelMaps, span: float, name: str) -> go.Figure:

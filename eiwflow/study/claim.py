@@ -88,11 +88,14 @@ class StartByHalf:
             return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
-        beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
-        if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
-            other = fixed(variance.lead, 3)
-            beside = f" ({other} by variance{', not shown to differ' * (measure.claim == 'not shown')})"
-        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's{beside}."
+        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's."
+
+    @property
+    def measure_in_words(self) -> str:
+        """How the half by entropy does against that by variance after a start from the data; empty if not asked."""
+        if (lead := self.effects.get("measure")) is None:
+            return ""
+        return f"By entropy against by variance: {lead.claim}, {signed(lead.lead, 3)}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""

@@ -70,7 +70,7 @@ export function whatWasSeen({ settings, seen: { train, test, diverged }, kept, p
   if (learned.length && bits - own > BY_HEART && lately !== undefined && lately < 0)
     return `Test bits rise while train bits fall to ${bitsOf(own)}: it learns these pictures by heart.`;
   if (bundled && bits <= bundled + 0.5)
-    return `${bitsOf(bits)} bits per value: ${bitsOf(Math.abs(bits - bundled))} ${bits > bundled ? "more" : "fewer"} than the bundled flow after 14,000 steps.`;
+    return `${bitsOf(bits)} bits per value: ${bitsOf(Math.abs(bits - bundled))} ${bits > bundled ? "more" : "fewer"} than the finished flow after 14,000 steps.`;
   if (saved < 0) return `It needs ${bitsOf(bits)} bits per value, more than a blind guess.`;
   if (lately !== undefined && lately < SAME)
     return `${bitsOf(bits)} bits per value, and the last third of its steps saved nothing.`;

@@ -71,7 +71,7 @@ export class View {
       "section",
       { className: "stage playground", tabIndex: -1, "aria-label": "Playground" },
       this.header(onLeave),
-      el("p", { className: "about" }, "A flow learns to turn pictures into noise, and noise back into pictures."),
+      el("p", { className: "about" }, "Press Play: within a minute noise turns into pictures, and the curve falls."),
       this.toolbar(),
       el("div", { className: "messages" }, this.error, this.said),
       el("div", { className: "columns" }, this.dataColumn(), this.flowColumn(settings), this.resultColumn(settings)),
@@ -416,7 +416,7 @@ export class View {
     if (kept) curves.unshift({ train: [], test: kept.test, colour: colours.warm });
     drawCurves(context, width, height, {
       curves,
-      lines: [[BLIND_GUESS, "blind guess"], ...(bundled ? [[bundled, "bundled flow"]] : [])],
+      lines: [[BLIND_GUESS, "blind guess"], ...(bundled ? [[bundled, "finished flow"]] : [])],
       colours,
     });
   }

@@ -144,12 +144,12 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? `Level ${level + 1} tells which of two faces has ${first.name.toLowerCase()}: ${pairs(first.readings[level])} times of 100.`
+          ? `Told apart by level ${level + 1}: ${pairs(first.readings[level])} of 100. A level may tell much and yet change few pixels.`
           : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };
     const heads = [
-      "Which of two faces has it? Right of 100 (guessing: 50)",
+      "How often a level tells which of two faces has it, of 100 (guessing: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

@@ -107,7 +107,7 @@ const oneValue = {
       density = (x) => normal(noiseOf(curve, x)) / stretchAt(curve, x),
       tallest = Math.max(...grid.map(({ x }) => density(x)));
     const hold = el("div", { className: "room" }),
-      caption = el("p", { className: "caption" });
+      caption = el("p", { className: "caption large" });
     room.append(hold, caption);
     /** Noise above, values below, two bars to the right. */
     const plan = (width, height, size) => {
@@ -212,6 +212,13 @@ const oneValue = {
           [across, top - Math.max(4, normal(z) * high)],
         ]);
         context.stroke();
+        // One step of noise, and the grey levels that it covers at this value: their middle is the value.
+        const step = onNoise(1, right) - onNoise(0, right),
+          covered = pixelOf(lowest + stretchAt(curve, value), right);
+        context.fillStyle = ink.warm;
+        context.fillRect(across - step / 2, top - 4, step, 8);
+        context.fillRect(x - covered / 2, foot - 4, covered, 8);
+        context.fillStyle = ink.ink;
         for (const [px, py, r] of [
           [x, foot, 12],
           [across, top - normal(z) * high, 7],
@@ -232,7 +239,7 @@ const oneValue = {
         width = 2 ** stretch;
       view.redraw();
       const levels = width.toFixed(width < 10 ? 1 : 0);
-      caption.textContent = `1 step of noise covers about ${levels} grey levels here: log₂ ${levels} = ${second} bits.`;
+      caption.textContent = `One step of noise (orange) covers ${levels} grey levels here: log₂ ${levels} = ${second} bits.`;
       stage.say(
         `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),

@@ -1,4 +1,4 @@
-// Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and one cell of its grid is followed.
+// Scene 4, first beat: a flow of two dimensions learns two moons while one watches, and two cells of its grid are followed.
 import { animate, colours, el, surface } from "../draw.js";
 import { PlaneFlow, twoMoons } from "../plane.js";
 
@@ -21,6 +21,12 @@ const REACH = 2.5,
   ]);
 /** The picture of the points reaches from −FAR to FAR. */
 const FAR = 2.5;
+/** The seed of a flow whose two FOLLOWED cells (column, row), one that grows and one that shrinks, stay compact. */
+const SEED = 26,
+  FOLLOWED = [
+    [3, 3],
+    [3, 2],
+  ];
 
 /** @type {import("../beats.js").Beat} */
 export const moons = {
@@ -31,7 +37,6 @@ export const moons = {
   build(stage, room, { controls, moving }) {
     const points = twoMoons(POINTS, 5);
     let flow,
-      told,
       cell = null, // column and row of the cell that is pointed at
       stop = () => {};
     const canvas = el("div", { className: "room" });
@@ -43,7 +48,11 @@ export const moons = {
         el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
       ),
       canvas,
-      el("p", { className: "caption" }, "Backwards, from noise to pictures: each dot is a tiny picture of two values."),
+      el(
+        "p",
+        { className: "caption" },
+        "From noise to tiny pictures of two values: where dots lie thinner, each is less probable.",
+      ),
     );
 
     /** The four corners of a cell, with points between them, in noise. */
@@ -74,24 +83,10 @@ export const moons = {
     const mapped = (polygon) => polygon.map(([x, y]) => flow.inverse(x, y));
     /** By how much a cell grows on its way from noise to points. */
     const growth = ([column, row]) => areaOf(mapped(outline(column, row))) / CELL ** 2;
-    /** How far a cell is from a compact one of twice its area. */
-    const unlike = (one) => {
-      const polygon = mapped(outline(...one)),
-        around = polygon.reduce((sum, [x, y], i) => {
-          const [u, v] = polygon[(i + 1) % polygon.length];
-          return sum + Math.hypot(u - x, v - y);
-        }, 0);
-      return 4 * Math.abs(Math.log2(growth(one)) - 1) + (around * around) / areaOf(polygon) / 16;
-    };
-    /** Of the cells in the middle, that which is most like a compact one of twice its area; kept while it trains. */
-    const telling = () => {
-      const middle = Array.from({ length: 36 }, (_, i) => [2 + (i % 6), 2 + Math.floor(i / 6)]);
-      return middle.reduce((a, b) => (unlike(b) < unlike(a) ? b : a));
-    };
     /** Column and row of the cell that holds a point of noise. */
     const cellOf = (point) => point.map((one) => Math.floor((one + REACH) / CELL));
-    /** What is pointed at; while the flow learns a cell of its middle, then the telling one. */
-    const followedCell = () => cell ?? (flow.steps < STEPS ? [5, 5] : (told ??= telling()));
+    /** The cell that is pointed at, or the two. */
+    const followed = () => (cell ? [cell] : FOLLOWED);
     const plan = (width, height, size) => {
       const side = Math.min((width - 60) / 2, height - 1.5 * size),
         gap = Math.min(120, width - 2 * side);
@@ -110,15 +105,18 @@ export const moons = {
           line.forEach((point) => context.lineTo(...place(which, point)));
         };
         const noise = Array.from({ length: DRAWN }, (_, i) => flow.forward(points[2 * i], points[2 * i + 1])),
-          followedAt = followedCell(),
-          isFollowed = noise.map(([u, v]) => cellOf([u, v]).every((one, i) => one === followedAt[i]));
+          cells = followed(),
+          isFollowed = noise.map(([u, v]) => {
+            const [column, row] = cellOf([u, v]);
+            return cells.some((one) => one[0] === column && one[1] === row);
+          });
         const dots = (which) => {
           noise.forEach(([u, v], i) => {
             const inside = isFollowed[i],
               [x, y] = place(which, which ? [points[2 * i], points[2 * i + 1]] : [u, v]);
             context.fillStyle = inside ? ink.ink : ink.quiet;
             context.beginPath();
-            context.arc(x, y, inside ? 5 : 2.5, 0, 7);
+            context.arc(x, y, inside ? 4 : 2.5, 0, 7);
             context.fill();
           });
         };
@@ -134,48 +132,51 @@ export const moons = {
             path(which, which ? mapped(line) : line);
             context.stroke();
           }
-          const followed = outline(...followedAt);
-          path(which, which ? mapped(followed) : followed);
-          context.closePath();
-          context.fillStyle = context.strokeStyle = ink.warm;
-          context.globalAlpha = 0.45;
-          context.fill();
-          context.globalAlpha = 1;
-          context.lineWidth = 3;
-          context.stroke();
+          for (const one of cells) {
+            const sides = outline(...one);
+            path(which, which ? mapped(sides) : sides);
+            context.closePath();
+            context.fillStyle = context.strokeStyle = growth(one) > 1 ? ink.warm : ink.accent;
+            context.globalAlpha = 0.45;
+            context.fill();
+            context.globalAlpha = 1;
+            context.lineWidth = 3;
+            context.stroke();
+          }
           dots(which);
           context.restore();
           context.strokeStyle = ink.line;
           context.lineWidth = 1;
           context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
           context.fillStyle = ink.quiet;
-          context.fillText(which ? "two moons" : "noise", from[which], side + 1.2 * ink.size);
+          context.fillText(which ? "pictures: two moons" : "noise", from[which], side + 1.2 * ink.size);
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;
         const between = (from[0] + side + from[1]) / 2;
         context.fillText("→", between, side / 2);
-        if (from[1] - from[0] - side > 5.5 * ink.size)
-          context.fillText("backwards", between, side / 2 + 1.4 * ink.size);
         context.textAlign = "left";
       },
-      "A grid in noise and the same grid among the points of two moons; one cell is marked in both",
+      "A grid in noise and the same grid among the points of two moons; cells that grow or shrink are marked in both",
     );
     const say = () => {
       if (flow.steps < STEPS)
         return stage.say(`The flow learns to turn two moons into noise, and back: step ${flow.steps} of ${STEPS}.`);
-      const bits = Math.log2(growth(followedCell())),
-        times = 2 ** Math.abs(bits),
-        written = times.toFixed(times < 10 ? 1 : 0),
-        cost = Math.abs(bits).toFixed(1);
+      const [first, second] = followed().map((one) => {
+        const bits = Math.log2(growth(one)),
+          times = 2 ** Math.abs(bits);
+        return { grows: bits > 0, times: `${times.toFixed(times < 10 ? 1 : 0)}×`, cost: Math.abs(bits).toFixed(1) };
+      });
       stage.say(
-        written === "1.0"
-          ? "This cell keeps its size, so its points keep their density and their bits."
-          : cost === "1.0" && bits > 0
-            ? "This cell’s area about doubles, its points lie half as dense: that costs one bit."
-            : bits > 0
-              ? `This cell’s area grows ${written}×, its points lie ${written}× thinner: that costs ${cost} bits.`
-              : `This cell’s area shrinks ${written}×, its points lie ${written}× denser: that saves ${cost} bits.`,
+        second
+          ? [first, second]
+              .map(({ grows, times, cost }) =>
+                grows ? `Orange grows ${times}: ${cost} bits more.` : `Blue shrinks ${times}: ${cost} bits fewer.`,
+              )
+              .join(" ")
+          : first.grows
+            ? `This cell’s area grows ${first.times}, its points lie ${first.times} thinner: that costs ${first.cost} bits.`
+            : `This cell’s area shrinks ${first.times}, its points lie ${first.times} denser: that saves ${first.cost} bits.`,
       );
     };
     const draw = () => {
@@ -184,8 +185,7 @@ export const moons = {
     };
     const learn = () => {
       stop();
-      flow = new PlaneFlow(3);
-      told = undefined;
+      flow = new PlaneFlow(SEED);
       stop = animate((seconds) => {
         const end = performance.now() + A_FRAME_MS,
           due = Math.min(STEPS, (STEPS * seconds) / SECONDS); // none in the first frame, which shows what is there
@@ -209,11 +209,11 @@ export const moons = {
     view.canvas.addEventListener("pointermove", point);
     view.canvas.addEventListener("pointerdown", point);
     view.canvas.style.cursor = "crosshair";
-    controls.append(el("button", { type: "button", onclick: learn }, "Learn again"));
+    controls.append(el("button", { type: "button", onclick: learn }, "Watch it learn"));
     stage.thumbs.hidden = true; // these points are of no picture
     if (moving) learn();
     else {
-      flow = new PlaneFlow(3);
+      flow = new PlaneFlow(SEED);
       while (flow.steps < STEPS) flow.train(points);
     }
     draw();

@@ -56,7 +56,7 @@ export const resampling = {
     const say = () => {
       const { off } = redrawn(0),
         error = off.toFixed(0);
-      caption.textContent = `New values are random${flow.levels[0].prior ? "; a network fits them to the rest" : ""}.`;
+      caption.textContent = `New values are random${flow.levels[0].prior ? ", drawn to fit the rest" : ""}.`;
       const what = off < another / 2 ? "only details change" : "much changes";
       stage.say(`Level 1 redrawn: ${what} (${error} of 255). Another ${noun}: usually ${another.toFixed(0)}.`);
     };

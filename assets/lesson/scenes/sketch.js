@@ -9,7 +9,7 @@ const COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["a random mix", "from the data"],
+  ["axes at random", "axes of the data"],
   ["same volume", "louder, softer"],
   ["same halves", "others each time"],
 ];

@@ -25,7 +25,7 @@ const TURN_S = 0.7;
 /** Scales, the same for all pictures: volume as a share above average, the error in that of the clean one. */
 const VOLUME = [-0.3, 0.7],
   ERROR = 1.5;
-/** A change of volume that is worth a word. */
+/** A change of volume, or of an error, that is worth a word. */
 const HEARD = 0.05;
 const KINDS = [
   ["own", "own weights"],
@@ -65,25 +65,22 @@ function expected({ half, level, step }) {
 }
 
 const signed = (share) => `${share > 0 ? "+" : ""}${minus(Math.round(100 * share) || 0)}`;
-const more = (percent) => `${Math.abs(percent).toFixed(1)} % ${percent < 0 ? "less" : "more"}`;
 const larger = (share) => `${Math.abs(Math.round(100 * share))} % ${share < 0 ? "smaller" : "larger"}`;
 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Weights tell the network what it cannot see.",
+  title: "Weights tell the network more than it sees.",
   keepsChoice: true,
   notes: "Drag the grain, then freeze the weights: does the network still expect large errors?",
   asked:
     "A coupling’s network reads one half of the channels, each times its weight, its volume here. It predicts every value " +
-    "from the pixels around, so it does not see how loud a channel is on the whole. A small second network does, and computes " +
-    "the weights from the entropies of these channels in this picture. Here entropy is that of a Gaussian as loud as " +
-    "the channel: unlike in scene 7, loudness counts. The coupling leaves these channels unchanged, so the way back finds the " +
-    "same weights. They are no network parameters, which training sets once for all pictures. What the network gives are a " +
-    "prediction of the other half and a scale: the larger an error it expects, the less it stretches (scene 4). The expected error is " +
-    "1 ÷ the mean stretch of the half. Too small an expectation makes noise unusual, too large a one wastes bits. " +
-    "Shown is the coupling whose weights answer grain most: in the bundled flow they alone tell a face’s grain with R² = 0.67 (fitted on 700 test " +
-    "faces, checked on 300). Frozen: all weights of the flow are replaced by their averages over 256 test faces, without " +
+    "from the pixels around, so it sees little of the whole picture. A small second network computes the weights from the entropies of these " +
+    "channels in this picture; here entropy is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. " +
+    "The coupling leaves these channels unchanged, so the way back finds the same weights. " +
+    "The network gives a prediction of the other half and a scale: the larger an error it expects, the less it stretches (scene 4). " +
+    "The expected error is 1 ÷ the mean stretch. Too small an expectation makes noise unusual, too large a one wastes bits. " +
+    "Shown is the coupling whose weights answer grain most. Frozen: all weights are replaced by their averages over 256 test faces, without " +
     "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
     "the file. A flow trained without weights loses less than a frozen one: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
@@ -102,22 +99,14 @@ export const weighting = {
         { half, level } = reading,
         weights = weightsOf(reading),
         { middle, spread } = scale ?? ownOf(half, weights.length),
-        own = flow.bitsPerDim(traces);
-      let held = null;
+        frozenTraces = frozen.encode(values);
       return {
         name,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-        own,
-        error: expected(reading),
-        /** The error that frozen weights let the network expect, and what they cost in per cent, once it is asked for. */
-        frozen() {
-          if (held) return held;
-          const frozenTraces = frozen.encode(values);
-          held = {
-            error: expected(readingOf({ flow: frozen, pack }, frozenTraces)),
-            cost: 100 * (frozen.bitsPerDim(frozenTraces) / own - 1),
-          };
-          return held;
+        own: { error: expected(reading), bits: flow.bitsPerDim(traces) },
+        frozen: {
+          error: expected(readingOf({ flow: frozen, pack }, frozenTraces)),
+          bits: frozen.bitsPerDim(frozenTraces),
         },
         bars: against(stage, weights),
         scale: { middle, spread },
@@ -176,7 +165,7 @@ export const weighting = {
           numbered ? "volume (weight), % above its usual" : "volume, %",
           small ? "error" : "expected error",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
-        shown.forEach(({ name, canvas, own, error, frozen, maps, bars }, i) => {
+        shown.forEach(({ name, canvas, own, frozen, maps, bars }, i) => {
           const y0 = line + i * (tall + 20),
             foot = y0 + tall,
             middle = y0 + side / 2,
@@ -215,53 +204,61 @@ export const weighting = {
           context.fillRect(second, zero - 1, n * step, 2);
           // The error that the network expects, beside a clean picture's, and what the whole flow needs.
           context.textAlign = "left";
-          const held = turned ? frozen() : { error, cost: 0 },
-            far = mixed(error, held.error, ease(turned)) / clean.error,
+          const usual = clean.own.error,
+            far = mixed(own.error, frozen.error, ease(turned)) / usual,
             long = (share) => (last * Math.min(ERROR, share)) / ERROR,
             high = 0.9 * line,
-            percent = ease(turned) * held.cost;
+            missing = turned && own.error - frozen.error > HEARD * usual;
           write(i || turned ? `${signed(far - 1)} %` : small ? "usual" : "as usual", third, y0 + line, ink.ink, 700);
           context.fillStyle = ink.accent;
           context.fillRect(third, y0 + 1.4 * line, long(far), high);
           // Where the bar of the clean picture ends, and what own weights expect beyond frozen ones.
           context.fillStyle = ink.ink;
           context.fillRect(third + long(1) - 1, y0 + 1.2 * line, 2, high + 0.4 * line);
-          if (turned && error > held.error) {
+          if (missing) {
             context.fillStyle = ink.warm;
-            context.fillRect(third + long(far), y0 + 1.4 * line, long(error / clean.error) - long(far), high);
+            context.fillRect(third + long(far), y0 + 1.4 * line, long(own.error / usual) - long(far), high);
+            context.textAlign = "right";
+            write("missing", width, y0 + line, ink.warm, 700);
+            context.textAlign = "left";
           }
-          write((own * (1 + percent / 100)).toFixed(2), third, y0 + 3.8 * line, ink.ink, 700);
-          write(small ? "bits" : "bits per value", third, y0 + 4.8 * line);
-          if (turned)
+          [
+            [own.bits, "own", kind === "own"],
+            [frozen.bits, "frozen", kind === "frozen"],
+          ].forEach(([bits, name, now], row) => {
             write(
-              `${percent > 0 ? "+" : ""}${minus(percent.toFixed(1))} % bits`,
+              `${bits.toFixed(2)}${small ? "" : " bits,"} ${name}`,
               third,
-              y0 + 5.8 * line,
-              ink.warm,
-              700,
+              y0 + (3.6 + 1.1 * row) * line,
+              now ? ink.ink : ink.quiet,
+              now ? 700 : 400,
             );
+          });
         });
       },
       "A clean and a grainy picture, the channels of each that a coupling reads, and the volume at which it reads them",
     );
     const say = () => {
       const [before, after] = shown;
+      const [held, full] = [after.frozen.error, after.own.error].map(
+        (error) => `${signed(error / clean.own.error - 1)} %`,
+      );
       if (kind === "frozen") {
-        const far = after.frozen().error / clean.error - 1,
-          only = after.frozen().error < after.error ? "only " : "";
-        caption.textContent = `Expecting too little makes noise unusual, too much wastes bits. Clean: ${more(before.frozen().cost)}.`;
+        caption.textContent = "An error larger than expected makes noise unusual: that costs bits.";
         return stage.say(
-          `Frozen, it expects ${only}${larger(far)} ones: the grainy ${noun} costs ${more(after.frozen().cost)}.`,
+          after.frozen.error < after.own.error
+            ? `Frozen, it sees only part of the grain: it expects ${held}, not ${full}.`
+            : `Frozen, it expects ${held}, with own weights ${full}.`,
         );
       }
       const { channel: c, change } = strongestOf(),
         volumes = [before, after].map(({ bars }) => signed(bars[c]));
       caption.textContent = change
-        ? `The network sees few pixels; channel ${c + 1}’s volume tells of all: ${volumes[0]}, now ${volumes[1]} %.`
+        ? `The network sees only pixels nearby. Channel ${c + 1}’s volume tells it of all: ${volumes[0]}, now ${volumes[1]} %.`
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? `In the grainy ${noun} the network expects ${larger(after.error / clean.error - 1)} errors.`
+          ? `In the grainy ${noun} the network expects ${larger(after.own.error / clean.own.error - 1)} errors.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };

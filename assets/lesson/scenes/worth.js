@@ -46,10 +46,6 @@ const FACES = "faces16";
 const dataOf = ({ data }) => data.replace(/\d+$/, "");
 const placeOf = (choice) => CHOICES.findIndex(({ key }) => key === choice);
 const rungOf = ({ rungs }, name) => rungs.find((rung) => rung.name === name);
-/** What it matters by which measure the half is chosen, beside what choosing it saves. */
-const measures = (entropy, variance) =>
-  `Which measure chooses the half matters ${Math.abs(entropy - variance) < Math.abs(entropy) ? "less" : "as much"}: ` +
-  `${minus(entropy.toFixed(3))} by entropy, ${minus(variance.toFixed(3))} by variance (spread).`;
 /** The leads of the choices in a study; undefined where it did not ask. */
 const leadsOf = (study) => CHOICES.map(({ rung, of }) => rungOf(study, rung)?.[of]);
 
@@ -268,12 +264,14 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      pays = `Looking at the data ${savedBy(here, "start") ? "pays" : "is not shown to pay"}.`,
-      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name));
+      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name)?.saved?.lead),
+      pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     caption.textContent =
-      variance?.saved && entropy?.saved ? `${pays} ${measures(entropy.saved.lead, variance.saved.lead)}` : pays;
+      variance === undefined || entropy === undefined
+        ? pays
+        : `${pays}Entropy is one way to choose the half: ${minus(entropy.toFixed(3))}. By variance (spread): ${minus(variance.toFixed(3))}.`;
     const winner = winnerOf(here);
-    if (!winner) return stage.say(`On ${dataOf(here)} there is no clear winner.`);
+    if (!winner) return stage.say(`On ${dataOf(here)} none is shown to save most.`);
     const { key, name } = winner,
       vote = stage.answerTo(votedFor()),
       verdict = key === vote ? "Right" : "Not quite",

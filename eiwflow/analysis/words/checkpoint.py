@@ -38,17 +38,17 @@ SPLITS = {
     "variance-reversed": ("split by smallest variance", "passes on the quiet half"),
     "random": ("random split", "passes on a random half"),
 }
+#: Samples whose spread is this share of the usual one, or less, are alike.
+ALIKE = 0.9
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
 
 def sound(score: Evaluation, report: Report) -> str:
     """Return the sentence on size, checks and bits/dim."""
-    largest = max(report.levels, key=lambda level: level.total)
-    most = f" ({percent(largest.total / report.total)} in level {largest.number})" if report.levels[1:] else ""
-    size = f"{counted(report.config.levels, 'level')}, {report.total:,} parameters{most}"
-    checks = "Every picture comes back exactly" if report.holds else "It fails a check, see below"
-    return f"{size}. {checks}, and needs {fixed(score.bits_per_dim, 2)} bits per value on {score.data}."
+    back = "exactly" if report.holds else "not exactly, see below"
+    numbers = f"{report.total:,} learned numbers turn {math.prod(report.config.shape):,} values of noise into a picture"
+    return f"{numbers}, and back {back}. {score.data}: {fixed(score.bits_per_dim, 2)} bits per value."
 
 
 def split(config: FlowConfig) -> str:
@@ -80,10 +80,12 @@ def made(config: FlowConfig) -> str:
 
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
-    pictures = f"{len(drawn.images)} samples, always of the same noise"
     if drawn.temperatures == usual.temperatures:
-        return f"{pictures}. Move a level’s temperature, and they answer."
-    return f"{pictures}: at these temperatures pixels change by {apart(drawn.images, usual.images):.2g} of 255."
+        return f"{len(drawn.images)} samples, always of the same noise. Move a level’s temperature, and they answer."
+    changed = f"pixels change by {apart(drawn.images, usual.images):.0f} of 255 on average"
+    now, before = (apart(each.images, each.images.mean(axis=0)) for each in (drawn, usual))
+    alike = "more alike" if now < ALIKE * before else "less alike" if now > before / ALIKE else "as different as before"
+    return f"At these temperatures the samples are {alike}: {changed}."
 
 
 def origin(info: CheckpointInfo) -> str:

@@ -33,13 +33,14 @@ def at(way: Way, place: int) -> str:
     stop = way.stops[place]
     if not place:
         return grows(way)
+    noise = f"white noise has {fixed(NOISE_BITS, 2)}"
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
-        noise = fixed(NOISE_BITS, 2)
-        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; white noise has {noise}."
-    grown = fixed(stop.entropy - way.stops[0].entropy, 2)
-    fate = " But the predictable half leaves." * (stop.redundancy <= stop.factored_out)
-    growth = f"after level {stop.level} entropy is {grown} bits per value higher"
-    return f"Steps spread values out, as in noise: {growth}.{fate}"
+        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; {noise}."
+    before = [each for each in way.stops if each.level < stop.level][-1]
+    verb = "raises" if stop.entropy > before.entropy else "lowers"
+    fate = " The predictable half leaves." * (stop.redundancy <= stop.factored_out)
+    went = f"from {fixed(before.entropy, 2)} to {fixed(stop.entropy, 2)} bits per value"
+    return f"Level {stop.level} {verb} entropy {went}; {noise}.{fate}"
 
 
 def pair(ways: Mapping[str, Way]) -> str:

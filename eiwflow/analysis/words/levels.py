@@ -29,7 +29,7 @@ def drawn_anew(result: Redrawn) -> str:
     """Return the noise of which levels was redrawn, and how far the picture moved."""
     which = listed([str(number) for number in result.noise])
     levels = f"level{'s' * (len(result.noise) > 1)} {which}"
-    return f"With the noise of {levels} redrawn, the picture that comes back is off by {result.error:.0f} of 255."
+    return f"With the noise of {levels} redrawn, the picture is off by {result.error:.0f} of 255 on average."
 
 
 def cost(passage: Passage) -> str:

@@ -34,10 +34,11 @@ HEADINGS = {
     "churn_of_single_images": "share that changes sides, single images",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
-#: The rule that a split should follow.
-RIGHT = "Later levels can use predictable channels"
 #: The caption of the river.
-THICK = "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side."
+THICK = (
+    "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side. Later levels can use "
+    "predictable ones."
+)
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -67,7 +68,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
             f"{count} of {river.channels} channels are on the wrong side: "
             "predictable ones leave, and noisy ones are passed on."
         )
-    now = "training moved them" if river.crossing[0].any() else "the order still fits"
+    now = "training changed how predictable they are" if river.crossing[0].any() else "the order still fits"
     return f"No channel is on the wrong side: {now}."
 
 
@@ -75,12 +76,12 @@ def _from_start_to_end(river: RankRiver) -> str:
     """Return how many channels go the wrong way at the start and at the end, and from which step on none does."""
     wrong = river.crossing.sum(axis=1)
     if not wrong.any():
-        return f"{RIGHT}: at no recorded step is one of {river.channels} on the wrong side."
+        return f"Yes: at no recorded step is one of {river.channels} on the wrong side."
     first, last = int(wrong[0]), int(wrong[-1])
-    start = f"{RIGHT}: {first or 'none'} of {river.channels} start{'s' * (first == 1)} on the wrong side"
+    start = f"{first or 'none'} of {river.channels} start{'s' * (first == 1)} on the wrong side"
     if last:
-        return f"{start}, {last} end{'s' * (last == 1)} so."
-    return f"{start}, none from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on."
+        return f"Not quite: {start}, {last} end{'s' * (last == 1)} so."
+    return f"Yes, from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on: {start}, then none."
 
 
 def sorted_anew(report: ShuffleReport) -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 #: The sentence on a flow without weights.
 NONE = "This flow has no channel weights: every picture goes through the same maps."
-#: What a weight is.
-WHAT = "A channel weight is a volume: it multiplies a channel that a coupling’s network reads or gives."
 #: The captions of the map of places and of the bars.
 MAP = "How far from average, with that change; click a place."
 BARS = "Each channel’s weight against its average, above the channel."
@@ -52,30 +50,30 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     return f"{answer}: its own channel volumes (own weights) {here}."
 
 
-def expectation(first: Prices, second: Prices, with_change: str, frozen: bool) -> str:
-    """Return how much larger errors a coupling's network expects in the changed picture than in the first.
+def volumes(place: Place, channels: int) -> str:
+    """Return what the bars of a coupling's volumes are."""
+    return f"Volumes of {counted(channels, 'channel')} at {named(place)}, % above average:"
 
-    It is the coupling in which own and average weights differ most; empty where they hardly do.
+
+def expectation(first: Prices, second: Prices, frozen: bool) -> str:
+    """Return how much larger errors than in the first picture the telling coupling's network expects in the second.
+
+    Empty where own and average weights hardly differ.
     """
-    if not (with_change and second.errors):
+    if (place := second.telling) is None:
         return ""
-    place, errors = max(second.errors.items(), key=lambda each: abs(each[1][0] - each[1][1]))
-    shares = [math.exp(each - first.errors[place][0]) - 1 for each in errors]
+    shares = [math.exp(each - first.errors[place][0]) - 1 for each in second.errors[place]]
     if abs(shares[0] - shares[1]) < HARDLY:
         return ""
     own, average = (f"{abs(100 * each):.0f} % {'larger' if each >= 0 else 'smaller'}" for each in shares)
-    expects = f"{with_change.capitalize()} the network at {named(place)} expects its prediction to have"
     if frozen:
-        return f"{expects} {average} errors; with its own weights, {own}."
-    return f"{expects} {own} errors; with average weights, {average}."
+        return f"So it expects {average} errors; with its own weights, {own}."
+    return f"So it expects {own} errors; with average weights, {average}."
 
 
-def priced(name: str, prices: Prices, frozen: bool) -> str:
-    """Return the caption of a picture: its name and its bits per value, with own or with average weights."""
-    own, average = fixed(prices.own, 2), fixed(prices.frozen, 2)
-    if frozen:
-        return f"{name}: {average} bits per value (own weights {own})"
-    return f"{name}: {own} bits per value (average weights {average})"
+def priced(name: str, prices: Prices) -> str:
+    """Return the caption of a picture: its name, and its bits per value with own and with average weights."""
+    return f"{name}: {fixed(prices.own, 2)} bits per value, average {fixed(prices.frozen, 2)}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

@@ -14,11 +14,13 @@ from ..access import navigation
 from . import way_back
 
 STYLE = project.ROOT / "assets" / "style"
+#: Pixels of the side bar, which holds links alone: the figure needs the width.
+SIDE_BAR = 190
 
 
 def open_window(title: str) -> None:
     """Set a page's title, icon and style."""
-    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide")
+    st.set_page_config(page_title=title, page_icon=_icon(), layout="wide", initial_sidebar_state=SIDE_BAR)
     st.html(STYLE / "page.css")
 
 

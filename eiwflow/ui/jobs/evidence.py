@@ -90,10 +90,9 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
 
     The choice of a data set stands in ``line``. Return what the chosen start and half save; empty without a choice.
     """
-    left, right = st.columns([1.2, 1], gap="large")
+    said = _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
+    left, right = st.columns(2, gap="large")
     with left:
-        said = _draw_start_by_half({made.study.recipe.data_name: made for made in evidence.claim.tables.values()}, line)
-    with right:
         if evidence.added:
             words = " ".join(
                 f"{gain.name}: {gain.steps.figures}, {gain.steps.claim}"
@@ -102,6 +101,7 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
             )
             figure = drawn(figures.added, evidence.added)
             _chart(figure, page, "added", words, "What else helps?", "Bits saved:")
+    with right:
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
             figure = drawn(figures.with_training, leads)
@@ -129,22 +129,30 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with line:
         made = tables[choose_one("Images", list(tables), next(iter(tables)), "cells")]
     steps = f"{made.study.recipe.iterations:,}"
-    st.caption("*Start:* how channels mix before training. *Half:* which go on.")
-    st.markdown(f"**Bits saved** over Glow’s, {steps} steps:")
-    half, start = _choose_cell(made)
-    seeds = counted(made.seeds, "seed")
-    st.caption(f"±: 95 % interval, {seeds}. No colour: not shown after correction.")
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(
+            "*Start:* how channels are first mixed, at random or to fit the pictures. "
+            "*Half:* which of them a level passes on."
+        )
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose a number.")
+        half, start = _choose_cell(made)
+        seeds = counted(made.seeds, "seed")
+        st.caption(f"±: 95 % interval, {seeds}. No colour: not shown, it could be chance. {made.measure_in_words}")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
         if record is not None and record.samples:
             pictures[name] = made.bits(*cell), record.samples[max(record.samples)]
-    st.html(
-        row(
-            picture(file_uri(webp, "webp"), f"16 samples, seed 0: {name}", f"<b>{bits:.2f}</b> bits: {name}")
-            for name, (bits, webp) in pictures.items()
+    with right:
+        st.html(
+            row(
+                picture(file_uri(webp, "webp"), f"16 samples, seed 0: {name}", f"<b>{bits:.2f}</b> bits: {name}")
+                for name, (bits, webp) in pictures.items()
+            )
         )
-    )
+        if pictures:
+            st.caption("A tenth of a bit is hardly visible: fewer bits need not look better.")
     return made.in_words(half, start)
 
 

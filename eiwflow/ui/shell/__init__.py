@@ -2,7 +2,7 @@
 
 from ..sources.cache import look
 from ..sources.visit import Page
-from .frame import begin, open_page
+from .frame import begin, image_strip, open_page
 from .parts import (
     Results,
     caveat,

@@ -302,14 +302,22 @@ def _choose_image(images: data_sets.Images, places: _Places, drawn: bool) -> tup
     own = photo != NOTHING
     numbers = range(len(images.test))
     number = state.hidden_choice("image", numbers, min(default.SHOWN[0], numbers[-1]), name="test image")
+    photograph = content if own else None
     if drawn:
         with places.strip:
-            thumbnails(
-                images.test, number, _take_image, key="thumbnails", label="Test image", own=content if own else None
-            )
+            _strip(images, number, photograph)
         with places.more:
             PHOTOS.draw("photo", PHOTO, _take_photo)
-    return (content if own else None), {"image": str(number), "photo": photo}
+    return photograph, {"image": str(number), "photo": photo}
+
+
+def image_strip(page: Page) -> None:
+    """Draw the choice of a test image where a page wants it, which begins without one."""
+    _strip(page.images, page.number, page.photo)
+
+
+def _strip(images: data_sets.Images, number: int, own: bytes | None) -> None:
+    thumbnails(images.test, number, _take_image, key="thumbnails", label="Test image", own=own)
 
 
 def _picked(photo: bytes | None, image: str, images: data_sets.Images, shape: tuple[int, int, int]) -> Tensor:
