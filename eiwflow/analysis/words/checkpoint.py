@@ -9,7 +9,7 @@ import numpy as np
 
 from ..exactness import LOG_DET, ROUND_TRIP
 from ..report import CONDITION
-from .numbers import apart, counted, factor, fixed, floor_in_words, grey_level, percent, power, raw
+from .numbers import apart, counted, factor, fixed, floor_in_words, grey_level, power, raw
 
 if TYPE_CHECKING:
     from ...checkpoint import CheckpointInfo

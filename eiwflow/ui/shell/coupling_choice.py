@@ -24,17 +24,14 @@ WEIGHTED = "-entropy-weighted"
 def choose() -> tuple[bool, str, float]:
     """Draw the choices above the figure; return whether weights are average, a change of the picture and its amount."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        frozen = (
-            choose_one("Channel weights (volumes)", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get)
-            == "frozen"
-        )
+        kind = choose_one("Channel weights (volumes)", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get)
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
         of = CHANGES[change]
         amount = st.slider(
             f"{change.capitalize()}, {of.unit}", of.least, of.most, of.usual, of.step,
             format="%g", key=f"amount-{change}", bind="query-params", width=200,
         )  # fmt: skip
-    return frozen, change, amount
+    return kind == "frozen", change, amount
 
 
 def choose_place(page: Page, of_flows: Iterable[PictureWeights]) -> Place:
