@@ -207,9 +207,10 @@ def test_a_choice_is_ranked_among_all_of_its_size(tmp_path: Path, name: str) -> 
     assert found["rank"] == own_rank(flow, quantise(x)[0], average_of(flow)[0])
 
 
-@pytest.mark.slow
 @needs_node
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("config", [
+    pytest.param(config, id=name, marks=[pytest.mark.slow] * (config.shape[1] > 8)) for name, config in CONFIGS.items()
+])  # fmt: skip
 def test_every_level_is_torchs_in_both_directions(tmp_path: Path, config: FlowConfig) -> None:
     compare(tmp_path, random_flow(config))
 

@@ -23,8 +23,9 @@ from eiwflow import checkpoint, data
 from eiwflow.analysis.intervals import of_mean
 from eiwflow.flow import MultiScaleFlow
 from eiwflow.flow.multiscale import dequantise, to_bits_per_dim
+from eiwflow.lesson import build
 from eiwflow.lesson.bundle import ASSETS
-from eiwflow.lesson.pack import opened
+from eiwflow.lesson.pack import Pack, opened
 from eiwflow.training.memory import channels_last
 from eiwflow.training.optimiser import optimisers, set_learning_rate
 from eiwflow.training.recipe import Recipe
@@ -204,6 +205,36 @@ def test_the_flow_of_the_studies_trains_as_in_torch(folder: Path) -> None:
     assert float((expected - torch.tensor(tab.said["scores"])).mean().abs()) < 2e-3
     np.testing.assert_allclose(tab.said["scores"], saved.numpy(), atol=5e-6)
     assert curve[-1] < curve[0] - 0.5
+    check_what_scenes_state(tab)
+
+
+def check_what_scenes_state(tab: Tab) -> None:
+    """The facts that scenes state of a trained flow are those that Python computes of its file."""
+    said, pack = tab.said["stated"], Pack()
+    images = ((tab.x[: 2 * IMAGES] + 0.5) * 256).byte()
+    expected = build.flow_facts(pack, checkpoint.load(tab.folder / "trained.safetensors"), images)
+    at, (height, width, channels) = expected["average"]["at"], expected["average"]["shape"]
+    average = np.frombuffer(opened(pack.to_bytes())[1], "<f4", height * width * channels, at)
+    np.testing.assert_allclose(said["average"], average, atol=1e-3)
+    weights, own = expected["weights"], said["weights"]
+    assert (own["level"], own["step"], own["images"]) == (weights["level"], weights["step"], weights["images"])
+    assert own["risen"] == pytest.approx(weights["risen"], abs=0.1 * weights["images"])  # the grain is another
+    for name in ("spread", "middle", "loudest", "rest", "redundancy", "couplings", "bits"):
+        assert_alike(said[name], expected[name], name)
+    assert_alike(own["averages"], weights["averages"], "averages")
+
+
+def assert_alike(one: Any, other: Any, name: str) -> None:
+    """Compare numbers in lists and dictionaries of one shape."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), name
+        one, other = [*one.values()], [other[key] for key in one]
+    if isinstance(one, list):
+        assert len(one) == len(other), name
+        for first, second in zip(one, other, strict=True):
+            assert_alike(first, second, name)
+    else:
+        assert one == other or one == pytest.approx(other, rel=2e-3, abs=2e-3), name
 
 
 def test_gradients_of_the_flow_of_the_studies_are_torchs(folder: Path) -> None:

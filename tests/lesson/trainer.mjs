@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Engine } from "../../assets/lesson/trainer/engine.js";
+import { facts as statedBy } from "../../assets/lesson/trainer/facts.js";
 import { gradientNorm, update } from "../../assets/lesson/trainer/optimiser.js";
 import { checkpoint, pack } from "../../assets/lesson/trainer/save.js";
 import { randomOf, start } from "../../assets/lesson/trainer/start.js";
@@ -62,4 +63,14 @@ engine.load(batch(0, images), images);
 const scores = Array.from(engine.forward(images, engine.average), (value) => engine.bits(value));
 writeFileSync(at("trained.safetensors"), checkpoint(engine, facts));
 writeFileSync(at("pack"), pack(engine, facts));
-console.log(JSON.stringify({ simd: engine.simd, arrangements, logP: Array.from(logP), roundTrip, curve, scores, seconds }));
+// Of more pictures than the engine takes at once.
+const count = Math.min(2 * images, x.length / dimensions),
+  stating = statedBy(engine, { pixels: Uint8Array.from(x.subarray(0, count * dimensions), (v) => 256 * (v + 0.5)), count });
+let stated = stating.next();
+while (!stated.done) stated = stating.next();
+stated.value.average = Array.from(stated.value.average);
+console.log(
+  JSON.stringify({
+    simd: engine.simd, arrangements, logP: Array.from(logP), roundTrip, curve, scores, seconds, stated: stated.value,
+  }),
+);
