@@ -44,14 +44,14 @@ def main(view: ui.Page, reports: ui.Results) -> None:
             halves(view, reports, reports[view].alternatives[0].rule, "halves")
         else:
             sentence = words.over_training(river)
-            st.caption(words.THICK)
+            st.markdown(words.THICK)
             ui.chart(ui.drawn(figures.rank_river, river, together(reports)), view, "scrub-river", alt=sentence)
             if samples:
                 scrubber.film(together(reports), samples, under=view.key("scrub-river"))
     with right:
         if river is not None and samples:
             scrubber.sample_view("16 samples at this step.", of=view.key("scrub-river"))
-        st.caption(words.rule(reports[view].rule))
+        st.markdown(words.rule(reports[view].rule))
 
 
 def at_this_step(view: ui.Page, reports: ui.Results) -> None:

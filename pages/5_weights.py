@@ -41,10 +41,8 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
         if (place := prices[amount].telling) is not None:
-            shares = prices[amount].volumes[place]
-            st.markdown(words.volumes(place, len(shares)))
-            st.html(figures.volumes(shares, flat=frozen))
-            st.caption(words.expectation(prices[change.none], prices[amount], frozen))
+            st.markdown(words.expectation(prices[change.none], prices[amount], frozen))
+            st.html(figures.volumes(prices[amount].volumes[place], flat=frozen))
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)

@@ -36,7 +36,6 @@ with ui.errors_as_sentences():
     if not checked.holds:
         drawing.error(plain(words.verification(checked)))
     drawing.markdown(" · ".join(filter(None, (words.made(config), plain(words.origin(page.checkpoint.info))))))
-    drawing.html(figures.strip(checked))
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
     there_and_back, *places = drawing.columns(config.levels + 1, gap="medium")
@@ -51,8 +50,9 @@ with ui.errors_as_sentences():
         subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * config.levels)
     )
     said, row = drawing.columns([1, 3.25], gap="medium")
-    said.markdown(words.cooled(drawn, usual))
+    said.markdown(words.SAMPLED)
     row.html(space_figures.samples(drawn, columns=SAMPLES))
+    drawing.html(figures.strip(checked))
     scored_on = page
     try:
         if own is not None:

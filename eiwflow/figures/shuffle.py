@@ -44,7 +44,7 @@ _SMALL = 260
 #: Height of the river: with its axis it fits on a screen of 720 pixels.
 _HEIGHT = 320
 #: Margin right of the plot, for the overhang of a step's number.
-_RIGHT = 24
+_RIGHT = 64
 
 
 def rank_river(river: RankRiver, shared: np.ndarray) -> go.Figure:
@@ -81,7 +81,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
     ticks = {0.06 * channels + 0.5: "most<br>predictable", 0.94 * channels + 0.5: "least<br>predictable"}
-    wanted = "should go on", "should leave"
+    wanted = "should<br>go on", "should<br>leave"
     return _over_steps(river, traces, frames, axis, ticks, wanted, shapes=shapes, showlegend=False)
 
 
@@ -126,7 +126,7 @@ def _over_steps(
     The ``parts`` on both sides of the split line, which lies below a share of the channels, are named.
     """
     channels, share = river.channels, river.passed_on / river.channels
-    side = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "xshift": 4, "textangle": 90}
+    side = {"xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "middle", "align": "left", "xshift": 4}
     names = dict(zip(parts, (1 - share / 2, (1 - share) / 2), strict=True))
     moving = list(range(len(traces), len(traces) + len(frames[0])))
     named = {"tickvals": list(ticks), "ticktext": list(ticks.values())}

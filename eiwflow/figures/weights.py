@@ -32,7 +32,7 @@ GROUPS = {
     "shift": "shifts",
 }
 #: Between groups, in channels; and the least and the largest width of a picture, in pixels.
-_GAP, _LEAST, _MOST = 0.6, 56, 160
+_GAP, _LEAST, _MOST = 0.6, 56, 136
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
@@ -69,7 +69,7 @@ def savings(
             "xaxis": {**over, "fixedrange": True},
             "yaxis": {
                 "range": list(ends),
-                "title": f"bits {did} per value, this picture",
+                "title": f"bits {did} per value (one picture, one draw)",
                 "nticks": 6,
                 "fixedrange": True,
             },

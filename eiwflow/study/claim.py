@@ -88,7 +88,16 @@ class StartByHalf:
             return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
+        variance = self.cells["variance", "principal"]
+        if (half, start) == ("entropy", "principal") and variance is not None:
+            saved = f"{saved} bits per value, by variance {fixed(variance.lead, 3)}"
+            return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved}."
         return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's."
+
+    @property
+    def corrected_for(self) -> int:
+        """How many comparisons the cells from a start from the data are corrected with, themselves among them."""
+        return len(self.effects) + len(HALVES)
 
     @property
     def measure_in_words(self) -> str:

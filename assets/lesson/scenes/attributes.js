@@ -149,7 +149,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "How often a level tells which of two faces has it, of 100 (guessing: 50)",
+      "Reading one level alone: right guesses in 100 (chance: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

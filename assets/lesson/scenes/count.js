@@ -216,8 +216,13 @@ const oneValue = {
         const step = onNoise(1, right) - onNoise(0, right),
           covered = pixelOf(lowest + stretchAt(curve, value), right);
         context.fillStyle = ink.warm;
-        context.fillRect(across - step / 2, top - 4, step, 8);
-        context.fillRect(x - covered / 2, foot - 4, covered, 8);
+        for (const [middle, wide, y] of [
+          [across, step, top],
+          [x, covered, foot],
+        ]) {
+          const from = Math.max(0, middle - wide / 2);
+          context.fillRect(from, y - 4, Math.min(right, middle + wide / 2) - from, 8);
+        }
         context.fillStyle = ink.ink;
         for (const [px, py, r] of [
           [x, foot, 12],

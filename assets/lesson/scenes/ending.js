@@ -128,9 +128,9 @@ export const ending = {
             context.drawImage(channels[channel], x, y, side, side);
           });
           context.fillStyle = ink.quiet;
-          context.fillText("passed on", 0, height - 4);
+          context.fillText("goes on", 0, height - 4);
           context.textAlign = "right";
-          context.fillText("factored out", width, height - 4);
+          context.fillText("leaves", width, height - 4);
           context.textAlign = "left";
         },
         "The channels in the flow’s order, as high as their entropy",

@@ -25,7 +25,7 @@ const FAR = 2.5;
 const SEED = 26,
   FOLLOWED = [
     [3, 3],
-    [3, 2],
+    [2, 5],
   ];
 
 /** @type {import("../beats.js").Beat} */
@@ -51,7 +51,7 @@ export const moons = {
       el(
         "p",
         { className: "caption" },
-        "From noise to tiny pictures of two values: where dots lie thinner, each is less probable.",
+        "The other way now: from noise to tiny pictures of two values. Thinner dots: less probable.",
       ),
     );
 

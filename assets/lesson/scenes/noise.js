@@ -215,7 +215,7 @@ export const noise = {
             2 * (1 - e),
           );
         },
-        `${number(one.noise.length * level.height * level.width)} values leave as noise (factored out).`,
+        `${number(one.noise.length * level.height * level.width)} values leave as noise.`,
         true,
       );
       add(

@@ -9,9 +9,9 @@ const COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["axes at random", "axes of the data"],
+  ["mixed at random", "mixed to fit"],
   ["same volume", "louder, softer"],
-  ["same halves", "others each time"],
+  ["same half", "another each time"],
 ];
 /** How strongly a choice is drawn that is not voted for. */
 const PALE = 0.4;

@@ -128,10 +128,10 @@ export const sorting = {
         context.globalAlpha = fall;
         context.font = `600 ${context.font}`;
         context.fillStyle = ink.accent;
-        context.fillText("passed on", left, height - 4);
+        context.fillText("goes on", left, height - 4);
         context.textAlign = "right";
         context.fillStyle = ink.warm;
-        context.fillText("factored out", width, height - 4);
+        context.fillText("leaves", width, height - 4);
         context.textAlign = "left";
         context.globalAlpha = 1;
       },
@@ -142,19 +142,17 @@ export const sorting = {
     const say = () => {
       const sorted = t > 0.98;
       const [first, last] = [before, after].map((each) => meanOf(each, order.slice(kept)).toFixed(2)),
-        trained = `Training took what leaves from ${first} to ${last} bits, ${+last < +first ? "away from" : "closer to"} noise.`;
+        trained = `Order as before training. What leaves went from ${first} to ${last} bits, ${+last < +first ? "away from" : "closer to"} noise.`;
       caption.textContent = !sorted
         ? "High card: like noise. Low card: it has structure."
         : start && state === "after" && first !== last
           ? trained
-          : "Noise cannot be predicted, so it may leave. The next level works on the rest.";
+          : "Noise cannot be predicted, so it may leave. Structure goes on: the next level predicts it.";
       if (!sorted) return stage.say("Entropy: how hard a pixel is to guess from its neighbours. Sort the cards.");
       const entropies = state === "after" ? after : before,
         [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
         when = start ? ` ${state} training` : "";
-      stage.say(
-        `Entropy${when}: what is passed on ${stays} bits, what leaves ${leaves}; pure noise ${NOISE.toFixed(2)}.`,
-      );
+      stage.say(`Entropy${when}: what goes on ${stays} bits, what leaves ${leaves}; pure noise ${NOISE.toFixed(2)}.`);
     };
     const move = (v) => {
       t = v;

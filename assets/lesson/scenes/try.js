@@ -1,5 +1,5 @@
 // The first half of scene 11: a choice is tried here, by two flows from one seed, or by a class.
-import { BLIND_GUESS, cap, colours, drawFilm, el, minus, number, surface, word } from "../draw.js";
+import { BLIND_GUESS, colours, drawFilm, el, minus, number, surface, word } from "../draw.js";
 import { intervalOf, verdictOf } from "../interval.js";
 import { hearTries, pauseTries, runTry, tryOf } from "../tries.js";
 
@@ -272,7 +272,7 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
       return `Step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) {
       const study = stage.hidesAnswer ? null : studied(what),
-        ours = study ? `${cap(word(study.seeds))} runs of ours: ${signed(study.lead)}.` : "One run decides nothing.";
+        ours = study ? `Runs vary; ${word(study.seeds)} of ours: ${signed(study.lead)}.` : "One run decides nothing.";
       return shownBy(counted, "run", klass && !study ? "It is a dot on the board." : ours);
     }
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;

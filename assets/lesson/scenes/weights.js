@@ -58,6 +58,10 @@ function against({ pack }, weights) {
 /** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
 export const louder = (stage, values) => against(stage, weightsOf(readingOf(stage, stage.flow.encode(values))));
 
+/** The share of a channel's width that a coupling's network sees at once: its kernels reach so far. */
+const seenBy = ({ level, step }) =>
+  Math.min(1, step.network.reduce((wide, { kernel }) => wide + kernel - 1, 1) / level.width);
+
 /** The error that its network expects: one over its mean stretch. */
 function expected({ half, level, step }) {
   const { logScale } = level.affine(step, half);
@@ -70,7 +74,7 @@ const larger = (share) => `${Math.abs(Math.round(100 * share))} % ${share < 0 ? 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Weights tell the network more than it sees.",
+  title: "Weights tell the network how noisy the whole picture is.",
   keepsChoice: true,
   notes: "Drag the grain, then freeze the weights: does the network still expect large errors?",
   asked:
@@ -113,7 +117,8 @@ export const weighting = {
         maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
       };
     };
-    const clean = measured("clean", x, stage.traces),
+    const share = seenBy(readingOf(stage, stage.traces)),
+      clean = measured("clean", x, stage.traces),
       /** Its channels are drawn on the scale of the clean one, so that louder ones have more contrast. */
       grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain), undefined, clean.scale);
     let shown = [clean, grainy(GRAIN)],
@@ -161,8 +166,8 @@ export const weighting = {
         context.textAlign = "left";
         [
           "picture",
-          numbered ? "channels it reads" : "channels",
-          numbered ? "volume (weight), % above its usual" : "volume, %",
+          numbered ? "channels it reads; orange: what it sees at once" : "channels",
+          numbered ? "volume (weight) of all of it, %" : "volume, %",
           small ? "error" : "expected error",
         ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
         shown.forEach(({ name, canvas, own, frozen, maps, bars }, i) => {
@@ -187,6 +192,15 @@ export const weighting = {
               v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - ease(turned)),
               strong = c === strongest ? 700 : 400;
             context.drawImage(maps[c], left + (step - map) / 2, over, map, map);
+            if (c === strongest) {
+              // The network sees a window at a time; the volume is that of the whole channel.
+              const seen = share * map;
+              context.lineWidth = 3;
+              context.strokeStyle = ink.warm;
+              context.strokeRect(left + (step - seen) / 2, over + (map - seen) / 2, seen, seen);
+              context.strokeStyle = ink.accent;
+              context.strokeRect(left + (step - map) / 2 - 2, over - 2, map + 4, map + 4);
+            }
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
             context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
             if (strong > 400)

@@ -40,6 +40,8 @@ SPLITS = {
 }
 #: Samples whose spread is this share of the usual one, or less, are alike.
 ALIKE = 0.9
+#: What stands beside samples whose levels have temperatures.
+SAMPLED = "Samples, always of the same noise. Temperature: how strongly a level’s noise is drawn; 0 is none."
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
@@ -80,12 +82,11 @@ def made(config: FlowConfig) -> str:
 
 def cooled(drawn: Samples, usual: Samples) -> str:
     """Return how far samples at other temperatures are from those of the same noise at the flow's own."""
-    if drawn.temperatures == usual.temperatures:
-        return f"{len(drawn.images)} samples, always of the same noise. Move a level’s temperature, and they answer."
-    changed = f"pixels change by {apart(drawn.images, usual.images):.0f} of 255 on average"
+    changed = f"At these temperatures pixels move by {apart(drawn.images, usual.images):.0f} of 255 on average"
     now, before = (apart(each.images, each.images.mean(axis=0)) for each in (drawn, usual))
-    alike = "more alike" if now < ALIKE * before else "less alike" if now > before / ALIKE else "as different as before"
-    return f"At these temperatures the samples are {alike}: {changed}."
+    if ALIKE * before <= now <= before / ALIKE:
+        return f"{changed}, and the samples differ as much."
+    return f"{changed}, and the samples become {'more' if now < before else 'less'} alike."
 
 
 def origin(info: CheckpointInfo) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The flow chose its half once, before training; training then changes how predictable each channel is.",
+    "entropy": "The flow sorted its channels once, by its first batch. Test images sort some otherwise, until training "
+    "has changed them.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
@@ -34,11 +35,10 @@ HEADINGS = {
     "churn_of_single_images": "share that changes sides, single images",
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
+#: What a flow should do, since later levels can still use what neighbours tell.
+RIGHT = "Predictable channels should go on."
 #: The caption of the river.
-THICK = (
-    "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side. Later levels can use "
-    "predictable ones."
-)
+THICK = "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
 END = "A permutation needs a level that splits; choose a checkpoint of two levels or more."
 #: The caveat on other rules.
@@ -76,12 +76,12 @@ def _from_start_to_end(river: RankRiver) -> str:
     """Return how many channels go the wrong way at the start and at the end, and from which step on none does."""
     wrong = river.crossing.sum(axis=1)
     if not wrong.any():
-        return f"Yes: at no recorded step is one of {river.channels} on the wrong side."
+        return f"{RIGHT} At no recorded step is one of {river.channels} on the wrong side."
     first, last = int(wrong[0]), int(wrong[-1])
-    start = f"{first or 'none'} of {river.channels} start{'s' * (first == 1)} on the wrong side"
+    start = f"{first or 'None'} of {river.channels} start{'s' * (first == 1)} on the wrong side"
     if last:
-        return f"Not quite: {start}, {last} end{'s' * (last == 1)} so."
-    return f"Yes, from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on: {start}, then none."
+        return f"{RIGHT} {start}, {last} end{'s' * (last == 1)} so."
+    return f"{RIGHT} {start}, none from step {river.steps[np.flatnonzero(wrong)[-1] + 1]:,} on."
 
 
 def sorted_anew(report: ShuffleReport) -> str:

@@ -36,9 +36,10 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
         return "No: own and average weights price both pictures alike."
     # What own weights save, average weights cost.
+    share = f"{fixed(100 * abs(first.cost) / first.own, 1)} %"
     saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
     verbs = ["save" if saved else "cost" for saved in saves]
-    here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value"
+    here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value ({share})"
     if with_change:
         here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
     whose = "average weights" if frozen else "own weights"
@@ -50,30 +51,25 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     return f"{answer}: its own channel volumes (own weights) {here}."
 
 
-def volumes(place: Place, channels: int) -> str:
-    """Return what the bars of a coupling's volumes are."""
-    return f"Volumes of {counted(channels, 'channel')} at {named(place)}, % above average:"
-
-
 def expectation(first: Prices, second: Prices, frozen: bool) -> str:
-    """Return how much larger errors than in the first picture the telling coupling's network expects in the second.
+    """Return what the bars of the telling coupling's volumes are.
 
-    Empty where own and average weights hardly differ.
+    And how much larger errors than in the first picture its network expects in the second, where own and average
+    weights differ.
     """
-    if (place := second.telling) is None:
-        return ""
+    place = second.telling
+    assert place is not None
+    bars = f"Volumes at {named(place)}, {'all at average' if frozen else '% above average'}"
     shares = [math.exp(each - first.errors[place][0]) - 1 for each in second.errors[place]]
     if abs(shares[0] - shares[1]) < HARDLY:
-        return ""
+        return f"{bars}:"
     own, average = (f"{abs(100 * each):.0f} % {'larger' if each >= 0 else 'smaller'}" for each in shares)
-    if frozen:
-        return f"So it expects {average} errors; with its own weights, {own}."
-    return f"So it expects {own} errors; with average weights, {average}."
+    return f"{bars}: the network expects {average if frozen else own} errors."
 
 
 def priced(name: str, prices: Prices) -> str:
     """Return the caption of a picture: its name, and its bits per value with own and with average weights."""
-    return f"{name}: {fixed(prices.own, 2)} bits per value, average {fixed(prices.frozen, 2)}"
+    return f"{name}: own volumes {fixed(prices.own, 2)}, average volumes {fixed(prices.frozen, 2)}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

@@ -133,12 +133,15 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     with left:
         st.markdown(
             "*Start:* how channels are first mixed, at random or to fit the pictures. "
-            "*Half:* which of them a level passes on."
+            "*Half:* which of them a level passes on. *Glow,* a well-known flow: both fixed in advance."
         )
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose a number.")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.caption(f"±: 95 % interval, {seeds}. No colour: not shown, it could be chance. {made.measure_in_words}")
+        st.markdown(
+            f"±: 95 % interval, {seeds}. Colour: holds after correcting for {made.corrected_for} comparisons. "
+            f"{made.measure_in_words}"
+        )
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -180,7 +183,7 @@ def _lead(made: StartByHalf, half: str, start: str) -> str:
     if (lead := made.cells[half, start]) is None:
         return "0"
     colour, saved = {"ahead": "blue", "behind": "orange"}.get(lead.claim), signed(lead.lead, 3)
-    return f"{f':{colour}-background[{saved}]' if colour else saved} ±{fixed((lead.high - lead.low) / 2, 3)}"
+    return f"{f':{colour}-background[{saved}]' if colour else saved} :gray[±{fixed((lead.high - lead.low) / 2, 3)}]"
 
 
 def draw_ladder(page: Visit, ladder: Ladder) -> None:

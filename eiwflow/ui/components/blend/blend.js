@@ -1,5 +1,5 @@
 // A picture that follows a slider through frames which lie side by side in one sheet.
-const BEAT = 90;                             // milliseconds between two frames of a play
+const BEAT = 350;                            // milliseconds between two frames of a play
 const TOGETHER = "eiwflow-blend";            // pictures side by side move together
 
 export default function ({ parentElement, data, setTriggerValue }) {

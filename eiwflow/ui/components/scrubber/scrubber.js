@@ -2,7 +2,7 @@
 // and a test walks all steps.
 const CHARTS = "[class*='st-key-scrub-'] .js-plotly-plot", FILMS = ".scrub-film", VIEWS = ".scrub-view";
 const EDGE = 16, THUMB = 64, GAP = 8;                // pixels: the slider, the film's pictures
-const BEAT = 120, CARE = 200, WAY = 500;             // milliseconds
+const BEAT = 250, CARE = 200, WAY = 500;             // milliseconds
 const JUMP = { mode: "immediate", frame: { duration: 0, redraw: false }, transition: { duration: 0 } };
 const asked = new WeakMap();                         // the frame that a chart was last asked for, and when
 const stood = new WeakMap();                         // where the ends of a slider or a film stood

@@ -56,7 +56,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 19 }, `white noise: ${data.noise.toFixed(2)}`);
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "which half goes on? (bits)" : "Which half goes on? Predictable from neighbours, bits per value (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "neighbours tell, bits (estimated)" : "How much neighbours tell of a value, bits (estimated): the half that tells more goes on");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -109,7 +109,7 @@ function draw(chart, data, at) {
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
   add(svg, "text", { x: x(0) + 12, y: up.y(stops[0].entropy) - 10 }, minus(`picture: ${stops[0].entropy.toFixed(2)}`));
-  const unit = width < 560 ? "entropy, bits per value" : `entropy, bits per value (${data.images} images): low = predictable, high = like noise`;
+  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): low = predictable, high = like noise`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
@@ -134,10 +134,9 @@ function paint(canvas, [channels, height, width], text) {
 }
 
 function sentence(stop) {
-  const predictable = stop.tell === null ? "" : `, ${stop.tell.toFixed(2)} bits predictable`;
-  const channels = `${stop.shape[0]} channels of this picture`;
-  if (stop.left === null) return `${stop.level ? `${channels}, after ${stop.title}` : "The picture"}${predictable}.`;
-  return `${channels} passed on after level ${stop.level}${predictable}. Factored out: ${stop.left.toFixed(2)}.`;
+  const tell = stop.tell === null ? "" : `: neighbours tell ${stop.tell.toFixed(2)} bits`;
+  if (stop.left !== null) return `These ${stop.shape[0]} channels go on${tell}. Those that leave: ${stop.left.toFixed(2)}.`;
+  return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {
