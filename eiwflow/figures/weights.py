@@ -69,7 +69,7 @@ def savings(
             "xaxis": {**over, "fixedrange": True},
             "yaxis": {
                 "range": list(ends),
-                "title": f"bits {did} per value (one picture, one draw)",
+                "title": f"bits {did} per value, this picture",
                 "nticks": 6,
                 "fixedrange": True,
             },

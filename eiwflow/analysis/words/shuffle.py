@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The flow sorted its channels once, by its first batch. Test images sort some otherwise, until training "
-    "has changed them.",
+    "entropy": "The flow sorted its channels once, by its first batch. Test images sort some otherwise, and training "
+    "changes which.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
