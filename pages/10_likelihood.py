@@ -48,7 +48,7 @@ if result is None:
     st.stop()
 if chosen >= 0:
     ui.takeaway(words.takeaway(result, names[chosen]))
-    above.caption(words.MEANING)
+    above.markdown(words.MEANING)
 with ui.errors_as_sentences():  # after the answer, which does not need it
     bits = subjects.bits_per_dim(ui.look(page))
     if chosen >= 0:

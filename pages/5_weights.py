@@ -16,7 +16,7 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("Does it help if each picture sets its own volumes?", "Weights", compare=True)
+page = ui.begin("Does it help to turn channels up or down for each picture?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
 with_change = f"with {name} {amount:g}" if amount != change.none else ""
@@ -41,7 +41,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
         if (place := prices[amount].telling) is not None:
-            st.markdown(words.expectation(prices[change.none], prices[amount], frozen))
+            st.markdown(words.volumes(place, frozen))
             st.html(figures.volumes(prices[amount].volumes[place], flat=frozen))
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)

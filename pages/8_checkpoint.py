@@ -38,7 +38,7 @@ with ui.errors_as_sentences():
     drawing.markdown(" · ".join(filter(None, (words.made(config), plain(words.origin(page.checkpoint.info))))))
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
-    there_and_back, *places = drawing.columns(config.levels + 1, gap="medium")
+    there_and_back, *places = drawing.columns([1.5, *[1] * config.levels], gap="medium")
     with there_and_back, ui.errors_as_sentences():
         st.html(figures.there_and_back(subjects.reconstruction(ui.look(page))))
     scales = tuple(

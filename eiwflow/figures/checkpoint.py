@@ -55,7 +55,7 @@ def there_and_back(result: Reconstruction) -> str:
     back = f"and back: {came_back(result)}" if result.lost_bytes else "and back: exact"
     pictures = {"an image": result.image, back: result.restored}
     each = (picture(data_uri(of), f"{name}: {appearance(of)}", name) for name, of in pictures.items())
-    return row(each, "max-width: 13rem")
+    return row(each, "max-width: 19rem")
 
 
 def counts(made: Report) -> str:

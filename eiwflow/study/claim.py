@@ -88,23 +88,20 @@ class StartByHalf:
             return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
-        variance = self.cells["variance", "principal"]
-        if (half, start) == ("entropy", "principal") and variance is not None:
-            saved = f"{saved} bits per value, by variance {fixed(variance.lead, 3)}"
-            return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved}."
+        variance, measure = self.cells["variance", "principal"], self.effects.get("measure")
+        if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
+            by_variance = (
+                f"{fixed(variance.lead, 3)} by variance{', not shown to differ' * (measure.claim == 'not shown')}"
+            )
+            return (
+                f"Yes: against Glow's flow, a {STARTS[start]} saves {saved} bits per value with {name}, {by_variance}."
+            )
         return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's."
 
     @property
     def corrected_for(self) -> int:
         """How many comparisons the cells from a start from the data are corrected with, themselves among them."""
         return len(self.effects) + len(HALVES)
-
-    @property
-    def measure_in_words(self) -> str:
-        """How the half by entropy does against that by variance after a start from the data; empty if not asked."""
-        if (lead := self.effects.get("measure")) is None:
-            return ""
-        return f"By entropy against by variance: {lead.claim}, {signed(lead.lead, 3)}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -234,7 +231,7 @@ def added(studies: Iterable[Study]) -> list[Added]:
     asked = {study: ladder(study).answers for study in studies if study.is_done}
     fullest = {data: made.study for data, made in by_set(asked).items()}
     gains = []
-    for key, name in {"weights": "own weights", "partitions": "coupling halves"}.items():
+    for key, name in {"weights": "own weights", "partitions": "random halves"}.items():
         for data, full in fullest.items():
             of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
             pairs = (

@@ -285,9 +285,11 @@ def test_a_pixel_is_found_again_after_the_squeeze_and_a_broken_coupling_has_no_w
 
 
 @pytest.mark.slow
-def test_a_cell_of_twice_the_area_costs_one_bit_and_two_bars_add_up(scene: Open) -> None:
+def test_a_cell_costs_the_logarithm_of_its_area_and_two_bars_add_up(scene: Open) -> None:
     page = scene(4, reduced_motion="reduce")
-    wait_for(page, "area about doubles, its points lie half as dense: that costs one bit.")
+    wait_for(page, re.compile(r"Orange grows [\d.]+×: [\d.]+ bits more\. Blue shrinks [\d.]+×: [\d.]+ bits fewer\."))
+    for times, bits in re.findall(r"([\d.]+)×: ([\d.]+) bits", sentence(page)):
+        assert float(bits) == pytest.approx(np.log2(float(times)), abs=0.12)
     assert not page.locator(".thumbs").is_visible()  # the points are of no picture
     cell, seen = re.compile(r"([\d.]+)×, its points lie ([\d.]+)× \w+: that (costs|saves) ([\d.]+) bits"), set()
     box = page.locator("canvas.fill").bounding_box()
@@ -396,7 +398,7 @@ def test_alone_a_click_trains_one_run_and_all_count(scene: Open) -> None:
     page.get_by_role("button", name="Train both").click()
     rungs = {rung["name"]: rung for rung in opened(default.pack())[0]["studies"][0]["rungs"]}
     ours = rungs["own weights"]["step"]["lead"]
-    wait_for(page, re.compile(rf"You: \d\.\d{{3}} bits (saved|lost)\..* runs of ours: {ours:.3f}\."))
+    wait_for(page, re.compile(rf"You: \d\.\d{{3}} bits (saved|lost)\..* of ours: {ours:.3f}\."))
     for runs in (2, 3):
         page.get_by_role("button", name="Next run").click()
         page.keyboard.press("PageUp")  # it goes on elsewhere

@@ -124,13 +124,12 @@ def redrawn() -> list[float]:
 def frozen() -> list[float]:
     """Return what a grainy picture means to frozen weights, in per cent, for scene 9.
 
-    By how much the error that the last coupling of level 1 expects is above that of the clean picture and own weights,
-    and the bits that it costs.
+    By how much the error that the last coupling of level 1 expects is above that of the clean picture and own weights:
+    with frozen weights, and with own ones.
     """
     x, flow = at_bin_centres(face()), bundled().flow
-    grainy, held = x + GRAIN / 256 * drawn(SEED, x.shape), _frozen(flow)
-    expects = _expected(held, grainy) / _expected(flow, x)
-    return [100 * (ratio - 1) for ratio in (expects, bits(held, grainy) / bits(flow, grainy))]
+    grainy, usual = x + GRAIN / 256 * drawn(SEED, x.shape), _expected(flow, x)
+    return [100 * (_expected(each, grainy) / usual - 1) for each in (_frozen(flow), flow)]
 
 
 def _expected(flow: MultiScaleFlow, x: torch.Tensor) -> float:

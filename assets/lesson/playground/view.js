@@ -66,12 +66,13 @@ export class View {
   constructor(root, settings, act, onLeave) {
     this.act = act;
     this.error = el("p", { className: "trouble", "data-play": "error", role: "alert", hidden: true });
+    this.about = el("p", { className: "about" });
     this.said = el("p", { className: "notice", role: "status", hidden: true });
     this.stage = el(
       "section",
       { className: "stage playground", tabIndex: -1, "aria-label": "Playground" },
       this.header(onLeave),
-      el("p", { className: "about" }, "Press Play: within a minute noise turns into pictures, and the curve falls."),
+      this.about,
       this.toolbar(),
       el("div", { className: "messages" }, this.error, this.said),
       el("div", { className: "columns" }, this.dataColumn(), this.flowColumn(settings), this.resultColumn(settings)),
@@ -330,6 +331,10 @@ export class View {
     this.showPython(settings);
     this.curves = { ...seen, kept: beside, bundled: BUNDLED[settings.data] };
     explain(this.curve.canvas, this.curves.bundled ? BUNDLED_FLOW : "");
+    this.about.textContent =
+      playing || seen.step
+        ? "A flow learns to turn pictures into noise, and noise back into pictures."
+        : "Press Play: within a minute noise turns into pictures, and the curve falls.";
     this.showPace(seen.step, seen.pace);
     if (!playing) this.drawing.light(0);
     this.curve.redraw();

@@ -144,7 +144,7 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? `Told apart by level ${level + 1}: ${pairs(first.readings[level])} of 100. A level may tell much and yet change few pixels.`
+          ? `From level ${level + 1} alone, ${first.name.toLowerCase()} is guessed right ${pairs(first.readings[level])} times in 100.`
           : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };

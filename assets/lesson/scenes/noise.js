@@ -228,7 +228,7 @@ export const noise = {
           ? `${number(left(l + 1))} values are passed on.`
           : unknown
             ? `The flow does not know such pictures: some of ${whose} shows in the noise.`
-            : `${number(total - left(1))} values left as noise. The ${number(left(1))} passed on still show the picture.`,
+            : `${number(total - left(1))} values have gone out as noise. The ${number(left(1))} others still show the picture.`,
       );
       ticks.push([until() - 0.1, `after level ${level.number}`]);
     });

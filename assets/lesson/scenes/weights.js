@@ -268,11 +268,11 @@ export const weighting = {
       const { channel: c, change } = strongestOf(),
         volumes = [before, after].map(({ bars }) => signed(bars[c]));
       caption.textContent = change
-        ? `The network sees only pixels nearby. Channel ${c + 1}’s volume tells it of all: ${volumes[0]}, now ${volumes[1]} %.`
+        ? `It sees pixels nearby; channel ${c + 1}’s volume tells of all: ${volumes[0]}, now ${volumes[1]} %.`
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD
-          ? `In the grainy ${noun} the network expects ${larger(after.own.error / clean.own.error - 1)} errors.`
+          ? `Weights are volumes. In the grainy ${noun} the network expects ${larger(after.own.error / clean.own.error - 1)} errors.`
           : "Each channel is made louder or softer before the network reads it.",
       );
     };

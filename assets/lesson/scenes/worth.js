@@ -269,7 +269,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     caption.textContent =
       variance === undefined || entropy === undefined
         ? pays
-        : `${pays}The half was chosen by entropy, as in scene 7. By spread (variance), simpler: ${minus(variance.toFixed(3))}.`;
+        : `${pays}The half by entropy (scene 7): ${minus(entropy.toFixed(3))}. By spread (variance), simpler: ${minus(variance.toFixed(3))}.`;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none is shown to save most.`);
     const { key, name } = winner,

@@ -29,7 +29,7 @@ def takeaway(result: Likelihood, guess: str = "") -> str:
     name, bits = first.group.name, fixed(first.bits_per_dim, 1)
     said = {"": "", name: "Right. "}.get(guess, f"You said “{guess}”. ")
     own = "" if first is result.own else f", own test images {fixed(result.own.bits_per_dim, 1)}"
-    return f"{said}The flow finds “{name}” likeliest: {bits} bits per value{own}. Fewer bits: likelier."
+    return f"{said}The flow finds “{name}” likeliest: {bits} bits per value{own}."
 
 
 def sentences(result: Likelihood) -> list[str]:

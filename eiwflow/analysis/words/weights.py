@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ BARS = "Each channel’s weight against its average, above the channel."
 NO_FACTORS = "The factors of these images are unknown; choose faces16 or letters32, whose grain and light are known."
 #: Less than this many bits per value is no price.
 NOTHING = 5e-4
-#: Expected errors that differ by a smaller share are alike.
-HARDLY = 0.01
 #: Weights predict a factor if the lower end of R² is above this.
 TELLS = 0.1
 CAVEAT = "weights that predict the grain were not trained to: training only asks for fewer bits per picture."
@@ -34,7 +31,7 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     Without a change only the picture is said of; with the name of a ``flow`` it is said of that one.
     """
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
-        return "No: own and average weights price both pictures alike."
+        return "No: own and average volumes price both pictures alike."
     # What own weights save, average weights cost.
     share = f"{fixed(100 * abs(first.cost) / first.own, 1)} %"
     saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
@@ -42,34 +39,23 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value ({share})"
     if with_change:
         here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
-    whose = "average weights" if frozen else "own weights"
+    whose = "average volumes" if frozen else "own volumes"
     if flow:
         return f"“{flow}”: {whose} {here}."
     if frozen:
-        return f"Average weights, the same for all pictures, {here}."
+        return f"Average volumes, the same for all pictures, {here}."
     answer = "Yes" if all(saves) else "It depends" if any(saves) else "No"
-    return f"{answer}: its own channel volumes (own weights) {here}."
+    return f"{answer}: its own volumes {here}."
 
 
-def expectation(first: Prices, second: Prices, frozen: bool) -> str:
-    """Return what the bars of the telling coupling's volumes are.
-
-    And how much larger errors than in the first picture its network expects in the second, where own and average
-    weights differ.
-    """
-    place = second.telling
-    assert place is not None
-    bars = f"Volumes at {named(place)}, {'all at average' if frozen else '% above average'}"
-    shares = [math.exp(each - first.errors[place][0]) - 1 for each in second.errors[place]]
-    if abs(shares[0] - shares[1]) < HARDLY:
-        return f"{bars}:"
-    own, average = (f"{abs(100 * each):.0f} % {'larger' if each >= 0 else 'smaller'}" for each in shares)
-    return f"{bars}: the network expects {average if frozen else own} errors."
+def volumes(place: Place, frozen: bool) -> str:
+    """Return what the bars of a coupling's volumes are."""
+    return f"Volume of each channel at {named(place)}, {'all at average' if frozen else '% above average'}:"
 
 
 def priced(name: str, prices: Prices) -> str:
     """Return the caption of a picture: its name, and its bits per value with own and with average weights."""
-    return f"{name}: own volumes {fixed(prices.own, 2)}, average volumes {fixed(prices.frozen, 2)}"
+    return f"{name}: own {fixed(prices.own, 2)}, average {fixed(prices.frozen, 2)}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

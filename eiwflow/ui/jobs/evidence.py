@@ -132,16 +132,12 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(
-            "*Start:* how channels are first mixed, at random or to fit the pictures. "
-            "*Half:* which of them a level passes on. *Glow,* a well-known flow: both fixed in advance."
+            "*Start:* how channels are first mixed. *Half:* which of them go on. *Glow:* both fixed in advance."
         )
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose a number.")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(
-            f"±: 95 % interval, {seeds}. Colour: holds after correcting for {made.corrected_for} comparisons. "
-            f"{made.measure_in_words}"
-        )
+        st.markdown(f"Colour: clear after correcting for {made.corrected_for} comparisons. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -155,7 +151,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
             )
         )
         if pictures:
-            st.caption("A tenth of a bit is hardly visible: fewer bits need not look better.")
+            st.markdown("A tenth of a bit is hardly visible.")
     return made.in_words(half, start)
 
 

@@ -56,7 +56,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 19 }, `white noise: ${data.noise.toFixed(2)}`);
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "neighbours tell, bits (estimated)" : "How much neighbours tell of a value, bits (estimated): the half that tells more goes on");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "neighbours tell, bits (estimated)" : "what neighbours tell, bits (estimated): the half that tells more goes on");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -109,7 +109,7 @@ function draw(chart, data, at) {
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
   add(svg, "text", { x: x(0) + 12, y: up.y(stops[0].entropy) - 10 }, minus(`picture: ${stops[0].entropy.toFixed(2)}`));
-  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): low = predictable, high = like noise`;
+  const unit = width < 560 ? "entropy, bits per value" : `(differential) entropy, bits per value: low = predictable, high = like noise`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
