@@ -98,11 +98,6 @@ class StartByHalf:
             )
         return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's."
 
-    @property
-    def corrected_for(self) -> int:
-        """How many comparisons the cells from a start from the data are corrected with, themselves among them."""
-        return len(self.effects) + len(HALVES)
-
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
         arm = half_from(half, start)

@@ -32,7 +32,7 @@ STATES: dict[tuple[int, str], str] = {
     (3, "1"): "Cut up",
     (3, "2"): "going back",
     (3, "3"): "network reads B",
-    (4, "1"): "Learn again",
+    (4, "1"): "Watch it learn",
     (4, "2"): "Value",
     (4, "3"): "Levels",
     (5, ""): "flat grey",

@@ -131,13 +131,11 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(
-            "*Start:* how channels are first mixed. *Half:* which of them go on. *Glow:* both fixed in advance."
-        )
-        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose a number.")
+        st.markdown("*Start:* how channels are first mixed. *Half:* which go on.")
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps: choose.")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"Colour: clear after correcting for {made.corrected_for} comparisons. ±: 95 % interval, {seeds}.")
+        st.markdown(f"Colour: clear after correction. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -150,8 +148,6 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
                 for name, (bits, webp) in pictures.items()
             )
         )
-        if pictures:
-            st.markdown("A tenth of a bit is hardly visible.")
     return made.in_words(half, start)
 
 
