@@ -132,7 +132,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("*Start:* how channels are first mixed. *Half:* which go on.")
-        st.markdown(f"**Bits saved** over Glow’s, {steps} steps: choose.")
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose one:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
         st.markdown(f"Colour: clear after correction. ±: 95 % interval, {seeds}.")
