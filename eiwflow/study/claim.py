@@ -88,15 +88,11 @@ class StartByHalf:
             return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
         if lead.claim == "behind":
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
-        variance, measure = self.cells["variance", "principal"], self.effects.get("measure")
+        beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
-            by_variance = (
-                f"{fixed(variance.lead, 3)} by variance{', not shown to differ' * (measure.claim == 'not shown')}"
-            )
-            return (
-                f"Yes: against Glow's flow, a {STARTS[start]} saves {saved} bits per value with {name}, {by_variance}."
-            )
-        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's."
+            differ = ", not shown to differ" * (measure.claim == "not shown")
+            beside = f" ({fixed(variance.lead, 3)} by variance{differ})"
+        return f"Yes: on {data} a {STARTS[start]} with {name} saves {saved} bits per value over Glow's{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -159,9 +155,11 @@ class Claim:
                 f"{data.where}."
             )
         if start.leads and half.leads:
+            steps = " and ".join(sorted({f"{table.study.recipe.iterations:,} steps" for table in self.tables.values()}))
             said.append(
                 "With alternating couplings, such a start beats a random one, both with random halves, "
-                f"{start.where}, and entropy's half then a random half {half.where}."
+                f"{start.where} that cross start and half ({steps}), and entropy's half then a random half in "
+                f"{half.claimed('ahead')} of these."
             )
         if measure.leads:
             behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
@@ -226,7 +224,7 @@ def added(studies: Iterable[Study]) -> list[Added]:
     asked = {study: ladder(study).answers for study in studies if study.is_done}
     fullest = {data: made.study for data, made in by_set(asked).items()}
     gains = []
-    for key, name in {"weights": "own weights", "partitions": "random halves"}.items():
+    for key, name in {"weights": "own weights", "partitions": "random partitions"}.items():
         for data, full in fullest.items():
             of_set = [study for study in asked if study.recipe.data_name == data and key in asked[study]]
             pairs = (

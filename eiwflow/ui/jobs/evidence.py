@@ -135,7 +135,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose one:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"Colour: clear after correction. ±: 95 % interval, {seeds}.")
+        st.markdown(f"Colour: clear after correction. ±: 95 % interval before it, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -200,5 +200,6 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     st.caption(
         "Glow's half and a random one are fixed in advance; those by entropy and by variance are chosen from data, "
         "once, before the first step. In studies with random partitions the start from the data comes with these, and "
-        "the last couplings of a level read the half of its split (with a random half, that of largest variance)."
+        "the last couplings of a level read the half of its split (with a random half, that of largest variance). "
+        "Not counted here: studies at equal time, and those of start × half above."
     )
