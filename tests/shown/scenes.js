@@ -276,7 +276,7 @@
       await wait(15);
       const now = read().join("\n"),
         asked = until && (!until.after || host().querySelector(until.after)),
-        busy = /% done|none yet/.test(now) || host().querySelector("[aria-busy=true]") || (asked && !now.includes(exact(until.says)));
+        busy = /% done|none yet|^sentence *$/m.test(now) || host().querySelector("[aria-busy=true]") || (asked && !now.includes(exact(until.says)));
       same = now === before && !busy ? same + 1 : 0;
       before = now;
     }
