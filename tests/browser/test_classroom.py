@@ -255,7 +255,7 @@ def test_a_class_does_a_study_to_its_interval(enter: Open, address: str) -> None
     found = students[0].get_by_role("button", name="What studies found")
     assert found.is_disabled()  # the class sees an answer once the lecturer shows it
     teacher.get_by_role("button", name="What studies found").click()
-    said(teacher, "save most, ")
+    said(teacher, "saves most, ")
     found.and_(students[0].locator(":enabled")).wait_for()
     students[0].reload()  # a tab that comes back has given its lead
     said(students[0], "You: ")

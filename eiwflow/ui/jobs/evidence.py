@@ -131,8 +131,8 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("*Start:* how channels are first mixed. *Half:* which go on.")
-        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose one:")
+        st.markdown("*Start:* how channels mix first. *Half:* which go on.")
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
         st.markdown(f"Colour: clear after correction. ±: 95 % interval before it, {seeds}.")
