@@ -43,7 +43,7 @@ _INK, _PALE, _CELL = "#1B2430", "#F7F7F7", 6
 _SMALL = 260
 #: Height of the river: with its axis it fits on a screen of 720 pixels.
 _HEIGHT = 320
-#: Margin right of the plot, for the overhang of a step's number.
+#: Margin right of the plot, for the names of both sides and the overhang of a step's number.
 _RIGHT = 64
 
 

@@ -102,6 +102,7 @@ export const moons = {
         };
         const noise = Array.from({ length: DRAWN }, (_, i) => flow.forward(points[2 * i], points[2 * i + 1])),
           cells = followed(),
+          marked = cells.map((one) => ({ sides: outline(...one), colour: growth(one) > 1 ? ink.warm : ink.accent })),
           isFollowed = noise.map(([u, v]) => {
             const [column, row] = cellOf([u, v]);
             return cells.some((one) => one[0] === column && one[1] === row);
@@ -128,11 +129,10 @@ export const moons = {
             path(which, which ? mapped(line) : line);
             context.stroke();
           }
-          for (const one of cells) {
-            const sides = outline(...one);
+          for (const { sides, colour } of marked) {
             path(which, which ? mapped(sides) : sides);
             context.closePath();
-            context.fillStyle = context.strokeStyle = growth(one) > 1 ? ink.warm : ink.accent;
+            context.fillStyle = context.strokeStyle = colour;
             context.globalAlpha = 0.45;
             context.fill();
             context.globalAlpha = 1;

@@ -254,10 +254,10 @@ export const weighting = {
     );
     const say = () => {
       const [before, after] = shown;
-      const [held, full] = [after.frozen.error, after.own.error].map(
-        (error) => `${signed(error / clean.own.error - 1)} %`,
-      );
       if (kind === "frozen") {
+        const [held, full] = [after.frozen.error, after.own.error].map(
+          (error) => `${signed(error / clean.own.error - 1)} %`,
+        );
         caption.textContent = "An error larger than expected makes noise unusual: that costs bits.";
         return stage.say(
           after.frozen.error < after.own.error

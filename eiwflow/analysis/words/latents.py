@@ -70,10 +70,10 @@ def treated(of: Blend, t: float = 1.0) -> str:
     """Return how far a treatment of the levels changes the picture, up to t."""
     if of.share == 0:
         return "Every level kept: decoding undoes encoding, and the picture is the same."
-    if "b" in of.way and not {*of.way} <= {"keep", "b"}:
-        return f"{_done(of.way, t)}: the picture is {_way_to_b(of, t)} of the way to B."
-    if "b" in of.way:
+    if {"b"} <= {*of.way} <= {"keep", "b"}:
         return f"{_done(of.way, t)}, {part(of.share)} of the values, {_brings(of)} {_way_to_b(of, t)} of the way to B."
+    if "b" in of.way:
+        return f"{_done(of.way, t)}: the picture is {_way_to_b(of, t)} of the way to B."
     change = f"pixels change by {grey(_psnr(of, t)):.2g} of 255 on average"
     return f"{_done(of.way, t)}: {change}."
 

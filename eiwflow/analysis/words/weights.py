@@ -32,8 +32,8 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     """
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
         return "No: own and average volumes price both pictures alike."
-    # What own weights save, average weights cost.
     share = f"{fixed(100 * abs(first.cost) / first.own, 1)} %"
+    # What own weights save, average weights cost.
     saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
     verbs = ["save" if saved else "cost" for saved in saves]
     here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value ({share})"

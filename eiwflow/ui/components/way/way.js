@@ -109,7 +109,7 @@ function draw(chart, data, at) {
   const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
   add(svg, "text", { x: x(0) + 12, y: up.y(stops[0].entropy) - 10 }, minus(`picture: ${stops[0].entropy.toFixed(2)}`));
-  const unit = width < 560 ? "entropy, bits per value" : `(differential) entropy, bits per value: low = predictable, high = like noise`;
+  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): low = predictable, high = like noise`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
