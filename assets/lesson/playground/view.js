@@ -33,7 +33,7 @@ const HALVES = {
   position: "Passes on the first half of the channels, as in Glow",
   chance: "Passes on half of the channels, chosen at random",
 };
-const BUNDLED_FLOW = "Bundled flow: a trained EIW-Flow that comes with this page, after 14,000 steps";
+const BUNDLED_FLOW = "Finished flow: a trained EIW-Flow that comes with this page, after 14,000 steps";
 
 /** Explain a part: in a tooltip, and to a screen reader. */
 function explain(node, text) {

@@ -144,7 +144,7 @@ export const attributes = {
         );
       caption.textContent =
         first.metric === "AUROC"
-          ? `From level ${level + 1} alone, ${first.name.toLowerCase()} is guessed right ${pairs(first.readings[level])} times in 100.`
+          ? `From level ${level + 1} alone, one guesses ${first.name.toLowerCase()} right ${pairs(first.readings[level])} times in 100.`
           : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };
