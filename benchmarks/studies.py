@@ -2,7 +2,7 @@
 
     python benchmarks/studies.py
 
-What stands between two markers is replaced. Counts, ladders, leads and the claim are those of ``eiwflow.study``, as on
+The headline between two markers is replaced. Counts, ladders, leads and the claim are those of ``eiwflow.study``, as on
 the page Compare. A lead is bits/dim that the first arm needs less: above 0 the first is better.
 """
 
@@ -30,7 +30,6 @@ from eiwflow.study.words import titles
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT, README, PICTURE = ROOT / "docs" / "studies.md", ROOT / "README.md", ROOT / "assets" / "ladder.svg"
 RESEARCH = ROOT / "research"
-TABLES = "<!-- tables: python benchmarks/studies.py -->", "<!-- end of tables -->"
 HEADLINE = "<!-- headline: python benchmarks/studies.py -->", "<!-- end of headline -->"
 #: What every arm is compared with.
 BASE = Arm("entropy")
@@ -236,18 +235,9 @@ def picture(shown: Mapping[str, Ladder]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def start_by_half(made: Claim) -> str:
-    """Return the table of start by half, of every data set."""
-    if not made.tables:
-        return "No study of every half from both starts is bundled yet."
-    rows = [{"data": table.study.recipe.data_name, **row} for table in made.tables.values() for row in table.table()]
-    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def write(path: Path, markers: tuple[str, str], content: str) -> None:
-    """Replace what stands between two markers of a document."""
-    begin, end = markers
+def write_headline(path: Path, content: str) -> None:
+    """Replace what stands between the markers of a document."""
+    begin, end = HEADLINE
     before, found, rest = path.read_text(encoding="utf-8").partition(begin)
     if not found or end not in rest:
         raise SystemExit(f"{path} lacks the markers {begin} and {end}.")
@@ -265,7 +255,7 @@ def write_table(name: str, rows: Iterable[Row]) -> None:
 
 
 def main() -> None:
-    """Write the tables, both documents and the picture."""
+    """Write the tables, the headline in both documents, and the picture."""
     studies = {study.name: study for study in bundled()}
     named = titles(studies)
     found = {named[name]: study for name, study in studies.items()}
@@ -276,9 +266,8 @@ def main() -> None:
     write_table("start-by-half", starts(whole))
     write_table("counts", counted(counts(found.values())))
     headline = f"**{whole.headline()}**"
-    write(DOCUMENT, TABLES, start_by_half(whole))
     for document in (DOCUMENT, README):
-        write(document, HEADLINE, headline)
+        write_headline(document, headline)
     PICTURE.write_text(picture(by_set(found.values())), encoding="utf-8")
     print(f"{len(found)} studies: {DOCUMENT}, {README}, {PICTURE}, {RESEARCH}")
 

@@ -29,10 +29,16 @@ export function valueWith(curve, z) {
 /** The standard normal density. */
 export const normal = (z) => Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
 
-/** The two terms of the bits of a value x, a byte: how unusual its noise is, and how far the way back stretches it. */
+/** Over so many units of noise a flat density as high as the normal one at its middle would reach. */
+export const BREADTH = Math.sqrt(2 * Math.PI);
+
+/**
+ * The two terms of the bits of a value x, a byte: how far the way back stretches noise, log₂ of the grey levels that
+ * its breadth covers, and how unusual this noise is, nothing in the middle.
+ */
 export function termsOf(curve, x) {
   const z = noiseOf(curve, x);
-  return { noise: ((z * z) / 2 + Math.log(2 * Math.PI) / 2) / Math.LN2, stretch: Math.log2(stretchAt(curve, x)) };
+  return { stretch: Math.log2(BREADTH * stretchAt(curve, x)), noise: (z * z) / 2 / Math.LN2 };
 }
 
 /**

@@ -528,9 +528,10 @@ export class Flow {
   }
 
   /**
-   * What x costs, in bits per dimension, if the flow stopped after each level: how unusual the noise is, and how far the
-   * way back stretches it, in units of 1/256. What is still in the flow counts as noise once its channels are brought to
-   * mean 0 and spread 1; rest[l] holds {mean, spread} of every channel that level l passes on, over many pictures.
+   * What x costs, in bits per dimension, if the flow stopped after each level: how far the way back stretches noise, log₂
+   * of the grey levels that its breadth covers, and how unusual this noise is, nothing in the middle (curve.js). What is
+   * still in the flow counts as noise once its channels are brought to mean 0 and spread 1; rest[l] holds {mean, spread}
+   * of every channel that level l passes on, over many pictures.
    */
   running(traces, rest) {
     let squares = 0,
@@ -548,7 +549,7 @@ export class Flow {
         ended -= (kept.length / n) * total(spread.map(Math.log));
       }
       const bits = (nats) => nats / (this.dimensions * Math.LN2);
-      return { noise: bits((stopped + this.dimensions * Math.log(2 * Math.PI)) / 2), stretch: 8 - bits(ended), count };
+      return { stretch: 8 - bits(ended) + Math.log2(2 * Math.PI) / 2, noise: bits(stopped / 2), count };
     });
   }
 

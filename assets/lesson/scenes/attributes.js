@@ -7,6 +7,8 @@ const VISIBLE = 12,
   MOST = 4;
 /** An attribute is offered where the level that tells it best changes the picture by so many grey levels. */
 const SEEN = 5;
+/** So many of the pairs a level tells apart that is said to tell an attribute. */
+const TOLD = 0.7;
 /** The slider's steps from one end to the middle. */
 const STEPS = 25;
 
@@ -135,6 +137,10 @@ export const attributes = {
       }
       const [first, second] = rows.map(({ one }) => one),
         level = bestOf(first),
+        /** A level that tells the first attribute well, though its edit hardly shows. */
+        faint = first.readings.findIndex(
+          (reading, l) => l !== level && reading >= TOLD && change(picturesAt(first, STEPS)[l]) < SEEN,
+        ),
         said = [...new Set([first, second])].map((one) =>
           unknown(one)
             ? `${one.name}: in no level.`
@@ -143,9 +149,11 @@ export const attributes = {
               : `${one.name}: most in level ${bestOf(one) + 1}.`,
         );
       caption.textContent =
-        first.metric === "AUROC"
-          ? `From level ${level + 1} alone, one guesses ${first.name.toLowerCase()} right ${pairs(first.readings[level])} times in 100.`
-          : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
+        first.metric === "AUROC" && faint >= 0
+          ? `Level ${faint + 1} tells ${first.name.toLowerCase()} too, ${pairs(first.readings[faint])} in 100, by traces too faint to see.`
+          : first.metric === "AUROC"
+            ? `From level ${level + 1} alone, one guesses ${first.name.toLowerCase()} right ${pairs(first.readings[level])} times in 100.`
+            : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
       stage.say(said.join(" "));
     };
     const heads = [

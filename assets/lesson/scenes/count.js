@@ -1,6 +1,6 @@
 // Scene 4: how a flow counts bits, in three beats: two values, one value, and all values of a picture.
 import { inBeats } from "../beats.js";
-import { addedUp, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
+import { addedUp, BREADTH, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
 import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface, word } from "../draw.js";
 import { moons } from "./moons.js";
 
@@ -42,15 +42,18 @@ export function states(flow, traces) {
 export const UNUSUAL = "unusual noise";
 export const STRETCHING = "stretching";
 
-/** Two bars, of unusual noise and of stretching, beside each other. */
+/** The grey levels that noise is stretched over, from log₂ of them. */
+const greyLevels = (stretch) => (2 ** stretch).toFixed(2 ** stretch < 10 ? 1 : 0);
+
+/** Two bars, of stretching and of unusual noise, beside each other. */
 function drawTerms(context, ink, { x, width, top, foot, most }, { noise, stretch }) {
   const unit = (foot - top) / most,
-    [, ...written] = addedUp([noise, stretch]),
+    [, ...written] = addedUp([stretch, noise]),
     zero = foot + Math.min(0, stretch) * unit,
     bar = 0.46 * width;
   for (const [k, name, bits, colour] of [
-    [0, UNUSUAL, noise, ink.accent],
-    [1, STRETCHING, stretch, ink.warm],
+    [0, STRETCHING, stretch, ink.warm],
+    [1, UNUSUAL, noise, ink.quiet],
   ]) {
     const at = x + k * (width - bar),
       high = Math.max(0, Math.min(zero - top, bits * unit));
@@ -87,7 +90,7 @@ function drawBlind(context, ink, to, y) {
 const oneValue = {
   key: "2",
   label: "One value",
-  title: "Unusual noise and stretching add up to bits.",
+  title: "Bits: how far noise is stretched, and how unusual it is.",
   notes: "Drag the value: when does it need more than a blind guess?",
 
   build(stage, room, { controls, moving }) {
@@ -212,12 +215,12 @@ const oneValue = {
           [across, top - Math.max(4, normal(z) * high)],
         ]);
         context.stroke();
-        // One step of noise, and the grey levels that it covers at this value: their middle is the value.
-        const step = onNoise(1, right) - onNoise(0, right),
-          covered = pixelOf(lowest + stretchAt(curve, value), right);
+        // The breadth of noise, and the grey levels that it covers at this value: their middle is the value.
+        const breadth = onNoise(BREADTH, right) - onNoise(0, right),
+          covered = pixelOf(lowest + BREADTH * stretchAt(curve, value), right);
         context.fillStyle = ink.warm;
         for (const [middle, wide, y] of [
-          [across, step, top],
+          [across, breadth, top],
           [x, covered, foot],
         ]) {
           const from = Math.max(0, middle - wide / 2);
@@ -240,13 +243,12 @@ const oneValue = {
     );
     const draw = () => {
       const { noise, stretch } = termsOf(curve, value),
-        [sum, first, second] = addedUp([noise, stretch]),
-        width = 2 ** stretch;
+        [sum, first, second] = addedUp([stretch, noise]),
+        levels = greyLevels(stretch);
       view.redraw();
-      const levels = width.toFixed(width < 10 ? 1 : 0);
-      caption.textContent = `One step of noise (orange) covers ${levels} grey levels here: log₂ ${levels} = ${second} bits.`;
+      caption.textContent = `Orange: noise is stretched over ${levels} grey levels here: log₂ ${levels} = ${first} bits.`;
       stage.say(
-        `Value ${value}: ${UNUSUAL} ${first} + ${STRETCHING} ${second} = ${sum} bits` +
+        `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
       );
     };
@@ -304,7 +306,7 @@ const oneValue = {
 const allValues = {
   key: "3",
   label: "All values",
-  title: "Fewer bits in all: a likelier picture.",
+  title: "Predictions leave less to stretch: fewer bits, a likelier picture.",
   notes: "Drag the levels from none to all: the bits fall.",
 
   build(stage, room, { state, controls, keep, moving }) {
@@ -312,7 +314,8 @@ const allValues = {
       whose = images[image].number === "own" ? "Your photo" : pack.head.faces ? "This face" : "This picture",
       levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level"),
       running = [{ noise: 0, stretch: BLIND_GUESS }, ...flow.running(traces, pack.head.flow.rest)],
-      total = (one) => one.noise + one.stretch,
+      total = (one) => one.stretch + one.noise,
+      covered = running.map(({ stretch }) => greyLevels(stretch)),
       pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
     const most = flow.levels.length;
     let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,
@@ -323,7 +326,7 @@ const allValues = {
       el(
         "p",
         { className: "caption" },
-        "Bits if the flow stopped there. Likelihood: how probable. Training makes the bits few.",
+        `Bits if the flow stopped there. Noise is stretched over ${covered[0]} grey levels, then ${covered.slice(1).join(", ")}.`,
       ),
     );
     const view = surface(
@@ -341,22 +344,21 @@ const allValues = {
           if (l > shown) return;
           const x = l * cell,
             bar = (small ? 0.44 : 0.33) * cell,
-            [sum, ...written] = addedUp([one.noise, one.stretch]);
+            [sum, first, second] = addedUp([one.stretch, one.noise]);
           context.drawImage(pictures[l], x, foot + 8, (side * pictures[l].width) / pictures[l].height, side);
           context.fillStyle = ink.quiet;
           context.fillText(levelsOf(l), x, height - 2);
           let y = foot;
-          for (const [text, bits, colour] of l
-            ? [
-                [small ? written[0] : `${UNUSUAL} ${written[0]}`, one.noise, ink.accent],
-                [small ? written[1] : `${STRETCHING} ${written[1]}`, one.stretch, ink.warm],
-              ]
-            : [["", BLIND_GUESS, ink.quiet]]) {
+          for (const [name, written, bits, colour] of [
+            [STRETCHING, first, one.stretch, ink.warm],
+            [UNUSUAL, second, one.noise, ink.quiet],
+          ]) {
             const high = Math.max(0, Math.min(bits * unit, y - top));
             context.fillStyle = colour;
             context.fillRect(x, y - high, bar, high);
             context.fillStyle = ink.ink;
-            context.fillText(text, x + bar + (small ? 5 : 8), y - high / 2 + 0.35 * ink.size);
+            const text = small ? written : `${name} ${written}`;
+            if (bits) context.fillText(text, x + bar + (small ? 5 : 8), y - high / 2 + 0.35 * ink.size);
             y -= high;
           }
           context.font = `600 ${ink.size}px ${ink.sans}`;
@@ -364,17 +366,17 @@ const allValues = {
           context.font = `${ink.size}px ${ink.sans}`;
         });
         drawBlind(context, ink, width, foot - BLIND_GUESS * unit);
-        if (small) context.fillText(`Blue: ${UNUSUAL}. Orange: ${STRETCHING}.`, 0, ink.size);
+        if (small) context.fillText(`Orange: ${STRETCHING}. Grey: ${UNUSUAL}.`, 0, ink.size);
       },
-      "The bits of the picture after each level: unusual noise and stretching",
+      "The bits of the picture after each level: stretching and unusual noise",
     );
     const draw = () => {
       const { noise, stretch } = running[shown],
-        [bits] = addedUp([noise, stretch]);
+        [bits] = addedUp([stretch, noise]);
       view.redraw();
       stage.say(
         !shown
-          ? "A blind guess: 256 values, each of probability 1/256, so 8 bits."
+          ? "A blind guess: one of 256 grey levels, all alike: log₂ 256 = 8 bits."
           : shown < most
             ? `After ${word(shown)} level${shown > 1 ? "s" : ""}: ${bits} bits per value.`
             : `${whose}: ${bits} bits per value (bits/dim), ` +
@@ -430,7 +432,9 @@ export const counting = {
   asked:
     "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +
     "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its outline. One value: a flow " +
-    "of one dimension, fitted to the middle pixel of 256 pictures: the dots. All values: the flow of the lesson; its stretching is the " +
+    "of one dimension, fitted to the middle pixel of 256 pictures: the dots. Noise counts as 2.5 of its standard deviations " +
+    "wide (√2π): a flat density so wide is as high as the Gaussian at its middle, so there nothing is unusual. " +
+    "All values: the flow of the lesson; its stretching is the " +
     "log-determinant, the sum of the logarithms of all scales. If the flow stopped after level 1 or 2, the values passed " +
     "on would count as normal noise of the mean and spread that each channel has over pictures. Training minimises the " +
     "last sum, over all training pictures.",

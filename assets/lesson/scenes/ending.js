@@ -61,7 +61,7 @@ export const ending = {
     );
 
     const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1),
-      [sum, first, second] = addedUp([noise, stretch]);
+      [sum, first, second] = addedUp([stretch, noise]);
     const bars = el("div", { className: "room" }),
       barsView = surface(
         bars,
@@ -74,8 +74,8 @@ export const ending = {
           let x = 0,
             free = 0; // to the right of what is written
           for (const [name, bits, colour, text] of [
-            [UNUSUAL, noise, ink.accent, first],
-            [STRETCHING, stretch, ink.warm, second],
+            [STRETCHING, stretch, ink.warm, first],
+            [UNUSUAL, noise, ink.quiet, second],
           ]) {
             context.fillStyle = colour;
             context.fillRect(x, top, bits * unit, tall);
@@ -97,7 +97,7 @@ export const ending = {
           context.textAlign = "left";
           context.fillText(`${sum} bits`, 0, top + tall + ink.size + 6);
         },
-        "The bits of the picture: unusual noise and stretching",
+        "The bits of the picture: stretching and unusual noise",
       );
 
     const scales = el(

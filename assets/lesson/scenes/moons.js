@@ -48,7 +48,11 @@ export const moons = {
         el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
       ),
       canvas,
-      el("p", { className: "caption" }, "The other way now: from noise to tiny pictures. Thinner dots: less probable."),
+      el(
+        "p",
+        { className: "caption" },
+        "As in scene 2, noise becomes pictures, here of two values. Thinner dots: less probable.",
+      ),
     );
 
     /** The four corners of a cell, with points between them, in noise. */

@@ -1,47 +1,48 @@
 // Scene 11 before anything is tried: what each of its three choices is, drawn from the faces and the flow at hand.
 // Orange is the flow without a choice and blue the one with it, as in the curves that follow.
-import { colours, mixed, picture } from "../draw.js";
-import { normals } from "../flow.js";
+import { colours, greyMap, mixed, own, picture } from "../draw.js";
+import { normals, squeeze, total } from "../flow.js";
+import { principalRotation, randomOf, randomRotation } from "../trainer/start.js";
 import { louder, withGrain } from "./weights.js";
 
-/** Couplings that are drawn, and the channels that each splits into halves. */
-const COUPLINGS = 4,
+/** Rows of channels, couplings that are drawn, and the channels that each splits into halves. */
+const ROWS = 6,
+  COUPLINGS = 4,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["mixed at random", "mixed to fit"],
+  ["random mix", "mix that fits"],
   ["same volume", "louder, softer"],
   ["same half", "another each time"],
 ];
 /** How strongly a choice is drawn that is not voted for. */
 const PALE = 0.4;
 
-/** Pairs of neighbours' values, of all pictures, from −1 to 1. */
-function neighbours({ images, pack }) {
-  const [height, width, channels] = pack.head.shape,
-    at = (bytes, row, column) => bytes[(row * width + column) * channels] / 127.5 - 1;
-  return images.flatMap(({ bytes }) =>
-    Array.from({ length: (height * width) / 4 }, (_, i) => {
-      const [row, column] = [2 * Math.floor((2 * i) / width), (2 * i) % width];
-      return [at(bytes, row, column), at(bytes, row, column + 1)];
+/** The seed of a random mix; so many standard deviations of a channel before its mix are one of grey after it. */
+const SEED = 3,
+  GREY = 1.5;
+
+/** The channels of the first picture by a random mix, and by that which fits all pictures, as a flow starts with it. */
+function mixesOf({ images, pack }) {
+  const [height, width, colourCount] = pack.head.shape,
+    n = 4 * colourCount,
+    values = images.flatMap(({ bytes }) => [...squeeze(bytes, height, width, colourCount)]),
+    normed = standardised(values, n),
+    first = normed.subarray(0, height * width * colourCount);
+  return [randomRotation(n, randomOf(SEED, "mix")), principalRotation(normed, n)].map((rotation) =>
+    Array.from({ length: n }, (_, c) => {
+      const map = Float64Array.from({ length: first.length / n }, (_, at) =>
+        total(rotation.subarray(c * n, c * n + n).map((part, k) => part * first[at * n + k])),
+      );
+      return greyMap(map, 1, 0, height / 2, width / 2, 0, GREY);
     }),
   );
 }
 
-/** The middle of points, and the angle of the direction in which they vary most. */
-function mostOf(points) {
-  const [x, y] = [0, 1].map((k) => points.reduce((sum, point) => sum + point[k], 0) / points.length),
-    sum = (f) => points.reduce((all, [u, v]) => all + f(u - x, v - y), 0);
-  return {
-    x,
-    y,
-    angle:
-      0.5 *
-      Math.atan2(
-        2 * sum((u, v) => u * v),
-        sum((u, v) => u * u - v * v),
-      ),
-  };
+/** Values [pixel][channel], each channel brought to mean 0 and spread 1. */
+function standardised(values, n) {
+  const { middle, spread } = own(values, n);
+  return Float64Array.from(values, (v, i) => (v - middle[i % n]) / spread[i % n]);
 }
 
 /**
@@ -51,8 +52,7 @@ function mostOf(points) {
  */
 export function sketches(stage) {
   const { flow, images, pack } = stage,
-    points = neighbours(stage),
-    middle = mostOf(points),
+    mixes = mixesOf(stage),
     weighted = pack.head.flow.weights
       ? [flow.dequantise(images[0].bytes), withGrain(flow.dequantise(images[0].bytes))].map((values) => ({
           canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
@@ -60,31 +60,18 @@ export function sketches(stage) {
         }))
       : [];
 
-  /** Values of neighbours, and the axes along which a first mix reads them: any, or those of the data. */
-  function start(context, ink, whole) {
-    const side = whole - 1.5 * ink.size,
-      at = (point) => point.map((v, k) => (k ? 0 : (whole - side) / 2) + side * (0.5 + 0.48 * (k ? -v : v)));
-    context.fillStyle = ink.quiet;
-    for (const point of points) context.fillRect(at(point)[0] - 1, at(point)[1] - 1, 2, 2);
-    const axes = (angle, colour) => {
-      context.strokeStyle = colour;
+  /** The channels after a flow's first mix: two columns without a look at the data, two with it. */
+  function start(context, ink, side) {
+    const step = side / ROWS;
+    mixes.forEach((maps, i) => {
+      const left = i * (side - 2 * step);
+      maps.forEach((map, c) => {
+        context.drawImage(map, left + (c % 2) * step + 2, Math.floor(c / 2) * step + 2, step - 4, step - 4);
+      });
+      context.strokeStyle = i ? ink.accent : ink.warm;
       context.lineWidth = 3;
-      context.beginPath();
-      for (const [turn, long] of [
-        [angle, 0.8],
-        [angle + Math.PI / 2, 0.4],
-      ])
-        for (const end of [-long, long])
-          context[end < 0 ? "moveTo" : "lineTo"](
-            ...at([middle.x + end * Math.cos(turn), middle.y + end * Math.sin(turn)]),
-          );
-      context.stroke();
-    };
-    axes(middle.angle + 0.6, ink.warm);
-    axes(middle.angle, ink.accent);
-    context.fillStyle = ink.quiet;
-    context.textAlign = "center";
-    if (whole > 200) context.fillText("→ a pixel   ↑ its neighbour", whole / 2, whole - 4);
+      context.strokeRect(left, 0, 2 * step, (maps.length / 2) * step);
+    });
   }
 
   function weights(context, ink, side) {

@@ -1,19 +1,6 @@
-// Scene 9: from a picture to the volume of its channels, and to the error that a coupling's network then expects; clean
-// and with grain that is dragged, or with frozen weights.
-import {
-  animate,
-  choices,
-  colours,
-  ease,
-  el,
-  greyMap,
-  minus,
-  mixed,
-  own as ownOf,
-  picture,
-  slider,
-  surface,
-} from "../draw.js";
+// Scene 9: a second network looks at the whole picture and sets the volume of channels; the coupling's network, which sees
+// a window, then knows what error to expect. Clean and with grain that is dragged, or with frozen weights.
+import { animate, choices, colours, ease, el, minus, mixed, picture, slider, surface } from "../draw.js";
 import { cut, normals, total } from "../flow.js";
 
 /** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
@@ -74,18 +61,15 @@ const larger = (share) => `${Math.abs(Math.round(100 * share))} % ${share < 0 ? 
 export const weighting = {
   number: 9,
   short: "Weights by picture",
-  title: "Weights tell the network how noisy the whole picture is.",
+  title: "Channel weights tell how noisy the whole picture is.",
   keepsChoice: true,
   notes: "Drag the grain, then freeze the weights: does the network still expect large errors?",
   asked:
-    "A coupling’s network reads one half of the channels, each times its weight, its volume here. It predicts every value " +
-    "from the pixels around, so it sees little of the whole picture. A small second network computes the weights from the entropies of these " +
-    "channels in this picture; here entropy is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. " +
-    "The coupling leaves these channels unchanged, so the way back finds the same weights. " +
-    "The network gives a prediction of the other half and a scale: the larger an error it expects, the less it stretches (scene 4). " +
-    "The expected error is 1 ÷ the mean stretch. Too small an expectation makes noise unusual, too large a one wastes bits. " +
-    "Shown is the coupling whose weights answer grain most. Frozen: all weights are replaced by their averages over 256 test faces, without " +
-    "training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
+    "A coupling’s network reads one half of the channels, each times its weight, and sees a window at a time. A small second " +
+    "network computes these weights from the entropies of the same channels, which the coupling leaves unchanged: the way back " +
+    "finds the same weights. Entropy here is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. " +
+    "The expected error is 1 ÷ the mean scale. Shown is the coupling that answers grain most. Frozen: all weights are " +
+    "replaced by their averages over 256 test faces, without training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with this grain: 1.5 and 2.0 % of " +
     "the file. A flow trained without weights loses less than a frozen one: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
@@ -98,11 +82,8 @@ export const weighting = {
       frozen = flow.frozen(pack.head.flow.weights.averages),
       noun = pack.head.faces && images[image].number !== "own" ? "face" : "picture",
       x = flow.dequantise(images[image].bytes);
-    const measured = (name, values, traces = flow.encode(values), scale = null) => {
+    const measured = (name, values, traces = flow.encode(values)) => {
       const reading = readingOf(stage, traces),
-        { half, level } = reading,
-        weights = weightsOf(reading),
-        { middle, spread } = scale ?? ownOf(half, weights.length),
         frozenTraces = frozen.encode(values);
       return {
         name,
@@ -112,15 +93,13 @@ export const weighting = {
           error: expected(readingOf({ flow: frozen, pack }, frozenTraces)),
           bits: frozen.bitsPerDim(frozenTraces),
         },
-        bars: against(stage, weights),
-        scale: { middle, spread },
-        maps: weights.map((_, c) => greyMap(half, weights.length, c, level.height, level.width, middle[c], spread[c])),
+        bars: against(stage, weightsOf(reading)),
       };
     };
     const share = seenBy(readingOf(stage, stage.traces)),
+      couplings = flow.levels.reduce((sum, level) => sum + level.steps.length, 0),
       clean = measured("clean", x, stage.traces),
-      /** Its channels are drawn on the scale of the clean one, so that louder ones have more contrast. */
-      grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain), undefined, clean.scale);
+      grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain));
     let shown = [clean, grainy(GRAIN)],
       kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How far weights are from own ones (0) to frozen ones (1). */
@@ -144,113 +123,142 @@ export const weighting = {
           line = 1.3 * size,
           n = clean.bars.length,
           gap = small ? 18 : 2 * size,
-          last = small ? 76 : 0.17 * width,
-          tall = (height - line) / 2 - 10,
-          side = Math.min(0.2 * width, tall - line),
-          step = (width - side - last - 3 * gap) / (2 * n),
-          columns = [0, side + gap, side + 2 * gap + n * step, width - last],
-          numbered = step > 2.3 * size,
+          box = small ? 0 : 0.13 * width,
+          last = small ? 86 : 0.18 * width,
+          tall = (height - line) / 2 - 14,
+          side = Math.min(0.2 * width, tall - 1.6 * line),
+          wide = width - side - last - 2 * box - (small ? 2 : 4) * gap,
+          first = side + gap, // the second network
+          second = first + (box ? box + gap : 0), // the volumes it sets
+          third = second + wide + gap, // the coupling's network
+          fourth = width - last, // the error that it expects
+          step = wide / n,
+          now = ease(turned),
           { channel: strongest } = strongestOf();
         const write = (text, x, y, colour = ink.ink, weight = 400) => {
           context.fillStyle = colour;
           context.font = `${weight} ${size}px ${ink.sans}`;
           context.fillText(text, x, y);
         };
-        const arrow = (to, y, shown) => {
-          context.globalAlpha = shown;
-          context.fillStyle = ink.ink;
-          context.font = `${1.5 * size}px ${ink.sans}`;
-          context.fillText("→", to - 0.9 * gap, y);
-          context.globalAlpha = 1;
+        const frame = (x, y, w, h, colour) => {
+          context.strokeStyle = colour;
+          context.lineWidth = 3;
+          context.strokeRect(x, y, w, h);
+        };
+        /** An arrow along points, with its head at the last. */
+        const arrow = (colour, ...points) => {
+          const [[u, v], [x, y]] = points.slice(-2),
+            along = Math.atan2(y - v, x - u),
+            back = (by) => [x + 10 * Math.cos(along + by), y + 10 * Math.sin(along + by)];
+          context.strokeStyle = colour;
+          context.lineWidth = 2.5;
+          context.beginPath();
+          for (const [px, py] of points) context.lineTo(px, py);
+          context.moveTo(...back(0.8 * Math.PI));
+          context.lineTo(x, y);
+          context.lineTo(...back(-0.8 * Math.PI));
+          context.stroke();
         };
         context.textAlign = "left";
-        [
-          "picture",
-          numbered ? "channels it reads; orange: what it sees at once" : "channels",
-          numbered ? "volume (weight) of all of it, %" : "volume, %",
-          small ? "error" : "expected error",
-        ].forEach((text, i) => write(text, columns[i], size, ink.quiet));
-        shown.forEach(({ name, canvas, own, frozen, maps, bars }, i) => {
-          const y0 = line + i * (tall + 20),
-            foot = y0 + tall,
+        write(small ? "volume, %" : "volume (weight) of each channel, %", second, size, ink.quiet);
+        write(small ? "error" : "expected error", fourth, size, ink.quiet);
+        shown.forEach(({ name, canvas, own, frozen, bars }, i) => {
+          const y0 = line + i * (tall + 24) + 4,
             middle = y0 + side / 2,
-            map = Math.min(step - 4, tall - 2 * line),
-            over = Math.max(y0 + 4, middle - map / 2),
-            [, first, second, third] = columns;
+            seen = share * side,
+            high = Math.min(side, 4.4 * line);
+          // The whole picture, for the second network; the window of the coupling's network.
           context.textAlign = "left";
           context.drawImage(canvas, 0, y0, side, side);
-          write(name, 0, y0 + side + size);
-          [1, 1 - ease(turned), 1].forEach((shown, k) => arrow(columns[k + 1], middle, shown));
-          // Each channel that the network reads, its number below; then its volume.
-          const top = y0 + line,
-            unit = (foot - line - top - 2 * size) / (VOLUME[1] - VOLUME[0]),
+          write(name, 0, y0 + side + 1.1 * size);
+          context.globalAlpha = 1 - 0.8 * now;
+          frame(0, y0, side, side, ink.accent);
+          if (box) {
+            frame(first, middle - high / 2, box, high, ink.accent);
+            context.textAlign = "center";
+            ["second", "network:", "sees it all"].forEach((text, row) =>
+              write(text, first + box / 2, middle + (row - 0.6) * line, row < 2 ? ink.ink : ink.accent),
+            );
+            arrow(ink.accent, [first + box + 4, middle], [second - 4, middle]);
+          }
+          arrow(ink.accent, [side + 4, middle], [first - 4, middle]);
+          context.globalAlpha = 1;
+          frame((side - seen) / 2, middle - seen / 2, seen, seen, ink.warm);
+          if (box) {
+            const foot = y0 + side + 0.6 * size;
+            frame(third, middle - high / 2, box, high, ink.warm);
+            context.textAlign = "center";
+            ["coupling’s", "network: sees", "a window"].forEach((text, row) =>
+              write(text, third + box / 2, middle + (row - 0.6) * line, row < 2 ? ink.ink : ink.warm),
+            );
+            arrow(ink.accent, [third - gap + 4, middle], [third - 4, middle]);
+            arrow(ink.ink, [third + box + 4, middle], [fourth - 4, middle]);
+            arrow(
+              ink.warm,
+              [side / 2 + 0.5 * seen, middle + 0.5 * seen],
+              [side + 0.4 * gap, foot],
+              [third + box / 2, foot],
+              [third + box / 2, middle + high / 2 + 4],
+            );
+          } else arrow(ink.ink, [fourth - gap + 4, middle], [fourth - 4, middle]);
+          // The volume of each channel; that which grain changes most by its number.
+          const top = y0 + size,
+            unit = (side - 2.4 * size) / (VOLUME[1] - VOLUME[0]),
             zero = top + VOLUME[1] * unit;
           context.textAlign = "center";
           bars.forEach((far, c) => {
-            const left = first + c * step,
-              right = second + c * step,
-              v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - ease(turned)),
+            const at = second + c * step,
+              v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - now),
               strong = c === strongest ? 700 : 400;
-            context.drawImage(maps[c], left + (step - map) / 2, over, map, map);
-            if (c === strongest) {
-              // The network sees a window at a time; the volume is that of the whole channel.
-              const seen = share * map;
-              context.lineWidth = 3;
-              context.strokeStyle = ink.warm;
-              context.strokeRect(left + (step - seen) / 2, over + (map - seen) / 2, seen, seen);
-              context.strokeStyle = ink.accent;
-              context.strokeRect(left + (step - map) / 2 - 2, over - 2, map + 4, map + 4);
-            }
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
-            context.fillRect(right + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
+            context.fillRect(at + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
             if (strong > 400)
               write(
                 signed(far * (1 - turned)),
-                right + step / 2,
+                at + step / 2,
                 v < 0 ? zero - v * unit + size : zero - v * unit - 5,
                 ink.ink,
                 strong,
               );
-            write(String(c + 1), left + step / 2, over + map + 1.2 * size, ink.quiet, strong);
-            write(String(c + 1), right + step / 2, foot - 0.2 * size, ink.quiet, strong);
+            write(String(c + 1), at + step / 2, y0 + side - 0.2 * size, ink.quiet, strong);
           });
           context.fillStyle = ink.ink;
-          context.fillRect(second, zero - 1, n * step, 2);
+          context.fillRect(second, zero - 1, wide, 2);
           // The error that the network expects, beside a clean picture's, and what the whole flow needs.
           context.textAlign = "left";
           const usual = clean.own.error,
-            far = mixed(own.error, frozen.error, ease(turned)) / usual,
+            far = mixed(own.error, frozen.error, now) / usual,
             long = (share) => (last * Math.min(ERROR, share)) / ERROR,
-            high = 0.9 * line,
-            missing = turned && own.error - frozen.error > HEARD * usual;
-          write(i || turned ? `${signed(far - 1)} %` : small ? "usual" : "as usual", third, y0 + line, ink.ink, 700);
+            thick = 0.9 * line,
+            bar = y0 + 1.4 * line,
+            missing = turned && own.error - frozen.error > HEARD * usual,
+            more = frozen.bits - own.bits;
+          write(i || turned ? `${signed(far - 1)} %` : small ? "usual" : "as usual", fourth, y0 + line, ink.ink, 700);
           context.fillStyle = ink.accent;
-          context.fillRect(third, y0 + 1.4 * line, long(far), high);
+          context.fillRect(fourth, bar, long(far), thick);
           // Where the bar of the clean picture ends, and what own weights expect beyond frozen ones.
           context.fillStyle = ink.ink;
-          context.fillRect(third + long(1) - 1, y0 + 1.2 * line, 2, high + 0.4 * line);
+          context.fillRect(fourth + long(1) - 1, bar - 0.2 * line, 2, 1.4 * thick);
           if (missing) {
             context.fillStyle = ink.warm;
-            context.fillRect(third + long(far), y0 + 1.4 * line, long(own.error / usual) - long(far), high);
+            context.fillRect(fourth + long(far), bar, long(own.error / usual) - long(far), thick);
             context.textAlign = "right";
             write("missing", width, y0 + line, ink.warm, 700);
             context.textAlign = "left";
           }
-          [
-            [own.bits, "own", kind === "own"],
-            [frozen.bits, "frozen", kind === "frozen"],
-          ].forEach(([bits, name, now], row) => {
+          const frozenNow = kind === "frozen";
+          write(`${(frozenNow ? frozen : own).bits.toFixed(2)} bits`, fourth, y0 + 3.6 * line, ink.ink, 700);
+          if (frozenNow)
             write(
-              `${bits.toFixed(2)}${small ? "" : " bits,"} ${name}`,
-              third,
-              y0 + (3.6 + 1.1 * row) * line,
-              now ? ink.ink : ink.quiet,
-              now ? 700 : 400,
+              `${Math.abs(more).toFixed(2)} ${more < 0 ? "fewer" : "more"}`,
+              fourth,
+              y0 + 4.7 * line,
+              more < 0 ? ink.accent : ink.warm,
+              700,
             );
-          });
         });
       },
-      "A clean and a grainy picture, the channels of each that a coupling reads, and the volume at which it reads them",
+      "A clean and a grainy picture, the volumes that a second network sets, and the error that a coupling then expects",
     );
     const say = () => {
       const [before, after] = shown;
@@ -258,7 +266,7 @@ export const weighting = {
         const [held, full] = [after.frozen.error, after.own.error].map(
           (error) => `${signed(error / clean.own.error - 1)} %`,
         );
-        caption.textContent = "An error larger than expected makes noise unusual: that costs bits.";
+        caption.textContent = `An error larger than expected makes noise unusual. Bits are of all ${couplings} couplings.`;
         return stage.say(
           after.frozen.error < after.own.error
             ? `Frozen, it sees only part of the grain: it expects ${held}, not ${full}.`
@@ -268,7 +276,7 @@ export const weighting = {
       const { channel: c, change } = strongestOf(),
         volumes = [before, after].map(({ bars }) => signed(bars[c]));
       caption.textContent = change
-        ? `It sees pixels nearby; channel ${c + 1}’s volume tells of all: ${volumes[0]}, now ${volumes[1]} %.`
+        ? `Grain changes channel ${c + 1} most: its volume is ${volumes[0]} %, with grain ${volumes[1]} %.`
         : "No grain: both pictures are read alike.";
       stage.say(
         change > HEARD

@@ -121,7 +121,7 @@ export const worth = {
     function fill() {
       live?.stop();
       room.replaceChildren();
-      other.textContent = data ? "← We try" : "What studies found";
+      other.textContent = data ? (stage.klass ? "← We try" : "← Train both") : "What studies found";
       if (data)
         live = bars(stage, room, {
           data,
@@ -264,12 +264,13 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name)?.saved?.lead),
+      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name)?.saved),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     caption.textContent =
-      variance === undefined || entropy === undefined
+      !variance || !entropy
         ? pays
-        : `${pays}The half by entropy (scene 7): ${minus(entropy.toFixed(3))}. By spread (variance), simpler: ${minus(variance.toFixed(3))}.`;
+        : `${pays}Sorted by entropy, as in scene 7: ${minus(entropy.lead.toFixed(3))}. By spread (variance), simpler: ${minus(variance.lead.toFixed(3))}` +
+          (variance.claim === entropy.claim ? ". Either will do." : ".");
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none is shown to save most.`);
     const { key, name } = winner,

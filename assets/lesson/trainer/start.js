@@ -235,7 +235,7 @@ function jacobi(a, n) {
 }
 
 /** A random rotation, from normal numbers by Gram and Schmidt. */
-function randomRotation(n, uniform) {
+export function randomRotation(n, uniform) {
   const q = new Float64Array(n * n).map(() => normalOf(uniform));
   for (let i = 0; i < n; i++) {
     const row = q.subarray(i * n, i * n + n);
