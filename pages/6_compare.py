@@ -12,7 +12,7 @@ from eiwflow.ui.common import untrusted
 from eiwflow.ui.jobs import arm_curves, arms, evidence, new_study, studies
 from eiwflow.ui.sources import cache, data_sets
 
-visit = ui.open_page("Does it pay to set up a flow from its data?", "Compare")
+visit = ui.open_page("Does it pay to look at the data first?", "Compare")
 
 
 top, known = st.container(), studies.files()

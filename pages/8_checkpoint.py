@@ -38,20 +38,19 @@ with ui.errors_as_sentences():
     drawing.markdown(" · ".join(filter(None, (words.made(config), plain(words.origin(page.checkpoint.info))))))
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
-    there_and_back, *places = drawing.columns([1.5, *[1] * config.levels], gap="medium")
+    there_and_back, of_noise = drawing.columns([1, 2], gap="large")
     with there_and_back, ui.errors_as_sentences():
         st.html(figures.there_and_back(subjects.reconstruction(ui.look(page))))
     scales = tuple(
         place.slider(f"Temperature, level {level}", *choices, key=f"temperature-{level}", bind="query-params")
-        for level, place in enumerate(places, start=1)
+        for level, place in enumerate(of_noise.columns(config.levels, gap="medium"), start=1)
     )
     count = checkpoints.FEW_SAMPLES if checkpoints.is_large(config) else SAMPLES
     drawn, usual = (
         subjects.samples(ui.look(page), n=count, temperatures=each) for each in (scales, (own_scale,) * config.levels)
     )
-    said, row = drawing.columns([1, 3.25], gap="medium")
-    said.markdown(words.SAMPLED)
-    row.html(space_figures.samples(drawn, columns=SAMPLES))
+    of_noise.html(space_figures.samples(drawn, columns=SAMPLES))
+    of_noise.markdown(words.SAMPLED)
     drawing.html(figures.strip(checked))
     scored_on = page
     try:

@@ -170,7 +170,11 @@ def _redundancy(x: Tensor) -> float:
 
 @torch.no_grad()
 def maps(flow: MultiScaleFlow, image: Tensor, seed: int = 0) -> tuple[np.ndarray, ...]:
-    """Return the channels (C, H, W) of one uint8 image (1, C, H, W) after every part, the image itself first."""
+    """Return the channels (C, H, W) of one uint8 image (1, C, H, W) after every part, the image itself first.
+
+    Those that a part factors out come last.
+    """
     (x,) = dequantised(flow, image, seed)
     x = x.to(passes.device_of(flow))
-    return tuple(part[0].float().cpu().numpy() for part in (x, *(each.x for each in parts(flow, x))))
+    after = (part.x if part.leaves is None else torch.cat([part.x, part.leaves], 1) for part in parts(flow, x))
+    return tuple(channels[0].float().cpu().numpy() for channels in (x, *after))

@@ -29,18 +29,23 @@ def grows(way: Way) -> str:
 
 
 def at(way: Way, place: int) -> str:
-    """Return what a stop shows: of the image how far entropy grows, of a split both halves, else the entropy."""
+    """Return what a stop shows: of the image how far entropy grows, of a split what its level does, else how far it is."""
     stop = way.stops[place]
     if not place:
         return grows(way)
-    noise = f"white noise has {fixed(NOISE_BITS, 2)}"
     if stop.factored_out is None or math.isnan(stop.factored_out + stop.redundancy):
-        return f"After {stop.title}, entropy is {fixed(stop.entropy, 2)} bits per value; {noise}."
+        return f"After {stop.title}, entropy is {to_noise(stop.entropy)}."
     before = [each for each in way.stops if each.level < stop.level][-1]
-    verb = "raises" if stop.entropy > before.entropy else "lowers"
+    rise = stop.entropy - before.entropy
+    verb = "raises" if rise > 0 else "lowers"
     fate = " The predictable half leaves." * (stop.redundancy <= stop.factored_out)
-    went = f"from {fixed(before.entropy, 2)} to {fixed(stop.entropy, 2)} bits per value"
-    return f"Level {stop.level} {verb} entropy {went}; {noise}.{fate}"
+    went = f"by {fixed(abs(rise), 2)} bits per value"
+    return f"Level {stop.level} {verb} entropy {went}: now {to_noise(stop.entropy)}.{fate}"
+
+
+def to_noise(entropy: float) -> str:
+    """Return how far an entropy, in bits a value, lies from that of white noise."""
+    return f"{fixed(abs(entropy - NOISE_BITS), 2)} {'below' if entropy < NOISE_BITS else 'above'} white noise"
 
 
 def pair(ways: Mapping[str, Way]) -> str:

@@ -50,7 +50,8 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
 
 def volumes(place: Place, frozen: bool) -> str:
     """Return what the bars of a coupling's volumes are."""
-    return f"Volume of each channel at {named(place)}, {'all at average' if frozen else '% above average'}:"
+    shown = "all at average" if frozen else "% above average"
+    return f"Channel volumes ({named(place)}), {shown}: they tell a network what the whole picture is like."
 
 
 def priced(name: str, prices: Prices) -> str:

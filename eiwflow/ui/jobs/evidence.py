@@ -135,7 +135,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"Colour: clear after correction. ±: 95 % interval before it, {seeds}.")
+        st.markdown(f"Blue: better. Orange: worse. Plain: not shown. ±: 95 % interval, uncorrected, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))

@@ -36,8 +36,8 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
     """Draw the way through one flow or two, and return the stop at which the handle rests.
 
     Args:
-        ways: by the name of the flow, each with an image's channels (C, H, W) at every stop; the parts of the first
-            flow are the axis.
+        ways: by the name of the flow, each with an image's channels (C, H, W) at every stop, those that leave there
+            last; the parts of the first flow are the axis.
         alt: a description for screen readers.
         level: at whose split the handle rests at first.
         key: of the element.
@@ -58,7 +58,6 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
         key=key,
         data={
             "alt": alt,
-            "noise": round(NOISE_BITS, 3),
             "images": first.images,
             "start": start,
             # As text: of a list of dictionaries Streamlit would make a data frame, and import pandas.
@@ -71,11 +70,12 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
                                 "title": stop.title,
                                 "level": stop.level,
                                 "name": stop.name,
-                                "entropy": round(stop.entropy, 3),
+                                "entropy": round(stop.entropy - NOISE_BITS, 3),
                                 "values": stop.in_flow,
                                 "tell": None if math.isnan(stop.redundancy) else round(max(0.0, stop.redundancy), 3),
                                 "left": None if stop.factored_out is None else round(max(0.0, stop.factored_out), 3),
                                 "shape": channels.shape,
+                                "kept": stop.in_flow // (channels.shape[1] * channels.shape[2]),
                                 "maps": bytes_of(channels),
                             }
                             for stop, channels in zip(way.stops, maps, strict=True)

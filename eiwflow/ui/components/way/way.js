@@ -23,6 +23,7 @@ function scale(values, top, height) {
 }
 
 const minus = (text) => text.replace("-", "−");
+const side = (entropy) => `${Math.abs(entropy).toFixed(2)} ${entropy < 0 ? "below" : "above"}`;
 
 function draw(chart, data, at) {
   const width = Math.max(300, chart.clientWidth), height = TOP + UPPER + GAP + LOWER + 30;
@@ -31,7 +32,7 @@ function draw(chart, data, at) {
   chart.replaceChildren();
   const svg = add(chart, "svg", { viewBox: `0 0 ${width} ${height}`, height });
   const every = data.flows.flatMap((flow) => flow.stops);
-  const up = scale([...every.map((stop) => stop.entropy), data.noise], TOP, UPPER);
+  const up = scale([...every.map((stop) => stop.entropy), 0], TOP, UPPER);
   const told = every.flatMap((stop) => [stop.tell, stop.left]).filter((value) => value !== null);
   const low = scale([0, ...told], TOP + UPPER + GAP, LOWER);
 
@@ -53,9 +54,9 @@ function draw(chart, data, at) {
     }
     add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: end, y2: end, stroke: "currentColor", opacity: 0.3 });
   }
-  add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(data.noise), y2: up.y(data.noise), stroke: "currentColor",
+  add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(0), y2: up.y(0), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
-  add(svg, "text", { x: LEFT + 6, y: up.y(data.noise) + 19 }, `white noise: ${data.noise.toFixed(2)}`);
+  add(svg, "text", { x: LEFT + 6, y: up.y(0) + 19 }, "white noise");
   add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "neighbours tell, bits (estimated)" : "what neighbours tell, bits (estimated): the half that tells more goes on");
 
   data.flows.forEach((flow, number) => {
@@ -106,16 +107,16 @@ function draw(chart, data, at) {
   add(svg, "circle", { cx: px, cy: up.y(stops[at].entropy), r: 9, fill: "var(--st-primary-color)", stroke: "currentColor" });
   // The lower right of the upper chart is free: entropy grows.
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
-  const label = minus(`${stops[at].title}: ${stops[at].entropy.toFixed(2)}`);
+  const label = `${stops[at].title}: ${side(stops[at].entropy)}`;
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
-  add(svg, "text", { x: x(0) + 12, y: up.y(stops[0].entropy) - 10 }, minus(`picture: ${stops[0].entropy.toFixed(2)}`));
-  const unit = width < 560 ? "entropy, bits per value" : `differential entropy, bits per value (${data.images} images): low = predictable, high = like noise`;
+  add(svg, "text", { x: x(0) + 12, y: up.y(stops[0].entropy) - 10 }, `picture: ${side(stops[0].entropy)}`);
+  const unit = width < 560 ? "entropy, bits per value, noise: 0" : `entropy, bits per value, white noise at 0 (${data.images} images): low = predictable`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
 // Channels [C, H, W] of bytes side by side, of one or three as a picture; the gaps of a sheet are a sixteenth of a map.
-function paint(canvas, [channels, height, width], text) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), size = height * width;
+function paint(canvas, bytes, [channels, height, width]) {
+  const size = height * width;
   const whole = channels === 1 || channels === 3, columns = whole ? 1 : Math.ceil(Math.sqrt(channels));
   const times = whole ? 1 : Math.max(1, Math.floor(16 / Math.max(height, width))), gap = whole ? 0 : 1;
   const across = width * times + gap, down = height * times + gap;
@@ -135,7 +136,7 @@ function paint(canvas, [channels, height, width], text) {
 
 function sentence(stop) {
   const tell = stop.tell === null ? "" : `: neighbours tell ${stop.tell.toFixed(2)} bits`;
-  if (stop.left !== null) return `These ${stop.shape[0]} channels go on${tell}. Those that leave: ${stop.left.toFixed(2)}.`;
+  if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
 
@@ -147,21 +148,32 @@ export default function ({ parentElement, data, setTriggerValue }) {
     draw(chart, { ...data, flows }, at);
     chart.setAttribute("aria-label", data.alt);
     maps.classList.toggle("two", flows.length > 1);
-    while (maps.children.length < flows.length) {
-      const figure = document.createElement("figure");
-      figure.append(document.createElement("figcaption"), document.createElement("canvas"));
+    const sheets = flows.flatMap((flow) => {
+      const stop = flow.stops[Math.round(at * (flow.stops.length - 1) / last)], [channels, height, width] = stop.shape;
+      const bytes = Uint8Array.from(atob(stop.maps), (letter) => letter.charCodeAt(0)), end = stop.kept * height * width;
+      const kept = { which: stop.left === null ? "" : "kept", bytes, shape: [stop.kept, height, width],
+        text: (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop) };
+      // Of two flows those that go on are compared.
+      if (stop.left === null || flows.length > 1) return [kept];
+      const gone = channels - stop.kept;
+      return [kept, { which: "gone", bytes: bytes.subarray(end), shape: [gone, height, width],
+        text: `These ${gone} leave: ${stop.left.toFixed(2)} bits.` }];
+    });
+    while (maps.children.length < sheets.length) {
+      const figure = document.createElement("figure"), canvas = document.createElement("canvas");
+      canvas.setAttribute("role", "img");
+      figure.append(document.createElement("figcaption"), canvas);
       maps.append(figure);
     }
-    while (maps.children.length > flows.length) maps.lastChild.remove();
-    flows.forEach((flow, number) => {
-      const place = Math.round(at * (flow.stops.length - 1) / last), stop = flow.stops[place];
-      const [caption, canvas] = maps.children[number].children;
-      paint(canvas, stop.shape, stop.maps);
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `${stop.level ? "The channels of the chosen picture after" : "The chosen"} ${stop.title}: ${stop.values} values.`);
-      caption.textContent = (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop);
+    while (maps.children.length > sheets.length) maps.lastChild.remove();
+    sheets.forEach(({ which, bytes, shape, text }, number) => {
+      const figure = maps.children[number], [caption, canvas] = figure.children;
+      figure.className = which;
+      paint(canvas, bytes, shape);
+      canvas.setAttribute("aria-label", text);
+      caption.textContent = text;
     });
-    box.setAttribute("aria-valuetext", minus(`${flows[0].stops[at].title}, ${flows[0].stops[at].entropy} bits`));
+    box.setAttribute("aria-valuetext", `${flows[0].stops[at].title}, ${side(flows[0].stops[at].entropy)} white noise`);
   };
   const { box, first, stop, put, drag } = slider(root, {
     last,
