@@ -129,6 +129,7 @@ class Playground {
     if (!changed(this.settings, settings).length || !this.sets.faces) return;
     // Several clicks in a row are one change of the flow that was learning.
     if (this.seen.step) this.learning = this.settings;
+    if (this.seen.test.length > 1 && !this.kept?.pinned) this.keepCurve(false);
     this.settings = settings;
     this.begin(this.playing);
     if (!this.learning) return;
@@ -258,9 +259,10 @@ class Playground {
     this.view.play.disabled = true;
   }
 
-  keepCurve() {
+  /** Draw this curve beside those that follow: until the next one that is left, or pinned, until it is replaced. */
+  keepCurve(pinned = true) {
     const { settings, seen, sets } = this;
-    this.kept = { test: [...seen.test], settings, name: named(settings), pictures: sets[settings.data] };
+    this.kept = { test: [...seen.test], settings, name: named(settings), pictures: sets[settings.data], pinned };
     this.view.show(this);
   }
 

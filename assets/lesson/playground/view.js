@@ -319,7 +319,7 @@ export class View {
     this.save.disabled = !seen.step;
     this.openIt.disabled = !seen.step || settings.levels < 2;
     this.keep.disabled = seen.test.length < 2;
-    this.keep.textContent = kept ? "Replace the kept curve" : "Keep this curve";
+    this.keep.textContent = kept?.pinned ? "Replace the kept curve" : "Keep this curve";
     const beside = kept?.pictures === sets[settings.data] ? kept : null;
     this.sentence.textContent = whatWasSeen({ settings, seen, kept: beside, playing, bundled: BUNDLED[settings.data] });
     const entry = (className, text) => el("span", {}, el("i", { className }), text);
