@@ -245,9 +245,9 @@ def test_the_two_terms_of_one_value_are_its_bits(tmp_path: Path) -> None:
     x = torch.arange(256, dtype=torch.float64, requires_grad=True)
     noise, _ = Curve(values.numpy())(x)
     (slope,) = torch.autograd.grad(noise.sum(), x)
-    unusual = noise.square() / 2 / log(2)
+    unusual, breadth = noise.square() / 2 / log(2), log(2 * pi) / 2 / log(2)
     terms = torch.tensor([[term["noise"], term["stretch"]] for term in found["terms"]], dtype=torch.float64)
-    torch.testing.assert_close(terms, torch.stack([unusual, log(2 * pi) / 2 / log(2) - slope.log2()], 1).detach(), atol=1e-4, rtol=0)
+    torch.testing.assert_close(terms, torch.stack([unusual, breadth - slope.log2()], 1).detach(), atol=1e-4, rtol=0)
     np.testing.assert_allclose(found["density"], 2 ** -terms.sum(1).numpy(), atol=1e-6)
     np.testing.assert_allclose(found["back"], x.detach().numpy(), atol=1e-4)
     # It is a better guess than one Gaussian, and a guess for each byte: bits of the values on average.

@@ -29,7 +29,7 @@ def grows(way: Way) -> str:
 
 
 def at(way: Way, place: int) -> str:
-    """Return what a stop shows: of the image how far entropy grows, of a split what its level does, else how far it is."""
+    """Return what a stop shows: of the image how far entropy grows, of a split what its level does, or the entropy."""
     stop = way.stops[place]
     if not place:
         return grows(way)
