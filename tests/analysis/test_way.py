@@ -55,10 +55,12 @@ def test_what_leaves_and_what_stays_are_those_of_the_trace_in_batches():
     assert abs(NOISE_BITS - 2.0471) < 1e-4
 
 
-def test_maps_are_the_channels_of_one_image():
+def test_maps_are_the_channels_of_one_image_those_that_leave_last():
     flow = ready_flow(shape=(1, 16, 16), levels=2)
     image = noise_images(flow, 1)
     (trace,) = [flow.trace(x) for x in dequantised(flow, image)]
     shown = dict(zip([stop.title for stop in way(flow, noise_images(flow, 8)).stops], maps(flow, image), strict=True))
-    np.testing.assert_allclose(shown["level 1, split"], trace.levels[0].kept[0].numpy(), atol=1e-5)
+    level = trace.levels[0]
+    kept, leaving = level.kept[0], level.features[0, level.order[level.kept.shape[1] :]]
+    np.testing.assert_allclose(shown["level 1, split"], torch.cat([kept, leaving]).numpy(), atol=1e-5)
     assert shown["image"].shape == (1, 16, 16)

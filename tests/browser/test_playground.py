@@ -97,6 +97,9 @@ def test_the_flow_learns_in_the_tab_and_pauses(playground: Open) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the flow").click()
     assert download.value.suggested_filename.endswith(".safetensors")
+    assert page.locator("i.kept").count() == 0
+    page.locator(play("levels-less")).click()  # the curve stays beside that of other settings
+    page.locator("i.kept").wait_for()
 
 
 def test_one_step_is_one_step(playground: Open) -> None:
