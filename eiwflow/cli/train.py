@@ -68,7 +68,7 @@ def train_command(options: argparse.Namespace) -> Result:
             f"{free_bytes(device) / 2**30:.1f} GiB that are free"
         )
     say_note(images)
-    if begun == recipe.iterations and run.state().name == "finished":
+    if begun == recipe.iterations:
         say(f"The run is finished, and nothing was done; --iterations N trains it to more than {begun:,} steps.")
     try:
         with training_progress(begun, recipe.iterations, options.json) as progress:
