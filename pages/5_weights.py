@@ -16,7 +16,7 @@ from eiwflow.ui.shell.coupling_choice import choose, choose_place, nearest, take
 from eiwflow.ui.shell.rows import readable
 from eiwflow.ui.shell.widgets import places
 
-page = ui.begin("Does it help to turn channels up or down for each picture?", "Weights", compare=True)
+page = ui.begin("Does it help if each picture sets its own channel weights?", "Weights", compare=True)
 frozen, name, amount = choose()
 change = CHANGES[name]
 with_change = f"with {name} {amount:g}" if amount != change.none else ""
@@ -35,17 +35,18 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     prices = results[view]
     left, right = places(view, [1, 1.4])
     with left:
+        both = {"this picture": change.none, with_change or "unchanged": amount}
         pictures = {
-            words.priced("this picture", prices[change.none]): view.image,
-            words.priced(with_change or "unchanged", prices[amount]): changed(view.image, name, amount, view.seed),
+            words.priced(caption, prices[each], frozen): changed(view.image, name, each, view.seed)
+            for caption, each in both.items()
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
         if (place := prices[amount].telling) is not None:
-            st.markdown(words.volumes(place, frozen))
-            st.html(figures.volumes(prices[amount].volumes[place], flat=frozen))
+            st.markdown(words.above_average(place, frozen))
+            st.html(figures.above_average(prices[amount].above[place], flat=frozen))
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
-        figure = ui.drawn(figures.savings, prices, change, amount, ends, frozen)
+        figure = ui.drawn(figures.savings, prices, change, amount, ends)
         saved = f"{fixed(prices[change.none].cost, 3)} without it, {fixed(prices[amount].cost, 3)} at {amount:g}"
         alt = f"Bits per value that own weights save, over {change.name}: {saved}."
         ui.chart(figure, view, "savings", alt=alt)

@@ -21,7 +21,7 @@ from eiwflow.ui.sources import cache, checkpoints
 #: Samples, all in one row.
 SAMPLES = 8
 
-page = ui.begin("What is in this flow?", "Checkpoint", image=False)
+page = ui.begin("What is this flow made of?", "Checkpoint", image=False)
 config = page.checkpoint.info.config
 
 limit = own_images.scored(page.checkpoint.flow)
@@ -36,6 +36,8 @@ with ui.errors_as_sentences():
     if not checked.holds:
         drawing.error(plain(words.verification(checked)))
     drawing.markdown(" · ".join(filter(None, (words.made(config), plain(words.origin(page.checkpoint.info))))))
+    drawing.html(figures.strip(checked))
+    ui.takeaway(words.sound(checked))
     own_scale = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
     choices = 0.0, space.MAX_TEMPERATURE, own_scale, 0.05
     there_and_back, of_noise = drawing.columns([1, 2], gap="large")
@@ -51,7 +53,6 @@ with ui.errors_as_sentences():
     )
     of_noise.html(space_figures.samples(drawn, columns=SAMPLES))
     of_noise.markdown(words.SAMPLED)
-    drawing.html(figures.strip(checked))
     scored_on = page
     try:
         if own is not None:
@@ -59,7 +60,7 @@ with ui.errors_as_sentences():
     except DataError as error:
         st.error(f"{plain(error)} Showing {plain(page.images.name)} instead.")
     score = subjects.score(ui.look(scored_on), limit=limit)
-    ui.takeaway(words.sound(score, checked) if drawn.temperatures == usual.temperatures else words.cooled(drawn, usual))
+    ui.takeaway(words.sound(checked, score) if drawn.temperatures == usual.temperatures else words.cooled(drawn, usual))
     images = scored_on.images
     if scored_on is not page and images.note:
         drawing.caption(plain(f"{images.name}: {images.note}."))

@@ -345,7 +345,7 @@ class Prices:
         own, frozen: bits per value.
         errors: of every coupling with weights, the log of the error that its network expects, own and frozen: minus the
             mean log-scale of its values.
-        volumes: of these couplings, how much larger own weights are than average ones, as shares: one a channel that
+        above: of these couplings, how much larger own weights are than average ones, as shares: one a channel that
             the network reads.
 
     """
@@ -353,7 +353,7 @@ class Prices:
     own: float
     frozen: float
     errors: Mapping[Place, tuple[float, float]]
-    volumes: Mapping[Place, list[float]]
+    above: Mapping[Place, list[float]]
 
     @property
     def cost(self) -> float:

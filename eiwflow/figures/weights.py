@@ -36,9 +36,7 @@ _GAP, _LEAST, _MOST = 0.6, 56, 136
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
-def savings(
-    prices: Mapping[float, Prices], change: Change, amount: float, ends: tuple[float, float], frozen: bool
-) -> go.Figure:
+def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends: tuple[float, float]) -> go.Figure:
     """Return what own weights save, over the amount of a change of the picture.
 
     Arguments:
@@ -46,16 +44,15 @@ def savings(
         change: of the picture.
         amount: whose mark is large.
         ends: of the axis of savings, shared by figures side by side.
-        frozen: whether the axis says what average weights cost, which is the same.
 
     """
     amounts, costs = np.array([(each, prices[each].cost) for each in prices]).T
     side = HALVES["kept" if prices[amount].cost >= 0 else "emitted"]
     at: Trace = {"text": [signed(prices[amount].cost, 3)], "textposition": "top left", "cliponaxis": False}
-    room, did = 0.04 * (change.most - change.least), "cost" if frozen else "saved"
+    room = 0.04 * (change.most - change.least)
     small: Trace = {
         "marker": {"color": palette.SUBJECT, "size": 8},
-        "label": f"%{{x}}: %{{y:.3f}} bits {did} per value",
+        "label": "%{x}: %{y:.3f} bits saved per value",
     }
     over = {"range": [change.least - room, change.most + room], "title": f"{change.name}, {change.unit}"}
     return go.Figure(
@@ -69,7 +66,7 @@ def savings(
             "xaxis": {**over, "fixedrange": True},
             "yaxis": {
                 "range": list(ends),
-                "title": f"bits {did} per value, this picture",
+                "title": "bits that own weights save, per value",
                 "nticks": 6,
                 "fixedrange": True,
             },
@@ -138,30 +135,32 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
 
 
 def pictures(shown: Mapping[str, np.ndarray]) -> str:
-    """Return pictures, bytes (H, W, C) by their names, as HTML."""
-    figures = (
-        picture(data_uri(pixels), f"{name}: {appearance(pixels)}", escape(name)) for name, pixels in shown.items()
-    )
+    """Return pictures, bytes (H, W, C) by their names, as HTML; the first line of a name is large."""
+    figures = []
+    for name, pixels in shown.items():
+        large, _, small = map(escape, name.partition("\n"))
+        caption = f'<b style="font-size: 1.25rem">{large}</b><br>{small}'
+        figures.append(picture(data_uri(pixels), f"{name}: {appearance(pixels)}", caption))
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
     return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
 
 
-#: The least and the largest volume that is drawn, as shares above average.
-_VOLUME = -0.25, 0.5
+#: The least and the largest weight that is drawn, as shares above average.
+_ABOVE = -0.25, 0.5
 
 
-def volumes(shares: Sequence[float], *, flat: bool) -> str:
+def above_average(shares: Sequence[float], *, flat: bool) -> str:
     """Return how much louder than on average channels are read, as bars in HTML; ``flat`` as under average weights."""
     now = [0.0 if flat else share for share in shares]
     loudest = max(range(len(shares)), key=lambda channel: abs(shares[channel]))
     bars = "".join(
-        f'<i style="--volume: {np.clip(share, *_VOLUME):.3f}">'
-        f"<b>{signed(100 * share, 0) if channel == loudest else ''}</b></i>"
+        f'<i style="--above: {np.clip(share, *_ABOVE):.3f}">'
+        f"<b>{signed(100 * share, 0) + ' %' if channel == loudest else ''}</b></i>"
         for channel, share in enumerate(now)
     )
     said = ", ".join(signed(100 * share, 0) for share in now)
     return (
-        f'<div class="eiw-volumes" role="img" aria-label="Volume of each channel, % above average: {said}">{bars}</div>'
+        f'<div class="eiw-above" role="img" aria-label="Weight of each channel, % above average: {said}">{bars}</div>'
     )
 
 

@@ -240,7 +240,7 @@ export class View {
         toggle(
           "weights",
           "Own weights",
-          "each picture sets its volumes",
+          "each picture weights its channels",
           "Each picture turns its channels up or down.",
         ),
         toggle("mixing", "Mixing", "channels mix before a coupling", "Channels are mixed before every coupling."),

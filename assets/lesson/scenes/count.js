@@ -4,6 +4,8 @@ import { addedUp, BREADTH, noiseOf, normal, stretchAt, termsOf, valueWith } from
 import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface, word } from "../draw.js";
 import { moons } from "./moons.js";
 
+/** Grey levels of a value. */
+const LEVELS = 2 ** BLIND_GUESS;
 /** Noise is drawn from −REACH to REACH; slices end at EDGES. */
 const REACH = 3.5,
   EDGES = [-REACH, -1, 0, 1, REACH];
@@ -246,10 +248,13 @@ const oneValue = {
         [sum, first, second] = addedUp([stretch, noise]),
         levels = greyLevels(stretch);
       view.redraw();
-      caption.textContent = `Orange: noise is stretched over ${levels} grey levels here: log₂ ${levels} = ${first} bits.`;
+      caption.textContent =
+        +levels > LEVELS
+          ? `Orange: noise covers more than all ${LEVELS} grey levels here: over ${BLIND_GUESS} bits.`
+          : `Orange: noise covers ${levels} grey levels here, each about 1/${levels}: log₂ ${levels} = ${first} bits.`;
       stage.say(
         `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
-          (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
+          (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: log₂ 256 = 8)."),
       );
     };
     const control = slider({

@@ -11,8 +11,8 @@ const ROWS = 6,
   CHANNELS = 12;
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
-  ["random mix", "mix that fits"],
-  ["same volume", "louder, softer"],
+  ["random mix", "mixed, sorted"],
+  ["same for all", "louder, softer"],
   ["same half", "another each time"],
 ];
 /** How strongly a choice is drawn that is not voted for. */

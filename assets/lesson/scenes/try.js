@@ -272,7 +272,7 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
       return `Step ${number(pair.step)} of ${number(pair.last)}: ${bits(pair.lead)} so far.`;
     if (counted.length) {
       const study = stage.hidesAnswer ? null : studied(what),
-        ours = study ? `Runs vary; ${word(study.seeds)} of ours: ${signed(study.lead)}.` : "One run decides nothing.";
+        ours = study ? `Our study, on more faces: ${signed(study.lead)}.` : "One run decides nothing.";
       return shownBy(counted, "run", klass && !study ? "It is a dot on the board." : ours);
     }
     if (pair?.seed) return `Paused at step ${number(pair.step)} of ${number(pair.last)}.`;
@@ -294,10 +294,10 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
       return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
     if (!begun()) return "Orange: without the choice. Blue: with it. All else stays the same.";
     const study = counted.length && !leads && !stage.hidesAnswer ? studied(what) : null,
-      others = study ? `Our study: ${study.seeds} runs, trained on more faces` : "Every run counts";
+      others = study ? `Our study: ${word(study.seeds)} runs on more faces` : "Every run counts";
     if (pair?.working && counted.length)
       return `Run ${pair.seed}, step ${number(pair.step)} of ${number(pair.last)}. ${others}.`;
-    if (study) return `${others}, so its bits differ from yours.`;
+    if (study) return `${others}. One run on few faces may well save less, or more.`;
     return leads
       ? "Each tab trains both flows; its lead becomes a dot."
       : "Thick: new pictures. Thin: training pictures.";
@@ -341,6 +341,7 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
     button,
     show,
     study: show,
+    begun,
     play: () => button.disabled || act(),
     stop: () => {
       leave();

@@ -1,18 +1,18 @@
-// Scene 9: a second network looks at the whole picture and sets the volume of channels; the coupling's network, which sees
-// a window, then knows what error to expect. Clean and with grain that is dragged, or with frozen weights.
+// Scene 9: a second network looks at the whole picture and sets the weights of channels; the coupling's network, which
+// sees a window, then knows what error to expect. First clean, then beside it with grain that is dragged, or frozen.
 import { animate, choices, colours, ease, el, minus, mixed, picture, slider, surface } from "../draw.js";
 import { cut, normals, total } from "../flow.js";
 
-/** Grain in grey levels that is added to the second picture at first and at the most, and the seed of it. */
+/** Grain in grey levels that is usual for the second picture, the most, and the seed of it. */
 const GRAIN = 16,
   MOST = 24,
   SEED = 77;
 /** Seconds in which grain rises or weights change. */
 const TURN_S = 0.7;
-/** Scales, the same for all pictures: volume as a share above average, the error in that of the clean one. */
-const VOLUME = [-0.3, 0.7],
+/** Scales, the same for all pictures: a weight as a share above average, the error in that of the clean one. */
+const ABOVE = [-0.3, 0.7],
   ERROR = 1.5;
-/** A change of volume, or of an error, that is worth a word. */
+/** A change of a weight, or of an error, that is worth a word. */
 const HEARD = 0.05;
 const KINDS = [
   ["own", "own weights"],
@@ -100,14 +100,14 @@ export const weighting = {
       couplings = flow.levels.reduce((sum, level) => sum + level.steps.length, 0),
       clean = measured("clean", x, stage.traces),
       grainy = (grain) => measured(`grain ${grain}`, withGrain(x, grain));
-    let shown = [clean, grainy(GRAIN)],
+    let shown = [clean],
       kind = stage.choice === "frozen" ? "frozen" : "own",
       /** How far weights are from own ones (0) to frozen ones (1). */
-      turned = kind === "frozen" ? 1 : 0,
+      turned = kind === "frozen" || !stage.reduced ? 1 : 0,
       stop = () => {};
-    /** The channel whose volume grain changes most, and by how much. */
+    /** The channel whose weight grain changes most, and by how much. */
     const strongestOf = () => {
-      const changes = shown[1].bars.map((v, c) => Math.abs(v - clean.bars[c])),
+      const changes = (shown[1] ?? clean).bars.map((v, c) => Math.abs(v - clean.bars[c])),
         change = Math.max(...changes);
       return { channel: change ? changes.indexOf(change) : -1, change };
     };
@@ -129,7 +129,7 @@ export const weighting = {
           side = Math.min(0.2 * width, tall - 1.6 * line),
           wide = width - side - last - 2 * box - (small ? 2 : 4) * gap,
           first = side + gap, // the second network
-          second = first + (box ? box + gap : 0), // the volumes it sets
+          second = first + (box ? box + gap : 0), // the weights it sets
           third = second + wide + gap, // the coupling's network
           fourth = width - last, // the error that it expects
           step = wide / n,
@@ -160,8 +160,13 @@ export const weighting = {
           context.stroke();
         };
         context.textAlign = "left";
-        write(small ? "volume, %" : "volume (weight) of each channel, %", second, size, ink.quiet);
-        write(small ? "error" : "expected error", fourth, size, ink.quiet);
+        write(small ? "weights, %" : "channel weights: how much louder, %", second, size, ink.quiet);
+        context.textAlign = small ? "left" : "right";
+        write(small ? "error" : "prediction error it expects", small ? fourth : width, size, ink.quiet);
+        if (shown.length < 2) {
+          context.textAlign = "left";
+          write("Drag the grain: the same picture, noisier.", 0, line + 1.5 * tall, ink.quiet);
+        }
         shown.forEach(({ name, canvas, own, frozen, bars }, i) => {
           const y0 = line + i * (tall + 24) + 4,
             middle = y0 + side / 2,
@@ -201,14 +206,14 @@ export const weighting = {
               [third + box / 2, middle + high / 2 + 4],
             );
           } else arrow(ink.ink, [fourth - gap + 4, middle], [fourth - 4, middle]);
-          // The volume of each channel; that which grain changes most by its number.
+          // The weight of each channel; that which grain changes most by its number.
           const top = y0 + size,
-            unit = (side - 2.4 * size) / (VOLUME[1] - VOLUME[0]),
-            zero = top + VOLUME[1] * unit;
+            unit = (side - 2.4 * size) / (ABOVE[1] - ABOVE[0]),
+            zero = top + ABOVE[1] * unit;
           context.textAlign = "center";
           bars.forEach((far, c) => {
             const at = second + c * step,
-              v = Math.max(VOLUME[0], Math.min(VOLUME[1], far)) * (1 - now),
+              v = Math.max(ABOVE[0], Math.min(ABOVE[1], far)) * (1 - now),
               strong = c === strongest ? 700 : 400;
             context.fillStyle = v < 0 ? ink.warm : ink.accent;
             context.fillRect(at + 3, zero - Math.max(0, v * unit), step - 6, Math.abs(v * unit));
@@ -247,8 +252,15 @@ export const weighting = {
             context.textAlign = "left";
           }
           const frozenNow = kind === "frozen";
-          write(`${(frozenNow ? frozen : own).bits.toFixed(2)} bits`, fourth, y0 + 3.6 * line, ink.ink, 700);
-          if (frozenNow)
+          write(
+            `${(frozenNow ? frozen : own).bits.toFixed(2)} bits${small ? "" : " per value"}`,
+            fourth,
+            y0 + 3.6 * line,
+            ink.ink,
+            700,
+          );
+          if (!frozenNow) write(small ? "in all" : "of the whole flow", fourth, y0 + 4.7 * line, ink.quiet);
+          else
             write(
               `${Math.abs(more).toFixed(2)} ${more < 0 ? "fewer" : "more"}`,
               fourth,
@@ -258,30 +270,30 @@ export const weighting = {
             );
         });
       },
-      "A clean and a grainy picture, the volumes that a second network sets, and the error that a coupling then expects",
+      "A clean and a grainy picture, the weights that a second network sets, and the error that a coupling then expects",
     );
     const say = () => {
-      const [before, after] = shown;
-      if (kind === "frozen") {
-        const [held, full] = [after.frozen.error, after.own.error].map(
-          (error) => `${signed(error / clean.own.error - 1)} %`,
-        );
-        caption.textContent = `An error larger than expected makes noise unusual. Bits are of all ${couplings} couplings.`;
+      const [before, after] = shown,
+        costs = "An error larger than expected makes noise unusual: that costs bits.";
+      caption.textContent = after
+        ? costs
+        : "The second network reads the entropy of each channel in the whole picture.";
+      if (!after) return stage.say("Each channel is made louder or softer before the coupling’s network reads it.");
+      const expects = larger(after.own.error / clean.own.error - 1);
+      if (kind === "own")
         return stage.say(
-          after.frozen.error < after.own.error
-            ? `Frozen, it sees only part of the grain: it expects ${held}, not ${full}.`
-            : `Frozen, it expects ${held}, with own weights ${full}.`,
+          strongestOf().change > HEARD
+            ? `In the grainy ${noun} channels are louder: the network expects ${expects} errors.`
+            : "So little grain hardly changes a weight.",
         );
-      }
-      const { channel: c, change } = strongestOf(),
-        volumes = [before, after].map(({ bars }) => signed(bars[c]));
-      caption.textContent = change
-        ? `Grain changes channel ${c + 1} most: its volume is ${volumes[0]} %, with grain ${volumes[1]} %.`
-        : "No grain: both pictures are read alike.";
+      caption.textContent = `${costs} Bits are of all ${couplings} couplings.`;
+      const [held, full] = [after.frozen.error, after.own.error].map(
+        (error) => `${signed(error / before.own.error - 1)} %`,
+      );
       stage.say(
-        change > HEARD
-          ? `Weights are volumes. In the grainy ${noun} the network expects ${larger(after.own.error / clean.own.error - 1)} errors.`
-          : "Each channel is made louder or softer before the network reads it.",
+        after.frozen.error < after.own.error
+          ? `Frozen, it sees only part of the grain: it expects ${held}, not ${full}.`
+          : `Frozen, it expects ${held}, with own weights ${full}.`,
       );
     };
     const turn = (to) => {
@@ -300,17 +312,8 @@ export const weighting = {
         return s < TURN_S;
       });
     };
-    const switched = choices(
-      "Weights",
-      KINDS,
-      (key) => {
-        stage.choose(key);
-        turn(key);
-      },
-      kind,
-    );
     const setGrain = (v) => {
-      shown = [clean, grainy(v)];
+      shown = v ? [clean, grainy(v)] : [clean];
       view.redraw();
       say();
     };
@@ -318,24 +321,41 @@ export const weighting = {
       label: "Grain",
       max: MOST,
       step: 1,
-      value: GRAIN,
+      value: kind === "frozen" ? GRAIN : 0,
       text: (v) => `${v} of 255`,
       onmove: (v) => {
         stop();
         setGrain(v);
       },
     });
-    stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
-    say();
-    if (!stage.reduced)
+    const put = (v) => {
+      grain.input.value = String(v);
+      grain.show();
+      setGrain(+grain.input.value);
+    };
+    /** Let grain rise from none to what is usual. */
+    const rise = () => {
+      stop();
       stop = animate((s) => {
-        grain.input.value = GRAIN * Math.min(1, s / TURN_S);
-        grain.show();
-        setGrain(+grain.input.value);
-        return s < TURN_S;
+        put(stage.reduced ? GRAIN : GRAIN * Math.min(1, s / TURN_S));
+        return +grain.input.value < GRAIN;
       });
+    };
+    const switched = choices(
+      "Weights",
+      KINDS,
+      (key) => {
+        stage.choose(key);
+        if (shown.length < 2) put(GRAIN);
+        turn(key);
+      },
+      kind,
+    );
+    stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
+    setGrain(+grain.input.value);
+    if (kind === "own" && !stage.reduced) turn(kind);
     return {
-      play: () => switched.pick(kind === "own" ? "frozen" : "own"),
+      play: () => (shown.length < 2 ? rise() : switched.pick(kind === "own" ? "frozen" : "own")),
       stop: () => {
         stop();
         view.stop();

@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "looking at the data first",
-    what: "the first mix and the half that stays fit the faces",
+    what: "mix and sort channels (scene 7) to fit the faces",
     other: "random mix, fixed half",
     differ: "the first mix and the half that stays",
     rung: "half by entropy",
@@ -21,7 +21,7 @@ const CHOICES = [
   {
     key: "weights",
     name: "own weights",
-    what: "each picture sets the volume of its channels",
+    what: "each picture makes its channels louder or softer",
     other: "no weights",
     differ: "the weights",
     rung: "own weights",
@@ -92,7 +92,7 @@ export const worth = {
     const sketch = sketches(stage),
       room = el("div", { className: "beat-room" }),
       more = el("div", { className: "buttons" }),
-      other = el("button", { type: "button", onclick: () => turn(data ? -1 : 1) });
+      other = el("button", { type: "button", onclick: () => (data ? back() : turn(1)) });
     const vote = choices(
       "Your vote",
       CHOICES.map(({ key, name, what }) => [key, el("span", {}, el("b", {}, name), el("span", {}, ` ${what}`))]),
@@ -117,6 +117,11 @@ export const worth = {
       publish();
       fill();
       return true;
+    }
+    /** One's own trial: alone it begins at once. */
+    function back() {
+      turn(-1);
+      if (!stage.klass && !live.begun()) live.play();
     }
     function fill() {
       live?.stop();
@@ -181,11 +186,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     most = Math.max(0.01, ...ends),
     least = Math.min(0, ...ends);
   host.append(
-    el(
-      "p",
-      { style: "margin: 0" },
-      "Each choice is added to those above it, to a plain flow first. Thin lines: 95 % intervals.",
-    ),
+    el("p", { style: "margin: 0" }, "A plain flow, then one choice more in each row. Thin lines: 95 % intervals."),
     room,
     caption,
   );
@@ -264,13 +265,14 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      [variance, entropy] = ["half by variance", "half by entropy"].map((name) => rungOf(here, name)?.saved),
+      [random, variance, entropy] = ["start from the data", "half by variance", "half by entropy"].map(
+        (name) => rungOf(here, name)?.saved?.lead,
+      ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
-    caption.textContent =
-      !variance || !entropy
-        ? pays
-        : `${pays}Sorted by entropy, as in scene 7: ${minus(entropy.lead.toFixed(3))}. By spread (variance), simpler: ${minus(variance.lead.toFixed(3))}` +
-          (variance.claim === entropy.claim ? ". Either will do." : ".");
+    const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
+      ? `With a random half: ${minus(random.toFixed(3))}. Sorted by entropy: ${minus(entropy.toFixed(3))}, by spread (variance): ${minus(variance.toFixed(3))}.`
+      : "";
+    caption.textContent = `${pays}${sorted}`;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none is shown to save most.`);
     const { key, name } = winner,

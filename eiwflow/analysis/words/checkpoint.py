@@ -46,11 +46,12 @@ NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 
 
-def sound(score: Evaluation, report: Report) -> str:
-    """Return the sentence on size, checks and bits/dim."""
+def sound(report: Report, score: Evaluation | None = None) -> str:
+    """Return the sentence on size and checks, and on bits/dim where these are known."""
     back = "exactly" if report.holds else "not exactly, see below"
     numbers = f"{report.total:,} learned numbers turn {math.prod(report.config.shape):,} values of noise into a picture"
-    return f"{numbers}, and back {back}. {score.data}: {fixed(score.bits_per_dim, 2)} bits per value."
+    bits = f" {score.data}: {fixed(score.bits_per_dim, 2)} bits per value." if score else ""
+    return f"{numbers}, and back {back}.{bits}"
 
 
 def split(config: FlowConfig) -> str:

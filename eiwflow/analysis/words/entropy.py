@@ -45,7 +45,8 @@ def at(way: Way, place: int) -> str:
 
 def to_noise(entropy: float) -> str:
     """Return how far an entropy, in bits a value, lies from that of white noise."""
-    return f"{fixed(abs(entropy - NOISE_BITS), 2)} {'below' if entropy < NOISE_BITS else 'above'} white noise"
+    side = "below white noise" if entropy < NOISE_BITS else "above white noise, wider spread than it"
+    return f"{fixed(abs(entropy - NOISE_BITS), 2)} {side}"
 
 
 def pair(ways: Mapping[str, Way]) -> str:

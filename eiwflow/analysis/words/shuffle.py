@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The flow sorted its channels once, by its first batch. Test images sort some otherwise, and training "
-    "changes which.",
+    "entropy": "The split is fixed at step 0, by one batch: test images rank some channels otherwise. Training changes "
+    "the channels.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
@@ -68,7 +68,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
             f"{count} of {river.channels} channels are on the wrong side: "
             "predictable ones leave, and noisy ones are passed on."
         )
-    now = "training changed how predictable they are" if river.crossing[0].any() else "the order still fits"
+    now = "the split stayed, training changed the channels" if river.crossing[0].any() else "the order still fits"
     return f"No channel is on the wrong side: {now}."
 
 

@@ -31,7 +31,7 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     Without a change only the picture is said of; with the name of a ``flow`` it is said of that one.
     """
     if max(abs(first.cost), abs(second.cost)) < NOTHING:
-        return "No: own and average volumes price both pictures alike."
+        return "No: own and average weights price both pictures alike."
     share = f"{fixed(100 * abs(first.cost) / first.own, 1)} %"
     # What own weights save, average weights cost.
     saves = [(cost < 0) == frozen for cost in (first.cost, second.cost)]
@@ -39,24 +39,30 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
     here = f"{verbs[0]} this picture {fixed(abs(first.cost), 3)} bits per value ({share})"
     if with_change:
         here += f", and {f'{verbs[1]} ' * (verbs[1] != verbs[0])}{fixed(abs(second.cost), 3)} {with_change}"
-    whose = "average volumes" if frozen else "own volumes"
+    whose = "average weights" if frozen else "own weights"
     if flow:
         return f"“{flow}”: {whose} {here}."
     if frozen:
-        return f"Average volumes, the same for all pictures, {here}."
+        return f"Average weights, the same for all pictures, {here}."
     answer = "Yes" if all(saves) else "It depends" if any(saves) else "No"
-    return f"{answer}: its own volumes {here}."
+    return f"{answer}: its own weights {here}."
 
 
-def volumes(place: Place, frozen: bool) -> str:
-    """Return what the bars of a coupling's volumes are."""
-    shown = "all at average" if frozen else "% above average"
-    return f"Channel volumes ({named(place)}), {shown}: they tell a network what the whole picture is like."
+def above_average(place: Place, frozen: bool) -> str:
+    """Return what the bars of a coupling's weights are."""
+    if frozen:
+        return f"Average weights ({named(place)}): a coupling’s network reads every picture alike."
+    return (
+        f"Channels louder than on average ({named(place)}): a coupling’s network then knows what the picture is like."
+    )
 
 
-def priced(name: str, prices: Prices) -> str:
-    """Return the caption of a picture: its name, and its bits per value with own and with average weights."""
-    return f"{name}: own {fixed(prices.own, 2)}, average {fixed(prices.frozen, 2)}"
+def priced(name: str, prices: Prices, frozen: bool) -> str:
+    """Return the caption of a picture: its bits per value with own or average weights, and its name."""
+    if not frozen:
+        return f"{fixed(prices.own, 2)} bits\n{name}"
+    more = f"{fixed(abs(prices.cost), 2)} {'more' if prices.cost >= 0 else 'fewer'}"
+    return f"{fixed(prices.frozen, 2)} bits: {more}\n{name}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:

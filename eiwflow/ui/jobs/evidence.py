@@ -135,7 +135,10 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"Blue: better. Orange: worse. Plain: not shown. ±: 95 % interval, uncorrected, {seeds}.")
+        st.markdown(
+            "Blue: better. Orange: worse. Plain: no clear difference, all comparisons counted. "
+            f"±: 95 % interval of one, {seeds}."
+        )
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))

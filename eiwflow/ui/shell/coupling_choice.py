@@ -24,7 +24,7 @@ WEIGHTED = "-entropy-weighted"
 def choose() -> tuple[bool, str, float]:
     """Draw the choices above the figure; return whether weights are average, a change of the picture and its amount."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        kind = choose_one("Channel volumes (weights)", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get)
+        kind = choose_one("Channel weights", list(WEIGHTS), "own", "weights", format_func=WEIGHTS.get)
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
         of = CHANGES[change]
         amount = st.slider(
