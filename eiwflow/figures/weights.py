@@ -140,7 +140,7 @@ def pictures(shown: Mapping[str, np.ndarray]) -> str:
     for name, pixels in shown.items():
         large, _, small = map(escape, name.partition("\n"))
         caption = f'<b style="font-size: 1.25rem">{large}</b><br>{small}'
-        figures.append(picture(data_uri(pixels), f"{name}: {appearance(pixels)}", caption))
+        figures.append(picture(data_uri(pixels), f"{small}, {large}: {appearance(pixels)}", caption))
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
     return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
 

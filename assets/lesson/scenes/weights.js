@@ -283,7 +283,7 @@ export const weighting = {
       if (kind === "own")
         return stage.say(
           strongestOf().change > HEARD
-            ? `In the grainy ${noun} channels are louder: the network expects ${expects} errors.`
+            ? `In the grainy ${noun} channels ${total(after.bars) > total(before.bars) ? "are louder" : "change"}: the network expects ${expects} errors.`
             : "So little grain hardly changes a weight.",
         );
       caption.textContent = `${costs} Bits are of all ${couplings} couplings.`;

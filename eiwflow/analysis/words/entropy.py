@@ -45,7 +45,7 @@ def at(way: Way, place: int) -> str:
 
 def to_noise(entropy: float) -> str:
     """Return how far an entropy, in bits a value, lies from that of white noise."""
-    side = "below white noise" if entropy < NOISE_BITS else "above white noise, wider spread than it"
+    side = "below white noise" if entropy < NOISE_BITS else "above white noise (wider spread)"
     return f"{fixed(abs(entropy - NOISE_BITS), 2)} {side}"
 
 
