@@ -129,7 +129,7 @@ class Playground {
     if (!changed(this.settings, settings).length || !this.sets.faces) return;
     // Several clicks in a row are one change of the flow that was learning.
     if (this.seen.step) this.learning = this.settings;
-    if (this.seen.test.length > 1 && !this.kept?.pinned) this.keepCurve(false);
+    if (this.seen.test.length > 1 && this.isBest()) this.keepCurve(false);
     this.settings = settings;
     this.begin(this.playing);
     if (!this.learning) return;
@@ -259,7 +259,14 @@ class Playground {
     this.view.play.disabled = true;
   }
 
-  /** Draw this curve beside those that follow: until the next one that is left, or pinned, until it is replaced. */
+  /** Whether this curve takes the place of the kept one: that of other pictures, or one that ends higher. */
+  isBest() {
+    const { kept, seen, sets, settings } = this;
+    if (!kept || kept.pinned) return !kept;
+    return kept.pictures !== sets[settings.data] || seen.test.at(-1)[1] < kept.test.at(-1)[1];
+  }
+
+  /** Draw this curve beside those that follow: until a better one, or pinned, until it is replaced. */
   keepCurve(pinned = true) {
     const { settings, seen, sets } = this;
     this.kept = { test: [...seen.test], settings, name: named(settings), pictures: sets[settings.data], pinned };

@@ -35,7 +35,7 @@ function beside(settings, test, kept) {
   if (!step || !Number.isFinite(lead)) return "";
   const at = `At step ${number(step)}`;
   if (Math.abs(lead) < SAME) return `${at} both curves need the same bits, within ${SAME}.`;
-  return `${at} it needs ${bitsOf(Math.abs(lead))} bits ${lead > 0 ? "fewer" : "more"} than the curve before. One seed proves little.`;
+  return `${at} it needs ${bitsOf(Math.abs(lead))} bits ${lead > 0 ? "fewer" : "more"} than the orange curve. One seed proves little.`;
 }
 
 /**
