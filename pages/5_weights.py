@@ -41,7 +41,7 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             for caption, each in both.items()
         }
         st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
-        if (place := prices[amount].telling) is not None:
+        if (place := prices[change.most].telling) is not None:  # the same while a change is dragged
             st.markdown(words.above_average(place, frozen))
             st.html(figures.above_average(prices[amount].above[place], flat=frozen))
     with right:

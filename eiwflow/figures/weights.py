@@ -32,7 +32,7 @@ GROUPS = {
     "shift": "shifts",
 }
 #: Between groups, in channels; and the least and the largest width of a picture, in pixels.
-_GAP, _LEAST, _MOST = 0.6, 56, 136
+_GAP, _LEAST, _MOST = 0.6, 56, 112
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 

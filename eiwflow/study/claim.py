@@ -85,10 +85,16 @@ class StartByHalf:
         if lead.claim == "not shown":
             corrected = " after correction" * (not lead.low <= 0 <= lead.high)
             where = f"{name} after a {STARTS[start]}"
-            return f"Not shown on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
+            return (
+                f"No clear difference on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
+            )
         if lead.claim == "behind":
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
-        return f"Yes: a {STARTS[start]} with {name} saves {saved} bits per value on {data}."
+        beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
+        if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
+            differ = ": no clear difference" * (measure.claim == "not shown")
+            beside = f", {fixed(variance.lead, 3)} by variance{differ}"
+        return f"Yes: a {STARTS[start]} with {name} saves {saved} bits per value{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""

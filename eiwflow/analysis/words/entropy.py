@@ -38,9 +38,9 @@ def at(way: Way, place: int) -> str:
     before = [each for each in way.stops if each.level < stop.level][-1]
     rise = stop.entropy - before.entropy
     verb = "raises" if rise > 0 else "lowers"
-    fate = " The predictable half leaves." * (stop.redundancy <= stop.factored_out)
+    predictable, other = ("goes on", "leaves") if stop.redundancy > stop.factored_out else ("leaves", "goes on")
     went = f"by {fixed(abs(rise), 2)} bits per value"
-    return f"Level {stop.level} {verb} entropy {went}: now {to_noise(stop.entropy)}.{fate}"
+    return f"Level {stop.level} {verb} entropy {went}; its predictable half {predictable}, the noise-like half {other}."
 
 
 def to_noise(entropy: float) -> str:

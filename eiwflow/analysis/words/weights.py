@@ -51,9 +51,9 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
 def above_average(place: Place, frozen: bool) -> str:
     """Return what the bars of a coupling's weights are."""
     if frozen:
-        return f"Average weights ({named(place)}): a coupling’s network reads every picture alike."
+        return f"Average weights: {named(place)}’s network reads every picture alike."
     return (
-        f"Channels louder than on average ({named(place)}): a coupling’s network then knows what the picture is like."
+        f"Channels louder (up) or softer than on average: {named(place)}’s network then knows what the picture is like."
     )
 
 

@@ -136,8 +136,8 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
         st.markdown(
-            "Blue: better. Orange: worse. Plain: no clear difference, all comparisons counted. "
-            f"±: 95 % interval of one, {seeds}."
+            "Blue saves, orange costs: coloured only where clear after all comparisons, stricter than "
+            f"± (95 % interval, {seeds})."
         )
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():

@@ -57,7 +57,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(0), y2: up.y(0), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(0) + 19 }, "white noise");
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "neighbouring pixels predict, bits" : "Which half has structure? What neighbouring pixels predict, bits (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "bits that neighbours save a pixel" : "Which half has structure? Bits that knowing its neighbours saves a pixel (estimated)");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -110,7 +110,7 @@ function draw(chart, data, at) {
   const label = `${stops[at].title}: ${side(stops[at].entropy)}`;
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
   add(svg, "text", { x: x(1) + 12, y: up.y(stops[0].entropy) + 5 }, `picture: ${side(stops[0].entropy)}`);
-  if (width >= 560) add(svg, "text", { ...corner, y: foot - 22 }, "each part adds its log-determinant");
+  if (width >= 560) add(svg, "text", { ...corner, y: foot - 22 }, "each part adds its log-determinant: how far it stretches");
   const unit = width < 560 ? "entropy, bits per value, noise: 0" : `How far from noise? Entropy, bits per value, white noise at 0 (${data.images} images)`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
@@ -136,7 +136,7 @@ function paint(canvas, bytes, [channels, height, width]) {
 }
 
 function sentence(stop) {
-  const tell = stop.tell === null ? "" : `: neighbouring pixels predict ${stop.tell.toFixed(2)} bits`;
+  const tell = stop.tell === null ? "" : `: knowing its neighbours saves a pixel ${stop.tell.toFixed(2)} bits`;
   if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
