@@ -157,7 +157,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "Reading one level alone: right guesses in 100 (chance: 50)",
+      "A computer sees one level alone: right in 100 (chance: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

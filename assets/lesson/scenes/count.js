@@ -250,8 +250,8 @@ const oneValue = {
       view.redraw();
       caption.textContent =
         +levels > LEVELS
-          ? `Orange: noise covers more than all ${LEVELS} grey levels here: over ${BLIND_GUESS} bits.`
-          : `Orange: noise covers ${levels} grey levels here, each about 1/${levels}: log₂ ${levels} = ${first} bits.`;
+          ? `Orange: a fixed width of noise, stretched over more than all ${LEVELS} grey levels here.`
+          : `Orange: a fixed width of noise, stretched over ${levels} grey levels here: log₂ ${levels} = ${first} bits.`;
       stage.say(
         `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: log₂ 256 = 8)."),
@@ -331,7 +331,7 @@ const allValues = {
       el(
         "p",
         { className: "caption" },
-        `Bits if the flow stopped there. Noise is stretched over ${covered[0]} grey levels, then ${covered.slice(1).join(", ")}.`,
+        "Bits if the flow stopped there: log₂ of the grey levels that noise covers, plus unusual noise.",
       ),
     );
     const view = surface(
@@ -355,7 +355,7 @@ const allValues = {
           context.fillText(levelsOf(l), x, height - 2);
           let y = foot;
           for (const [name, written, bits, colour] of [
-            [STRETCHING, first, one.stretch, ink.warm],
+            [`over ${covered[l]} greys:`, first, one.stretch, ink.warm],
             [UNUSUAL, second, one.noise, ink.quiet],
           ]) {
             const high = Math.max(0, Math.min(bits * unit, y - top));

@@ -41,17 +41,11 @@ export const moons = {
       stop = () => {};
     const canvas = el("div", { className: "room" });
     room.append(
-      el(
-        "p",
-        { className: "key" },
-        el("b", {}, "How probable? We count in bits: half as likely = one bit more."),
-        el("span", {}, "Bits = −log₂ probability: coin 1/2, 1 bit; two coins 1/4, 2 bits."),
-      ),
       canvas,
       el(
         "p",
         { className: "caption" },
-        "As in scene 2, noise becomes pictures, here of two values. Thinner dots: less probable.",
+        "Bits = −log₂ probability: half as likely, one bit more. Two coins: 1/4, 2 bits.",
       ),
     );
 
@@ -149,7 +143,7 @@ export const moons = {
           context.lineWidth = 1;
           context.strokeRect(from[which] + 0.5, 0.5, side - 1, side - 1);
           context.fillStyle = ink.quiet;
-          context.fillText(which ? "pictures: two moons" : "noise", from[which], side + 1.2 * ink.size);
+          context.fillText(which ? "pictures of two values: two moons" : "noise", from[which], side + 1.2 * ink.size);
         }
         context.textAlign = "center";
         context.fillStyle = ink.quiet;

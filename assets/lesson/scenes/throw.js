@@ -253,7 +253,7 @@ export const throwing = {
           `your ${noun} ${ordinal(own)}${shown === "flow" ? `, the flow’s ${ordinal(rank)}` : ""} of ${number(total)}`;
         stage.say(
           shown === "flow"
-            ? `${mine === flows ? "A tie, you threw the same. The flow:" : `${yours}. The flow${flow.sortsByEntropy ? " threw the noisiest" : ""}:`} ${usual ? `usually ${ordinal(usual.median)}, here ` : ""}${ordinal(rank)}.`
+            ? `${mine === flows ? "A tie, you threw the same. The flow:" : `${yours}. The flow, one choice for all:`} ${usual ? `usually ${ordinal(usual.median)}, here ` : ""}${ordinal(rank)}.`
             : own === 1
               ? `${yours}: no other ${noun} is better.`
               : shown === "best"

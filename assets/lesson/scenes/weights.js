@@ -7,8 +7,10 @@ import { cut, normals, total } from "../flow.js";
 const GRAIN = 16,
   MOST = 24,
   SEED = 77;
-/** Seconds in which grain rises or weights change. */
-const TURN_S = 0.7;
+/** Seconds in which weights change, in which the clean picture is alone, and in which grain rises. */
+const TURN_S = 0.7,
+  CLEAN_S = 2,
+  RISE_S = 2;
 /** Scales, the same for all pictures: a weight as a share above average, the error in that of the clean one. */
 const ABOVE = [-0.3, 0.7],
   ERROR = 1.5;
@@ -337,7 +339,7 @@ export const weighting = {
     const rise = () => {
       stop();
       stop = animate((s) => {
-        put(stage.reduced ? GRAIN : GRAIN * Math.min(1, s / TURN_S));
+        put(stage.reduced ? GRAIN : GRAIN * Math.min(1, s / RISE_S));
         return +grain.input.value < GRAIN;
       });
     };
@@ -353,7 +355,17 @@ export const weighting = {
     );
     stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
     setGrain(+grain.input.value);
-    if (kind === "own" && !stage.reduced) turn(kind);
+    if (kind === "own" && stage.reduced) put(GRAIN);
+    else if (kind === "own") {
+      // First the clean picture alone, then the grain beside it.
+      turn(kind);
+      const waiting = setTimeout(rise, 1000 * CLEAN_S),
+        still = stop;
+      stop = () => {
+        clearTimeout(waiting);
+        still();
+      };
+    }
     return {
       play: () => (shown.length < 2 ? rise() : switched.pick(kind === "own" ? "frozen" : "own")),
       stop: () => {

@@ -270,11 +270,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
-      ? `With a random half: ${minus(random.toFixed(3))}. Sorted by entropy: ${minus(entropy.toFixed(3))}, by spread (variance): ${minus(variance.toFixed(3))}.`
+      ? `The half that goes on, at random: ${minus(random.toFixed(3))}; by entropy: ${minus(entropy.toFixed(3))}; by spread (variance): ${minus(variance.toFixed(3))}.`
       : "";
     caption.textContent = `${pays}${sorted}`;
     const winner = winnerOf(here);
-    if (!winner) return stage.say(`On ${dataOf(here)} none is shown to save most.`);
+    if (!winner) return stage.say(`On ${dataOf(here)} none stands clear of the others.`);
     const { key, name } = winner,
       vote = stage.answerTo(votedFor()),
       verdict = key === vote ? "Right" : "Not quite",
