@@ -250,11 +250,11 @@ const oneValue = {
       view.redraw();
       caption.textContent =
         +levels > LEVELS
-          ? `Orange: a fixed width of noise, stretched over more than all ${LEVELS} grey levels here.`
-          : `Orange: a fixed width of noise, stretched over ${levels} grey levels here: log₂ ${levels} = ${first} bits.`;
+          ? `A fixed width of noise (orange) covers more than all ${LEVELS} greys here.`
+          : `A fixed width of noise (orange) covers ${levels} greys here: log₂ ${levels} = ${first} bits.`;
       stage.say(
         `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
-          (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: log₂ 256 = 8)."),
+          (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
       );
     };
     const control = slider({
@@ -331,7 +331,7 @@ const allValues = {
       el(
         "p",
         { className: "caption" },
-        "Bits if the flow stopped there: log₂ of the grey levels that noise covers, plus unusual noise.",
+        "If the flow stopped there: log₂ of the greys that noise covers, plus unusual noise.",
       ),
     );
     const view = surface(

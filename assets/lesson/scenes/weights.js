@@ -288,7 +288,7 @@ export const weighting = {
             ? `In the grainy ${noun} channels ${total(after.bars) > total(before.bars) ? "are louder" : "change"}: the network expects ${expects} errors.`
             : "So little grain hardly changes a weight.",
         );
-      caption.textContent = `${costs} Bits are of all ${couplings} couplings.`;
+      caption.textContent = `An error larger than expected makes noise unusual. Bits are of all ${couplings} couplings.`;
       const [held, full] = [after.frozen.error, after.own.error].map(
         (error) => `${signed(error / before.own.error - 1)} %`,
       );

@@ -136,8 +136,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
         st.markdown(
-            "Blue saves, orange costs: coloured only where clear after all comparisons, stricter than "
-            f"± (95 % interval, {seeds})."
+            f"Coloured: significant after correcting for all comparisons. ±: 95 % interval of one alone, {seeds}."
         )
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():

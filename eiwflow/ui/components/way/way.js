@@ -136,7 +136,7 @@ function paint(canvas, bytes, [channels, height, width]) {
 }
 
 function sentence(stop) {
-  const tell = stop.tell === null ? "" : `: knowing its neighbours saves a pixel ${stop.tell.toFixed(2)} bits`;
+  const tell = stop.tell === null ? "" : `. A pixel can be guessed from its neighbours: ${stop.tell.toFixed(2)} bits saved`;
   if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
