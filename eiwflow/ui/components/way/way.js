@@ -109,8 +109,10 @@ function draw(chart, data, at) {
   const corner = { x: width - RIGHT - 6, "text-anchor": "end" }, foot = TOP + UPPER - (data.flows.length > 1 ? 56 : 12);
   const label = `${stops[at].title}: ${side(stops[at].entropy)}`;
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
-  add(svg, "text", { x: x(1) + 12, y: up.y(stops[0].entropy) + 5 }, `picture: ${side(stops[0].entropy)}`);
-  if (width >= 560) add(svg, "text", { ...corner, y: foot - 22 }, "each part adds its log-determinant: how far it stretches");
+  if (width >= 560) {
+    add(svg, "text", { x: x(1) + 12, y: up.y(stops[0].entropy) + 5 }, `picture: ${side(stops[0].entropy)}`);
+    add(svg, "text", { ...corner, y: foot - 22 }, "each part adds its log-determinant: how far it stretches");
+  }
   const unit = width < 560 ? "entropy, bits per value, noise: 0" : `How far from noise? Entropy, bits per value, white noise at 0 (${data.images} images)`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
