@@ -35,12 +35,15 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
     prices = results[view]
     left, right = places(view, [1, 1.4])
     with left:
-        both = {"this picture": change.none, with_change or "unchanged": amount}
-        pictures = {
-            words.priced(caption, prices[each], frozen): changed(view.image, name, each, view.seed)
-            for caption, each in both.items()
-        }
-        st.html(figures.pictures({caption: to_pixels(image)[0] for caption, image in pictures.items()}))
+        both = [
+            (change.none, "this picture", view.image),
+            (amount, with_change or "unchanged", changed(view.image, name, amount, view.seed)),
+        ]
+        st.html(
+            figures.pictures(
+                [(words.priced(prices[each], frozen), caption, to_pixels(image)[0]) for each, caption, image in both]
+            )
+        )
         if (place := prices[change.most].telling) is not None:  # the same while a change is dragged
             st.markdown(words.above_average(place, frozen))
             st.html(figures.above_average(prices[amount].above[place], flat=frozen))

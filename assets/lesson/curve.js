@@ -26,11 +26,11 @@ export function valueWith(curve, z) {
   return (low + high) / 2;
 }
 
-/** The standard normal density. */
-export const normal = (z) => Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
-
 /** Over so many units of noise a flat density as high as the normal one at its middle would reach. */
 export const BREADTH = Math.sqrt(2 * Math.PI);
+
+/** The standard normal density. */
+export const normal = (z) => Math.exp((-z * z) / 2) / BREADTH;
 
 /**
  * The two terms of the bits of a value x, a byte: how far the way back stretches noise, log₂ of the grey levels that

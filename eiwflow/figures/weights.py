@@ -134,13 +134,16 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     )
 
 
-def pictures(shown: Mapping[str, np.ndarray]) -> str:
-    """Return pictures, bytes (H, W, C) by their names, as HTML; the first line of a name is large."""
-    figures = []
-    for name, pixels in shown.items():
-        large, _, small = map(escape, name.partition("\n"))
-        caption = f'<b style="font-size: 1.25rem">{large}</b><br>{small}'
-        figures.append(picture(data_uri(pixels), f"{small}, {large}: {appearance(pixels)}", caption))
+def pictures(shown: Sequence[tuple[str, str, np.ndarray]]) -> str:
+    """Return pictures as HTML, each with a large text, a small one and its bytes (H, W, C)."""
+    figures = (
+        picture(
+            data_uri(pixels),
+            f"{name}, {price}: {appearance(pixels)}",
+            f'<b style="font-size: 1.25rem">{escape(price)}</b><br>{escape(name)}',
+        )
+        for price, name, pixels in shown
+    )
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
     return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
 

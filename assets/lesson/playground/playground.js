@@ -262,7 +262,8 @@ class Playground {
   /** Whether this curve takes the place of the kept one: that of other pictures, or one that ends higher. */
   isBest() {
     const { kept, seen, sets, settings } = this;
-    if (!kept || kept.pinned) return !kept;
+    if (!kept) return true;
+    if (kept.pinned) return false;
     return kept.pictures !== sets[settings.data] || seen.test.at(-1)[1] < kept.test.at(-1)[1];
   }
 

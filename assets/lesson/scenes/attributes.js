@@ -148,12 +148,13 @@ export const attributes = {
               ? `${one.name}: spread over all levels.`
               : `${one.name}: most in level ${bestOf(one) + 1}.`,
         );
-      caption.textContent =
-        first.metric === "AUROC" && faint >= 0
-          ? `Level ${faint + 1} tells ${first.name.toLowerCase()} too, ${pairs(first.readings[faint])} in 100, by traces too faint to see.`
-          : first.metric === "AUROC"
-            ? `From level ${level + 1} alone, one guesses ${first.name.toLowerCase()} right ${pairs(first.readings[level])} times in 100.`
-            : `Number: the share of the variation in ${first.name.toLowerCase()} that a level explains.`;
+      const what = first.name.toLowerCase();
+      if (first.metric !== "AUROC")
+        caption.textContent = `Number: the share of the variation in ${what} that a level explains.`;
+      else if (faint < 0)
+        caption.textContent = `From level ${level + 1} alone, one guesses ${what} right ${pairs(first.readings[level])} times in 100.`;
+      else
+        caption.textContent = `Level ${faint + 1} tells ${what} too, ${pairs(first.readings[faint])} in 100, by traces too faint to see.`;
       stage.say(said.join(" "));
     };
     const heads = [

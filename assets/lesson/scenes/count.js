@@ -4,8 +4,8 @@ import { addedUp, BREADTH, noiseOf, normal, stretchAt, termsOf, valueWith } from
 import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface, word } from "../draw.js";
 import { moons } from "./moons.js";
 
-/** Grey levels of a value. */
-const LEVELS = 2 ** BLIND_GUESS;
+/** The greys that a value can have. */
+const GREYS = 2 ** BLIND_GUESS;
 /** Noise is drawn from −REACH to REACH; slices end at EDGES. */
 const REACH = 3.5,
   EDGES = [-REACH, -1, 0, 1, REACH];
@@ -44,8 +44,11 @@ export function states(flow, traces) {
 export const UNUSUAL = "unusual noise";
 export const STRETCHING = "stretching";
 
-/** The grey levels that noise is stretched over, from log₂ of them. */
-const greyLevels = (stretch) => (2 ** stretch).toFixed(2 ** stretch < 10 ? 1 : 0);
+/** The greys that noise is stretched over, from log₂ of them. */
+function greysOf(stretch) {
+  const greys = 2 ** stretch;
+  return greys.toFixed(greys < 10 ? 1 : 0);
+}
 
 /** Two bars, of stretching and of unusual noise, beside each other. */
 function drawTerms(context, ink, { x, width, top, foot, most }, { noise, stretch }) {
@@ -246,12 +249,12 @@ const oneValue = {
     const draw = () => {
       const { noise, stretch } = termsOf(curve, value),
         [sum, first, second] = addedUp([stretch, noise]),
-        levels = greyLevels(stretch);
+        greys = greysOf(stretch);
       view.redraw();
       caption.textContent =
-        +levels > LEVELS
-          ? `A fixed width of noise (orange) covers more than all ${LEVELS} greys here.`
-          : `A fixed width of noise (orange) covers ${levels} greys here: log₂ ${levels} = ${first} bits.`;
+        +greys > GREYS
+          ? `A fixed width of noise (orange) covers more than all ${GREYS} greys here.`
+          : `A fixed width of noise (orange) covers ${greys} greys here: log₂ ${greys} = ${first} bits.`;
       stage.say(
         `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
@@ -320,7 +323,7 @@ const allValues = {
       levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level"),
       running = [{ noise: 0, stretch: BLIND_GUESS }, ...flow.running(traces, pack.head.flow.rest)],
       total = (one) => one.stretch + one.noise,
-      covered = running.map(({ stretch }) => greyLevels(stretch)),
+      covered = running.map(({ stretch }) => greysOf(stretch)),
       pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
     const most = flow.levels.length;
     let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,

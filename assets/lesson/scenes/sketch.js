@@ -1,8 +1,8 @@
 // Scene 11 before anything is tried: what each of its three choices is, drawn from the faces and the flow at hand.
 // Orange is the flow without a choice and blue the one with it, as in the curves that follow.
-import { colours, greyMap, mixed, own, picture } from "../draw.js";
-import { normals, squeeze, total } from "../flow.js";
-import { principalRotation, randomOf, randomRotation } from "../trainer/start.js";
+import { colours, greyMap, mixed, picture } from "../draw.js";
+import { normals, squeeze } from "../flow.js";
+import { actNorm, affine, diagonal, principalRotation, randomOf, randomRotation } from "../trainer/start.js";
 import { louder, withGrain } from "./weights.js";
 
 /** Rows of channels, couplings that are drawn, and the channels that each splits into halves. */
@@ -27,22 +27,13 @@ function mixesOf({ images, pack }) {
   const [height, width, colourCount] = pack.head.shape,
     n = 4 * colourCount,
     values = images.flatMap(({ bytes }) => [...squeeze(bytes, height, width, colourCount)]),
-    normed = standardised(values, n),
+    { scale, bias } = actNorm(values, n),
+    normed = affine(values, n, diagonal(scale), bias),
     first = normed.subarray(0, height * width * colourCount);
-  return [randomRotation(n, randomOf(SEED, "mix")), principalRotation(normed, n)].map((rotation) =>
-    Array.from({ length: n }, (_, c) => {
-      const map = Float64Array.from({ length: first.length / n }, (_, at) =>
-        total(rotation.subarray(c * n, c * n + n).map((part, k) => part * first[at * n + k])),
-      );
-      return greyMap(map, 1, 0, height / 2, width / 2, 0, GREY);
-    }),
-  );
-}
-
-/** Values [pixel][channel], each channel brought to mean 0 and spread 1. */
-function standardised(values, n) {
-  const { middle, spread } = own(values, n);
-  return Float64Array.from(values, (v, i) => (v - middle[i % n]) / spread[i % n]);
+  return [randomRotation(n, randomOf(SEED, "mix")), principalRotation(normed, n)].map((rotation) => {
+    const mixed = affine(first, n, rotation, new Float64Array(n));
+    return Array.from({ length: n }, (_, c) => greyMap(mixed, n, c, height / 2, width / 2, 0, GREY));
+  });
 }
 
 /**

@@ -129,6 +129,7 @@ export const weighting = {
           last = small ? 86 : 0.18 * width,
           tall = (height - line) / 2 - 14,
           side = Math.min(0.2 * width, tall - 1.6 * line),
+          high = Math.min(side, 4.4 * line), // of a box
           wide = width - side - last - 2 * box - (small ? 2 : 4) * gap,
           first = side + gap, // the second network
           second = first + (box ? box + gap : 0), // the weights it sets
@@ -146,6 +147,14 @@ export const weighting = {
           context.strokeStyle = colour;
           context.lineWidth = 3;
           context.strokeRect(x, y, w, h);
+        };
+        /** A network as a box with three lines, the last in its colour: what it sees. */
+        const network = (x, middle, colour, lines) => {
+          frame(x, middle - high / 2, box, high, colour);
+          context.textAlign = "center";
+          lines.forEach((text, row) => {
+            write(text, x + box / 2, middle + (row - 0.6) * line, row < 2 ? ink.ink : colour);
+          });
         };
         /** An arrow along points, with its head at the last. */
         const arrow = (colour, ...points) => {
@@ -172,8 +181,7 @@ export const weighting = {
         shown.forEach(({ name, canvas, own, frozen, bars }, i) => {
           const y0 = line + i * (tall + 24) + 4,
             middle = y0 + side / 2,
-            seen = share * side,
-            high = Math.min(side, 4.4 * line);
+            seen = share * side;
           // The whole picture, for the second network; the window of the coupling's network.
           context.textAlign = "left";
           context.drawImage(canvas, 0, y0, side, side);
@@ -181,11 +189,7 @@ export const weighting = {
           context.globalAlpha = 1 - 0.8 * now;
           frame(0, y0, side, side, ink.accent);
           if (box) {
-            frame(first, middle - high / 2, box, high, ink.accent);
-            context.textAlign = "center";
-            ["second", "network:", "sees it all"].forEach((text, row) =>
-              write(text, first + box / 2, middle + (row - 0.6) * line, row < 2 ? ink.ink : ink.accent),
-            );
+            network(first, middle, ink.accent, ["second", "network:", "sees it all"]);
             arrow(ink.accent, [first + box + 4, middle], [second - 4, middle]);
           }
           arrow(ink.accent, [side + 4, middle], [first - 4, middle]);
@@ -193,11 +197,7 @@ export const weighting = {
           frame((side - seen) / 2, middle - seen / 2, seen, seen, ink.warm);
           if (box) {
             const foot = y0 + side + 0.6 * size;
-            frame(third, middle - high / 2, box, high, ink.warm);
-            context.textAlign = "center";
-            ["coupling’s", "network: sees", "a window"].forEach((text, row) =>
-              write(text, third + box / 2, middle + (row - 0.6) * line, row < 2 ? ink.ink : ink.warm),
-            );
+            network(third, middle, ink.warm, ["coupling’s", "network: sees", "a window"]);
             arrow(ink.accent, [third - gap + 4, middle], [third - 4, middle]);
             arrow(ink.ink, [third + box + 4, middle], [fourth - 4, middle]);
             arrow(
@@ -253,15 +253,15 @@ export const weighting = {
             write("missing", width, y0 + line, ink.warm, 700);
             context.textAlign = "left";
           }
-          const frozenNow = kind === "frozen";
+          const isFrozen = kind === "frozen";
           write(
-            `${(frozenNow ? frozen : own).bits.toFixed(2)} bits${small ? "" : " per value"}`,
+            `${(isFrozen ? frozen : own).bits.toFixed(2)} bits${small ? "" : " per value"}`,
             fourth,
             y0 + 3.6 * line,
             ink.ink,
             700,
           );
-          if (!frozenNow) write(small ? "in all" : "of the whole flow", fourth, y0 + 4.7 * line, ink.quiet);
+          if (!isFrozen) write(small ? "in all" : "of the whole flow", fourth, y0 + 4.7 * line, ink.quiet);
           else
             write(
               `${Math.abs(more).toFixed(2)} ${more < 0 ? "fewer" : "more"}`,
@@ -275,27 +275,26 @@ export const weighting = {
       "A clean and a grainy picture, the weights that a second network sets, and the error that a coupling then expects",
     );
     const say = () => {
-      const [before, after] = shown,
-        costs = "An error larger than expected makes noise unusual: that costs bits.";
-      caption.textContent = after
-        ? costs
-        : "The second network reads the entropy of each channel in the whole picture.";
-      if (!after) return stage.say("Each channel is made louder or softer before the coupling’s network reads it.");
-      const expects = larger(after.own.error / clean.own.error - 1);
-      if (kind === "own")
+      const after = shown[1],
+        unusual = "An error larger than expected makes noise unusual";
+      if (!after) {
+        caption.textContent = "The second network reads the entropy of each channel in the whole picture.";
+        return stage.say("Each channel is made louder or softer before the coupling’s network reads it.");
+      }
+      const [held, full] = [after.frozen.error, after.own.error].map((error) => error / clean.own.error - 1);
+      if (kind === "own") {
+        caption.textContent = `${unusual}: that costs bits.`;
         return stage.say(
           strongestOf().change > HEARD
-            ? `In the grainy ${noun} channels ${total(after.bars) > total(before.bars) ? "are louder" : "change"}: the network expects ${expects} errors.`
+            ? `In the grainy ${noun} channels ${total(after.bars) > total(clean.bars) ? "are louder" : "change"}: the network expects ${larger(full)} errors.`
             : "So little grain hardly changes a weight.",
         );
-      caption.textContent = `An error larger than expected makes noise unusual. Bits are of all ${couplings} couplings.`;
-      const [held, full] = [after.frozen.error, after.own.error].map(
-        (error) => `${signed(error / before.own.error - 1)} %`,
-      );
+      }
+      caption.textContent = `${unusual}. Bits are of all ${couplings} couplings.`;
       stage.say(
-        after.frozen.error < after.own.error
-          ? `Frozen, it sees only part of the grain: it expects ${held}, not ${full}.`
-          : `Frozen, it expects ${held}, with own weights ${full}.`,
+        held < full
+          ? `Frozen, it sees only part of the grain: it expects ${signed(held)} %, not ${signed(full)} %.`
+          : `Frozen, it expects ${signed(held)} %, with own weights ${signed(full)} %.`,
       );
     };
     const turn = (to) => {
@@ -323,7 +322,7 @@ export const weighting = {
       label: "Grain",
       max: MOST,
       step: 1,
-      value: kind === "frozen" ? GRAIN : 0,
+      value: kind === "frozen" || stage.reduced ? GRAIN : 0,
       text: (v) => `${v} of 255`,
       onmove: (v) => {
         stop();
@@ -335,13 +334,11 @@ export const weighting = {
       grain.show();
       setGrain(+grain.input.value);
     };
-    /** Let grain rise from none to what is usual. */
-    const rise = () => {
-      stop();
-      stop = animate((s) => {
-        put(stage.reduced ? GRAIN : GRAIN * Math.min(1, s / RISE_S));
-        return +grain.input.value < GRAIN;
-      });
+    /** Put grain where it is so many seconds after it began to rise to what is usual; return whether it goes on. */
+    const raise = (seconds) => {
+      const now = stage.reduced ? GRAIN : Math.round(GRAIN * Math.min(1, seconds / RISE_S));
+      if (now !== +grain.input.value) put(now);
+      return now < GRAIN;
     };
     const switched = choices(
       "Weights",
@@ -355,19 +352,19 @@ export const weighting = {
     );
     stage.host.append(el("div", { className: "beats" }, switched.row, grain.row));
     setGrain(+grain.input.value);
-    if (kind === "own" && stage.reduced) put(GRAIN);
-    else if (kind === "own") {
-      // First the clean picture alone, then the grain beside it.
-      turn(kind);
-      const waiting = setTimeout(rise, 1000 * CLEAN_S),
-        still = stop;
-      stop = () => {
-        clearTimeout(waiting);
-        still();
-      };
-    }
+    if (turned && kind === "own")
+      // First the weights of the clean picture come up, then the grain beside it.
+      stop = animate((s) => {
+        turned = Math.max(0, 1 - s / TURN_S);
+        view.redraw();
+        return s < CLEAN_S || raise(s - CLEAN_S);
+      });
     return {
-      play: () => (shown.length < 2 ? rise() : switched.pick(kind === "own" ? "frozen" : "own")),
+      play: () => {
+        if (shown.length > 1) return switched.pick(kind === "own" ? "frozen" : "own");
+        stop();
+        stop = animate(raise);
+      },
       stop: () => {
         stop();
         view.stop();

@@ -125,13 +125,15 @@ function moments(x, channels) {
   return { mean, variance };
 }
 
-function actNorm(x, channels) {
+/** The scale and the bias with which each channel has mean 0 and spread 1. */
+export function actNorm(x, channels) {
   const { mean, variance } = moments(x, channels),
     scale = variance.map((v) => (Math.sqrt(v) < STD_FLOOR ? 1 : 1 / Math.sqrt(v)));
   return { scale, bias: mean.map((m, c) => -m * scale[c]) };
 }
 
-const diagonal = (values) => {
+/** The matrix with these values on its diagonal. */
+export const diagonal = (values) => {
   const n = values.length;
   return new Float64Array(n * n).map((_, i) => (i % (n + 1) ? 0 : values[i / (n + 1)]));
 };
@@ -139,7 +141,7 @@ const diagonal = (values) => {
 const identity = (n) => diagonal(new Float64Array(n).fill(1));
 
 /** matrix [output][input] times every row, plus bias. */
-function affine(x, n, matrix, bias) {
+export function affine(x, n, matrix, bias) {
   const y = new Float64Array(x.length);
   for (let r = 0; r < x.length; r += n)
     for (let o = 0; o < n; o++) {

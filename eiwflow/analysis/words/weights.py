@@ -57,12 +57,11 @@ def above_average(place: Place, frozen: bool) -> str:
     )
 
 
-def priced(name: str, prices: Prices, frozen: bool) -> str:
-    """Return the caption of a picture: its bits per value with own or average weights, and its name."""
+def priced(prices: Prices, frozen: bool) -> str:
+    """Return the bits per value of a picture with own weights, or with average ones and how many more that are."""
     if not frozen:
-        return f"{fixed(prices.own, 2)} bits\n{name}"
-    more = f"{fixed(abs(prices.cost), 2)} {'more' if prices.cost >= 0 else 'fewer'}"
-    return f"{fixed(prices.frozen, 2)} bits: {more}\n{name}"
+        return f"{fixed(prices.own, 2)} bits"
+    return f"{fixed(prices.frozen, 2)} bits: {fixed(abs(prices.cost), 2)} {'more' if prices.cost >= 0 else 'fewer'}"
 
 
 def summary(weights: PictureWeights, frozen: Frozen) -> str:
