@@ -40,7 +40,7 @@ STATES: dict[tuple[int, str], str] = {
     (7, ""): "after training",
     (8, "1"): "Draw again",
     (8, "2"): "Edit",
-    (9, ""): "frozen",
+    (9, ""): "swapped",
     (10, ""): "Start",
     (11, ""): "own weights",
     (12, ""): "Homework",
@@ -210,7 +210,8 @@ STATED: dict[str, tuple[int, str, str, Callable[[], list[float]]]] = {
     "6, the flow's rank": (6, "m3f", "The flow’s choice", stated.rank),
     "7, entropy of what leaves": (7, "after", "", stated.entropies),
     "8, level 1 redrawn": (8, "1", "", stated.redrawn),
-    "9, frozen weights": (9, "frozen", "", stated.frozen),
+    "9, weights swapped": (9, "swapped", "", stated.swapped),
+    "9, average weights": (9, "frozen", "", stated.averaged),
 }
 
 

@@ -121,32 +121,38 @@ def redrawn() -> list[float]:
     ]
 
 
-def frozen() -> list[float]:
-    """Return what a grainy picture means to frozen weights, in per cent, for scene 9.
-
-    By how much the error that the last coupling of level 1 expects is above that of the clean picture and own weights:
-    with frozen weights, and with own ones.
-    """
-    x, flow = at_bin_centres(face()), bundled().flow
-    grainy, usual = x + GRAIN / 256 * drawn(SEED, x.shape), _expected(flow, x)
-    return [100 * (_expected(each, grainy) / usual - 1) for each in (_frozen(flow), flow)]
+def averaged() -> list[float]:
+    """Return how many bits more a clean and a grainy picture need with average weights, for scene 9."""
+    frozen = _held(bundled().flow, {name: value.mean(dim=0) for name, value in _weights(many()).items()})
+    return [bits(frozen, x) - bits(bundled().flow, x) for x in _clean_and_grainy()]
 
 
-def _expected(flow: MultiScaleFlow, x: torch.Tensor) -> float:
-    """Return one over the mean stretch of the last coupling of level 1, from what goes into it."""
-    coupling, seen = flow.levels[0].steps[-1].coupling, []
-    with coupling.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
-        flow.log_prob(x)
-    log_scale, _ = coupling.affine(seen[0].chunk(2, dim=1)[0])
-    return float((-log_scale.mean()).exp())
+def swapped() -> list[float]:
+    """Return how many bits more each of the two needs with the weights of the other, for scene 9."""
+    flow, (clean, grainy) = bundled().flow, _clean_and_grainy()
+    return [
+        bits(_held(flow, {name: value[0] for name, value in _weights(other).items()}), x) - bits(flow, x)
+        for x, other in ((clean, grainy), (grainy, clean))
+    ]
 
 
-def _frozen(flow: MultiScaleFlow) -> MultiScaleFlow:
-    """Return a flow whose couplings hold their weights at the averages over test images."""
-    averages, frozen = [level.coupling_weights for level in flow.trace(many()).levels], deepcopy(flow)
-    for level, seen in zip(frozen.levels, averages, strict=True):
+def _clean_and_grainy() -> list[torch.Tensor]:
+    x = at_bin_centres(face())
+    return [x, x + GRAIN / 256 * drawn(SEED, x.shape)]
+
+
+def _weights(x: torch.Tensor) -> dict[tuple[int, str], torch.Tensor]:
+    """Return the weights of all couplings for images, by level and name."""
+    levels = bundled().flow.trace(x).levels
+    return {(n, name): value for n, level in enumerate(levels) for name, value in level.coupling_weights.items()}
+
+
+def _held(flow: MultiScaleFlow, weights: dict[tuple[int, str], torch.Tensor]) -> MultiScaleFlow:
+    """Return a flow whose couplings hold these weights for every image."""
+    held = deepcopy(flow)
+    for n, level in enumerate(held.levels):
         for number, step in enumerate(level.steps, start=1):
-            if f"step {number} read" in seen:
-                read, given = (seen[f"step {number} {side}"].mean(dim=0) for side in ("read", "given"))
+            if (n, f"step {number} read") in weights:
+                read, given = (weights[n, f"step {number} {side}"] for side in ("read", "given"))
                 step.coupling.weights = HeldWeights(read, given)
-    return frozen
+    return held
