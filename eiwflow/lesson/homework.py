@@ -94,8 +94,9 @@ def _levels(head: Head) -> str:
 def _weights(head: Head) -> str:
     weights = head["flow"]["weights"]
     return (
-        f"A grainy picture needs another network than a clean one, and the weights make it. With grain this coupling's "
-        f"mean weight rises in {weights['risen']} of {weights['images']} test pictures."
+        f"Weights make a network that expects the errors of their own picture. The grainy picture's expects errors that "
+        f"are too large for the clean one, and the clean picture's too small ones. With grain this coupling's mean "
+        f"weight rises in {weights['risen']} of {weights['images']} test pictures."
     )
 
 
@@ -137,8 +138,8 @@ QUESTIONS = (
         _levels,
     ),
     Question(
-        "Freeze the weights. Which picture pays more, the clean or the grainy one, and why?",
-        {"scene": "9", "image": FIRST, "choice": "frozen"},
+        "The two pictures have swapped their weights. Why do both cost more?",
+        {"scene": "9", "image": FIRST, "choice": "swapped"},
         _weights,
     ),
 )

@@ -41,8 +41,8 @@ export function states(flow, traces) {
 }
 
 /** The two parts of the bits, as they are called in every scene. */
-export const UNUSUAL = "unusual noise";
-export const STRETCHING = "stretching";
+const UNUSUAL = "unusual noise";
+const STRETCHING = "stretching";
 
 /** The greys that noise is stretched over, from log₂ of them. */
 function greysOf(stretch) {

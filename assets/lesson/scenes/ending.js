@@ -1,13 +1,12 @@
-// Scene 12: four things to take home, each with a small live picture and a sentence to say before it is shown; one's own
-// choices, and three doors.
+// Scene 12: what to take home, each with a small live picture and a question that it answers; one's own choices, and doors.
 import { choicesNamed } from "../choices.js";
-import { addedUp } from "../curve.js";
-import { afterFrame, colours, el, part, picture, surface } from "../draw.js";
-import { greyLevels, normals, psnr } from "../flow.js";
-import { STRETCHING, states, UNUSUAL } from "./count.js";
+import { afterFrame, cap, colours, el, mixed, part, picture, surface, word } from "../draw.js";
+import { normals } from "../flow.js";
+import { states } from "./count.js";
 import { likely } from "./likely.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
+import { louder, withGrain } from "./weights.js";
 import { savedBy, winnerOf, worth } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
@@ -16,12 +15,12 @@ const HOMEWORK = "homework";
 export const ending = {
   number: 12,
   short: "To take home",
-  title: "Four things to take home.",
-  notes: "Say what each picture shows, then click.",
+  title: "Five things to take home.",
+  notes: "One question for each picture: answer, then read on.",
   asked:
-    "All four pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
-    "redrawn; its channels stand as high as their entropy, after training. The bits saved by " +
-    "own weights are those of scene 11.",
+    "All pictures are of the face below: it runs through the flow and back; its bits are counted; level 1 is " +
+    "redrawn; its channels stand as high as their entropy, after training; it sets its weights clean and with grain (scene 9). " +
+    "The bits saved by own weights are those of scene 11.",
   more: { page: "levels" },
 
   build(stage) {
@@ -31,18 +30,15 @@ export const ending = {
     const noises = traces.map((trace) => trace.noise),
       [height, width] = shape,
       again = el("canvas", { width, height }),
-      renewed = el("canvas", { width, height }),
-      error = el("span", {});
+      renewed = el("canvas", { width, height });
     let differ = 0;
     /** Two pictures are decoded once the others are drawn. */
     const decode = () => {
       const decoded = flow.quantise(flow.decode(noises)),
-        values = flow.decode(noises.map((values, l) => (l ? values : normals(101, values.length)))),
-        off = greyLevels(psnr(values, bytes));
+        values = flow.decode(noises.map((values, l) => (l ? values : normals(101, values.length))));
       differ = decoded.reduce((count, v, i) => count + (v !== bytes[i]), 0);
       picture(Uint8Array.from(decoded), shape, again);
       picture(Uint8Array.from(flow.quantise(values)), shape, renewed);
-      error.textContent = `level 1 redrawn: error ${off.toFixed(0)} of 255`;
     };
     const shown = (canvas, label) => {
       canvas.setAttribute("role", "img");
@@ -60,30 +56,18 @@ export const ending = {
       shown(again, "The picture again"),
     );
 
-    const { noise, stretch } = flow.running(traces, pack.head.flow.rest).at(-1),
-      [sum, first, second] = addedUp([stretch, noise]);
-    const bars = el("div", { className: "room" }),
+    const bits = flow.bitsPerDim(traces),
+      bars = el("div", { className: "room" }),
       barsView = surface(
         bars,
         (context, width, height) => {
           const ink = colours(stage.stage),
-            unit = width / Math.max(8.4, noise + stretch + 0.4),
+            unit = width / Math.max(8.4, bits + 0.4),
             tall = Math.max(12, Math.min(60, height - 3.6 * ink.size)),
             top = (height - tall) / 2;
           context.font = `${ink.size}px ${ink.sans}`;
-          let x = 0,
-            free = 0; // to the right of what is written
-          for (const [name, bits, colour, text] of [
-            [STRETCHING, stretch, ink.warm, first],
-            [UNUSUAL, noise, ink.quiet, second],
-          ]) {
-            context.fillStyle = colour;
-            context.fillRect(x, top, bits * unit, tall);
-            context.fillStyle = ink.ink;
-            context.fillText(`${name} ${text}`, Math.max(x, free), top - 8);
-            free = x + context.measureText(`${name} ${text}`).width + ink.size / 2;
-            x += bits * unit;
-          }
+          context.fillStyle = ink.warm;
+          context.fillRect(0, top, bits * unit, tall);
           context.strokeStyle = ink.ink;
           context.lineWidth = 2;
           context.setLineDash([6, 5]);
@@ -95,9 +79,9 @@ export const ending = {
           context.textAlign = "right";
           context.fillText("blind guess 8", 8 * unit, top + tall + ink.size + 6);
           context.textAlign = "left";
-          context.fillText(`${sum} bits`, 0, top + tall + ink.size + 6);
+          context.fillText(`${bits.toFixed(1)} bits`, 0, top + tall + ink.size + 6);
         },
-        "The bits of the picture: stretching and unusual noise",
+        "The bits per value of the picture, beside a blind guess",
       );
 
     const scales = el(
@@ -106,7 +90,6 @@ export const ending = {
       shown(picture(bytes, shape), "The picture"),
       arrow(),
       shown(renewed, "With the values of level 1 redrawn"),
-      error,
     );
 
     const level = flow.levels[0],
@@ -136,28 +119,115 @@ export const ending = {
         "The channels in the flow’s order, as high as their entropy",
       );
 
+    const x = flow.dequantise(bytes),
+      weighed = pack.head.flow.weights
+        ? [x, withGrain(x)].map((values) => ({
+            canvas: picture(Uint8Array.from(flow.quantise(values)), shape),
+            bars: louder(stage, values),
+          }))
+        : [];
+    const weights = el("div", { className: "room" }),
+      weightsView = surface(
+        weights,
+        (context, width, height) => {
+          const ink = colours(stage.stage),
+            half = width / 2,
+            side = Math.min(height, half / 2.2),
+            top = (height - side) / 2,
+            most = Math.max(...weighed.flatMap(({ bars }) => bars.map(Math.abs)));
+          weighed.forEach(({ canvas, bars }, i) => {
+            const from = i * half + side + 8,
+              step = (half - side - 24) / bars.length;
+            context.drawImage(canvas, i * half, top, side, side);
+            bars.forEach((bar, c) => {
+              const high = side * mixed(0.35, bar < 0 ? 0.05 : 1, Math.abs(bar) / most);
+              context.fillStyle = ink.accent;
+              context.fillRect(from + c * step + 1, top + side - high, step - 2, high);
+            });
+          });
+        },
+        "The picture clean and with grain, and the weights of its channels",
+      );
+
     const meanOf = (channels) => channels.reduce((sum, c) => sum + entropies[c], 0) / channels.length,
       sorts = meanOf(order.slice(0, kept)) < meanOf(order.slice(kept)),
-      leaves = part(1 - kept / level.channels);
-    const card = (drawing, text, i) => {
+      leaves = part(1 - kept / level.channels),
+      [study] = pack.head.studies ?? [],
+      saved = study && savedBy(study, "weights");
+    /** Each with a question, what is right, what is not, whether that stands first, and what to take home. */
+    const all = [
+      {
+        drawing: there,
+        question: "Into noise and back: how many values differ?",
+        right: "none",
+        wrong: "about half",
+        wrongFirst: false,
+        home: () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`,
+      },
+      {
+        drawing: bars,
+        question: "If it needed fewer bits, it would be …",
+        right: "likelier",
+        wrong: "less likely",
+        wrongFirst: true,
+        home: () => "A flow tells how likely a picture is, in bits. Fewer = likelier.",
+      },
+      {
+        drawing: scales,
+        question: "Level 1 is drawn anew. What changes?",
+        right: "details",
+        wrong: "the gist",
+        wrongFirst: false,
+        home: () => `Levels: ${leaves} of the values leave at level 1, details first, the gist last.`,
+      },
+      {
+        drawing: sorted,
+        question: "Which channels leave early (orange)?",
+        right: sorts ? "noisy ones" : "these, by choice",
+        wrong: sorts ? "those with structure" : "noisy ones",
+        wrongFirst: true,
+        home: () =>
+          sorts ? "Entropy: noisy channels leave early, structured ones stay." : "What leaves early is a choice.",
+      },
+      ...(weighed.length
+        ? [
+            {
+              drawing: weights,
+              question: "What errors do its weights announce with grain?",
+              right: "larger ones",
+              wrong: "smaller ones",
+              wrongFirst: true,
+              home: () => `Weights tell networks what errors to expect${saved ? `: ${saved} saved` : ""}.`,
+            },
+          ]
+        : []),
+    ];
+    let answered = 0,
+      rightly = 0;
+    const card = ({ drawing, question, right, wrong, wrongFirst, home }) => {
       const words = el("figcaption", {}),
-        show = () => words.replaceChildren(text());
-      words.append(el("button", { type: "button", onclick: show }, `${i + 1} Show the answer`));
+        answer = (text) =>
+          el(
+            "button",
+            {
+              type: "button",
+              onclick: () => {
+                answered++;
+                if (text === right) rightly++;
+                words.replaceChildren(el("b", {}, text === right ? "Right. " : "No. "), home());
+                say(false);
+              },
+            },
+            text,
+          );
+      words.append(
+        el("span", {}, question),
+        el("div", {}, ...(wrongFirst ? [wrong, right] : [right, wrong]).map(answer)),
+      );
       return el("figure", { className: "home-card" }, drawing, words);
     };
-    const cards = el(
-      "div",
-      { className: "home-cards", "aria-live": "polite" },
-      ...[
-        [there, () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`],
-        [bars, () => "It tells how likely a picture is, in bits. Fewer = likelier."],
-        [scales, () => `Levels: ${leaves} of the values leave at level 1, details first, the gist last.`],
-        [
-          sorted,
-          () => (sorts ? "Noisy channels leave early, structured ones stay." : "What leaves early is a choice."),
-        ],
-      ].map(([drawing, text], i) => card(drawing, text, i)),
-    );
+    const doors = el("div", { className: "home-doors" }),
+      cards = el("div", { className: "home-cards", "aria-live": "polite" }, ...all.map(card), doors);
     const questions = el(
       "ol",
       { className: "homework", hidden: true },
@@ -174,14 +244,9 @@ export const ending = {
         ),
       ),
     );
-    const [study] = pack.head.studies ?? [],
-      winner = study && winnerOf(study),
+    const winner = study && winnerOf(study),
       grey = flow.dequantise(bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))),
-      of = [grey, flow.dequantise(bytes)].map((x) => flow.bitsPerDim(flow.encode(x)).toFixed(1)),
-      saved = pack.head.flow.weights && study && savedBy(study, "weights"),
-      fifth = pack.head.flow.weights
-        ? `Weights let networks know what errors to expect${saved ? `: ${saved} saved` : ""}.`
-        : "",
+      of = [grey, x].map((values) => flow.bitsPerDim(flow.encode(values)).toFixed(1)),
       chosen = [
         choicesNamed(stage, {
           [likely.number]: `flat grey needs ${of[0]} bits, this picture ${of[1]}`,
@@ -197,28 +262,33 @@ export const ending = {
       stage.say(
         asked
           ? "Find the answers in the scenes; each button opens one."
-          : "What does each picture show? Say it in a sentence, then click.",
+          : answered
+            ? `${cap(word(rightly))} of ${word(answered)} right.`
+            : "One question for each picture.",
       );
-    /** Show the questions in place of the four pictures, or these again. */
+    /** Show the homework in place of the pictures, or these again. */
     const turn = (asked) => {
       questions.hidden = !asked;
       cards.hidden = asked;
-      homework.textContent = asked ? "Back to the four" : "Homework";
+      (asked ? stage.host : cards).append(doors);
+      homework.textContent = asked ? "Back" : "Homework";
       stage.title.textContent = asked ? "Questions to take home." : ending.title;
       stage.choose(asked ? HOMEWORK : "");
       say(asked);
     };
-    const doors = el(
-      "div",
-      { className: "buttons" },
-      pack.head.homework && homework,
-      door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
-      stage.options.offline
-        ? door("Play", () => stage.leave({ page: "playground" }))
-        : stage.options.onLeave && door("Explore", () => stage.leave({ page: "levels" })),
+    doors.append(
+      el("p", { className: "caption" }, chosen),
+      el(
+        "div",
+        { className: "buttons" },
+        pack.head.homework && homework,
+        door("Train one", () => stage.goTo(stage.possible.indexOf(trainingInTab))),
+        stage.options.offline
+          ? door("Play", () => stage.leave({ page: "playground" }))
+          : stage.options.onLeave && door("Explore", () => stage.leave({ page: "levels" })),
+      ),
     );
-    const lines = [fifth, chosen].filter(Boolean).map((text) => el("p", { className: "caption" }, text));
-    stage.host.append(cards, questions, ...lines, doors);
+    stage.host.append(cards, questions);
     if (stage.choice === HOMEWORK && pack.head.homework) turn(true);
     else say(false);
     const stopDecoding = afterFrame(decode);
@@ -227,6 +297,7 @@ export const ending = {
         stopDecoding();
         barsView.stop();
         sortedView.stop();
+        weightsView.stop();
       },
     };
   },

@@ -42,11 +42,7 @@ export const moons = {
     const canvas = el("div", { className: "room" });
     room.append(
       canvas,
-      el(
-        "p",
-        { className: "caption" },
-        "Bits = −log₂ probability: half as likely, one bit more. Two coins: 1/4, 2 bits.",
-      ),
+      el("p", { className: "caption" }, "The same points on twice the area: each place half as likely, one bit more."),
     );
 
     /** The four corners of a cell, with points between them, in noise. */

@@ -15,9 +15,6 @@ const LABELS = [
   ["same for all", "louder, softer"],
   ["same half", "another each time"],
 ];
-/** How strongly a choice is drawn that is not voted for. */
-const PALE = 0.4;
-
 /** The seed of a random mix; so many standard deviations of a channel before its mix are one of grey after it. */
 const SEED = 3,
   GREY = 1.5;
@@ -37,9 +34,9 @@ function mixesOf({ images, pack }) {
 }
 
 /**
- * Draws the three choices into a canvas, side by side; the voted one is strong.
+ * What draws each of the three choices into a canvas, and its label.
  * @param {any} stage
- * @returns {(context: CanvasRenderingContext2D, width: number, height: number, voted: number) => void}
+ * @returns {{draw: (context: CanvasRenderingContext2D, width: number, height: number) => void, label: string}[]}
  */
 export function sketches(stage) {
   const { flow, images, pack } = stage,
@@ -99,24 +96,21 @@ export function sketches(stage) {
     }
   }
 
-  return (context, width, height, voted) => {
-    const ink = colours(stage.stage),
-      column = width / 3,
-      line = 1.5 * ink.size,
-      labelled = column > 300,
-      side = Math.min(column - 16, height - 8 - (labelled ? line : 0));
-    context.font = `${ink.size}px ${ink.sans}`;
-    [start, weights, halves].forEach((draw, i) => {
-      context.save();
-      context.globalAlpha = voted < 0 || voted === i ? 1 : PALE;
+  return [start, weights, halves].map((draw, i) => ({
+    label: `Orange: ${LABELS[i][0]}. Blue: ${LABELS[i][1]}.`,
+    draw: (context, width, height) => {
+      const ink = colours(stage.stage),
+        size = 0.8 * ink.size,
+        line = 1.6 * size,
+        side = Math.min(width, height - line);
+      context.font = `${size}px ${ink.sans}`;
       LABELS[i].forEach((text, k) => {
         context.fillStyle = k ? ink.accent : ink.warm;
         context.textAlign = k ? "right" : "left";
-        if (labelled) context.fillText(text, (i + k) * column + (k ? -24 : 24), ink.size);
+        context.fillText(text, k * width, size);
       });
-      context.translate(i * column + (column - side) / 2, height - side);
+      context.translate((width - side) / 2, height - side);
       draw(context, ink, side);
-      context.restore();
-    });
-  };
+    },
+  }));
 }

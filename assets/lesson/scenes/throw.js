@@ -118,7 +118,7 @@ export const throwing = {
               "span",
               {},
               el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " Here: gone. In the flow: kept as noise."),
+              el("span", { className: "wide" }, " Gone here; a flow keeps it, as noise."),
             ),
             left,
           ),

@@ -33,13 +33,12 @@ export function shownBy(leads, noun, beside) {
 
 /**
  * Draw it into a room. `voted()` is the choice of this visitor, `arms(choice)` names the flow without it and
- * the one with it, `differ(choice)` says in what they differ, `studied(choice)` is the lead of the study, `sketch` draws the choices until one is tried.
+ * the one with it, `differ(choice)` says in what they differ, `studied(choice)` is the lead of the study.
  * @param {any} stage
  * @param {HTMLElement} room
- * @param {{voted: () => string, arms: (choice: string) => string[], differ: (choice: string) => string, studied: (choice: string) => any,
- *   sketch: (context: CanvasRenderingContext2D, width: number, height: number, choice: string) => void}} options
+ * @param {{voted: () => string, arms: (choice: string) => string[], differ: (choice: string) => string, studied: (choice: string) => any}} options
  */
-export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
+export function trial(stage, room, { voted, arms, differ, studied }) {
   const { klass, pack } = stage,
     leads = Boolean(pack.head.class?.teacher);
   /** What the server knows of the class's study. */
@@ -59,14 +58,13 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
     }),
     curves = el("div", { className: "trial-curves" }),
     dots = el("div", { className: "trial-dots" }),
-    before = el("div", { className: "room" }),
     tried = el(
       "div",
       { className: `trial${leads ? " board" : ""}` },
       ...(leads ? [] : [curves, el("div", { className: "trial-films" }, ...films.map(({ figure }) => figure))]),
       dots,
     );
-  room.append(before, tried, caption);
+  room.append(tried, caption);
 
   function act() {
     const { pair } = tryOf(choice()) ?? {};
@@ -93,12 +91,6 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
 
   const curveView = leads ? null : surface(curves, drawCurves, "Bits per value by step, of both flows");
   const dotsView = surface(dots, drawDots, "Bits per value saved, one dot a run, their mean and its 95 % interval");
-
-  const sketchView = surface(
-    before,
-    (context, width, height) => sketch(context, width, height, choice()),
-    "The three choices, drawn: orange without them, blue with them",
-  );
   /** Whether there is something to show of the choice. */
   const begun = () =>
     leads ? Boolean(known().choice) : Boolean(tryOf(choice())?.pair) || collected().counted.length > 0;
@@ -292,7 +284,7 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
     }
     if (pair?.light)
       return `No WebAssembly here: smaller flows, ${number(pair.last)} steps${klass ? ", apart from the others" : ", unlike our study’s"}.`;
-    if (!begun()) return "Orange: without the choice. Blue: with it. All else stays the same.";
+    if (!begun()) return "Orange: the plain flow. Blue: with the change. All else stays the same.";
     const study = counted.length && !leads && !stage.hidesAnswer ? studied(what) : null,
       others = study ? `Our study: ${word(study.seeds)} runs on more faces` : "Every run counts";
     if (pair?.working && counted.length)
@@ -330,8 +322,7 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
       showFilm(film, pair?.states[i]?.samples);
     });
     tried.hidden = !begun();
-    before.hidden = begun();
-    for (const view of [curveView, dotsView, sketchView]) view?.redraw();
+    for (const view of [curveView, dotsView]) view?.redraw();
     stage.say(sentence());
   }
 
@@ -347,7 +338,6 @@ export function trial(stage, room, { voted, arms, differ, studied, sketch }) {
       leave();
       curveView?.stop();
       dotsView.stop();
-      sketchView.stop();
     },
   };
 }

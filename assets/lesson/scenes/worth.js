@@ -12,7 +12,7 @@ const CHOICES = [
   {
     key: "start",
     name: "looking at the data first",
-    what: "mix and sort channels (scene 7) to fit the faces",
+    what: "its first mix fits the faces; channels are sorted (scene 7)",
     other: "random mix, fixed half",
     differ: "the first mix and the half that stays",
     rung: "half by entropy",
@@ -21,7 +21,7 @@ const CHOICES = [
   {
     key: "weights",
     name: "own weights",
-    what: "each picture makes its channels louder or softer",
+    what: "each picture makes channels louder or softer (scene 9)",
     other: "no weights",
     differ: "the weights",
     rung: "own weights",
@@ -30,7 +30,7 @@ const CHOICES = [
   {
     key: "partitions",
     name: "random halves",
-    what: "at every step other channels predict the rest",
+    what: "in every coupling other channels predict the rest (scene 3)",
     other: "fixed halves",
     differ: "the halves",
     rung: "random partitions",
@@ -89,13 +89,20 @@ export const worth = {
     let [voted, data] = stage.choice.split("."),
       live = null;
     if (placeOf(voted) < 0) voted = "";
-    const sketch = sketches(stage),
+    const sketched = sketches(stage).map(({ draw, label }) => ({
+        draw,
+        label,
+        room: el("span", { className: "sketch" }),
+      })),
       room = el("div", { className: "beat-room" }),
       more = el("div", { className: "buttons" }),
       other = el("button", { type: "button", onclick: () => (data ? back() : turn(1)) });
     const vote = choices(
       "Your vote",
-      CHOICES.map(({ key, name, what }) => [key, el("span", {}, el("b", {}, name), el("span", {}, ` ${what}`))]),
+      CHOICES.map(({ key, name, what }, i) => [
+        key,
+        el("span", {}, el("b", {}, name), sketched[i].room, el("span", {}, ` ${what}`)),
+      ]),
       (key) => {
         voted = key;
         publish();
@@ -144,7 +151,6 @@ export const worth = {
             return [other, name];
           },
           differ: (choice) => CHOICES[placeOf(choice)].differ,
-          sketch: (context, width, height, choice) => sketch(context, width, height, placeOf(choice)),
           studied: (choice) => {
             const study = studies.find((one) => one.data === FACES);
             return study && leadsOf(study)[placeOf(choice)];
@@ -156,6 +162,7 @@ export const worth = {
     stage.host.append(room, el("div", { className: "ballots" }, vote.row, more));
     fill();
     free();
+    const drawn = sketched.map(({ room, draw, label }) => surface(room, draw, label));
     return {
       turn,
       play: () => live.play?.(),
@@ -163,7 +170,10 @@ export const worth = {
         free();
         live.study?.();
       },
-      stop: () => live.stop(),
+      stop: () => {
+        live.stop();
+        for (const view of drawn) view.stop();
+      },
     };
   },
 };
@@ -265,12 +275,10 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      [random, variance, entropy] = ["start from the data", "half by variance", "half by entropy"].map(
-        (name) => rungOf(here, name)?.saved?.lead,
-      ),
+      [random, variance] = ["start from the data", "half by variance"].map((name) => rungOf(here, name)?.saved?.lead),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
-    const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
-      ? `The half that goes on, at random: ${minus(random.toFixed(3))}; by entropy: ${minus(entropy.toFixed(3))}; by spread (variance): ${minus(variance.toFixed(3))}.`
+    const sorted = [random, variance].every((lead) => lead !== undefined)
+      ? `Sorted by spread (variance) instead, the first row: ${minus(variance.toFixed(3))}. Not sorted: ${minus(random.toFixed(3))}.`
       : "";
     caption.textContent = `${pays}${sorted}`;
     const winner = winnerOf(here);
