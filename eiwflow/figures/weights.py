@@ -58,7 +58,7 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
     return go.Figure(
         [
             lines(amounts, costs, palette.SUBJECT, 3, fill="tozeroy", fillcolor="rgba(0, 158, 115, 0.12)", **small),
-            marks([amount], [prices[amount].cost], side.colour, 18, side.symbol, **at),
+            marks([amount], np.array([prices[amount].cost]), side.colour, 18, side.symbol, **at),
         ],
         {
             **layout(340, 24),

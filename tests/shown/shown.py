@@ -41,7 +41,7 @@ IN_WORDS = 300
 #: Numbers that are all below this are rounding errors of floats, which differ between machines.
 TINY = 1e-5
 #: Relative difference of two numbers that are taken for equal.
-CLOSE = 0.006
+CLOSE = 2e-3
 #: Lines of a difference that a failure shows.
 SHOWN = 60
 

@@ -380,10 +380,11 @@ def run_folder(run: Path) -> Iterator[str]:
         elif path.suffix == ".jsonl":
             records = [kit.without_clocks(json.loads(line)) for line in path.read_text().splitlines()]
             for record in records:
-                whole = record["step"] in (0, records[-1]["step"])
-                yield from kit.lines(
-                    {key: value for key, value in record.items() if whole or key != "levels"}, f"step {record['step']}"
-                )
+                step, levels = f"step {record['step']}", record.pop("levels", {})
+                yield from kit.lines(record, step)
+                if record["step"] in (0, records[-1]["step"]):
+                    # Records have four decimals: zeros after them would be digits that nobody knows.
+                    yield from (re.sub(r"(\.\d{4})0+\b", r"\1", line) for line in kit.lines(levels, f"{step}.levels"))
         elif path.suffix == ".webp":
             yield pixels(path)
         elif path.suffix == ".safetensors":

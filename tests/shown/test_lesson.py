@@ -93,7 +93,7 @@ def test_pack_of_a_flow_of_faces() -> None:
 def test_pack_of_other_flows() -> None:
     found = {}
     for name, fields in {
-        "letters, small": {"shape": (3, 8, 8), "levels": 3, "weights": "pooled", "init": "random"},
+        "letters, small": {"shape": (3, 8, 8), "levels": 2, "weights": "pooled"},
         "grey": {"shape": (1, 16, 16), "weights": "means", "coupling": "sigmoid"},
     }.items():
         source = data.load_test("letters32" if "letters" in name else "faces16")

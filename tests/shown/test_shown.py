@@ -17,7 +17,7 @@ EQUAL = {
 }
 CHANGED = {
     "a count": ("Level 1 of 3", "Level 2 of 3"),
-    "three digits": ("It needs 3.91 bits.", "It needs 3.94 bits."),
+    "two digits": ("It needs 3.91 bits.", "It needs 3.93 bits."),
     "a sign": ("lead 0.04", "lead −0.04"),
     "a word": ("passed on 3", "factored out 3"),
     "a number's place": ("3.10 and 4.20", "4.20 and 3.10"),
