@@ -94,8 +94,8 @@ def _levels(head: Head) -> str:
 def _weights(head: Head) -> str:
     weights = head["flow"]["weights"]
     return (
-        f"Weights make a network that expects the errors of their own picture. The grainy picture's expects errors that "
-        f"are too large for the clean one, and the clean picture's too small ones. With grain this coupling's mean "
+        f"Weights make a network that expects its own picture's errors. Swapped, the clean picture's expects errors "
+        f"that are too large, and the grainy picture's expects too small ones. With grain this coupling's mean "
         f"weight rises in {weights['risen']} of {weights['images']} test pictures."
     )
 

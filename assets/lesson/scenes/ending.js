@@ -1,12 +1,12 @@
 // Scene 12: what to take home, each with a small live picture and a question that it answers; one's own choices, and doors.
 import { choicesNamed } from "../choices.js";
-import { afterFrame, cap, colours, el, mixed, part, picture, surface, word } from "../draw.js";
+import { afterFrame, cap, colours, el, part, picture, surface, word } from "../draw.js";
 import { normals } from "../flow.js";
 import { states } from "./count.js";
 import { likely } from "./likely.js";
 import { cardsOf, entropiesOf, standing } from "./sort.js";
 import { trainedInTab, trainingInTab } from "./tab.js";
-import { louder, withGrain } from "./weights.js";
+import { cleanAndGrainy, pictureAndBars } from "./weights.js";
 import { savedBy, winnerOf, worth } from "./worth.js";
 
 /** The choice, in the link, that shows the questions. */
@@ -119,30 +119,22 @@ export const ending = {
         "The channels in the flow’s order, as high as their entropy",
       );
 
-    const x = flow.dequantise(bytes),
-      weighed = pack.head.flow.weights
-        ? [x, withGrain(x)].map((values) => ({
-            canvas: picture(Uint8Array.from(flow.quantise(values)), shape),
-            bars: louder(stage, values),
-          }))
-        : [];
-    const weights = el("div", { className: "room" }),
+    const weighed = cleanAndGrainy(stage, bytes),
+      weights = el("div", { className: "room" }),
       weightsView = surface(
         weights,
         (context, width, height) => {
-          const ink = colours(stage.stage),
-            half = width / 2,
+          const half = width / 2,
             side = Math.min(height, half / 2.2),
-            top = (height - side) / 2,
-            most = Math.max(...weighed.flatMap(({ bars }) => bars.map(Math.abs)));
-          weighed.forEach(({ canvas, bars }, i) => {
-            const from = i * half + side + 8,
-              step = (half - side - 24) / bars.length;
-            context.drawImage(canvas, i * half, top, side, side);
-            bars.forEach((bar, c) => {
-              const high = side * mixed(0.35, bar < 0 ? 0.05 : 1, Math.abs(bar) / most);
-              context.fillStyle = ink.accent;
-              context.fillRect(from + c * step + 1, top + side - high, step - 2, high);
+            { accent: colour } = colours(stage.stage);
+          weighed.forEach((one, i) => {
+            const left = i * half;
+            pictureAndBars(context, one, {
+              left,
+              top: (height - side) / 2,
+              side,
+              right: left + half - 16,
+              colour,
             });
           });
         },
@@ -154,38 +146,34 @@ export const ending = {
       leaves = part(1 - kept / level.channels),
       [study] = pack.head.studies ?? [],
       saved = study && savedBy(study, "weights");
-    /** Each with a question, what is right, what is not, whether that stands first, and what to take home. */
+    /** Each with a question, two answers, the right one, and what to take home. */
     const all = [
       {
         drawing: there,
         question: "Into noise and back: how many values differ?",
+        answers: ["none", "about half"],
         right: "none",
-        wrong: "about half",
-        wrongFirst: false,
         home: () => `A flow turns a picture into noise and back: ${differ} of ${flow.dimensions} values differ.`,
       },
       {
         drawing: bars,
         question: "If it needed fewer bits, it would be …",
+        answers: ["less likely", "likelier"],
         right: "likelier",
-        wrong: "less likely",
-        wrongFirst: true,
         home: () => "A flow tells how likely a picture is, in bits. Fewer = likelier.",
       },
       {
         drawing: scales,
         question: "Level 1 is drawn anew. What changes?",
+        answers: ["details", "the gist"],
         right: "details",
-        wrong: "the gist",
-        wrongFirst: false,
         home: () => `Levels: ${leaves} of the values leave at level 1, details first, the gist last.`,
       },
       {
         drawing: sorted,
         question: "Which channels leave early (orange)?",
-        right: sorts ? "noisy ones" : "these, by choice",
-        wrong: sorts ? "those with structure" : "noisy ones",
-        wrongFirst: true,
+        answers: [sorts ? "structured ones" : "a chosen half", "noisy ones"],
+        right: sorts ? "noisy ones" : "a chosen half",
         home: () =>
           sorts ? "Entropy: noisy channels leave early, structured ones stay." : "What leaves early is a choice.",
       },
@@ -193,10 +181,9 @@ export const ending = {
         ? [
             {
               drawing: weights,
-              question: "What errors do its weights announce with grain?",
+              question: "With grain, what errors should networks expect?",
+              answers: ["smaller ones", "larger ones"],
               right: "larger ones",
-              wrong: "smaller ones",
-              wrongFirst: true,
               home: () => `Weights tell networks what errors to expect${saved ? `: ${saved} saved` : ""}.`,
             },
           ]
@@ -204,7 +191,7 @@ export const ending = {
     ];
     let answered = 0,
       rightly = 0;
-    const card = ({ drawing, question, right, wrong, wrongFirst, home }) => {
+    const card = ({ drawing, question, answers, right, home }) => {
       const words = el("figcaption", {}),
         answer = (text) =>
           el(
@@ -220,10 +207,7 @@ export const ending = {
             },
             text,
           );
-      words.append(
-        el("span", {}, question),
-        el("div", {}, ...(wrongFirst ? [wrong, right] : [right, wrong]).map(answer)),
-      );
+      words.append(el("span", {}, question), el("div", {}, ...answers.map(answer)));
       return el("figure", { className: "home-card" }, drawing, words);
     };
     const doors = el("div", { className: "home-doors" }),
@@ -246,7 +230,7 @@ export const ending = {
     );
     const winner = study && winnerOf(study),
       grey = flow.dequantise(bytes.slice().fill(Math.round(bytes.reduce((a, b) => a + b, 0) / bytes.length))),
-      of = [grey, x].map((values) => flow.bitsPerDim(flow.encode(values)).toFixed(1)),
+      of = [flow.bitsPerDim(flow.encode(grey)), bits].map((each) => each.toFixed(1)),
       chosen = [
         choicesNamed(stage, {
           [likely.number]: `flat grey needs ${of[0]} bits, this picture ${of[1]}`,

@@ -1,9 +1,9 @@
 // Scene 11 before anything is tried: what each of its three choices is, drawn from the faces and the flow at hand.
 // Orange is the flow without a choice and blue the one with it, as in the curves that follow.
-import { colours, greyMap, mixed, picture } from "../draw.js";
+import { colours, greyMap } from "../draw.js";
 import { normals, squeeze } from "../flow.js";
 import { actNorm, affine, diagonal, principalRotation, randomOf, randomRotation } from "../trainer/start.js";
-import { louder, withGrain } from "./weights.js";
+import { cleanAndGrainy, pictureAndBars } from "./weights.js";
 
 /** Rows of channels, couplings that are drawn, and the channels that each splits into halves. */
 const ROWS = 6,
@@ -39,14 +39,9 @@ function mixesOf({ images, pack }) {
  * @returns {{draw: (context: CanvasRenderingContext2D, width: number, height: number) => void, label: string}[]}
  */
 export function sketches(stage) {
-  const { flow, images, pack } = stage,
+  const { images } = stage,
     mixes = mixesOf(stage),
-    weighted = pack.head.flow.weights
-      ? [flow.dequantise(images[0].bytes), withGrain(flow.dequantise(images[0].bytes))].map((values) => ({
-          canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-          bars: louder(stage, values),
-        }))
-      : [];
+    weighted = cleanAndGrainy(stage, images[0].bytes);
 
   /** The channels after a flow's first mix: two columns without a look at the data, two with it. */
   function start(context, ink, side) {
@@ -63,21 +58,14 @@ export function sketches(stage) {
   }
 
   function weights(context, ink, side) {
-    const tall = 0.5 * side - 6,
-      most = Math.max(...weighted.flatMap(({ bars }) => bars.map(Math.abs)));
-    weighted.forEach(({ canvas, bars }, i) => {
+    const tall = 0.5 * side - 6;
+    weighted.forEach((one, i) => {
       const top = i * (tall + 12),
-        left = tall + 10,
-        step = (side - left) / bars.length;
-      context.drawImage(canvas, 0, top, tall, tall);
-      bars.forEach((bar, c) => {
-        const high = tall * mixed(0.35, bar < 0 ? 0.05 : 1, Math.abs(bar) / most);
-        context.fillStyle = ink.accent;
-        context.fillRect(left + c * step + 2, top + tall - high, step - 4, high);
-      });
+        line = tall + 10;
+      pictureAndBars(context, one, { left: 0, top, side: tall, right: side, colour: ink.accent });
       // Without weights all channels are read alike.
       context.fillStyle = ink.warm;
-      context.fillRect(left, top + 0.65 * tall - 1.5, side - left, 3);
+      context.fillRect(line, top + 0.65 * tall - 1.5, side - line, 3);
     });
   }
 

@@ -118,7 +118,7 @@ export const throwing = {
               "span",
               {},
               el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " Gone here; a flow keeps it, as noise."),
+              el("span", { className: "wide" }, " Gone here; the flow keeps them as noise."),
             ),
             left,
           ),

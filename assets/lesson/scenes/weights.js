@@ -19,11 +19,11 @@ const HEARD = 0.05;
 const KINDS = [
   ["own", "own weights"],
   ["swapped", "swapped"],
-  ["frozen", "average weights"],
+  ["frozen", "frozen: average"],
 ];
 
 /** A picture's values with grain of so many grey levels. */
-export function withGrain(values, grain = GRAIN) {
+function withGrain(values, grain = GRAIN) {
   const noise = normals(SEED, values.length);
   return values.map((v, i) => v + (grain / 256) * noise[i]);
 }
@@ -53,8 +53,32 @@ function against({ pack }, { half, level, step }) {
   return [...read].map((weight, c) => weight / averages[place - 1][number].read[c] - 1);
 }
 
-/** How much louder than in the average picture a coupling reads each channel of this one, as a share. */
-export const louder = (stage, values) => against(stage, readingOf(stage, stage.flow.encode(values)));
+/**
+ * A picture clean and with grain, and how high bars of its weights stand, from 0 to 1: 0.35 is the average, 1 the weight
+ * that is farthest from it. Nothing where a flow has no weights.
+ */
+export function cleanAndGrainy({ flow, pack }, bytes) {
+  if (!pack.head.flow.weights) return [];
+  const x = flow.dequantise(bytes),
+    pictures = [x, withGrain(x)],
+    all = pictures.map((values) => against({ pack }, readingOf({ flow, pack }, flow.encode(values)))),
+    most = Math.max(...all.flat().map(Math.abs));
+  return pictures.map((values, i) => ({
+    canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
+    bars: all[i].map((bar) => mixed(0.35, bar < 0 ? 0.05 : 1, Math.abs(bar) / most)),
+  }));
+}
+
+/** Draw one of them as a square from (left, top), with its bars beside it up to right. */
+export function pictureAndBars(context, { canvas, bars }, { left, top, side, right, colour }) {
+  const from = left + side + 10,
+    step = (right - from) / bars.length;
+  context.drawImage(canvas, left, top, side, side);
+  context.fillStyle = colour;
+  bars.forEach((bar, c) => {
+    context.fillRect(from + c * step + 2, top + side * (1 - bar), step - 4, side * bar);
+  });
+}
 
 /** The error that a coupling's network expects: one over its mean stretch. */
 function expected({ half, level, step }) {
@@ -81,7 +105,7 @@ export const weighting = {
     "network computes these weights from the entropies of the same channels, which the coupling leaves unchanged: the way back " +
     "finds the same weights. It learned in training that channels of high entropy mean large errors. Entropy here is that of a " +
     "Gaussian as loud as the channel: unlike in scene 7, loudness counts. The expected error is 1 ÷ the mean scale. Shown is the " +
-    "coupling that answers grain most; bits are of the whole flow. Average: the weights of all couplings are replaced by their " +
+    "coupling that answers grain most; bits are of the whole flow. Frozen: the weights of all couplings are replaced by their " +
     "averages over 256 test faces, without training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with " +
     "this grain: 1.5 and 2.0 % of the file. A flow trained without weights loses less: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
@@ -102,20 +126,16 @@ export const weighting = {
     });
     /** A picture with its own weights; what others make of it is worked out when it is asked for. */
     const measured = (name, values, traces = flow.encode(values)) => {
-      const one = {
+      return {
         name,
         canvas: picture(Uint8Array.from(flow.quantise(values)), pack.head.shape),
-        weights: weightsOf(flow, traces),
+        values,
+        traces,
         bars: against(stage, readingOf(stage, traces)),
         own: made(flow, values, traces),
-        swapWith: (other) => {
-          one.swapped = made(flow.frozen(other.weights), values);
-        },
-        freeze: () => {
-          one.frozen ??= made(frozen, values);
-        },
+        swapped: null,
+        frozen: null,
       };
-      return one;
     };
     const clean = measured("clean", x, stage.traces);
     let shown = [clean],
@@ -126,11 +146,11 @@ export const weighting = {
       stop = () => {};
     /** Work out what is shown. */
     const workOut = () => {
-      const [one, other] = shown;
-      if (kind === "frozen") for (const each of shown) each.freeze();
-      if (kind !== "swapped" || !other) return;
-      one.swapWith(other);
-      other.swapWith(one);
+      shown.forEach((one, i) => {
+        const other = shown[1 - i];
+        if (kind === "frozen") one.frozen ??= made(frozen, one.values);
+        if (kind === "swapped" && other) one.swapped = made(flow.frozen(weightsOf(flow, other.traces)), one.values);
+      });
     };
     const under = (one, key) => one[key] ?? one.own;
     /** The channel whose weight grain changes most, and by how much. */
@@ -195,7 +215,11 @@ export const weighting = {
         if (shown.length < 2) write("Drag the grain: the same picture, noisier.", 0, middleOf(1), ink.quiet);
         if (kind === "frozen") {
           context.textAlign = "right";
-          write(small ? "average" : "average of 256 pictures", third - cross - 4, sourceOf("frozen") + 0.35 * size);
+          write(
+            small ? "average" : `average of ${pack.head.flow.weights.images} pictures`,
+            third - cross - 4,
+            sourceOf("frozen") + 0.35 * size,
+          );
         }
         shown.forEach((one, i) => {
           const y0 = topOf(i),
@@ -275,7 +299,7 @@ export const weighting = {
       stage.say(
         kind === "swapped"
           ? `Swapped, the networks expect wrong errors: that costs ${told} bits.`
-          : `Average weights fit neither picture: that costs ${told} bits.`,
+          : `Frozen at the average, weights fit neither picture: that costs ${told} bits.`,
       );
     };
     const turn = (to) => {

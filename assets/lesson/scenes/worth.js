@@ -278,7 +278,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       [random, variance] = ["start from the data", "half by variance"].map((name) => rungOf(here, name)?.saved?.lead),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     const sorted = [random, variance].every((lead) => lead !== undefined)
-      ? `Sorted by spread (variance) instead, the first row: ${minus(variance.toFixed(3))}. Not sorted: ${minus(random.toFixed(3))}.`
+      ? `Sorted by variance instead, the first row saves ${minus(variance.toFixed(3))}; not sorted, ${minus(random.toFixed(3))}.`
       : "";
     caption.textContent = `${pays}${sorted}`;
     const winner = winnerOf(here);
