@@ -79,7 +79,7 @@ export const ending = {
           context.textAlign = "right";
           context.fillText("blind guess 8", 8 * unit, top + tall + ink.size + 6);
           context.textAlign = "left";
-          context.fillText(`${bits.toFixed(1)} bits`, 0, top + tall + ink.size + 6);
+          context.fillText(`${bits.toFixed(1)} bits`, 0, top - 8);
         },
         "The bits per value of the picture, beside a blind guess",
       );
@@ -157,7 +157,7 @@ export const ending = {
       },
       {
         drawing: bars,
-        question: "If it needed fewer bits, it would be …",
+        question: "With fewer bits it would be …",
         answers: ["less likely", "likelier"],
         right: "likelier",
         home: () => "A flow tells how likely a picture is, in bits. Fewer = likelier.",

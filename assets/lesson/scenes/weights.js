@@ -76,7 +76,7 @@ export function pictureAndBars(context, { canvas, bars }, { left, top, side, rig
   context.drawImage(canvas, left, top, side, side);
   context.fillStyle = colour;
   bars.forEach((bar, c) => {
-    context.fillRect(from + c * step + 2, top + side * (1 - bar), step - 4, side * bar);
+    context.fillRect(from + (c + 0.1) * step, top + side * (1 - bar), 0.8 * step, side * bar);
   });
 }
 

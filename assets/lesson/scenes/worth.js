@@ -275,10 +275,12 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
   const draw = () => {
     view.redraw();
     const leads = leadsOf(here),
-      [random, variance] = ["start from the data", "half by variance"].map((name) => rungOf(here, name)?.saved?.lead),
+      [random, variance, entropy] = ["start from the data", "half by variance", "half by entropy"].map(
+        (name) => rungOf(here, name)?.saved?.lead,
+      ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
-    const sorted = [random, variance].every((lead) => lead !== undefined)
-      ? `Sorted by variance instead, the first row saves ${minus(variance.toFixed(3))}; not sorted, ${minus(random.toFixed(3))}.`
+    const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
+      ? `First row: random half ${minus(random.toFixed(3))}, by entropy ${minus(entropy.toFixed(3))}, by variance ${minus(variance.toFixed(3))}.`
       : "";
     caption.textContent = `${pays}${sorted}`;
     const winner = winnerOf(here);
