@@ -39,14 +39,14 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
             (change.none, "this picture", view.image),
             (amount, with_change or "unchanged", changed(view.image, name, amount, view.seed)),
         ]
-        st.html(
-            figures.pictures(
-                [(words.priced(prices[each], frozen), caption, to_pixels(image)[0]) for each, caption, image in both]
-            )
-        )
-        if (place := prices[change.most].telling) is not None:  # the same while a change is dragged
-            st.markdown(words.above_average(place, frozen))
-            st.html(figures.above_average(prices[amount].above[place], flat=frozen))
+        place = prices[change.most].telling  # the same while a change is dragged
+        shown = []
+        for each, caption, image in both:
+            above = None if place is None else prices[each].above[place]
+            shown.append((words.priced(prices[each], frozen), caption, to_pixels(image)[0], above))
+        st.html(figures.pictures(shown, flat=frozen))
+        if place is not None:
+            st.caption(words.above_average(place, frozen))
     with right:
         ends = limits([[0.0, *(each.cost for each in of_flow.values())] for of_flow in results.values()], 0.1, 0.15)
         figure = ui.drawn(figures.savings, prices, change, amount, ends)

@@ -96,7 +96,7 @@ class Change:
 CHANGES = {
     change.name: change
     for change in (
-        Change("grain", "of 255", 0.0, 30.0, 1.0, 0.0, 15.0),
+        Change("grain", "grey levels of 255", 0.0, 30.0, 1.0, 0.0, 15.0),
         Change("contrast", "1 is unchanged", 0.0, 2.0, 0.1, 1.0, 1.5),
         Change("light", "shade on one side", 0.0, 0.6, 0.05, 0.0, 0.3),
     )

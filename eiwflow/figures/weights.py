@@ -32,7 +32,7 @@ GROUPS = {
     "shift": "shifts",
 }
 #: Between groups, in channels; and the least and the largest width of a picture, in pixels.
-_GAP, _LEAST, _MOST = 0.6, 56, 112
+_GAP, _LEAST, _MOST = 0.6, 56, 160
 _ARMS = tuple(zip(palette.ARMS, ("circle", "square", "diamond", "cross", "x"), strict=True))
 
 
@@ -54,7 +54,7 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
         "marker": {"color": palette.SUBJECT, "size": 8},
         "label": "%{x}: %{y:.3f} bits saved per value",
     }
-    over = {"range": [change.least - room, change.most + room], "title": f"{change.name}, {change.unit}"}
+    over = {"range": [change.least - room, change.most + room], "title": f"{change.name} ({change.unit})"}
     return go.Figure(
         [
             lines(amounts, costs, palette.SUBJECT, 3, fill="tozeroy", fillcolor="rgba(0, 158, 115, 0.12)", **small),
@@ -66,7 +66,7 @@ def savings(prices: Mapping[float, Prices], change: Change, amount: float, ends:
             "xaxis": {**over, "fixedrange": True},
             "yaxis": {
                 "range": list(ends),
-                "title": "bits that own weights save, per value",
+                "title": "bits per value saved",
                 "nticks": 6,
                 "fixedrange": True,
             },
@@ -134,18 +134,21 @@ def couplings(weights: PictureWeights, chosen: Place, most: float) -> go.Figure:
     )
 
 
-def pictures(shown: Sequence[tuple[str, str, np.ndarray]]) -> str:
-    """Return pictures as HTML, each with a large text, a small one and its bytes (H, W, C)."""
+def pictures(shown: Sequence[tuple[str, str, np.ndarray, Sequence[float] | None]], *, flat: bool) -> str:
+    """Return pictures as HTML, each with a large text, a small one, its bytes (H, W, C) and bars of its weights."""
     figures = (
         picture(
             data_uri(pixels),
             f"{name}, {price}: {appearance(pixels)}",
-            f'<b style="font-size: 1.25rem">{escape(price)}</b><br>{escape(name)}',
+            f'<b style="font-size: 1.25rem">{escape(price)}</b><br>{escape(name)}'
+            + ("" if shares is None else above_average(shares, flat=flat)),
         )
-        for price, name, pixels in shown
+        for price, name, pixels, shares in shown
     )
     columns = f"repeat(auto-fit, minmax(min({_LEAST}px, 100%), 1fr))"
-    return row(figures, f"display: grid; grid-template-columns: {columns}; max-width: {_MOST * len(shown)}px")
+    return row(
+        figures, f"display: grid; grid-template-columns: {columns}; gap: 24px; max-width: {_MOST * len(shown)}px"
+    )
 
 
 #: The least and the largest weight that is drawn, as shares above average.

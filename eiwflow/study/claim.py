@@ -92,8 +92,12 @@ class StartByHalf:
             return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
-            differ = ": no clear difference" * (measure.claim == "not shown")
-            beside = f", {fixed(variance.lead, 3)} by variance{differ}"
+            other = fixed(variance.lead, 3)
+            beside = {
+                "not shown": f"; by variance {other}, no clear difference",
+                "ahead": f"; by variance less, {other}",
+                "behind": f"; by variance more, {other}",
+            }[measure.claim]
         return f"Yes: a {STARTS[start]} with {name} saves {saved} bits per value{beside}."
 
     def bits(self, half: str, start: str) -> float:

@@ -220,8 +220,11 @@ def test_start_by_half_is_read_from_the_runs_and_counted_in_no_other_question(st
         arm = f"{half}/{P if start == 'principal' else start}"
         if arm != "last/random":
             assert figures(made.cells[half, start]) == pytest.approx(by_scipy(both, arm, "last/random"), abs=1e-6)
-        beside = re.search(r"[\d.]+ by variance", made.in_words(half, start))
+        beside = re.search(r"by variance (?:more, |less, )?(\d\.\d+)", made.in_words(half, start))
         assert bool(beside) == ((half, start) == ("entropy", "principal"))
+        if beside:
+            lead = by_scipy(both, f"variance/{P}", "last/random")[0]
+            assert float(beside[1]) == pytest.approx(lead, abs=6e-4)
     assert figures(made.effects["start"]) == pytest.approx(by_scipy(both, f"random/{P}", "random/random"), abs=1e-6)
     bits = {name: [run.bits_per_dim for run in both.of(Arm.parse(name))] for name in CELLS}
     after, before = (

@@ -51,10 +51,8 @@ def takeaway(first: Prices, second: Prices, with_change: str, frozen: bool = Fal
 def above_average(place: Place, frozen: bool) -> str:
     """Return what the bars of a coupling's weights are."""
     if frozen:
-        return f"Average weights: {named(place)}’s network reads every picture alike."
-    return (
-        f"Channels louder (up) or softer than on average: {named(place)}’s network then knows what the picture is like."
-    )
+        return f"Average weights: one network ({named(place)}) hears every picture alike."
+    return f"Bars: how loud one network ({named(place)}) hears each channel, beside average."
 
 
 def priced(prices: Prices, frozen: bool) -> str:

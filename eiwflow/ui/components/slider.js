@@ -3,7 +3,8 @@ const REST = 200;                            // milliseconds until a move is tol
 const sliders = new WeakMap();               // what a slider remembers between two runs of the script
 
 // Its places are 0 to last. A play goes from place to place in beats of milliseconds; words name its button. A move
-// calls show(), and a rest calls tell(place). It returns what it remembers, whether it is new, and its moves.
+// calls show(), a rest calls tell(place), and a walk plays to a place. It returns what it remembers, whether it is new,
+// and its moves.
 function slider(root, { last, beat, words, show, tell }) {
   const box = root.querySelector("input"), play = root.querySelector("button");
   const first = !sliders.has(box), me = sliders.get(box) ?? {};
@@ -35,16 +36,19 @@ function slider(root, { last, beat, words, show, tell }) {
   box.max = last;
   box.oninput = () => { stop(); move(+box.value); };
   box.onchange = rest;
-  play.onclick = () => {
-    if (me.playing) { stop(); rest(); return; }
-    if (+box.value === last) move(0);
+  const walk = (end) => {
     me.playing = setInterval(() => {
-      if (box.isConnected && +box.value < last) { move(+box.value + 1); return; }
+      if (box.isConnected && +box.value < end) { move(+box.value + 1); return; }
       stop();
       if (box.isConnected) rest();
     }, beat);
     label();
   };
+  play.onclick = () => {
+    if (me.playing) { stop(); rest(); return; }
+    if (+box.value === last) move(0);
+    walk(last);
+  };
   label();
-  return { box, me, first, stop, put, move, rest, along, drag };
+  return { box, me, first, stop, put, move, rest, along, drag, walk };
 }

@@ -34,6 +34,13 @@ CELLS = {
 }
 
 
+#: What the rows of the chart of additions compare.
+PARTITIONS = (
+    "Own weights: beside none. Random partitions: the couplings of a step read random halves of the channels, not "
+    "always the same two."
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """The evidence of several studies.
@@ -101,6 +108,7 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
             )
             figure = drawn(figures.added, evidence.added)
             _chart(figure, page, "added", words, "What else helps?", "Bits saved:")
+            st.caption(PARTITIONS)
     with right:
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
@@ -131,7 +139,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("*Start:* how channels mix first. *Half:* which go on.")
+        st.markdown("*Start:* how channels mix before training. *Half:* which of them go on.")
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")

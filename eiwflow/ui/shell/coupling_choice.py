@@ -28,7 +28,7 @@ def choose() -> tuple[bool, str, float]:
         change = choose_one("Change the picture", list(CHANGES), "grain", "change")
         of = CHANGES[change]
         amount = st.slider(
-            f"{change.capitalize()}, {of.unit}", of.least, of.most, of.usual, of.step,
+            f"{change.capitalize()} ({of.unit})", of.least, of.most, of.usual, of.step,
             format="%g", key=f"amount-{change}", bind="query-params", width=200,
         )  # fmt: skip
     return kind == "frozen", change, amount

@@ -60,6 +60,7 @@ def way_through(ways: Mapping[str, tuple[Way, Sequence[np.ndarray]]], alt: str, 
             "alt": alt,
             "images": first.images,
             "start": start,
+            "walk": not text,  # a newcomer sees the picture go there
             # As text: of a list of dictionaries Streamlit would make a data frame, and import pandas.
             "flows": json.dumps(
                 [

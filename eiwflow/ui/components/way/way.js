@@ -23,7 +23,7 @@ function scale(values, top, height) {
 }
 
 const minus = (text) => text.replace("-", "−");
-const side = (entropy) => `${Math.abs(entropy).toFixed(2)} ${entropy < 0 ? "below" : "above"}`;
+const side = (entropy) => `${Math.abs(entropy).toFixed(2)} bits ${entropy < 0 ? "below" : "above"} noise`;
 
 function draw(chart, data, at) {
   const width = Math.max(300, chart.clientWidth), height = TOP + UPPER + GAP + LOWER + 30;
@@ -57,7 +57,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(0), y2: up.y(0), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(0) + 19 }, "white noise");
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "bits that neighbours save a pixel" : "Which half has structure? Bits that knowing its neighbours saves a pixel (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "bits that neighbours tell" : "Where is structure? What neighbours tell about a pixel, in bits (estimated)");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -111,9 +111,8 @@ function draw(chart, data, at) {
   add(svg, "text", { ...corner, y: foot, "font-weight": 650 }, label);
   if (width >= 560) {
     add(svg, "text", { x: x(1) + 12, y: up.y(stops[0].entropy) + 5 }, `picture: ${side(stops[0].entropy)}`);
-    add(svg, "text", { ...corner, y: foot - 22 }, "each part adds its log-determinant: how far it stretches");
   }
-  const unit = width < 560 ? "entropy, bits per value, noise: 0" : `How far from noise? Entropy, bits per value, white noise at 0 (${data.images} images)`;
+  const unit = width < 560 ? "entropy, bits per value, noise: 0" : `How far from noise? Entropy, bits per value; white noise has 0 (${data.images} images)`;
   add(svg, "text", { x: LEFT, y: 18 }, unit);
 }
 
@@ -138,7 +137,7 @@ function paint(canvas, bytes, [channels, height, width]) {
 }
 
 function sentence(stop) {
-  const tell = stop.tell === null ? "" : `. A pixel can be guessed from its neighbours: ${stop.tell.toFixed(2)} bits saved`;
+  const tell = stop.tell === null ? "" : `: neighbours tell ${stop.tell.toFixed(2)} bits`;
   if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
@@ -160,7 +159,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       if (stop.left === null || flows.length > 1) return [kept];
       const gone = channels - stop.kept;
       return [kept, { which: "gone", bytes: bytes.subarray(end), shape: [gone, height, width],
-        text: `These ${gone} leave: ${stop.left.toFixed(2)} bits.` }];
+        text: `These ${gone} leave: neighbours tell ${stop.left.toFixed(2)} bits.` }];
     });
     while (maps.children.length < sheets.length) {
       const figure = document.createElement("figure"), canvas = document.createElement("canvas");
@@ -176,9 +175,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
       canvas.setAttribute("aria-label", text);
       caption.textContent = text;
     });
-    box.setAttribute("aria-valuetext", `${flows[0].stops[at].title}, ${side(flows[0].stops[at].entropy)} white noise`);
+    box.setAttribute("aria-valuetext", `${flows[0].stops[at].title}, ${side(flows[0].stops[at].entropy)}`);
   };
-  const { box, first, stop, put, drag } = slider(root, {
+  const { box, first, stop, put, move, drag, walk } = slider(root, {
     last,
     beat: BEAT,
     words: "Follow the picture through the flow",
@@ -187,6 +186,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
   });
   if (first) put(data.start);
   show();
+  if (first && data.walk && !matchMedia("(prefers-reduced-motion: reduce)").matches) { move(0); walk(data.start); }
   drag(chart, LEFT, RIGHT);
   const sized = new ResizeObserver(show);
   sized.observe(root);
