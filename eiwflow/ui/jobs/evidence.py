@@ -34,13 +34,6 @@ CELLS = {
 }
 
 
-#: What the rows of the chart of additions compare.
-PARTITIONS = (
-    "Own weights: beside none. Random partitions: the couplings of a step read random halves of the channels, not "
-    "always the same two."
-)
-
-
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """The evidence of several studies.
@@ -108,7 +101,6 @@ def draw(page: Visit, evidence: Evidence, line: DeltaGenerator) -> str:
             )
             figure = drawn(figures.added, evidence.added)
             _chart(figure, page, "added", words, "What else helps?", "Bits saved:")
-            st.caption(PARTITIONS)
     with right:
         if leads := evidence.leads:
             words = " ".join(f"{title}: {lead.figures}, {lead.claim}." for title, (_, lead) in leads.items())
@@ -139,8 +131,8 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("*Start:* how channels mix before training. *Half:* which of them go on.")
-        st.markdown(f"**Bits saved** over Glow’s, {steps} steps. Choose:")
+        st.markdown("*Start:* how channels mix before training. *Half:* which go on.")
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
         st.markdown(
@@ -209,7 +201,8 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
     st.caption(
         "Glow's half and a random one are fixed in advance; those by entropy and by variance are chosen from data, "
-        "once, before the first step. In studies with random partitions the start from the data comes with these, and "
+        "once, before the first step. With random partitions the couplings of a step read random halves of the channels, "
+        "not always the same two. In studies with them the start from the data comes with these, and "
         "the last couplings of a level read the half of its split (with a random half, that of largest variance). "
         "Not counted here: studies at equal time, and those of start × half above."
     )
