@@ -201,8 +201,8 @@ def draw_further(page: Visit, evidence: Evidence) -> None:
     st.markdown("\n".join(f"- {count.in_words()}" for count in evidence.counts.values()))
     st.caption(
         "Glow's half and a random one are fixed in advance; those by entropy and by variance are chosen from data, "
-        "once, before the first step. With random partitions the couplings of a step read random halves of the channels, "
-        "not always the same two. In studies with them the start from the data comes with these, and "
+        "once, before the first step. With random partitions the couplings of a step read random halves of the "
+        "channels, not always the same two. In studies with them the start from the data comes with these, and "
         "the last couplings of a level read the half of its split (with a random half, that of largest variance). "
         "Not counted here: studies at equal time, and those of start × half above."
     )
