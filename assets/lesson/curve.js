@@ -27,7 +27,7 @@ export function valueWith(curve, z) {
 }
 
 /** Over so many units of noise a flat density as high as the normal one at its middle would reach. */
-export const BREADTH = Math.sqrt(2 * Math.PI);
+const BREADTH = Math.sqrt(2 * Math.PI);
 
 /** The standard normal density. */
 export const normal = (z) => Math.exp((-z * z) / 2) / BREADTH;
@@ -42,12 +42,13 @@ export function termsOf(curve, x) {
 }
 
 /**
- * The sum of some bits, then each of them, as they are written with one digit: what is written adds up, so the last
- * takes the rounding.
+ * The sum of some bits, then each of them, as they are written with so many digits: what is written adds up, so the
+ * last takes the rounding.
  */
-export function addedUp(bits) {
-  const tenths = bits.map((one) => Math.round(10 * one)),
-    sum = Math.round(10 * bits.reduce((all, one) => all + one, 0));
-  tenths[tenths.length - 1] += sum - tenths.reduce((all, one) => all + one, 0);
-  return [sum, ...tenths].map((one) => (one / 10).toFixed(1).replace("-", "−"));
+export function addedUp(bits, digits = 1) {
+  const unit = 10 ** digits,
+    parts = bits.map((one) => Math.round(unit * one)),
+    sum = Math.round(unit * bits.reduce((all, one) => all + one, 0));
+  parts[parts.length - 1] += sum - parts.reduce((all, one) => all + one, 0);
+  return [sum, ...parts].map((one) => (one / unit).toFixed(digits).replace("-", "−"));
 }

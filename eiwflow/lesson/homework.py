@@ -94,9 +94,9 @@ def _levels(head: Head) -> str:
 def _weights(head: Head) -> str:
     weights = head["flow"]["weights"]
     return (
-        f"Weights make a network that expects its own picture's errors. Swapped, the clean picture's expects errors "
-        f"that are too large, and the grainy picture's expects too small ones. With grain this coupling's mean "
-        f"weight rises in {weights['risen']} of {weights['images']} test pictures."
+        "Louder channels tell a coupling that its predictions will be further off, so it stretches noise further. "
+        "Swapped, the clean picture is stretched too far, and the grainy one too little. With grain this coupling's "
+        f"mean weight rises in {weights['risen']} of {weights['images']} test pictures."
     )
 
 

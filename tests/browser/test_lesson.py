@@ -305,10 +305,16 @@ def test_a_cell_costs_the_logarithm_of_its_area_and_two_bars_add_up(scene: Open)
     page.keyboard.press("ArrowRight")
     for value in (0, 100, 160, 255):
         move(page, "Value", value)
-        said = sentence(page).replace("−", "-")
-        terms = re.findall(r"stretching (-?[\d.]+) \+ unusual noise (-?[\d.]+) = ([\d.]+)", said)
-        stretching, noise, total = (float(part) for part in terms[0])
+        said, parts = sentence(page), page.locator(".caption").inner_text().replace("−", "-")
+        (rare, total), (stretching, noise) = (
+            [float(number.replace(",", "")) for number in re.findall(written, text)[0]]
+            for written, text in (
+                (r"one time in ([\d,]+), .* = ([\d.]+) bits", said),
+                (r"Stretching (-?[\d.]+) \+ unusual noise (-?[\d.]+)", parts),
+            )
+        )
         assert stretching + noise == pytest.approx(total) and noise >= 0
+        assert total == pytest.approx(np.log2(rare), abs=0.06)
         assert ("blind guessing is better" in said) == (total > 8)
     page.keyboard.press("ArrowRight")
     totals = []
@@ -456,7 +462,7 @@ def test_the_ending_names_choices_and_opens_the_homework(scene: Open) -> None:
     page.get_by_role("button", name="Homework").click()
     assert page.locator(".homework li").count() == len(homework.QUESTIONS) and "choice=homework" in page.url
     page.locator(".homework button", has_text="Scene 9").click()
-    wait_for(page, "Swapped, ")
+    wait_for(page, "Swapped: clean")
 
 
 @pytest.mark.slow

@@ -1,11 +1,24 @@
 // Scene 4: how a flow counts bits, in three beats: two values, one value, and all values of a picture.
 import { inBeats } from "../beats.js";
-import { addedUp, BREADTH, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
-import { animate, BLIND_GUESS, colours, ease, el, maps, mixed, own, picture, slider, surface, word } from "../draw.js";
+import { addedUp, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
+import {
+  animate,
+  BLIND_GUESS,
+  cap,
+  colours,
+  ease,
+  el,
+  maps,
+  mixed,
+  number,
+  own,
+  picture,
+  slider,
+  surface,
+  word,
+} from "../draw.js";
 import { moons } from "./moons.js";
 
-/** The greys that a value can have. */
-const GREYS = 2 ** BLIND_GUESS;
 /** Noise is drawn from −REACH to REACH; slices end at EDGES. */
 const REACH = 3.5,
   EDGES = [-REACH, -1, 0, 1, REACH];
@@ -41,14 +54,8 @@ export function states(flow, traces) {
 }
 
 /** The two parts of the bits, as they are called in every scene. */
-const UNUSUAL = "unusual noise";
-const STRETCHING = "stretching";
-
-/** The greys that noise is stretched over, from log₂ of them. */
-function greysOf(stretch) {
-  const greys = 2 ** stretch;
-  return greys.toFixed(greys < 10 ? 1 : 0);
-}
+export const UNUSUAL = "unusual noise";
+export const STRETCHING = "stretching";
 
 /** Two bars, of stretching and of unusual noise, beside each other. */
 function drawTerms(context, ink, { x, width, top, foot, most }, { noise, stretch }) {
@@ -184,6 +191,7 @@ const oneValue = {
         path(grid.map(({ x }) => [pixelOf(x, right), below(x)]));
         context.stroke();
         context.restore();
+        context.strokeStyle = ink.ink;
         context.lineWidth = 1.5;
         for (const y of [top, foot]) {
           path([
@@ -220,17 +228,6 @@ const oneValue = {
           [across, top - Math.max(4, normal(z) * high)],
         ]);
         context.stroke();
-        // The breadth of noise, and the grey levels that it covers at this value: their middle is the value.
-        const breadth = onNoise(BREADTH, right) - onNoise(0, right),
-          covered = pixelOf(lowest + BREADTH * stretchAt(curve, value), right);
-        context.fillStyle = ink.warm;
-        for (const [middle, wide, y] of [
-          [across, breadth, top],
-          [x, covered, foot],
-        ]) {
-          const from = Math.max(0, middle - wide / 2);
-          context.fillRect(from, y - 4, Math.min(right, middle + wide / 2) - from, 8);
-        }
         context.fillStyle = ink.ink;
         for (const [px, py, r] of [
           [x, foot, 12],
@@ -249,14 +246,11 @@ const oneValue = {
     const draw = () => {
       const { noise, stretch } = termsOf(curve, value),
         [sum, first, second] = addedUp([stretch, noise]),
-        greys = greysOf(stretch);
+        all = number(Math.round(2 ** (stretch + noise)));
       view.redraw();
-      caption.textContent =
-        +greys > GREYS
-          ? `A fixed width of noise (orange) covers more than all ${GREYS} greys here.`
-          : `A fixed width of noise (orange) covers ${greys} greys here: log₂ ${greys} = ${first} bits.`;
+      caption.textContent = `${cap(STRETCHING)} ${first} + ${UNUSUAL} ${second}: spread thin, or far out, a value is rare.`;
       stage.say(
-        `Value ${value}: ${STRETCHING} ${first} + ${UNUSUAL} ${second} = ${sum} bits` +
+        `Value ${value}: one time in ${all}, log₂ ${all} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
       );
     };
@@ -323,7 +317,6 @@ const allValues = {
       levelsOf = (count) => (count ? `${count} level${count > 1 ? "s" : ""}` : "no level"),
       running = [{ noise: 0, stretch: BLIND_GUESS }, ...flow.running(traces, pack.head.flow.rest)],
       total = (one) => one.stretch + one.noise,
-      covered = running.map(({ stretch }) => greysOf(stretch)),
       pictures = [picture(images[image].bytes, pack.head.shape), ...states(flow, traces)];
     const most = flow.levels.length;
     let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,
@@ -331,11 +324,7 @@ const allValues = {
     const hold = el("div", { className: "room" });
     room.append(
       hold,
-      el(
-        "p",
-        { className: "caption" },
-        "If the flow stopped there: log₂ of the greys that noise covers, plus unusual noise.",
-      ),
+      el("p", { className: "caption" }, "If the flow stopped there: bits per value, the mean over the whole picture."),
     );
     const view = surface(
       hold,
@@ -358,14 +347,14 @@ const allValues = {
           context.fillText(levelsOf(l), x, height - 2);
           let y = foot;
           for (const [name, written, bits, colour] of [
-            [`over ${covered[l]} greys:`, first, one.stretch, ink.warm],
+            [l ? STRETCHING : "", first, one.stretch, ink.warm],
             [UNUSUAL, second, one.noise, ink.quiet],
           ]) {
             const high = Math.max(0, Math.min(bits * unit, y - top));
             context.fillStyle = colour;
             context.fillRect(x, y - high, bar, high);
             context.fillStyle = ink.ink;
-            const text = small ? written : `${name} ${written}`;
+            const text = small || !name ? written : `${name} ${written}`;
             if (bits) context.fillText(text, x + bar + (small ? 5 : 8), y - high / 2 + 0.35 * ink.size);
             y -= high;
           }

@@ -10,6 +10,7 @@ const TILES = 4,
 /** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
 const MOST = 13;
 const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`,
+  SOFT = `Faces here have crisp edges: soft ones surprise the flow. Dashed: blind guess, ${BLIND_GUESS}.`,
   WHY = `Flat is easy to guess: each pixel equals its neighbour. Dashed: blind guess, ${BLIND_GUESS}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
@@ -67,8 +68,8 @@ const KINDS = [
   ["noise", "pure noise", (bytes) => Uint8Array.from(uniforms(SEED, bytes.length), (u) => 256 * u)],
 ];
 
-/** The place of flat grey. */
-const GREY = KINDS.findIndex(([key]) => key === "flat");
+/** The places of the blurred picture and of flat grey. */
+const [BLURRED, GREY] = ["blurred", "flat"].map((name) => KINDS.findIndex(([key]) => key === name));
 
 export const likely = {
   number: 5,
@@ -162,7 +163,8 @@ export const likely = {
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
         verdict = stage.answerTo(voted) === KINDS[best][0] ? "Right" : "Wrong";
-      caption.textContent = best === GREY ? WHY : CAPTION;
+      const soft = KINDS[BLURRED][0] === voted && here[BLURRED] > here[0] && stage.pack.head.faces;
+      caption.textContent = soft ? SOFT : best === GREY ? WHY : CAPTION;
       if (own)
         return stage.say(
           `This flow expects ${stage.pack.head.faces ? "faces" : "its pictures"}: yours needs ${here[0].toFixed(1)} bits per value, flat grey ${here[GREY].toFixed(1)}.`,

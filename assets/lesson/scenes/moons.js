@@ -42,7 +42,7 @@ export const moons = {
     const canvas = el("div", { className: "room" });
     room.append(
       canvas,
-      el("p", { className: "caption" }, "The same points on twice the area: each place half as likely, one bit more."),
+      el("p", { className: "caption" }, "A bit is a halving: twice the area, half as likely, one bit more."),
     );
 
     /** The four corners of a cell, with points between them, in noise. */

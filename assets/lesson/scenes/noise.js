@@ -234,7 +234,7 @@ export const noise = {
     });
     const arrival = unknown
       ? `The flow knows only ${pack.head.faces ? "faces" : "its pictures"}: ${whose} still shows, its noise ${Math.sqrt(squares).toFixed(1)} times too strong.`
-      : `All ${number(total)} values are noise now.`;
+      : `All ${number(total)} values are noise now: not random, but the picture in another form.`;
     add(unknown ? 2.4 : 0.8, (g) => drawNoise(g, levels.length), arrival);
     const forward = until(),
       length = forward + BACK_S + 0.6;

@@ -34,6 +34,9 @@ const tab = (globalThis.eiwflowTab ??= {
   listeners: new Listeners(),
 });
 
+/** The point [step, bits] of a curve that lies lowest; undefined of an empty one. */
+const bestOf = (curve) => curve.toSorted(([, a], [, b]) => a - b)[0];
+
 const tell = () => tab.listeners.tell();
 
 /** Call f() whenever something is new of the training; returns a function that ends it. */
@@ -191,6 +194,12 @@ export const trainingInTab = {
       };
       trace(train, warm, 1, "faces it trains on", 1);
       trace(test, accent, 3, "other faces", 2.2);
+      const best = bestOf(test);
+      if (!best || test.at(-1)[1] - best[1] <= RISEN) return;
+      context.beginPath();
+      context.arc(x(best[0]), y(best[1]), 6, 0, 2 * Math.PI);
+      context.fill();
+      context.fillText(`best: ${best[1].toFixed(2)}`, x(best[0]), y(best[1]) + 1.5 * size);
     }
 
     const noise = {
@@ -210,7 +219,7 @@ export const trainingInTab = {
       const state = tab.trainer?.state,
         at = state?.step ?? 0,
         tested = state?.test.at(-1),
-        lowest = Math.min(...(state?.test ?? []).map(([, value]) => value)),
+        [, lowest] = bestOf(state?.test ?? []) ?? [],
         risen = tested ? tested[1] - lowest : 0,
         done = at >= tab.goal && !state?.running;
       step.textContent = String(at);

@@ -118,7 +118,7 @@ export const throwing = {
               "span",
               {},
               el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " Gone here; the flow keeps them as noise."),
+              el("span", { className: "wide" }, " A test: in a flow nothing is lost."),
             ),
             left,
           ),

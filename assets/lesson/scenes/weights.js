@@ -1,7 +1,10 @@
 // Scene 9: a second network looks at the whole picture and sets the weights of channels, which make the couplings'
 // networks. A clean and a grainy picture stand beside each other; their weights are swapped, or frozen at an average.
+
+import { addedUp } from "../curve.js";
 import { animate, choices, colours, ease, el, minus, mixed, picture, slider, surface } from "../draw.js";
 import { cut, normals, total } from "../flow.js";
+import { STRETCHING, UNUSUAL } from "./count.js";
 
 /** Grain in grey levels that is usual for the second picture, the most, and the seed of it. */
 const GRAIN = 16,
@@ -80,19 +83,13 @@ export function pictureAndBars(context, { canvas, bars }, { left, top, side, rig
   });
 }
 
-/** The error that a coupling's network expects: one over its mean stretch. */
-function expected({ half, level, step }) {
-  const { logScale } = level.affine(step, half);
-  return Math.exp(-total(logScale) / logScale.length);
-}
-
+/** A written number with its sign. */
+const withSign = (text) => (text.startsWith("−") ? text : `+${text}`);
+/** How much further noise is stretched, in bits. */
+const further = (bits) => `${Math.abs(bits).toFixed(2)} bits ${bits < 0 ? "less" : "further"}`;
 const signed = (share) => `${share > 0 ? "+" : ""}${minus(Math.round(100 * share) || 0)}`;
-/** How an error differs from what it is compared with: "17 % larger"; with `too`, "6 % too large". */
-function changed(share, too = false) {
-  const whole = Math.round(100 * share),
-    [less, more] = too ? ["too small", "too large"] : ["smaller", "larger"];
-  return whole ? `${Math.abs(whole)} % ${whole < 0 ? less : more}` : "as usual";
-}
+/** Whether noise is stretched too far or too little, beside what it should be. */
+const wrongly = ({ stretch }, own) => (stretch > own.stretch ? "too far" : "too little");
 
 export const weighting = {
   number: 9,
@@ -103,9 +100,9 @@ export const weighting = {
   asked:
     "A coupling’s network reads one half of the channels, each times its weight, and sees a window at a time. A small second " +
     "network computes these weights from the entropies of the same channels, which the coupling leaves unchanged: the way back " +
-    "finds the same weights. It learned in training that channels of high entropy mean large errors. Entropy here is that of a " +
-    "Gaussian as loud as the channel: unlike in scene 7, loudness counts. The expected error is 1 ÷ the mean scale. Shown is the " +
-    "coupling that answers grain most; bits are of the whole flow. Frozen: the weights of all couplings are replaced by their " +
+    "finds the same weights. It learned in training that channels of high entropy mean large errors, which the way back must " +
+    "stretch noise to. Entropy here is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. Bars " +
+    "are of the coupling that answers grain most; bits, in the two parts of scene 4, are of the whole flow. Frozen: the weights of all couplings are replaced by their " +
     "averages over 256 test faces, without training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with " +
     "this grain: 1.5 and 2.0 % of the file. A flow trained without weights loses less: scene 11 has that comparison.",
   more: { page: "weights", query: { level: "1" } },
@@ -119,11 +116,11 @@ export const weighting = {
       frozen = flow.frozen(pack.head.flow.weights.averages),
       noun = pack.head.faces && images[image].number !== "own" ? "face" : "picture",
       x = flow.dequantise(images[image].bytes);
-    /** What a flow makes of a picture's values: the error that its coupling expects, and bits of the whole flow. */
-    const made = (one, values, traces = one.encode(values)) => ({
-      error: expected(readingOf({ flow: one, pack }, traces)),
-      bits: one.bitsPerDim(traces),
-    });
+    /** What a flow makes of a picture's values: bits, and their two parts. */
+    const made = (one, values, traces = one.encode(values)) => {
+      const { stretch, noise } = one.running(traces, pack.head.flow.rest).at(-1);
+      return { stretch, noise, bits: stretch + noise };
+    };
     /** A picture with its own weights; what others make of it is worked out when it is asked for. */
     const measured = (name, values, traces = flow.encode(values)) => {
       return {
@@ -171,9 +168,9 @@ export const weighting = {
           line = 1.3 * size,
           n = clean.bars.length,
           gap = small ? 20 : 2 * size,
-          box = small ? 0 : 0.15 * width,
-          last = small ? 84 : 0.15 * width,
-          cross = small ? 36 : 0.11 * width,
+          box = small ? 0 : 0.215 * width,
+          last = small ? 84 : 0.13 * width,
+          cross = small ? 36 : 0.075 * width,
           tall = (height - line) / 2 - 8,
           side = Math.min(0.2 * width, tall - 1.5 * line),
           second = side + gap, // the weights
@@ -207,9 +204,9 @@ export const weighting = {
           sourceOf = (key, i) =>
             key === "frozen" ? (middleOf(0) + middleOf(1)) / 2 : middleOf(key === "swapped" ? 1 - i : i);
         context.textAlign = "left";
-        write(small ? "weights, %" : "channel weights: how much louder, %", second, size, ink.quiet);
+        write(small ? "weights, %" : "weights: volume of each channel, % above average", second, size, ink.quiet);
         context.textAlign = small ? "left" : "center";
-        write(small ? "bits" : "networks they make", small ? fourth : third + box / 2, size, ink.quiet);
+        write(small ? "bits" : "what the flow then needs", small ? fourth : third + box / 2, size, ink.quiet);
         context.textAlign = "left";
         if (!small) write("bits per value", fourth, size, ink.quiet);
         if (shown.length < 2) write("Drag the grain: the same picture, noisier.", 0, middleOf(1), ink.quiet);
@@ -251,16 +248,23 @@ export const weighting = {
           const right = kind === "own",
             from = mixed(sourceOf(before, i), sourceOf(kind, i), now);
           arrow(right ? ink.accent : ink.warm, [third - cross + 6, from], [third - 4, middle]);
-          const { error, bits } = under(one, kind),
-            off = error / (right ? clean : one).own.error - 1;
+          const { stretch, noise, bits } = under(one, kind);
           if (box) {
+            const [, ...parts] = right
+              ? addedUp([stretch, noise], 2)
+              : addedUp([stretch - one.own.stretch, noise - one.own.noise], 2).map(withSign);
             const high = Math.min(side, 3.2 * line);
             context.strokeStyle = right ? ink.accent : ink.warm;
             context.lineWidth = 3;
             context.strokeRect(third, middle - high / 2, box, high);
             context.textAlign = "center";
-            write("expect errors", third + box / 2, middle - 0.25 * line);
-            write(changed(off, !right), third + box / 2, middle + 0.85 * line, ink.ink, 700);
+            [STRETCHING, UNUSUAL].forEach((name, part) => {
+              const y = middle + (part - 0.15) * line;
+              context.textAlign = "left";
+              write(name, third + 10, y);
+              context.textAlign = "right";
+              write(parts[part], third + box - 10, y, ink.ink, 700);
+            });
             arrow(ink.ink, [third + box + 4, middle], [fourth - 6, middle]);
           }
           // What the picture costs, and how much more than with its own weights.
@@ -282,13 +286,13 @@ export const weighting = {
     );
     const say = () => {
       const after = shown[1];
-      caption.textContent = "A second network reads the whole picture; its weights make the couplings’ networks.";
+      caption.textContent = "A weight is a channel’s volume, set by a second network that sees all.";
       if (!after) return stage.say("Each channel is made louder or softer before a coupling’s network reads it.");
       if (kind === "own") {
         const louder = total(after.bars) > total(clean.bars) ? "are louder" : "change";
         return stage.say(
           strongestOf().change > HEARD
-            ? `In the grainy ${noun} channels ${louder}: the network expects ${changed(after.own.error / clean.own.error - 1)} errors.`
+            ? `In the grainy ${noun} channels ${louder}, and noise is stretched ${further(after.own.stretch - clean.own.stretch)}.`
             : "So little grain hardly changes a weight.",
         );
       }
@@ -298,7 +302,7 @@ export const weighting = {
       if (Math.min(first, second) <= 0) return stage.say(`Clean and grainy, bits more with these weights: ${told}.`);
       stage.say(
         kind === "swapped"
-          ? `Swapped, the networks expect wrong errors: that costs ${told} bits.`
+          ? `Swapped: clean is stretched ${wrongly(clean.swapped, clean.own)}, grainy ${wrongly(after.swapped, after.own)}: ${told} bits more.`
           : `Frozen at the average, weights fit neither picture: that costs ${told} bits.`,
       );
     };

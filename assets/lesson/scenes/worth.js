@@ -280,9 +280,10 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
-      ? `First row: random half ${minus(random.toFixed(3))}, by entropy ${minus(entropy.toFixed(3))}, by variance ${minus(variance.toFixed(3))}.`
+      ? `A random half saves ${minus(random.toFixed(3))}, by entropy ${minus(entropy.toFixed(3))}, by variance ${minus(variance.toFixed(3))}`
       : "";
-    caption.textContent = `${pays}${sorted}`;
+    const match = !pays && variance >= entropy ? ": variance does as well" : "";
+    caption.textContent = `${pays}${sorted && `${sorted}${match}.`}`;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none stands clear of the others.`);
     const { key, name } = winner,
