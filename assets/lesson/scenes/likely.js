@@ -10,7 +10,7 @@ const TILES = 4,
 /** A bar of so many bits fills the height, for every picture; what needs more is written, not drawn. */
 const MOST = 13;
 const CAPTION = `Bits per value: fewer bits, likelier. Dashed: a blind guess, ${BLIND_GUESS}.`,
-  SOFT = `Faces here have crisp edges: soft ones surprise the flow. Dashed: blind guess, ${BLIND_GUESS}.`,
+  SOFT = "Flat is easy to guess; soft edges surprise a flow that knows crisp faces.",
   WHY = `Flat is easy to guess: each pixel equals its neighbour. Dashed: blind guess, ${BLIND_GUESS}.`;
 
 /** Bytes [pixel][channel] under a Gaussian blur of σ = a twentieth of the height, edges repeated. */
@@ -163,7 +163,7 @@ export const likely = {
         digits = here[0].toFixed(1) === here[rival].toFixed(1) ? 2 : 1,
         [mine, other] = [here[0], here[rival]].map((v) => v.toFixed(digits)),
         verdict = stage.answerTo(voted) === KINDS[best][0] ? "Right" : "Wrong";
-      const soft = KINDS[BLURRED][0] === voted && here[BLURRED] > here[0] && stage.pack.head.faces;
+      const soft = KINDS[BLURRED][0] === voted && best === GREY && here[BLURRED] > here[0] && stage.pack.head.faces;
       caption.textContent = soft ? SOFT : best === GREY ? WHY : CAPTION;
       if (own)
         return stage.say(

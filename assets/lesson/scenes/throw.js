@@ -114,12 +114,7 @@ export const throwing = {
           el(
             "div",
             { className: "bin-head" },
-            el(
-              "span",
-              {},
-              el("b", {}, "Thrown away"),
-              el("span", { className: "wide" }, " A test: in a flow nothing is lost."),
-            ),
+            el("span", {}, el("b", {}, "Thrown away"), el("span", { className: "wide" }, " only here, as a test.")),
             left,
           ),
           bin,

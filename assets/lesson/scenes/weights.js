@@ -88,8 +88,8 @@ const withSign = (text) => (text.startsWith("−") ? text : `+${text}`);
 /** How much further noise is stretched, in bits. */
 const further = (bits) => `${Math.abs(bits).toFixed(2)} bits ${bits < 0 ? "less" : "further"}`;
 const signed = (share) => `${share > 0 ? "+" : ""}${minus(Math.round(100 * share) || 0)}`;
-/** Whether noise is stretched too far or too little, beside what it should be. */
-const wrongly = ({ stretch }, own) => (stretch > own.stretch ? "too far" : "too little");
+/** What errors are expected, beside what should be: the larger, the further noise is stretched. */
+const wrongly = ({ stretch }, own) => (stretch > own.stretch ? "too large" : "too small");
 
 export const weighting = {
   number: 9,
@@ -163,13 +163,13 @@ export const weighting = {
       room,
       (context, width, height) => {
         const ink = colours(stage.stage),
-          small = width < 640,
+          small = width < 900,
           size = (width < 1000 ? 0.75 : 1) * ink.size,
           line = 1.3 * size,
           n = clean.bars.length,
           gap = small ? 20 : 2 * size,
           box = small ? 0 : 0.215 * width,
-          last = small ? 84 : 0.13 * width,
+          last = small ? 7 * size : 0.13 * width,
           cross = small ? 36 : 0.075 * width,
           tall = (height - line) / 2 - 8,
           side = Math.min(0.2 * width, tall - 1.5 * line),
@@ -204,7 +204,7 @@ export const weighting = {
           sourceOf = (key, i) =>
             key === "frozen" ? (middleOf(0) + middleOf(1)) / 2 : middleOf(key === "swapped" ? 1 - i : i);
         context.textAlign = "left";
-        write(small ? "weights, %" : "weights: volume of each channel, % above average", second, size, ink.quiet);
+        write(small ? "weights, %" : `weights: channel volume, % above an average ${noun}’s`, second, size, ink.quiet);
         context.textAlign = small ? "left" : "center";
         write(small ? "bits" : "what the flow then needs", small ? fourth : third + box / 2, size, ink.quiet);
         context.textAlign = "left";
@@ -286,23 +286,26 @@ export const weighting = {
     );
     const say = () => {
       const after = shown[1];
-      caption.textContent = "A weight is a channel’s volume, set by a second network that sees all.";
+      caption.textContent = "A second network sets weights: it sees whole channels, a coupling only windows of them.";
       if (!after) return stage.say("Each channel is made louder or softer before a coupling’s network reads it.");
       if (kind === "own") {
-        const louder = total(after.bars) > total(clean.bars) ? "are louder" : "change";
+        const louder = total(after.bars) > total(clean.bars) && after.own.stretch > clean.own.stretch;
         return stage.say(
-          strongestOf().change > HEARD
-            ? `In the grainy ${noun} channels ${louder}, and noise is stretched ${further(after.own.stretch - clean.own.stretch)}.`
-            : "So little grain hardly changes a weight.",
+          strongestOf().change <= HEARD
+            ? "So little grain hardly changes a weight."
+            : louder
+              ? `In the grainy ${noun} channels are louder: couplings expect larger errors.`
+              : `In the grainy ${noun} weights change; noise is stretched ${further(after.own.stretch - clean.own.stretch)}.`,
         );
       }
       const [first, second] = shown.map((one) => under(one, kind).bits - one.own.bits),
         told = [first, second].map((bits) => `${Math.abs(bits).toFixed(2)}${bits < 0 ? " fewer" : ""}`).join(" and ");
-      caption.textContent = "Drawn: the coupling that answers grain most. Bits: of the whole flow.";
+      caption.textContent =
+        "Larger errors expected, noise stretched further. Bars: the coupling that answers grain most.";
       if (Math.min(first, second) <= 0) return stage.say(`Clean and grainy, bits more with these weights: ${told}.`);
       stage.say(
         kind === "swapped"
-          ? `Swapped: clean is stretched ${wrongly(clean.swapped, clean.own)}, grainy ${wrongly(after.swapped, after.own)}: ${told} bits more.`
+          ? `Swapped: clean expects errors ${wrongly(clean.swapped, clean.own)}, grainy ${wrongly(after.swapped, after.own)}: ${told} bits more.`
           : `Frozen at the average, weights fit neither picture: that costs ${told} bits.`,
       );
     };

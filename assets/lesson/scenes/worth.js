@@ -280,9 +280,9 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
       ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
     const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
-      ? `A random half saves ${minus(random.toFixed(3))}, by entropy ${minus(entropy.toFixed(3))}, by variance ${minus(variance.toFixed(3))}`
+      ? `Split by chance: ${minus(random.toFixed(3))}; by entropy: ${minus(entropy.toFixed(3))}; by variance: ${minus(variance.toFixed(3))}`
       : "";
-    const match = !pays && variance >= entropy ? ": variance does as well" : "";
+    const match = !pays && variance >= entropy ? ". Variance does as well" : "";
     caption.textContent = `${pays}${sorted && `${sorted}${match}.`}`;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none stands clear of the others.`);
