@@ -27,7 +27,7 @@ for key, treatment in st.query_params.to_dict().items():
 page = ui.begin("What does each level hold?", "Latents", compare=True)
 large = any(checkpoints.is_large(view.checkpoint.info.config) for view in page.views)
 few = checkpoints.FEW_FRAMES, checkpoints.FEW_ALONE, checkpoints.FEW_SAMPLES
-FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 16)
+FRAMES, ALONE, SAMPLES = few if large else (space.FINE_FRAMES, space.FRAMES, 12)
 levels = max(view.checkpoint.info.config.levels for view in page.views)
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)

@@ -43,7 +43,8 @@ def main(view: ui.Page, results: dict[ui.Page, dict[float, Prices]]) -> None:
         shown = []
         for each, caption, image in both:
             above = None if place is None else prices[each].above[place]
-            shown.append((words.priced(prices[each], frozen), caption, to_pixels(image)[0], above))
+            average = "" if frozen else f"; with average weights {fixed(prices[each].frozen, 2)}"
+            shown.append((words.priced(prices[each], frozen), caption + average, to_pixels(image)[0], above))
         st.html(figures.pictures(shown, flat=frozen))
         if place is not None:
             st.caption(words.above_average(place, frozen))

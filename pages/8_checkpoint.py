@@ -108,5 +108,5 @@ if (more := ui.more_evidence()).open:
 
 ui.closing(
     page,
-    "Every image has exactly one noise, and every noise one image. How exactly, the first fold says.",
+    "Every image has exactly one noise, and every noise one image.",
 )

@@ -32,6 +32,8 @@ LABELS = 26
 _LEGEND: dict[str, Any] = {"below": 94, "legend_below": True}
 #: The smallest factor drawn, since an axis of powers has no zero.
 SMALLEST = 1e-9
+#: A box of no more than this share of the values has no room for their number.
+NARROW = 0.2
 
 
 # ---------------------------------------------------------------------- the architecture
@@ -40,7 +42,7 @@ SMALLEST = 1e-9
 def strip(made: Report) -> str:
     """Return the levels as HTML: the image, then a column a level; columns wrap where it is narrow."""
     size = "×".join(map(str, made.config.shape))
-    image = _column("The image", f"{size}: {made.config.dimensions:,} values", {"whole": 1.0})
+    image = _column("The image", f"{size} values", {"whole": made.config.dimensions}, made.config.dimensions)
     columns = (_level(made, level) for level in made.levels)
     return (
         f'<div class="eiw-frame"><div class="eiw-anatomy">{image}{"".join(columns)}</div>'
@@ -79,15 +81,19 @@ def counts(made: Report) -> str:
     return f'<div class="eiw-frame"><div class="eiw-anatomy">{"".join(columns)}</div></div>'
 
 
-def _column(name: str, words: str, shares: Mapping[str, float]) -> str:
-    """Return a column; its boxes have one height, and each is as wide as its share of the image's values."""
-    boxes = (f'<div class="eiw-{part}" style="width: {100 * share:.4g}%"></div>' for part, share in shares.items())
+def _column(name: str, words: str, values: Mapping[str, int], whole: int) -> str:
+    """Return a column; its boxes have one height, each as wide as its share of all values, and tell their number."""
+    boxes = (
+        f'<div class="eiw-{part}" style="width: {100 * count / whole:.4g}%">'
+        f"{f'{count:,}' if count / whole > NARROW else ''}</div>"
+        for part, count in values.items()
+    )
     return f'<section><h4>{name}</h4><div class="eiw-shares">{"".join(boxes)}</div><p>{words}</p></section>'
 
 
 def _level(made: Report, level: LevelReport) -> str:
     halves = [("kept", level.kept), ("emitted", level.emitted)]
-    shares = {part: math.prod(shape) / made.config.dimensions for part, shape in halves if shape and shape[0]}
+    values = {part: math.prod(shape) for part, shape in halves if shape and shape[0]}
     channels, height, width = level.shape
     on = f"{level.kept[0]} passed on" if level.kept is not None else ""
     out = f"{level.emitted[0] or 'none'} factored out"
@@ -95,7 +101,7 @@ def _level(made: Report, level: LevelReport) -> str:
         f"{channels} channels of {height}×{width}:<br>{', '.join(filter(None, (on, out)))}"
         f"<br>{level.steps} steps, {level.total:,} parameters"
     )
-    return _column(f"Level {level.number}", words, shares)
+    return _column(f"Level {level.number}", words, values, made.config.dimensions)
 
 
 def _rows(rows: Sequence[tuple[str, int]], name: str, total: int) -> str:

@@ -158,7 +158,7 @@ export const attributes = {
       stage.say(said.join(" "));
     };
     const heads = [
-      "guessed from one level: right in 100 (chance 50)",
+      "from one level alone: right of 100 guesses (chance: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

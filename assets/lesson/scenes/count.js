@@ -19,9 +19,9 @@ import {
 } from "../draw.js";
 import { moons } from "./moons.js";
 
-/** Noise is drawn from −REACH to REACH; slices end at EDGES. */
+/** Noise is drawn from −REACH to REACH; a line goes from every half to its value. */
 const REACH = 3.5,
-  EDGES = [-REACH, -1, 0, 1, REACH];
+  HALVES = Array.from({ length: 4 * REACH + 1 }, (_, i) => i / 2 - REACH);
 
 /**
  * What the flow holds after each level, as scene 1 shows it: the values passed on to the left, noise to the right.
@@ -52,6 +52,9 @@ export function states(flow, traces) {
     return canvas;
   });
 }
+
+/** How many times rarer so many bits are, in words. */
+const times = (bits) => (2 ** bits < 10 ? (2 ** bits).toFixed(1) : number(Math.round(2 ** bits)));
 
 /** The two parts of the bits, as they are called in every scene. */
 export const UNUSUAL = "unusual noise";
@@ -140,7 +143,6 @@ const oneValue = {
           { column, right, line, top, band, foot } = plan(width, height, ink.size),
           room = foot - band - 34,
           high = (top - line) / 0.42,
-          fills = [0.3, 0.15, 0.3, 0.15],
           below = (x) => foot - ((0.94 * density(x)) / tallest) * room;
         context.font = `${ink.size}px ${ink.sans}`;
         const path = (points) => {
@@ -151,28 +153,24 @@ const oneValue = {
         context.beginPath();
         context.rect(0, 0, right, height);
         context.clip();
-        EDGES.slice(1).forEach((to, k) => {
-          const slice = grid.filter(({ z }) => z >= EDGES[k] - 1e-9 && z <= to + 1e-9),
-            [a, b] = [onNoise(slice[0].z, right), onNoise(slice.at(-1).z, right)],
-            [c, d] = [pixelOf(slice[0].x, right), pixelOf(slice.at(-1).x, right)];
-          context.fillStyle = ink.quiet;
-          context.globalAlpha = fills[k];
-          path([[a, top], ...slice.map(({ z }) => [onNoise(z, right), top - normal(z) * high]), [b, top]]);
-          context.fill();
-          path([[c, foot], ...slice.map(({ x }) => [pixelOf(x, right), below(x)]), [d, foot]]);
-          context.fill();
-          context.globalAlpha = fills[k] / 2;
+        context.fillStyle = context.strokeStyle = ink.quiet;
+        context.globalAlpha = 0.2;
+        path([[0, top], ...grid.map(({ z }) => [onNoise(z, right), top - normal(z) * high]), [right, top]]);
+        context.fill();
+        path([[0, foot], ...grid.map(({ x }) => [pixelOf(x, right), below(x)]), [right, foot]]);
+        context.fill();
+        context.globalAlpha = 0.5;
+        context.lineWidth = 1;
+        for (const z of HALVES) {
+          const x = pixelOf(valueWith(curve, z), right);
           path([
-            [a, top],
-            [b, top],
-            [d, foot - room - 8],
-            [d, foot],
-            [c, foot],
-            [c, foot - room - 8],
+            [x, foot],
+            [x, foot - room - 8],
+            [onNoise(z, right), top],
           ]);
-          context.fill();
-          context.globalAlpha = 1;
-        });
+          context.stroke();
+        }
+        context.globalAlpha = 1;
         const radius = Math.max(2, Math.min(4, width / 300));
         context.fillStyle = ink.quiet;
         for (const { x, z, part } of dots)
@@ -204,11 +202,12 @@ const oneValue = {
         const wide = right > 600;
         context.fillText(wide ? "noise: further out, more unusual" : "noise", 0, line);
         context.textAlign = "right"; // where the line of the value seldom passes
-        context.fillText(
-          `${name.toLowerCase()} value${wide ? " of the centre pixel" : ""}`,
-          right - 4,
-          top + 1.4 * ink.size,
-        );
+        const label = `${name.toLowerCase()} value${wide ? " of the centre pixel" : ""}`,
+          long = context.measureText(label).width + 8;
+        context.fillStyle = ink.paper;
+        context.fillRect(right - 4 - long, top + 0.4 * ink.size, long + 4, 1.3 * ink.size);
+        context.fillStyle = ink.quiet;
+        context.fillText(label, right - 4, top + 1.4 * ink.size);
         context.textAlign = "left";
         for (const x of [lowest, Math.round((lowest + highest) / 2), highest]) {
           context.textAlign = x === lowest ? "left" : x === highest ? "right" : "center";
@@ -248,7 +247,7 @@ const oneValue = {
         [sum, first, second] = addedUp([stretch, noise]),
         all = number(Math.round(2 ** (stretch + noise)));
       view.redraw();
-      caption.textContent = `${cap(STRETCHING)} ${first} + ${UNUSUAL} ${second}: spread thin, or far out, a value is rare.`;
+      caption.textContent = `${cap(STRETCHING)} ×${times(stretch)}: ${first} bits. ${cap(UNUSUAL)} ×${times(noise)}: ${second} bits.`;
       stage.say(
         `Value ${value}: one time in ${all}, log₂ ${all} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),

@@ -160,7 +160,8 @@ export const ending = {
         question: "With fewer bits it would be …",
         answers: ["less likely", "likelier"],
         right: "likelier",
-        home: () => "A flow tells how likely a picture is, in bits. Fewer = likelier.",
+        home: () =>
+          `Fewer bits = likelier. ${+of[0] < +of[1] ? `Likely need not be real: flat grey needs ${of[0]} bits.` : "A flow tells how likely a picture is."}`,
       },
       {
         drawing: scales,

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The split was chosen once, from one training batch. Test images rank some channels otherwise, until "
-    "training changes the channels.",
+    "entropy": "Which channels go on was chosen once, from one batch. Training can make them the predictable ones.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",

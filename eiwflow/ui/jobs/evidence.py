@@ -132,12 +132,10 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("*Start:* how channels mix before training. *Half:* which go on.")
-        st.markdown(f"**Bits saved** over Glow’s, {steps} steps:")
+        st.markdown(f"**Bits saved** over Glow’s, {steps} steps; click any:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(
-            f"Coloured: significant after correcting for all comparisons. ±: 95 % interval of one alone, {seeds}."
-        )
+        st.markdown(f"No colour: may be chance, among so many comparisons. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -188,7 +186,7 @@ def draw_ladder(page: Visit, ladder: Ladder) -> None:
 
 def draw_further(page: Visit, evidence: Evidence) -> None:
     """Draw the effects that were written down, the ladder of a data set, and every question with its count."""
-    st.caption(OF_THE_LAST)
+    st.caption(f"{OF_THE_LAST} A colour is significant after correcting for all comparisons; ± is of one alone.")
     for title, made in evidence.claim.tables.items():
         st.markdown(
             f"**Start × half**, written down before the runs; two (faces16: four) of its effects had been seen: {title}"

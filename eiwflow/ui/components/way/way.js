@@ -57,7 +57,7 @@ function draw(chart, data, at) {
   add(svg, "line", { x1: LEFT, x2: width - RIGHT, y1: up.y(0), y2: up.y(0), stroke: "currentColor",
     "stroke-dasharray": "2 5" });
   add(svg, "text", { x: LEFT + 6, y: up.y(0) + 19 }, "white noise");
-  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "bits that neighbours tell" : "Where is structure? What neighbours tell about a pixel, in bits (estimated)");
+  add(svg, "text", { x: LEFT, y: TOP + UPPER + GAP - 12 }, width < 560 ? "bits that neighbours save" : "How predictable? Bits that knowing a pixel's neighbours saves (estimated)");
 
   data.flows.forEach((flow, number) => {
     const line = (values, axis, colour) => {
@@ -137,7 +137,7 @@ function paint(canvas, bytes, [channels, height, width]) {
 }
 
 function sentence(stop) {
-  const tell = stop.tell === null ? "" : `: neighbours tell ${stop.tell.toFixed(2)} bits`;
+  const tell = stop.tell === null ? "" : `: knowing a pixel's neighbours saves ${stop.tell.toFixed(2)} bits`;
   if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
@@ -159,7 +159,7 @@ export default function ({ parentElement, data, setTriggerValue }) {
       if (stop.left === null || flows.length > 1) return [kept];
       const gone = channels - stop.kept;
       return [kept, { which: "gone", bytes: bytes.subarray(end), shape: [gone, height, width],
-        text: `These ${gone} leave: neighbours tell ${stop.left.toFixed(2)} bits.` }];
+        text: `These ${gone} leave: neighbours save ${stop.left.toFixed(2)} bits.` }];
     });
     while (maps.children.length < sheets.length) {
       const figure = document.createElement("figure"), canvas = document.createElement("canvas");
