@@ -306,14 +306,16 @@ def test_a_cell_costs_the_logarithm_of_its_area_and_two_bars_add_up(scene: Open)
     for value in (0, 100, 160, 255):
         move(page, "Value", value)
         said, parts = sentence(page), page.locator(".caption").inner_text().replace("−", "-")
-        (rare, total), (stretching, noise) = (
+        (rare, total), (wider, stretching), (rarer, noise) = (
             [float(number.replace(",", "")) for number in re.findall(written, text)[0]]
             for written, text in (
                 (r"one time in ([\d,]+), .* = ([\d.]+) bits", said),
-                (r"Stretching (-?[\d.]+) \+ unusual noise (-?[\d.]+)", parts),
+                (r"Stretching ×([\d,.]+): (-?[\d.]+) bits", parts),
+                (r"Unusual noise ×([\d,.]+): (-?[\d.]+) bits", parts),
             )
         )
         assert stretching + noise == pytest.approx(total) and noise >= 0
+        assert [stretching, noise] == pytest.approx(np.log2([wider, rarer]), abs=0.15)
         assert total == pytest.approx(np.log2(rare), abs=0.06)
         assert ("blind guessing is better" in said) == (total > 8)
     page.keyboard.press("ArrowRight")
