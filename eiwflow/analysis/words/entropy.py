@@ -38,9 +38,10 @@ def at(way: Way, place: int) -> str:
     before = [each for each in way.stops if each.level < stop.level][-1]
     rise = stop.entropy - before.entropy
     verb = "raises" if rise > 0 else "lowers"
-    predictable, other = ("goes on", "leaves") if stop.redundancy > stop.factored_out else ("leaves", "goes on")
+    on, out = "passed on", "factored out"
+    predictable, other = (on, out) if stop.redundancy > stop.factored_out else (out, on)
     went = f"by {fixed(abs(rise), 2)} bits per value"
-    return f"Level {stop.level} {verb} entropy {went}; its predictable half {predictable}, the noise-like half {other}."
+    return f"Level {stop.level} {verb} entropy {went}; its predictable part is {predictable}, the rest {other}."
 
 
 def to_noise(entropy: float) -> str:

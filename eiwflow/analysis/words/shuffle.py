@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "Which channels go on was chosen once, from one batch. Training can make them the predictable ones.",
+    "entropy": "The channels passed on were chosen once, from one batch. Training can make them the predictable ones.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",
@@ -35,7 +35,7 @@ HEADINGS = {
 }
 NO_RECORD = "This flow has no training record, so only the trained flow is shown."
 #: What a flow should do, since later levels can still use what neighbours tell.
-RIGHT = "Predictable channels should go on."
+RIGHT = "Predictable channels should be passed on."
 #: The caption of the river.
 THICK = "A line is a channel: :blue[●] passed on, :orange[◆] factored out; thick: on the wrong side."
 NO_SPLIT = "This flow splits nothing, so there is no permutation."
@@ -65,7 +65,7 @@ def wrong_side(rivers: Mapping[str, RankRiver], step: int) -> str:
     if count:
         return (
             f"{count} of {river.channels} channels are on the wrong side: "
-            "predictable ones leave, and noisy ones are passed on."
+            "predictable ones are factored out, and noisy ones passed on."
         )
     now = "the split stayed, training changed the channels" if river.crossing[0].any() else "the order still fits"
     return f"No channel is on the wrong side: {now}."

@@ -131,11 +131,11 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("*Start:* how channels mix before training. *Half:* which go on.")
+        st.markdown("*Start:* how channels mix before training. *Half:* which are passed on.")
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps; click any:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"No colour: may be chance, among so many comparisons. ±: 95 % interval, {seeds}.")
+        st.markdown(f"No colour: not shown to be more than chance. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))

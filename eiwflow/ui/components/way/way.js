@@ -78,10 +78,10 @@ function draw(chart, data, at) {
       add(svg, "path", { d: `M${px} ${py - 7}l7 7l-7 7l-7 -7z`, fill: number ? SECOND : ORANGE });
     });
   });
-  // Where a split leaves the predictable half, the curve rises.
+  // Where a split passes on the predictable part, the curve rises.
   const rise = stops.findIndex((stop, place) => stop.left !== null && stop.tell > stops[place - 1].tell);
   if (data.flows.length === 1 && rise > 0 && width >= 560)
-    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) - 2 }, "predictable half goes on");
+    add(svg, "text", { x: x(rise) + 12, y: low.y(stops[rise].tell) - 2 }, "predictable part passed on");
   if (data.flows.length > 1) {
     data.flows.forEach((flow, number) => {
       const y = TOP + UPPER - 32 + 20 * number, colour = number ? SECOND : "currentColor";
@@ -138,7 +138,7 @@ function paint(canvas, bytes, [channels, height, width]) {
 
 function sentence(stop) {
   const tell = stop.tell === null ? "" : `: knowing a pixel's neighbours saves ${stop.tell.toFixed(2)} bits`;
-  if (stop.left !== null) return `These ${stop.kept} channels go on${tell}.`;
+  if (stop.left !== null) return `These ${stop.kept} channels are passed on${tell}.`;
   return `${stop.level ? `${stop.shape[0]} channels of this picture, after ${stop.title}` : "The picture"}${tell}.`;
 }
 
@@ -155,11 +155,11 @@ export default function ({ parentElement, data, setTriggerValue }) {
       const bytes = Uint8Array.from(atob(stop.maps), (letter) => letter.charCodeAt(0)), end = stop.kept * height * width;
       const kept = { which: stop.left === null ? "" : "kept", bytes, shape: [stop.kept, height, width],
         text: (flows.length > 1 ? `${flow.name}. ` : "") + sentence(stop) };
-      // Of two flows those that go on are compared.
+      // Of two flows those passed on are compared.
       if (stop.left === null || flows.length > 1) return [kept];
       const gone = channels - stop.kept;
       return [kept, { which: "gone", bytes: bytes.subarray(end), shape: [gone, height, width],
-        text: `These ${gone} leave: neighbours save ${stop.left.toFixed(2)} bits.` }];
+        text: `These ${gone} are factored out: neighbours save ${stop.left.toFixed(2)} bits.` }];
     });
     while (maps.children.length < sheets.length) {
       const figure = document.createElement("figure"), canvas = document.createElement("canvas");
