@@ -81,7 +81,7 @@ def _river(river: RankRiver, shared: np.ndarray) -> go.Figure:
     traces = [*histories, *crossings]
     axis = steps.axis(shared, room, room)
     ticks = {0.06 * channels + 0.5: "most<br>predictable", 0.94 * channels + 0.5: "least<br>predictable"}
-    wanted = "should be<br>passed on", "should be<br>factored out"
+    wanted = "pass on", "factor<br>out"
     return _over_steps(river, traces, frames, axis, ticks, wanted, shapes=shapes, showlegend=False)
 
 
