@@ -32,6 +32,8 @@ CELLS = {
     for half, by in zip(HALVES, ("fixed", "random", "by variance", "by entropy"), strict=True)
     for start, words in {"random": "random", "principal": "from the data"}.items()
 }
+#: Shares of the table's width, such that no heading wraps on a small laptop.
+COLUMNS = [8, 9, 10]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,11 +133,11 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
     steps = f"{made.study.recipe.iterations:,}"
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown("*Start:* how channels mix before training. *Half:* which are passed on.")
+        st.markdown("*Start:* how channels mix before training. *Half:* those passed on.")
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps; click any:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"No colour: not shown to be more than chance. ±: 95 % interval, {seeds}.")
+        st.markdown(f"No colour: not shown, among so many comparisons. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
@@ -157,10 +159,10 @@ def _choose_cell(made: StartByHalf) -> tuple[str, str]:
     chosen = state.hidden_choice("cell", list(CELLS.values()), usual)
     state.write_unusual("cell", chosen, usual)
     with st.container(key="cells-of-table"):
-        for name, place in zip(("half passed on", *STARTS.values()), st.columns(3), strict=True):
+        for name, place in zip(("half passed on", *STARTS.values()), st.columns(COLUMNS), strict=True):
             place.markdown(f"**{name}**")
         for half, name in HALVES.items():
-            label, *places = st.columns(3, vertical_alignment="center")
+            label, *places = st.columns(COLUMNS, vertical_alignment="center")
             label.markdown(name)
             for start, place in zip(STARTS, places, strict=True):
                 word = CELLS[half, start]
