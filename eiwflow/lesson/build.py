@@ -210,7 +210,7 @@ def _lead(lead: Effect | None) -> dict[str, Any] | None:
     if lead is None:
         return None
     numbers = {"lead": lead.lead, "low": lead.low, "high": lead.high}
-    rounded = {name: round(value, 5) for name, value in numbers.items()}
+    rounded = {name: round(value, 7) for name, value in numbers.items()}
     return rounded | {"claim": lead.claim, "seeds": len(lead.values)}
 
 

@@ -98,7 +98,7 @@ class StartByHalf:
                 "ahead": f"; by variance less, {other}",
                 "behind": f"; by variance more, {other}",
             }[measure.claim]
-        return f"Yes: a {STARTS[start]} with {name} saves {saved} bits per value{beside}."
+        return f"Yes: a {STARTS[start]} saves {saved} bits per value with {name}{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -147,33 +147,43 @@ class Claim:
         return Count(*FAMILY[key][:2], leads)
 
     @property
+    def _half(self) -> Count:
+        """Entropy over a random half; of start by half only without other studies, since both share runs."""
+        return self.counts.get("half", self._of("half"))
+
+    @property
     def _measure(self) -> Count:
-        """Entropy over variance; of start by half only without other studies, since both share runs."""
+        """Entropy over variance, likewise."""
         return self.counts.get("order", self._of("measure"))
 
     def headline(self) -> str:
-        """Return in how many studies what saves bits over what, in up to three sentences; empty without studies."""
-        start, half, measure = self._of("start"), self._of("half"), self._measure
-        said = []
+        """Return in how many studies what saves bits over what, in up to two sentences; empty without studies."""
+        start, half, measure = self._of("start"), self._half, self._measure
+        saved, credited = [], []
         if data := self.counts.get("data"):
-            said.append(
-                "At equal steps, a start from the data with the half by entropy saves bits over Glow's start and half "
-                f"{data.where}."
+            saved.append(
+                "a start from the data with entropy's half saves bits over Glow's start and half "
+                f"{data.where} ({data.span})"
             )
-        if start.leads and half.leads:
+        if weights := self.counts.get("weights"):
+            means = f"; over weights from means {self.counts['means'].where}" if "means" in self.counts else ""
+            spans = f"{weights.span}{means}"
+            saved.append(f"channel weights from each picture's entropies {weights.where} ({spans})")
+        if start.leads:
             steps = " and ".join(sorted({f"{table.study.recipe.iterations:,} steps" for table in self.tables.values()}))
-            said.append(
-                "With alternating couplings, such a start beats a random one, both with random halves, "
-                f"{start.where} that cross start and half ({steps}), and entropy's half then a random half in "
-                f"{half.claimed('ahead')} of these."
+            credited.append(
+                f"the start beats a random one {start.where} that cross start and half (random halves, {steps})"
             )
+        if half.leads:
+            credited.append(f"entropy's half beats a random half {half.where}")
         if measure.leads:
             behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
-            said.append(f"Against variance's half, entropy's is ahead {measure.where}{behind}.")
-        if weights := self.counts.get("weights"):
-            means = f", over weights from its means {self.counts['means'].where}" if "means" in self.counts else ""
-            said.append(f"Channel weights from each picture's entropies save bits {weights.where}{means}.")
-        return " ".join(said)
+            credited.append(f"it beats variance's half {measure.where}{behind}")
+        sentences = [
+            f"At equal steps, on small images, {', and '.join(saved)}." if saved else "",
+            f"With alternating couplings, {'; '.join(credited)}." if credited else "",
+        ]
+        return " ".join(filter(None, sentences))
 
     def details(self) -> list[str]:
         """Return the numbers behind the headline, a sentence a question."""

@@ -230,13 +230,17 @@ class Count:
         ahead, studies = self.claimed("ahead"), len(self.leads)
         return f"in all {studies} studies" if ahead == studies > 1 else f"in {ahead} of {studies}"
 
+    @property
+    def span(self) -> str:
+        """The smallest and the largest lead: ``0.021 to 0.190 bits/dim``."""
+        low, high = (fixed(end(lead.lead for lead in self.leads.values()), 3) for end in (min, max))
+        return f"{low if low == high else f'{low} to {high}'} bits/dim"
+
     def in_words(self) -> str:
         """Return the answer in one sentence, with the number of studies and the range of leads."""
-        low, high = (fixed(end(lead.lead for lead in self.leads.values()), 3) for end in (min, max))
         rest = [f"{claim} in {count}" for claim in ("behind", "not shown") if (count := self.claimed(claim))]
-        span = low if low == high else f"{low} to {high}"
         name = f"{self.ours} over {self.theirs}" if self.theirs else self.ours
-        return f"{name}: {', '.join([f'ahead {self.where}', *rest])} ({span} bits/dim)."
+        return f"{name}: {', '.join([f'ahead {self.where}', *rest])} ({self.span})."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sentence, the claims and every study's lead, as values for JSON."""

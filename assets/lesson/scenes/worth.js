@@ -73,14 +73,14 @@ export const worth = {
   keepsChoice: true,
   notes: "Vote: which of the three saves most bits? Then look at the studies, or train both.",
   asked:
-    "Each choice is tried by two flows that train here from one seed, that is from the same random numbers, on the same faces in " +
-    "the same order, as in our studies: three levels of four steps, 500 steps of 32 faces. A dot is one run: the bits saved on " +
+    "Two flows train here from the same random numbers, on the same faces in " +
+    "the same order: three levels of four steps, 500 steps of 32 faces. A dot is one run: bits saved on " +
     "256 other faces; the interval is Student’s t. " +
-    "Each choice is added to those above it: first looking at the data (channels start as principal components, and " +
-    "the half with most structure is passed on) against Glow, a well-known flow that starts at random and passes on a fixed half; " +
-    "then weights; then couplings that read random halves, not the same two in turn. All else is the same, seed by seed. " +
-    "The thin line is the 95 % interval. Pale: not shown, once all comparisons of the study are counted. These are short " +
-    "trainings of small flows; the mean lead was smaller after 2,500 steps, which was not tested. The page Compare has every study.",
+    "Each choice is added to those before: looking at the data (channels start as principal components, and " +
+    "the half with most structure is passed on) against Glow, which starts at random and passes on a fixed half; " +
+    "weights; couplings that read random halves. " +
+    "Pale: not shown, once all comparisons of the study are counted. The mean lead was smaller after 2,500 steps, which was not " +
+    "tested. The page Compare has every study.",
   more: { page: "compare" },
   cannot: ({ pack }) => (pack.head.studies?.length ? null : "There are no studies here."),
 
@@ -196,7 +196,11 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     most = Math.max(0.01, ...ends),
     least = Math.min(0, ...ends);
   host.append(
-    el("p", { style: "margin: 0" }, "A plain flow, then one choice more in each row. Thin lines: 95 % intervals."),
+    el(
+      "p",
+      { style: "margin: 0" },
+      "A plain flow, then one choice more in each row; the first sets start and half. Thin lines: 95 % intervals.",
+    ),
     room,
     caption,
   );
@@ -279,11 +283,16 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
         (name) => rungOf(here, name)?.saved?.lead,
       ),
       pays = savedBy(here, "start") ? "" : "Looking at the data is not shown to pay. ";
-    const sorted = [random, entropy, variance].every((lead) => lead !== undefined)
-      ? `Split by chance: ${minus(random.toFixed(3))}; by entropy: ${minus(entropy.toFixed(3))}; by variance: ${minus(variance.toFixed(3))}`
-      : "";
-    const match = !pays && variance >= entropy ? ". Variance does as well" : "";
-    caption.textContent = `${pays}${sorted && `${sorted}${match}.`}`;
+    let sorted = "";
+    if ([random, entropy, variance].every((lead) => lead !== undefined)) {
+      const [chance, first, second] = [random, entropy, variance].map((lead) => minus(lead.toFixed(3)));
+      // The half by variance is the rung below: what entropy saves over it is claimed, or not shown.
+      sorted =
+        rungOf(here, "half by entropy").step.claim === "not shown"
+          ? `Which half stays? By chance: ${chance}; entropy or loudness (variance): ${first}, ${second}, not shown apart.`
+          : `Which half stays? By chance: ${chance}; by entropy: ${first}; by loudness (variance): ${second}.`;
+    }
+    caption.textContent = pays + sorted;
     const winner = winnerOf(here);
     if (!winner) return stage.say(`On ${dataOf(here)} none stands clear of the others.`);
     const { key, name } = winner,

@@ -137,7 +137,7 @@ def _draw_start_by_half(tables: dict[str, StartByHalf], line: DeltaGenerator) ->
         st.markdown(f"**Bits saved** over Glow’s, {steps} steps; click any:")
         half, start = _choose_cell(made)
         seeds = counted(made.seeds, "seed")
-        st.markdown(f"No colour: not shown, among so many comparisons. ±: 95 % interval, {seeds}.")
+        st.markdown(f"Coloured: more than chance, despite many comparisons. ±: 95 % interval, {seeds}.")
     pictures = {}
     for name, cell in {"Glow": ("last", "random"), "chosen": (half, start)}.items():
         record = cache.of_study(read_record, made.study, arm=half_from(*cell))
