@@ -32,7 +32,7 @@ levels = max(view.checkpoint.info.config.levels for view in page.views)
 
 own = min(page.checkpoint.info.temperature, space.MAX_TEMPERATURE)
 other = other_end(page)
-with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     chosen = [
         choose_one(f"Level {level}", list(TREATMENTS), "from B" if level == levels else "keep", f"z{level}")
         for level in range(1, levels + 1)

@@ -43,6 +43,7 @@ with ui.errors_as_sentences():
     there_and_back, of_noise = drawing.columns([1, 2], gap="large")
     with there_and_back, ui.errors_as_sentences():
         st.html(figures.there_and_back(subjects.reconstruction(ui.look(page))))
+    of_noise.markdown(f"**Set level {config.levels} to 0: what is left?**")
     scales = tuple(
         place.slider(f"Temperature, level {level}", *choices, key=f"temperature-{level}", bind="query-params")
         for level, place in enumerate(of_noise.columns(config.levels, gap="medium"), start=1)

@@ -83,7 +83,7 @@ export function mountTouch(root, bytes) {
         face,
         el("figcaption", {}, el("span", {}, bits, " bits per value (bits/dim);"), " a blind guess: 8"),
       ),
-      el("figure", {}, room, el("figcaption", {}, "its noise: drag over it")),
+      el("figure", {}, room, el("figcaption", { className: "asks" }, "Drag over its noise: it is drawn anew.")),
       el(
         "div",
         { className: "touch-controls" },

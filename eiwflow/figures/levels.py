@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike
 from plotly.colors import PLOTLY_SCALES, unlabel_rgb
 
 from ..analysis.words import levels as words
-from ..analysis.words.checkpoint import by_order
 from ..analysis.words.numbers import counted, fixed, power, raw, signed
 from ..data import montage
 from . import palette
@@ -44,7 +43,7 @@ def strip(passage: Passage, redrawn: Redrawn | None = None) -> str:
         column, anew = 2 * level.number, drawn.get(level.number)
         maps = of_image if anew is None else np.concatenate([of_image[: level.kept_channels], anew])
         stations.append(f'<div class="eiw-arrow eiw-on" style="--column: {column}"></div>')
-        stations.append(_station(passage, level, maps, column + 1))
+        stations.append(_station(passage, level, maps, column + 1, anew is not None))
     layout = " stacked" if len(passage.levels) >= STACKED_FROM else ""
     across, down = width * (1 + channels), width * channels
     sizes = {"across": across, "down": down, "rows": 2 * height, "gaps": len(passage.levels)}
@@ -67,11 +66,11 @@ def _entrance(passage: Passage) -> str:
     )
 
 
-def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int) -> str:
+def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int, anew: bool) -> str:
     channels, height, width = level.shape
     steps = f"{level.steps} step" + "s" * (level.steps != 1)
-    then = by_order(passage.order_rule) if level.kept else "no split"
-    share = level.emitted / passage.dimensions
+    then = "then a split" if level.kept else "no split"
+    share = "drawn anew" if anew else f"{100 * level.emitted / passage.dimensions:.3g} % of all"
     kept, rows = level.kept_channels, passage.reconstruction.image.shape[0] // height
     leaves = _box(level, maps, rows, "emitted")
     stays = '<p class="eiw-nothing">The last level factors out all it has.</p>'
@@ -81,9 +80,9 @@ def _station(passage: Passage, level: LevelFacts, maps: np.ndarray, column: int)
     return (
         f'<section class="eiw-station" style="--column: {column}"><header><h4>Level {level.number}</h4>'
         f"<p>{channels} channels, {height}×{width}<br>{steps}, {then}</p></header>"
-        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}">{leaves}'
+        f'{stays}<div class="eiw-way-out{"" if kept else " eiw-all"}{" eiw-anew" if anew else ""}">{leaves}'
         f'<div class="eiw-leaves"><div class="eiw-arrow eiw-out"></div><p>{level.emitted:,} values,<br>'
-        f"{100 * share:.3g} % of all</p></div></div></section>"
+        f"{share}</p></div></div></section>"
     )
 
 

@@ -49,7 +49,7 @@ def axis(steps: np.ndarray, left: float, right: float, ticks: int = 7) -> dict[s
         "tickvals": chosen.tolist(),
         "ticktext": [f"{step / 1000:.3g}k" if step >= 1000 else f"{step:.0f}" for step in steps[chosen]],
         "tickangle": 0,
-        "title": "training step",
+        "title": "training step (not evenly spaced)",
     }
 
 

@@ -160,7 +160,7 @@ def above_average(shares: Sequence[float], *, flat: bool) -> str:
     now = [0.0 if flat else share for share in shares]
     loudest = max(range(len(shares)), key=lambda channel: abs(shares[channel]))
     bars = "".join(
-        f'<i style="--above: {np.clip(share, *_ABOVE):.3f}">'
+        f'<i class="{"below" if share < 0 else ""}" style="--above: {np.clip(share, *_ABOVE):.3f}">'
         f"<b>{signed(100 * share, 0) + ' %' if channel == loudest else ''}</b></i>"
         for channel, share in enumerate(now)
     )

@@ -254,7 +254,7 @@ export class View {
       el(
         "div",
         { className: "half" },
-        el("span", {}, "Half that goes on (the rest leaves as noise), by"),
+        el("span", {}, "Half that goes on; the rest leaves as noise. Chosen by"),
         this.half.row,
       ),
     );

@@ -41,7 +41,7 @@ SPLITS = {
 #: Samples whose spread is this share of the usual one, or less, are alike.
 ALIKE = 0.9
 #: What stands beside samples whose levels have temperatures.
-SAMPLED = "Samples, always of the same noise. Temperature: how strongly a level’s noise is drawn; 0 is none."
+SAMPLED = "Samples, always of the same noise. Temperature: how strongly a level’s noise is drawn."
 NO_RECORD = "There is no training record beside this file."
 ONLY_NEAR = "exact on images like these is not exact everywhere: scales may be larger far from any image."
 

@@ -18,11 +18,11 @@ from .. import declare, sent
 
 _HTML = """
 <div class="way">
-  <div class="way-chart" role="img"></div>
   <div class="slider-bar">
     <button type="button" class="slider-play"></button>
     <input class="slider" type="range" min="0" step="1" aria-label="Place along the flow">
   </div>
+  <div class="way-chart" role="img"></div>
   <div class="way-maps"></div>
 </div>
 """
