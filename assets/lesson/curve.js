@@ -27,7 +27,7 @@ export function valueWith(curve, z) {
 }
 
 /** Over so many units of noise a flat density as high as the normal one at its middle would reach. */
-const BREADTH = Math.sqrt(2 * Math.PI);
+export const BREADTH = Math.sqrt(2 * Math.PI);
 
 /** The standard normal density. */
 export const normal = (z) => Math.exp((-z * z) / 2) / BREADTH;

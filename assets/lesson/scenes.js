@@ -28,6 +28,7 @@ import { worth } from "./scenes/worth.js";
  * @property {string[][]} [votes] the choices that a class votes on: a word for the link and a label
  * @property {(choice: string) => boolean} [answers] whether the answer is shown with this choice
  * @property {RegExp} [ballot] what a vote looks like where there is no list of choices
+ * @property {number} [opensOn] the picture, from 0, that it opens on where nobody chose one
  * @property {boolean} [noPicture] whether the row of pictures is hidden
  * @property {boolean} [keepsChoice] whether the choice stays when the picture changes
  * @property {(stage: any) => string | null} [cannot] why this flow cannot be shown here; null where it can

@@ -86,7 +86,10 @@ class Stage {
         if (at < 0 && number) inVain.push(`${name} “${String(number).slice(0, 40)}”`);
         return Math.max(0, at);
       };
-    this.image = placeOf(this.images, "image", before.image ?? (head.photo ? OWN : query.get("image")));
+    const picture = before.image ?? (head.photo ? OWN : query.get("image"));
+    this.image = placeOf(this.images, "image", picture);
+    /** Whether a visitor, or a link, chose the picture. */
+    this.picked = Boolean(picture);
     this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
     // The browser's Back leads here without the choice, which the server remembers.
     const left = head.place?.scene === query.get("scene") ? head.place?.choice : "",
@@ -297,6 +300,7 @@ class Stage {
 
   pickImage(i) {
     this.image = i;
+    this.picked = true;
     this.traces_ = undefined;
     this.kept = Object.fromEntries(
       this.scenes
@@ -326,6 +330,11 @@ class Stage {
     this.noticed = 0;
     const { scene } = this,
       { head } = this.pack;
+    if (!this.picked && this.images[scene.opensOn ?? -1]) {
+      this.image = scene.opensOn;
+      this.traces_ = undefined;
+      this.fillThumbs();
+    }
     this.count.textContent = `${this.at + 1} of ${this.scenes.length}`;
     this.dots.setAttribute("aria-label", `Scene ${this.at + 1} of ${this.scenes.length}`);
     this.dots.replaceChildren(

@@ -310,7 +310,7 @@ def test_a_cell_costs_the_logarithm_of_its_area_and_two_bars_add_up(scene: Open)
             [float(number.replace(",", "")) for number in re.findall(written, text)[0]]
             for written, text in (
                 (r"one time in ([\d,]+), .* = ([\d.]+) bits", said),
-                (r"Stretching ×([\d,.]+): (-?[\d.]+) bits", parts),
+                (r"stretched over ([\d,.]+) grey levels: (-?[\d.]+) bits", parts),
                 (r"Unusual noise ×([\d,.]+): (-?[\d.]+) bits", parts),
             )
         )

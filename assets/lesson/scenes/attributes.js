@@ -152,13 +152,13 @@ export const attributes = {
       if (first.metric !== "AUROC")
         caption.textContent = `Number: the share of the variation in ${what} that a level explains.`;
       else if (faint < 0)
-        caption.textContent = `From level ${level + 1} alone, one guesses ${what} right ${pairs(first.readings[level])} times in 100.`;
+        caption.textContent = `A classifier that sees level ${level + 1} alone tells ${what} ${pairs(first.readings[level])} times in 100.`;
       else
         caption.textContent = `Level ${faint + 1} tells ${what} too, ${pairs(first.readings[faint])} in 100, by traces too faint to see.`;
       stage.say(said.join(" "));
     };
     const heads = [
-      "from one level alone: right of 100 guesses (chance: 50)",
+      "classifier of one level: right in 100 (chance: 50)",
       "before",
       ...flow.levels.map((level) => `edit in level ${level.number}`),
     ].map((text) => el("span", { className: "head" }, text));

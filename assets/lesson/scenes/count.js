@@ -1,6 +1,6 @@
 // Scene 4: how a flow counts bits, in three beats: two values, one value, and all values of a picture.
 import { inBeats } from "../beats.js";
-import { addedUp, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
+import { addedUp, BREADTH, noiseOf, normal, stretchAt, termsOf, valueWith } from "../curve.js";
 import {
   animate,
   BLIND_GUESS,
@@ -189,6 +189,30 @@ const oneValue = {
         path(grid.map(({ x }) => [pixelOf(x, right), below(x)]));
         context.stroke();
         context.restore();
+        // The breadth of noise, and the grey levels over which it is stretched here.
+        const far = noiseOf(curve, value),
+          stretched = BREADTH * stretchAt(curve, value);
+        context.save();
+        context.beginPath();
+        context.rect(0, 0, right, height);
+        context.clip();
+        context.fillStyle = ink.warm;
+        const [from, to] = [far - BREADTH / 2, far + BREADTH / 2].map((z) => onNoise(z, right)),
+          [least, most] = [value - stretched / 2, value + stretched / 2].map((x) => pixelOf(x, right));
+        context.globalAlpha = 0.18;
+        path([
+          [from, top],
+          [to, top],
+          [most, foot - room - 8],
+          [most, foot],
+          [least, foot],
+          [least, foot - room - 8],
+        ]);
+        context.fill();
+        context.globalAlpha = 1;
+        context.fillRect(from, top - 3, to - from, 6);
+        context.fillRect(least, foot - 3, most - least, 6);
+        context.restore();
         context.strokeStyle = ink.ink;
         context.lineWidth = 1.5;
         for (const y of [top, foot]) {
@@ -247,7 +271,7 @@ const oneValue = {
         [sum, first, second] = addedUp([stretch, noise]),
         all = number(Math.round(2 ** (stretch + noise)));
       view.redraw();
-      caption.textContent = `${cap(STRETCHING)} ×${times(stretch)}: ${first} bits. ${cap(UNUSUAL)} ×${times(noise)}: ${second} bits.`;
+      caption.textContent = `Orange: noise stretched over ${times(stretch)} grey levels: ${first} bits. ${cap(UNUSUAL)} ×${times(noise)}: ${second} bits.`;
       stage.say(
         `Value ${value}: one time in ${all}, log₂ ${all} = ${sum} bits` +
           (+sum > BLIND_GUESS ? ": blind guessing is better." : " (a blind guess: 8)."),
@@ -426,14 +450,13 @@ export const counting = {
   title: "Stretching costs bits, shrinking saves them.",
   notes: "Point at a cell of the grid: where do its points go?",
   asked:
-    "The bits of a picture are −log₂ of its probability, shared out over its values. Two values: a flow of six affine " +
-    "couplings, trained in this tab on 2,000 points; the area of a cell is computed from its outline. One value: a flow " +
-    "of one dimension, fitted to the middle pixel of 256 pictures: the dots. Noise counts as 2.5 of its standard deviations " +
-    "wide (√2π): a flat density so wide is as high as the Gaussian at its middle, so there nothing is unusual. " +
+    "Bits are −log₂ of a probability, shared out over all values. Two values: a flow of six affine " +
+    "couplings, trained in this tab on 2,000 points. One value: a flow " +
+    "of one dimension, fitted to the middle pixel of 256 pictures: the dots. Noise counts as 2.5 standard deviations " +
+    "wide (√2π): a flat density so wide is as high as the Gaussian at its middle, where nothing is unusual. " +
     "All values: the flow of the lesson; its stretching is the " +
-    "log-determinant, the sum of the logarithms of all scales. If the flow stopped after level 1 or 2, the values passed " +
-    "on would count as normal noise of the mean and spread that each channel has over pictures. Training minimises the " +
-    "last sum, over all training pictures.",
+    "log-determinant, the sum of the logarithms of all scales. After level 1 or 2 the values passed " +
+    "on count as normal noise of the mean and spread that each channel has over pictures.",
   more: { page: "checkpoint" },
   keepsChoice: true,
   build: (stage) => inBeats(stage, [moons, ...(stage.pack.head.probe ? [oneValue] : []), allValues]),

@@ -202,7 +202,7 @@ export const ending = {
               onclick: () => {
                 answered++;
                 if (text === right) rightly++;
-                words.replaceChildren(el("b", {}, text === right ? "Right. " : "No. "), home());
+                words.replaceChildren(el("b", {}, text === right ? "Right. " : `No, ${right}. `), home());
                 say(false);
               },
             },

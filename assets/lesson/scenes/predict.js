@@ -1,6 +1,6 @@
 // Scene 3, second beat: one half of the channels predicts the other; the prediction is taken away and added again.
 import { addedUp } from "../curve.js";
-import { animate, cap, channelsOf, choices, colours, ease, el, percent, signedMap, word } from "../draw.js";
+import { animate, channelsOf, choices, colours, ease, el, percent, signedMap, word } from "../draw.js";
 import { join, unsqueeze } from "../flow.js";
 
 /** Full colour stands for so many times the root mean square of half B. */
@@ -98,7 +98,7 @@ export const predicting = {
       el(
         "p",
         { className: "caption" },
-        `${cap(word(2 * n))} channels, mixed by a step that can be undone. Blue above 0, orange below.`,
+        `Earlier steps mixed the ${word(2 * n)} channels into weighted sums. Blue above 0, orange below.`,
       ),
     );
 
@@ -138,7 +138,7 @@ export const predicting = {
       stage.say(
         back
           ? `Going back, A predicts the same. Add it: ${differing()} of ${flow.dimensions} values differ.`
-          : `A predicts B. Keep only the error: it is ${percent(Math.abs(smaller))} ${smaller < 0 ? "larger" : "smaller"} than B.`,
+          : `A predicts B. Keep only the error: over all pixels ${percent(Math.abs(smaller))} ${smaller < 0 ? "larger" : "smaller"} than B.`,
       );
       if (!move) return draw(1);
       stop = animate((s) => {

@@ -140,19 +140,25 @@ export const sorting = {
     const caption = el("p", { className: "caption" });
     stage.host.append(caption);
     const say = () => {
-      const sorted = t > 0.98;
+      const sorted = t > 0.98,
+        entropies = state === "after" ? after : before,
+        [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those)),
+        when = start ? ` ${state} training` : "",
+        measured = `Entropy${when}: what goes on ${stays.toFixed(2)} bits, what leaves ${leaves.toFixed(2)}; pure noise ${NOISE.toFixed(2)}.`;
       const [first, last] = [before, after].map((each) => meanOf(each, order.slice(kept)).toFixed(2)),
         trained = `Order as before training. What leaves went from ${first} to ${last} bits, ${+last < +first ? "away from" : "closer to"} noise.`;
       caption.textContent = !sorted
         ? "High card: like noise. Low card: it has structure."
         : start && state === "after" && first !== last
           ? trained
-          : "Noise cannot be predicted, so it may leave. Structure goes on: the next level predicts it.";
-      if (!sorted) return stage.say("Entropy: how hard a pixel is to guess from its neighbours. Sort the cards.");
-      const entropies = state === "after" ? after : before,
-        [stays, leaves] = [order.slice(0, kept), order.slice(kept)].map((those) => meanOf(entropies, those).toFixed(2)),
-        when = start ? ` ${state} training` : "";
-      stage.say(`Entropy${when}: what goes on ${stays} bits, what leaves ${leaves}; pure noise ${NOISE.toFixed(2)}.`);
+          : measured;
+      stage.say(
+        !sorted
+          ? "Entropy: how hard a pixel is to guess from its neighbours. Sort the cards."
+          : stays < leaves
+            ? "Nobody can predict noise, so it may leave. The next level predicts structure."
+            : "Here what leaves is no closer to noise than what goes on.",
+      );
     };
     const move = (v) => {
       t = v;

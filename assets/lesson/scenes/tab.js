@@ -199,7 +199,7 @@ export const trainingInTab = {
       context.beginPath();
       context.arc(x(best[0]), y(best[1]), 6, 0, 2 * Math.PI);
       context.fill();
-      context.fillText(`best: ${best[1].toFixed(2)}`, x(best[0]), y(best[1]) + 1.5 * size);
+      context.fillText(`best: ${best[1].toFixed(2)}`, x(best[0]), y(best[1]) - 0.9 * size);
     }
 
     const noise = {

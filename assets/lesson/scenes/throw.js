@@ -27,6 +27,7 @@ export const throwing = {
     "the result; the flow chose once, before training, for all pictures. Usual is the median. Training shapes the " +
     "channels around their split, so a good rank does not show that the flow chooses well: scene 11 compares flows.",
   ballot: CHOICE,
+  opensOn: 2, // of the bundled pictures: here the flow's half ranks about as it usually does
   more: { page: "latents", query: { level: "1" } },
   keepsChoice: true, // so one choice is compared on two pictures
   cannot: ({ flow }) =>

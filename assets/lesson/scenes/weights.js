@@ -98,13 +98,12 @@ export const weighting = {
   keepsChoice: true,
   notes: "Drag the grain, then swap the weights: why does it cost bits?",
   asked:
-    "A coupling’s network reads one half of the channels, each times its weight, and sees a window at a time. A small second " +
-    "network computes these weights from the entropies of the same channels, which the coupling leaves unchanged: the way back " +
-    "finds the same weights. It learned in training that channels of high entropy mean large errors, which the way back must " +
-    "stretch noise to. Entropy here is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. Bars " +
-    "are of the coupling that answers grain most; bits, in the two parts of scene 4, are of the whole flow. Frozen: the weights of all couplings are replaced by their " +
+    "A coupling’s network reads half of the channels, each times its weight. A second " +
+    "network computes the weights from the entropies of these channels, which the coupling leaves unchanged: the way back " +
+    "finds the same weights. Entropy here is that of a Gaussian as loud as the channel: unlike in scene 7, loudness counts. Bars " +
+    "are of the coupling that answers grain most; bits are of the whole flow. Frozen: all weights are " +
     "averages over 256 test faces, without training again. Over 1,000 faces that costs 0.07 bits per value clean and 0.14 with " +
-    "this grain: 1.5 and 2.0 % of the file. A flow trained without weights loses less: scene 11 has that comparison.",
+    "this grain. A flow trained without weights loses less: see scene 11.",
   more: { page: "weights", query: { level: "1" } },
   cannot: ({ pack }) =>
     pack.head.flow.weights
@@ -290,6 +289,9 @@ export const weighting = {
       if (!after) return stage.say("Each channel is made louder or softer before a coupling’s network reads it.");
       if (kind === "own") {
         const louder = total(after.bars) > total(clean.bars) && after.own.stretch > clean.own.stretch;
+        if (louder && strongestOf().change > HEARD)
+          caption.textContent =
+            "A second network sets the loudness; in training, couplings learned: loud means large errors.";
         return stage.say(
           strongestOf().change <= HEARD
             ? "So little grain hardly changes a weight."
@@ -302,6 +304,8 @@ export const weighting = {
         told = [first, second].map((bits) => `${Math.abs(bits).toFixed(2)}${bits < 0 ? " fewer" : ""}`).join(" and ");
       caption.textContent =
         "Larger errors expected, noise stretched further. Bars: the coupling that answers grain most.";
+      if (kind === "frozen")
+        caption.textContent = `Swapped, weights are still this ${noun}’s, with or without grain; an average is nobody’s.`;
       if (Math.min(first, second) <= 0) return stage.say(`Clean and grainy, bits more with these weights: ${told}.`);
       stage.say(
         kind === "swapped"
