@@ -88,13 +88,13 @@ class Stage {
       };
     const picture = before.image ?? (head.photo ? OWN : query.get("image"));
     this.image = placeOf(this.images, "image", picture);
-    /** Whether a visitor, or a link, chose the picture. */
-    this.picked = Boolean(picture);
     this.at = placeOf(this.scenes, "scene", before.scene ?? query.get("scene"));
     // The browser's Back leads here without the choice, which the server remembers.
     const left = head.place?.scene === query.get("scene") ? head.place?.choice : "",
       chosen = query.get("choice") ?? left ?? "",
       votes = head.class && !head.class.teacher && voteOf(this.scenes[this.at], chosen);
+    /** Whether a visitor chose the picture, or a link: one with a choice alone is of the first. */
+    this.picked = Boolean(picture || chosen);
     // A link casts no vote: a student's own comes from the server.
     if (chosen && !votes) this.kept[this.scenes[this.at].number] = chosen;
     Object.assign(this.kept, before.kept);
@@ -330,8 +330,9 @@ class Stage {
     this.noticed = 0;
     const { scene } = this,
       { head } = this.pack;
-    if (!this.picked && this.images[scene.opensOn ?? -1]) {
-      this.image = scene.opensOn;
+    const first = scene.opensOn ?? 0;
+    if (!this.picked && first !== this.image && first < this.images.length) {
+      this.image = first;
       this.traces_ = undefined;
       this.fillThumbs();
     }

@@ -147,17 +147,15 @@ export const sorting = {
         measured = `Entropy${when}: what goes on ${stays.toFixed(2)} bits, what leaves ${leaves.toFixed(2)}; pure noise ${NOISE.toFixed(2)}.`;
       const [first, last] = [before, after].map((each) => meanOf(each, order.slice(kept)).toFixed(2)),
         trained = `Order as before training. What leaves went from ${first} to ${last} bits, ${+last < +first ? "away from" : "closer to"} noise.`;
-      caption.textContent = !sorted
-        ? "High card: like noise. Low card: it has structure."
-        : start && state === "after" && first !== last
-          ? trained
-          : measured;
+      caption.textContent = sorted ? measured : "High card: like noise. Low card: it has structure.";
       stage.say(
         !sorted
           ? "Entropy: how hard a pixel is to guess from its neighbours. Sort the cards."
-          : stays < leaves
-            ? "Nobody can predict noise, so it may leave. The next level predicts structure."
-            : "Here what leaves is no closer to noise than what goes on.",
+          : start && state === "after" && first !== last
+            ? trained
+            : stays < leaves
+              ? "Nobody can predict noise, so it may leave. The next level predicts structure."
+              : "Here what leaves is no closer to noise than what goes on.",
       );
     };
     const move = (v) => {
