@@ -12,7 +12,7 @@ const PHOTO_SIDE = 512,
   MOST = 0.9,
   /** Of the brush that moves by itself as the page opens: seconds a level, turns to and fro. */
   LEVEL_S = 2.2,
-  TURNS = 3;
+  TURNS = 1;
 
 /** Put a flow to touch into an element: its pack. */
 export function mountTouch(root, bytes) {
@@ -83,7 +83,7 @@ export function mountTouch(root, bytes) {
         face,
         el("figcaption", {}, el("span", {}, bits, " bits per value (bits/dim);"), " a blind guess: 8"),
       ),
-      el("figure", {}, room, el("figcaption", { className: "asks" }, "Drag over its noise: it is drawn anew.")),
+      el("figure", {}, room, el("figcaption", { className: "asks" }, "Drag over the noise to replace it.")),
       el(
         "div",
         { className: "touch-controls" },

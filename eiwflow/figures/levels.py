@@ -141,7 +141,7 @@ def _legend() -> str:
     entries = (
         '<i class="eiw-key eiw-kept"></i>passed on',
         '<i class="eiw-key eiw-emitted"></i>factored out as noise',
-        '<i class="eiw-greys"></i>−3 … +3 standard deviations',
+        '<i class="eiw-greys"></i>low to high values',
     )
     return f'<p class="eiw-legend">{"".join(f"<span>{entry}</span>" for entry in entries)}</p>'
 

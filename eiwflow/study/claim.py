@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..analysis.words.numbers import fixed, signed
+from ..analysis.words.numbers import fixed
 from .file import Study
 from .ladder import HALVES, STARTS, Count, by_set, counts, half_from, is_start_by_half, ladder, ladders
 from .recipe import Arm
@@ -84,12 +84,10 @@ class StartByHalf:
         name = "the half of smallest variance" if (half, start) == ("last", "principal") else _HALVES[half]
         if lead.claim == "not shown":
             corrected = " after correction" * (not lead.low <= 0 <= lead.high)
-            where = f"{name} after a {STARTS[start]}"
-            return (
-                f"No clear difference on {data}{corrected}: {where} over Glow's, {signed(lead.lead, 3)} bits per value."
-            )
+            verb = "cost" if lead.lead < 0 else "save"
+            return f"Not shown on {data}{corrected}: a {STARTS[start]} and {name} {verb} {saved} bits per value."
         if lead.claim == "behind":
-            return f"On {data} {name} after a {STARTS[start]} costs {saved} bits per value more than Glow's."
+            return f"No: on {data} a {STARTS[start]} and {name} cost {saved} bits per value."
         beside, variance, measure = "", self.cells["variance", "principal"], self.effects.get("measure")
         if (half, start) == ("entropy", "principal") and variance is not None and measure is not None:
             other = fixed(variance.lead, 3)
@@ -98,7 +96,7 @@ class StartByHalf:
                 "ahead": f"; by variance less, {other}",
                 "behind": f"; by variance more, {other}",
             }[measure.claim]
-        return f"Yes: a {STARTS[start]} saves {saved} bits per value with {name}{beside}."
+        return f"Yes: a {STARTS[start]} and {name} save {saved} bits per value{beside}."
 
     def bits(self, half: str, start: str) -> float:
         """Return bits/dim of the arm of a cell, the mean over its seeds."""
@@ -168,7 +166,7 @@ class Claim:
         if weights := self.counts.get("weights"):
             means = f"; over weights from means {self.counts['means'].where}" if "means" in self.counts else ""
             spans = f"{weights.span}{means}"
-            saved.append(f"channel weights from each picture's entropies {weights.where} ({spans})")
+            saved.append(f"weights from each picture's entropies over none {weights.where} ({spans})")
         if start.leads:
             steps = " and ".join(sorted({f"{table.study.recipe.iterations:,} steps" for table in self.tables.values()}))
             credited.append(
@@ -178,7 +176,7 @@ class Claim:
             credited.append(f"entropy's half beats a random half {half.where}")
         if measure.leads:
             behind = f", behind in {number}" if (number := measure.claimed("behind")) else ""
-            credited.append(f"it beats variance's half {measure.where}{behind}")
+            credited.append(f"with any couplings, it beats variance's half {measure.where}{behind}")
         sentences = [
             f"At equal steps, on small images, {', and '.join(saved)}." if saved else "",
             f"With alternating couplings, {'; '.join(credited)}." if credited else "",

@@ -341,7 +341,7 @@ def test_a_choice_of_channels_is_kept_for_the_next_face_and_the_best_is_shown(sc
         place, error, best = (float(one) for one in said.findall(sentence(page))[0])
         assert place > 1 and error >= best
         page.get_by_role("button", name="Best half").click()
-        wait_for(page, f"You: place {place:.0f} of 924. Best of all, on this picture: error {best:.1f} of 255.")
+        wait_for(page, f"You: place {place:.0f} of 924. Best on this picture alone: error {best:.1f} of 255.")
 
 
 @pytest.mark.slow

@@ -344,11 +344,9 @@ const allValues = {
     const most = flow.levels.length;
     let shown = state !== "" ? Math.min(most, Math.max(0, Math.round(+state) || 0)) : moving ? 0 : most,
       stop = () => {};
-    const hold = el("div", { className: "room" });
-    room.append(
-      hold,
-      el("p", { className: "caption" }, "If the flow stopped there: bits per value, the mean over the whole picture."),
-    );
+    const hold = el("div", { className: "room" }),
+      caption = el("p", { className: "caption" });
+    room.append(hold, caption);
     const view = surface(
       hold,
       (context, width, height) => {
@@ -394,6 +392,9 @@ const allValues = {
       const { noise, stretch } = running[shown],
         [bits] = addedUp([stretch, noise]);
       view.redraw();
+      caption.textContent = shown
+        ? `In the mean noise is stretched over ${times(stretch)} grey levels: errors of predictions are ${stretch < BLIND_GUESS ? "small" : "large"}.`
+        : "If the flow stopped there: bits per value, the mean over the whole picture.";
       stage.say(
         !shown
           ? "A blind guess: one of 256 grey levels, all alike: log₂ 256 = 8 bits."

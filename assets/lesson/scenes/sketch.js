@@ -12,7 +12,7 @@ const ROWS = 6,
 /** What is drawn of each choice: without it, and with it. */
 const LABELS = [
   ["random mix", "mixed, sorted"],
-  ["none", "louder, softer"],
+  ["none", "its own"],
   ["same half", "another each time"],
 ];
 /** The seed of a random mix; so many standard deviations of a channel before its mix are one of grey after it. */

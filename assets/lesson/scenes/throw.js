@@ -236,7 +236,7 @@ export const throwing = {
       if (!done)
         stage.say(
           gone === 0
-            ? `Click ${word(half)} channels to throw away. Can you beat the flow?`
+            ? `Leaving early saves work. Throw ${word(half)} channels away: can you beat the flow?`
             : `Thrown = replaced by an average. ${cap(word(more))} more to go.`,
         );
       else if (!scores) stage.say(`Ranking all ${ways.join("")}: ${percent(part)} done.`);
@@ -249,11 +249,11 @@ export const throwing = {
           `your ${noun} ${ordinal(own)}${shown === "flow" ? `, the flow’s ${ordinal(rank)}` : ""} of ${number(total)}`;
         stage.say(
           shown === "flow"
-            ? `${mine === flows ? "A tie, you threw the same. The flow:" : `${yours}. The flow, one choice for all:`} ${usual ? `usually ${ordinal(usual.median)}, here ` : ""}${ordinal(rank)}.`
+            ? `${mine === flows ? "A tie, you threw the same" : yours}. The flow chose once, for all pictures: ${usual ? `usually ${ordinal(usual.median)}, here ` : ""}${ordinal(rank)}.`
             : own === 1
               ? `${yours}: no other ${noun} is better.`
               : shown === "best"
-                ? `${yours}. Best of all, on this picture: error ${best} of 255.`
+                ? `${yours}. Best on this picture alone: error ${best} of 255.`
                 : `${yours}, error ${off(db)} of 255. The best ${noun}: ${best}.`,
         );
       }

@@ -1,7 +1,7 @@
 // Scene 9: a second network looks at the whole picture and sets the weights of channels, which make the couplings'
 // networks. A clean and a grainy picture stand beside each other; their weights are swapped, or frozen at an average.
 
-import { addedUp } from "../curve.js";
+import { addedUp, BREADTH, normal } from "../curve.js";
 import { animate, choices, colours, ease, el, minus, mixed, picture, slider, surface } from "../draw.js";
 import { cut, normals, total } from "../flow.js";
 import { STRETCHING, UNUSUAL } from "./count.js";
@@ -203,9 +203,9 @@ export const weighting = {
           sourceOf = (key, i) =>
             key === "frozen" ? (middleOf(0) + middleOf(1)) / 2 : middleOf(key === "swapped" ? 1 - i : i);
         context.textAlign = "left";
-        write(small ? "weights, %" : `weights: channel volume, % above an average ${noun}’s`, second, size, ink.quiet);
+        write(small ? "weights, %" : `weights, % above an average ${noun}’s`, second, size, ink.quiet);
         context.textAlign = small ? "left" : "center";
-        write(small ? "bits" : "what the flow then needs", small ? fourth : third + box / 2, size, ink.quiet);
+        write(small ? "bits" : "expected errors", small ? fourth : third + box / 2, size, ink.quiet);
         context.textAlign = "left";
         if (!small) write("bits per value", fourth, size, ink.quiet);
         if (shown.length < 2) write("Drag the grain: the same picture, noisier.", 0, middleOf(1), ink.quiet);
@@ -252,13 +252,29 @@ export const weighting = {
             const [, ...parts] = right
               ? addedUp([stretch, noise], 2)
               : addedUp([stretch - one.own.stretch, noise - one.own.noise], 2).map(withSign);
-            const high = Math.min(side, 3.2 * line);
+            // As in scene 4: the curve of expected errors over the grey levels that noise is stretched to, of 256.
+            const spread = (2 ** stretch / BREADTH / 256) * box,
+              [center, foot, peak] = [third + box / 2, y0 + side - 2.5 * line, side - 2.9 * line];
+            context.save();
+            context.beginPath();
+            context.rect(third, y0, box, side);
+            context.clip();
+            context.beginPath();
+            for (let x = -box / 2; x <= box / 2; x++)
+              context.lineTo(center + x, foot - (peak * normal(x / spread)) / normal(0));
+            context.fillStyle = ink.warm;
+            context.globalAlpha = 0.25;
+            context.fill();
+            context.globalAlpha = 1;
+            context.fillRect(center - (BREADTH * spread) / 2, foot - 1, BREADTH * spread, 5);
+            context.restore();
+            context.textAlign = "right";
+            write(`${Math.round(2 ** stretch)} grey levels`, third + box - 8, y0 + size, ink.quiet, 400, 0.75 * size);
             context.strokeStyle = right ? ink.accent : ink.warm;
             context.lineWidth = 3;
-            context.strokeRect(third, middle - high / 2, box, high);
-            context.textAlign = "center";
+            context.strokeRect(third, y0, box, side);
             [STRETCHING, UNUSUAL].forEach((name, part) => {
-              const y = middle + (part - 0.15) * line;
+              const y = y0 + side + (part - 1.35) * line;
               context.textAlign = "left";
               write(name, third + 10, y);
               context.textAlign = "right";
@@ -286,17 +302,17 @@ export const weighting = {
     const say = () => {
       const after = shown[1];
       caption.textContent = "A second network sets weights: it sees whole channels, a coupling only windows of them.";
-      if (!after) return stage.say("Each channel is made louder or softer before a coupling’s network reads it.");
+      if (!after) return stage.say("Each channel is multiplied by its weight before a coupling’s network reads it.");
       if (kind === "own") {
         const louder = total(after.bars) > total(clean.bars) && after.own.stretch > clean.own.stretch;
         if (louder && strongestOf().change > HEARD)
           caption.textContent =
-            "A second network sets the loudness; in training, couplings learned: loud means large errors.";
+            "A second network sets the weights; in training, couplings learned: large weights, large errors.";
         return stage.say(
           strongestOf().change <= HEARD
             ? "So little grain hardly changes a weight."
             : louder
-              ? `In the grainy ${noun} channels are louder: couplings expect larger errors.`
+              ? `In the grainy ${noun} weights are larger: couplings expect larger errors.`
               : `In the grainy ${noun} weights change; noise is stretched ${further(after.own.stretch - clean.own.stretch)}.`,
         );
       }

@@ -21,7 +21,7 @@ const CHOICES = [
   {
     key: "weights",
     name: "own weights",
-    what: "each picture makes channels louder or softer (scene 9)",
+    what: "each picture sets weights for its channels (scene 9)",
     other: "no weights",
     differ: "the weights",
     rung: "own weights",
@@ -287,10 +287,15 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
     if ([random, entropy, variance].every((lead) => lead !== undefined)) {
       const [chance, first, second] = [random, entropy, variance].map((lead) => minus(lead.toFixed(3)));
       // The half by variance is the rung below: what entropy saves over it is claimed, or not shown.
+      const [over, beside] = ["half by variance", "half by entropy"].map(
+        (name) => rungOf(here, name).step.claim === "not shown",
+      );
       sorted =
-        rungOf(here, "half by entropy").step.claim === "not shown"
-          ? `Which half stays? By chance: ${chance}; entropy or loudness (variance): ${first}, ${second}, not shown apart.`
-          : `Which half stays? By chance: ${chance}; by entropy: ${first}; by loudness (variance): ${second}.`;
+        over && beside
+          ? `Which half stays? By chance: ${chance}; entropy: ${first}; loudness (variance): ${second}: none shown apart.`
+          : beside
+            ? `Which half stays? By chance: ${chance}; entropy or loudness (variance): ${first}, ${second}, not shown apart.`
+            : `Which half stays? By chance: ${chance}; by entropy: ${first}; by loudness (variance): ${second}.`;
     }
     caption.textContent = pays + sorted;
     const winner = winnerOf(here);

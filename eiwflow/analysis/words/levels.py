@@ -19,7 +19,7 @@ def happens(passage: Passage) -> str:
     first = "All values are factored out as noise"
     if shares:
         first = f"Every split factors out {share} of the values as noise"
-    back = "together they give the picture back exactly"
+    back = "all the noise gives the picture back exactly"
     if passage.reconstruction.lost_bytes:
         back = f"of the picture {came_back(passage.reconstruction)} come back"
     return f"{first}; {back}."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: rule of a flow -> its order in words.
 RULES = {
-    "entropy": "The channels passed on were chosen once, from one batch. Training can make them the predictable ones.",
+    "entropy": "The channels passed on were chosen once, before training. Training can make them the predictable ones.",
     "first": "No Shuffle: the first channels are factored out.",
     "last": "No Shuffle: the last channels are factored out.",
     "variance": "The channels of largest variance are passed on.",

@@ -52,7 +52,7 @@ def above_average(place: Place, frozen: bool) -> str:
     """Return what the bars of a coupling's weights are."""
     if frozen:
         return f"Average weights: one network ({named(place)}) hears every picture alike."
-    return f"Bars: how much louder than average one network ({named(place)}) hears each channel."
+    return f"Bars: each channel’s weight above average, for one network ({named(place)})."
 
 
 def priced(prices: Prices, frozen: bool) -> str:

@@ -17,14 +17,14 @@ export default function ({ parentElement, data, setTriggerValue }) {
   });
 
   const draw = () => {
-    const i = +box.value, t = (i / data.last).toFixed(2);
+    const i = +box.value, t = (i / data.last).toFixed(2), way = `B: ${Math.round(100 * t)} %`;
     if (me.sheet?.complete && me.sheet.naturalWidth) {
       canvas.getContext("2d").drawImage(
         me.sheet, i * data.width, 0, data.width, data.height, 0, 0, data.width, data.height);
     }
-    out.value = "t = " + t;
-    box.setAttribute("aria-valuetext", "t = " + t);
-    canvas.setAttribute("aria-label", data.words + " Shown at t = " + t + ".");
+    out.value = way;
+    box.setAttribute("aria-valuetext", way);
+    canvas.setAttribute("aria-label", data.words + ` Shown at ${way}.`);
   };
 
   root.style.setProperty("--ratio", data.width / data.height);
