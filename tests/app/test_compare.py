@@ -115,7 +115,7 @@ def test_a_cell_is_a_choice_whose_number_is_that_of_its_runs() -> None:
     cell = at.button(key="cell-random, by variance")
     assert f"[{signed(glow - chosen, 3)}]" in cell.label
     cell.click().run()
-    assert f"costs {chosen - glow:.3f} bits per value" in sentences(at)
+    assert f"cost {chosen - glow:.3f} bits per value" in sentences(at)
     assert url(at)["cell"] == "random, by variance"
 
 

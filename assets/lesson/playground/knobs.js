@@ -24,15 +24,15 @@ export const KNOBS = {
 export const DEFAULTS = Object.fromEntries(Object.entries(KNOBS).map(([name, { is }]) => [name, is]));
 
 /**
- * The given experiments: a name, and the knobs that differ from their defaults.
- * @type {[string, Record<string, any>][]}
+ * The given experiments: a name, the knobs that differ from their defaults, and what is special.
+ * @type {[string, Record<string, any>, string][]}
  */
 export const EXPERIMENTS = [
-  ["EIW-Flow", {}],
-  ["Glow", { start: "random", weights: "none", half: "position" }],
-  ["One level", { levels: 1 }],
-  ["Without mixing", { mixing: "off" }],
-  ["Without own weights", { weights: "none" }],
+  ["EIW-Flow", {}, "looks at the data for its start, its half and its weights"],
+  ["Glow", { start: "random", weights: "none", half: "position" }, "random start, fixed half, no weights"],
+  ["One level", { levels: 1 }, "nothing leaves early"],
+  ["Without mixing", { mixing: "off" }, "half of the values never change"],
+  ["Without own weights", { weights: "none" }, "all pictures go through the same networks"],
 ];
 
 /** The knobs that an address holds, and the names of those in which it holds nonsense, which have their default. */
@@ -85,11 +85,15 @@ export const movedTo = (name, settings) =>
     ? `${SWITCHES[name]} ${name === "weights" ? "are" : "is"} ${settings[name] === KNOBS[name].of[0] ? "on" : "off"}`
     : inWords(name, settings);
 
-/** Settings in a few words: the experiment that they are, but for data and seed, or what differs from EIW-Flow. */
+/** The experiment that settings are, but for data and seed; undefined where they are none. */
+export const experimentOf = (settings) =>
+  EXPERIMENTS.find(([, knobs]) =>
+    changed({ ...DEFAULTS, ...knobs }, settings).every((name) => name === "seed" || name === "data"),
+  );
+
+/** Settings in a few words: the experiment that they are, or what differs from EIW-Flow. */
 export function named(settings) {
-  const same = (knobs) =>
-    changed({ ...DEFAULTS, ...knobs }, settings).every((name) => name === "seed" || name === "data");
-  const known = EXPERIMENTS.find(([, knobs]) => same(knobs));
+  const known = experimentOf(settings);
   const parts = known
     ? [known[0]]
     : changed(DEFAULTS, settings)

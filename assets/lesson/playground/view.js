@@ -2,7 +2,7 @@
 import { BLIND_GUESS, choices, colours, el, number, slider, surface } from "../draw.js";
 import { Drawing } from "./drawing.js";
 import { FEWEST } from "./heap.js";
-import { changed, DEFAULTS, EXPERIMENTS, KNOBS, named } from "./knobs.js";
+import { changed, DEFAULTS, EXPERIMENTS, experimentOf, KNOBS, named } from "./knobs.js";
 import { drawCurves } from "./plots.js";
 import { fileOf, ITERATIONS, pythonCommand } from "./python.js";
 import { whatWasSeen, withoutEffect } from "./seen.js";
@@ -331,10 +331,12 @@ export class View {
     this.showPython(settings);
     this.curves = { ...seen, kept: beside, bundled: BUNDLED[settings.data] };
     explain(this.curve.canvas, this.curves.bundled ? BUNDLED_FLOW : "");
-    this.about.textContent =
+    const [name, , special] = experimentOf(settings) ?? ["A flow of your own"];
+    this.about.textContent = `${name}${special ? `: ${special}` : ""}. ${
       playing || seen.step
-        ? "A flow learns to turn pictures into noise, and noise back into pictures."
-        : "Press Play: within a minute noise turns into pictures, and the curve falls.";
+        ? "It learns to turn pictures into noise, and back."
+        : "Press Play: within a minute noise turns into pictures."
+    }`;
     this.showPace(seen.step, seen.pace);
     if (!playing) this.drawing.light(0);
     this.curve.redraw();
