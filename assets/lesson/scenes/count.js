@@ -311,8 +311,9 @@ const oneValue = {
     const play = () => {
       stop();
       stop = animate((s) => {
-        set(mixed(sorted[0], its, ease(s / 2)));
-        return s < 2;
+        // From one end to the other, where noise is unusual, and back to the picture's.
+        set(s < 3 ? mixed(sorted[0], sorted.at(-1), ease(s / 3)) : mixed(sorted.at(-1), its, ease((s - 3) / 1.5)));
+        return s < 4.5;
       });
     };
     set(value);

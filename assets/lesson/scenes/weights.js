@@ -49,6 +49,14 @@ const weightsOf = (flow, traces) =>
     level.steps.map((step, k) => level.couplingWeights(step, readBy(level, traces[l], k).half)),
   );
 
+/** How far two lists of weights lie apart: the mean of |log(a / b)| over what couplings read. */
+function apart(first, second) {
+  const all = first.flatMap((steps, l) =>
+    steps.flatMap((one, k) => (one ? [...one.read].map((v, c) => Math.abs(Math.log(v / second[l][k].read[c]))) : [])),
+  );
+  return total(all) / all.length;
+}
+
 /** How much louder than in the average picture a coupling reads each channel, as a share. */
 function against({ pack }, { half, level, step }) {
   const { averages, level: place, step: number } = pack.head.flow.weights,
@@ -320,8 +328,11 @@ export const weighting = {
         told = [first, second].map((bits) => `${Math.abs(bits).toFixed(2)}${bits < 0 ? " fewer" : ""}`).join(" and ");
       caption.textContent =
         "Larger errors expected, noise stretched further. Bars: the coupling that answers grain most.";
-      if (kind === "frozen")
-        caption.textContent = `Swapped, weights are still this ${noun}’s, with or without grain; an average is nobody’s.`;
+      if (kind === "frozen") {
+        const [own, grainy] = shown.map((one) => weightsOf(flow, one.traces));
+        if (apart(own, pack.head.flow.weights.averages) > apart(own, grainy))
+          caption.textContent = `This ${noun}’s weights lie further from the average than from its grainy copy’s.`;
+      }
       if (Math.min(first, second) <= 0) return stage.say(`Clean and grainy, bits more with these weights: ${told}.`);
       stage.say(
         kind === "swapped"

@@ -295,7 +295,7 @@ function bars(stage, host, { data, voted: votedFor, pick }) {
           ? `Which half stays? By chance: ${chance}; entropy: ${first}; loudness (variance): ${second}: none shown apart.`
           : beside
             ? `Which half stays? By chance: ${chance}; entropy or loudness (variance): ${first}, ${second}, not shown apart.`
-            : `Which half stays? By chance: ${chance}; by entropy: ${first}; by loudness (variance): ${second}.`;
+            : `Which half stays? By chance: ${chance}; by entropy: ${first}; by loudness (variance)${second > first ? " even more" : ""}: ${second}.`;
     }
     caption.textContent = pays + sorted;
     const winner = winnerOf(here);
