@@ -110,6 +110,15 @@ def test_a_page_with_a_slider_through_the_training_needs_no_pandas(
     assert "pandas" not in sys.modules
 
 
+def test_the_groups_of_likelihood_need_no_pandas(bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class opened Compare while this page had pandas imported, which plotly then took half loaded."""
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    write_checkpoint(bundle / "one.safetensors")
+    at = visit_page("pages/10_likelihood.py")
+    assert not at.exception and any(part.proto.component_name == "thumbnails" for part in at.get("bidi_component"))
+    assert "pandas" not in sys.modules
+
+
 def test_a_film_has_each_sample_at_the_place_of_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[str] = []
     monkeypatch.setattr(scrubber.st, "html", lambda html: drawn.append(str(html)))

@@ -69,7 +69,7 @@ def thumbnails(
             "chosen": chosen if own is None else -1,
             "own": "" if own is None else file_uri(own, "png"),
             "label": label,
-            "names": names[first:],
+            "names": tuple(names[first:]),  # for a list Streamlit imports pandas
         },
         on_picked_change=picked,
         on_page_change=turned,
